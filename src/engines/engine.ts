@@ -1,0 +1,142 @@
+import type { Readable } from 'node:stream'
+
+export interface ChatMessage {
+  readonly role: 'system' | 'user' | 'assistant'
+  readonly content: string
+  /** 0 keeps an assistant message out of the loss (training only). */
+  readonly weight?: 0 | 1
+}
+
+export interface Hyperparameters {
+  readonly nEpochs: number | 'auto'
+  readonly batchSize: number | 'auto'
+  readonly learningRateMultiplier: number | 'auto'
+}
+
+export interface ResolvedHyperparameters {
+  readonly nEpochs: number
+  readonly batchSize: number
+  readonly learningRateMultiplier: number
+}
+
+/** What is wrong with a training file: for people, by line, never with the line's content. */
+export interface Finding {
+  readonly level: 'error' | 'warning'
+  readonly code: string
+  readonly message: string
+  /** 1-based. */
+  readonly line?: number
+}
+
+/** The catalogue's name of a base model, for example `ownkey-tiny-chat`. */
+export type BaseModelName = string
+
+export interface TrainingSpec {
+  readonly jobId: string
+  readonly base: BaseModelName
+  /** Training data, chat-format JSONL, already validated; plaintext, in memory only. */
+  readonly train: Readable
+  readonly valid?: Readable
+  readonly hyperparameters: Hyperparameters
+  readonly seed: number
+  /** A checkpoint this trainer wrote before (weights, moments and position), to go on from. */
+  readonly resumeFrom?: Readable
+}
+
+export interface TrainingMetrics {
+  readonly step: number
+  readonly totalSteps: number
+  readonly epoch: number
+  readonly trainLoss: number
+  readonly trainMeanTokenAccuracy: number
+  readonly validLoss?: number
+  readonly validMeanTokenAccuracy?: number
+}
+
+export interface TrainingCheckpoint {
+  readonly step: number
+  readonly epoch: number
+  /** The LoRA adapter at this step as GGUF: what a deployment loads. */
+  readonly adapter: Readable
+  /** What `resumeFrom` takes: adapter, optimizer moments, position. */
+  readonly state: Readable
+  readonly metrics: TrainingMetrics
+}
+
+/** Each method is awaited before training goes on; one that throws stops the training with that error. */
+export interface TrainingSink {
+  started(plan: {
+    readonly hyperparameters: ResolvedHyperparameters
+    readonly totalSteps: number
+    readonly examples: number
+  }): Promise<void>
+  metrics(metrics: TrainingMetrics): Promise<void>
+  checkpoint(checkpoint: TrainingCheckpoint): Promise<void>
+}
+
+export interface TrainingResult {
+  /** The final LoRA adapter as GGUF. */
+  readonly adapter: Readable
+  /** Tokens the model was trained on, all epochs together. */
+  readonly trainedTokens: number
+  readonly steps: number
+}
+
+/** Trains adapters. It sees plaintext bytes, never a key and never a path to plaintext on a disk. */
+export interface Trainer {
+  /** Bases that this trainer can fine-tune. */
+  readonly bases: readonly BaseModelName[]
+  /** @throws the signal's reason when aborted, the sink's error when the sink throws, EngineFailure when the engine fails */
+  train(spec: TrainingSpec, sink: TrainingSink, signal: AbortSignal): Promise<TrainingResult>
+}
+
+export interface ChatRequest {
+  readonly messages: readonly ChatMessage[]
+  /** Tokens; the engine's own limit when absent. */
+  readonly maxTokens?: number
+  readonly temperature?: number
+  readonly topP?: number
+  readonly seed?: number
+  readonly stop?: readonly string[]
+}
+
+export type ChatDelta =
+  | { readonly type: 'text'; readonly text: string }
+  | {
+      readonly type: 'end'
+      readonly finishReason: 'stop' | 'length'
+      readonly promptTokens: number
+      readonly completionTokens: number
+    }
+
+/** A model in a process of its own. Requests run one after another. */
+export interface LoadedModel {
+  /** Ends with exactly one `end` delta. @throws ContextTooLong (a RangeError) when the prompt does not fit */
+  chat(request: ChatRequest, signal: AbortSignal): AsyncIterable<ChatDelta>
+  /** Ends the process that holds the weights; resolves when it is gone. */
+  unload(): Promise<void>
+  /** Resolves when the process ends, with why (for restarts). */
+  readonly ended: Promise<string>
+  readonly pid: number
+}
+
+export interface InferenceRuntime {
+  load(deployment: {
+    readonly id: string
+    readonly base: BaseModelName
+    readonly adapter?: Readable
+  }): Promise<LoadedModel>
+}
+
+/** What the catalogue knows of a base model. */
+export interface BaseModel {
+  readonly name: BaseModelName
+  /** Path of its GGUF (public weights, not a customer's data). */
+  readonly path: string
+  readonly parameters: number
+  /** Tokens. */
+  readonly contextLength: number
+  readonly description: string
+  readonly licence: string
+  readonly fineTune: boolean
+}

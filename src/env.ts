@@ -1,0 +1,16 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+
+/** Clock, random and ids: injected everywhere, so that tests move the clock and repeat the dice. */
+export interface Env {
+  /** Milliseconds since 1970-01-01 UTC. */
+  now(): number
+  randomBytes(length: number): Buffer
+  /** A random UUID (RFC 9562, version 4), lower case. */
+  uuid(): string
+}
+
+export const systemEnv: Env = {
+  now: () => Date.now(),
+  randomBytes: length => randomBytes(length),
+  uuid: () => randomUUID(),
+}

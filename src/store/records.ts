@@ -1,0 +1,70 @@
+/** A record as stored: the value is JSON; `version` counts its writes from 1. */
+export interface Stored<T> {
+  readonly id: string
+  readonly version: number
+  readonly value: T
+}
+
+/** Names a set of records of one type; the type parameter exists at compile time only. */
+export interface Collection<T> {
+  readonly name: string
+  readonly type?: T
+}
+
+export function collection<T>(name: string): Collection<T> {
+  return { name }
+}
+
+/**
+ * One write of a commit. `ifVersion`: 0 = must not exist, n = must stand at n, absent = whatever is there.
+ * Build them with `put` and `remove`, which keep value and collection type together.
+ */
+export interface Change {
+  readonly collection: string
+  readonly id: string
+  /** Absent: the record is removed. */
+  readonly value?: unknown
+  readonly ifVersion?: number
+}
+
+export function put<T>(target: Collection<T>, id: string, value: T, ifVersion?: number): Change {
+  return { collection: target.name, id, value, ...(ifVersion === undefined ? {} : { ifVersion }) }
+}
+
+export function remove(target: Collection<unknown>, id: string, ifVersion?: number): Change {
+  return { collection: target.name, id, ...(ifVersion === undefined ? {} : { ifVersion }) }
+}
+
+export interface ListOptions {
+  /** Only ids that begin with this. */
+  readonly prefix?: string
+  /** Only ids after (with `reverse`: before) this one. */
+  readonly after?: string
+  /** At most so many records; default 1,000. */
+  readonly limit?: number
+  /** From the last id to the first. */
+  readonly reverse?: boolean
+}
+
+/** Thrown by `commit` when an `ifVersion` does not hold; nothing of that commit was written. */
+export class VersionConflict extends Error {
+  readonly collection: string
+  readonly id: string
+
+  constructor(collectionName: string, id: string) {
+    super(`The record ${collectionName}/${id} was changed by someone else in the meantime.`)
+    this.name = 'VersionConflict'
+    this.collection = collectionName
+    this.id = id
+  }
+}
+
+/** Ordered records by collection and id (ids compare by UTF-8 bytes). Dumb on purpose: rules live in the rooms, not here. */
+export interface RecordStore {
+  get<T>(from: Collection<T>, id: string): Promise<Stored<T> | undefined>
+  list<T>(from: Collection<T>, options?: ListOptions): Promise<Stored<T>[]>
+  count(from: Collection<unknown>, prefix?: string): Promise<number>
+  /** All or nothing, durable when the promise resolves. @throws VersionConflict */
+  commit(changes: readonly Change[]): Promise<void>
+  close(): Promise<void>
+}
