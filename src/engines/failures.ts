@@ -1,0 +1,25 @@
+/** The engine could not do its work: a crash, a model that does not fit, a broken checkpoint. Never quotes data. */
+export class EngineFailure extends Error {
+  override readonly name = 'EngineFailure'
+}
+
+/** The prompt and its answer do not fit into the model's context. */
+export class ContextTooLong extends RangeError {
+  override readonly name = 'ContextTooLong'
+  readonly promptTokens: number
+  readonly contextLength: number
+
+  constructor(promptTokens: number, contextLength: number) {
+    super(
+      `This model's maximum context length is ${contextLength} tokens. However, your messages resulted in ` +
+        `${promptTokens} tokens. Please reduce the length of the messages.`,
+    )
+    this.promptTokens = promptTokens
+    this.contextLength = contextLength
+  }
+}
+
+/** Too many requests wait for one model already. */
+export class EngineBusy extends Error {
+  override readonly name = 'EngineBusy'
+}
