@@ -1,0 +1,92 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { AzureError } from './errors.ts'
+import { announcedLength, readJson, RequestBody, tooLarge } from './request-body.ts'
+import type { Call, Route } from './route.ts'
+import type { VirtualHost } from './virtual-host.ts'
+
+/** What is known of a request before a route is found. */
+export interface Arrival {
+  readonly url: URL
+  readonly origin: string
+  readonly segments: readonly string[]
+  readonly headers: Headers
+  readonly peer: string
+  readonly via: 'network' | 'service'
+  readonly requestId: string
+}
+
+/** Duplicate slashes collapse (the SDKs send `//subscriptions`), a trailing one is tolerated. */
+export function parseTarget(target: string, origin: string): { url: URL; segments: string[] } {
+  const malformed = () => new AzureError('InvalidRequestUri', 400, 'The request target is not a valid path.')
+  if (!target.startsWith('/')) throw malformed()
+  const query = target.indexOf('?')
+  const path = query < 0 ? target : target.slice(0, query)
+  if (path.includes('\\')) throw malformed()
+  try {
+    const url = new URL(`${origin}${path.replace(/\/{2,}/g, '/')}${query < 0 ? '' : target.slice(query)}`)
+    return { url, segments: url.pathname.split('/').filter(Boolean).map(decodeURIComponent) }
+  } catch {
+    throw malformed()
+  }
+}
+
+/** The headers of a request; those that Node has joined stay joined. */
+export function requestHeaders(incoming: IncomingMessage): Headers {
+  const headers = new Headers()
+  for (const [name, value] of Object.entries(incoming.headers)) {
+    if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(', ') : value)
+  }
+  return headers
+}
+
+export function buildCall(
+  arrival: Arrival,
+  target: VirtualHost,
+  found: { readonly route: Route; readonly params: Readonly<Record<string, string>> },
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): Call {
+  const { route } = found
+  let stream: RequestBody | undefined
+  const body = () => {
+    if (stream) throw new Error(`The body of ${route.method} ${route.path} was asked for twice.`)
+    if ((announcedLength(incoming) ?? 0) > route.maxBody) throw tooLarge(route.maxBody)
+    if ((incoming.headers['content-encoding'] ?? 'identity') !== 'identity') {
+      throw new AzureError('UnsupportedMediaType', 415, 'Request bodies are taken without a Content-Encoding only.')
+    }
+    // Clients that asked first (`Expect: 100-continue`) send nothing until authentication has passed.
+    if (incoming.headers.expect?.toLowerCase() === '100-continue') outgoing.writeContinue()
+    stream = new RequestBody(incoming, route.maxBody)
+    return stream
+  }
+  return {
+    method: incoming.method ?? 'GET',
+    url: arrival.url,
+    label: target.label,
+    origin: arrival.origin,
+    params: found.params,
+    query: queryOf(arrival.url),
+    headers: arrival.headers,
+    peer: arrival.peer,
+    via: arrival.via,
+    requestId: arrival.requestId,
+    caller: { type: 'anonymous' },
+    signal: disconnectSignal(outgoing),
+    json: async schema => readJson(body(), route.host, schema),
+    body,
+  }
+}
+
+function queryOf(url: URL): Map<string, string> {
+  const query = new Map<string, string>()
+  for (const [name, value] of url.searchParams) query.set(name.toLowerCase(), value)
+  return query
+}
+
+function disconnectSignal(outgoing: ServerResponse): AbortSignal {
+  const controller = new AbortController()
+  outgoing.once('close', () => {
+    if (!outgoing.writableFinished) controller.abort(new Error('The client went away.'))
+  })
+  return controller.signal
+}

@@ -1,0 +1,120 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { mkdir, open, readFile, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Env } from '../env.ts'
+import type { IssuedCertificate } from './issue-certificate.ts'
+import { provideMetadataFunctions } from './metadata-reflection.ts'
+
+const renewBeforeMs = 30 * 86_400_000
+
+/** What a listener needs for TLS, and what clients need to trust it. */
+export interface ServerCertificates {
+  /** The local CA's certificate: what users give their tools. */
+  readonly caPem: string
+  /** Where `caPem` lies, for NODE_EXTRA_CA_CERTS and its like. */
+  readonly caFile: string
+  readonly certificatePem: string
+  readonly keyPem: string
+  readonly expiresAt: Date
+}
+
+/** The names a server certificate has to hold; the single hosts also one by one, as browsers refuse `*.localhost`. */
+export function certificateNames(domain: string): string[] {
+  const single = ['login', 'management', 'portal', 'vault', 'openai'].map(host => `${host}.${domain}`)
+  return [domain, `*.${domain}`, ...single, `*.vault.${domain}`, `*.openai.${domain}`]
+}
+
+/**
+ * Opens the local CA in `dir` (made on first start, kept for ever) and a server certificate under it,
+ * renewed when it has less than 30 days left or its names no longer fit.
+ * Certificates follow the system's clock: TLS clients know no other.
+ */
+export async function openCertificates(dir: string, domain: string, env: Env): Promise<ServerCertificates> {
+  await mkdir(dir, { recursive: true, mode: 0o700 })
+  const caFile = join(dir, 'ca.pem')
+  const kept = await load(caFile, join(dir, 'ca-key.pem'))
+  const authority = kept && vouchesFor(kept, domain) ? kept : await newAuthority(dir, domain, env)
+  const names = certificateNames(domain)
+  const present = await load(join(dir, 'server.pem'), join(dir, 'server-key.pem'))
+  const server = present && stillGood(present, authority, names) ? present : await newServer(dir, authority, names, env)
+  return {
+    caPem: authority.certificatePem,
+    caFile,
+    ...server,
+    expiresAt: new Date(new X509Certificate(server.certificatePem).validTo),
+  }
+}
+
+async function load(certificateFile: string, keyFile: string): Promise<IssuedCertificate | undefined> {
+  const [certificatePem, keyPem] = await Promise.all([readIfPresent(certificateFile), readIfPresent(keyFile)])
+  if (certificatePem === undefined || keyPem === undefined) return undefined
+  if (!new X509Certificate(certificatePem).checkPrivateKey(createPrivateKey(keyPem))) {
+    throw new Error(`${keyFile} is not the key of ${certificateFile}: restore the pair, or remove both to begin anew.`)
+  }
+  return { certificatePem, keyPem }
+}
+
+/** The CA is constrained to the domain it was made for and the names below: another domain needs another CA. */
+function vouchesFor(authority: IssuedCertificate, domain: string): boolean {
+  const made = / for ([a-z0-9.-]+)$/im.exec(new X509Certificate(authority.certificatePem).subject)?.[1]
+  return made !== undefined && (domain === made || domain.endsWith(`.${made}`))
+}
+
+function stillGood(server: IssuedCertificate, authority: IssuedCertificate, names: readonly string[]): boolean {
+  const certificate = new X509Certificate(server.certificatePem)
+  const issued = certificate.verify(new X509Certificate(authority.certificatePem).publicKey)
+  const lasts = new Date(certificate.validTo).getTime() - Date.now() > renewBeforeMs
+  const present = new Set((certificate.subjectAltName ?? '').split(', '))
+  return issued && lasts && names.every(name => present.has(`DNS:${name}`))
+}
+
+async function newAuthority(dir: string, domain: string, env: Env): Promise<IssuedCertificate> {
+  const { issueAuthority } = await issuer()
+  const authority = await issueAuthority(domain)
+  await writeDurably(join(dir, 'ca-key.pem'), authority.keyPem, 0o600, env)
+  await writeDurably(join(dir, 'ca.pem'), authority.certificatePem, 0o644, env)
+  return authority
+}
+
+async function newServer(
+  dir: string,
+  authority: IssuedCertificate,
+  names: readonly string[],
+  env: Env,
+): Promise<IssuedCertificate> {
+  const { issueServerCertificate } = await issuer()
+  const server = await issueServerCertificate(authority, names)
+  // A crash between the two would leave a pair that does not fit, so the old certificate goes first.
+  await writeDurably(join(dir, 'server.pem'), '', 0o644, env)
+  await writeDurably(join(dir, 'server-key.pem'), server.keyPem, 0o600, env)
+  await writeDurably(join(dir, 'server.pem'), server.certificatePem, 0o644, env)
+  return server
+}
+
+/** Loaded only where a certificate is made: the X.509 library takes longer to load than the rest of the room. */
+async function issuer(): Promise<typeof import('./issue-certificate.ts')> {
+  provideMetadataFunctions()
+  return import('./issue-certificate.ts')
+}
+
+/** Absent or empty: undefined. */
+async function readIfPresent(file: string): Promise<string | undefined> {
+  try {
+    return (await readFile(file, 'utf8')) || undefined
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+async function writeDurably(file: string, content: string, mode: number, env: Env): Promise<void> {
+  const temporary = `${file}.${env.uuid()}.tmp`
+  const handle = await open(temporary, 'wx', mode)
+  try {
+    await handle.writeFile(content)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  await rename(temporary, file)
+}

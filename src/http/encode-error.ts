@@ -1,0 +1,101 @@
+import { z } from 'zod'
+import { AzureError } from './errors.ts'
+import type { HostName } from './route.ts'
+import { json } from './respond.ts'
+
+export interface ErrorContext {
+  readonly host: HostName
+  readonly requestId: string
+  /** What the client called this request, where it said so. */
+  readonly clientRequestId?: string | undefined
+  /** Milliseconds since 1970. */
+  readonly now: number
+}
+
+/** The one place where an error becomes a response. Errors that nobody foresaw say their request id and nothing else. */
+export function encodeError(error: unknown, context: ErrorContext): Response {
+  const known = error instanceof AzureError ? error : unforeseen(context)
+  const headers: Record<string, string> = { ...known.options.headers }
+  if (known.status === 401 && !hasHeader(headers, 'www-authenticate') && context.host !== 'login') {
+    headers['www-authenticate'] = 'Bearer'
+  }
+  const options = { status: known.status, headers }
+  if (context.host === 'login') return json(loginError(known, context), options)
+  if (context.host === 'openai') {
+    // The official clients retry 409 by themselves; neither a refusal nor a conflict gets better by asking again.
+    if (known.status === 403 || known.status === 409) headers['x-should-retry'] = 'false'
+    return json({ error: openAiError(known) }, options)
+  }
+  headers['x-ms-error-code'] = known.code
+  return json({ error: azureError(known) }, options)
+}
+
+/** The code with which each plane refuses a body that does not fit. */
+export function badBodyCode(host: HostName): string {
+  if (host === 'vault') return 'BadParameter'
+  if (host === 'openai') return 'invalidPayload'
+  return host === 'login' || host === 'metadata' ? 'invalid_request' : 'InvalidRequestContent'
+}
+
+/** 400 with the path of every field that does not fit, at most 20 of them. */
+export function fieldErrors(host: HostName, error: z.ZodError): AzureError {
+  const code = badBodyCode(host)
+  const details = error.issues.slice(0, 20).map(issue => {
+    const target = issue.path.map(String).join('.')
+    return { code, message: issue.message, target }
+  })
+  const first = details[0]
+  const where = first?.target ? `The field '${first.target}' does not fit` : 'The request body does not fit'
+  const message = `${where}: ${first?.message ?? 'unknown reason'}.`.replace(/\.\.$/, '.')
+  return new AzureError(code, 400, message, {
+    ...(first?.target ? { target: first.target } : {}),
+    ...(details.length > 1 ? { details } : {}),
+  })
+}
+
+function unforeseen(context: ErrorContext): AzureError {
+  const message = `The service failed unexpectedly. Look for request ${context.requestId} in its log.`
+  return new AzureError(context.host === 'login' ? 'server_error' : 'InternalServerError', 500, message)
+}
+
+function azureError(error: AzureError): object {
+  const { target, details, innererror } = error.options
+  return { code: error.code, message: error.message, target, details, innererror }
+}
+
+function openAiError(error: AzureError): object {
+  const { target, details, innererror } = error.options
+  return {
+    message: error.message,
+    type: openAiType(error.status),
+    param: target ?? null,
+    code: error.code,
+    details,
+    innererror,
+  }
+}
+
+function openAiType(status: number): string {
+  if (status === 401) return 'authentication_error'
+  if (status === 403) return 'permission_error'
+  if (status === 429) return 'rate_limit_error'
+  return status >= 500 ? 'server_error' : 'invalid_request_error'
+}
+
+function loginError(error: AzureError, context: ErrorContext): object {
+  const number = /^AADSTS(\d+)/.exec(error.message)?.[1]
+  const timestamp = `${new Date(context.now).toISOString().slice(0, 19).replace('T', ' ')}Z`
+  const correlation = context.clientRequestId ?? context.requestId
+  return {
+    error: error.code,
+    error_description: `${error.message} Trace ID: ${context.requestId} Correlation ID: ${correlation} Timestamp: ${timestamp}`,
+    error_codes: number === undefined ? [] : [Number(number)],
+    timestamp,
+    trace_id: context.requestId,
+    correlation_id: correlation,
+  }
+}
+
+function hasHeader(headers: Record<string, string>, name: string): boolean {
+  return Object.keys(headers).some(key => key.toLowerCase() === name)
+}

@@ -1,0 +1,175 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Env } from '../env.ts'
+import { buildCall, parseTarget, requestHeaders, type Arrival } from './build-call.ts'
+import { crossOriginHeaders, preflight } from './cors.ts'
+import { encodeError } from './encode-error.ts'
+import { AzureError } from './errors.ts'
+import { empty, text } from './respond.ts'
+import type { AuthScheme, Authenticator, Call, Caller, HostName } from './route.ts'
+import type { RouteTable } from './route-table.ts'
+import { normalHost, type VirtualHost } from './virtual-host.ts'
+import { openBody, writeResponse, type OpenedBody } from './write-response.ts'
+
+/** One line a request: never a query, a header or a body, which may hold secrets. */
+export interface RequestLine {
+  readonly time: string
+  readonly requestId: string
+  readonly host: string
+  readonly method: string
+  readonly path: string
+  readonly status: number
+  readonly durationMs: number
+  readonly peer: string
+  readonly via: 'network' | 'service'
+  /** Why a request failed that should not have: an unforeseen error's stack, or a response that was cut off. */
+  readonly fault?: string
+}
+
+/** What stands behind every listener: routes, who may call them, and where lines go. */
+export interface Edge {
+  readonly table: RouteTable
+  readonly authenticators: Readonly<Record<AuthScheme, Authenticator>>
+  readonly env: Env
+  readonly scheme: 'http' | 'https'
+  resolveHost(header: string | undefined): VirtualHost | undefined
+  unknownHost(header: string | undefined): string
+  /** Origins whose pages may call us from a browser. */
+  trustedOrigins(): ReadonlySet<string>
+  log?(line: RequestLine): void
+}
+
+interface Outcome {
+  readonly response: Response
+  readonly body: OpenedBody
+  readonly fault?: string
+}
+
+/** The request handler of one listener; `via` says which kind of connection it serves. */
+export function requestHandler(
+  edge: Edge,
+  via: Call['via'],
+): (incoming: IncomingMessage, outgoing: ServerResponse) => void {
+  return (incoming, outgoing) => {
+    const started = performance.now()
+    const requestId = edge.env.uuid()
+    const peer = via === 'service' ? 'service' : (incoming.socket.remoteAddress ?? '').replace(/^::ffff:/, '')
+    const report = (status: number, fault?: string) =>
+      edge.log?.({
+        time: new Date(edge.env.now()).toISOString(),
+        requestId,
+        host: normalHost(incoming.headers.host) ?? '',
+        method: incoming.method ?? '',
+        path: (incoming.url ?? '').split('?', 1)[0]?.slice(0, 512) ?? '',
+        status,
+        durationMs: Math.round((performance.now() - started) * 10) / 10,
+        peer,
+        via,
+        ...(fault === undefined ? {} : { fault }),
+      })
+    void answer(edge, { incoming, outgoing, requestId, peer, via }).then(
+      ({ status, fault }) => report(status, fault),
+      (error: unknown) => {
+        outgoing.destroy()
+        report(outgoing.statusCode, faultOf(error))
+      },
+    )
+  }
+}
+
+interface Exchange {
+  readonly incoming: IncomingMessage
+  readonly outgoing: ServerResponse
+  readonly requestId: string
+  readonly peer: string
+  readonly via: Call['via']
+}
+
+async function answer(edge: Edge, exchange: Exchange): Promise<{ status: number; fault?: string }> {
+  const { incoming, outgoing, requestId } = exchange
+  const headers = requestHeaders(incoming)
+  const target = edge.resolveHost(incoming.headers.host)
+  const outcome = target
+    ? await outcomeOf(edge, exchange, target, headers)
+    : await opened(text(edge.unknownHost(incoming.headers.host), { status: 404 }))
+  const { response, body, fault } = outcome
+  decorate(response.headers, requestId, target?.host, headers)
+  for (const [name, value] of Object.entries(crossOriginHeaders(headers.get('origin'), edge.trustedOrigins()))) {
+    response.headers.set(name, value)
+  }
+  await writeResponse(response, body, incoming, outgoing)
+  return { status: response.status, ...(fault === undefined ? {} : { fault }) }
+}
+
+/** What the routes say, as a response whose body has begun; whatever goes wrong until then is encoded as an error. */
+async function outcomeOf(edge: Edge, exchange: Exchange, target: VirtualHost, headers: Headers): Promise<Outcome> {
+  const method = exchange.incoming.method ?? 'GET'
+  try {
+    const checked = preflight(method, headers, edge.trustedOrigins())
+    return await opened(checked ?? (await dispatch(edge, exchange, target, headers)))
+  } catch (error) {
+    const clientRequestId = clientId(headers)
+    const context = { host: target.host, requestId: exchange.requestId, clientRequestId, now: edge.env.now() }
+    const outcome = await opened(encodeError(error, context))
+    return error instanceof AzureError && error.status < 500 ? outcome : { ...outcome, fault: faultOf(error) }
+  }
+}
+
+async function dispatch(edge: Edge, exchange: Exchange, target: VirtualHost, headers: Headers): Promise<Response> {
+  const { incoming, outgoing } = exchange
+  const origin = `${edge.scheme}://${normalHost(incoming.headers.host) ?? ''}`
+  const { url, segments } = parseTarget(incoming.url ?? '', origin)
+  const method = incoming.method ?? 'GET'
+  const found = edge.table.match(target.host, method, segments)
+  if (found.type === 'unknown') throw unknownPath(target.host, method, url.pathname)
+  if (found.type === 'method') {
+    const allow = found.allow.join(', ')
+    if (method === 'OPTIONS') return empty(204, { allow })
+    const message = `${method} is not possible here. Possible: ${allow}.`
+    throw new AzureError('MethodNotAllowed', 405, message, { headers: { allow } })
+  }
+  const arrival: Arrival = { ...exchange, url, origin, segments, headers }
+  const call = buildCall(arrival, target, found, incoming, outgoing)
+  const caller = await authenticate(edge, found.route.auth, call)
+  return found.route.handler({ ...call, caller })
+}
+
+async function authenticate(edge: Edge, scheme: AuthScheme | 'none', call: Call): Promise<Caller> {
+  return scheme === 'none' ? { type: 'anonymous' } : edge.authenticators[scheme](call)
+}
+
+async function opened(response: Response): Promise<Outcome> {
+  const mutable = new Response(response.body, response)
+  return { response: mutable, body: await openBody(mutable) }
+}
+
+function unknownPath(host: HostName, method: string, path: string): AzureError {
+  const code = host === 'management' ? 'ResourceNotFound' : host === 'openai' ? '404' : 'NotFound'
+  return new AzureError(
+    code,
+    404,
+    `There is nothing at ${method} ${path.slice(0, 512)}. Check the path and its letters.`,
+  )
+}
+
+function decorate(headers: Headers, requestId: string, host: HostName | undefined, request: Headers): void {
+  headers.set('x-ms-request-id', requestId)
+  headers.set('x-request-id', requestId)
+  if (host === 'openai') headers.set('apim-request-id', requestId)
+  for (const name of ['x-ms-client-request-id', 'client-request-id']) {
+    const value = request.get(name)
+    if (value !== null && saneId.test(value)) headers.set(name, value)
+  }
+  headers.set('x-content-type-options', 'nosniff')
+  if (!headers.has('cache-control')) headers.set('cache-control', 'no-store')
+}
+
+const saneId = /^[\w.\-{}]{1,64}$/
+
+function clientId(headers: Headers): string | undefined {
+  const value = headers.get('client-request-id') ?? headers.get('x-ms-client-request-id')
+  return value !== null && saneId.test(value) ? value : undefined
+}
+
+function faultOf(error: unknown): string {
+  return (error instanceof Error ? (error.stack ?? error.message) : String(error)).slice(0, 4096)
+}

@@ -1,0 +1,162 @@
+import { createServer as createPlainServer, type Server as PlainServer } from 'node:http'
+import { createServer, type Agent, type Server } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import type { Env } from '../env.ts'
+import type { ServerCertificates } from './certificates.ts'
+import { requestHandler, type Edge, type RequestLine } from './handle-request.ts'
+import type { Authenticator, AuthScheme, Route } from './route.ts'
+import { routeTable } from './route-table.ts'
+import { serviceConnection } from './service-connection.ts'
+import { unknownHostText, virtualHost } from './virtual-host.ts'
+
+export interface ListenOptions {
+  /** 0: any free port, the same on every address. */
+  readonly port: number
+  /** For example `localhost`. */
+  readonly domain: string
+  readonly certificates: ServerCertificates
+  readonly routes: readonly Route[]
+  readonly authenticators: Readonly<Record<AuthScheme, Authenticator>>
+  readonly env: Env
+  readonly log?: (line: RequestLine) => void
+  /** Default: 127.0.0.1 and, where the machine has IPv6, ::1. */
+  readonly addresses?: readonly string[]
+  /** Origins besides the portal's whose pages may call the APIs from a browser. */
+  readonly trustedOrigins?: readonly string[]
+}
+
+export interface Listener {
+  readonly port: number
+  /** For calls of this process to its own hosts: `call.via` is `service` there. */
+  readonly serviceAgent: Agent
+  /** Takes renewed certificates into use without a restart. */
+  useCertificates(certificates: ServerCertificates): void
+  /** Stops taking connections, gives running requests five seconds, then cuts them off. */
+  close(): Promise<void>
+}
+
+const loopback = ['127.0.0.1', '::1']
+const graceMs = 5_000
+
+/** Limits of every connection; the body's own limits are in request-body.ts. */
+const serverLimits = {
+  headersTimeout: 10_000,
+  // RequestBody bounds a slow body by its rate: a fixed time would cut off honest large uploads.
+  requestTimeout: 0,
+  keepAliveTimeout: 65_000,
+  maxHeaderSize: 32 * 1024,
+  connectionsCheckingInterval: 5_000,
+}
+const maxConnections = 1_024
+
+/** Serves the routes over HTTPS on the virtual hosts of `domain`. */
+export async function listen(options: ListenOptions): Promise<Listener> {
+  const listening = { port: options.port }
+  const extra = options.trustedOrigins ?? []
+  const edge: Edge = {
+    table: routeTable(options.routes),
+    authenticators: options.authenticators,
+    env: options.env,
+    scheme: 'https',
+    resolveHost: header => virtualHost(header, options.domain),
+    unknownHost: header => unknownHostText(header, options.domain),
+    trustedOrigins: () => {
+      const portal = `https://portal.${options.domain}`.toLowerCase()
+      return new Set([`${portal}:${listening.port}`, portal, ...extra])
+    },
+    ...(options.log ? { log: options.log } : {}),
+  }
+  const network = requestHandler(edge, 'network')
+  const newServer = () => {
+    const tls = { ...tlsOf(options.certificates), handshakeTimeout: 10_000, minVersion: 'TLSv1.2' as const }
+    const server = createServer({ ...serverLimits, ...tls, ALPNProtocols: ['http/1.1'] }, network)
+    return withLimits(server.on('checkContinue', network))
+  }
+  const servers = await listenOnAll(newServer, options.addresses ?? loopback, options.port, !options.addresses)
+  listening.port = portOf(servers[0])
+  const service = serviceConnection(requestHandler(edge, 'service'))
+  return {
+    port: listening.port,
+    serviceAgent: service.agent,
+    useCertificates(certificates) {
+      for (const server of servers) server.setSecureContext(tlsOf(certificates))
+    },
+    async close() {
+      service.close()
+      await Promise.all(servers.map(closeServer))
+    },
+  }
+}
+
+/** One plain HTTP server on 127.0.0.1, for instance metadata. */
+export async function listenPlain(port: number, edge: Edge): Promise<{ port: number; close(): Promise<void> }> {
+  const handler = requestHandler(edge, 'network')
+  const newServer = () => withLimits(createPlainServer(serverLimits, handler))
+  const [server] = await listenOnAll(newServer, ['127.0.0.1'], port, false)
+  return { port: portOf(server), close: async () => closeServer(server) }
+}
+
+function tlsOf(certificates: ServerCertificates): { cert: string; key: string } {
+  return { cert: certificates.certificatePem, key: certificates.keyPem }
+}
+
+function withLimits<S extends Server | PlainServer>(server: S): S {
+  server.maxConnections = maxConnections
+  return server
+}
+
+/** Every address gets the same port; with port 0 a port that is free on the first but not on the next is given back. */
+async function listenOnAll<S extends Server | PlainServer>(
+  newServer: () => S,
+  addresses: readonly string[],
+  port: number,
+  ipv6IsOptional: boolean,
+): Promise<[S, ...S[]]> {
+  for (let attempt = 1; ; attempt++) {
+    const servers: S[] = []
+    try {
+      for (const address of addresses) {
+        const server = newServer()
+        const same = servers[0] ? portOf(servers[0]) : port
+        if (await listenOn(server, address, same, ipv6IsOptional && address.includes(':'))) servers.push(server)
+      }
+      const [first, ...others] = servers
+      if (!first) throw new Error('There is no address to listen on.')
+      return [first, ...others]
+    } catch (error) {
+      await Promise.all(servers.map(closeServer))
+      const taken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
+      if (!taken || port !== 0 || attempt === 10) throw error
+    }
+  }
+}
+
+/** False where the machine lacks the address and may. */
+async function listenOn(server: Server | PlainServer, host: string, port: number, optional: boolean): Promise<boolean> {
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({ host, port, ipv6Only: host.includes(':') }, () => {
+        server.off('error', reject)
+        resolve()
+      })
+    })
+    return true
+  } catch (error) {
+    const absent = ['EADDRNOTAVAIL', 'EAFNOSUPPORT'].includes((error as NodeJS.ErrnoException).code ?? '')
+    if (optional && absent) return false
+    throw error
+  }
+}
+
+async function closeServer(server: Server | PlainServer): Promise<void> {
+  const closed = new Promise<void>(resolve => server.close(() => resolve()))
+  server.closeIdleConnections()
+  const timer = setTimeout(() => server.closeAllConnections(), graceMs)
+  await closed
+  clearTimeout(timer)
+}
+
+function portOf(server: Server | PlainServer): number {
+  return (server.address() as AddressInfo).port
+}

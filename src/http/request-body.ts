@@ -1,0 +1,143 @@
+import type { IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
+import type { ZodType } from 'zod'
+import { badBodyCode, fieldErrors } from './encode-error.ts'
+import { AzureError } from './errors.ts'
+import type { HostName } from './route.ts'
+
+const maxDepth = 64
+/** A body may keep us waiting so long altogether, plus the time its bytes take at the slowest rate that we serve. */
+const patienceMs = 30_000
+const slowestBytesPerMs = 10
+
+/** Bytes that the client announces; undefined when it sends chunks without saying how many. */
+export function announcedLength(incoming: IncomingMessage): number | undefined {
+  if (incoming.headers['transfer-encoding'] !== undefined) return undefined
+  return Number(incoming.headers['content-length'] ?? 0)
+}
+
+export function tooLarge(limit: number): AzureError {
+  const message = `The request body is larger than the ${limit} bytes that are taken here.`
+  return new AzureError('RequestEntityTooLarge', 413, message)
+}
+
+/**
+ * The body of a request, counted. Fails with 413 above `limit`, with 408 when the client dawdles
+ * (only the time that we wait for it counts, not the time that our reader takes), with 400 when it goes away.
+ */
+export class RequestBody extends Readable {
+  readonly #incoming: IncomingMessage
+  readonly #limit: number
+  #received = 0
+  #waited = 0
+  #waitingSince: number | undefined
+  #timer: NodeJS.Timeout | undefined
+  #started = false
+
+  constructor(incoming: IncomingMessage, limit: number) {
+    super({ highWaterMark: 256 * 1024 })
+    this.#incoming = incoming
+    this.#limit = limit
+  }
+
+  override _read(): void {
+    if (!this.#started) this.#start()
+    this.#startWaiting()
+    this.#incoming.resume()
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#stopWaiting()
+    this.#incoming.off('data', this.#take).off('end', this.#end).off('close', this.#gone)
+    this.#incoming.pause()
+    callback(error)
+  }
+
+  #start(): void {
+    this.#started = true
+    this.#incoming.on('data', this.#take).on('end', this.#end).on('close', this.#gone)
+    // A listener, so that an aborted request is no uncaught error; `close` follows and says the same.
+    this.#incoming.on('error', () => undefined)
+    if (this.#incoming.destroyed && !this.#incoming.readableEnded) this.#gone()
+  }
+
+  readonly #take = (chunk: Buffer): void => {
+    this.#stopWaiting()
+    this.#received += chunk.length
+    if (this.#received > this.#limit) {
+      this.destroy(tooLarge(this.#limit))
+    } else if (this.push(chunk)) {
+      this.#startWaiting()
+    } else {
+      this.#incoming.pause()
+    }
+  }
+
+  readonly #end = (): void => {
+    this.#stopWaiting()
+    this.push(null)
+  }
+
+  readonly #gone = (): void => {
+    if (this.#incoming.readableEnded) return
+    this.destroy(
+      new AzureError('RequestAborted', 400, 'The client went away before it had sent the whole request body.'),
+    )
+  }
+
+  #startWaiting(): void {
+    if (this.#waitingSince !== undefined || this.destroyed) return
+    this.#waitingSince = performance.now()
+    const left = patienceMs + this.#received / slowestBytesPerMs - this.#waited
+    this.#timer = setTimeout(
+      () => {
+        this.destroy(new AzureError('RequestTimeout', 408, 'The request body came too slowly.'))
+      },
+      Math.max(left, 0),
+    )
+  }
+
+  #stopWaiting(): void {
+    if (this.#waitingSince === undefined) return
+    this.#waited += performance.now() - this.#waitingSince
+    this.#waitingSince = undefined
+    clearTimeout(this.#timer)
+  }
+}
+
+/** Reads a JSON body and checks it. An empty body counts as absent, which a schema may allow. */
+export async function readJson<T>(body: Readable, host: HostName, schema: ZodType<T>): Promise<T> {
+  const chunks: Buffer[] = []
+  for await (const chunk of body) chunks.push(chunk as Buffer)
+  const parsed = schema.safeParse(parseJson(Buffer.concat(chunks), host))
+  if (!parsed.success) throw fieldErrors(host, parsed.error)
+  return parsed.data
+}
+
+function parseJson(data: Buffer, host: HostName): unknown {
+  const refuse = (why: string) => new AzureError(badBodyCode(host), 400, why)
+  if (data.length === 0) return undefined
+  if (depthOf(data) > maxDepth) throw refuse(`The request body is nested more than ${maxDepth} levels deep.`)
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(data))
+  } catch {
+    throw refuse('The request body is not valid JSON in UTF-8.')
+  }
+}
+
+/** Levels of brackets outside of strings; stops once there are too many. */
+function depthOf(data: Buffer): number {
+  let depth = 0
+  let deepest = 0
+  let quoted = false
+  for (let at = 0; at < data.length && deepest <= maxDepth; at++) {
+    const byte = data[at]
+    if (quoted) {
+      if (byte === 0x5c) at++
+      else if (byte === 0x22) quoted = false
+    } else if (byte === 0x22) quoted = true
+    else if (byte === 0x7b || byte === 0x5b) deepest = Math.max(deepest, ++depth)
+    else if (byte === 0x7d || byte === 0x5d) depth--
+  }
+  return deepest
+}

@@ -1,0 +1,30 @@
+export interface ResponseOptions {
+  /** Default 200. */
+  readonly status?: number
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** A JSON response with its length, as every plane sends them. */
+export function json(body: unknown, options: ResponseOptions = {}): Response {
+  return bytes(Buffer.from(JSON.stringify(body)), 'application/json; charset=utf-8', options)
+}
+
+export function text(body: string, options: ResponseOptions = {}): Response {
+  return bytes(Buffer.from(body), 'text/plain; charset=utf-8', options)
+}
+
+/** A body that is in memory; a `content-type` in `options.headers` wins. */
+export function bytes(body: Uint8Array<ArrayBuffer>, contentType: string, options: ResponseOptions = {}): Response {
+  const headers = { 'content-type': contentType, 'content-length': String(body.length), ...options.headers }
+  return new Response(body, { status: options.status ?? 200, headers })
+}
+
+/** A response without a body: 202, 204 and their like. */
+export function empty(status: number, headers: Readonly<Record<string, string>> = {}): Response {
+  const bodyless = status === 204 || status === 304
+  return new Response(null, { status, headers: bodyless ? headers : { 'content-length': '0', ...headers } })
+}
+
+export function redirect(location: string, status: 302 | 303 | 307 | 308 = 302): Response {
+  return empty(status, { location })
+}

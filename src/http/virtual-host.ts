@@ -1,0 +1,41 @@
+import type { HostName } from './route.ts'
+
+export interface VirtualHost {
+  readonly host: HostName
+  /** `<label>` of `<label>.vault.<domain>`, lower case; empty for hosts without one. */
+  readonly label: string
+}
+
+const dnsLabel = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
+const hostHeader = /^([a-z0-9.-]{1,253})(:\d{1,5})?$/
+const singleHosts = new Set<string>(['login', 'management', 'portal'])
+const labelledHosts = new Set<string>(['vault', 'openai'])
+
+/** `host[:port]` of a Host header in lower case and without the root's dot; undefined when it is not one. */
+export function normalHost(header: string | undefined): string | undefined {
+  const match = hostHeader.exec((header ?? '').toLowerCase())
+  if (!match) return undefined
+  return `${match[1]?.replace(/\.$/, '')}${match[2] ?? ''}`
+}
+
+/** Which virtual host a Host header names; the port does not matter, so that any forwarded port works. */
+export function virtualHost(header: string | undefined, domain: string): VirtualHost | undefined {
+  const name = normalHost(header)?.replace(/:\d+$/, '')
+  const suffix = `.${domain.toLowerCase()}`
+  if (!name?.endsWith(suffix)) return undefined
+  const labels = name.slice(0, -suffix.length).split('.')
+  const last = labels.at(-1) ?? ''
+  if (labels.length === 1 && singleHosts.has(last)) return { host: last as HostName, label: '' }
+  const label = labels[0] ?? ''
+  if (labels.length === 2 && labelledHosts.has(last) && dnsLabel.test(label)) return { host: last as HostName, label }
+  return undefined
+}
+
+/** What a client reads who asked for a host that is not served here. */
+export function unknownHostText(header: string | undefined, domain: string): string {
+  const asked = normalHost(header) ?? 'this host'
+  return (
+    `Nothing is served under ${asked}. Hosts of this service: login.${domain}, management.${domain}, portal.${domain}, ` +
+    `<vault>.vault.${domain}, <account>.openai.${domain}. A name that does not resolve can be added to the hosts file.\n`
+  )
+}
