@@ -90,7 +90,7 @@ async function answer(edge: Edge, exchange: Exchange): Promise<{ status: number;
   const target = edge.resolveHost(incoming.headers.host)
   const outcome = target
     ? await outcomeOf(edge, exchange, target, headers)
-    : await opened(text(edge.unknownHost(incoming.headers.host), { status: 404 }))
+    : await opened(text(edge.unknownHost(incoming.headers.host), { status: 404 }), outgoing)
   const { response, body, fault } = outcome
   decorate(response.headers, requestId, target?.host, headers)
   for (const [name, value] of Object.entries(crossOriginHeaders(headers.get('origin'), edge.trustedOrigins()))) {
@@ -105,11 +105,11 @@ async function outcomeOf(edge: Edge, exchange: Exchange, target: VirtualHost, he
   const method = exchange.incoming.method ?? 'GET'
   try {
     const checked = preflight(method, headers, edge.trustedOrigins())
-    return await opened(checked ?? (await dispatch(edge, exchange, target, headers)))
+    return await opened(checked ?? (await dispatch(edge, exchange, target, headers)), exchange.outgoing)
   } catch (error) {
     const clientRequestId = clientId(headers)
     const context = { host: target.host, requestId: exchange.requestId, clientRequestId, now: edge.env.now() }
-    const outcome = await opened(encodeError(error, context))
+    const outcome = await opened(encodeError(error, context), exchange.outgoing)
     return error instanceof AzureError && error.status < 500 ? outcome : { ...outcome, fault: faultOf(error) }
   }
 }
@@ -137,9 +137,9 @@ async function authenticate(edge: Edge, scheme: AuthScheme | 'none', call: Call)
   return scheme === 'none' ? { type: 'anonymous' } : edge.authenticators[scheme](call)
 }
 
-async function opened(response: Response): Promise<Outcome> {
+async function opened(response: Response, outgoing: ServerResponse): Promise<Outcome> {
   const mutable = new Response(response.body, response)
-  return { response: mutable, body: await openBody(mutable) }
+  return { response: mutable, body: await openBody(mutable, outgoing) }
 }
 
 function unknownPath(host: HostName, method: string, path: string): AzureError {

@@ -28,16 +28,18 @@ export function tooLarge(limit: number): AzureError {
 export class RequestBody extends Readable {
   readonly #incoming: IncomingMessage
   readonly #limit: number
+  readonly #patience: number
   #received = 0
   #waited = 0
   #waitingSince: number | undefined
   #timer: NodeJS.Timeout | undefined
   #started = false
 
-  constructor(incoming: IncomingMessage, limit: number) {
+  constructor(incoming: IncomingMessage, limit: number, patience = patienceMs) {
     super({ highWaterMark: 256 * 1024 })
     this.#incoming = incoming
     this.#limit = limit
+    this.#patience = patience
   }
 
   override _read(): void {
@@ -88,7 +90,7 @@ export class RequestBody extends Readable {
   #startWaiting(): void {
     if (this.#waitingSince !== undefined || this.destroyed) return
     this.#waitingSince = performance.now()
-    const left = patienceMs + this.#received / slowestBytesPerMs - this.#waited
+    const left = this.#patience + this.#received / slowestBytesPerMs - this.#waited
     this.#timer = setTimeout(
       () => {
         this.destroy(new AzureError('RequestTimeout', 408, 'The request body came too slowly.'))

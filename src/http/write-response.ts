@@ -17,10 +17,16 @@ export interface OpenedBody {
   readonly first: Uint8Array | undefined
 }
 
-export async function openBody(response: Response): Promise<OpenedBody> {
+export async function openBody(response: Response, outgoing: ServerResponse): Promise<OpenedBody> {
   const reader = response.body?.getReader() as Reader | undefined
-  const { done, value } = (await reader?.read()) ?? { done: true, value: undefined }
-  return { reader: done ? undefined : reader, first: done ? undefined : value }
+  const stop = () => void reader?.cancel().catch(() => undefined)
+  outgoing.once('close', stop)
+  try {
+    const { done, value } = (await reader?.read()) ?? { done: true, value: undefined }
+    return { reader: done ? undefined : reader, first: done ? undefined : value }
+  } finally {
+    outgoing.off('close', stop)
+  }
 }
 
 /**
@@ -55,11 +61,15 @@ async function writeBody(body: OpenedBody, announced: string | null, outgoing: S
   try {
     while (chunk !== undefined) {
       sent += chunk.length
-      if (announced !== null && sent > Number(announced)) throw new Error('The response is longer than announced.')
+      // The chunk that completes an announced length waits for the body's own end: an error may still follow it.
+      const held = announced !== null && sent >= Number(announced)
+      const next: Uint8Array | undefined = held ? (await reader?.read())?.value : undefined
+      if (held && (next !== undefined || sent > Number(announced)))
+        throw new Error('The response is longer than announced.')
       if (!outgoing.write(chunk)) await drained(outgoing)
       // The reader's own end comes as `done`; after a disconnect there is nobody to read for.
       if (outgoing.destroyed) throw new Error('The client went away.')
-      chunk = (await reader?.read())?.value
+      chunk = held ? undefined : (await reader?.read())?.value
     }
     if (announced !== null && sent !== Number(announced)) throw new Error('The response is shorter than announced.')
     if (outgoing.destroyed) throw new Error('The client went away.')
