@@ -7,11 +7,14 @@ export interface BlobReader {
   close(): Promise<void>
 }
 
-/** Where sealed bytes lie. It sees ciphertext only. */
+/** Where sealed bytes lie. It sees ciphertext only. Ids: 1 to 64 of `a-z`, `0-9`, `-`. */
 export interface BlobStore {
   /**
    * Writes the whole source under a new id, durable when the promise resolves (temporary name, fsync, rename, fsync of the folder).
-   * A source that throws leaves nothing behind. Resolves to the number of bytes. @throws when the id exists
+   * A source that throws leaves nothing behind. Resolves to the number of bytes. @throws BlobExists when the id exists
+   *
+   * One chunk is being written while the next is produced: a source may use a buffer again once the chunk after it has been asked for
+   * and then delivered, so two buffers in turn are enough. Chunks of about 1 MiB are fastest.
    */
   create(id: string, source: AsyncIterable<Uint8Array>): Promise<number>
   /** Undefined when there is no such blob. */
@@ -20,4 +23,28 @@ export interface BlobStore {
   remove(id: string): Promise<void>
   /** Every id, in no order. */
   list(): AsyncIterable<string>
+}
+
+/** Thrown by `create` when the id is taken, or is being written at this moment. */
+export class BlobExists extends Error {
+  constructor(id: string) {
+    super(`There is a blob ${id} already.`)
+    this.name = 'BlobExists'
+  }
+}
+
+/** An id is part of a path: nothing but these characters may come near the file system. @throws RangeError */
+export function checkBlobId(id: string): void {
+  if (!isBlobId(id)) throw new RangeError('A blob id is 1 to 64 of the characters a-z, 0-9 and hyphen.')
+}
+
+export function isBlobId(name: string): boolean {
+  return /^[a-z0-9-]{1,64}$/u.test(name)
+}
+
+/** @throws RangeError unless both are whole numbers from 0 */
+export function checkByteRange(offset: number, length: number): void {
+  for (const number of [offset, length]) {
+    if (!Number.isSafeInteger(number) || number < 0) throw new RangeError(`Not a number of bytes: ${number}.`)
+  }
 }

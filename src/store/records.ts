@@ -38,12 +38,20 @@ export function remove(target: Collection<unknown>, id: string, ifVersion?: numb
 export interface ListOptions {
   /** Only ids that begin with this. */
   readonly prefix?: string
-  /** Only ids after (with `reverse`: before) this one. */
+  /** Only ids after (with `reverse`: before) this one; it need not exist. */
   readonly after?: string
   /** At most so many records; default 1,000. */
   readonly limit?: number
   /** From the last id to the first. */
   readonly reverse?: boolean
+}
+
+export interface CommitOptions {
+  /**
+   * The promise resolves only when the former bytes of what this commit removed or overwrote are gone from every file of the store.
+   * What a file system or a disk keeps of freed blocks is beyond it.
+   */
+  readonly shred?: boolean
 }
 
 /** Thrown by `commit` when an `ifVersion` does not hold; nothing of that commit was written. */
@@ -59,12 +67,23 @@ export class VersionConflict extends Error {
   }
 }
 
-/** Ordered records by collection and id (ids compare by UTF-8 bytes). Dumb on purpose: rules live in the rooms, not here. */
+/** Thrown by a commit with `shred`: its changes are durable, but old bytes may still lie in the store's files. */
+export class ShredIncomplete extends Error {
+  constructor(reason: string) {
+    super(`The records were changed, but their old bytes could not be erased yet: ${reason}`)
+    this.name = 'ShredIncomplete'
+  }
+}
+
+/**
+ * Ordered records by collection and id (ids compare by UTF-8 bytes). Dumb on purpose: rules live in the rooms, not here.
+ * Ids: 1 to 1,024 bytes of well-formed text without NUL. Values: JSON up to 16 MiB. A commit: up to 10,000 changes, in order.
+ */
 export interface RecordStore {
   get<T>(from: Collection<T>, id: string): Promise<Stored<T> | undefined>
   list<T>(from: Collection<T>, options?: ListOptions): Promise<Stored<T>[]>
   count(from: Collection<unknown>, prefix?: string): Promise<number>
-  /** All or nothing, durable when the promise resolves. @throws VersionConflict */
-  commit(changes: readonly Change[]): Promise<void>
+  /** All or nothing, durable when the promise resolves. @throws VersionConflict, ShredIncomplete */
+  commit(changes: readonly Change[], options?: CommitOptions): Promise<void>
   close(): Promise<void>
 }

@@ -1,0 +1,37 @@
+import { createHash } from 'node:crypto'
+import type { AuditEntry } from './audit-log.ts'
+
+const maximumEntryBytes = 64 * 1024
+
+/** What the first entry is chained to. */
+export const genesis = createHash('sha256').update('OwnKey audit log, version 1').digest('hex')
+
+/**
+ * Hash of an entry, lower-case hex: SHA-256(hash of the entry before, 32 bytes | sequence, 8 bytes big-endian | canonical JSON, UTF-8).
+ * The sequence counts from 1.
+ */
+export function chainHash(previous: string, sequence: number, canonicalEntry: string): string {
+  const position = Buffer.alloc(8)
+  position.writeBigUInt64BE(BigInt(sequence))
+  return createHash('sha256').update(previous, 'hex').update(position).update(canonicalEntry).digest('hex')
+}
+
+/** JSON without spaces, names sorted by UTF-16 units, members without a value left out (RFC 8785). Takes parsed JSON only. */
+export function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join()}]`
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonicalJson(member)}`).join()}}`
+}
+
+/** Freezes an entry as canonical JSON. @throws RangeError when it is longer than 64 KiB or its time is not ISO 8601 in UTC */
+export function encodeEntry(entry: AuditEntry): string {
+  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/u.test(entry.time)) {
+    throw new RangeError('The time of an audit entry must be like 2026-01-31T23:59:59.999Z.')
+  }
+  const encoded = canonicalJson(JSON.parse(JSON.stringify(entry)))
+  if (Buffer.byteLength(encoded) > maximumEntryBytes) {
+    throw new RangeError(`An audit entry may have at most ${maximumEntryBytes} bytes.`)
+  }
+  return encoded
+}

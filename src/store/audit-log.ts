@@ -1,0 +1,280 @@
+import { timingSafeEqual } from 'node:crypto'
+import type { Env } from '../env.ts'
+import { canonicalJson, chainHash, encodeEntry, genesis } from './audit-chain.ts'
+import { collection, put, ShredIncomplete } from './records.ts'
+import type { Change, CommitOptions, RecordStore, Stored } from './records.ts'
+
+export interface AuditEntry {
+  /** ISO 8601, UTC. */
+  readonly time: string
+  readonly operationName: string
+  readonly category: string
+  readonly resourceId?: string
+  readonly resultType: 'Success' | 'Failed'
+  readonly resultSignature?: string
+  readonly resultDescription?: string
+  readonly durationMs?: number
+  readonly callerIpAddress?: string
+  readonly correlationId?: string
+  readonly identity?: object
+  readonly properties?: object
+}
+
+/** Without a time it gets the present one. */
+export type NewAuditEntry = Omit<AuditEntry, 'time'> & { readonly time?: string }
+
+export interface AuditRecord {
+  /** Counts from 1 without gaps. */
+  readonly sequence: number
+  readonly entry: AuditEntry
+  /** Lower-case hex; chained to all entries before, see chainHash. */
+  readonly hash: string
+}
+
+/** Where a log stood: kept elsewhere, it later proves that nothing up to there was changed or cut off. */
+export interface AuditHead {
+  readonly entries: number
+  readonly head: string
+}
+
+export type AuditVerdict =
+  | ({ readonly ok: true } & AuditHead)
+  | { readonly ok: false; readonly at: number; readonly reason: string }
+
+export interface AuditListOptions {
+  /** Only entries after (with `reverse`: before) this sequence number. */
+  readonly after?: number
+  /** Default 1,000. */
+  readonly limit?: number
+  /** Newest first. */
+  readonly reverse?: boolean
+}
+
+export interface AuditLogOptions {
+  /** Makes a MAC over the head with a key that is not in the database: whoever can only write records can't forge a shorter or other log. */
+  readonly mac?: (message: Buffer) => Buffer
+}
+
+export interface AuditLog {
+  /**
+   * Writes the entry and the changes in one commit, durable when the promise resolves; leave the changes alone until then.
+   * @throws VersionConflict (nothing is written, the entry neither), ShredIncomplete, RangeError
+   */
+  append(entry: NewAuditEntry, changes?: readonly Change[], options?: CommitOptions): Promise<void>
+  list(options?: AuditListOptions): Promise<AuditRecord[]>
+  /** Reads the whole log. `at` is the sequence number of the first entry that is not as it was written. */
+  verify(known?: AuditHead): Promise<AuditVerdict>
+}
+
+interface StoredHead extends AuditHead {
+  readonly mac?: string
+}
+
+interface StoredEntry {
+  readonly entry: AuditEntry
+  readonly hash: string
+}
+
+interface PendingAppend {
+  readonly entry: string
+  readonly changes: readonly Change[]
+  readonly shred: boolean
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+const entries = collection<StoredEntry>('audit-entries')
+const heads = collection<StoredHead>('audit-head')
+const headId = 'head'
+const emptyHead: StoredHead = { entries: 0, head: genesis }
+
+/** Changes of one commit: below the record store's own bound, with room for entries and head. */
+const groupChanges = 5000
+const groupEntries = 500
+const pageSize = 1000
+
+/** An append-only hash chain of entries over a record store. There may be one per store. */
+export async function openAuditLog(records: RecordStore, env: Env, options: AuditLogOptions = {}): Promise<AuditLog> {
+  const log = new ChainedLog(records, env, options)
+  await log.start()
+  return log
+}
+
+class ChainedLog implements AuditLog {
+  readonly #records: RecordStore
+  readonly #env: Env
+  readonly #mac: ((message: Buffer) => Buffer) | undefined
+  #queue: PendingAppend[] = []
+  #draining = false
+  #head: { readonly value: StoredHead; readonly version: number } | undefined
+
+  constructor(records: RecordStore, env: Env, { mac }: AuditLogOptions) {
+    this.#records = records
+    this.#env = env
+    this.#mac = mac
+  }
+
+  /** Gives a new log a head: one that is missing later was removed. */
+  async start(): Promise<void> {
+    if ((await this.#records.count(entries)) > 0 || (await this.#records.get(heads, headId))) return
+    await this.#records.commit([put(heads, headId, this.#sealed(emptyHead), 0)])
+  }
+
+  async append(
+    entry: NewAuditEntry,
+    changes: readonly Change[] = [],
+    { shred = false }: CommitOptions = {},
+  ): Promise<void> {
+    const encoded = encodeEntry({ ...entry, time: entry.time ?? new Date(this.#env.now()).toISOString() })
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.#queue.push({ entry: encoded, changes, shred, resolve, reject })
+    if (!this.#draining) void this.#drain()
+    return promise
+  }
+
+  async list({ after, limit = pageSize, reverse = false }: AuditListOptions = {}): Promise<AuditRecord[]> {
+    const from = after === undefined ? {} : { after: idOf(after) }
+    const found = await this.#records.list(entries, { ...from, limit, reverse })
+    return found.map(({ id, value }) => ({ sequence: Number(id), entry: value.entry, hash: value.hash }))
+  }
+
+  async verify(known?: AuditHead): Promise<AuditVerdict> {
+    // The last entry first: an append between the two reads then only makes the head the newer one.
+    const [last] = await this.#records.list(entries, { limit: 1, reverse: true })
+    const head = (await this.#records.get(heads, headId))?.value
+    if (!head) return { ok: false, at: 1, reason: 'the head of the log is missing' }
+    if (!this.#isSealed(head))
+      return { ok: false, at: head.entries, reason: 'the head of the log was not written by this service' }
+    if (known && known.entries > head.entries) {
+      return { ok: false, at: head.entries + 1, reason: `entries are missing at the end: ${known.entries} were known` }
+    }
+    let previous = genesis
+    let sequence = 0
+    while (sequence < head.entries) {
+      const page = await this.#records.list(entries, {
+        after: idOf(sequence),
+        limit: Math.min(pageSize, head.entries - sequence),
+      })
+      if (page.length === 0) return { ok: false, at: sequence + 1, reason: 'entries are missing at the end' }
+      for (const stored of page) {
+        sequence += 1
+        const reason = faultOf(stored, previous, sequence, known)
+        if (reason !== undefined) return { ok: false, at: sequence, reason }
+        previous = stored.value.hash
+      }
+    }
+    if (previous !== head.head)
+      return { ok: false, at: sequence, reason: 'the head of the log does not fit its last entry' }
+    if (last && last.id > idOf(head.entries)) {
+      return { ok: false, at: head.entries + 1, reason: 'entries stand behind the head of the log' }
+    }
+    return { ok: true, entries: head.entries, head: head.head }
+  }
+
+  async #drain(): Promise<void> {
+    this.#draining = true
+    while (this.#queue.length > 0) await this.#commitGroup(this.#takeGroup())
+    this.#draining = false
+  }
+
+  #takeGroup(): PendingAppend[] {
+    let changes = 0
+    const behind = this.#queue.findIndex((pending, index) => {
+      changes += pending.changes.length
+      return index > 0 && (index === groupEntries || changes > groupChanges)
+    })
+    return this.#queue.splice(0, behind < 0 ? this.#queue.length : behind)
+  }
+
+  /** Several appends share one commit; when it fails, halves are tried, so that only those who are at fault fail. */
+  async #commitGroup(group: readonly PendingAppend[]): Promise<void> {
+    try {
+      await this.#write(group)
+      for (const { resolve } of group) resolve()
+    } catch (error) {
+      if (error instanceof ShredIncomplete) {
+        for (const { shred, resolve, reject } of group) {
+          if (shred) reject(error)
+          else resolve()
+        }
+      } else if (group.length > 1) {
+        const half = group.length >> 1
+        await this.#commitGroup(group.slice(0, half))
+        await this.#commitGroup(group.slice(half))
+      } else {
+        group[0]?.reject(error)
+      }
+    }
+  }
+
+  async #write(group: readonly PendingAppend[]): Promise<void> {
+    this.#head ??= await this.#readHead()
+    const { value, version } = this.#head
+    let { entries: sequence, head: hash } = value
+    const changes: Change[] = []
+    for (const pending of group) {
+      sequence += 1
+      hash = chainHash(hash, sequence, pending.entry)
+      changes.push(
+        ...pending.changes,
+        put(entries, idOf(sequence), { entry: JSON.parse(pending.entry) as AuditEntry, hash }, 0),
+      )
+    }
+    const head = this.#sealed({ entries: sequence, head: hash })
+    changes.push(put(heads, headId, head, version))
+    // Whatever happens but success, what stands there is read again.
+    this.#head = undefined
+    await this.#records.commit(changes, { shred: group.some(pending => pending.shred) })
+    this.#head = { value: head, version: version + 1 }
+  }
+
+  /** @throws Error when the end of the log was tampered with: going on would hide that */
+  async #readHead(): Promise<{ value: StoredHead; version: number }> {
+    const head = await this.#records.get(heads, headId)
+    const [last] = await this.#records.list(entries, { limit: 1, reverse: true })
+    const fits = last
+      ? head?.value.head === last.value.hash && last.id === idOf(head.value.entries)
+      : head?.value.entries === 0
+    if (!head || !fits || !this.#isSealed(head.value)) {
+      throw new Error(
+        'The audit log was changed from outside. Run `ownkey audit verify`, and restore the data folder from a backup.',
+      )
+    }
+    return head
+  }
+
+  #sealed({ entries, head }: AuditHead): StoredHead {
+    return this.#mac
+      ? { entries, head, mac: this.#mac(macMessage({ entries, head })).toString('hex') }
+      : { entries, head }
+  }
+
+  #isSealed(head: StoredHead): boolean {
+    if (!this.#mac) return true
+    const expected = this.#mac(macMessage(head))
+    const present = Buffer.from(String(head.mac), 'hex')
+    return present.length === expected.length && timingSafeEqual(present, expected)
+  }
+}
+
+function faultOf(
+  stored: Stored<StoredEntry>,
+  previous: string,
+  sequence: number,
+  known?: AuditHead,
+): string | undefined {
+  if (stored.id !== idOf(sequence)) return 'the entry is missing'
+  const { entry, hash } = stored.value
+  if (chainHash(previous, sequence, canonicalJson(entry)) !== hash) return 'the entry was changed or moved'
+  if (known?.entries === sequence && known.head !== hash) return 'the log up to here is not the one that was known'
+  return undefined
+}
+
+function macMessage({ entries, head }: AuditHead): Buffer {
+  return Buffer.from(`OwnKey audit head, version 1\n${entries}\n${head}\n`)
+}
+
+/** As many digits as the largest safe integer has, so that ids sort as numbers do. */
+function idOf(sequence: number): string {
+  return String(sequence).padStart(16, '0')
+}

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { blobStoreConforms } from './blob-store-conformance.ts'
+import { openDirectoryBlobs } from './directory-blobs.ts'
+import { sweepOrphans } from './orphans.ts'
+import { temporaryFolder } from './temporary-folder.ts'
+
+const folder = temporaryFolder()
+let stores = 0
+
+function newFolder(): string {
+  stores += 1
+  return join(folder, String(stores), 'blobs')
+}
+
+async function* bytes(text: string): AsyncGenerator<Buffer> {
+  yield Buffer.from(text)
+}
+
+blobStoreConforms('directory', async () => openDirectoryBlobs(newFolder()))
+
+test("blobs and their folders are their owner's only", async () => {
+  const path = newFolder()
+  const blobs = await openDirectoryBlobs(path)
+  await blobs.create('abcd', bytes('x'))
+  assert.equal(statSync(path).mode & 0o777, 0o700)
+  assert.equal(statSync(join(path, 'ab')).mode & 0o777, 0o700)
+  assert.equal(statSync(join(path, 'ab', 'abcd')).mode & 0o777, 0o600)
+})
+
+test('opening sweeps what was left half written, and takes no other file for a blob', async () => {
+  const path = newFolder()
+  await (await openDirectoryBlobs(path)).create('abcd', bytes('x'))
+  writeFileSync(join(path, 'incoming', 'half'), 'half')
+  mkdirSync(join(path, 'lost+found'))
+  writeFileSync(join(path, 'ab', 'README.txt'), 'not ours')
+  writeFileSync(join(path, 'ab', 'elsewhere'), 'in the wrong folder')
+  const blobs = await openDirectoryBlobs(path)
+  assert.deepEqual(readdirSync(join(path, 'incoming')), [])
+  assert.deepEqual(await Array.fromAsync(blobs.list()), ['abcd'])
+})
+
+test('a blob appears under its name only when it is whole', async () => {
+  const path = newFolder()
+  const blobs = await openDirectoryBlobs(path)
+  async function* watched() {
+    yield Buffer.alloc(1000)
+    assert.ok(!existsSync(join(path, 'ab', 'abcd')))
+    assert.equal(await blobs.open('abcd'), undefined)
+    yield Buffer.alloc(1000)
+  }
+  assert.equal(await blobs.create('abcd', watched()), 2000)
+  assert.equal(statSync(join(path, 'ab', 'abcd')).size, 2000)
+})
+
+test('a write that fails fails the blob and leaves nothing', async () => {
+  const path = newFolder()
+  const blobs = await openDirectoryBlobs(path)
+  async function* broken() {
+    yield Buffer.alloc(10)
+    yield 7 as unknown as Buffer
+    yield Buffer.alloc(10)
+  }
+  await assert.rejects(blobs.create('abcd', broken()))
+  assert.deepEqual(readdirSync(join(path, 'incoming')), [])
+})
+
+test('blobs that no record names are swept', async () => {
+  const blobs = await openDirectoryBlobs(newFolder())
+  for (const id of ['kept', 'orphan-1', 'orphan-2']) await blobs.create(id, bytes(id))
+  assert.deepEqual((await sweepOrphans(blobs, async id => id === 'kept')).sort(), ['orphan-1', 'orphan-2'])
+  assert.deepEqual(await Array.fromAsync(blobs.list()), ['kept'])
+})

@@ -1,0 +1,180 @@
+import { randomUUID } from 'node:crypto'
+import { access, chmod, mkdir, open, readdir, rename, rm, unlink, type FileHandle } from 'node:fs/promises'
+import { join } from 'node:path'
+import { hasCode, syncFolder } from './atomic-file.ts'
+import { BlobExists, checkBlobId, checkByteRange, isBlobId, type BlobReader, type BlobStore } from './blobs.ts'
+
+/** Longer than the two characters of a fan-out folder, so that it is never one. */
+const temporaryFolder = 'incoming'
+
+/**
+ * Blobs as files of a folder (`<folder>/<first two characters of the id>/<id>`, modes 0700 and 0600), for this process alone:
+ * what an earlier process left half written is swept here.
+ */
+export async function openDirectoryBlobs(folder: string): Promise<BlobStore> {
+  const incoming = join(folder, temporaryFolder)
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await chmod(folder, 0o700)
+  await rm(incoming, { recursive: true, force: true })
+  await mkdir(incoming, { mode: 0o700 })
+  await syncFolder(folder)
+  return new DirectoryBlobs(folder, incoming)
+}
+
+class DirectoryBlobs implements BlobStore {
+  readonly #folder: string
+  readonly #incoming: string
+  readonly #creating = new Set<string>()
+  readonly #fanOut = new Map<string, Promise<void>>()
+
+  constructor(folder: string, incoming: string) {
+    this.#folder = folder
+    this.#incoming = incoming
+  }
+
+  async create(id: string, source: AsyncIterable<Uint8Array>): Promise<number> {
+    const path = this.#pathOf(id)
+    // rename would replace a blob without a word. This process is alone with the folder, so that asking first is enough.
+    if (this.#creating.has(id)) throw new BlobExists(id)
+    this.#creating.add(id)
+    const temporary = join(this.#incoming, randomUUID())
+    try {
+      if (await exists(path)) throw new BlobExists(id)
+      const size = await writeDurably(temporary, source)
+      await this.#makeFanOut(id)
+      await rename(temporary, path)
+      await syncFolder(this.#fanOutOf(id)).catch(async error => {
+        await rm(path, { force: true })
+        throw error
+      })
+      return size
+    } catch (error) {
+      await rm(temporary, { force: true })
+      throw error
+    } finally {
+      this.#creating.delete(id)
+    }
+  }
+
+  async open(id: string): Promise<BlobReader | undefined> {
+    try {
+      const file = await open(this.#pathOf(id), 'r')
+      return await fileReader(file)
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return undefined
+      throw error
+    }
+  }
+
+  async remove(id: string): Promise<void> {
+    try {
+      await unlink(this.#pathOf(id))
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) throw error
+    }
+    // Also when it is gone already: an earlier call may have unlinked it and failed before the sync.
+    try {
+      await syncFolder(this.#fanOutOf(id))
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) throw error
+    }
+  }
+
+  async *list(): AsyncIterable<string> {
+    for (const entry of await readdir(this.#folder, { withFileTypes: true })) {
+      if (!entry.isDirectory() || entry.name === temporaryFolder) continue
+      for (const name of await readdir(join(this.#folder, entry.name))) {
+        if (isBlobId(name) && name.slice(0, 2) === entry.name) yield name
+      }
+    }
+  }
+
+  #pathOf(id: string): string {
+    checkBlobId(id)
+    return join(this.#fanOutOf(id), id)
+  }
+
+  #fanOutOf(id: string): string {
+    return join(this.#folder, id.slice(0, 2))
+  }
+
+  /** Once for each folder; a failed attempt is made again. */
+  async #makeFanOut(id: string): Promise<void> {
+    const path = this.#fanOutOf(id)
+    let made = this.#fanOut.get(path)
+    if (!made) {
+      made = mkdir(path, { recursive: true, mode: 0o700 }).then(() => syncFolder(this.#folder))
+      this.#fanOut.set(path, made)
+    }
+    try {
+      await made
+    } catch (error) {
+      this.#fanOut.delete(path)
+      throw error
+    }
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path)
+    return true
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return false
+    throw error
+  }
+}
+
+async function writeDurably(path: string, source: AsyncIterable<Uint8Array>): Promise<number> {
+  const file = await open(path, 'wx', 0o600)
+  let size = 0
+  let writing: Promise<void> = Promise.resolve()
+  try {
+    for await (const chunk of source) {
+      if (!(chunk instanceof Uint8Array)) throw new TypeError('A blob is made of bytes.')
+      await writing
+      writing = writeAll(file, chunk, size)
+      // It is awaited before the next write; until then a failure must not count as unhandled.
+      writing.catch(() => undefined)
+      size += chunk.length
+    }
+    await writing
+    await file.sync()
+  } finally {
+    await writing.catch(() => undefined)
+    await file.close()
+  }
+  return size
+}
+
+/** One write may take fewer bytes than it was given. */
+async function writeAll(file: FileHandle, chunk: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < chunk.length;) {
+    const { bytesWritten } = await file.write(chunk, done, chunk.length - done, position + done)
+    done += bytesWritten
+  }
+}
+
+async function fileReader(file: FileHandle): Promise<BlobReader> {
+  let size: number
+  try {
+    ;({ size } = await file.stat())
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+  return {
+    size,
+    async read(offset, length) {
+      checkByteRange(offset, length)
+      const buffer = Buffer.allocUnsafe(Math.max(0, Math.min(length, size - offset)))
+      for (let done = 0; done < buffer.length;) {
+        const { bytesRead } = await file.read(buffer, done, buffer.length - done, offset + done)
+        if (bytesRead === 0) throw new Error('A blob became shorter while it was being read.')
+        done += bytesRead
+      }
+      return buffer
+    },
+    close: () => file.close(),
+  }
+}

@@ -1,0 +1,49 @@
+import { chmod, mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { writeFileAtomically } from './atomic-file.ts'
+
+export interface FolderLock {
+  release(): Promise<void>
+}
+
+/**
+ * Makes this process the only one on a folder. The lock is the operating system's own, held on `<folder>/lock` through SQLite, so that
+ * a killed process leaves nothing to clean up and two that start at once can't both win. `<folder>/lock.pid` only tells people who has it.
+ * @throws Error that names the folder and the other process
+ */
+export async function lockFolder(folder: string): Promise<FolderLock> {
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const holder = join(folder, 'lock.pid')
+  const path = join(folder, 'lock')
+  const lock = new DatabaseSync(path, { timeout: 0 })
+  try {
+    // With the journal in memory nothing is ever written beside the lock file.
+    lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
+    // Never open and close this file by itself: that would drop the lock (POSIX locks belong to the process).
+    await chmod(path, 0o600)
+    await writeFileAtomically(holder, `${process.pid}\n`)
+  } catch (error) {
+    lock.close()
+    if (!isBusy(error)) throw error
+    throw new Error(`The folder ${folder} is in use by another OwnKey${await describe(holder)}. Stop that one first.`, {
+      cause: error,
+    })
+  }
+  return {
+    async release() {
+      if (lock.isOpen) lock.close()
+    },
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  // https://www.sqlite.org/rescode.html#busy
+  return error instanceof Error && 'errcode' in error && (Number(error.errcode) & 0xff) === 5
+}
+
+async function describe(holder: string): Promise<string> {
+  const text = await readFile(holder, 'utf8').catch(() => '')
+  const pid = Number.parseInt(text, 10)
+  return Number.isInteger(pid) ? `, process ${pid}` : ''
+}

@@ -1,0 +1,89 @@
+import { chmod, open } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { hasCode, syncFolder } from './atomic-file.ts'
+import { createRecords } from './record-queries.ts'
+import { maximumPages } from './sqlite-scrub.ts'
+
+const schemaVersion = 1
+/** 'OWNK': tells our databases from other people's. */
+const applicationId = 0x4f57_4e4b
+
+/**
+ * Opens or creates our database, mode 0600, and holds it alone until it is closed or the process ends.
+ * @throws Error that says what to do: in use, not a database, another program's, written by a newer OwnKey
+ */
+export async function openDatabase(path: string): Promise<DatabaseSync> {
+  await createEmpty(path)
+  const database = new DatabaseSync(path, { timeout: 0 })
+  try {
+    prepareDatabase(database)
+    return database
+  } catch (error) {
+    database.close()
+    throw new Error(`The record database ${path} can't be opened: ${reasonOf(error)}`, { cause: error })
+  }
+}
+
+/** SQLite gives its log the mode of the database file, which therefore must be right before SQLite opens it. */
+async function createEmpty(path: string): Promise<void> {
+  try {
+    // Only a new file is opened and closed here: with another one this could drop the locks that SQLite holds for this process.
+    const file = await open(path, 'ax', 0o600)
+    await file.close()
+    await syncFolder(dirname(path))
+  } catch (error) {
+    if (!hasCode(error, 'EEXIST')) throw error
+  }
+  await chmod(path, 0o600)
+}
+
+function prepareDatabase(database: DatabaseSync): void {
+  // Alone: the scrubber writes to the file directly. It also saves the shared-memory file. Before the first access, or it has no effect.
+  database.exec('PRAGMA locking_mode = EXCLUSIVE')
+  checkOwner(database)
+  database.exec('PRAGMA journal_mode = WAL')
+  // FULL: one sync per commit; NORMAL would acknowledge commits that a power cut takes back.
+  database.exec('PRAGMA synchronous = FULL')
+  database.exec('PRAGMA secure_delete = ON')
+  database.exec('PRAGMA temp_store = MEMORY')
+  database.exec('PRAGMA mmap_size = 0')
+  database.exec(`PRAGMA max_page_count = ${maximumPages}`)
+  // Checkpoints are ours, since each of them has pages to scrub.
+  database.exec('PRAGMA wal_autocheckpoint = 0')
+  database.exec('BEGIN IMMEDIATE')
+  if (pragma(database, 'user_version') === 0) {
+    database.exec(createRecords)
+    database.exec(`PRAGMA application_id = ${applicationId}`)
+    database.exec(`PRAGMA user_version = ${schemaVersion}`)
+  }
+  database.exec('COMMIT')
+}
+
+function checkOwner(database: DatabaseSync): void {
+  const version = pragma(database, 'user_version')
+  if (pragma(database, 'application_id') !== applicationId) {
+    if (version === 0 && pragma(database, 'schema_version') === 0) return
+    throw new Error("it is another program's database. Choose another data folder, or move that file away.")
+  }
+  if (version > schemaVersion) {
+    throw new Error(
+      `it was written by a newer OwnKey (schema ${version}, this one knows ${schemaVersion}). Start the newer OwnKey, or restore a backup made with this one.`,
+    )
+  }
+  if (pragma(database, 'auto_vacuum') !== 0) throw new Error('auto_vacuum was switched on in it. Restore a backup.')
+}
+
+/** The number that a pragma answers. */
+export function pragma(database: DatabaseSync, name: string): number {
+  return Number(Object.values(database.prepare(`PRAGMA ${name}`).get() ?? {})[0])
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  // https://www.sqlite.org/rescode.html
+  const code = 'errcode' in error ? Number(error.errcode) & 0xff : 0
+  if (code === 5) return 'another process is using it. Stop that process first.'
+  if (code === 26 || code === 11) return `${error.message}. Restore it from a backup.`
+  return error.message
+}

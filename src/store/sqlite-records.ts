@@ -1,0 +1,198 @@
+import { statSync } from 'node:fs'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import * as queries from './record-queries.ts'
+import {
+  checkName,
+  encodeChanges,
+  limitOf,
+  planCommit,
+  rangeOf,
+  type EncodedChange,
+  type Range,
+} from './record-rules.ts'
+import { ShredIncomplete } from './records.ts'
+import type { Change, Collection, CommitOptions, ListOptions, RecordStore, Stored } from './records.ts'
+import { openDatabase, pragma } from './sqlite-database.ts'
+import { openScrubber, type Scrubber } from './sqlite-scrub.ts'
+
+/** About what SQLite itself takes as the size of log at which a checkpoint pays. */
+const checkpointBytes = 4 * 1024 * 1024
+
+interface PendingCommit {
+  readonly changes: EncodedChange[]
+  readonly shred: boolean
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * Opens or creates the record database, mode 0600, for this process alone. Every acknowledged commit has been synced to disk.
+ * @throws Error that says what to do, see openDatabase
+ */
+export async function openSqliteRecords(path: string): Promise<RecordStore> {
+  const database = await openDatabase(path)
+  const scrubber = openScrubber(path, pragma(database, 'page_size'))
+  try {
+    const records = new SqliteRecords(database, scrubber, `${path}-wal`)
+    records.shredAtOpen()
+    return records
+  } catch (error) {
+    database.close()
+    scrubber.close()
+    throw error
+  }
+}
+
+class SqliteRecords implements RecordStore {
+  readonly #database: DatabaseSync
+  readonly #scrubber: Scrubber
+  readonly #log: string
+  readonly #statements = new Map<string, StatementSync>()
+  readonly #selectRecord: StatementSync
+  readonly #selectVersion: StatementSync
+  readonly #upsertRecord: StatementSync
+  readonly #deleteRecord: StatementSync
+  readonly #begin: StatementSync
+  readonly #commit: StatementSync
+  #pending: PendingCommit[] = []
+  #closed = false
+
+  constructor(database: DatabaseSync, scrubber: Scrubber, log: string) {
+    this.#database = database
+    this.#scrubber = scrubber
+    this.#log = log
+    this.#selectRecord = database.prepare(queries.selectRecord)
+    this.#selectVersion = database.prepare(queries.selectVersion)
+    this.#upsertRecord = database.prepare(queries.upsertRecord)
+    this.#deleteRecord = database.prepare(queries.deleteRecord)
+    this.#begin = database.prepare('BEGIN IMMEDIATE')
+    this.#commit = database.prepare('COMMIT')
+  }
+
+  /** A crash may have come between a checkpoint and its scrub. */
+  shredAtOpen(): void {
+    this.#checkpoint()
+    this.#scrubber.scrub()
+  }
+
+  async get<T>(from: Collection<T>, id: string): Promise<Stored<T> | undefined> {
+    this.#mustBeOpen()
+    checkName('collection', from.name)
+    checkName('id', id)
+    const row = this.#selectRecord.get(from.name, id)
+    return row && { id, version: Number(row['version']), value: JSON.parse(String(row['value'])) as T }
+  }
+
+  async list<T>(from: Collection<T>, options: ListOptions = {}): Promise<Stored<T>[]> {
+    const range = rangeOf(options)
+    const limit = limitOf(options)
+    const { reverse = false } = options
+    const statement = this.#rangeStatement(`list ${reverse}`, range, shape => queries.selectRange(shape, reverse))
+    return statement.all(...rangeValues(from, range), limit).map(row => ({
+      id: String(row['id']),
+      version: Number(row['version']),
+      value: JSON.parse(String(row['value'])) as T,
+    }))
+  }
+
+  async count(from: Collection<unknown>, prefix = ''): Promise<number> {
+    const range = rangeOf({ prefix })
+    const statement = this.#rangeStatement('count', range, queries.countRange)
+    return Number(statement.get(...rangeValues(from, range))?.['records'])
+  }
+
+  async commit(changes: readonly Change[], { shred = false }: CommitOptions = {}): Promise<void> {
+    this.#mustBeOpen()
+    const encoded = encodeChanges(changes)
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.#pending.push({ changes: encoded, shred, resolve, reject })
+    // Whatever the requests of one turn of the event loop commit goes to disk with one sync.
+    if (this.#pending.length === 1) setImmediate(() => this.#flush())
+    return promise
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#flush()
+    this.#closed = true
+    try {
+      this.#checkpoint()
+    } finally {
+      this.#database.close()
+      this.#scrubber.close()
+    }
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closed) throw new Error('The record store is closed.')
+  }
+
+  #flush(): void {
+    const group = this.#pending
+    this.#pending = []
+    if (group.length === 0) return
+    const done: PendingCommit[] = []
+    try {
+      this.#begin.run()
+      for (const commit of group) if (this.#write(commit)) done.push(commit)
+      this.#commit.run()
+    } catch (error) {
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
+      for (const { reject } of done.length < group.length ? group : done) reject(error)
+      return
+    }
+    this.#shredAfter(done)
+    for (const { resolve } of done) resolve()
+  }
+
+  /** False when it conflicts: then it has written nothing, and was rejected. */
+  #write({ changes, reject }: PendingCommit): boolean {
+    let plan
+    try {
+      plan = planCommit(changes, (collection, id) => Number(this.#selectVersion.get(collection, id)?.['version'] ?? 0))
+    } catch (error) {
+      reject(error)
+      return false
+    }
+    for (const { collection, id, version, json } of plan) {
+      if (json === undefined) this.#deleteRecord.run(collection, id)
+      else this.#upsertRecord.run(collection, id, version, json)
+    }
+    return true
+  }
+
+  #shredAfter(done: readonly PendingCommit[]): void {
+    const shred = done.some(commit => commit.shred)
+    try {
+      if (shred || statSync(this.#log).size > checkpointBytes) this.#checkpoint()
+    } catch (error) {
+      // Without shred the log only grows; the next commit tries again.
+      const failure = new ShredIncomplete(error instanceof Error ? error.message : String(error))
+      for (const commit of done) if (commit.shred) commit.reject(failure)
+    }
+  }
+
+  /** Brings the log into the database, empties it and scrubs the pages that it wrote. */
+  #checkpoint(): void {
+    const pages = this.#scrubber.pagesInLog()
+    if (pragma(this.#database, 'wal_checkpoint(TRUNCATE)') !== 0) throw new Error('the log of the database is in use')
+    this.#scrubber.scrub(pages)
+  }
+
+  #rangeStatement(kind: string, range: Range, compile: (shape: queries.RangeShape) => string): StatementSync {
+    this.#mustBeOpen()
+    const shape = { lowIncluded: range.lowIncluded, bounded: range.high !== undefined }
+    const key = `${kind} ${shape.lowIncluded} ${shape.bounded}`
+    let statement = this.#statements.get(key)
+    if (!statement) {
+      statement = this.#database.prepare(compile(shape))
+      this.#statements.set(key, statement)
+    }
+    return statement
+  }
+}
+
+function rangeValues(from: Collection<unknown>, { low, high }: Range): string[] {
+  checkName('collection', from.name)
+  return high === undefined ? [from.name, low] : [from.name, low, high]
+}
