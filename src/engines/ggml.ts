@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { KoffiFunc } from 'koffi'
 import koffi from 'koffi'
 import { EngineFailure } from './failures.ts'
 
@@ -115,8 +116,11 @@ export function loadGgml(threads: number): Ggml {
   const loader = koffi.load(library(folder, /^libggml(\.v[\d.]+)?\.(so|dylib)$/))
   const call = Object.fromEntries(
     Object.entries(PROTOTYPES).map(([name, prototype]) => [name, base.func(prototype)]),
-  ) as Record<keyof typeof PROTOTYPES, koffi.KoffiFunction>
-  call.ggml_log_set(koffi.register(() => undefined, koffi.pointer('OwnKeyGgmlLog')), null)
+  ) as Record<keyof typeof PROTOTYPES, KoffiFunc<Native>>
+  call.ggml_log_set(
+    koffi.register(() => undefined, koffi.pointer('OwnKeyGgmlLog')),
+    null,
+  )
   loader.func(LOADER_PROTOTYPES.ggml_backend_load_all_from_path)(folder)
   const backend: Pointer = loader.func(LOADER_PROTOTYPES.ggml_backend_init_by_type)(0, null)
   if (backend === null) throw new EngineFailure('ggml has no CPU backend that runs on this processor')

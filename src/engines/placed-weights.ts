@@ -1,0 +1,99 @@
+import { EngineFailure } from './failures.ts'
+import type { Ggml } from './ggml.ts'
+import { F32 } from './ggml.ts'
+import type { GgufFile, GgufTensor } from './gguf.ts'
+import type { LlamaShape, Weights } from './llama-graph.ts'
+import type { Var } from './tape.ts'
+
+/** Reads the numbers of a Llama-type model. @throws EngineFailure for another architecture */
+export function llamaShape(file: GgufFile): LlamaShape {
+  const { metadata } = file
+  const architecture = metadata.get('general.architecture')
+  if (architecture !== 'llama') {
+    throw new EngineFailure(`this trainer takes Llama-type models; the architecture here is ${String(architecture)}`)
+  }
+  const number = (key: string, absent?: number): number => {
+    const value = metadata.get(`llama.${key}`) ?? absent
+    if (typeof value !== 'number') throw new EngineFailure(`the model file lacks llama.${key}`)
+    return value
+  }
+  if (metadata.has('llama.rope.scaling.type') && metadata.get('llama.rope.scaling.type') !== 'none') {
+    throw new EngineFailure('this trainer does not take models with scaled rotary positions')
+  }
+  const vocabulary = metadata.get('tokenizer.ggml.tokens')
+  const heads = number('attention.head_count')
+  return {
+    layers: number('block_count'),
+    width: number('embedding_length'),
+    heads,
+    keyHeads: number('attention.head_count_kv', heads),
+    hidden: number('feed_forward_length'),
+    vocabulary: Array.isArray(vocabulary) ? vocabulary.length : number('vocab_size'),
+    context: number('context_length'),
+    epsilon: number('attention.layer_norm_rms_epsilon'),
+    ropeBase: number('rope.freq_base', 10_000),
+  }
+}
+
+/** All tensors of the base, frozen or trained, without what this trainer does not know. */
+export function llamaTensors(file: GgufFile): GgufTensor[] {
+  const known = /^(token_embd|output|output_norm|blk\.\d+\.(attn_(norm|q|k|v|output)|ffn_(norm|gate|up|down)))\.weight$/
+  const unknown = file.names.find(name => !known.test(name))
+  if (unknown !== undefined) throw new EngineFailure(`this trainer does not know the base model's tensor ${unknown}`)
+  return file.names.map(name => file.tensor(name))
+}
+
+/** Puts tensors where ggml computes; of frozen matrices a transposed copy too, so that no step transposes them. */
+export function placeWeights(
+  ggml: Ggml,
+  frozen: readonly GgufTensor[],
+  trained: readonly GgufTensor[],
+  loraScale: number,
+): Weights {
+  const { call } = ggml
+  const ctx = ggml.context(2 * (frozen.length + trained.length) + 8)
+  const create = (shape: readonly [number, number], trains: boolean): Var => ({
+    tensor: call.ggml_new_tensor_4d(ctx, F32, shape[0], shape[1], 1, 1),
+    shape: [shape[0], shape[1], 1, 1],
+    trains,
+  })
+  const tensors = new Map<string, Var>()
+  const turned = new Map<string, Var>()
+  for (const { name, shape } of trained) tensors.set(name, create(shape, true))
+  const tied = !frozen.some(tensor => tensor.name === 'output.weight')
+  for (const { name, shape } of frozen) {
+    tensors.set(name, create(shape, false))
+    const multiplied = shape[1] > 1 && (name !== 'token_embd.weight' || tied)
+    if (multiplied) turned.set(name, create([shape[1], shape[0]], false))
+  }
+  if (call.ggml_backend_alloc_ctx_tensors(ctx, ggml.backend) === null) {
+    throw new EngineFailure('not enough memory for the base model')
+  }
+  const weights = { tensors, turned, loraScale }
+  for (const tensor of frozen) {
+    upload(ggml, weights, tensor)
+    const copy = turned.get(tensor.name)
+    if (copy !== undefined) {
+      const data = transposed(tensor)
+      call.ggml_backend_tensor_set(copy.tensor, data, 0, data.byteLength)
+    }
+  }
+  for (const tensor of trained) upload(ggml, weights, tensor)
+  return weights
+}
+
+/** Copies new values of a tensor to where ggml computes. */
+export function upload(ggml: Ggml, weights: Weights, tensor: GgufTensor): void {
+  ggml.call.ggml_backend_tensor_set(weights.tensors.get(tensor.name)?.tensor, tensor.data, 0, tensor.data.byteLength)
+}
+
+function transposed({ data, shape }: GgufTensor): Float32Array {
+  const [columns, rows] = shape
+  const result = new Float32Array(data.length)
+  for (let row = 0; row < rows; row += 1) {
+    for (let column = 0; column < columns; column += 1) {
+      result[column * rows + row] = data[row * columns + column] as number
+    }
+  }
+  return result
+}
