@@ -1,0 +1,47 @@
+import { z } from 'zod'
+
+const tags = z
+  .record(z.string().max(512), z.string().max(256))
+  .refine(value => Object.keys(value).length <= 50, 'at most 50 tags')
+
+const encryption = z.object({
+  keySource: z.enum(['Microsoft.CognitiveServices', 'Microsoft.KeyVault']).default('Microsoft.KeyVault'),
+  keyVaultProperties: z
+    .object({
+      keyVaultUri: z.string().min(1).max(500),
+      keyName: z.string().min(1).max(127),
+      keyVersion: z.string().max(64).nullish(),
+      identityClientId: z.string().max(64).nullish(),
+    })
+    .nullish(),
+})
+
+const properties = z.object({
+  customSubDomainName: z
+    .string()
+    .regex(
+      /^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$/i,
+      "must be 1 to 64 letters, digits and '-', not beginning or ending in '-'",
+    )
+    .nullish(),
+  disableLocalAuth: z.boolean().nullish(),
+  encryption: encryption.nullish(),
+})
+
+const identity = z.object({ type: z.string().max(64).nullish() })
+
+/** PUT of an account. Unknown fields are echoed read-only ones: they are left alone. */
+export const putAccountBody = z.object({
+  location: z.string().min(1).max(64),
+  kind: z.string().max(64).nullish(),
+  sku: z.object({ name: z.string().max(32) }).nullish(),
+  tags: tags.nullish(),
+  identity: identity.nullish(),
+  properties: properties.nullish(),
+})
+
+/** PATCH of an account: what is absent stays as it is. */
+export const patchAccountBody = putAccountBody.omit({ location: true, kind: true })
+
+export type AccountBody = z.infer<typeof patchAccountBody>
+export type EncryptionBody = z.infer<typeof encryption>

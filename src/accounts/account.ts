@@ -1,0 +1,46 @@
+import { collection } from '../store/records.ts'
+
+/** `properties.encryption` as ARM spells it (R15). */
+export interface EncryptionSettings {
+  readonly keySource: 'Microsoft.CognitiveServices' | 'Microsoft.KeyVault'
+  readonly keyVaultProperties?: {
+    readonly keyVaultUri: string
+    readonly keyName: string
+    /** Empty: the latest version. */
+    readonly keyVersion: string
+  }
+}
+
+/** A Microsoft.CognitiveServices account: the owner of files, jobs, models and deployments. */
+export interface Account {
+  /** Immutable GUID that data is bound to; a name may later be somebody else's. */
+  readonly accountId: string
+  /** The ARM resource id, in the letters of its creation. */
+  readonly id: string
+  readonly subscriptionId: string
+  readonly group: string
+  readonly name: string
+  readonly kind: string
+  readonly sku: { readonly name: string }
+  readonly location: string
+  readonly tags: Readonly<Record<string, string>>
+  /** Label of its host below the OpenAI suffix. */
+  readonly subdomain: string
+  readonly identity?: { readonly principalId: string; readonly tenantId: string }
+  readonly encryption: EncryptionSettings
+  readonly disableLocalAuth: boolean
+  /** Base64: both API keys, sealed under the service's identity key. */
+  readonly sealedKeys: string
+  readonly createdAt: string
+}
+
+/** By account id (GUID). */
+export const accounts = collection<Account>('accounts.accounts')
+/** By `<subscription>/<group>/<name>` in lower case. */
+export const accountNames = collection<{ readonly accountId: string }>('accounts.names')
+/** By subdomain. */
+export const subdomains = collection<{ readonly accountId: string }>('accounts.subdomains')
+
+export function accountKey(subscriptionId: string, group: string, name: string): string {
+  return `${subscriptionId}/${group}/${name}`.toLowerCase()
+}

@@ -1,0 +1,54 @@
+import { z } from 'zod'
+import type { BlobRecord } from '../encryption/blob-records.ts'
+import { collection } from '../store/records.ts'
+
+/** A model that serves under a name of the account's choice. */
+export interface Deployment {
+  readonly accountId: string
+  readonly name: string
+  readonly model: { readonly format: string; readonly name: string; readonly version: string }
+  readonly sku: { readonly name: string; readonly capacity: number }
+  /** The catalogue's base model it runs on. */
+  readonly base: string
+  /** The deployment's own sealed copy of a fine-tuned model's adapter (R25); absent for a base model. */
+  readonly blobId?: string
+  readonly createdAt: string
+}
+
+/** By `<account id>/<name in lower case>`. */
+export const deployments = collection<Deployment>('accounts.deployments')
+
+export function deploymentKey(accountId: string, name: string): string {
+  return `${accountId}/${name.toLowerCase()}`
+}
+
+/** az 2.45 sends `scaleSettings` and no sku, newer clients a sku: both are taken. */
+export const deploymentBody = z.object({
+  sku: z.object({ name: z.string().min(1).max(64), capacity: z.int().min(1).max(10_000).nullish() }).nullish(),
+  properties: z.object({
+    model: z.object({
+      format: z.string().max(32).nullish(),
+      name: z.string().min(1).max(256),
+      version: z.string().max(64).nullish(),
+      source: z.string().max(500).nullish(),
+      sourceAccount: z.string().max(500).nullish(),
+    }),
+    scaleSettings: z
+      .object({ scaleType: z.string().max(64).nullish(), capacity: z.int().min(1).max(10_000).nullish() })
+      .nullish(),
+  }),
+})
+
+export type DeploymentBody = z.infer<typeof deploymentBody>
+
+/** What a model name stands for; `blob` is the adapter of a fine-tuned model. */
+export interface DeployableModel {
+  readonly base: string
+  readonly blob?: BlobRecord
+}
+
+/** Where models are looked up: the OpenAI room knows the fine-tuned ones. */
+export interface ModelSource {
+  /** Undefined when the account has no such model. */
+  resolve(accountId: string, modelName: string): Promise<DeployableModel | undefined>
+}

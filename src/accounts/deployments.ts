@@ -1,0 +1,199 @@
+import { AzureError, Conflict, NotFound } from '../http/errors.ts'
+import type { LoadedModel } from '../engines/engine.ts'
+import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
+import { put, remove, VersionConflict, type Change, type Stored } from '../store/records.ts'
+import { accountAudit, type Accounts } from './accounts.ts'
+import type { Account } from './account.ts'
+import {
+  deploymentKey,
+  deployments,
+  type DeployableModel,
+  type Deployment,
+  type DeploymentBody,
+  type ModelSource,
+} from './deployment.ts'
+import type { RunningModels } from './running-models.ts'
+
+/** Each deployment is a process with a model in memory. */
+const MAX_DEPLOYMENTS = 32
+
+/** Makes and removes deployments of base models and of fine-tuned models. */
+export class Deployments {
+  readonly accounts: Accounts
+  readonly #blobs: SealedBlobs
+  readonly #models: ModelSource
+  readonly #running: RunningModels
+
+  constructor(options: { accounts: Accounts; blobs: SealedBlobs; models: ModelSource; running: RunningModels }) {
+    this.accounts = options.accounts
+    this.#blobs = options.blobs
+    this.#models = options.models
+    this.#running = options.running
+  }
+
+  async list(accountId: string): Promise<Deployment[]> {
+    return (await this.accounts.options.records.list(deployments, { prefix: `${accountId}/` })).map(
+      ({ value }) => value,
+    )
+  }
+
+  find(accountId: string, name: string): Promise<Stored<Deployment> | undefined> {
+    return this.accounts.options.records.get(deployments, deploymentKey(accountId, name))
+  }
+
+  /** @throws 404 DeploymentNotFound */
+  async get(accountId: string, name: string): Promise<Stored<Deployment>> {
+    const found = await this.find(accountId, name)
+    if (found !== undefined) return found
+    throw new NotFound('DeploymentNotFound', `The deployment '${name}' does not exist.`)
+  }
+
+  /** The process that serves a deployment. */
+  model(deployment: Deployment): Promise<LoadedModel> {
+    return this.#running.get(deployment)
+  }
+
+  /** Creates or replaces; resolves when the model answers. R24: a fine-tuned model is opened with the account's key here. */
+  async put(
+    account: Account,
+    name: string,
+    body: DeploymentBody,
+  ): Promise<{ deployment: Deployment; created: boolean }> {
+    checkDeploymentName(name)
+    checkSource(account, body)
+    const before = await this.find(account.accountId, name)
+    const model = body.properties.model
+    if (before !== undefined && before.value.model.name === model.name) return this.#updateSku(account, before, body)
+    if (before === undefined && (await this.list(account.accountId)).length >= MAX_DEPLOYMENTS) {
+      throw new AzureError(
+        'QuotaExceeded',
+        400,
+        `The account has ${MAX_DEPLOYMENTS} deployments already. Delete one first.`,
+      )
+    }
+    const resolved = await this.#models.resolve(account.accountId, model.name)
+    if (resolved === undefined) {
+      throw new AzureError(
+        'InvalidResourceProperties',
+        400,
+        `The model '${model.name}' is not available in this account. GET /openai/models lists the models.`,
+        { target: 'properties.model.name' },
+      )
+    }
+    const { deployment, changes } = await this.#ownCopy(account, name, body, resolved)
+    await this.#commit(
+      account,
+      'write',
+      [
+        put(deployments, deploymentKey(account.accountId, name), deployment, before?.version ?? 0),
+        ...changes,
+        ...this.#copyChanges(before?.value),
+      ],
+      name,
+    )
+    if (before !== undefined) await this.#end(before.value)
+    await this.#running.get(deployment)
+    return { deployment, created: before === undefined }
+  }
+
+  /** R28: the copy's key is destroyed, the file unlinked and the process that held the weights ended. */
+  async delete(account: Account, stored: Stored<Deployment>): Promise<void> {
+    const { value } = stored
+    await this.#commit(
+      account,
+      'delete',
+      [remove(deployments, deploymentKey(value.accountId, value.name), stored.version), ...this.#copyChanges(value)],
+      value.name,
+    )
+    await this.#end(value)
+  }
+
+  async #updateSku(
+    account: Account,
+    before: Stored<Deployment>,
+    body: DeploymentBody,
+  ): Promise<{ deployment: Deployment; created: boolean }> {
+    const deployment = { ...before.value, sku: skuOf(body) }
+    await this.#commit(
+      account,
+      'write',
+      [put(deployments, deploymentKey(account.accountId, deployment.name), deployment, before.version)],
+      deployment.name,
+    )
+    await this.#running.get(deployment)
+    return { deployment, created: false }
+  }
+
+  /** R25: the deployment's own copy under the service's key, so that serving needs no customer key from here on. */
+  async #ownCopy(
+    account: Account,
+    name: string,
+    body: DeploymentBody,
+    model: DeployableModel,
+  ): Promise<{ deployment: Deployment; changes: Change[] }> {
+    const { accountId } = account
+    const given = body.properties.model
+    const base: Deployment = {
+      accountId,
+      name,
+      model: { format: given.format ?? 'OpenAI', name: given.name, version: given.version ?? '1' },
+      sku: skuOf(body),
+      base: model.base,
+      createdAt: new Date(this.accounts.options.env.now()).toISOString(),
+    }
+    if (model.blob === undefined) return { deployment: base, changes: [] }
+    const opened = await this.#blobs.open(model.blob)
+    const { record, changes } = await this.#blobs.create({ accountId, kind: 'deployment', source: opened.read() })
+    return { deployment: { ...base, blobId: record.blobId }, changes }
+  }
+
+  #copyChanges(deployment: Deployment | undefined): Change[] {
+    if (deployment?.blobId === undefined) return []
+    return this.#blobs.remove({ accountId: deployment.accountId, blobId: deployment.blobId }).changes
+  }
+
+  async #end(deployment: Deployment): Promise<void> {
+    await this.#running.stop(deployment)
+    if (deployment.blobId !== undefined)
+      await this.#blobs.remove({ accountId: deployment.accountId, blobId: deployment.blobId }).unlink()
+  }
+
+  async #commit(account: Account, action: 'write' | 'delete', changes: Change[], name: string): Promise<void> {
+    const entry = accountAudit(account, `Microsoft.CognitiveServices/accounts/deployments/${action}`, name)
+    try {
+      await this.accounts.options.audit.append(entry, changes, { shred: action === 'delete' })
+    } catch (error) {
+      if (!(error instanceof VersionConflict)) throw error
+      throw new Conflict(
+        'AnotherOperationInProgress',
+        `The deployment '${name}' was changed by someone else in the meantime. Read it again, then repeat the change.`,
+      )
+    }
+  }
+}
+
+function skuOf(body: DeploymentBody): Deployment['sku'] {
+  const name = body.sku?.name ?? body.properties.scaleSettings?.scaleType ?? 'Standard'
+  return { name, capacity: body.sku?.capacity ?? body.properties.scaleSettings?.capacity ?? 1 }
+}
+
+function checkDeploymentName(name: string): void {
+  if (/^[a-zA-Z0-9]([a-zA-Z0-9_.-]{0,62}[a-zA-Z0-9])?$/.test(name)) return
+  throw new AzureError(
+    'InvalidResourceName',
+    400,
+    `The deployment name '${name.slice(0, 80)}' is invalid: 1 to 64 letters, digits, '_', '.' and '-', beginning and ending with a letter or digit.`,
+  )
+}
+
+/** R27: a model of another account is not deployable here. */
+function checkSource(account: Account, body: DeploymentBody): void {
+  const source = body.properties.model.source ?? body.properties.model.sourceAccount
+  if (source == null || source === '' || source.toLowerCase() === account.id.toLowerCase()) return
+  throw new AzureError(
+    'CrossAccountDeploymentNotSupported',
+    400,
+    'A model can be deployed in its own account only: leave model.source empty.',
+    { target: 'properties.model.source' },
+  )
+}

@@ -1,0 +1,169 @@
+import { AzureError, Conflict, type ErrorDetail } from '../http/errors.ts'
+import { changeKey } from '../encryption/change-key.ts'
+import { formatKeyIdentifier, keyIdentifierFrom, type KeyIdentifier } from '../encryption/key-identifier.ts'
+import type { KeyEncryptionKey } from '../encryption/key-encryption-key.ts'
+import { put, VersionConflict, type Change, type Stored } from '../store/records.ts'
+import { accountAudit, wantsIdentity, type Accounts } from './accounts.ts'
+import { accounts, type Account, type EncryptionSettings } from './account.ts'
+import type { AccountBody, EncryptionBody } from './account-body.ts'
+import { checkAccess, checkKey, checkVault, requirementsNotMet } from './requirements.ts'
+
+/** PATCH (and PUT on an account that exists): what the body leaves out stays as it is. */
+export async function updateAccount(service: Accounts, stored: Stored<Account>, body: AccountBody): Promise<Account> {
+  const { tenantId } = await service.options.resourceManager.subscription(stored.value.subscriptionId)
+  const identity =
+    body.identity == null ? undefined : await identityChange(service, stored.value, wantsIdentity(body), tenantId)
+  const { identity: _, ...rest } = stored.value
+  const identityOfNow = identity === undefined ? stored.value.identity : identity.identity
+  const account: Account = {
+    ...rest,
+    ...(identityOfNow === undefined ? {} : { identity: identityOfNow }),
+    sku: body.sku == null ? rest.sku : { name: body.sku.name },
+    tags: body.tags ?? rest.tags,
+    disableLocalAuth: body.properties?.disableLocalAuth ?? rest.disableLocalAuth,
+  }
+  checkSubdomain(account, body)
+  const commit = async (
+    changes: readonly Change[],
+    value: Account,
+    what: string,
+    properties?: object,
+  ): Promise<void> => {
+    const entry = accountAudit(value, 'Microsoft.CognitiveServices/accounts/write', what, properties)
+    await service.options.audit
+      .append(entry, [put(accounts, value.accountId, value, stored.version), ...changes])
+      .catch(changedMeanwhile)
+  }
+  const wanted = body.properties?.encryption
+  if (wanted == null) {
+    await commit(identity?.changes ?? [], account, identity === undefined ? 'Update' : 'Identity')
+    // R31: without its identity the account has no access from now on, not from the end of the lease on.
+    if (identity !== undefined) service.options.keyRing.leases.end(account.accountId)
+    return account
+  }
+  if (identity !== undefined) {
+    throw new AzureError(
+      'IdentityAndEncryptionTogether',
+      400,
+      "Identity and encryption can't be changed in one request: a new identity has no access to any vault yet. Change the identity first, grant it access, then change the encryption.",
+    )
+  }
+  const settings = readSettings(wanted)
+  const target = await resolveKey(service, account, tenantId, settings)
+  const changed: Account = { ...account, encryption: settings }
+  await changeKey(service.options.keyRing, account.accountId, target, changes =>
+    commit(changes, changed, describe(stored.value.encryption, settings), { kid: target.id }),
+  )
+  return changed
+}
+
+/** R29: service-managed again; R15 to R17: a key of a vault, after every requirement was checked. */
+async function resolveKey(
+  service: Accounts,
+  account: Account,
+  tenantId: string,
+  settings: EncryptionSettings,
+): Promise<KeyEncryptionKey> {
+  const { keyRing } = service.options
+  if (settings.keyVaultProperties === undefined) return keyRing.serviceKey(account.accountId)
+  const key = keyIdentifierFrom(settings.keyVaultProperties)
+  const findings = await vaultFindings(service, account, tenantId, key)
+  if (account.identity === undefined) {
+    const message = `The resource has no system-assigned identity. Run: az cognitiveservices account identity assign --name ${account.name} --resource-group ${account.group}`
+    throw requirementsNotMet([...findings, { code: 'R11.IdentityOff', message, target: account.id }])
+  }
+  const { findings: access, read } = await checkAccess(keyRing.vaultKey(account.accountId, formatKeyIdentifier(key)))
+  const all = [...findings, ...access, ...(read === undefined ? [] : checkKey(read, service.options.env.now()))]
+  if (all.length > 0 || read === undefined) throw requirementsNotMet(all)
+  const version = read.properties.version ?? key.version
+  return keyRing.vaultKey(
+    account.accountId,
+    formatKeyIdentifier({ ...key, ...(version === undefined ? {} : { version }) }),
+  )
+}
+
+async function vaultFindings(
+  service: Accounts,
+  account: Account,
+  tenantId: string,
+  key: KeyIdentifier,
+): Promise<ErrorDetail[]> {
+  const vault = await service.options.vaultDirectory.describe(key.vaultUri)
+  if (vault !== undefined) return checkVault(account, tenantId, vault)
+  throw requirementsNotMet([
+    {
+      code: 'R06.VaultNotFound',
+      message: `There is no key vault at ${key.vaultUri}. Check keyVaultUri, or recover the vault if it was deleted.`,
+      target: key.vaultUri,
+    },
+  ])
+}
+
+function readSettings(body: EncryptionBody): EncryptionSettings {
+  if (body.keySource === 'Microsoft.CognitiveServices') return { keySource: 'Microsoft.CognitiveServices' }
+  const given = body.keyVaultProperties
+  if (given == null) {
+    throw new AzureError(
+      'InvalidEncryptionSettings',
+      400,
+      'keySource Microsoft.KeyVault needs keyVaultProperties with keyVaultUri and keyName.',
+      { target: 'properties.encryption.keyVaultProperties' },
+    )
+  }
+  if (given.identityClientId != null && given.identityClientId !== '') {
+    throw new AzureError(
+      'InvalidEncryptionSettings',
+      400,
+      'Only the system-assigned identity works with customer-managed keys: leave identityClientId empty.',
+      { target: 'properties.encryption.keyVaultProperties.identityClientId' },
+    )
+  }
+  return {
+    keySource: 'Microsoft.KeyVault',
+    keyVaultProperties: { keyVaultUri: given.keyVaultUri, keyName: given.keyName, keyVersion: given.keyVersion ?? '' },
+  }
+}
+
+/** R13, R31: on makes a new principal, off removes it; off and on again is another principal with no access. */
+async function identityChange(
+  service: Accounts,
+  account: Account,
+  wanted: boolean,
+  tenantId: string,
+): Promise<{ identity: Account['identity']; changes: Change[] } | undefined> {
+  if (wanted === (account.identity !== undefined)) return undefined
+  if (account.identity !== undefined)
+    return { identity: undefined, changes: await service.options.identities.remove(account.identity.principalId) }
+  const { principalId, changes } = service.options.identities.create({
+    resourceId: account.id,
+    name: account.name,
+    tenantId,
+  })
+  return { identity: { principalId, tenantId }, changes }
+}
+
+function checkSubdomain(account: Account, body: AccountBody): void {
+  const given = body.properties?.customSubDomainName
+  if (given == null || given.toLowerCase() === account.subdomain) return
+  throw new AzureError(
+    'CustomSubDomainNameImmutable',
+    400,
+    `The subdomain of an account can't be changed: it is '${account.subdomain}'.`,
+    { target: 'properties.customSubDomainName' },
+  )
+}
+
+function describe(before: EncryptionSettings, after: EncryptionSettings): string {
+  if (after.keySource === 'Microsoft.CognitiveServices') return 'Disable customer-managed key'
+  return before.keySource === 'Microsoft.CognitiveServices'
+    ? 'Enable customer-managed key'
+    : 'Change customer-managed key'
+}
+
+function changedMeanwhile(error: unknown): never {
+  if (!(error instanceof VersionConflict)) throw error
+  throw new Conflict(
+    'AnotherOperationInProgress',
+    'The account was changed by someone else in the meantime. Read it again, then repeat the change.',
+  )
+}

@@ -1,0 +1,41 @@
+import { collection, type RecordStore } from '../store/records.ts'
+import { NotFound } from '../http/errors.ts'
+
+/** What a blob holds; bound into its associated data. */
+export type DataKind = 'training-data' | 'training-result' | 'checkpoint' | 'fine-tuned-model' | 'deployment'
+
+/** A sealed blob's record. Removing it destroys the only copy of the blob's key (R26, R28). */
+export interface BlobRecord {
+  /** UUID. */
+  readonly blobId: string
+  readonly accountId: string
+  readonly kind: DataKind
+  /** Generation of the account's data key that wraps the blob key; 0: a deployment's own copy, under the service's key (R25). */
+  readonly generation: number
+  /** Base64. */
+  readonly wrappedKey: string
+  /** Base64 of the sealed blob's header. */
+  readonly header: string
+  /** Base64; the sealed metadata (file name, digest), when there is any. */
+  readonly metadata?: string
+  /** Plaintext bytes. */
+  readonly size: number
+  /** Sealed bytes on the disk. */
+  readonly storedSize: number
+  /** ISO 8601. */
+  readonly createdAt: string
+}
+
+/** By `<account id>/<blob id>`. */
+export const blobRecords = collection<BlobRecord>('encryption.blobs')
+
+export function blobKeyOf(accountId: string, blobId: string): string {
+  return `${accountId}/${blobId}`
+}
+
+/** @throws 404 BlobNotFound */
+export async function blobRecord(records: RecordStore, accountId: string, blobId: string): Promise<BlobRecord> {
+  const found = await records.get(blobRecords, blobKeyOf(accountId, blobId))
+  if (found !== undefined) return found.value
+  throw new NotFound('BlobNotFound', 'The data was deleted.')
+}

@@ -1,0 +1,102 @@
+import { createHash, type KeyObject } from 'node:crypto'
+import { mac, verifyMac } from '../crypto/derive.ts'
+import { encodeContext, newDataKey, wipe } from '../crypto/wrap.ts'
+import { collection, put, remove, type Change, type RecordStore, type Stored } from '../store/records.ts'
+import { AzureError } from '../http/errors.ts'
+import type { KeyEncryptionKey } from './key-encryption-key.ts'
+
+/** One wrapped data key: a generation of an account. Invariant: exactly one active row a generation. */
+export interface KeyRow {
+  readonly accountId: string
+  readonly generation: number
+  /** The key-encryption key's id: a key URI with version, or `service:<account id>`. */
+  readonly kekId: string
+  readonly algorithm: KeyEncryptionKey['algorithm']
+  /** Base64: the data key and SHA-256(account, generation), wrapped. */
+  readonly wrapped: string
+  readonly status: 'active' | 'pending'
+  /** Base64 HMAC-SHA-256 over all of the above, under a key that is not in the database. */
+  readonly mac: string
+}
+
+export const keyRows = collection<KeyRow>('encryption.data-keys')
+
+const rowId = (row: Pick<KeyRow, 'accountId' | 'generation' | 'status'>): string =>
+  `${row.accountId}/${row.status}/${String(row.generation).padStart(8, '0')}`
+
+/** Wraps 64 bytes: RSA-OAEP is not authenticated, so the second half ties the data key to its account and generation. */
+export async function wrapDataKey(
+  kek: KeyEncryptionKey,
+  macKey: KeyObject,
+  owner: { accountId: string; generation: number },
+  dataKey: Uint8Array,
+  status: KeyRow['status'],
+): Promise<KeyRow> {
+  const bound = Buffer.concat([dataKey, ownerDigest(owner)])
+  const wrapped = (await kek.wrap(bound)).toString('base64')
+  wipe(bound)
+  return signed(macKey, { ...owner, kekId: kek.id, algorithm: kek.algorithm, wrapped, status })
+}
+
+/** @throws AzureError 500 KeyRingTampered when row or content are not what this service wrote */
+export async function unwrapDataKey(kek: KeyEncryptionKey, macKey: KeyObject, row: KeyRow): Promise<Buffer> {
+  if (!verifyMac(macKey, Buffer.from(row.mac, 'base64'), ...macParts(row))) throw tampered(row)
+  const bound = await kek.unwrap(Buffer.from(row.wrapped, 'base64'))
+  if (bound.length !== 64 || !bound.subarray(32).equals(ownerDigest(row))) {
+    wipe(bound)
+    throw tampered(row)
+  }
+  const dataKey = Buffer.from(bound.subarray(0, 32))
+  wipe(bound)
+  return dataKey
+}
+
+/** The first generation of a new account. */
+export async function firstDataKey(kek: KeyEncryptionKey, macKey: KeyObject, accountId: string): Promise<Change[]> {
+  const dataKey = newDataKey()
+  const row = await wrapDataKey(kek, macKey, { accountId, generation: 1 }, dataKey, 'active')
+  wipe(dataKey)
+  return [put(keyRows, rowId(row), row, 0)]
+}
+
+export function rowsOf(records: RecordStore, accountId: string, status: KeyRow['status']): Promise<Stored<KeyRow>[]> {
+  return records.list(keyRows, { prefix: `${accountId}/${status}/` })
+}
+
+/** Takes back what a change that broke off left behind: pending rows never count. */
+export async function dropPending(records: RecordStore, accountId: string): Promise<Change[]> {
+  return (await rowsOf(records, accountId, 'pending')).map(({ id }) => remove(keyRows, id))
+}
+
+export function putPending(row: KeyRow): Change {
+  return put(keyRows, rowId(row), row)
+}
+
+/** Makes a pending row the active one of its generation, provided that nobody changed the active one meanwhile. */
+export function activate(macKey: KeyObject, pending: KeyRow, replaced: Stored<KeyRow>): Change[] {
+  const { mac: _, ...row } = pending
+  const active = signed(macKey, { ...row, status: 'active' })
+  return [put(keyRows, rowId(active), active, replaced.version), remove(keyRows, rowId(pending))]
+}
+
+function signed(macKey: KeyObject, row: Omit<KeyRow, 'mac'>): KeyRow {
+  return { ...row, mac: mac(macKey, ...macParts(row)).toString('base64') }
+}
+
+function macParts(row: Omit<KeyRow, 'mac'>): (string | number)[] {
+  return ['key ring row', row.accountId, row.generation, row.kekId, row.algorithm, row.wrapped, row.status]
+}
+
+function ownerDigest(owner: { accountId: string; generation: number }): Buffer {
+  return createHash('sha256')
+    .update(encodeContext('data key owner', owner.accountId, owner.generation))
+    .digest()
+}
+
+function tampered(row: KeyRow): AzureError {
+  return new AzureError(
+    'KeyRingTampered',
+    500,
+    `Generation ${row.generation} of the account's data keys is not what this service wrote. Restore the database from a backup.`,
+  )
+}

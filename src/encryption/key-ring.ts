@@ -1,0 +1,136 @@
+import { createSecretKey, type KeyObject } from 'node:crypto'
+import type { TokenCredential } from '@azure/core-auth'
+import { wipe } from '../crypto/wrap.ts'
+import { AzureError, NotFound } from '../http/errors.ts'
+import { collection, put, remove, type Change, type RecordStore } from '../store/records.ts'
+import { newServiceKey, openServiceKey, serviceKeyId, type KeyEncryptionKey } from './key-encryption-key.ts'
+import { parseKeyIdentifier } from './key-identifier.ts'
+import { firstDataKey, keyRows, rowsOf, unwrapDataKey } from './key-ring-rows.ts'
+import { KeyLeases, type DataKeys } from './key-lease.ts'
+import { KeyUnavailable } from './key-unavailable.ts'
+import type { RootKeys } from './root-key.ts'
+import { openVaultKey, type VaultConnection, type VaultKey } from './vault-key.ts'
+
+/** Service-managed key of an account, sealed under the root key. By account id. */
+const serviceKeys = collection<{ readonly sealed: string }>('encryption.service-keys')
+
+export interface KeyRingOptions {
+  readonly records: RecordStore
+  readonly rootKeys: RootKeys
+  /** Milliseconds. */
+  readonly leaseMs: number
+  readonly vaults: VaultConnection
+  /** A credential that answers with the account's managed-identity token, and throws IdentityMissing without one. */
+  readonly credentialOf: (accountId: string) => TokenCredential
+}
+
+/** The data keys of all accounts: who wraps them, and under which lease they may be used. */
+export class KeyRing {
+  readonly #options: KeyRingOptions
+  readonly #vaultKeys = new Map<string, VaultKey>()
+  readonly leases: KeyLeases
+
+  constructor(options: KeyRingOptions) {
+    this.#options = options
+    this.leases = new KeyLeases(options.leaseMs, accountId => this.#renew(accountId))
+  }
+
+  get macKey(): KeyObject {
+    return this.#options.rootKeys.mac
+  }
+
+  get records(): RecordStore {
+    return this.#options.records
+  }
+
+  /** R04: a new account's keys, under a service-managed key; to be committed with the account itself. */
+  async create(accountId: string): Promise<Change[]> {
+    const sealed = newServiceKey(this.#options.rootKeys.service, accountId)
+    const kek = openServiceKey(this.#options.rootKeys.service, accountId, sealed)
+    return [
+      put(serviceKeys, accountId, { sealed: sealed.toString('base64') }, 0),
+      ...(await firstDataKey(kek, this.macKey, accountId)),
+    ]
+  }
+
+  /** Every key of the account: after this commit nothing of it can be opened. */
+  async destroy(accountId: string): Promise<Change[]> {
+    const rows = await Promise.all(
+      (['active', 'pending'] as const).map(status => rowsOf(this.records, accountId, status)),
+    )
+    this.leases.end(accountId)
+    return [remove(serviceKeys, accountId), ...rows.flat().map(({ id }) => remove(keyRows, id))]
+  }
+
+  /** Id of the key-encryption key that the account's data keys are wrapped by now. */
+  async currentKekId(accountId: string): Promise<string> {
+    const row = (await rowsOf(this.records, accountId, 'active')).at(-1)
+    if (row === undefined) throw new NotFound('KeyRingNotFound', 'The account has no data keys: it was deleted.')
+    return row.value.kekId
+  }
+
+  async serviceKey(accountId: string): Promise<KeyEncryptionKey> {
+    const stored = await this.records.get(serviceKeys, accountId)
+    if (stored === undefined)
+      throw new AzureError(
+        'KeyRingTampered',
+        500,
+        "The account's service-managed key is missing from the database. Restore it from a backup.",
+      )
+    return openServiceKey(this.#options.rootKeys.service, accountId, Buffer.from(stored.value.sealed, 'base64'))
+  }
+
+  /** Clients are kept: they hold the vault's challenge and the token. */
+  vaultKey(accountId: string, keyId: string): VaultKey {
+    const cacheId = `${accountId} ${keyId}`
+    const known = this.#vaultKeys.get(cacheId)
+    if (known !== undefined) return known
+    const { vaults, credentialOf } = this.#options
+    const opened = openVaultKey(parseKeyIdentifier(keyId), credentialOf(accountId), vaults)
+    if (this.#vaultKeys.size >= 10_000) this.#vaultKeys.clear()
+    this.#vaultKeys.set(cacheId, opened)
+    return opened
+  }
+
+  async kek(accountId: string, kekId: string): Promise<KeyEncryptionKey> {
+    return kekId === serviceKeyId(accountId) ? this.serviceKey(accountId) : this.vaultKey(accountId, kekId)
+  }
+
+  /** R11, R20: get, wrap and unwrap are each needed; losing one of them ends the access, so each is tried. */
+  async #renew(accountId: string): Promise<DataKeys> {
+    const rows = await rowsOf(this.records, accountId, 'active')
+    const last = rows.at(-1)
+    if (last === undefined) throw new NotFound('KeyRingNotFound', 'The account has no data keys: it was deleted.')
+    const kek = await this.kek(accountId, last.value.kekId)
+    const probe = isVaultKey(kek) ? Promise.all([kek.read(), probeWrap(kek)]) : undefined
+    const unwrapped = rows.map(
+      async ({ value }) =>
+        [value.generation, await unwrapDataKey(await this.kek(accountId, value.kekId), this.macKey, value)] as const,
+    )
+    const settled = await Promise.allSettled([probe, ...unwrapped])
+    const failed = settled.find(result => result.status === 'rejected')
+    const byGeneration = new Map<number, KeyObject>()
+    for (const result of settled.slice(1)) {
+      if (result.status !== 'fulfilled' || result.value === undefined) continue
+      const [generation, bytes] = result.value as readonly [number, Buffer]
+      if (failed === undefined) byGeneration.set(generation, createSecretKey(bytes))
+      wipe(bytes)
+    }
+    if (failed !== undefined) throw failed.reason
+    return { current: last.value.generation, byGeneration }
+  }
+}
+
+function isVaultKey(kek: KeyEncryptionKey): kek is VaultKey {
+  return 'read' in kek
+}
+
+/** An expired key still unwraps, as on Azure, so an expiry alone does not take the data away. */
+async function probeWrap(kek: VaultKey): Promise<void> {
+  try {
+    await kek.wrap(Buffer.alloc(32))
+  } catch (error) {
+    if (error instanceof KeyUnavailable && error.reason === 'KeyExpired') return
+    throw error
+  }
+}

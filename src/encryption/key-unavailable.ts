@@ -1,0 +1,54 @@
+import { Forbidden, type InnerError } from '../http/errors.ts'
+
+/** Why a customer-managed key can't be used: the inner error's code. */
+export type KeyUnavailableCause =
+  | 'AccessDenied'
+  | 'FirewallDenied'
+  | 'KeyDisabled'
+  | 'KeyExpired'
+  | 'KeyNotFound'
+  | 'VaultNotFound'
+  | 'IdentityMissing'
+  | 'TenantMismatch'
+  | 'KeyOperationForbidden'
+  | 'KeyReplaced'
+  | 'Unreachable'
+  | 'Refused'
+
+const REMEDY: Record<KeyUnavailableCause, string> = {
+  AccessDenied:
+    "Give the resource's system-assigned identity the key permissions get, wrapKey and unwrapKey in the vault's access policies.",
+  FirewallDenied: "Let trusted Microsoft services through the vault's firewall (networkAcls.bypass = AzureServices).",
+  KeyDisabled: 'Enable the key version again.',
+  KeyExpired: 'Move the expiry date of the key version, or change to a new version.',
+  KeyNotFound: 'Recover the deleted key. If it was purged, the data under it is gone for good.',
+  VaultNotFound: 'Recover the deleted vault. If it was purged, the data under its keys is gone for good.',
+  IdentityMissing: "Turn the resource's system-assigned identity on and give the new principal access to the vault.",
+  TenantMismatch: 'The vault and the resource must be in the same Microsoft Entra tenant.',
+  KeyOperationForbidden: 'Allow wrapKey and unwrapKey in the key operations of the key version.',
+  KeyReplaced:
+    'The vault opened something else than what was stored: restore the key that the account was encrypted with.',
+  Unreachable: 'The vault does not answer: check that it is running and reachable, then try again.',
+  Refused: "See the vault's own error.",
+}
+
+/** 403 CustomerManagedKeyUnavailable: never 409, 429 or 5xx, which clients would retry (R22, R23, R24). */
+export class KeyUnavailable extends Forbidden {
+  readonly reason: KeyUnavailableCause
+
+  constructor(reason: KeyUnavailableCause, keyId: string, inner?: InnerError) {
+    const key = keyName(keyId)
+    super(
+      'CustomerManagedKeyUnavailable',
+      `The customer-managed key ${key} can't be used (${reason}). ${REMEDY[reason]}`,
+      { innererror: { code: reason, ...(inner === undefined ? {} : { innererror: inner }) } },
+    )
+    this.name = 'KeyUnavailable'
+    this.reason = reason
+  }
+}
+
+function keyName(keyId: string): string {
+  const match = /^https:\/\/([^/]+)\/keys\/([^/]+)/.exec(keyId)
+  return match === null ? `'${keyId}'` : `'${match[2]}' in the key vault '${match[1]?.split('.')[0]}' (${keyId})`
+}

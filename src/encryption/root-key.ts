@@ -1,0 +1,61 @@
+import { createSecretKey, type KeyObject } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { deriveKey } from '../crypto/derive.ts'
+import { wipe } from '../crypto/wrap.ts'
+import type { Env } from '../env.ts'
+import { writeFileAtomically } from '../store/atomic-file.ts'
+
+/** The keys derived from the root key, one a purpose (HKDF-SHA-256 with a label): none can stand in for another. */
+export interface RootKeys {
+  /** Seals the key-encryption keys of accounts under service-managed keys. */
+  readonly service: KeyObject
+  /** Authenticates the rows of the key ring. */
+  readonly mac: KeyObject
+  /** Wraps the blob keys of deployments' own copies. */
+  readonly deployment: KeyObject
+  /** Seals the private keys of the embedded vault ("the HSM"). */
+  readonly hsm: KeyObject
+  /** Seals token signing keys and the administrator's secret. */
+  readonly identity: KeyObject
+}
+
+const ROOT_KEY_BYTES = 32
+
+/**
+ * Reads the root key: base64 of 32 bytes from `OWNKEY_ROOT_KEY` when given, else the file, which is made (mode 0600) on first start.
+ * @throws when the text is not 32 bytes of base64
+ */
+export async function openRootKeys(options: {
+  file: string
+  fromEnvironment?: string | undefined
+  env: Env
+}): Promise<RootKeys> {
+  const text = options.fromEnvironment ?? (await readOrCreate(options.file, options.env))
+  const bytes = Buffer.from(text.trim(), 'base64')
+  if (bytes.length !== ROOT_KEY_BYTES) {
+    const source = options.fromEnvironment === undefined ? `The root key file ${options.file}` : 'OWNKEY_ROOT_KEY'
+    throw new Error(
+      `${source} does not hold 32 bytes of base64. Restore it from its backup: without it, no data of this folder can be opened.`,
+    )
+  }
+  const root = createSecretKey(bytes)
+  wipe(bytes)
+  return {
+    service: deriveKey(root, 'ownkey/v1/service-managed-keys'),
+    mac: deriveKey(root, 'ownkey/v1/key-ring-mac'),
+    deployment: deriveKey(root, 'ownkey/v1/deployments'),
+    hsm: deriveKey(root, 'ownkey/v1/embedded-vault'),
+    identity: deriveKey(root, 'ownkey/v1/identity'),
+  }
+}
+
+async function readOrCreate(file: string, env: Env): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+  const text = `${env.randomBytes(ROOT_KEY_BYTES).toString('base64')}\n`
+  await writeFileAtomically(file, text, 0o600)
+  return text
+}

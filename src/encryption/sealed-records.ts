@@ -1,0 +1,53 @@
+import { openBox, sealBox } from '../crypto/box.ts'
+import { deriveKey } from '../crypto/derive.ts'
+import { encodeContext } from '../crypto/wrap.ts'
+import { AzureError } from '../http/errors.ts'
+import type { KeyRing } from './key-ring.ts'
+
+/** A small value that belongs to the customer (a job's losses), sealed under the account's data key. */
+export interface SealedRecord {
+  readonly generation: number
+  /** Base64. */
+  readonly sealed: string
+}
+
+/** @param name says which record this is, so that it can't be moved to another one. @throws KeyUnavailable */
+export async function sealRecord(
+  ring: KeyRing,
+  accountId: string,
+  name: string,
+  value: unknown,
+): Promise<SealedRecord> {
+  const keys = await ring.leases.keys(accountId)
+  const sealed = sealBox(
+    recordKey(keys.byGeneration.get(keys.current)),
+    encodeContext(accountId, name, keys.current),
+    Buffer.from(JSON.stringify(value)),
+  )
+  return { generation: keys.current, sealed: sealed.toString('base64') }
+}
+
+/** @throws KeyUnavailable */
+export async function openRecord(
+  ring: KeyRing,
+  accountId: string,
+  name: string,
+  record: SealedRecord,
+): Promise<unknown> {
+  const keys = await ring.leases.keys(accountId)
+  const key = recordKey(keys.byGeneration.get(record.generation))
+  return JSON.parse(
+    openBox(key, encodeContext(accountId, name, record.generation), Buffer.from(record.sealed, 'base64')).toString(
+      'utf8',
+    ),
+  )
+}
+
+function recordKey(dataKey: Parameters<typeof deriveKey>[0] | undefined): ReturnType<typeof deriveKey> {
+  if (dataKey !== undefined) return deriveKey(dataKey, 'ownkey/v1/records')
+  throw new AzureError(
+    'DataCorrupted',
+    500,
+    'The account lacks the data key that this record was sealed under. Restore the database from a backup.',
+  )
+}

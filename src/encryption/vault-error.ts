@@ -1,0 +1,64 @@
+import { isRestError } from '@azure/core-rest-pipeline'
+import type { InnerError } from '../http/errors.ts'
+import { KeyUnavailable, type KeyUnavailableCause } from './key-unavailable.ts'
+
+/** Thrown by a credential when the account has no identity (any more): R31, R32. */
+export class IdentityMissing extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'IdentityMissing'
+  }
+}
+
+const CAUSE_BY_INNER: Readonly<Record<string, KeyUnavailableCause>> = {
+  AccessDenied: 'AccessDenied',
+  ForbiddenByPolicy: 'AccessDenied',
+  ForbiddenByRbac: 'AccessDenied',
+  ForbiddenByFirewall: 'FirewallDenied',
+  ForbiddenByConnection: 'FirewallDenied',
+  KeyDisabled: 'KeyDisabled',
+  KeyExpired: 'KeyExpired',
+  KeyNotYetValid: 'KeyExpired',
+  KeyOperationForbidden: 'KeyOperationForbidden',
+}
+
+/** Names the cause of a vault's refusal or silence; the vault's own error goes along as inner error. */
+export function keyUnavailableFrom(error: unknown, keyId: string): KeyUnavailable {
+  if (error instanceof KeyUnavailable) return error
+  if (error instanceof IdentityMissing)
+    return new KeyUnavailable('IdentityMissing', keyId, { code: 'IdentityMissing', message: error.message })
+  const inner = vaultsOwnError(error)
+  return new KeyUnavailable(causeOf(error, inner), keyId, inner)
+}
+
+function causeOf(error: unknown, inner: InnerError): KeyUnavailableCause {
+  if (!isRestError(error) || error.statusCode === undefined) return 'Unreachable'
+  const deepest = inner.innererror?.code ?? inner.code
+  const named = CAUSE_BY_INNER[deepest]
+  if (named !== undefined) return named
+  if (error.statusCode === 404) return inner.code === 'KeyNotFound' ? 'KeyNotFound' : 'VaultNotFound'
+  if (error.statusCode === 401) return 'TenantMismatch'
+  if (error.statusCode === 429 || error.statusCode >= 500) return 'Unreachable'
+  return error.statusCode === 403 ? 'AccessDenied' : 'Refused'
+}
+
+function vaultsOwnError(error: unknown): InnerError {
+  const body = isRestError(error) ? (error.details as { error?: InnerErrorBody } | undefined)?.error : undefined
+  if (body?.code !== undefined)
+    return {
+      code: body.code,
+      ...(body.message === undefined ? {} : { message: body.message }),
+      ...(body.innererror?.code === undefined ? {} : { innererror: { code: body.innererror.code } }),
+    }
+  const message = error instanceof Error ? error.message : String(error)
+  return {
+    code: isRestError(error) ? (error.code ?? 'RequestFailed') : 'RequestFailed',
+    message: message.slice(0, 500),
+  }
+}
+
+interface InnerErrorBody {
+  readonly code?: string
+  readonly message?: string
+  readonly innererror?: { readonly code?: string }
+}

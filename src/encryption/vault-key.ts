@@ -1,0 +1,78 @@
+import type { Agent } from 'node:http'
+import type { TokenCredential } from '@azure/core-auth'
+import type { PipelinePolicy } from '@azure/core-rest-pipeline'
+import { CryptographyClient, KeyClient, type KeyVaultKey } from '@azure/keyvault-keys'
+import type { KeyEncryptionKey } from './key-encryption-key.ts'
+import { keyUnavailableFrom } from './vault-error.ts'
+import type { KeyIdentifier } from './key-identifier.ts'
+import { formatKeyIdentifier } from './key-identifier.ts'
+
+/** How this process reaches vaults. */
+export interface VaultConnection {
+  /** Agent for the vaults of our own domain; undefined: the ordinary network. */
+  agentFor(vaultUri: string): Agent | undefined
+  /** Milliseconds for one operation, retries included; then the vault counts as unreachable. */
+  readonly timeoutMs: number
+}
+
+/** RSA key of a vault, used over its REST API with the account's identity. One code path for every vault. */
+export interface VaultKey extends KeyEncryptionKey {
+  /** Reads the key: checks the permission `get` by itself, which the SDK's cryptography client would skip. */
+  read(): Promise<KeyVaultKey>
+}
+
+/** @param key with its version: what was wrapped by a version is unwrapped by that version */
+export function openVaultKey(key: KeyIdentifier, credential: TokenCredential, connection: VaultConnection): VaultKey {
+  const id = formatKeyIdentifier(key)
+  const options = clientOptions(key.vaultUri, connection)
+  const keys = new KeyClient(key.vaultUri, credential, options)
+  // Without key material the client does every operation in the vault, where permissions are checked and audited.
+  const remote: KeyVaultKey = {
+    id,
+    name: key.name,
+    properties: { id, name: key.name, vaultUrl: key.vaultUri, version: key.version } as KeyVaultKey['properties'],
+  }
+  const cryptography = new CryptographyClient(remote, credential, options)
+  const ask = async <T>(operation: (abortSignal: AbortSignal) => Promise<T>): Promise<T> => {
+    const abortSignal = AbortSignal.timeout(connection.timeoutMs)
+    try {
+      return await operation(abortSignal)
+    } catch (error) {
+      throw keyUnavailableFrom(error, id)
+    }
+  }
+  return {
+    id,
+    algorithm: 'RSA-OAEP-256',
+    read: () =>
+      ask(abortSignal =>
+        keys.getKey(key.name, { ...(key.version === undefined ? {} : { version: key.version }), abortSignal }),
+      ),
+    wrap: async plaintext => {
+      // RSA-OAEP-256 only: the SDK would do RSA-OAEP and RSA1_5 locally, without permission check or audit record.
+      const { result } = await ask(abortSignal => cryptography.wrapKey('RSA-OAEP-256', plaintext, { abortSignal }))
+      return Buffer.from(result)
+    },
+    unwrap: async wrapped => {
+      const { result } = await ask(abortSignal => cryptography.unwrapKey('RSA-OAEP-256', wrapped, { abortSignal }))
+      return Buffer.from(result)
+    },
+  }
+}
+
+function clientOptions(vaultUri: string, connection: VaultConnection): object {
+  const agent = connection.agentFor(vaultUri)
+  const useAgent: PipelinePolicy = {
+    name: 'ownkeyAgent',
+    sendRequest: (request, next) => {
+      if (agent !== undefined) request.agent = agent
+      return next(request)
+    },
+  }
+  return {
+    additionalPolicies: [{ policy: useAgent, position: 'perRetry' }],
+    retryOptions: { maxRetries: 2, retryDelayInMs: 150, maxRetryDelayInMs: 1000 },
+    // An embedded vault's challenge names our own domain, which is not Microsoft's.
+    ...(agent === undefined ? {} : { disableChallengeResourceVerification: true }),
+  }
+}

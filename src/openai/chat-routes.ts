@@ -1,0 +1,146 @@
+import type { Account } from '../accounts/account.ts'
+import type { Deployment } from '../accounts/deployment.ts'
+import type { Deployments } from '../accounts/deployments.ts'
+import type { ChatDelta, LoadedModel } from '../engines/engine.ts'
+import type { Env } from '../env.ts'
+import { AzureError, NotFound } from '../http/errors.ts'
+import { json } from '../http/respond.ts'
+import type { Call } from '../http/route.ts'
+import { chatBody, type ChatBody } from './chat-body.ts'
+import type { DataRoute } from './data-plane.ts'
+import { badRequest } from './ids.ts'
+
+const MAX_BODY = 4 * 1024 * 1024
+
+/** Chat on a deployment: named in the path (classic) or in `model` (v1). */
+export function chatRoutes(deployments: Deployments, env: Env): DataRoute[] {
+  const base = { method: 'POST', action: 'deployments/chat/completions/action', maxBody: MAX_BODY } as const
+  const answer = async (call: Call, account: Account, body: ChatBody, name: string): Promise<Response> => {
+    const deployment = await find(deployments, account, name)
+    const model = await deployments.model(deployment)
+    return complete(call, env, deployment, model, body)
+  }
+  return [
+    {
+      ...base,
+      path: '/deployments/:deployment/chat/completions',
+      forms: ['classic'],
+      handler: async (call, account) =>
+        answer(call, account, await call.json(chatBody), String(call.params['deployment'])),
+    },
+    {
+      ...base,
+      path: '/chat/completions',
+      forms: ['v1'],
+      handler: async (call, account) => {
+        const body = await call.json(chatBody)
+        if (body.model === undefined)
+          throw badRequest("The field 'model' is missing: it is the name of a deployment.", 'model')
+        return answer(call, account, body, body.model)
+      },
+    },
+  ]
+}
+
+async function find(deployments: Deployments, account: Account, name: string): Promise<Deployment> {
+  const found = await deployments.find(account.accountId, name)
+  if (found !== undefined) return found.value
+  throw new NotFound(
+    'DeploymentNotFound',
+    'The API deployment for this resource does not exist. If you created the deployment within the last 5 minutes, please wait a moment and try again.',
+  )
+}
+
+interface Frame {
+  readonly id: string
+  readonly created: number
+  readonly model: string
+}
+
+async function complete(
+  call: Call,
+  env: Env,
+  deployment: Deployment,
+  model: LoadedModel,
+  body: ChatBody,
+): Promise<Response> {
+  const frame: Frame = {
+    id: `chatcmpl-${env.randomBytes(16).toString('hex')}`,
+    created: Math.floor(env.now() / 1000),
+    model: deployment.model.name,
+  }
+  const deltas = model.chat(body.request, call.signal)[Symbol.asyncIterator]()
+  // The first delta is awaited before the response begins, so that a prompt that does not fit is a clean 400.
+  const first = await next(deltas)
+  return body.stream ? stream(frame, first, deltas, body.includeUsage) : collect(frame, first, deltas)
+}
+
+async function next(deltas: AsyncIterator<ChatDelta>): Promise<ChatDelta> {
+  try {
+    const { value, done } = await deltas.next()
+    if (done !== true) return value
+  } catch (error) {
+    if (error instanceof RangeError) throw badRequest(error.message, 'messages', 'context_length_exceeded')
+    throw error
+  }
+  throw new AzureError('internalFailure', 500, 'The model ended without an answer. Try again.')
+}
+
+async function collect(frame: Frame, first: ChatDelta, deltas: AsyncIterator<ChatDelta>): Promise<Response> {
+  let content = ''
+  let delta = first
+  while (delta.type === 'text') {
+    content += delta.text
+    delta = await next(deltas)
+  }
+  const choice = {
+    index: 0,
+    message: { role: 'assistant', content, refusal: null },
+    finish_reason: delta.finishReason,
+    logprobs: null,
+  }
+  return json({
+    ...frame,
+    object: 'chat.completion',
+    choices: [choice],
+    usage: usageOf(delta),
+    system_fingerprint: null,
+  })
+}
+
+function stream(frame: Frame, first: ChatDelta, deltas: AsyncIterator<ChatDelta>, includeUsage: boolean): Response {
+  const encoder = new TextEncoder()
+  const chunk = (choices: object[], usage?: object): Uint8Array =>
+    encoder.encode(
+      `data: ${JSON.stringify({ ...frame, object: 'chat.completion.chunk', choices, ...(includeUsage ? { usage: usage ?? null } : {}) })}\n\n`,
+    )
+  const part = (delta: object, finishReason: string | null): Uint8Array =>
+    chunk([{ index: 0, delta, finish_reason: finishReason, logprobs: null }])
+  let upcoming: ChatDelta | undefined = first
+  const body = new ReadableStream<Uint8Array>({
+    start: controller => controller.enqueue(part({ role: 'assistant', content: '' }, null)),
+    pull: async controller => {
+      const delta = upcoming ?? (await next(deltas))
+      upcoming = undefined
+      if (delta.type === 'text') return controller.enqueue(part({ content: delta.text }, null))
+      controller.enqueue(part({}, delta.finishReason))
+      if (includeUsage) controller.enqueue(chunk([], usageOf(delta)))
+      controller.enqueue(encoder.encode('data: [DONE]\n\n'))
+      return controller.close()
+    },
+    cancel: async () => {
+      await deltas.return?.()
+    },
+  })
+  return new Response(body, {
+    headers: { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' },
+  })
+}
+
+function usageOf(end: Extract<ChatDelta, { type: 'end' }>): object {
+  return {
+    prompt_tokens: end.promptTokens,
+    completion_tokens: end.completionTokens,
+    total_tokens: end.promptTokens + end.completionTokens,
+  }
+}

@@ -1,0 +1,120 @@
+import type { ResourceManager } from '../arm/resource-manager.ts'
+import type { Account } from '../accounts/account.ts'
+import type { Accounts } from '../accounts/accounts.ts'
+import { AzureError, NotFound } from '../http/errors.ts'
+import type { Authenticator, Call, Caller, Route } from '../http/route.ts'
+
+/** What every route of the data plane needs: whose account this is, and whether the caller may do that there. */
+export interface DataPlane {
+  readonly accounts: Accounts
+  readonly resourceManager: ResourceManager
+}
+
+export interface DataRoute {
+  readonly method: Route['method']
+  /** Below `/openai` and `/openai/v1`, for example `/files/:file`. */
+  readonly path: string
+  /** Azure's data action, below `Microsoft.CognitiveServices/accounts/OpenAI/`. */
+  readonly action: string
+  readonly maxBody: number
+  /** Default: both forms. */
+  readonly forms?: readonly ('classic' | 'v1')[]
+  readonly handler: (call: Call, account: Account) => Promise<Response>
+}
+
+/** Each route in both forms: `/openai/...` with an api-version, `/openai/v1/...` without. */
+export function dataRoutes(plane: DataPlane, routes: readonly DataRoute[]): Route[] {
+  return routes.flatMap(route =>
+    (route.forms ?? ['classic', 'v1']).map((form): Route => ({
+      host: 'openai',
+      method: route.method,
+      path: `${form === 'classic' ? '/openai' : '/openai/v1'}${route.path}`,
+      auth: 'openai',
+      maxBody: route.maxBody,
+      handler: async call => {
+        if (form === 'classic') checkVersion(call)
+        const account = await accountOf(plane, call)
+        await authorize(plane, call, account, route)
+        return route.handler(call, account)
+      },
+    })),
+  )
+}
+
+/**
+ * API key in `api-key` or as bearer token, or an Entra token. R27: a key opens its own account alone.
+ * @throws 404 when the host names no account, 401 otherwise
+ */
+export function dataPlaneAuthenticator(
+  plane: DataPlane,
+  verifyToken: (token: string) => Promise<Caller>,
+): Authenticator {
+  return async call => {
+    const account = await accountOf(plane, call)
+    const bearer = /^bearer\s+(\S+)\s*$/i.exec(call.headers.get('authorization') ?? '')?.[1]
+    const apiKey = call.headers.get('api-key') ?? (bearer !== undefined && !isJwt(bearer) ? bearer : undefined)
+    if (apiKey !== undefined) {
+      if (apiKey.length <= 256 && plane.accounts.acceptsKey(account, apiKey))
+        return { type: 'key', account: account.accountId }
+      throw account.disableLocalAuth ? localAuthDisabled() : wrongKey()
+    }
+    if (bearer === undefined) throw wrongKey()
+    return verifyToken(bearer)
+  }
+}
+
+async function accountOf(plane: DataPlane, call: Call): Promise<Account> {
+  const account = await plane.accounts.bySubdomain(call.label)
+  if (account !== undefined) return account
+  throw new NotFound(
+    '404',
+    `There is no resource at ${call.url.host}. Check the endpoint: it is https://<customSubDomainName> followed by the suffix of this cloud.`,
+  )
+}
+
+async function authorize(plane: DataPlane, call: Call, account: Account, route: DataRoute): Promise<void> {
+  if (call.caller.type === 'key' && call.caller.account === account.accountId) return
+  const action = `Microsoft.CognitiveServices/accounts/OpenAI/${route.action}`
+  if (call.caller.type === 'principal') {
+    const { tenantId } = await plane.resourceManager.subscription(account.subscriptionId)
+    const allowed =
+      call.caller.tenantId === tenantId && (await plane.resourceManager.allowsData(call.caller, account.id, action))
+    if (allowed) return
+  }
+  const who = call.caller.type === 'principal' ? call.caller.objectId : 'anonymous'
+  throw new AzureError(
+    'PermissionDenied',
+    401,
+    `The principal \`${who}\` lacks the required data action \`${action}\` to perform \`${route.method} /openai${route.path}\` operation.`,
+  )
+}
+
+function checkVersion(call: Call): void {
+  const version = call.query.get('api-version') ?? ''
+  if (/^20\d\d-\d\d-\d\d(-preview)?$/.test(version)) return
+  throw new AzureError(
+    'InvalidApiVersionParameter',
+    400,
+    "The query parameter api-version is missing or no version: add for example '?api-version=2024-10-21', or use the paths below /openai/v1/.",
+  )
+}
+
+function isJwt(token: string): boolean {
+  return /^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)
+}
+
+function wrongKey(): AzureError {
+  return new AzureError(
+    '401',
+    401,
+    'Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an active subscription and use a correct regional API endpoint for your resource.',
+  )
+}
+
+function localAuthDisabled(): AzureError {
+  return new AzureError(
+    'AuthenticationTypeDisabled',
+    403,
+    'Key based authentication is disabled for this resource. Use a Microsoft Entra token.',
+  )
+}

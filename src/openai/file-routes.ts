@@ -1,0 +1,147 @@
+import { Readable } from 'node:stream'
+import { z } from 'zod'
+import type { Account } from '../accounts/account.ts'
+import { json } from '../http/respond.ts'
+import type { Call } from '../http/route.ts'
+import type { DataRoute } from './data-plane.ts'
+import type { Files } from './files.ts'
+import { badRequest, checkId } from './ids.ts'
+import type { FileRecord } from './records.ts'
+import { readUploadForm } from './upload-form.ts'
+
+/** Azure's limit for a training file, and something for the multipart frame around it. */
+const MAX_UPLOAD = 512 * 1024 * 1024 + 64 * 1024
+
+export function fileRoutes(service: Files): DataRoute[] {
+  const get = async (call: Call, account: Account): Promise<FileRecord> =>
+    (await service.get(account.accountId, String(call.params['file']))).value
+  return [
+    {
+      method: 'POST',
+      path: '/files',
+      action: 'files/write',
+      maxBody: MAX_UPLOAD,
+      handler: async (call, account) => {
+        const { filename, fields, result } = await readUploadForm(call, (bytes, name) =>
+          service.receive(account, bytes, name),
+        )
+        const purpose = fields.get('purpose')
+        if (purpose !== 'fine-tune') {
+          await service.discard(result)
+          throw badRequest(
+            purpose === undefined
+              ? "The form lacks the part 'purpose'. Send purpose=fine-tune."
+              : `The purpose '${purpose.slice(0, 64)}' is not supported. Use fine-tune.`,
+            'purpose',
+          )
+        }
+        const file = await service.keep(account, result)
+        return json(
+          { ...showFile(file, filename), status: 'processed' },
+          { status: 201, headers: { location: `${call.origin}${call.url.pathname}/${file.fileId}` } },
+        )
+      },
+    },
+    {
+      method: 'GET',
+      path: '/files',
+      action: 'files/read',
+      maxBody: 0,
+      handler: (call, account) => listFiles(service, call, account),
+    },
+    {
+      method: 'GET',
+      path: '/files/:file',
+      action: 'files/read',
+      maxBody: 0,
+      handler: async (call, account) => {
+        const file = await get(call, account)
+        return json(showFile(file, await service.filename(file)))
+      },
+    },
+    {
+      method: 'GET',
+      path: '/files/:file/content',
+      action: 'files/read',
+      maxBody: 0,
+      handler: async (call, account) => download(service, await get(call, account)),
+    },
+    {
+      method: 'DELETE',
+      path: '/files/:file',
+      action: 'files/delete',
+      maxBody: 0,
+      handler: async (call, account) => {
+        const stored = await service.get(account.accountId, String(call.params['file']))
+        await service.delete(account, stored)
+        return json({ id: stored.value.fileId, object: 'file', deleted: true })
+      },
+    },
+  ]
+}
+
+const listQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(10_000).default(10_000),
+  order: z.enum(['asc', 'desc']).default('desc'),
+  purpose: z.enum(['fine-tune', 'fine-tune-results']).optional(),
+  after: z.string().max(64).optional(),
+})
+
+async function listFiles(service: Files, call: Call, account: Account): Promise<Response> {
+  const { limit, order, purpose, after } = readQuery(call, listQuery)
+  if (after !== undefined) checkId(after, 'file-', 'file')
+  const { page, hasMore } = await service.list(account.accountId, { after, limit, ascending: order === 'asc', purpose })
+  const data = []
+  for (const file of page) data.push(showFile(file, await service.filename(file)))
+  return json({
+    object: 'list',
+    data,
+    has_more: hasMore,
+    first_id: page[0]?.fileId ?? null,
+    last_id: page.at(-1)?.fileId ?? null,
+  })
+}
+
+/** Query parameters by a schema. @throws 400 invalidPayload that names the parameter */
+export function readQuery<T extends z.ZodType>(call: Call, schema: T): z.infer<T> {
+  const result = schema.safeParse(Object.fromEntries(call.query))
+  if (result.success) return result.data
+  const issue = result.error.issues[0]
+  throw badRequest(
+    `The query parameter '${issue?.path.join('.') ?? ''}' is invalid: ${issue?.message ?? 'unreadable'}.`,
+    issue?.path.join('.'),
+  )
+}
+
+/** R22: refused when the key is unavailable; the content length is known, so a broken stream can't pass for a whole file. */
+async function download(service: Files, file: FileRecord): Promise<Response> {
+  const opened = await service.open(file)
+  const filename = (await service.filename(file)) ?? file.fileId
+  const disposition = `attachment; filename*=UTF-8''${encodeURIComponent(filename)}`
+  const body = Readable.toWeb(Readable.from(opened.read(), { objectMode: false })) as ReadableStream<Uint8Array>
+  return new Response(body, {
+    headers: {
+      'content-type': 'application/octet-stream',
+      'content-length': String(opened.size),
+      'content-disposition': disposition,
+    },
+  })
+}
+
+function showFile(file: FileRecord, filename: string | undefined): object {
+  return {
+    id: file.fileId,
+    object: 'file',
+    bytes: file.bytes,
+    created_at: file.createdAt,
+    filename: filename ?? file.fileId,
+    purpose: file.purpose,
+    status: 'processed',
+    ...(filename === undefined
+      ? {
+          status_details:
+            "The file's name is sealed under the customer-managed key, which is unavailable at present; its id stands in its place.",
+        }
+      : {}),
+  }
+}

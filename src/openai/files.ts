@@ -1,0 +1,198 @@
+import { createHash } from 'node:crypto'
+import type { Readable } from 'node:stream'
+import type { Account } from '../accounts/account.ts'
+import { accountAudit, type Accounts } from '../accounts/accounts.ts'
+import { blobRecord } from '../encryption/blob-records.ts'
+import { KeyUnavailable } from '../encryption/key-unavailable.ts'
+import type { OpenBlob, SealedBlobs } from '../encryption/sealed-blobs.ts'
+import type { Finding } from '../engines/engine.ts'
+import { checkTrainingFile } from '../engines/training-file.ts'
+import { AzureError } from '../http/errors.ts'
+import { put, remove, type Change, type Stored } from '../store/records.ts'
+import { checkId, newId, notFound } from './ids.ts'
+import { files, ownedKey, type FileRecord } from './records.ts'
+import { tee } from './tee.ts'
+
+/** What the metadata of a file's blob holds, sealed. */
+interface FileSecrets {
+  readonly filename: string
+  /** Hex. */
+  readonly sha256: string
+}
+
+/** A sealed upload that nobody knows of yet: `Files.keep` makes it a file, `Files.discard` removes it. */
+export interface PendingFile {
+  readonly record: FileRecord
+  readonly changes: Change[]
+  readonly filename: string
+  readonly findings: readonly Finding[]
+}
+
+const NOT_A_FORMAT_ERROR = new Set(['invalid_n_examples'])
+
+/** Training files and result files of accounts, sealed. */
+export class Files {
+  readonly accounts: Accounts
+  readonly blobs: SealedBlobs
+
+  constructor(accounts: Accounts, blobs: SealedBlobs) {
+    this.accounts = accounts
+    this.blobs = blobs
+  }
+
+  /** R01: seals the bytes while they arrive and reads along whether they are training data. @throws KeyUnavailable */
+  async receive(account: Account, bytes: Readable, filename: string): Promise<PendingFile> {
+    const { accountId } = account
+    const digest = createHash('sha256')
+    async function* hashed(): AsyncGenerator<Uint8Array> {
+      for await (const chunk of bytes as AsyncIterable<Uint8Array>) {
+        digest.update(chunk)
+        yield chunk
+      }
+    }
+    const { passing, watched } = tee(hashed(), copy => checkTrainingFile(copy))
+    const metadata = (): Buffer => secrets({ filename, sha256: digest.digest('hex') })
+    const [created, checked] = await Promise.allSettled([
+      this.blobs.create({ accountId, kind: 'training-data', source: passing, metadata }),
+      watched,
+    ])
+    if (created.status === 'rejected') throw created.reason
+    const { record, changes } = created.value
+    if (checked.status === 'rejected') {
+      await this.blobs.remove(record).unlink()
+      throw checked.reason
+    }
+    const { examples, findings } = checked.value
+    return {
+      record: { ...this.#fileOf(accountId, record.blobId, record.size, 'fine-tune'), examples },
+      changes,
+      filename,
+      findings,
+    }
+  }
+
+  /** @throws 400 jsonlValidationFailed with one detail a line, and keeps nothing then */
+  async keep(account: Account, pending: PendingFile): Promise<FileRecord> {
+    const errors = pending.findings.filter(
+      finding => finding.level === 'error' && !NOT_A_FORMAT_ERROR.has(finding.code),
+    )
+    if (errors.length > 0) {
+      await this.discard(pending)
+      throw notTrainingData(errors)
+    }
+    const { record, changes } = pending
+    const entry = accountAudit(account, 'Microsoft.CognitiveServices/accounts/OpenAI/files/write', record.fileId, {
+      bytes: record.bytes,
+    })
+    await this.accounts.options.audit.append(entry, [
+      ...changes,
+      put(files, ownedKey(account.accountId, record.fileId), record, 0),
+    ])
+    return record
+  }
+
+  /** The bytes were never acknowledged: without a record their key is gone, and the file goes too. */
+  async discard(pending: PendingFile): Promise<void> {
+    await this.blobs.remove({ accountId: pending.record.accountId, blobId: pending.record.blobId }).unlink()
+  }
+
+  /** A result file that the service itself writes; the changes are for the caller's commit. */
+  async createResult(
+    accountId: string,
+    filename: string,
+    content: Buffer,
+  ): Promise<{ record: FileRecord; changes: Change[] }> {
+    const sha256 = createHash('sha256').update(content).digest('hex')
+    const metadata = (): Buffer => secrets({ filename, sha256 })
+    const source = (async function* () {
+      yield content
+    })()
+    const { record: blob, changes } = await this.blobs.create({ accountId, kind: 'training-result', source, metadata })
+    const record = this.#fileOf(accountId, blob.blobId, blob.size, 'fine-tune-results')
+    return { record, changes: [...changes, put(files, ownedKey(accountId, record.fileId), record, 0)] }
+  }
+
+  /** @throws 404 notFound */
+  async get(accountId: string, fileId: string): Promise<Stored<FileRecord>> {
+    const found = await this.accounts.options.records.get(files, ownedKey(accountId, checkId(fileId, 'file-', 'file')))
+    if (found === undefined) throw notFound('file', fileId)
+    return found
+  }
+
+  /** @throws KeyUnavailable (R22) */
+  async open(file: FileRecord): Promise<OpenBlob> {
+    return this.blobs.open(await blobRecord(this.accounts.options.records, file.accountId, file.blobId))
+  }
+
+  /** The sealed name; undefined while the key that seals it is unavailable, because lists work all the same. */
+  async filename(file: FileRecord): Promise<string | undefined> {
+    try {
+      const bytes = await this.blobs.metadata(
+        await blobRecord(this.accounts.options.records, file.accountId, file.blobId),
+      )
+      return (JSON.parse(bytes.toString('utf8')) as FileSecrets).filename
+    } catch (error) {
+      if (error instanceof KeyUnavailable) return undefined
+      throw error
+    }
+  }
+
+  /** R26: the blob's key is destroyed and its bytes unlinked; works while the customer's key is revoked. */
+  async delete(account: Account, stored: Stored<FileRecord>): Promise<void> {
+    const { fileId, blobId, bytes } = stored.value
+    const { changes, unlink } = this.blobs.remove({ accountId: account.accountId, blobId })
+    const entry = accountAudit(
+      account,
+      'Microsoft.CognitiveServices/accounts/OpenAI/files/delete',
+      `${fileId}: key destroyed`,
+      { blobId, bytes },
+    )
+    await this.accounts.options.audit.append(entry, [remove(files, stored.id, stored.version), ...changes], {
+      shred: true,
+    })
+    await unlink()
+  }
+
+  async list(
+    accountId: string,
+    options: { after?: string | undefined; limit: number; ascending: boolean; purpose?: string | undefined },
+  ): Promise<{ page: FileRecord[]; hasMore: boolean }> {
+    const page: FileRecord[] = []
+    let after = options.after === undefined ? undefined : ownedKey(accountId, options.after)
+    for (;;) {
+      const batch = await this.accounts.options.records.list(files, {
+        prefix: `${accountId}/`,
+        reverse: !options.ascending,
+        limit: 500,
+        ...(after === undefined ? {} : { after }),
+      })
+      for (const { value } of batch) {
+        if (options.purpose !== undefined && value.purpose !== options.purpose) continue
+        if (page.length === options.limit) return { page, hasMore: true }
+        page.push(value)
+      }
+      if (batch.length < 500) return { page, hasMore: false }
+      after = batch.at(-1)?.id
+    }
+  }
+
+  #fileOf(accountId: string, blobId: string, bytes: number, purpose: FileRecord['purpose']): FileRecord {
+    const { env } = this.accounts.options
+    return { fileId: newId(env, 'file-'), accountId, purpose, blobId, bytes, createdAt: Math.floor(env.now() / 1000) }
+  }
+}
+
+function secrets(value: FileSecrets): Buffer {
+  return Buffer.from(JSON.stringify(value))
+}
+
+function notTrainingData(errors: readonly Finding[]): AzureError {
+  const details = errors
+    .slice(0, 20)
+    .map(({ code, message, line }) => ({ code, message, ...(line === undefined ? {} : { target: `line ${line}` }) }))
+  const first = errors[0]
+  const where = first?.line === undefined ? '' : ` (line ${first.line}).`
+  const rest = errors.length > 1 ? ` ${errors.length - 1} more finding(s) in details.` : ''
+  const message = `The file is no chat-format JSONL for fine-tuning: ${first?.message ?? ''}${where}${rest} Mend the file and upload it again.`
+  return new AzureError('jsonlValidationFailed', 400, message, { target: 'file', details })
+}

@@ -1,0 +1,99 @@
+import type { Env } from '../env.ts'
+import type { KeyRing } from '../encryption/key-ring.ts'
+import { KeyUnavailable } from '../encryption/key-unavailable.ts'
+import { openRecord, sealRecord, type SealedRecord } from '../encryption/sealed-records.ts'
+import type { TrainingMetrics } from '../engines/engine.ts'
+import { put, type Change, type RecordStore } from '../store/records.ts'
+import { newId } from './ids.ts'
+import { jobEvents, ownedKey, type JobEvent, type JobRecord } from './records.ts'
+
+type JobName = Pick<JobRecord, 'accountId' | 'jobId'>
+
+/** What a job tells of itself. Messages are metadata; losses are training results and so are sealed (R01). */
+export class JobEvents {
+  readonly #records: RecordStore
+  readonly #env: Env
+  readonly #ring: KeyRing
+
+  constructor(records: RecordStore, env: Env, ring: KeyRing) {
+    this.#records = records
+    this.#env = env
+    this.#ring = ring
+  }
+
+  message(job: JobName, level: JobEvent['level'], message: string): Change {
+    return this.#put(job, { ...this.#base(job, level), type: 'message', message })
+  }
+
+  /** @throws KeyUnavailable: the next write of a running job after a revocation (R23) */
+  async metrics(job: JobName, metrics: TrainingMetrics): Promise<Change> {
+    const event = this.#base(job, 'info')
+    const sealed = await sealRecord(this.#ring, job.accountId, `event ${job.jobId}/${event.id}`, metrics)
+    return this.#put(job, { ...event, type: 'metrics', sealed })
+  }
+
+  /** Newest first, as OpenAI lists them. */
+  async list(job: JobName, limit: number, after?: string): Promise<{ events: object[]; hasMore: boolean }> {
+    const prefix = `${ownedKey(job.accountId, job.jobId)}/`
+    const from = after === undefined ? {} : { after: `${prefix}${after}` }
+    const found = await this.#records.list(jobEvents, { prefix, reverse: true, limit: limit + 1, ...from })
+    const events = []
+    for (const { value } of found.slice(0, limit)) events.push(await this.#show(job, value))
+    return { events, hasMore: found.length > limit }
+  }
+
+  async #show(job: JobName, event: JobEvent): Promise<object> {
+    const base = {
+      object: 'fine_tuning.job.event',
+      id: event.id,
+      created_at: event.createdAt,
+      level: event.level,
+      type: event.type,
+    }
+    if (event.sealed === undefined) return { ...base, message: event.message ?? '', data: null }
+    const metrics = await this.#openMetrics(job, event, event.sealed)
+    if (metrics === undefined)
+      return {
+        ...base,
+        message: 'The metrics of this step are sealed under the customer-managed key, which is unavailable at present.',
+        data: null,
+      }
+    return { ...base, message: metricsMessage(metrics), data: wireMetrics(metrics) }
+  }
+
+  async #openMetrics(job: JobName, event: JobEvent, sealed: SealedRecord): Promise<TrainingMetrics | undefined> {
+    try {
+      return (await openRecord(this.#ring, job.accountId, `event ${job.jobId}/${event.id}`, sealed)) as TrainingMetrics
+    } catch (error) {
+      if (error instanceof KeyUnavailable) return undefined
+      throw error
+    }
+  }
+
+  #base(job: JobName, level: JobEvent['level']): Omit<JobEvent, 'type'> {
+    return { id: newId(this.#env, 'ftevent-'), jobId: job.jobId, createdAt: Math.floor(this.#env.now() / 1000), level }
+  }
+
+  #put(job: JobName, event: JobEvent): Change {
+    return put(jobEvents, ownedKey(job.accountId, job.jobId, event.id), event, 0)
+  }
+}
+
+/** Metrics as the API spells them; absent ones are left out. */
+export function wireMetrics(metrics: TrainingMetrics): object {
+  return {
+    step: metrics.step,
+    total_steps: metrics.totalSteps,
+    train_loss: metrics.trainLoss,
+    train_mean_token_accuracy: metrics.trainMeanTokenAccuracy,
+    ...(metrics.validLoss === undefined ? {} : { valid_loss: metrics.validLoss }),
+    ...(metrics.validMeanTokenAccuracy === undefined
+      ? {}
+      : { valid_mean_token_accuracy: metrics.validMeanTokenAccuracy }),
+  }
+}
+
+function metricsMessage(metrics: TrainingMetrics): string {
+  const valid = metrics.validLoss === undefined ? '' : `, validation loss=${metrics.validLoss.toFixed(4)}`
+  return `Step ${metrics.step}/${metrics.totalSteps}: training loss=${metrics.trainLoss.toFixed(4)}${valid}`
+}

@@ -1,0 +1,160 @@
+import { z } from 'zod'
+import type { Account } from '../accounts/account.ts'
+import type { KeyRing } from '../encryption/key-ring.ts'
+import { KeyUnavailable } from '../encryption/key-unavailable.ts'
+import { openRecord } from '../encryption/sealed-records.ts'
+import type { TrainingMetrics } from '../engines/engine.ts'
+import { json } from '../http/respond.ts'
+import type { Call } from '../http/route.ts'
+import type { DataRoute } from './data-plane.ts'
+import { readQuery } from './file-routes.ts'
+import { checkId } from './ids.ts'
+import { jobBody } from './job-body.ts'
+import { wireMetrics } from './job-events.ts'
+import { checkpointName } from './job-run.ts'
+import type { Jobs } from './jobs.ts'
+import { checkpoints, ownedKey, type CheckpointRecord, type JobRecord } from './records.ts'
+
+const page = z.object({
+  limit: z.coerce.number().int().min(1).max(100).default(20),
+  after: z.string().max(64).optional(),
+})
+
+export function jobRoutes(service: Jobs, ring: KeyRing): DataRoute[] {
+  const at = { path: '/fine_tuning/jobs/:job', action: 'fine-tunes/read', maxBody: 0 } as const
+  const act = (name: 'cancel' | 'pause' | 'resume'): DataRoute => ({
+    ...at,
+    method: 'POST',
+    path: `/fine_tuning/jobs/:job/${name}`,
+    action: 'fine-tunes/write',
+    maxBody: 4096,
+    handler: async (call, account) => json(showJob(await service[name](account.accountId, String(call.params['job'])))),
+  })
+  return [
+    {
+      ...at,
+      method: 'POST',
+      path: '/fine_tuning/jobs',
+      action: 'fine-tunes/write',
+      maxBody: 64 * 1024,
+      handler: async (call, account) => {
+        const job = await service.create(account, await call.json(jobBody))
+        return json(showJob(job), {
+          status: 201,
+          headers: { location: `${call.origin}${call.url.pathname}/${job.jobId}` },
+        })
+      },
+    },
+    {
+      ...at,
+      method: 'GET',
+      path: '/fine_tuning/jobs',
+      handler: async (call, account) => {
+        const { limit, after } = readQuery(call, page)
+        const from = after === undefined ? {} : { after: checkId(after, 'ftjob-', 'fine-tuning job') }
+        const found = await service.list(account.accountId, { limit: limit + 1, ...from })
+        const data = found.slice(0, limit).map(({ value }) => showJob(value))
+        return json({ object: 'list', data, has_more: found.length > limit })
+      },
+    },
+    {
+      ...at,
+      method: 'GET',
+      handler: async (call, account) =>
+        json(showJob((await service.get(account.accountId, String(call.params['job']))).value)),
+    },
+    act('cancel'),
+    act('pause'),
+    act('resume'),
+    // Azure's own documentation reads events and checkpoints with POST in places: both verbs are taken.
+    ...(['GET', 'POST'] as const).flatMap((method): DataRoute[] => [
+      {
+        ...at,
+        method,
+        path: '/fine_tuning/jobs/:job/events',
+        maxBody: 4096,
+        handler: (call, account) => listEvents(service, call, account),
+      },
+      {
+        ...at,
+        method,
+        path: '/fine_tuning/jobs/:job/checkpoints',
+        maxBody: 4096,
+        handler: (call, account) => listCheckpoints(service, ring, call, account),
+      },
+    ]),
+  ]
+}
+
+async function listEvents(service: Jobs, call: Call, account: Account): Promise<Response> {
+  const { limit, after } = readQuery(call, page)
+  const { value } = await service.get(account.accountId, String(call.params['job']))
+  const from = after === undefined ? undefined : checkId(after, 'ftevent-', 'event')
+  const { events, hasMore } = await service.options.events.list(value, limit, from)
+  return json({ object: 'list', data: events, has_more: hasMore })
+}
+
+async function listCheckpoints(service: Jobs, ring: KeyRing, call: Call, account: Account): Promise<Response> {
+  const { value: job } = await service.get(account.accountId, String(call.params['job']))
+  const found = await service.options.accounts.options.records.list(checkpoints, {
+    prefix: `${ownedKey(account.accountId, job.jobId)}/`,
+    reverse: true,
+  })
+  const data = []
+  for (const { value } of found) data.push({ ...showCheckpoint(job, value), metrics: await metricsOf(ring, value) })
+  return json({ object: 'list', data, has_more: false })
+}
+
+async function metricsOf(ring: KeyRing, checkpoint: CheckpointRecord): Promise<object> {
+  try {
+    const all = (await openRecord(
+      ring,
+      checkpoint.accountId,
+      checkpointName(checkpoint),
+      checkpoint.metrics,
+    )) as TrainingMetrics[]
+    const own = all.findLast(({ step }) => step === checkpoint.step) ?? all.at(-1)
+    return own === undefined ? { step: checkpoint.step } : wireMetrics(own)
+  } catch (error) {
+    // Lists work while the customer's key is revoked; what it seals is left out.
+    if (error instanceof KeyUnavailable) return { step: checkpoint.step }
+    throw error
+  }
+}
+
+function showCheckpoint(job: JobRecord, checkpoint: CheckpointRecord): object {
+  return {
+    id: checkpoint.checkpointId,
+    object: 'fine_tuning.job.checkpoint',
+    created_at: checkpoint.createdAt,
+    fine_tuning_job_id: job.jobId,
+    fine_tuned_model_checkpoint: `${job.modelName}:ckpt-step-${checkpoint.step}`,
+    step_number: checkpoint.step,
+  }
+}
+
+function showJob(job: JobRecord): object {
+  const { nEpochs, batchSize, learningRateMultiplier } = job.hyperparameters
+  const hyperparameters = { n_epochs: nEpochs, batch_size: batchSize, learning_rate_multiplier: learningRateMultiplier }
+  return {
+    id: job.jobId,
+    object: 'fine_tuning.job',
+    created_at: job.createdAt,
+    finished_at: job.finishedAt ?? null,
+    estimated_finish: job.status === 'running' ? (job.estimatedFinish ?? null) : null,
+    model: job.model,
+    fine_tuned_model: job.status === 'succeeded' ? job.modelName : null,
+    organization_id: '',
+    status: job.status,
+    training_file: job.trainingFile,
+    validation_file: job.validationFile ?? null,
+    result_files: job.resultFile === undefined ? [] : [job.resultFile],
+    hyperparameters,
+    method: { type: 'supervised', supervised: { hyperparameters } },
+    seed: job.seed,
+    suffix: job.suffix ?? null,
+    trained_tokens: job.trainedTokens ?? null,
+    error: job.error === undefined ? null : { ...job.error, param: null },
+    integrations: [],
+  }
+}

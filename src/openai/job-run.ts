@@ -1,0 +1,219 @@
+import { Readable } from 'node:stream'
+import type { Account } from '../accounts/account.ts'
+import { accountAudit } from '../accounts/accounts.ts'
+import { blobRecord } from '../encryption/blob-records.ts'
+import type { KeyRing } from '../encryption/key-ring.ts'
+import { openRecord, sealRecord } from '../encryption/sealed-records.ts'
+import type { Trainer, TrainingCheckpoint, TrainingMetrics, TrainingSink } from '../engines/engine.ts'
+import { put, remove, type Change, type Stored } from '../store/records.ts'
+import { newId } from './ids.ts'
+import type { Jobs } from './jobs.ts'
+import { checkpointKey, checkpoints, jobs, models, ownedKey, type CheckpointRecord, type JobRecord } from './records.ts'
+import { resultsCsv } from './results-file.ts'
+
+/** Azure keeps the last three versions of a model: the final one and two checkpoints before it. */
+const KEPT_CHECKPOINTS = 3
+/** A job with more steps than this reports every n-th. */
+const MAX_METRIC_EVENTS = 200
+
+/** One run of one job: opens the data, trains, seals what comes out. */
+export class JobRun {
+  readonly #jobs: Jobs
+  readonly #ring: KeyRing
+  readonly #trainer: Trainer
+  readonly #account: Account
+  #stored: Stored<JobRecord>
+  #metrics: TrainingMetrics[] = []
+  #startedAt = 0
+
+  constructor(options: { jobs: Jobs; ring: KeyRing; trainer: Trainer; account: Account; stored: Stored<JobRecord> }) {
+    this.#jobs = options.jobs
+    this.#ring = options.ring
+    this.#trainer = options.trainer
+    this.#account = options.account
+    this.#stored = options.stored
+  }
+
+  /** Resolves when the model is stored. @throws KeyUnavailable (R23), the signal's reason, or the engine's failure */
+  async run(signal: AbortSignal): Promise<void> {
+    const job = this.#stored.value
+    const { env } = this.#jobs.options.accounts.options
+    this.#startedAt = env.now()
+    const last = await this.#lastCheckpoint()
+    if (last !== undefined)
+      this.#metrics = (await openRecord(
+        this.#ring,
+        job.accountId,
+        checkpointName(last),
+        last.metrics,
+      )) as TrainingMetrics[]
+    const train = await this.#open(job.trainingFile)
+    const valid = job.validationFile === undefined ? undefined : await this.#open(job.validationFile)
+    const resumeFrom = last?.stateBlobId === undefined ? undefined : await this.#openBlob(last.stateBlobId)
+    const spec = {
+      jobId: job.jobId,
+      base: job.base,
+      train,
+      hyperparameters: job.hyperparameters,
+      seed: job.seed,
+      ...(valid === undefined ? {} : { valid }),
+      ...(resumeFrom === undefined ? {} : { resumeFrom }),
+    }
+    const result = await this.#trainer.train(spec, this.#sink(), signal)
+    signal.throwIfAborted()
+    await this.#finish(result.adapter, result.trainedTokens, result.steps)
+  }
+
+  #sink(): TrainingSink {
+    const { events } = this.#jobs.options
+    return {
+      started: async ({ hyperparameters, totalSteps, examples }) => {
+        const text = `Training on ${examples} examples, ${totalSteps} steps.`
+        await this.#move({ hyperparameters, totalSteps }, text)
+      },
+      metrics: async metrics => {
+        this.#metrics.push(metrics)
+        const every = Math.max(1, Math.ceil(metrics.totalSteps / MAX_METRIC_EVENTS))
+        if (metrics.step % every !== 0 && metrics.step !== metrics.totalSteps) return
+        const job = {
+          ...this.#stored.value,
+          step: metrics.step,
+          totalSteps: metrics.totalSteps,
+          estimatedFinish: this.#estimate(metrics),
+        }
+        // R23: sealing needs the account's key, so a job whose key was revoked stops here.
+        await this.#put(job, [await events.metrics(job, metrics)])
+      },
+      checkpoint: checkpoint => this.#keep(checkpoint),
+    }
+  }
+
+  #estimate(metrics: TrainingMetrics): number {
+    const perStep = (this.#jobs.options.accounts.options.env.now() - this.#startedAt) / Math.max(1, metrics.step)
+    return Math.ceil((this.#startedAt + perStep * metrics.totalSteps) / 1000)
+  }
+
+  async #keep(checkpoint: TrainingCheckpoint): Promise<void> {
+    const { accountId, jobId } = this.#stored.value
+    const { accounts, blobs } = this.#jobs.options
+    const adapter = await blobs.create({ accountId, kind: 'checkpoint', source: checkpoint.adapter })
+    const state = await blobs.create({ accountId, kind: 'checkpoint', source: checkpoint.state })
+    const name = { jobId, step: checkpoint.step }
+    const record: CheckpointRecord = {
+      checkpointId: newId(accounts.options.env, 'ftckpt-'),
+      ...name,
+      accountId,
+      createdAt: Math.floor(accounts.options.env.now() / 1000),
+      blobId: adapter.record.blobId,
+      stateBlobId: state.record.blobId,
+      metrics: await sealRecord(this.#ring, accountId, checkpointName(name), this.#metrics),
+    }
+    const older = await this.#checkpoints()
+    const dropped = older.slice(0, Math.max(0, older.length - KEPT_CHECKPOINTS + 1))
+    const stale = [
+      ...dropped.map(({ value }) => value.blobId),
+      ...older.flatMap(({ value }) => value.stateBlobId ?? []),
+    ]
+    const changes: Change[] = [
+      put(checkpoints, checkpointKey(accountId, jobId, checkpoint.step), record),
+      ...adapter.changes,
+      ...state.changes,
+      ...older.map(({ id, value }) =>
+        dropped.some(({ id: gone }) => gone === id)
+          ? remove(checkpoints, id)
+          : put(checkpoints, id, withoutState(value)),
+      ),
+      ...stale.flatMap(blobId => blobs.remove({ accountId, blobId }).changes),
+    ]
+    await this.#put({ ...this.#stored.value, step: checkpoint.step }, changes)
+    for (const blobId of stale) await blobs.remove({ accountId, blobId }).unlink()
+  }
+
+  /** The model, the result file and the job's end are one commit: there is no model of a job that has not succeeded. */
+  async #finish(adapter: Readable, trainedTokens: number, steps: number): Promise<void> {
+    const job = this.#stored.value
+    const { accounts, blobs, files, events } = this.#jobs.options
+    const { accountId, jobId } = job
+    const model = await blobs.create({ accountId, kind: 'fine-tuned-model', source: adapter })
+    const result = await files.createResult(accountId, 'results.csv', resultsCsv(this.#metrics))
+    const finishedAt = Math.floor(accounts.options.env.now() / 1000)
+    const done: JobRecord = {
+      ...job,
+      status: 'succeeded',
+      finishedAt,
+      step: steps,
+      trainedTokens,
+      resultFile: result.record.fileId,
+    }
+    const record = {
+      accountId,
+      name: job.modelName,
+      base: job.base,
+      jobId,
+      blobId: model.record.blobId,
+      createdAt: finishedAt,
+    }
+    const states = (await this.#checkpoints()).filter(({ value }) => value.stateBlobId !== undefined)
+    const stale = states.flatMap(({ value }) => value.stateBlobId ?? [])
+    await accounts.options.audit.append(
+      accountAudit(this.#account, 'Microsoft.CognitiveServices/accounts/OpenAI/fine-tunes/succeeded', jobId, {
+        fineTunedModel: job.modelName,
+      }),
+      [
+        put(jobs, this.#stored.id, done, this.#stored.version),
+        put(models, ownedKey(accountId, job.modelName), record, 0),
+        ...model.changes,
+        ...result.changes,
+        ...states.map(({ id, value }) => put(checkpoints, id, withoutState(value))),
+        ...stale.flatMap(blobId => blobs.remove({ accountId, blobId }).changes),
+        events.message(job, 'info', `New fine-tuned model created: ${job.modelName}`),
+        events.message(job, 'info', 'Job succeeded.'),
+      ],
+    )
+    for (const blobId of stale) await blobs.remove({ accountId, blobId }).unlink()
+  }
+
+  async #lastCheckpoint(): Promise<CheckpointRecord | undefined> {
+    return (await this.#checkpoints()).findLast(({ value }) => value.stateBlobId !== undefined)?.value
+  }
+
+  #checkpoints(): Promise<Stored<CheckpointRecord>[]> {
+    const { accountId, jobId } = this.#stored.value
+    return this.#jobs.options.accounts.options.records.list(checkpoints, { prefix: `${ownedKey(accountId, jobId)}/` })
+  }
+
+  async #open(fileId: string): Promise<Readable> {
+    const { files } = this.#jobs.options
+    const { value } = await files.get(this.#stored.value.accountId, fileId)
+    return Readable.from((await files.open(value)).read(), { objectMode: false })
+  }
+
+  async #openBlob(blobId: string): Promise<Readable> {
+    const { accounts, blobs } = this.#jobs.options
+    const record = await blobRecord(accounts.options.records, this.#stored.value.accountId, blobId)
+    return Readable.from((await blobs.open(record)).read(), { objectMode: false })
+  }
+
+  async #move(change: Partial<JobRecord>, message: string): Promise<void> {
+    await this.#put({ ...this.#stored.value, ...change }, [
+      this.#jobs.options.events.message(this.#stored.value, 'info', message),
+    ])
+  }
+
+  async #put(job: JobRecord, changes: readonly Change[]): Promise<void> {
+    await this.#jobs.options.accounts.options.records.commit([
+      put(jobs, this.#stored.id, job, this.#stored.version),
+      ...changes,
+    ])
+    this.#stored = { id: this.#stored.id, version: this.#stored.version + 1, value: job }
+  }
+}
+
+export function checkpointName(checkpoint: { jobId: string; step: number }): string {
+  return `checkpoint ${checkpoint.jobId}/${checkpoint.step}`
+}
+
+function withoutState(checkpoint: CheckpointRecord): CheckpointRecord {
+  const { stateBlobId: _, ...rest } = checkpoint
+  return rest
+}

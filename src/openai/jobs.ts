@@ -1,0 +1,197 @@
+import type { Account } from '../accounts/account.ts'
+import { accountAudit, type Accounts } from '../accounts/accounts.ts'
+import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
+import type { BaseModel } from '../engines/engine.ts'
+import { AzureError, Conflict } from '../http/errors.ts'
+import { put, VersionConflict, type Change, type Stored } from '../store/records.ts'
+import type { Files } from './files.ts'
+import { badRequest, checkId, newId, notFound } from './ids.ts'
+import type { JobBody } from './job-body.ts'
+import type { JobEvents } from './job-events.ts'
+import { jobs, ownedKey, type FileRecord, type JobRecord, type JobStatus } from './records.ts'
+
+/** Azure and OpenAI ask for at least so many. */
+const MIN_EXAMPLES = 10
+const MAX_WAITING = 100
+
+export interface JobsOptions {
+  readonly accounts: Accounts
+  readonly files: Files
+  readonly blobs: SealedBlobs
+  readonly events: JobEvents
+  /** The base that a model name stands for, aliases included. */
+  readonly findBase: (name: string) => BaseModel | undefined
+}
+
+export const FINISHED: ReadonlySet<JobStatus> = new Set(['succeeded', 'failed', 'cancelled'])
+
+/** Fine-tuning jobs as records; the runner (job-runner.ts) makes them run. */
+export class Jobs {
+  readonly options: JobsOptions
+  /** Called when a job waits to run. */
+  onPending: () => void = () => {}
+  /** Called when a running job is to stop; the runner then writes the state. */
+  onStop: (jobId: string, to: 'paused' | 'cancelled') => boolean = () => false
+
+  constructor(options: JobsOptions) {
+    this.options = options
+  }
+
+  /** R23: opens the training file once, so that a revoked key refuses the job here and not later. @throws KeyUnavailable */
+  async create(account: Account, body: JobBody): Promise<JobRecord> {
+    const { accounts, files, events, findBase } = this.options
+    const base = findBase(body.model)
+    if (base === undefined || !base.fineTune)
+      throw badRequest(
+        `The model '${body.model}' can't be fine-tuned here. GET /openai/models lists those that can (capabilities.fine_tune).`,
+        'model',
+      )
+    const training = await this.#inputFile(account, body.trainingFile, 'training_file')
+    if ((training.examples ?? 0) < MIN_EXAMPLES) {
+      throw badRequest(
+        `Training file has ${training.examples ?? 0} example(s), but must have at least ${MIN_EXAMPLES} examples`,
+        'training_file',
+        'invalid_n_examples',
+      )
+    }
+    if (body.validationFile !== undefined) await this.#inputFile(account, body.validationFile, 'validation_file')
+    if ((await this.list(account.accountId)).filter(({ value }) => value.status === 'pending').length >= MAX_WAITING) {
+      throw new AzureError(
+        'quotaExceeded',
+        400,
+        `${MAX_WAITING} jobs are waiting already. Cancel some, or wait for them to end.`,
+      )
+    }
+    await (await files.open(training)).read(0, 0).return(undefined)
+    const { env } = accounts.options
+    const job: JobRecord = {
+      jobId: newId(env, 'ftjob-'),
+      accountId: account.accountId,
+      status: 'pending',
+      model: body.model,
+      base: base.name,
+      trainingFile: training.fileId,
+      ...(body.validationFile === undefined ? {} : { validationFile: body.validationFile }),
+      ...(body.suffix === undefined ? {} : { suffix: body.suffix }),
+      seed: body.seed ?? env.randomBytes(4).readUInt32BE() >>> 1,
+      hyperparameters: body.hyperparameters,
+      modelName: `${body.model}.ft-${env.randomBytes(16).toString('hex')}${body.suffix === undefined ? '' : `-${body.suffix}`}`,
+      createdAt: Math.floor(env.now() / 1000),
+    }
+    const entry = accountAudit(account, 'Microsoft.CognitiveServices/accounts/OpenAI/fine-tunes/write', job.jobId)
+    await accounts.options.audit.append(entry, [
+      put(jobs, ownedKey(job.accountId, job.jobId), job, 0),
+      events.message(job, 'info', 'Job enqueued. Waiting for jobs ahead to complete.'),
+    ])
+    this.onPending()
+    return job
+  }
+
+  /** @throws 404 notFound */
+  async get(accountId: string, jobId: string): Promise<Stored<JobRecord>> {
+    const found = await this.options.accounts.options.records.get(
+      jobs,
+      ownedKey(accountId, checkId(jobId, 'ftjob-', 'fine-tuning job')),
+    )
+    if (found === undefined) throw notFound('fine-tuning job', jobId)
+    return found
+  }
+
+  /** Newest first. */
+  list(accountId: string, options: { limit?: number; after?: string } = {}): Promise<Stored<JobRecord>[]> {
+    const after = options.after === undefined ? {} : { after: ownedKey(accountId, options.after) }
+    return this.options.accounts.options.records.list(jobs, {
+      prefix: `${accountId}/`,
+      reverse: true,
+      limit: options.limit ?? 10_000,
+      ...after,
+    })
+  }
+
+  /** Ends a job that has not ended yet. @throws 409 unexpectedEntityState */
+  async cancel(accountId: string, jobId: string): Promise<JobRecord> {
+    const stored = await this.get(accountId, jobId)
+    if (FINISHED.has(stored.value.status)) throw wrongState(stored.value, 'cancelled')
+    if (this.onStop(jobId, 'cancelled')) return this.#waitFor(accountId, jobId, job => job.status !== 'running')
+    return this.move(stored, { status: 'cancelled', finishedAt: this.#seconds() }, 'info', 'Job cancelled.')
+  }
+
+  async pause(accountId: string, jobId: string): Promise<JobRecord> {
+    const stored = await this.get(accountId, jobId)
+    if (stored.value.status !== 'running' || !this.onStop(jobId, 'paused')) throw wrongState(stored.value, 'paused')
+    return this.#waitFor(accountId, jobId, job => job.status !== 'running')
+  }
+
+  /** Goes on from the last checkpoint. */
+  async resume(accountId: string, jobId: string): Promise<JobRecord> {
+    const stored = await this.get(accountId, jobId)
+    if (stored.value.status !== 'paused') throw wrongState(stored.value, 'resumed')
+    const job = await this.move(
+      stored,
+      { status: 'pending' },
+      'info',
+      'Job resumed. Waiting for jobs ahead to complete.',
+    )
+    this.onPending()
+    return job
+  }
+
+  /** Writes a change of a job with the event that tells of it. @throws 409 conflict when someone else was faster */
+  async move(
+    stored: Stored<JobRecord>,
+    change: Partial<JobRecord>,
+    level: 'info' | 'warning' | 'error',
+    message: string,
+    more: readonly Change[] = [],
+  ): Promise<JobRecord> {
+    const job = { ...stored.value, ...change }
+    try {
+      await this.options.accounts.options.records.commit([
+        put(jobs, stored.id, job, stored.version),
+        this.options.events.message(job, level, message),
+        ...more,
+      ])
+    } catch (error) {
+      if (!(error instanceof VersionConflict)) throw error
+      throw new Conflict(
+        'conflict',
+        `The fine-tuning job '${job.jobId}' was changed by someone else in the meantime. Read it again, then repeat the change.`,
+      )
+    }
+    return job
+  }
+
+  #seconds(): number {
+    return Math.floor(this.options.accounts.options.env.now() / 1000)
+  }
+
+  async #inputFile(account: Account, fileId: string, target: string): Promise<FileRecord> {
+    const found = await this.options.files.get(account.accountId, fileId).catch(() => undefined)
+    if (found === undefined)
+      throw badRequest(
+        `The ${target} '${fileId.slice(0, 64)}' was not found in this resource. Upload it first.`,
+        target,
+      )
+    if (found.value.purpose === 'fine-tune') return found.value
+    throw badRequest(
+      `The ${target} '${fileId}' is a result file. Use a file that was uploaded with the purpose fine-tune.`,
+      target,
+    )
+  }
+
+  async #waitFor(accountId: string, jobId: string, done: (job: JobRecord) => boolean): Promise<JobRecord> {
+    for (let attempt = 0; attempt < 200; attempt += 1) {
+      const { value } = await this.get(accountId, jobId)
+      if (done(value)) return value
+      await new Promise(resolve => setTimeout(resolve, 50))
+    }
+    return (await this.get(accountId, jobId)).value
+  }
+}
+
+function wrongState(job: JobRecord, what: string): Conflict {
+  return new Conflict(
+    'unexpectedEntityState',
+    `The fine-tuning job '${job.jobId}' is ${job.status}: it can't be ${what}.`,
+  )
+}

@@ -1,0 +1,82 @@
+import type { Deployments } from '../accounts/deployments.ts'
+import { json } from '../http/respond.ts'
+import type { DataRoute } from './data-plane.ts'
+import { notFound } from './ids.ts'
+import type { Models, NamedBase } from './models.ts'
+import type { ModelRecord } from './records.ts'
+
+export function modelRoutes(service: Models, deployments: Deployments): DataRoute[] {
+  const at = { path: '/models/:model', action: 'models/read', maxBody: 0 } as const
+  return [
+    {
+      ...at,
+      path: '/models',
+      method: 'GET',
+      handler: async (_, account) => {
+        const own = await service.list(account.accountId)
+        return json({ object: 'list', data: [...service.bases.map(showBase), ...own.map(showModel)] })
+      },
+    },
+    {
+      ...at,
+      method: 'GET',
+      handler: async (call, account) => {
+        const name = String(call.params['model'])
+        const base = service.bases.find(known => known.name.toLowerCase() === name.toLowerCase())
+        if (base !== undefined) return json(showBase(base))
+        const model = await service.find(account.accountId, name)
+        if (model === undefined) throw notFound('model', name)
+        return json(showModel(model))
+      },
+    },
+    {
+      ...at,
+      method: 'DELETE',
+      action: 'models/delete',
+      handler: async (call, account) => {
+        const name = String(call.params['model'])
+        await service.delete(account, name, await deployments.list(account.accountId))
+        return json({ id: name, object: 'model', deleted: true })
+      },
+    },
+  ]
+}
+
+/** An alias says what it really is: `base_model` and `description` are ours beyond Azure's fields. */
+function showBase({ name, base }: NamedBase): object {
+  return {
+    id: name,
+    object: 'model',
+    created: 0,
+    created_at: 0,
+    owned_by: 'ownkey',
+    status: 'succeeded',
+    capabilities: {
+      fine_tune: base.fineTune,
+      inference: true,
+      completion: false,
+      chat_completion: true,
+      embeddings: false,
+    },
+    lifecycle_status: 'generally-available',
+    deprecation: {},
+    base_model: base.name,
+    description: base.description,
+  }
+}
+
+function showModel(model: ModelRecord): object {
+  return {
+    id: model.name,
+    object: 'model',
+    created: model.createdAt,
+    created_at: model.createdAt,
+    owned_by: 'organization',
+    status: 'succeeded',
+    capabilities: { fine_tune: false, inference: true, completion: false, chat_completion: true, embeddings: false },
+    lifecycle_status: 'generally-available',
+    deprecation: {},
+    model: model.base,
+    fine_tune: model.jobId,
+  }
+}

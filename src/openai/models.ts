@@ -1,0 +1,107 @@
+import type { Account } from '../accounts/account.ts'
+import { accountAudit, type Accounts } from '../accounts/accounts.ts'
+import type { DeployableModel, Deployment, ModelSource } from '../accounts/deployment.ts'
+import { blobRecord } from '../encryption/blob-records.ts'
+import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
+import type { BaseModel } from '../engines/engine.ts'
+import { Conflict } from '../http/errors.ts'
+import { remove } from '../store/records.ts'
+import { badRequest, notFound } from './ids.ts'
+import { checkpoints, jobs, models, ownedKey, type CheckpointRecord, type ModelRecord } from './records.ts'
+
+export interface NamedBase {
+  /** The name or alias. */
+  readonly name: string
+  readonly base: BaseModel
+}
+
+/** The models of an account: the catalogue's bases and its own fine-tuned ones. */
+export class Models implements ModelSource {
+  readonly accounts: Accounts
+  readonly #blobs: SealedBlobs
+  /** Base models with their aliases. */
+  readonly bases: readonly NamedBase[]
+
+  constructor(options: { accounts: Accounts; blobs: SealedBlobs; bases: readonly NamedBase[] }) {
+    this.accounts = options.accounts
+    this.#blobs = options.blobs
+    this.bases = options.bases
+  }
+
+  findBase(name: string): BaseModel | undefined {
+    return this.bases.find(known => known.name.toLowerCase() === name.toLowerCase())?.base
+  }
+
+  /** Base, fine-tuned model, `<model>:ckpt-step-<n>` or `ftckpt-...` of this account (R27). */
+  async resolve(accountId: string, modelName: string): Promise<DeployableModel | undefined> {
+    const base = this.findBase(modelName)
+    if (base !== undefined) return { base: base.name }
+    const { records } = this.accounts.options
+    const model = await this.find(accountId, modelName)
+    if (model !== undefined) return { base: model.base, blob: await blobRecord(records, accountId, model.blobId) }
+    const checkpoint = await this.#findCheckpoint(accountId, modelName)
+    if (checkpoint === undefined) return undefined
+    const job = await records.get(jobs, ownedKey(accountId, checkpoint.jobId))
+    return job === undefined
+      ? undefined
+      : { base: job.value.base, blob: await blobRecord(records, accountId, checkpoint.blobId) }
+  }
+
+  async find(accountId: string, name: string): Promise<ModelRecord | undefined> {
+    if (name.length > 300 || name.includes('/')) return undefined
+    return (await this.accounts.options.records.get(models, ownedKey(accountId, name)))?.value
+  }
+
+  async list(accountId: string): Promise<ModelRecord[]> {
+    return (await this.accounts.options.records.list(models, { prefix: `${accountId}/`, limit: 10_000 })).map(
+      ({ value }) => value,
+    )
+  }
+
+  /** R28: destroys the key of the weights, and of the checkpoints of its job. @throws 409 while a deployment uses it */
+  async delete(account: Account, name: string, deployed: readonly Deployment[]): Promise<void> {
+    if (this.findBase(name) !== undefined)
+      throw badRequest(`'${name}' is a base model: only fine-tuned models can be deleted.`, 'model')
+    const model = await this.find(account.accountId, name)
+    if (model === undefined) throw notFound('model', name)
+    const user = deployed.find(({ model: used }) => used.name === name || used.name.startsWith(`${name}:ckpt-step-`))
+    if (user !== undefined)
+      throw new Conflict('conflict', `The model '${name}' is deployed as '${user.name}'. Delete the deployment first.`)
+    const { accountId } = account
+    const own = await this.accounts.options.records.list(checkpoints, {
+      prefix: `${ownedKey(accountId, model.jobId)}/`,
+    })
+    const removals = [model.blobId, ...own.map(({ value }) => value.blobId)].map(blobId =>
+      this.#blobs.remove({ accountId, blobId }),
+    )
+    const entry = accountAudit(
+      account,
+      'Microsoft.CognitiveServices/accounts/OpenAI/models/delete',
+      `${name}: key destroyed`,
+      { blobId: model.blobId },
+    )
+    const changes = [
+      remove(models, ownedKey(accountId, name)),
+      ...own.map(({ id }) => remove(checkpoints, id)),
+      ...removals.flatMap(removal => removal.changes),
+    ]
+    await this.accounts.options.audit.append(entry, changes, { shred: true })
+    for (const { unlink } of removals) await unlink()
+  }
+
+  async #findCheckpoint(accountId: string, name: string): Promise<CheckpointRecord | undefined> {
+    if (name.startsWith('ftckpt-') || name.includes(':ckpt-step-')) {
+      const [modelName = '', step = ''] = name.split(':ckpt-step-')
+      for (const { value } of await this.accounts.options.records.list(checkpoints, {
+        prefix: `${accountId}/`,
+        limit: 10_000,
+      })) {
+        if (value.checkpointId === name) return value
+        if (String(value.step) !== step) continue
+        const job = await this.accounts.options.records.get(jobs, ownedKey(accountId, value.jobId))
+        if (job?.value.modelName === modelName) return value
+      }
+    }
+    return undefined
+  }
+}

@@ -1,0 +1,98 @@
+import type { SealedRecord } from '../encryption/sealed-records.ts'
+import { collection } from '../store/records.ts'
+
+/** A training file or a result file. Its name and digest are sealed with the blob. */
+export interface FileRecord {
+  readonly fileId: string
+  readonly accountId: string
+  readonly purpose: 'fine-tune' | 'fine-tune-results'
+  readonly blobId: string
+  /** Plaintext bytes. */
+  readonly bytes: number
+  /** Training examples in it; absent for result files. */
+  readonly examples?: number
+  /** Seconds since 1970. */
+  readonly createdAt: number
+}
+
+export type JobStatus = 'pending' | 'running' | 'paused' | 'succeeded' | 'failed' | 'cancelled'
+
+export interface JobHyperparameters {
+  readonly nEpochs: number | 'auto'
+  readonly batchSize: number | 'auto'
+  readonly learningRateMultiplier: number | 'auto'
+}
+
+export interface JobRecord {
+  readonly jobId: string
+  readonly accountId: string
+  readonly status: JobStatus
+  /** As the client named it; `base` is what the catalogue made of it. */
+  readonly model: string
+  readonly base: string
+  readonly trainingFile: string
+  readonly validationFile?: string
+  readonly suffix?: string
+  readonly seed: number
+  readonly hyperparameters: JobHyperparameters
+  /** The name that the model gets when the job succeeds. */
+  readonly modelName: string
+  readonly createdAt: number
+  readonly finishedAt?: number
+  readonly estimatedFinish?: number
+  readonly step?: number
+  readonly totalSteps?: number
+  readonly trainedTokens?: number
+  readonly resultFile?: string
+  readonly error?: { readonly code: string; readonly message: string }
+}
+
+/** Of the message of a metrics event only the sealed form is kept: losses are training results. */
+export interface JobEvent {
+  readonly id: string
+  readonly jobId: string
+  readonly createdAt: number
+  readonly level: 'info' | 'warning' | 'error'
+  readonly type: 'message' | 'metrics'
+  readonly message?: string
+  readonly sealed?: SealedRecord
+}
+
+export interface CheckpointRecord {
+  readonly checkpointId: string
+  readonly jobId: string
+  readonly accountId: string
+  readonly step: number
+  readonly createdAt: number
+  /** The adapter at this step. */
+  readonly blobId: string
+  /** What a resumed job goes on from; only the newest checkpoint keeps one. */
+  readonly stateBlobId?: string
+  readonly metrics: SealedRecord
+}
+
+export interface ModelRecord {
+  readonly accountId: string
+  readonly name: string
+  readonly base: string
+  readonly jobId: string
+  readonly blobId: string
+  readonly createdAt: number
+}
+
+/** All by `<account id>/<id>`: a list of one account can't reach another's (R27). */
+export const files = collection<FileRecord>('openai.files')
+export const jobs = collection<JobRecord>('openai.jobs')
+export const models = collection<ModelRecord>('openai.models')
+/** By `<account id>/<job id>/<event id>`. */
+export const jobEvents = collection<JobEvent>('openai.job-events')
+/** By `<account id>/<job id>/<step, 8 digits>`. */
+export const checkpoints = collection<CheckpointRecord>('openai.checkpoints')
+
+export function ownedKey(accountId: string, ...rest: string[]): string {
+  return [accountId, ...rest].join('/')
+}
+
+export function checkpointKey(accountId: string, jobId: string, step: number): string {
+  return ownedKey(accountId, jobId, String(step).padStart(8, '0'))
+}

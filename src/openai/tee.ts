@@ -1,0 +1,27 @@
+import { once } from 'node:events'
+import { PassThrough, type Readable } from 'node:stream'
+
+/** Lets `watch` read along while the bytes pass: one pass over an upload serves sealing and checking. */
+export function tee<T>(
+  source: AsyncIterable<Uint8Array>,
+  watch: (copy: Readable) => Promise<T>,
+): { passing: AsyncGenerator<Uint8Array>; watched: Promise<T> } {
+  const copy = new PassThrough()
+  // A watcher that ends early must not hold up the bytes, and a source that fails ends the watcher.
+  copy.on('error', () => copy.destroy())
+  const watched = watch(copy).finally(() => copy.destroy())
+  watched.catch(() => copy.destroy())
+  async function* pass(): AsyncGenerator<Uint8Array> {
+    try {
+      for await (const chunk of source) {
+        if (!copy.destroyed && !copy.write(chunk)) await Promise.race([once(copy, 'drain'), once(copy, 'close')])
+        yield chunk
+      }
+      copy.end()
+    } catch (error) {
+      copy.destroy(error as Error)
+      throw error
+    }
+  }
+  return { passing: pass(), watched }
+}
