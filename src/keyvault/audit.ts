@@ -1,0 +1,119 @@
+import type { Call } from '../http/route.ts'
+import type { Change } from '../store/records.ts'
+
+/** One record of the category AuditEvent, with Azure's fields (Key Vault logging). */
+export interface AuditEvent {
+  /** ISO 8601. */
+  readonly time: string
+  readonly operationName: string
+  readonly operationVersion?: string
+  readonly category: 'AuditEvent'
+  /** In upper case. */
+  readonly resourceId: string
+  readonly resultType: 'Success' | 'Failure'
+  /** The HTTP status in words, for example `OK` or `Forbidden`. */
+  readonly resultSignature: string
+  readonly resultDescription: string
+  /** Milliseconds, as text. */
+  readonly durationMs: string
+  readonly callerIpAddress: string
+  readonly correlationId: string
+  readonly identity?: { readonly claim: Readonly<Record<string, string>> }
+  readonly properties: Readonly<Record<string, unknown>>
+}
+
+/** Where audit records go: entry and changes are durable together when the promise resolves. */
+export interface AuditSink {
+  append(entry: AuditEvent, changes?: readonly Change[]): Promise<void>
+}
+
+export interface AuditSubject {
+  readonly operationName: string
+  readonly resourceId: string
+  /** `kid` or resource id of what was touched, when known. */
+  readonly id?: string | undefined
+  readonly status: number
+  /** Why it was refused. */
+  readonly description?: string
+  readonly durationMs: number
+  readonly properties?: Readonly<Record<string, unknown>>
+}
+
+const SIGNATURES: Readonly<Record<number, string>> = {
+  200: 'OK',
+  201: 'Created',
+  202: 'Accepted',
+  204: 'NoContent',
+  400: 'BadRequest',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'NotFound',
+  405: 'MethodNotAllowed',
+  409: 'Conflict',
+  413: 'RequestEntityTooLarge',
+  429: 'TooManyRequests',
+}
+
+/** R05: who, what, when, from where, how long and with which result. */
+export function auditEvent(call: Call, now: number, subject: AuditSubject): AuditEvent {
+  const { operationName, resourceId, id, status, description = '', durationMs, properties } = subject
+  const version = call.query.get('api-version')
+  const claim = claimsOf(call)
+  return {
+    time: new Date(now).toISOString(),
+    operationName,
+    ...(version === undefined ? {} : { operationVersion: version.slice(0, 32) }),
+    category: 'AuditEvent',
+    resourceId: resourceId.toUpperCase(),
+    resultType: status < 400 ? 'Success' : 'Failure',
+    resultSignature: SIGNATURES[status] ?? (status < 400 ? 'OK' : status < 500 ? 'BadRequest' : 'InternalServerError'),
+    resultDescription: description.slice(0, 1000),
+    durationMs: String(Math.round(durationMs)),
+    callerIpAddress: call.peer,
+    correlationId: call.requestId,
+    ...(claim === undefined ? {} : { identity: { claim } }),
+    properties: {
+      clientInfo: (call.headers.get('user-agent') ?? '').slice(0, 256),
+      requestUri: call.url.href.slice(0, 2048),
+      ...(id === undefined ? {} : { id }),
+      httpStatusCode: status,
+      ...properties,
+    },
+  }
+}
+
+/** Something that the vault did by itself: a rotation, a purge at the end of the retention period, a notice. */
+export function systemEvent(
+  now: number,
+  correlationId: string,
+  subject: Pick<AuditSubject, 'operationName' | 'resourceId' | 'id' | 'properties'>,
+): AuditEvent {
+  const { operationName, resourceId, id, properties } = subject
+  return {
+    time: new Date(now).toISOString(),
+    operationName,
+    category: 'AuditEvent',
+    resourceId: resourceId.toUpperCase(),
+    resultType: 'Success',
+    resultSignature: 'OK',
+    resultDescription: '',
+    durationMs: '0',
+    callerIpAddress: 'service',
+    correlationId,
+    properties: { ...(id === undefined ? {} : { id }), ...properties },
+  }
+}
+
+const CLAIM = 'http://schemas.microsoft.com/identity/claims/objectidentifier'
+
+function claimsOf(call: Call): Record<string, string> | undefined {
+  if (call.caller.type !== 'principal') return undefined
+  const { objectId, appId, tenantId, claims } = call.caller
+  const upn = claims['upn']
+  return {
+    [CLAIM]: objectId,
+    'http://schemas.microsoft.com/identity/claims/tenantid': tenantId,
+    appid: appId,
+    ...(typeof upn === 'string' ? { 'http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn': upn } : {}),
+  }
+}

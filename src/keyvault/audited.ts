@@ -1,0 +1,84 @@
+import { AzureError, Conflict } from '../http/errors.ts'
+import { empty, json } from '../http/respond.ts'
+import type { Call } from '../http/route.ts'
+import { VersionConflict, type Change } from '../store/records.ts'
+import { auditEvent } from './audit.ts'
+import type { Room } from './room.ts'
+
+/** What an operation wants done and answered: changes and audit record are committed together, then the answer goes out. */
+export interface Outcome {
+  readonly status?: number
+  readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string>>
+  readonly changes?: readonly Change[]
+  /** For the audit record: `kid` or resource id. */
+  readonly id?: string
+  readonly properties?: Readonly<Record<string, unknown>>
+  /** Runs after the commit, before the answer. */
+  readonly afterwards?: () => void | Promise<void>
+}
+
+export interface AuditName {
+  readonly operationName: string
+  readonly resourceId: string
+  readonly id?: string
+}
+
+const ATTEMPTS = 5
+
+/**
+ * Runs an operation, allowed or refused, under exactly one audit record (R05). When a record changed under it, it
+ * runs again on what is there now. @throws what the operation throws, after it was recorded
+ */
+export async function audited(room: Room, call: Call, name: AuditName, run: () => Promise<Outcome>): Promise<Response> {
+  const started = performance.now()
+  try {
+    return await commitOutcome(room, call, name, run, started)
+  } catch (error) {
+    await room.audit.append(
+      auditEvent(call, room.env.now(), {
+        ...name,
+        status: error instanceof AzureError ? error.status : 500,
+        description: error instanceof AzureError ? error.message : 'Internal error',
+        durationMs: performance.now() - started,
+        ...(error instanceof AzureError ? { properties: { errorCode: innermostCode(error) } } : {}),
+      }),
+    )
+    throw error
+  }
+}
+
+async function commitOutcome(
+  room: Room,
+  call: Call,
+  name: AuditName,
+  run: () => Promise<Outcome>,
+  started: number,
+): Promise<Response> {
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const outcome = await run()
+    const status = outcome.status ?? (outcome.body === undefined ? 204 : 200)
+    const entry = auditEvent(call, room.env.now(), {
+      ...name,
+      id: outcome.id ?? name.id,
+      status,
+      durationMs: performance.now() - started,
+      ...(outcome.properties === undefined ? {} : { properties: outcome.properties }),
+    })
+    try {
+      await room.audit.append(entry, outcome.changes ?? [])
+    } catch (error) {
+      if (error instanceof VersionConflict) continue
+      throw error
+    }
+    await outcome.afterwards?.()
+    return outcome.body === undefined ? empty(status, outcome.headers) : json(outcome.body, { ...outcome, status })
+  }
+  throw new Conflict('Conflict', 'Others change this at the same time, again and again. Try once more.')
+}
+
+function innermostCode(error: AzureError): string {
+  let inner = error.options.innererror
+  while (inner?.innererror !== undefined) inner = inner.innererror
+  return inner?.code ?? error.code
+}

@@ -1,0 +1,63 @@
+import { AzureError } from '../http/errors.ts'
+import type { Authenticator, Call, Caller } from '../http/route.ts'
+import { auditEvent } from './audit.ts'
+import { vaultNotFound } from './errors.ts'
+import type { Room } from './room.ts'
+import { liveVault, vaultResourceId, type Vault } from './vault-record.ts'
+
+/** Azure Key Vault's application id: an audience too. */
+const KEY_VAULT_APP = 'cfa8b339-82a2-471a-a3c9-0fc0be7a4093'
+
+/** Asks for a token of the vault's own tenant; every refusal carries the challenge that tells clients where to get one. */
+export function vaultAuthenticator(room: Room): Authenticator {
+  const audiences = [room.vaultResource, 'https://vault.azure.net'].flatMap(resource => [resource, `${resource}/`])
+  return async call => {
+    const started = performance.now()
+    const found = await liveVault(room.records, call.label)
+    if (found === undefined) throw vaultNotFound(call.label)
+    try {
+      return await callerOf(room, call, found.value, [...audiences, KEY_VAULT_APP])
+    } catch (error) {
+      if (!(error instanceof AzureError) || error.status !== 401) throw error
+      const refused = challenged(room, found.value, error)
+      await room.audit.append(
+        auditEvent(call, room.env.now(), {
+          operationName: 'Authentication',
+          resourceId: vaultResourceId(found.value),
+          status: 401,
+          description: refused.message,
+          durationMs: performance.now() - started,
+        }),
+      )
+      throw refused
+    }
+  }
+}
+
+async function callerOf(room: Room, call: Call, vault: Vault, audiences: readonly string[]): Promise<Caller> {
+  const [scheme = '', token = '', ...more] = (call.headers.get('authorization') ?? '').trim().split(/ +/)
+  if (scheme.toLowerCase() !== 'bearer' || token === '' || more.length > 0) {
+    throw unauthorized('AKV10000: Request is missing a Bearer or PoP token.')
+  }
+  const caller = await room.verifyToken(token, { audiences })
+  // R07: a vault takes tokens of its own tenant only, whoever else shares its keys of signature.
+  if (caller.tenantId === vault.properties.tenantId) return caller
+  const issuer = (tenantId: string): string => `https://sts.windows.net/${tenantId}/`
+  throw unauthorized(
+    `AKV10032: Invalid issuer. Expected one of ${issuer(vault.properties.tenantId)}, found ${issuer(caller.tenantId)}.`,
+  )
+}
+
+function unauthorized(message: string): AzureError {
+  return new AzureError('Unauthorized', 401, message)
+}
+
+/** Clients split the header at spaces and take the whole path of `authorization` as the tenant. */
+function challenged(room: Room, vault: Vault, error: AzureError): AzureError {
+  const authorization = room.authority(vault.properties.tenantId)
+  const challenge = `Bearer authorization="${authorization}", resource="${room.vaultResource}"`
+  return new AzureError('Unauthorized', 401, error.message, {
+    headers: { 'www-authenticate': challenge },
+    cause: error,
+  })
+}

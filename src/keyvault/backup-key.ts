@@ -1,0 +1,126 @@
+import type { Route } from '../http/route.ts'
+import { openBox, sealBox } from '../crypto/box.ts'
+import { encodeContext } from '../crypto/encode-context.ts'
+import { SealError } from '../crypto/seal-error.ts'
+import { wipe } from '../crypto/wrap.ts'
+import { Conflict } from '../http/errors.ts'
+import { put } from '../store/records.ts'
+import type { Outcome } from './audited.ts'
+import { dataRoutes, type DataContext } from './data-route.ts'
+import { badParameter, keyIsDeleted } from './errors.ts'
+import { findKey } from './find-version.ts'
+import { keyId, keys, keyVersions, versionId, type Key, type KeyVersion } from './key-record.ts'
+import { restoreBody } from './key-requests.ts'
+import { currentVersion } from './read-keys.ts'
+import type { Room } from './room.ts'
+import type { Vault } from './vault-record.ts'
+import { keyBundle, kid } from './wire-keys.ts'
+
+/** What a backup holds in the clear; it leaves the room only sealed under the key of the embedded HSM. */
+interface Backup {
+  readonly key: Key
+  readonly versions: readonly { readonly version: KeyVersion; readonly material: string }[]
+}
+
+/** As Azure: a backup holds at most so many versions. */
+const MAX_BACKUP_VERSIONS = 500
+
+/** A key with all its versions, as bytes that only vaults of the same subscription and region take back. */
+export function backupRoutes(room: Room): Route[] {
+  return [
+    ...dataRoutes<undefined>(room, {
+      method: 'POST',
+      paths: ['/keys/:name/backup'],
+      operationName: 'KeyBackup',
+      permission: 'backup',
+      run: backup,
+    }),
+    ...dataRoutes(room, {
+      method: 'POST',
+      paths: ['/keys/restore'],
+      operationName: 'KeyRestore',
+      permission: 'restore',
+      maxBody: 2 * 1024 * 1024,
+      body: restoreBody,
+      run: (context, { value }) => restore(context, value),
+    }),
+  ]
+}
+
+async function backup(context: DataContext): Promise<Outcome> {
+  const { room, call, vault } = context
+  const { id, value: key } = await findKey(context)
+  const versions = await room.records.list(keyVersions, { prefix: `${id}/`, limit: MAX_BACKUP_VERSIONS + 1 })
+  if (versions.length > MAX_BACKUP_VERSIONS) {
+    throw badParameter(`Key ${key.name} has more than the ${MAX_BACKUP_VERSIONS} versions that a backup can hold.`)
+  }
+  const held: Backup = {
+    key,
+    versions: await Promise.all(
+      versions.map(async ({ value: version }) => {
+        const material = await room.materials.reveal(vault, key.name, version.version)
+        const text = material.toString('base64')
+        wipe(material)
+        return { version, material: text }
+      }),
+    ),
+  }
+  const plain = Buffer.from(JSON.stringify(held))
+  try {
+    const value = sealBox(room.hsmKey, bound(vault), plain).toString('base64url')
+    return { body: { value }, id: kid(call.origin, key.name) }
+  } catch (error) {
+    if (error instanceof SealError) throw badParameter(`Key ${key.name} has too many versions for a backup.`)
+    throw error
+  } finally {
+    wipe(plain)
+  }
+}
+
+async function restore(context: DataContext, sealed: Buffer): Promise<Outcome> {
+  const { room, call, vault } = context
+  const { key, versions } = opened(room, vault, sealed)
+  const present = await room.records.get(keys, keyId(vault, key.name))
+  if (present?.value.deleted !== undefined) throw keyIsDeleted(key.name)
+  if (present !== undefined) {
+    throw new Conflict(
+      'Conflict',
+      `Key ${key.name} exists in this vault: a backup restores only where its name is free.`,
+      {
+        innererror: { code: 'ObjectAlreadyExists' },
+      },
+    )
+  }
+  const changes = [
+    put(keys, keyId(vault, key.name), key, 0),
+    ...versions.flatMap(({ version, material }) => [
+      put(keyVersions, versionId(vault, key.name, version.version), version, 0),
+      room.materials.seal(vault, key.name, version.version, Buffer.from(material, 'base64')),
+    ]),
+  ]
+  const current = versions.find(({ version }) => version.version === key.current)?.version
+  return {
+    body: keyBundle(call.origin, vault, key, current ?? (await currentVersion(context, key))),
+    changes,
+    id: kid(call.origin, key.name),
+  }
+}
+
+function opened(room: Room, vault: Vault, sealed: Buffer): Backup {
+  try {
+    const plain = openBox(room.hsmKey, bound(vault), sealed)
+    const backup = JSON.parse(plain.toString()) as Backup
+    wipe(plain)
+    return backup
+  } catch (error) {
+    if (!(error instanceof SealError)) throw error
+    throw badParameter(
+      "'value' is no backup that this vault can restore: it comes from another subscription or region, from another installation, or it was altered.",
+      'value',
+    )
+  }
+}
+
+function bound(vault: Vault): Buffer {
+  return encodeContext('key vault backup', vault.subscriptionId.toLowerCase(), vault.location)
+}

@@ -1,0 +1,106 @@
+import type { ZodType } from 'zod'
+import type { Call, Route } from '../http/route.ts'
+import type { Stored } from '../store/records.ts'
+import { deniedByPolicy, deniedByRbac, policiesAllow, type Principal } from './access.ts'
+import { audited, type Outcome } from './audited.ts'
+import { checkDataApiVersion } from './data-api-version.ts'
+import { vaultNotFound } from './errors.ts'
+import { deniedByFirewall, firewallDecision } from './firewall.ts'
+import { checkKeyName } from './key-rules.ts'
+import { dataAction, type KeyPermission } from './permissions.ts'
+import type { Room } from './room.ts'
+import { liveVault, vaultResourceId, type Vault } from './vault-record.ts'
+import { kid } from './wire-keys.ts'
+
+/** What the handler of a data-plane operation gets once everybody has agreed that it may run. */
+export interface DataContext {
+  readonly room: Room
+  readonly call: Call
+  readonly vault: Vault
+  /** The `:name` of the path, checked; empty where the path has none. */
+  readonly name: string
+  /** Milliseconds since 1970. */
+  readonly now: number
+}
+
+export interface DataOperation<T> {
+  readonly method: Route['method']
+  /** One or several paths for the same operation. */
+  readonly paths: readonly string[]
+  /** Azure's name in the audit log, for example `KeyUnwrap`. */
+  readonly operationName: string
+  readonly permission: KeyPermission
+  readonly maxBody?: number
+  readonly body?: ZodType<T>
+  readonly run: (context: DataContext, body: T) => Promise<Outcome>
+}
+
+const DEFAULT_MAX_BODY = 64 * 1024
+
+/** The routes of one operation: firewall, permission, limits and audit come with it and can't be left out. */
+export function dataRoutes<T>(room: Room, operation: DataOperation<T>): Route[] {
+  const { method, paths, body } = operation
+  const maxBody = operation.maxBody ?? (body === undefined ? 1024 : DEFAULT_MAX_BODY)
+  return paths.map(path => ({
+    host: 'vault',
+    auth: 'vault',
+    method,
+    path,
+    maxBody,
+    handler: call => handle(room, call, operation),
+  }))
+}
+
+async function handle<T>(room: Room, call: Call, operation: DataOperation<T>): Promise<Response> {
+  const found = await liveVault(room.records, call.label)
+  if (found === undefined) throw vaultNotFound(call.label)
+  const { name = '', version } = call.params
+  const subject = {
+    operationName: operation.operationName,
+    resourceId: vaultResourceId(found.value),
+    ...(name === '' ? {} : { id: kid(call.origin, name, version).slice(0, 512) }),
+  }
+  let body: { readonly value: T } | undefined
+  return audited(room, call, subject, async () => {
+    const vault = await enter(room, call, operation.permission)
+    checkDataApiVersion(call)
+    if (name !== '') checkKeyName(name)
+    // An operation without a schema takes no body: `T` is undefined then.
+    body ??= { value: operation.body === undefined ? (undefined as T) : await call.json(operation.body) }
+    return operation.run({ room, call, vault: vault.value, name, now: room.env.now() }, body.value)
+  })
+}
+
+/** Firewall first, then the permission, as Azure does. @throws 403 */
+async function enter(room: Room, call: Call, permission: KeyPermission): Promise<Stored<Vault>> {
+  const found = await liveVault(room.records, call.label)
+  if (found === undefined || call.caller.type !== 'principal') throw vaultNotFound(call.label)
+  checkFirewall(room, call, found.value, call.caller)
+  await checkPermission(room, call, found.value, call.caller, permission)
+  return found
+}
+
+function checkFirewall(room: Room, call: Call, vault: Vault, principal: Principal): void {
+  const trusted = room.isTrustedService?.(call) ?? call.via === 'service'
+  const decision = firewallDecision(vault, call.peer, trusted)
+  if (decision !== 'allow') throw deniedByFirewall(vault, principal, call.peer, decision)
+}
+
+/** R10: access policies decide, or, in a vault that was switched to RBAC, role assignments and nothing else. */
+async function checkPermission(
+  room: Room,
+  call: Call,
+  vault: Vault,
+  principal: Principal,
+  permission: KeyPermission,
+): Promise<void> {
+  if (!vault.properties.enableRbacAuthorization) {
+    if (!policiesAllow(vault, principal, permission)) throw deniedByPolicy(vault, principal, permission)
+    return
+  }
+  const name = call.params['name']
+  const scope = name === undefined ? vaultResourceId(vault) : `${vaultResourceId(vault)}/keys/${name}`
+  const sameTenant = principal.tenantId === vault.properties.tenantId
+  if (sameTenant && (await room.resourceManager.allowsData(principal, scope, dataAction(permission)))) return
+  throw deniedByRbac(vault, principal, permission, scope)
+}

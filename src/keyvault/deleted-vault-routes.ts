@@ -1,0 +1,96 @@
+import { AzureError } from '../http/errors.ts'
+import type { Route } from '../http/route.ts'
+import { put } from '../store/records.ts'
+import type { Outcome } from './audited.ts'
+import { findDeletedVault, listVaults } from './find-vault.ts'
+import { managementRoute, type ManagementContext } from './management-route.ts'
+import { purgeVault } from './purge-vault.ts'
+import type { Room } from './room.ts'
+import { invalidVaultName, isVaultName, takenVaultName } from './vault-name.ts'
+import { vaultResourceId, vaults } from './vault-record.ts'
+import { checkNameBody } from './vault-requests.ts'
+import { deletedVaultBody, deletedVaultId } from './wire-vaults.ts'
+
+const PROVIDER = '/subscriptions/:subscription/providers/microsoft.keyvault'
+const DELETED = `${PROVIDER}/locations/:location/deletedvaults/:vault`
+
+/** Soft-deleted vaults, and the question whether a name is free. */
+export function deletedVaultRoutes(room: Room): Route[] {
+  const get = { method: 'GET', action: 'Microsoft.KeyVault/locations/deletedVaults/read' } as const
+  return [
+    managementRoute<undefined>(room, {
+      ...get,
+      path: `${PROVIDER}/deletedvaults`,
+      operationName: 'VaultListDeleted',
+      action: 'Microsoft.KeyVault/deletedVaults/read',
+      run: async ({ subscriptionId }) => {
+        const found = await listVaults(room, 'deleted', subscriptionId)
+        return { body: { value: found.map(deletedVaultBody) } }
+      },
+    }),
+    managementRoute<undefined>(room, {
+      ...get,
+      path: DELETED,
+      operationName: 'VaultGetDeleted',
+      run: async context => ({ body: deletedVaultBody((await findDeletedVault(context)).value) }),
+    }),
+    managementRoute<undefined>(room, {
+      method: 'POST',
+      path: `${DELETED}/purge`,
+      operationName: 'VaultPurge',
+      action: 'Microsoft.KeyVault/locations/deletedVaults/purge/action',
+      run: purge,
+    }),
+    managementRoute(room, {
+      method: 'POST',
+      path: `${PROVIDER}/checknameavailability`,
+      operationName: 'VaultCheckNameAvailability',
+      action: 'Microsoft.KeyVault/checkNameAvailability/read',
+      maxBody: 4096,
+      body: checkNameBody,
+      run: checkName,
+    }),
+    ...['deletedmanagedhsms', 'managedhsms'].map(kind =>
+      managementRoute<undefined>(room, {
+        ...get,
+        path: `${PROVIDER}/${kind}`,
+        operationName: 'ManagedHsmList',
+        action: 'Microsoft.KeyVault/managedHSMs/read',
+        // az lists them beside the vaults; there are none here.
+        run: async () => ({ body: { value: [] } }),
+      }),
+    ),
+  ]
+}
+
+async function purge(context: ManagementContext): Promise<Outcome> {
+  const { room } = context
+  const { id, version, value } = await findDeletedVault(context)
+  // R08: nobody purges a protected vault before its retention period is over.
+  if (value.properties.enablePurgeProtection) {
+    throw new AzureError(
+      'MethodNotAllowed',
+      405,
+      `Operation 'DeletedVaultPurge' is not allowed. Purge protection is on: the vault goes by itself on ${new Date(value.deleted?.purgeAt ?? 0).toISOString()}.`,
+      { target: deletedVaultId(value) },
+    )
+  }
+  return {
+    status: 200,
+    changes: [put(vaults, id, { ...value, purging: true }, version)],
+    id: vaultResourceId(value),
+    afterwards: () => purgeVault(room, value),
+  }
+}
+
+async function checkName(
+  { room }: ManagementContext,
+  { name }: ReturnType<typeof checkNameBody.parse>,
+): Promise<Outcome> {
+  if (!isVaultName(name)) {
+    return { body: { nameAvailable: false, reason: 'AccountNameInvalid', message: invalidVaultName(name) } }
+  }
+  const taken = (await room.records.get(vaults, name.toLowerCase())) !== undefined
+  if (!taken) return { body: { nameAvailable: true } }
+  return { body: { nameAvailable: false, reason: 'AlreadyExists', message: takenVaultName(name) } }
+}

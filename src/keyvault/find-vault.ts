@@ -1,0 +1,58 @@
+import { NotFound } from '../http/errors.ts'
+import type { Stored } from '../store/records.ts'
+import { allVaults, vaults, vaultResourceId, VAULT_TYPE, type Vault } from './vault-record.ts'
+import type { ManagementContext } from './management-route.ts'
+import type { Room } from './room.ts'
+
+/** Names of groups and subscriptions compare without letter case. */
+export function isPlacedIn(vault: Vault, subscriptionId: string, group?: string): boolean {
+  const same = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase()
+  return same(vault.subscriptionId, subscriptionId) && (group === undefined || same(vault.group, group))
+}
+
+/** The live vault of the path. @throws 404 ResourceNotFound */
+export async function findVault({ room, call, subscriptionId }: ManagementContext): Promise<Stored<Vault>> {
+  const { group = '', vault = '' } = call.params
+  const found = await room.records.get(vaults, vault.toLowerCase().slice(0, 64))
+  if (found !== undefined && found.value.deleted === undefined && isPlacedIn(found.value, subscriptionId, group)) {
+    return found
+  }
+  throw new NotFound(
+    'ResourceNotFound',
+    `The Resource '${VAULT_TYPE}/${vault.slice(0, 64)}' under resource group '${group}' was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix`,
+  )
+}
+
+/** The soft-deleted vault of the path. @throws 404 DeletedVaultNotFound */
+export async function findDeletedVault({ room, call, subscriptionId }: ManagementContext): Promise<Stored<Vault>> {
+  const { location, vault = '' } = call.params
+  const found = await room.records.get(vaults, vault.toLowerCase().slice(0, 64))
+  const here = location === undefined || found?.value.location === plainLocation(location)
+  if (found?.value.deleted !== undefined && here && isPlacedIn(found.value, subscriptionId)) return found
+  throw new NotFound('DeletedVaultNotFound', `The specified deleted vault '${vault.slice(0, 64)}' does not exist.`)
+}
+
+/** `West Europe` and `westeurope` are one. */
+export function plainLocation(location: string): string {
+  return location.toLowerCase().replaceAll(' ', '')
+}
+
+/** Vaults of a subscription or of one of its groups, in the order of their names. */
+export async function listVaults(
+  room: Room,
+  state: 'live' | 'deleted',
+  subscriptionId: string,
+  group?: string,
+): Promise<Vault[]> {
+  const found: Vault[] = []
+  for await (const { value } of allVaults(room.records)) {
+    const wanted = (value.deleted === undefined) === (state === 'live')
+    if (wanted && isPlacedIn(value, subscriptionId, group)) found.push(value)
+  }
+  return found
+}
+
+export function genericVault(vault: Vault) {
+  const { name, location, tags } = vault
+  return { id: vaultResourceId(vault), name, type: VAULT_TYPE, location, tags }
+}

@@ -1,0 +1,30 @@
+import type { Stored } from '../store/records.ts'
+import { keyNotFound } from './errors.ts'
+import { keyId, keys, keyVersions, versionId, type Key, type KeyVersion } from './key-record.ts'
+import { live } from './key-rules.ts'
+import type { DataContext } from './data-route.ts'
+
+export interface FoundVersion {
+  readonly key: Stored<Key>
+  readonly version: Stored<KeyVersion>
+}
+
+/** The key of the path, not deleted. @throws 404 KeyNotFound */
+export async function findKey({ room, vault, name }: DataContext): Promise<Stored<Key>> {
+  const key = await room.records.get(keys, keyId(vault, name))
+  live(key?.value, name)
+  if (key === undefined) throw keyNotFound(name)
+  return key
+}
+
+/** The version of the path, or the newest where the path names none. @throws 404 KeyNotFound */
+export async function findVersion(context: DataContext): Promise<FoundVersion> {
+  const key = await findKey(context)
+  const wanted = context.call.params['version'] ?? key.value.current
+  const version = await context.room.records.get(
+    keyVersions,
+    versionId(context.vault, context.name, wanted.slice(0, 64)),
+  )
+  if (version === undefined) throw keyNotFound(`${context.name}/${wanted.slice(0, 64)}`)
+  return { key, version }
+}

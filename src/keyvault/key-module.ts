@@ -1,0 +1,56 @@
+import type { CryptoOperation } from './key-rules.ts'
+import type { Curve, KeyType, PublicPart } from './key-record.ts'
+
+/** What to generate; `size` in bits. */
+export type KeySpec =
+  | { readonly kty: 'RSA' | 'RSA-HSM'; readonly size: number; readonly publicExponent: number }
+  | { readonly kty: 'EC' | 'EC-HSM'; readonly curve: Curve }
+  | { readonly kty: 'oct-HSM'; readonly size: number }
+
+/** A JSON Web Key with its private members, every binary as base64url. */
+export interface PrivateJwk {
+  readonly kty: KeyType
+  readonly [member: string]: string | undefined
+}
+
+export interface NewKey {
+  /** Bits. */
+  readonly size: number
+  readonly publicPart: PublicPart
+  /** What the module needs to use the key again: key material, or a token's handle. It is sealed before it is stored. */
+  readonly material: Buffer
+}
+
+/** Input of a cryptographic operation, decoded; `value` is the digest for sign and verify. */
+export interface CryptoRequest {
+  readonly alg: string
+  readonly value: Buffer
+  readonly signature?: Buffer
+  readonly iv?: Buffer
+  readonly aad?: Buffer
+  readonly tag?: Buffer
+}
+
+export interface CryptoResult {
+  /** What was computed; for verify one byte, 1 or 0. */
+  readonly value: Buffer
+  readonly iv?: Buffer
+  readonly aad?: Buffer
+  readonly tag?: Buffer
+}
+
+/** A key ready for use. It stays in memory only. */
+export interface UsableKey {
+  /** @throws 400 BadParameter when the algorithm does not fit the key, or the input the algorithm */
+  perform(operation: CryptoOperation, request: CryptoRequest): Promise<CryptoResult>
+}
+
+/** Where keys are made and work: software, or a PKCS#11 token that never gives them away. */
+export interface KeyModule {
+  generate(spec: KeySpec): Promise<NewKey>
+  /** @throws 400 BadParameter when the JSON Web Key is not a whole private key of a supported size */
+  importKey(jwk: PrivateJwk): Promise<NewKey>
+  open(kty: KeyType, material: Buffer): Promise<UsableKey>
+  /** The version is purged. Absent where nothing of a key exists outside its sealed record. */
+  destroy?(kty: KeyType, material: Buffer): Promise<void>
+}

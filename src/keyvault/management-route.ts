@@ -1,0 +1,79 @@
+import type { ZodType } from 'zod'
+import { apiVersion } from '../arm/api-version.ts'
+import { AzureError } from '../http/errors.ts'
+import type { Call, Route } from '../http/route.ts'
+import { audited, type Outcome } from './audited.ts'
+import type { Room } from './room.ts'
+import { VAULT_TYPE } from './vault-record.ts'
+
+/** Newest last. */
+export const VAULT_API_VERSIONS: readonly string[] = (
+  '2015-06-01 2016-10-01 2018-02-14-preview 2018-02-14 2019-09-01 2020-04-01-preview 2021-04-01-preview ' +
+  '2021-06-01-preview 2021-10-01 2021-11-01-preview 2022-02-01-preview 2022-07-01 2022-11-01 2023-02-01 2023-07-01 ' +
+  '2024-04-01-preview 2024-11-01 2024-12-01-preview 2025-05-01 2026-02-01'
+).split(' ')
+
+/** What the handler of a management operation gets once Resource Manager has agreed. */
+export interface ManagementContext {
+  readonly room: Room
+  readonly call: Call
+  readonly apiVersion: string
+  readonly subscriptionId: string
+  /** Milliseconds since 1970. */
+  readonly now: number
+}
+
+export interface ManagementOperation<T> {
+  readonly method: Route['method']
+  readonly path: string
+  readonly operationName: string
+  /** For example `Microsoft.KeyVault/vaults/write`. */
+  readonly action: string
+  readonly maxBody?: number
+  readonly body?: ZodType<T>
+  readonly run: (context: ManagementContext, body: T) => Promise<Outcome>
+}
+
+/** 1,024 access policies with all their permissions fit well. */
+const DEFAULT_MAX_BODY = 2 * 1024 * 1024
+
+/** The route of one operation of Microsoft.KeyVault: role check, api-version, limits and audit come with it. */
+export function managementRoute<T>(room: Room, operation: ManagementOperation<T>): Route {
+  const { method, path, body } = operation
+  const maxBody = operation.maxBody ?? (body === undefined ? 1024 : DEFAULT_MAX_BODY)
+  const handler = (call: Call): Promise<Response> => handle(room, call, operation)
+  return { host: 'management', auth: 'management', method, path, maxBody, handler }
+}
+
+async function handle<T>(room: Room, call: Call, operation: ManagementOperation<T>): Promise<Response> {
+  const scope = scopeOf(call)
+  let body: { readonly value: T } | undefined
+  return audited(room, call, { operationName: operation.operationName, resourceId: scope, id: scope }, async () => {
+    const version = checkedVersion(call)
+    const { subscriptionId } = await room.resourceManager.subscription(call.params['subscription'] ?? '')
+    await room.resourceManager.authorize(call.caller, scope, operation.action)
+    // An operation without a schema takes no body: `T` is undefined then.
+    body ??= { value: operation.body === undefined ? (undefined as T) : await call.json(operation.body) }
+    const context = { room, call, apiVersion: version, subscriptionId, now: room.env.now() }
+    return operation.run(context, body.value)
+  })
+}
+
+/** The id of what the path names: a vault, a group or a subscription. */
+function scopeOf(call: Call): string {
+  const { subscription = '', group, vault } = call.params
+  const subscriptionScope = `/subscriptions/${subscription}`
+  if (group === undefined) return subscriptionScope
+  const groupScope = `${subscriptionScope}/resourceGroups/${group}`
+  return vault === undefined ? groupScope : `${groupScope}/providers/${VAULT_TYPE}/${vault}`
+}
+
+function checkedVersion(call: Call): string {
+  const version = apiVersion(call)
+  if (VAULT_API_VERSIONS.includes(version)) return version
+  throw new AzureError(
+    'NoRegisteredProviderFound',
+    400,
+    `No registered resource provider found for API version '${version}' for type 'vaults'. The supported api-versions are '${VAULT_API_VERSIONS.join(', ')}'.`,
+  )
+}

@@ -1,0 +1,69 @@
+import type { KeyObject } from 'node:crypto'
+import { openBox, sealBox } from '../crypto/box.ts'
+import { encodeContext } from '../crypto/encode-context.ts'
+import { wipe } from '../crypto/wrap.ts'
+import { put, type Change, type RecordStore } from '../store/records.ts'
+import { keyMaterial, versionId, type KeyVersion } from './key-record.ts'
+import type { KeyModule, UsableKey } from './key-module.ts'
+import type { Vault } from './vault-record.ts'
+
+/** Keys that stay decoded in memory at most; the least recently used goes first. */
+const CACHED_KEYS = 1024
+
+/** Private key material: sealed in records, decoded in memory for the keys in use. */
+export interface MaterialStore {
+  /** Seals new material, and overwrites the plaintext given. */
+  seal(vault: Vault, name: string, version: string, material: Buffer): Change
+  /** The sealed material in the clear: for backups and destruction. The caller wipes it. */
+  reveal(vault: Vault, name: string, version: string): Promise<Buffer>
+  /** A key ready for use. Whether it may be used is decided before, from its records: the cache answers no such question. */
+  open(vault: Vault, name: string, version: KeyVersion): Promise<UsableKey>
+  /** Drops what is decoded of ids that begin so: a key, or a whole vault. */
+  forget(idPrefix: string): void
+}
+
+/** Material is bound to the vault's GUID, the key's name and the version: nothing opens in another place. */
+export function openMaterialStore(records: RecordStore, hsmKey: KeyObject, module: KeyModule): MaterialStore {
+  const cached = new Map<string, Promise<UsableKey>>()
+
+  const reveal: MaterialStore['reveal'] = async (vault, name, version) => {
+    const id = versionId(vault, name, version)
+    const found = await records.get(keyMaterial, id)
+    if (found === undefined) throw new Error(`The key material of ${id} is gone, although its key is not.`)
+    return openBox(hsmKey, context(vault, name, version), Buffer.from(found.value.sealed, 'base64'))
+  }
+
+  const load = async (vault: Vault, name: string, version: KeyVersion): Promise<UsableKey> => {
+    const material = await reveal(vault, name, version.version)
+    try {
+      return await module.open(version.kty, material)
+    } finally {
+      wipe(material)
+    }
+  }
+
+  return {
+    seal(vault, name, version, material) {
+      const sealed = sealBox(hsmKey, context(vault, name, version), material).toString('base64')
+      wipe(material)
+      return put(keyMaterial, versionId(vault, name, version), { sealed }, 0)
+    },
+    reveal,
+    open(vault, name, version) {
+      const id = versionId(vault, name, version.version)
+      const key = cached.get(id) ?? load(vault, name, version)
+      cached.delete(id)
+      cached.set(id, key)
+      key.catch(() => cached.delete(id))
+      if (cached.size > CACHED_KEYS) cached.delete(cached.keys().next().value ?? '')
+      return key
+    },
+    forget(idPrefix) {
+      for (const id of cached.keys()) if (id.startsWith(idPrefix)) cached.delete(id)
+    },
+  }
+}
+
+function context(vault: Vault, name: string, version: string): Buffer {
+  return encodeContext('key vault material', vault.id, name.toLowerCase(), version)
+}

@@ -1,0 +1,63 @@
+import type { ResourceType } from '../arm/resource-manager.ts'
+import type { Authenticator, Route } from '../http/route.ts'
+import { accessPolicyRoutes } from './access-policy-routes.ts'
+import { vaultAuthenticator } from './authenticate.ts'
+import { backupRoutes } from './backup-key.ts'
+import { createKeyRoutes } from './create-key.ts'
+import { cryptoRoutes } from './crypto-operations.ts'
+import { deleteKeyRoutes } from './delete-key.ts'
+import { deletedVaultRoutes } from './deleted-vault-routes.ts'
+import { genericVault, listVaults } from './find-vault.ts'
+import { VAULT_API_VERSIONS } from './management-route.ts'
+import { openMaterialStore } from './material-store.ts'
+import { otherRoutes } from './other-operations.ts'
+import { readKeyRoutes } from './read-keys.ts'
+import type { KeyVaultOptions, Room } from './room.ts'
+import { rotateKeyRoutes } from './rotate-key.ts'
+import { openSoftwareModule } from './software-module.ts'
+import { tick } from './tick.ts'
+import { updateKeyRoutes } from './update-key.ts'
+import { VAULT_TYPE } from './vault-record.ts'
+import { vaultRoutes } from './vault-routes.ts'
+
+export interface KeyVault {
+  readonly routes: readonly Route[]
+  readonly authenticator: Authenticator
+  readonly resourceType: ResourceType
+  /** Purges what is due and acts on rotation policies; call it now and then, and after the clock was moved. */
+  tick(): Promise<void>
+}
+
+/** The embedded Key Vault: provider Microsoft.KeyVault and the keys data plane of every vault (R05, R06). */
+export function openKeyVault(options: KeyVaultOptions): KeyVault {
+  const module = openSoftwareModule(options.env)
+  const room: Room = { ...options, module, materials: openMaterialStore(options.records, options.hsmKey, module) }
+  return {
+    routes: [
+      ...vaultRoutes(room),
+      ...accessPolicyRoutes(room),
+      ...deletedVaultRoutes(room),
+      ...createKeyRoutes(room),
+      ...readKeyRoutes(room),
+      ...updateKeyRoutes(room),
+      ...deleteKeyRoutes(room),
+      ...rotateKeyRoutes(room),
+      ...cryptoRoutes(room),
+      ...backupRoutes(room),
+      ...otherRoutes(room),
+    ],
+    authenticator: vaultAuthenticator(room),
+    resourceType: {
+      type: VAULT_TYPE,
+      apiVersions: VAULT_API_VERSIONS,
+      list: async (subscriptionId, group) => (await listVaults(room, 'live', subscriptionId, group)).map(genericVault),
+    },
+    tick: inTurn(() => tick(room)),
+  }
+}
+
+/** One tick at a time: a call during a tick waits for a tick that begins after it. */
+function inTurn(run: () => Promise<void>): () => Promise<void> {
+  let last: Promise<void> = Promise.resolve()
+  return () => (last = last.catch(() => undefined).then(run))
+}

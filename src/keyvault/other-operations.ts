@@ -1,0 +1,42 @@
+import { AzureError } from '../http/errors.ts'
+import type { Route } from '../http/route.ts'
+import { dataRoutes } from './data-route.ts'
+import { randomBody } from './key-requests.ts'
+import type { Room } from './room.ts'
+
+/** Random bytes, and what this vault does not do but says so. */
+export function otherRoutes(room: Room): Route[] {
+  return [
+    ...dataRoutes(room, {
+      method: 'POST',
+      paths: ['/rng'],
+      operationName: 'RandomBytesGet',
+      permission: 'get',
+      body: randomBody,
+      run: async (_, { count }) => ({ body: { value: room.env.randomBytes(count).toString('base64url') } }),
+    }),
+    ...dataRoutes<undefined>(room, {
+      method: 'POST',
+      paths: ['/keys/:name/release', '/keys/:name/:version/release'],
+      operationName: 'KeyRelease',
+      permission: 'release',
+      maxBody: 256 * 1024,
+      run: async () => {
+        throw notSupported('Secure key release needs an attested environment and exportable keys')
+      },
+    }),
+    ...dataRoutes<undefined>(room, {
+      method: 'GET',
+      paths: ['/keys/:name/attestation', '/keys/:name/:version/attestation'],
+      operationName: 'KeyGetAttestation',
+      permission: 'get',
+      run: async () => {
+        throw notSupported('Key attestation needs a hardware security module that signs it')
+      },
+    }),
+  ]
+}
+
+function notSupported(why: string): AzureError {
+  return new AzureError('NotSupported', 400, `${why}: this is not supported here.`)
+}

@@ -1,0 +1,120 @@
+import { AzureError, Conflict } from '../http/errors.ts'
+import type { Caller } from '../http/route.ts'
+import { put, type Stored } from '../store/records.ts'
+import { systemEvent } from './audit.ts'
+import type { Outcome } from './audited.ts'
+import { findDeletedVault, isPlacedIn, plainLocation } from './find-vault.ts'
+import type { ManagementContext } from './management-route.ts'
+import type { Room } from './room.ts'
+import { invalidVaultName, isVaultName, NAME_IS_DELETED, takenVaultName } from './vault-name.ts'
+import { vaultResourceId, vaults, type AccessPolicy, type Vault } from './vault-record.ts'
+import type { PutVaultBody } from './vault-requests.ts'
+import { badRequest, newVaultProperties, replacedVaultProperties } from './vault-rules.ts'
+import { vaultBody } from './wire-vaults.ts'
+
+/** Creates, replaces or recovers, by what is there and what `createMode` says. */
+export async function putVault(context: ManagementContext, body: PutVaultBody): Promise<Outcome> {
+  if (body.properties.createMode === 'recover') return recoverVault(context)
+  const { room, call, subscriptionId } = context
+  const { group = '', vault: name = '' } = call.params
+  if (!isVaultName(name)) throw new AzureError('VaultNameNotValid', 400, invalidVaultName(name))
+  const before = await room.records.get(vaults, name.toLowerCase())
+  if (before === undefined) return createVault(context, body)
+  if (before.value.deleted !== undefined) throw new Conflict('ConflictError', NAME_IS_DELETED)
+  if (!isPlacedIn(before.value, subscriptionId, group)) throw new Conflict('VaultAlreadyExists', takenVaultName(name))
+  if (plainLocation(body.location) !== before.value.location) {
+    throw new Conflict(
+      'InvalidResourceLocation',
+      `The resource '${name}' already exists in location '${before.value.location}' in resource group '${before.value.group}'. A resource ` +
+        `with the same name cannot be created in location '${plainLocation(body.location)}'. Please select a new resource name.`,
+    )
+  }
+  const properties = replacedVaultProperties(before.value.properties, body.properties)
+  return changed(context, before, { ...before.value, tags: body.tags ?? {}, properties })
+}
+
+async function createVault(context: ManagementContext, body: PutVaultBody): Promise<Outcome> {
+  const { room, call, subscriptionId, now } = context
+  const { group = '', vault: name = '' } = call.params
+  const { name: groupName } = await room.resourceManager.group(subscriptionId, group)
+  const by = nameOf(call.caller)
+  const vault: Vault = {
+    id: room.env.uuid(),
+    name,
+    subscriptionId,
+    group: groupName,
+    location: checkedLocation(room, body.location),
+    tags: body.tags ?? {},
+    properties: newVaultProperties(body.properties, context.apiVersion),
+    createdAt: now,
+    createdBy: by,
+    changedAt: now,
+    changedBy: by,
+  }
+  return {
+    status: 201,
+    body: vaultBody(vault, room.vaultUri(name)),
+    changes: [put(vaults, name.toLowerCase(), vault, 0)],
+    id: vaultResourceId(vault),
+  }
+}
+
+/** R21: a recovered vault comes back with its keys, policies and firewall. */
+async function recoverVault(context: ManagementContext): Promise<Outcome> {
+  const before = await findDeletedVault(context)
+  const { group = '' } = context.call.params
+  if (!isPlacedIn(before.value, context.subscriptionId, group)) {
+    throw badRequest(`The vault was deleted from resource group '${before.value.group}': recover it there.`)
+  }
+  if (before.value.purging) throw new Conflict('ConflictError', `The vault '${before.value.name}' is being purged.`)
+  await context.room.resourceManager.group(context.subscriptionId, group)
+  const { deleted: _, ...vault } = before.value
+  return { ...changed(context, before, vault), properties: { recovered: true } }
+}
+
+/** A vault as it is from now on. */
+export function changed({ room, call, now }: ManagementContext, before: Stored<Vault>, after: Vault): Outcome {
+  const vault: Vault = { ...after, changedAt: now, changedBy: nameOf(call.caller) }
+  const policiesDiffer = !samePolicies(before.value.properties.accessPolicies, vault.properties.accessPolicies)
+  return {
+    status: 200,
+    body: vaultBody(vault, room.vaultUri(vault.name)),
+    changes: [put(vaults, before.id, vault, before.version)],
+    id: vaultResourceId(vault),
+    ...(policiesDiffer ? { afterwards: () => notePolicyChange(room, vault, call.requestId) } : {}),
+  }
+}
+
+/** R19: who may do what from now on, in the audit log. */
+export function notePolicyChange(room: Room, vault: Vault, correlationId: string): Promise<void> {
+  const resourceId = vaultResourceId(vault)
+  return room.audit.append(
+    systemEvent(room.env.now(), correlationId, {
+      operationName: 'VaultAccessPolicyChangedEventGridNotification',
+      resourceId,
+      id: resourceId,
+      properties: { accessPolicies: vault.properties.accessPolicies },
+    }),
+  )
+}
+
+function samePolicies(a: readonly AccessPolicy[], b: readonly AccessPolicy[]): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
+}
+
+function checkedLocation(room: Room, text: string): string {
+  const location = plainLocation(text)
+  if (room.locations.includes(location)) return location
+  throw new AzureError(
+    'LocationNotAvailableForResourceType',
+    400,
+    `The provided location '${text}' is not available for resource type 'Microsoft.KeyVault/vaults'. List of available regions for the resource type is '${room.locations.join(',')}'.`,
+    { target: 'location' },
+  )
+}
+
+function nameOf(caller: Caller): string {
+  if (caller.type !== 'principal') return ''
+  const upn = caller.claims['upn']
+  return typeof upn === 'string' ? upn : caller.appId
+}

@@ -1,0 +1,37 @@
+import type { KeyObject } from 'node:crypto'
+import type { ResourceManager } from '../arm/resource-manager.ts'
+import type { Env } from '../env.ts'
+import type { Call, Caller } from '../http/route.ts'
+import type { RecordStore } from '../store/records.ts'
+import type { AuditSink } from './audit.ts'
+import type { KeyModule } from './key-module.ts'
+import type { MaterialStore } from './material-store.ts'
+
+export interface KeyVaultOptions {
+  readonly records: RecordStore
+  readonly env: Env
+  /** AES-256: seals the key material of the embedded vaults ("the HSM"). */
+  readonly hsmKey: KeyObject
+  readonly resourceManager: ResourceManager
+  /** Verifies signature, issuer, audience and times of a token. @throws 401 */
+  readonly verifyToken: (
+    token: string,
+    expected: { readonly audiences: readonly string[] },
+  ) => Promise<Extract<Caller, { type: 'principal' }>>
+  /** `https://login…/<tenant>`, without a trailing slash: where the challenge sends clients. */
+  readonly authority: (tenantId: string) => string
+  /** The parent of all vaults' hosts, for example `https://vault.localhost:8443`: the audience of their tokens. */
+  readonly vaultResource: string
+  /** For example `https://<name>.vault.localhost:8443/`. */
+  readonly vaultUri: (name: string) => string
+  readonly audit: AuditSink
+  readonly locations: readonly string[]
+  /** Is the caller one of this cloud's own services, on a way that no client can take? Default: came by `service`. */
+  readonly isTrustedService?: (call: Call) => boolean
+}
+
+/** What every handler of this room works with. */
+export interface Room extends KeyVaultOptions {
+  readonly module: KeyModule
+  readonly materials: MaterialStore
+}

@@ -1,0 +1,131 @@
+import type { Route } from '../http/route.ts'
+import { put, type Stored } from '../store/records.ts'
+import type { Outcome } from './audited.ts'
+import { bundled } from './create-key.ts'
+import { dataRoutes, type DataContext } from './data-route.ts'
+import { findKey } from './find-version.ts'
+import { keys, type Key, type KeyVersion } from './key-record.ts'
+import { checkEnabled } from './key-rules.ts'
+import type { KeySpec } from './key-module.ts'
+import { rotationPolicyBody } from './key-requests.ts'
+import { addVersion, usableName, type AddedVersion } from './new-version.ts'
+import { currentVersion } from './read-keys.ts'
+import type { Room } from './room.ts'
+import {
+  checkRotationPolicy,
+  DEFAULT_LIFETIME_ACTIONS,
+  expiryOfNewVersion,
+  type LifetimeAction,
+  type RotationPolicy,
+} from './rotation-policy.ts'
+import type { Vault } from './vault-record.ts'
+
+/** R05 R16: rotation, by hand and by policy. */
+export function rotateKeyRoutes(room: Room): Route[] {
+  const paths = ['/keys/:name/rotationpolicy']
+  return [
+    ...dataRoutes<undefined>(room, {
+      method: 'POST',
+      paths: ['/keys/:name/rotate'],
+      operationName: 'KeyRotate',
+      permission: 'rotate',
+      run: rotate,
+    }),
+    ...dataRoutes<undefined>(room, {
+      method: 'GET',
+      paths,
+      operationName: 'KeyRotationPolicyGet',
+      permission: 'getrotationpolicy',
+      run: getPolicy,
+    }),
+    ...dataRoutes(room, {
+      method: 'PUT',
+      paths,
+      operationName: 'KeyRotationPolicySet',
+      permission: 'setrotationpolicy',
+      body: rotationPolicyBody,
+      run: setPolicy,
+    }),
+  ]
+}
+
+async function rotate(context: DataContext): Promise<Outcome> {
+  const key = await findKey(context)
+  await usableName(context)
+  const current = await currentVersion(context, key.value)
+  checkEnabled(current, 'rotate')
+  return bundled(context, await rotated(context, key, current))
+}
+
+/** A new version like the newest one, with new key material. `now` in milliseconds: when the version is made. */
+export async function rotated(
+  place: { room: Room; vault: Vault; now: number },
+  key: Stored<Key>,
+  current: KeyVersion,
+): Promise<AddedVersion> {
+  const made = await place.room.module.generate(specOf(current))
+  const draft = {
+    kty: current.kty,
+    keyOps: current.keyOps,
+    enabled: true,
+    nbf: undefined,
+    exp: expiryOfNewVersion(key.value.rotationPolicy, place.now),
+    exportable: current.exportable,
+    tags: current.tags,
+  }
+  return addVersion({ ...place, name: key.value.name }, key, draft, made)
+}
+
+function specOf({ kty, size, publicPart }: KeyVersion): KeySpec {
+  if (kty === 'EC' || kty === 'EC-HSM') return { kty, curve: publicPart.crv ?? 'P-256' }
+  if (kty === 'oct-HSM') return { kty, size }
+  const exponent = Buffer.from(publicPart.e ?? 'AQAB', 'base64url')
+  return { kty, size, publicExponent: exponent.readUIntBE(0, exponent.length) }
+}
+
+async function getPolicy(context: DataContext): Promise<Outcome> {
+  const { value: key } = await findKey(context)
+  return { body: policyBody(context, key) }
+}
+
+async function setPolicy(context: DataContext, body: ReturnType<typeof rotationPolicyBody.parse>): Promise<Outcome> {
+  const before = await findKey(context)
+  const at = Math.floor(context.now / 1000)
+  const expiryTime = body.attributes?.expiryTime
+  const policy: RotationPolicy = {
+    lifetimeActions: (body.lifetimeActions ?? []).map(actionOf),
+    ...(expiryTime === undefined ? {} : { expiryTime }),
+    created: before.value.rotationPolicy?.created ?? at,
+    updated: at,
+  }
+  checkRotationPolicy(policy)
+  const key: Key = { ...before.value, rotationPolicy: policy }
+  return { body: policyBody(context, key), changes: [put(keys, before.id, key, before.version)] }
+}
+
+type ActionBody = NonNullable<ReturnType<typeof rotationPolicyBody.parse>['lifetimeActions']>[number]
+
+function actionOf({ trigger, action }: ActionBody): LifetimeAction {
+  const { timeAfterCreate, timeBeforeExpiry } = trigger
+  return {
+    trigger: {
+      ...(timeAfterCreate === undefined ? {} : { timeAfterCreate }),
+      ...(timeBeforeExpiry === undefined ? {} : { timeBeforeExpiry }),
+    },
+    action: { type: action.type === 'Rotate' ? 'Rotate' : 'Notify' },
+  }
+}
+
+function policyBody({ call }: DataContext, key: Key): object {
+  const { lifetimeActions, expiryTime, created, updated } = key.rotationPolicy ?? {
+    lifetimeActions: DEFAULT_LIFETIME_ACTIONS,
+  }
+  return {
+    id: `${call.origin}/keys/${key.name}/rotationpolicy`,
+    lifetimeActions,
+    attributes: {
+      ...(expiryTime === undefined ? {} : { expiryTime }),
+      ...(created === undefined ? {} : { created, updated }),
+    },
+  }
+}

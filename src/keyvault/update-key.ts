@@ -1,0 +1,53 @@
+import type { Route } from '../http/route.ts'
+import { put } from '../store/records.ts'
+import type { Outcome } from './audited.ts'
+import { dataRoutes, type DataContext } from './data-route.ts'
+import { findVersion } from './find-version.ts'
+import { keyVersions, type KeyVersion } from './key-record.ts'
+import { checkKeyOps, checkTimes } from './key-rules.ts'
+import { updateBody, type UpdateBody } from './key-requests.ts'
+import type { Room } from './room.ts'
+import { keyBundle, kid } from './wire-keys.ts'
+
+/** R21: single versions are disabled and enabled again here. */
+export function updateKeyRoutes(room: Room): Route[] {
+  return dataRoutes(room, {
+    method: 'PATCH',
+    paths: ['/keys/:name', '/keys/:name/:version'],
+    operationName: 'KeyUpdate',
+    permission: 'update',
+    body: updateBody,
+    run: update,
+  })
+}
+
+async function update(context: DataContext, body: UpdateBody): Promise<Outcome> {
+  const { room, call, vault, now } = context
+  const { key, version: before } = await findVersion(context)
+  const version = updated(before.value, body, now)
+  return {
+    body: keyBundle(call.origin, vault, key.value, version),
+    changes: [put(keyVersions, before.id, version, before.version)],
+    id: kid(call.origin, key.value.name, version.version),
+    properties: { attributesUpdated: Object.keys(body.attributes ?? {}) },
+    // A disabled key has no business in memory.
+    afterwards: () => (version.enabled ? undefined : room.materials.forget(before.id)),
+  }
+}
+
+/** What the body leaves out stays; tags are replaced as a whole. @throws 400 BadParameter */
+export function updated(before: KeyVersion, body: UpdateBody, now: number): KeyVersion {
+  const given = body.attributes
+  const nbf = given?.nbf ?? before.nbf
+  const exp = given?.exp ?? before.exp
+  checkTimes(nbf, exp)
+  return {
+    ...before,
+    keyOps: body.key_ops === undefined ? before.keyOps : checkKeyOps(before.kty, body.key_ops),
+    enabled: given?.enabled ?? before.enabled,
+    ...(nbf === undefined ? {} : { nbf }),
+    ...(exp === undefined ? {} : { exp }),
+    ...(body.tags === undefined ? {} : { tags: body.tags }),
+    updated: Math.floor(now / 1000),
+  }
+}

@@ -1,0 +1,84 @@
+import type { Route } from '../http/route.ts'
+import { put } from '../store/records.ts'
+import type { Outcome } from './audited.ts'
+import { findVault, isPlacedIn, listVaults } from './find-vault.ts'
+import { deletion } from './key-record.ts'
+import { managementRoute, type ManagementContext } from './management-route.ts'
+import { purgeVault } from './purge-vault.ts'
+import { changed, putVault } from './put-vault.ts'
+import type { Room } from './room.ts'
+import { vaultResourceId, vaults } from './vault-record.ts'
+import { patchVaultBody, putVaultBody } from './vault-requests.ts'
+import { patchedVaultProperties } from './vault-rules.ts'
+import { vaultBody } from './wire-vaults.ts'
+
+const PROVIDER = '/providers/microsoft.keyvault/vaults'
+const SUBSCRIPTION = '/subscriptions/:subscription'
+const GROUP = `${SUBSCRIPTION}/resourcegroups/:group`
+export const VAULT_PATH = `${GROUP}${PROVIDER}/:vault`
+
+/** Microsoft.KeyVault/vaults: create, change, read, delete, list. */
+export function vaultRoutes(room: Room): Route[] {
+  const write = { path: VAULT_PATH, action: 'Microsoft.KeyVault/vaults/write' } as const
+  const read = { method: 'GET', action: 'Microsoft.KeyVault/vaults/read' } as const
+  const list = { ...read, operationName: 'VaultList', run: listAll } as const
+  return [
+    managementRoute(room, { ...write, method: 'PUT', operationName: 'VaultPut', body: putVaultBody, run: putVault }),
+    managementRoute(room, {
+      ...write,
+      method: 'PATCH',
+      operationName: 'VaultPatch',
+      body: patchVaultBody,
+      run: patchVault,
+    }),
+    managementRoute<undefined>(room, { ...read, path: VAULT_PATH, operationName: 'VaultGet', run: getVault }),
+    managementRoute<undefined>(room, {
+      method: 'DELETE',
+      path: VAULT_PATH,
+      operationName: 'VaultDelete',
+      action: 'Microsoft.KeyVault/vaults/delete',
+      run: deleteVault,
+    }),
+    managementRoute<undefined>(room, { ...list, path: `${SUBSCRIPTION}${PROVIDER}` }),
+    managementRoute<undefined>(room, { ...list, path: `${GROUP}${PROVIDER}` }),
+  ]
+}
+
+async function getVault(context: ManagementContext): Promise<Outcome> {
+  const { value: vault } = await findVault(context)
+  return { body: vaultBody(vault, context.room.vaultUri(vault.name)) }
+}
+
+async function patchVault(context: ManagementContext, body: ReturnType<typeof patchVaultBody.parse>): Promise<Outcome> {
+  const before = await findVault(context)
+  const properties = patchedVaultProperties(before.value.properties, body.properties ?? {})
+  return changed(context, before, { ...before.value, tags: body.tags ?? before.value.tags, properties })
+}
+
+async function deleteVault(context: ManagementContext): Promise<Outcome> {
+  const { room, call, subscriptionId, now } = context
+  const { group = '', vault: name = '' } = call.params
+  const before = await room.records.get(vaults, name.toLowerCase().slice(0, 64))
+  if (before === undefined || before.value.deleted !== undefined || !isPlacedIn(before.value, subscriptionId, group)) {
+    return { status: 204 }
+  }
+  // R08: with its keys, which come back with it.
+  const vault = { ...before.value, deleted: deletion(before.value, now) }
+  const { enableSoftDelete } = vault.properties
+  return {
+    status: 200,
+    changes: [put(vaults, before.id, enableSoftDelete ? vault : { ...vault, purging: true }, before.version)],
+    id: vaultResourceId(vault),
+    afterwards: async () => {
+      room.materials.forget(`${vault.id}/`)
+      if (!enableSoftDelete) await purgeVault(room, vault)
+    },
+  }
+}
+
+async function listAll({ room, call, subscriptionId }: ManagementContext): Promise<Outcome> {
+  const { group } = call.params
+  if (group !== undefined) await room.resourceManager.group(subscriptionId, group)
+  const found = await listVaults(room, 'live', subscriptionId, group)
+  return { body: { value: found.map(vault => vaultBody(vault, room.vaultUri(vault.name))) } }
+}
