@@ -3,6 +3,7 @@ import { json } from '../http/respond.ts'
 import type { Call, Route } from '../http/route.ts'
 import { apiVersion } from '../arm/api-version.ts'
 import type { ResourceType } from '../arm/resource-manager.ts'
+import type { Stored } from '../store/records.ts'
 import type { Account } from './account.ts'
 import { patchAccountBody, putAccountBody } from './account-body.ts'
 import type { Accounts } from './accounts.ts'
@@ -27,46 +28,26 @@ export async function enterAccount(
 
 export function accountRoutes(service: Accounts): Route[] {
   const at = { host: 'management', auth: 'management', path: `${BASE}/:account` } as const
+  const stored = async (call: Call, action: string): Promise<Stored<Account>> => {
+    const { subscriptionId, group, name } = await enterAccount(service, call, action)
+    return service.get(subscriptionId, group, name)
+  }
   return [
-    {
-      ...at,
-      method: 'PUT',
-      maxBody: MAX_BODY,
-      handler: async call => {
-        const where = await enterAccount(service, call, 'write')
-        const body = await call.json(putAccountBody)
-        const stored = await service.find(where.subscriptionId, where.group, where.name)
-        if (stored === undefined) return json(showAccount(service, await service.create(where, body)), { status: 201 })
-        if (stored.value.location !== body.location.toLowerCase().replaceAll(' ', '')) {
-          throw new AzureError(
-            'InvalidResourceLocation',
-            409,
-            `The resource '${where.name}' already exists in location '${stored.value.location}'. A resource's location can't be changed.`,
-          )
-        }
-        return json(showAccount(service, await updateAccount(service, stored, body)))
-      },
-    },
+    { ...at, method: 'PUT', maxBody: MAX_BODY, handler: call => putAccount(service, call) },
     {
       ...at,
       method: 'PATCH',
       maxBody: MAX_BODY,
       handler: async call => {
-        const { subscriptionId, group, name } = await enterAccount(service, call, 'write')
-        const body = await call.json(patchAccountBody)
-        return json(
-          showAccount(service, await updateAccount(service, await service.get(subscriptionId, group, name), body)),
-        )
+        const found = await stored(call, 'write')
+        return json(showAccount(service, await updateAccount(service, found, await call.json(patchAccountBody))))
       },
     },
     {
       ...at,
       method: 'GET',
       maxBody: 0,
-      handler: async call => {
-        const { subscriptionId, group, name } = await enterAccount(service, call, 'read')
-        return json(showAccount(service, (await service.get(subscriptionId, group, name)).value))
-      },
+      handler: async call => json(showAccount(service, (await stored(call, 'read')).value)),
     },
     {
       ...at,
@@ -74,19 +55,32 @@ export function accountRoutes(service: Accounts): Route[] {
       method: 'POST',
       maxBody: 4096,
       handler: async call => {
-        const { subscriptionId, group, name } = await enterAccount(service, call, 'listKeys/action')
-        const { value } = await service.get(subscriptionId, group, name)
-        if (value.disableLocalAuth)
-          throw new AzureError(
-            'BadRequest',
-            400,
-            'Failed to list key. disableLocalAuth is set to be true: this account takes Entra tokens only.',
-          )
-        return json(service.keysOf(value))
+        const { value } = await stored(call, 'listKeys/action')
+        if (!value.disableLocalAuth) return json(service.keysOf(value))
+        throw new AzureError(
+          'BadRequest',
+          400,
+          'Failed to list key. disableLocalAuth is set to be true: this account takes Entra tokens only.',
+        )
       },
     },
     ...listRoutes(service),
   ]
+}
+
+async function putAccount(service: Accounts, call: Call): Promise<Response> {
+  const where = await enterAccount(service, call, 'write')
+  const body = await call.json(putAccountBody)
+  const stored = await service.find(where.subscriptionId, where.group, where.name)
+  if (stored === undefined) return json(showAccount(service, await service.create(where, body)), { status: 201 })
+  if (stored.value.location === body.location.toLowerCase().replaceAll(' ', '')) {
+    return json(showAccount(service, await updateAccount(service, stored, body)))
+  }
+  throw new AzureError(
+    'InvalidResourceLocation',
+    409,
+    `The resource '${where.name}' already exists in location '${stored.value.location}'. A resource's location can't be changed.`,
+  )
 }
 
 function listRoutes(service: Accounts): Route[] {

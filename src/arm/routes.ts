@@ -72,91 +72,89 @@ function rootRoutes({ records, resourceTypes, locations, endpoints }: ArmOptions
   ]
 }
 
-function groupRoutes({ records, resourceManager, resourceTypes, locations }: ArmOptions): Route[] {
-  const base = {
-    host: 'management',
-    auth: 'management',
-    path: '/subscriptions/:subscriptionid/resourcegroups/:group',
-    maxBody: 0,
-  } as const
-  const enter = async (call: Call, action: string) => {
-    apiVersion(call)
-    const { subscriptionid = '', group = '' } = call.params
-    const { subscriptionId } = await resourceManager.subscription(subscriptionid)
-    await resourceManager.authorize(
-      call.caller,
-      `/subscriptions/${subscriptionId}/resourceGroups/${group}`,
-      `Microsoft.Resources/subscriptions/resourceGroups/${action}`,
-    )
-    return { subscriptionId, name: group }
-  }
+type GroupWhere = { readonly subscriptionId: string; readonly name: string }
+
+async function enterGroup({ resourceManager }: ArmOptions, call: Call, action: string): Promise<GroupWhere> {
+  apiVersion(call)
+  const { subscriptionid = '', group = '' } = call.params
+  const { subscriptionId } = await resourceManager.subscription(subscriptionid)
+  const scope = `/subscriptions/${subscriptionId}${group === '' ? '' : `/resourceGroups/${group}`}`
+  await resourceManager.authorize(call.caller, scope, `Microsoft.Resources/subscriptions/resourceGroups/${action}`)
+  return { subscriptionId, name: group }
+}
+
+const GROUP = {
+  host: 'management',
+  auth: 'management',
+  path: '/subscriptions/:subscriptionid/resourcegroups/:group',
+  maxBody: 0,
+} as const
+
+function groupRoutes(options: ArmOptions): Route[] {
+  const { records, resourceManager } = options
   return [
+    { ...GROUP, method: 'PUT', maxBody: 64 * KIB, handler: call => putGroup(options, call) },
+    { ...GROUP, method: 'DELETE', handler: call => deleteGroup(options, call) },
     {
-      ...base,
-      method: 'PUT',
-      maxBody: 64 * KIB,
-      handler: async call => {
-        const { subscriptionId, name } = await enter(call, 'write')
-        const body = await call.json(groupBody)
-        const group = newGroup(subscriptionId, checkGroupName(name), body, locations)
-        const before = await records.get(groups, groupKey(subscriptionId, name))
-        if (before !== undefined && before.value.location !== group.location) {
-          throw new AzureError(
-            'InvalidResourceGroupLocation',
-            409,
-            `The resource group '${name}' already exists in location '${before.value.location}'. A group's location can't be changed.`,
-          )
-        }
-        const value = before === undefined ? group : { ...group, id: before.value.id, name: before.value.name }
-        await records.commit([put(groups, groupKey(subscriptionId, name), value, before?.version ?? 0)])
-        return json(showGroup(value), { status: before === undefined ? 201 : 200 })
-      },
-    },
-    {
-      ...base,
+      ...GROUP,
       method: 'GET',
       handler: async call => {
-        const { subscriptionId, name } = await enter(call, 'read')
+        const { subscriptionId, name } = await enterGroup(options, call, 'read')
         return json(showGroup(await resourceManager.group(subscriptionId, name)))
       },
     },
     {
-      ...base,
+      ...GROUP,
       method: 'HEAD',
       handler: async call => {
-        const { subscriptionId, name } = await enter(call, 'read')
+        const { subscriptionId, name } = await enterGroup(options, call, 'read')
         return empty((await records.get(groups, groupKey(subscriptionId, name))) === undefined ? 404 : 204)
       },
     },
     {
-      ...base,
-      method: 'DELETE',
-      handler: async call => {
-        const { subscriptionId, name } = await enter(call, 'delete')
-        const group = await resourceManager.group(subscriptionId, name)
-        const inside = (await Promise.all(resourceTypes.map(type => type.list(subscriptionId, group.name)))).flat()
-        if (inside.length > 0) {
-          throw new AzureError(
-            'ResourceGroupNotEmpty',
-            409,
-            `The resource group '${name}' still holds ${inside.length} resource(s), the first is '${inside[0]?.id}'. Delete them first.`,
-          )
-        }
-        await records.commit([remove(groups, groupKey(subscriptionId, name))])
-        return empty(200)
-      },
-    },
-    {
-      ...base,
+      ...GROUP,
       method: 'GET',
       path: '/subscriptions/:subscriptionid/resourcegroups',
       handler: async call => {
-        const { subscriptionId } = await enter({ ...call, params: { ...call.params, group: '' } }, 'read')
+        const { subscriptionId } = await enterGroup(options, call, 'read')
         const all = await records.list(groups, { prefix: `${subscriptionId}/` })
         return json({ value: all.map(({ value }) => showGroup(value)) })
       },
     },
   ]
+}
+
+async function putGroup(options: ArmOptions, call: Call): Promise<Response> {
+  const { records, locations } = options
+  const { subscriptionId, name } = await enterGroup(options, call, 'write')
+  const group = newGroup(subscriptionId, checkGroupName(name), await call.json(groupBody), locations)
+  const before = await records.get(groups, groupKey(subscriptionId, name))
+  if (before !== undefined && before.value.location !== group.location) {
+    throw new AzureError(
+      'InvalidResourceGroupLocation',
+      409,
+      `The resource group '${name}' already exists in location '${before.value.location}'. A group's location can't be changed.`,
+    )
+  }
+  const value = before === undefined ? group : { ...group, id: before.value.id, name: before.value.name }
+  await records.commit([put(groups, groupKey(subscriptionId, name), value, before?.version ?? 0)])
+  return json(showGroup(value), { status: before === undefined ? 201 : 200 })
+}
+
+async function deleteGroup(options: ArmOptions, call: Call): Promise<Response> {
+  const { records, resourceManager, resourceTypes } = options
+  const { subscriptionId, name } = await enterGroup(options, call, 'delete')
+  const group = await resourceManager.group(subscriptionId, name)
+  const inside = (await Promise.all(resourceTypes.map(type => type.list(subscriptionId, group.name)))).flat()
+  if (inside.length > 0) {
+    throw new AzureError(
+      'ResourceGroupNotEmpty',
+      409,
+      `The resource group '${name}' still holds ${inside.length} resource(s), the first is '${inside[0]?.id}'. Delete them first.`,
+    )
+  }
+  await records.commit([remove(groups, groupKey(subscriptionId, name))])
+  return empty(200)
 }
 
 function resourceRoutes({ resourceManager, resourceTypes }: ArmOptions): Route[] {

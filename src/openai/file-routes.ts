@@ -21,26 +21,7 @@ export function fileRoutes(service: Files): DataRoute[] {
       path: '/files',
       action: 'files/write',
       maxBody: MAX_UPLOAD,
-      handler: async (call, account) => {
-        const { filename, fields, result } = await readUploadForm(call, (bytes, name) =>
-          service.receive(account, bytes, name),
-        )
-        const purpose = fields.get('purpose')
-        if (purpose !== 'fine-tune') {
-          await service.discard(result)
-          throw badRequest(
-            purpose === undefined
-              ? "The form lacks the part 'purpose'. Send purpose=fine-tune."
-              : `The purpose '${purpose.slice(0, 64)}' is not supported. Use fine-tune.`,
-            'purpose',
-          )
-        }
-        const file = await service.keep(account, result)
-        return json(
-          { ...showFile(file, filename), status: 'processed' },
-          { status: 201, headers: { location: `${call.origin}${call.url.pathname}/${file.fileId}` } },
-        )
-      },
+      handler: (call, account) => upload(service, call, account),
     },
     {
       method: 'GET',
@@ -78,6 +59,23 @@ export function fileRoutes(service: Files): DataRoute[] {
       },
     },
   ]
+}
+
+/** Clients send the file before its purpose: it is sealed while it streams, and dropped when the purpose does not fit. */
+async function upload(service: Files, call: Call, account: Account): Promise<Response> {
+  const form = await readUploadForm(call, (bytes, name) => service.receive(account, bytes, name))
+  const purpose = form.fields.get('purpose')
+  if (purpose !== 'fine-tune') {
+    await service.discard(form.result)
+    const message =
+      purpose === undefined
+        ? "The form lacks the part 'purpose'. Send purpose=fine-tune."
+        : `The purpose '${purpose.slice(0, 64)}' is not supported. Use fine-tune.`
+    throw badRequest(message, 'purpose')
+  }
+  const file = await service.keep(account, form.result)
+  const location = `${call.origin}${call.url.pathname}/${file.fileId}`
+  return json(showFile(file, form.filename), { status: 201, headers: { location } })
 }
 
 const listQuery = z.object({

@@ -37,26 +37,9 @@ export function jobRoutes(service: Jobs, ring: KeyRing): DataRoute[] {
       path: '/fine_tuning/jobs',
       action: 'fine-tunes/write',
       maxBody: 64 * 1024,
-      handler: async (call, account) => {
-        const job = await service.create(account, await call.json(jobBody))
-        return json(showJob(job), {
-          status: 201,
-          headers: { location: `${call.origin}${call.url.pathname}/${job.jobId}` },
-        })
-      },
+      handler: (call, account) => createJob(service, call, account),
     },
-    {
-      ...at,
-      method: 'GET',
-      path: '/fine_tuning/jobs',
-      handler: async (call, account) => {
-        const { limit, after } = readQuery(call, page)
-        const from = after === undefined ? {} : { after: checkId(after, 'ftjob-', 'fine-tuning job') }
-        const found = await service.list(account.accountId, { limit: limit + 1, ...from })
-        const data = found.slice(0, limit).map(({ value }) => showJob(value))
-        return json({ object: 'list', data, has_more: found.length > limit })
-      },
-    },
+    { ...at, method: 'GET', path: '/fine_tuning/jobs', handler: (call, account) => listJobs(service, call, account) },
     {
       ...at,
       method: 'GET',
@@ -84,6 +67,19 @@ export function jobRoutes(service: Jobs, ring: KeyRing): DataRoute[] {
       },
     ]),
   ]
+}
+
+async function createJob(service: Jobs, call: Call, account: Account): Promise<Response> {
+  const job = await service.create(account, await call.json(jobBody))
+  return json(showJob(job), { status: 201, headers: { location: `${call.origin}${call.url.pathname}/${job.jobId}` } })
+}
+
+async function listJobs(service: Jobs, call: Call, account: Account): Promise<Response> {
+  const { limit, after } = readQuery(call, page)
+  const from = after === undefined ? {} : { after: checkId(after, 'ftjob-', 'fine-tuning job') }
+  const found = await service.list(account.accountId, { limit: limit + 1, ...from })
+  const data = found.slice(0, limit).map(({ value }) => showJob(value))
+  return json({ object: 'list', data, has_more: found.length > limit })
 }
 
 async function listEvents(service: Jobs, call: Call, account: Account): Promise<Response> {

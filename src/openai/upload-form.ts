@@ -57,11 +57,10 @@ export async function readUploadForm<T>(
     form.on('error', error =>
       fail(badRequest(`The multipart body is malformed: ${error instanceof Error ? error.message : 'unreadable'}.`)),
     )
-    form.on('close', () =>
-      taken === undefined
-        ? fail(badRequest("The form has no part named 'file'.", 'file'))
-        : taken.then(resolve, reject),
-    )
+    form.on('close', () => {
+      if (taken === undefined) fail(badRequest("The form has no part named 'file'.", 'file'))
+      else taken.then(resolve, reject)
+    })
     body.on('error', error => {
       form.destroy(error)
       fail(error)
