@@ -44,7 +44,7 @@ function curveOf(name: unknown): EcCurve {
 }
 
 /** A new key pair, made in the thread pool. @throws KeyError BadParameter */
-export function generateEc(curve: EcCurveName): Promise<EcKey> {
+export async function generateEc(curve: EcCurveName): Promise<EcKey> {
   const { openssl } = curveOf(curve)
   return new Promise((resolve, reject) => {
     generateKeyPair('ec', { namedCurve: openssl }, (error, _publicKey, privateKey) => {
@@ -91,7 +91,11 @@ export function importEcJwk(jwk: Readonly<Record<string, unknown>>): EcKey {
   })
   const key = ecKeyOf(parse({ key: { kty: 'EC', crv, x: x!, y: y!, d: d! }, format: 'jwk' }))
   const ecdh = createECDH(openssl)
-  ecdh.setPrivateKey(d!, 'base64url')
+  try {
+    ecdh.setPrivateKey(d!, 'base64url')
+  } catch {
+    throw new KeyError('BadKey', "The EC key's d does not lie between 1 and the order of the curve.")
+  }
   const point = Buffer.concat([Buffer.of(4), Buffer.from(x!, 'base64url'), Buffer.from(y!, 'base64url')])
   if (!ecdh.getPublicKey().equals(point)) throw new KeyError('BadKey', "The EC key's x and y don't belong to its d.")
   return key
