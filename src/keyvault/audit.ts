@@ -1,31 +1,8 @@
 import type { Call } from '../http/route.ts'
-import type { Change } from '../store/records.ts'
-
-/** One record of the category AuditEvent, with Azure's fields (Key Vault logging). */
-export interface AuditEvent {
-  /** ISO 8601. */
-  readonly time: string
-  readonly operationName: string
-  readonly operationVersion?: string
-  readonly category: 'AuditEvent'
-  /** In upper case. */
-  readonly resourceId: string
-  readonly resultType: 'Success' | 'Failure'
-  /** The HTTP status in words, for example `OK` or `Forbidden`. */
-  readonly resultSignature: string
-  readonly resultDescription: string
-  /** Milliseconds, as text. */
-  readonly durationMs: string
-  readonly callerIpAddress: string
-  readonly correlationId: string
-  readonly identity?: { readonly claim: Readonly<Record<string, string>> }
-  readonly properties: Readonly<Record<string, unknown>>
-}
+import type { AuditLog, NewAuditEntry } from '../store/audit-log.ts'
 
 /** Where audit records go: entry and changes are durable together when the promise resolves. */
-export interface AuditSink {
-  append(entry: AuditEvent, changes?: readonly Change[]): Promise<void>
-}
+export type AuditSink = Pick<AuditLog, 'append'>
 
 export interface AuditSubject {
   readonly operationName: string
@@ -54,21 +31,20 @@ const SIGNATURES: Readonly<Record<number, string>> = {
   429: 'TooManyRequests',
 }
 
-/** R05: who, what, when, from where, how long and with which result. */
-export function auditEvent(call: Call, now: number, subject: AuditSubject): AuditEvent {
+/** A record of the category AuditEvent, with Azure's fields (Key Vault logging). R05: who, what, when, from where, how long and with which result. */
+export function auditEvent(call: Call, now: number, subject: AuditSubject): NewAuditEntry {
   const { operationName, resourceId, id, status, description = '', durationMs, properties } = subject
   const version = call.query.get('api-version')
   const claim = claimsOf(call)
   return {
     time: new Date(now).toISOString(),
     operationName,
-    ...(version === undefined ? {} : { operationVersion: version.slice(0, 32) }),
     category: 'AuditEvent',
     resourceId: resourceId.toUpperCase(),
-    resultType: status < 400 ? 'Success' : 'Failure',
+    resultType: status < 400 ? 'Success' : 'Failed',
     resultSignature: SIGNATURES[status] ?? (status < 400 ? 'OK' : status < 500 ? 'BadRequest' : 'InternalServerError'),
     resultDescription: description.slice(0, 1000),
-    durationMs: String(Math.round(durationMs)),
+    durationMs: Math.round(durationMs),
     callerIpAddress: call.peer,
     correlationId: call.requestId,
     ...(claim === undefined ? {} : { identity: { claim } }),
@@ -77,6 +53,7 @@ export function auditEvent(call: Call, now: number, subject: AuditSubject): Audi
       requestUri: call.url.href.slice(0, 2048),
       ...(id === undefined ? {} : { id }),
       httpStatusCode: status,
+      ...(version === undefined ? {} : { operationVersion: version.slice(0, 32) }),
       ...properties,
     },
   }
@@ -87,7 +64,7 @@ export function systemEvent(
   now: number,
   correlationId: string,
   subject: Pick<AuditSubject, 'operationName' | 'resourceId' | 'id' | 'properties'>,
-): AuditEvent {
+): NewAuditEntry {
   const { operationName, resourceId, id, properties } = subject
   return {
     time: new Date(now).toISOString(),
@@ -97,7 +74,7 @@ export function systemEvent(
     resultType: 'Success',
     resultSignature: 'OK',
     resultDescription: '',
-    durationMs: '0',
+    durationMs: 0,
     callerIpAddress: 'service',
     correlationId,
     properties: { ...(id === undefined ? {} : { id }), ...properties },

@@ -1,7 +1,7 @@
 import { AzureError, Conflict } from '../http/errors.ts'
 import { empty, json } from '../http/respond.ts'
 import type { Call } from '../http/route.ts'
-import { VersionConflict, type Change } from '../store/records.ts'
+import { ShredIncomplete, VersionConflict, type Change } from '../store/records.ts'
 import { auditEvent } from './audit.ts'
 import type { Room } from './room.ts'
 
@@ -11,6 +11,8 @@ export interface Outcome {
   readonly body?: unknown
   readonly headers?: Readonly<Record<string, string>>
   readonly changes?: readonly Change[]
+  /** The answer waits until the old bytes of what is removed are gone from the store's files. */
+  readonly shred?: boolean
   /** For the audit record: `kid` or resource id. */
   readonly id?: string
   readonly properties?: Readonly<Record<string, unknown>>
@@ -66,9 +68,10 @@ async function commitOutcome(
       ...(outcome.properties === undefined ? {} : { properties: outcome.properties }),
     })
     try {
-      await room.audit.append(entry, outcome.changes ?? [])
+      await room.audit.append(entry, outcome.changes ?? [], { shred: outcome.shred ?? false })
     } catch (error) {
       if (error instanceof VersionConflict) continue
+      if (error instanceof ShredIncomplete) await outcome.afterwards?.()
       throw error
     }
     await outcome.afterwards?.()

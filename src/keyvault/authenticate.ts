@@ -10,13 +10,12 @@ const KEY_VAULT_APP = 'cfa8b339-82a2-471a-a3c9-0fc0be7a4093'
 
 /** Asks for a token of the vault's own tenant; every refusal carries the challenge that tells clients where to get one. */
 export function vaultAuthenticator(room: Room): Authenticator {
-  const audiences = [room.vaultResource, 'https://vault.azure.net'].flatMap(resource => [resource, `${resource}/`])
   return async call => {
     const started = performance.now()
     const found = await liveVault(room.records, call.label)
     if (found === undefined) throw vaultNotFound(call.label)
     try {
-      return await callerOf(room, call, found.value, [...audiences, KEY_VAULT_APP])
+      return await callerOf(room, call, found.value)
     } catch (error) {
       if (!(error instanceof AzureError) || error.status !== 401) throw error
       const refused = challenged(room, found.value, error)
@@ -34,12 +33,13 @@ export function vaultAuthenticator(room: Room): Authenticator {
   }
 }
 
-async function callerOf(room: Room, call: Call, vault: Vault, audiences: readonly string[]): Promise<Caller> {
+async function callerOf(room: Room, call: Call, vault: Vault): Promise<Caller> {
   const [scheme = '', token = '', ...more] = (call.headers.get('authorization') ?? '').trim().split(/ +/)
   if (scheme.toLowerCase() !== 'bearer' || token === '' || more.length > 0) {
     throw unauthorized('AKV10000: Request is missing a Bearer or PoP token.')
   }
-  const caller = await room.verifyToken(token, { audiences })
+  const resources = [room.vaultResource(), 'https://vault.azure.net'].flatMap(resource => [resource, `${resource}/`])
+  const caller = await room.verifyToken(token, { audiences: [...resources, KEY_VAULT_APP] })
   // R07: a vault takes tokens of its own tenant only, whoever else shares its keys of signature.
   if (caller.tenantId === vault.properties.tenantId) return caller
   const issuer = (tenantId: string): string => `https://sts.windows.net/${tenantId}/`
@@ -55,7 +55,7 @@ function unauthorized(message: string): AzureError {
 /** Clients split the header at spaces and take the whole path of `authorization` as the tenant. */
 function challenged(room: Room, vault: Vault, error: AzureError): AzureError {
   const authorization = room.authority(vault.properties.tenantId)
-  const challenge = `Bearer authorization="${authorization}", resource="${room.vaultResource}"`
+  const challenge = `Bearer authorization="${authorization}", resource="${room.vaultResource()}"`
   return new AzureError('Unauthorized', 401, error.message, {
     headers: { 'www-authenticate': challenge },
     cause: error,

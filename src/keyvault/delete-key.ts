@@ -76,7 +76,7 @@ async function purgeKey(context: DataContext): Promise<Outcome> {
 async function destroyed({ room, vault }: DataContext, key: Stored<Key>): Promise<Outcome> {
   const destruction = await destructionOf(room, vault, key.value)
   const changes: Change[] = [remove(keys, key.id, key.version), ...destruction.changes]
-  return { changes, afterwards: () => destroyMaterial(room, destruction) }
+  return { changes, shred: true, afterwards: () => destroyMaterial(room, destruction) }
 }
 
 async function findDeleted({ room, vault, name }: DataContext): Promise<Stored<Key>> {

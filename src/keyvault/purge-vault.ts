@@ -14,7 +14,7 @@ export async function purgeVault(room: Room, vault: Vault): Promise<void> {
     if (page.length === 0) break
     for (const key of page) {
       const destruction = await destructionOf(room, vault, key.value)
-      await room.records.commit([remove(keys, key.id), ...destruction.changes])
+      await room.records.commit([remove(keys, key.id), ...destruction.changes], { shred: true })
       await destroyMaterial(room, destruction)
     }
   }

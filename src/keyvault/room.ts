@@ -21,7 +21,7 @@ export interface KeyVaultOptions {
   /** `https://login…/<tenant>`, without a trailing slash: where the challenge sends clients. */
   readonly authority: (tenantId: string) => string
   /** The parent of all vaults' hosts, for example `https://vault.localhost:8443`: the audience of their tokens. */
-  readonly vaultResource: string
+  readonly vaultResource: () => string
   /** For example `https://<name>.vault.localhost:8443/`. */
   readonly vaultUri: (name: string) => string
   readonly audit: AuditSink

@@ -67,7 +67,7 @@ async function tickKey(room: Room, vault: Vault, key: Stored<Key>): Promise<void
 async function purgeDueKey(room: Room, vault: Vault, key: Stored<Key>): Promise<void> {
   const destruction = await destructionOf(room, vault, key.value)
   const changes = [remove(keys, key.id, key.version), ...destruction.changes]
-  await room.audit.append(keyEvent(room, vault, 'KeyPurge', key.value.name), changes)
+  await room.audit.append(keyEvent(room, vault, 'KeyPurge', key.value.name), changes, { shred: true })
   await destroyMaterial(room, destruction)
 }
 

@@ -1,0 +1,254 @@
+import { createSecretKey, randomBytes } from 'node:crypto'
+import { Agent } from 'node:https'
+import type { TokenCredential } from '@azure/core-auth'
+import { CryptographyClient, KeyClient, type KeyVaultKey } from '@azure/keyvault-keys'
+import { jwtVerify, SignJWT } from 'jose'
+import { firstSubscription, openResourceManager } from '../../src/arm/open-resource-manager.ts'
+import { groupKey, groups } from '../../src/arm/records.ts'
+import { systemEnv, type Env } from '../../src/env.ts'
+import { AzureError } from '../../src/http/errors.ts'
+import { ask, startListening, type Ask, type Listening } from '../../src/http/listening.fixture.ts'
+import { resolveLocalNames } from '../../src/http/local-names.mjs'
+import type { Caller } from '../../src/http/route.ts'
+import { openKeyVault, type KeyVault } from '../../src/keyvault/open-keyvault.ts'
+import { openAuditLog, type AuditEntry, type AuditLog } from '../../src/store/audit-log.ts'
+import { openMemoryRecords } from '../../src/store/memory-records.ts'
+import { put, type RecordStore } from '../../src/store/records.ts'
+
+resolveLocalNames()
+
+export const TENANT = 'aaaaaaaa-0000-4000-8000-000000000001'
+export const OTHER_TENANT = 'aaaaaaaa-0000-4000-8000-000000000002'
+export const ADMIN = 'bbbbbbbb-0000-4000-8000-000000000001'
+export const USER = 'bbbbbbbb-0000-4000-8000-000000000002'
+const DAY = 86_400_000
+
+export interface Reply<T = any> {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  // oxlint-disable-next-line typescript/no-explicit-any -- tests look into answers freely
+  readonly body: T
+}
+
+export interface Sending {
+  readonly as?: string
+  readonly tenant?: string
+  readonly token?: string | null
+  readonly version?: string | null
+  readonly body?: unknown
+  readonly service?: boolean
+}
+
+/** A Key Vault on a real listener, with Resource Manager beside it and a clock that the test moves. */
+export class Cloud {
+  readonly records: RecordStore
+  readonly keyVault: KeyVault
+  readonly audit: AuditLog
+  readonly subscription: string
+  readonly server: Listening
+  readonly #clock: { skew: number }
+  readonly #secret: Uint8Array
+  readonly #agent: Agent
+
+  constructor(
+    parts: Pick<Cloud, 'records' | 'keyVault' | 'audit' | 'subscription' | 'server'>,
+    clock: { skew: number },
+    secret: Uint8Array,
+  ) {
+    this.records = parts.records
+    this.keyVault = parts.keyVault
+    this.audit = parts.audit
+    this.subscription = parts.subscription
+    this.server = parts.server
+    this.#clock = clock
+    this.#secret = secret
+    this.#agent = new Agent({ ca: parts.server.certificates.caPem, keepAlive: true })
+  }
+
+  get port(): number {
+    return this.server.listener.port
+  }
+
+  get resource(): string {
+    return `https://vault.localhost:${this.port}`
+  }
+
+  vaultUrl(vault: string): string {
+    return `https://${vault}.vault.localhost:${this.port}`
+  }
+
+  async advance(days: number): Promise<void> {
+    this.#clock.skew += days * DAY
+    await this.keyVault.tick()
+  }
+
+  token(oid: string, audience = this.resource, tenant = TENANT): Promise<string> {
+    return new SignJWT({ oid, tid: tenant, appid: `app-of-${oid}` })
+      .setProtectedHeader({ alg: 'HS256' })
+      .setIssuer(`https://sts.windows.net/${tenant}/`)
+      .setAudience(audience)
+      .setExpirationTime('1h')
+      .sign(this.#secret)
+  }
+
+  credential(oid: string): TokenCredential {
+    return {
+      getToken: async (scopes, options) => {
+        const scope = String(scopes).replace('/.default', '')
+        const token = await this.token(oid, scope, options?.tenantId)
+        return { token, expiresOnTimestamp: Date.now() + 3_600_000 }
+      },
+    }
+  }
+
+  #clientOptions() {
+    const agent = this.#agent
+    const policy = {
+      name: 'agent',
+      sendRequest: (request: { agent?: unknown }, next: (request: unknown) => Promise<unknown>) => {
+        request.agent = agent
+        return next(request)
+      },
+    }
+    return { additionalPolicies: [{ policy: policy as never, position: 'perRetry' as const }] }
+  }
+
+  keys(vault: string, as = ADMIN): KeyClient {
+    return new KeyClient(this.vaultUrl(vault), this.credential(as), this.#clientOptions())
+  }
+
+  cryptography(key: KeyVaultKey | string, as = ADMIN): CryptographyClient {
+    const options = this.#clientOptions()
+    return typeof key === 'string'
+      ? new CryptographyClient(key, this.credential(as), options)
+      : new CryptographyClient(key, this.credential(as), options)
+  }
+
+  async arm(method: string, path: string, sending: Sending = {}): Promise<Reply> {
+    const token = sending.token ?? (await this.token(sending.as ?? ADMIN, 'arm'))
+    return this.#send('management.localhost', method, path, { version: '2023-07-01', ...sending, token })
+  }
+
+  /** A data-plane call by hand. */
+  async call(vault: string, method: string, path: string, sending: Sending = {}): Promise<Reply> {
+    const token =
+      sending.token === undefined ? await this.token(sending.as ?? ADMIN, this.resource, sending.tenant) : sending.token
+    return this.#send(`${vault}.vault.localhost`, method, path, { version: '7.6', ...sending, token })
+  }
+
+  async #send(host: string, method: string, path: string, sending: Sending): Promise<Reply> {
+    const { token, version, body, service } = sending
+    const query = version == null ? '' : `${path.includes('?') ? '&' : '?'}api-version=${version}`
+    const options: Ask = {
+      host,
+      method,
+      path: `${path}${query}`,
+      headers: {
+        host: `${host}:${this.port}`,
+        ...(token == null ? {} : { authorization: `Bearer ${token}` }),
+        'content-type': 'application/json',
+      },
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      ...(service ? { agent: this.server.listener.serviceAgent } : {}),
+    }
+    const reply = await ask(this.server, options)
+    return {
+      status: reply.status,
+      headers: reply.headers,
+      body: reply.body === '' ? undefined : JSON.parse(reply.body),
+    }
+  }
+
+  vaultId(name: string): string {
+    return `/subscriptions/${this.subscription}/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/${name}`
+  }
+
+  /** A premium vault with legacy access policies; the administrator may do everything. */
+  async vault(name: string, properties: object = {}): Promise<Reply> {
+    const body = {
+      location: 'eastus',
+      properties: {
+        tenantId: TENANT,
+        sku: { family: 'A', name: 'premium' },
+        accessPolicies: [policy(ADMIN, 'all')],
+        ...properties,
+      },
+    }
+    return this.arm('PUT', this.vaultId(name), { body })
+  }
+
+  async auditEntries(operationName?: string): Promise<AuditEntry[]> {
+    const all = await this.audit.list({ limit: 10_000 })
+    return all
+      .map(({ entry }) => entry)
+      .filter(entry => operationName === undefined || entry.operationName === operationName)
+  }
+
+  async close(): Promise<void> {
+    this.#agent.destroy()
+    await this.server.close()
+    await this.records.close()
+  }
+}
+
+export function policy(objectId: string, ...keys: string[]): object {
+  return { tenantId: TENANT, objectId, permissions: { keys } }
+}
+
+/** Everything runs as in production but the tokens, which this test signs itself. */
+export async function startCloud(): Promise<Cloud> {
+  const records = openMemoryRecords()
+  const clock = { skew: 0 }
+  const env: Env = { ...systemEnv, now: () => Date.now() + clock.skew }
+  const secret = randomBytes(32)
+  const audit = await openAuditLog(records, env)
+  const { subscriptionId, changes } = firstSubscription(env, TENANT, ADMIN)
+  const group = {
+    id: `/subscriptions/${subscriptionId}/resourceGroups/rg`,
+    name: 'rg',
+    subscriptionId,
+    location: 'eastus',
+    tags: {},
+  }
+  await records.commit([...changes, put(groups, groupKey(subscriptionId, 'rg'), group)])
+  const verifyToken = verifier(secret)
+  let port = 0
+  const keyVault = openKeyVault({
+    records,
+    env,
+    hsmKey: createSecretKey(randomBytes(32)),
+    resourceManager: openResourceManager(records),
+    verifyToken,
+    authority: tenant => `https://login.localhost:${port}/${tenant}`,
+    vaultResource: () => `https://vault.localhost:${port}`,
+    vaultUri: name => `https://${name}.vault.localhost:${port}/`,
+    audit,
+    locations: ['eastus', 'westeurope'],
+  })
+  const server = await startListening([...keyVault.routes], {
+    vault: keyVault.authenticator,
+    management: async call => verifyToken((call.headers.get('authorization') ?? '').slice(7), { audiences: ['arm'] }),
+  })
+  port = server.listener.port
+  return new Cloud({ records, keyVault, audit, subscription: subscriptionId, server }, clock, secret)
+}
+
+function verifier(secret: Uint8Array) {
+  return async (
+    token: string,
+    { audiences }: { readonly audiences: readonly string[] },
+  ): Promise<Extract<Caller, { type: 'principal' }>> => {
+    try {
+      const { payload } = await jwtVerify(token, secret, { audience: [...audiences] })
+      return {
+        type: 'principal',
+        tenantId: String(payload['tid']),
+        objectId: String(payload['oid']),
+        appId: String(payload['appid']),
+        claims: payload,
+      }
+    } catch {
+      throw new AzureError('InvalidToken', 401, 'AKV10022: Invalid audience or signature.')
+    }
+  }
+}
