@@ -3,7 +3,7 @@ import type { KeyObject } from 'node:crypto'
 import { CHUNK_BYTES, HEADER_BYTES } from './blob-header.ts'
 import { SealError } from './seal-error.ts'
 
-export const TAG_BYTES = 16
+const TAG_BYTES = 16
 export const SEALED_CHUNK_BYTES = CHUNK_BYTES + TAG_BYTES
 const MAX_CHUNKS = 2 ** 32
 

@@ -69,7 +69,7 @@ export const CURVES: Readonly<Record<EcCurveName, EcCurve>> = {
   },
 }
 
-export function mod(value: bigint, modulus: bigint): bigint {
+function mod(value: bigint, modulus: bigint): bigint {
   const rest = value % modulus
   return rest < 0n ? rest + modulus : rest
 }

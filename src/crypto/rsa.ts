@@ -7,7 +7,7 @@ import { exportPrivate, parsePrivate } from './rsa-key.ts'
 import type { RsaKey } from './rsa-key.ts'
 
 export { exportPrivate, generateRsa, importPrivate, publicJwk } from './rsa-key.ts'
-export type { RsaKey, RsaPublicJwk } from './rsa-key.ts'
+export type { RsaKey } from './rsa-key.ts'
 export { importRsaJwk } from './rsa-jwk.ts'
 export { rsaSign, rsaVerify } from './rsa-sign.ts'
 export type { RsaSignature } from './rsa-sign.ts'
