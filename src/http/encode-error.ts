@@ -16,11 +16,12 @@ export interface ErrorContext {
 export function encodeError(error: unknown, context: ErrorContext): Response {
   const known = error instanceof AzureError ? error : unforeseen(context)
   const headers: Record<string, string> = { ...known.options.headers }
-  if (known.status === 401 && !hasHeader(headers, 'www-authenticate') && context.host !== 'login') {
+  const speaksOAuth = isOAuth(context.host)
+  if (known.status === 401 && !hasHeader(headers, 'www-authenticate') && !speaksOAuth) {
     headers['www-authenticate'] = 'Bearer'
   }
   const options = { status: known.status, headers }
-  if (context.host === 'login') return json(loginError(known, context), options)
+  if (speaksOAuth) return json(loginError(known, context), options)
   if (context.host === 'openai') {
     // The official clients retry 409 by themselves; neither a refusal nor a conflict gets better by asking again.
     if (known.status === 403 || known.status === 409) headers['x-should-retry'] = 'false'
@@ -34,7 +35,7 @@ export function encodeError(error: unknown, context: ErrorContext): Response {
 export function badBodyCode(host: HostName): string {
   if (host === 'vault') return 'BadParameter'
   if (host === 'openai') return 'invalidPayload'
-  return host === 'login' || host === 'metadata' ? 'invalid_request' : 'InvalidRequestContent'
+  return isOAuth(host) ? 'invalid_request' : 'InvalidRequestContent'
 }
 
 /** 400 with the path of every field that does not fit, at most 20 of them. */
@@ -53,9 +54,14 @@ export function fieldErrors(host: HostName, error: z.ZodError): AzureError {
   })
 }
 
+/** Planes whose errors are those of RFC 6749 5.2. */
+function isOAuth(host: HostName): boolean {
+  return host === 'login' || host === 'metadata'
+}
+
 function unforeseen(context: ErrorContext): AzureError {
   const message = `The service failed unexpectedly. Look for request ${context.requestId} in its log.`
-  return new AzureError(context.host === 'login' ? 'server_error' : 'InternalServerError', 500, message)
+  return new AzureError(isOAuth(context.host) ? 'server_error' : 'InternalServerError', 500, message)
 }
 
 function azureError(error: AzureError): object {

@@ -1,0 +1,107 @@
+import type { KeyObject } from 'node:crypto'
+import { equalSecrets, mac } from '../crypto/derive.ts'
+import type { Env } from '../env.ts'
+import { Forbidden } from '../http/errors.ts'
+import { put, remove, type Change, type RecordStore } from '../store/records.ts'
+import { audienceOf } from './audiences.ts'
+import { principals, principalsByApp, principalsByResource, type Principal } from './records.ts'
+import type { IssuedToken, Tokens } from './tokens.ts'
+
+/** A token is used again while it lives for so long yet. */
+const freshMs = 10 * 60_000
+const maxRemembered = 1_000
+
+/** The system-assigned identities of resources. R13: turning one on makes a service principal in the tenant. */
+export interface Identities {
+  /** A new identity as changes, so that it comes to be in one commit with what its resource records. */
+  create(resource: { readonly resourceId: string; readonly name: string; readonly tenantId: string }): {
+    principalId: string
+    clientId: string
+    changes: Change[]
+  }
+  /** R31: the identity goes, and with it every token of its; turning it on again makes a new one. */
+  remove(principalId: string): Promise<Change[]>
+  /** The identity of a resource, whatever the letter case of its id. */
+  byResource(resourceId: string): Promise<Principal | undefined>
+  /** A token of an identity for a service, for this process's own calls. @throws 403 ManagedIdentityUnavailable */
+  token(principalId: string, audience: string): Promise<IssuedToken>
+  /** What a caller on this machine has to present to act as the identity (`X-IDENTITY-HEADER`). */
+  secret(principalId: string): string
+  /** The identity whose secret this is. */
+  bySecret(secret: string): Promise<Principal | undefined>
+}
+
+export function openIdentities(options: {
+  readonly records: RecordStore
+  readonly env: Env
+  readonly sealingKey: KeyObject
+  readonly tokens: Tokens
+  readonly domain: string
+}): Identities {
+  const { records, env, sealingKey, tokens, domain } = options
+  const issued = new Map<string, IssuedToken>()
+  const secretOf = (principalId: string): string =>
+    `${principalId}.${mac(sealingKey, 'entra identity header', principalId).toString('base64url')}`
+  const living = async (principalId: string): Promise<Principal | undefined> => {
+    const found = (await records.get(principals, principalId))?.value
+    return found?.enabled && found.kind === 'managed-identity' ? found : undefined
+  }
+  return {
+    create: resource => createIdentity(env, resource),
+    async remove(principalId) {
+      const found = await records.get(principals, principalId)
+      if (!found) return []
+      const { appId, resourceId } = found.value
+      const changes = [remove(principals, principalId, found.version), remove(principalsByApp, appId)]
+      return resourceId === undefined ? changes : [...changes, remove(principalsByResource, resourceId.toLowerCase())]
+    },
+    async byResource(resourceId) {
+      const known = await records.get(principalsByResource, resourceId.toLowerCase())
+      return known && living(known.value.objectId)
+    },
+    async token(principalId, audience) {
+      if (audienceOf(audience, domain) === undefined) throw new Error(`No service is called ${audience}.`)
+      const principal = await living(principalId)
+      if (!principal) {
+        const message = `The managed identity ${principalId} does not exist any more, or is disabled.`
+        throw new Forbidden('ManagedIdentityUnavailable', message)
+      }
+      const key = `${principalId} ${audience}`
+      const known = issued.get(key)
+      if (known && known.expiresAt - env.now() > freshMs) return known
+      const fresh = await tokens.issue(principal, audience)
+      if (issued.size >= maxRemembered) issued.clear()
+      issued.set(key, fresh)
+      return fresh
+    },
+    secret: secretOf,
+    async bySecret(secret) {
+      const principalId = /^([0-9a-f-]{36})\.[\w-]{43}$/.exec(secret)?.[1]
+      if (principalId === undefined || !equalSecrets(secret, secretOf(principalId))) return undefined
+      return living(principalId)
+    },
+  }
+}
+
+function createIdentity(
+  env: Env,
+  resource: { readonly resourceId: string; readonly name: string; readonly tenantId: string },
+): { principalId: string; clientId: string; changes: Change[] } {
+  const principal: Principal = {
+    objectId: env.uuid(),
+    tenantId: resource.tenantId,
+    appId: env.uuid(),
+    kind: 'managed-identity',
+    displayName: resource.name,
+    resourceId: resource.resourceId,
+    enabled: true,
+    createdAt: env.now(),
+  }
+  const { objectId, appId } = principal
+  const changes = [
+    put(principals, objectId, principal, 0),
+    put(principalsByApp, appId, { objectId }, 0),
+    put(principalsByResource, resource.resourceId.toLowerCase(), { objectId }, 0),
+  ]
+  return { principalId: objectId, clientId: appId, changes }
+}

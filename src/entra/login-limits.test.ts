@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, it } from 'node:test'
+import { systemEnv } from '../env.ts'
+import { AzureError } from '../http/errors.ts'
+import { loginLimits } from './login-limits.ts'
+
+describe('login limits', () => {
+  it('lock a client out after five failures, twice as long each time, and forget after a quarter of an hour', () => {
+    let now = 0
+    const limits = loginLimits({ ...systemEnv, now: () => now })
+    const locked = (key: string) => {
+      try {
+        limits.check(key)
+        return false
+      } catch (error) {
+        return error instanceof AzureError && error.status === 429 && Number(error.options.headers?.['retry-after'])
+      }
+    }
+    for (let i = 0; i < 4; i++) limits.failed('a')
+    assert.equal(locked('a'), false)
+    limits.failed('a')
+    assert.equal(locked('a'), 1)
+    assert.equal(locked('b'), false)
+    now += 1000
+    assert.equal(locked('a'), false)
+    for (let i = 0; i < 20; i++) limits.failed('a')
+    assert.equal(locked('a'), 300)
+    now += 15 * 60_000
+    assert.equal(locked('a'), false)
+    limits.failed('a')
+    assert.equal(locked('a'), false)
+  })
+
+  it('run expensive work two at a time, and refuse what would wait too long', async () => {
+    const limits = loginLimits(systemEnv)
+    let running = 0
+    let most = 0
+    const work = async () =>
+      limits.run(async () => {
+        most = Math.max(most, ++running)
+        await sleep(1)
+        running--
+      })
+    const all = await Promise.allSettled(Array.from({ length: 80 }, work))
+    assert.equal(most, 2)
+    assert.equal(all.filter(({ status }) => status === 'rejected').length, 80 - 66)
+    await work()
+    assert.equal(running, 0)
+  })
+})

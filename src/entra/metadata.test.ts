@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { startEntra, type TestEntra } from './entra.fixture.ts'
+import { listenMetadata, type MetadataListener } from './metadata.ts'
+
+describe('instance metadata', () => {
+  let test: TestEntra
+  let metadata: MetadataListener
+  let principalId: string
+  let secret: string
+  before(async () => {
+    test = await startEntra()
+    const { tenantId } = test.entra.administrator
+    const made = test.entra.identities.create({ resourceId: '/subscriptions/s/a', name: 'a', tenantId })
+    await test.records.commit(made.changes)
+    principalId = made.principalId
+    secret = test.entra.identities.secret(principalId)
+    const { env } = test.options
+    metadata = await listenMetadata({
+      port: 0,
+      env,
+      identities: test.entra.identities,
+      domain: 'localhost',
+      caPem: 'CA',
+    })
+  })
+  after(async () => metadata.close())
+
+  const get = async (path: string, headers: Record<string, string>) => {
+    const response = await fetch(`http://127.0.0.1:${metadata.port}${path}`, { headers })
+    return { status: response.status, body: (await response.json()) as Record<string, string> }
+  }
+  const vault = 'resource=https%3A%2F%2Fvault.azure.net'
+
+  it('gives a token to the caller who presents the identity`s secret, in the App Service form', async () => {
+    const { status, body } = await get(`/msi/token?api-version=2019-08-01&${vault}`, { 'x-identity-header': secret })
+    assert.equal(status, 200)
+    const caller = await test.entra.tokens.verify(body['access_token'] ?? '', { audiences: ['vault'] })
+    assert.equal(caller.objectId, principalId)
+    assert.ok(Number(body['expires_on']) > Date.now() / 1000)
+    assert.equal(body['resource'], 'https://vault.azure.net')
+    assert.equal((await get(`/MSI/token/?api-version=2017-09-01&${vault}`, { secret })).status, 200)
+  })
+
+  it('gives none to anybody else', async () => {
+    const other = test.entra.identities.secret(test.options.env.uuid())
+    for (const wrong of ['', 'x', other, secret.slice(0, -1), `${secret}x`]) {
+      assert.equal((await get(`/msi/token?${vault}`, { 'x-identity-header': wrong })).status, 401)
+    }
+    const header = { 'x-identity-header': secret }
+    assert.equal((await get(`/msi/token?${vault}`, { ...header, 'x-forwarded-for': '1.2.3.4' })).status, 400)
+    assert.equal((await get(`/msi/token?${vault}&client_id=${test.options.env.uuid()}`, header)).status, 400)
+    assert.equal((await get('/msi/token?resource=https://example.com', header)).body['error'], 'invalid_resource')
+  })
+
+  it('asks for the Metadata header in the IMDS form', async () => {
+    const path = `/metadata/identity/oauth2/token/?api-version=2018-02-01&${vault}`
+    assert.equal((await get(path, { 'x-identity-header': secret })).status, 400)
+    assert.equal((await get(path, { 'x-identity-header': secret, metadata: 'true' })).status, 200)
+  })
+
+  it('serves the CA to clients that cannot trust HTTPS yet', async () => {
+    const response = await fetch(`http://127.0.0.1:${metadata.port}/ca.pem`)
+    assert.equal(await response.text(), 'CA')
+  })
+
+  it('gives nothing once the identity is gone · R31', async () => {
+    await test.records.commit(await test.entra.identities.remove(principalId))
+    assert.equal((await get(`/msi/token?${vault}`, { 'x-identity-header': secret })).status, 401)
+  })
+})

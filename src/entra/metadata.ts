@@ -1,0 +1,120 @@
+import type { Env } from '../env.ts'
+import { AzureError } from '../http/errors.ts'
+import type { RequestLine } from '../http/handle-request.ts'
+import { listenPlain } from '../http/listen.ts'
+import { bytes, json } from '../http/respond.ts'
+import type { Authenticator, Call, Route } from '../http/route.ts'
+import { routeTable } from '../http/route-table.ts'
+import { audienceOf } from './audiences.ts'
+import type { Identities } from './identities.ts'
+import type { Principal } from './records.ts'
+import { tokenSeconds } from './tokens.ts'
+
+export interface MetadataOptions {
+  /** 0: any free port. */
+  readonly port: number
+  readonly env: Env
+  readonly identities: Identities
+  readonly domain: string
+  /** The local CA's certificate, for clients that cannot trust HTTPS yet. */
+  readonly caPem: string
+  readonly log?: (line: RequestLine) => void
+}
+
+export interface MetadataListener {
+  readonly port: number
+  /** IDENTITY_ENDPOINT of App Service; IDENTITY_HEADER is `identities.secret(principalId)`. */
+  readonly identityEndpoint: string
+  close(): Promise<void>
+}
+
+/** Instance metadata over plain HTTP on 127.0.0.1: tokens of managed identities, and the local CA. */
+export async function listenMetadata(options: MetadataOptions): Promise<MetadataListener> {
+  const { env, log } = options
+  const nobody: Authenticator = async () => {
+    throw new AzureError('invalid_request', 401, 'Nobody can log in here.')
+  }
+  const listener = await listenPlain(options.port, {
+    table: routeTable(metadataRoutes(options)),
+    authenticators: { management: nobody, vault: nobody, openai: nobody, administrator: nobody },
+    env,
+    scheme: 'http',
+    resolveHost: () => ({ host: 'metadata', label: '' }),
+    unknownHost: () => '',
+    trustedOrigins: () => new Set(),
+    ...(log ? { log } : {}),
+  })
+  const identityEndpoint = `http://127.0.0.1:${listener.port}/msi/token`
+  return { port: listener.port, identityEndpoint, close: async () => listener.close() }
+}
+
+export function metadataRoutes(options: Pick<MetadataOptions, 'env' | 'identities' | 'domain' | 'caPem'>): Route[] {
+  const get = (path: string, reason: string, handler: Route['handler']): Route => ({
+    host: 'metadata',
+    method: 'GET',
+    path,
+    auth: 'none',
+    reason,
+    maxBody: 0,
+    handler,
+  })
+  const secretReason = 'asks for the secret of an identity by itself'
+  return [
+    get('/ca.pem', 'a public certificate', () => bytes(Buffer.from(options.caPem), 'application/x-pem-file')),
+    get('/msi/token', secretReason, async call => identityToken(options, call)),
+    get('/metadata/identity/oauth2/token', secretReason, async call => {
+      if (call.headers.get('metadata')?.toLowerCase() !== 'true') {
+        throw invalid('Required metadata header not specified: send Metadata: true.')
+      }
+      return identityToken(options, call)
+    }),
+  ]
+}
+
+async function identityToken(options: Parameters<typeof metadataRoutes>[0], call: Call): Promise<Response> {
+  const { identities, domain, env } = options
+  // As Azure: a request that came through a proxy may be one that a page or a server was tricked into sending.
+  if (call.headers.has('x-forwarded-for')) throw invalid('Requests that were forwarded by a proxy are refused.')
+  const resource = call.query.get('resource')
+  if (!resource) throw invalid("The query parameter 'resource' is missing.")
+  if (audienceOf(resource, domain) === undefined) {
+    throw new AzureError('invalid_resource', 400, `No service is called ${resource.slice(0, 200)}.`)
+  }
+  // Any process on this machine can reach this address, so only the secret makes an identity available.
+  const secret = call.headers.get('x-identity-header') ?? call.headers.get('secret') ?? ''
+  const principal = await identities.bySecret(secret)
+  if (!principal) throw invalid('Identity not found: send its secret as X-IDENTITY-HEADER.', 401)
+  checkWanted(call, principal)
+  const { token, expiresAt } = await identities.token(principal.objectId, resource.replace(/\/+$/, ''))
+  const expires = Math.floor(expiresAt / 1000)
+  return json({
+    access_token: token,
+    client_id: principal.appId,
+    expires_in: String(expires - Math.floor(env.now() / 1000)),
+    expires_on: String(expires),
+    not_before: String(expires - tokenSeconds),
+    resource,
+    token_type: 'Bearer',
+  })
+}
+
+/** A caller that names an identity gets that one or none. */
+function checkWanted(call: Call, principal: Principal): void {
+  const wanted: [string, string | undefined][] = [
+    ['client_id', principal.appId],
+    ['object_id', principal.objectId],
+    ['principal_id', principal.objectId],
+    ['msi_res_id', principal.resourceId],
+    ['mi_res_id', principal.resourceId],
+  ]
+  for (const [name, value] of wanted) {
+    const asked = call.query.get(name)
+    if (asked !== undefined && asked.toLowerCase() !== value?.toLowerCase()) {
+      throw invalid(`Identity not found: the secret belongs to another ${name}.`)
+    }
+  }
+}
+
+function invalid(message: string, status = 400): AzureError {
+  return new AzureError('invalid_request', status, message)
+}

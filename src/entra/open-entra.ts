@@ -1,0 +1,170 @@
+import type { KeyObject } from 'node:crypto'
+import { openBox, sealBox } from '../crypto/box.ts'
+import type { Env } from '../env.ts'
+import { NotFound } from '../http/errors.ts'
+import type { Authenticator, Route } from '../http/route.ts'
+import { put, VersionConflict, type RecordStore } from '../store/records.ts'
+import { tenantNotFound } from './aadsts.ts'
+import { clientLogins, newApplication, newSecret } from './applications.ts'
+import { bearerAuthenticator } from './authenticate.ts'
+import { discoveryRoutes, type FindTenant } from './discovery.ts'
+import { graphRoutes } from './graph.ts'
+import { openIdentities, type Identities } from './identities.ts'
+import { administrators, applications, principals, tenants, type Administrator, type Principal } from './records.ts'
+import { openSigningKeys } from './signing-keys.ts'
+import { tokenRoutes } from './token-endpoint.ts'
+import { openTokens, type Tokens } from './tokens.ts'
+
+export interface EntraOptions {
+  readonly records: RecordStore
+  readonly env: Env
+  /** AES-256: seals signing keys and the administrator's secret. */
+  readonly sealingKey: KeyObject
+  /** For example `localhost`. */
+  readonly domain: string
+  /** `https://login…/<tenant>`, without a trailing slash: where challenges send clients. */
+  readonly authority: (tenantId: string) => string
+}
+
+/** How to log in as an application: what goes into a client's configuration. */
+export interface ClientCredentials {
+  readonly tenantId: string
+  readonly clientId: string
+  readonly objectId: string
+  readonly clientSecret: string
+}
+
+export interface Entra {
+  /** Made at the first start, the same after every restart. */
+  readonly administrator: ClientCredentials
+  readonly identities: Identities
+  readonly tokens: Tokens
+  /** Everything that the login host serves. */
+  readonly routes: readonly Route[]
+  /** For Resource Manager: tokens for the management service, 401 with a challenge for everybody else. */
+  readonly managementAuthenticator: Authenticator
+  /** The principal of this object id. */
+  principal(objectId: string): Promise<Principal | undefined>
+  /** Another directory, for applications of its own and for moving subscriptions to (R32). */
+  createTenant(displayName: string): Promise<string>
+  /** An application with a service principal; its secret is shown this once. @throws 404 TenantNotFound */
+  createApplication(wanted: { readonly tenantId: string; readonly displayName: string }): Promise<ClientCredentials>
+  /** Disables or enables a principal: its tokens are refused, or accepted, from now on. @throws 404 PrincipalNotFound */
+  enablePrincipal(objectId: string, enabled: boolean): Promise<void>
+  /** A new secret for the administrator; the old one stops working. */
+  renewAdministratorSecret(): Promise<ClientCredentials>
+  /** Tokens are signed by a new key from now on. */
+  rotateSigningKey(): Promise<void>
+}
+
+/** Opens the directory; the first start makes a tenant and an administrator. */
+export async function openEntra(options: EntraOptions): Promise<Entra> {
+  const { records, env, domain, authority } = options
+  const keys = await openSigningKeys(options)
+  const tokens = openTokens({ records, env, keys, domain })
+  const administrator = await openAdministrator(options)
+  const findTenant = tenantFinder(records)
+  const readPrincipal = async (objectId: string): Promise<Principal | undefined> =>
+    (await records.get(principals, objectId))?.value
+  return {
+    administrator,
+    tokens,
+    identities: openIdentities({ ...options, tokens }),
+    routes: [
+      ...discoveryRoutes(findTenant, keys),
+      ...tokenRoutes({ findTenant, tokens, domain, logins: clientLogins(records, env) }),
+      ...graphRoutes(records, tokens),
+    ],
+    managementAuthenticator: bearerAuthenticator({
+      tokens,
+      audiences: ['management'],
+      challenge: () => `Bearer authorization_uri="${authority(administrator.tenantId)}", error="invalid_token"`,
+    }),
+    principal: readPrincipal,
+    createTenant: async displayName => createTenant(options, displayName),
+    async createApplication({ tenantId, displayName }) {
+      if (!(await records.get(tenants, tenantId)))
+        throw new NotFound('TenantNotFound', `There is no tenant ${tenantId}.`)
+      const made = await newApplication(env, { tenantId, displayName })
+      await records.commit(made.changes)
+      const { appId, objectId } = made.principal
+      return { tenantId, clientId: appId, objectId, clientSecret: made.clientSecret }
+    },
+    async enablePrincipal(objectId, enabled) {
+      const found = await records.get(principals, objectId)
+      if (!found) throw new NotFound('PrincipalNotFound', `There is no principal ${objectId}.`)
+      await records.commit([put(principals, objectId, { ...found.value, enabled }, found.version)])
+    },
+    renewAdministratorSecret: async () => renewSecret(options),
+    rotateSigningKey: async () => keys.rotate(),
+  }
+}
+
+const stands = 'administrator'
+
+async function openAdministrator(options: EntraOptions): Promise<ClientCredentials> {
+  const { records, env } = options
+  const known = await records.get(administrators, stands)
+  if (known) return credentialsOf(options, known.value)
+  const tenantId = env.uuid()
+  const made = await newApplication(env, { tenantId, displayName: 'OwnKey administrator', lasts: true })
+  const { appId, objectId } = made.principal
+  const value = { tenantId, appId, objectId, sealedSecret: sealSecret(options, made.clientSecret) }
+  try {
+    await records.commit([
+      put(tenants, tenantId, { tenantId, displayName: 'OwnKey', createdAt: env.now() }, 0),
+      ...made.changes,
+      put(administrators, stands, value, 0),
+    ])
+  } catch (error) {
+    // Another process on the same store was first: its administrator counts.
+    if (!(error instanceof VersionConflict)) throw error
+    return openAdministrator(options)
+  }
+  return credentialsOf(options, value)
+}
+
+async function renewSecret(options: EntraOptions): Promise<ClientCredentials> {
+  const { records, env } = options
+  const known = await records.get(administrators, stands)
+  const application = known && (await records.get(applications, known.value.appId))
+  if (!application) throw new NotFound('ApplicationNotFound', 'There is no administrator application.')
+  const clientSecret = env.randomBytes(32).toString('base64url')
+  const value = { ...known.value, sealedSecret: sealSecret(options, clientSecret) }
+  const secrets = [await newSecret(env, clientSecret, undefined)]
+  await records.commit([
+    put(applications, application.id, { ...application.value, secrets }, application.version),
+    put(administrators, stands, value, known.version),
+  ])
+  return credentialsOf(options, value)
+}
+
+async function createTenant({ records, env }: EntraOptions, displayName: string): Promise<string> {
+  const tenantId = env.uuid()
+  await records.commit([put(tenants, tenantId, { tenantId, displayName, createdAt: env.now() }, 0)])
+  return tenantId
+}
+
+/** Names that stand for the tenant of whoever logs in. */
+const anyTenant = new Set(['adfs', 'common', 'organizations'])
+
+function tenantFinder(records: RecordStore): FindTenant {
+  return async name => {
+    const id = name.toLowerCase()
+    if (anyTenant.has(id)) return undefined
+    if (/^[0-9a-f-]{36}$/.test(id) && (await records.get(tenants, id))) return id
+    throw tenantNotFound(name)
+  }
+}
+
+const secretPlace = Buffer.from('entra administrator secret')
+
+function sealSecret({ sealingKey }: EntraOptions, secret: string): string {
+  return sealBox(sealingKey, secretPlace, Buffer.from(secret)).toString('base64url')
+}
+
+function credentialsOf({ sealingKey }: EntraOptions, administrator: Administrator): ClientCredentials {
+  const { tenantId, appId, objectId, sealedSecret } = administrator
+  const clientSecret = openBox(sealingKey, secretPlace, Buffer.from(sealedSecret, 'base64url')).toString()
+  return { tenantId, clientId: appId, objectId, clientSecret }
+}

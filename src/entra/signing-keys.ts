@@ -1,0 +1,99 @@
+import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
+import { calculateJwkThumbprint, exportPKCS8, generateKeyPair, type JWK } from 'jose'
+import { openBox, sealBox } from '../crypto/box.ts'
+import type { Env } from '../env.ts'
+import { put, remove, VersionConflict, type RecordStore } from '../store/records.ts'
+import { signingKeys, type SigningKey } from './records.ts'
+
+/** Retired keys verify for so long: longer than any token lives. */
+const retiredForMs = 25 * 3_600_000
+const maxKeys = 20
+
+interface LoadedKey {
+  readonly kid: string
+  readonly privateKey: KeyObject
+  readonly publicKey: KeyObject
+  readonly jwk: JWK
+  readonly retiredAt: number | undefined
+}
+
+export interface SigningKeys {
+  /** The key that signs. */
+  active(): { readonly kid: string; readonly privateKey: KeyObject }
+  publicKey(kid: string): KeyObject | undefined
+  /** Public keys as RFC 7517 says, with what Entra adds. */
+  jwks(): { readonly keys: readonly JWK[] }
+  /** A new key signs from now on; tokens of the old one stay valid until they expire. */
+  rotate(): Promise<void>
+}
+
+/** Opens the token-signing keys (RSA 2048, sealed at rest), and makes the first one. */
+export async function openSigningKeys(options: {
+  readonly records: RecordStore
+  readonly env: Env
+  readonly sealingKey: KeyObject
+}): Promise<SigningKeys> {
+  const { records, env, sealingKey } = options
+  let loaded: LoadedKey[] = []
+
+  async function load(): Promise<void> {
+    const stored = await records.list(signingKeys, { limit: maxKeys })
+    loaded = await Promise.all(stored.map(async ({ value }) => openKey(sealingKey, value)))
+    loaded.sort((a, b) => Number(a.retiredAt !== undefined) - Number(b.retiredAt !== undefined))
+  }
+
+  async function rotate(): Promise<void> {
+    const now = env.now()
+    const stored = await records.list(signingKeys, { limit: maxKeys })
+    const old = stored.flatMap(({ id, value, version }) => {
+      if (value.retiredAt === undefined) return [put(signingKeys, id, { ...value, retiredAt: now }, version)]
+      return now - value.retiredAt > retiredForMs ? [remove(signingKeys, id, version)] : []
+    })
+    const next = await newKey(sealingKey, now)
+    await records.commit([put(signingKeys, next.kid, next, 0), ...old])
+    await load()
+  }
+
+  await load()
+  if (loaded.length === 0) {
+    await rotate().catch((error: unknown) => {
+      if (!(error instanceof VersionConflict)) throw error
+    })
+    await load()
+  }
+  const active = (): LoadedKey => {
+    const [first] = loaded
+    if (!first || first.retiredAt !== undefined) throw new Error('There is no key that signs tokens.')
+    return first
+  }
+  const current = (): LoadedKey[] =>
+    loaded.filter(key => key.retiredAt === undefined || env.now() - key.retiredAt <= retiredForMs)
+  return {
+    active,
+    publicKey: kid => current().find(key => key.kid === kid)?.publicKey,
+    jwks: () => ({ keys: current().map(key => key.jwk) }),
+    rotate,
+  }
+}
+
+async function newKey(sealingKey: KeyObject, now: number): Promise<SigningKey> {
+  const { privateKey, publicKey } = await generateKeyPair('RS256', { modulusLength: 2048, extractable: true })
+  const pkcs8 = await exportPKCS8(privateKey)
+  const { n, e } = (await crypto.subtle.exportKey('jwk', publicKey)) as JWK
+  const kid = await calculateJwkThumbprint({ kty: 'RSA', n: n ?? '', e: e ?? '' })
+  return { kid, sealed: sealBox(sealingKey, place(kid), Buffer.from(pkcs8)).toString('base64url'), createdAt: now }
+}
+
+async function openKey(sealingKey: KeyObject, record: SigningKey): Promise<LoadedKey> {
+  const pkcs8 = openBox(sealingKey, place(record.kid), Buffer.from(record.sealed, 'base64url'))
+  const privateKey = createPrivateKey(pkcs8)
+  pkcs8.fill(0)
+  const publicKey = createPublicKey(privateKey)
+  const { n, e } = publicKey.export({ format: 'jwk' })
+  const jwk: JWK = { kty: 'RSA', use: 'sig', alg: 'RS256', kid: record.kid, x5t: record.kid, n: n ?? '', e: e ?? '' }
+  return { kid: record.kid, privateKey, publicKey, jwk, retiredAt: record.retiredAt }
+}
+
+function place(kid: string): Uint8Array {
+  return Buffer.from(`entra signing key ${kid}`)
+}

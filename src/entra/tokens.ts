@@ -1,0 +1,132 @@
+import { errors, jwtVerify, SignJWT } from 'jose'
+import type { Env } from '../env.ts'
+import { AzureError } from '../http/errors.ts'
+import type { Caller } from '../http/route.ts'
+import type { RecordStore } from '../store/records.ts'
+import { isAudience } from './audiences.ts'
+import { principals, tenants, type Principal } from './records.ts'
+import type { SigningKeys } from './signing-keys.ts'
+
+/** As Entra: an hour, less a second. */
+export const tokenSeconds = 3599
+const maxTokenLength = 16_384
+
+export type PrincipalCaller = Extract<Caller, { type: 'principal' }>
+
+export interface IssuedToken {
+  readonly token: string
+  /** Milliseconds since 1970. */
+  readonly expiresAt: number
+}
+
+export interface Tokens {
+  issue(principal: Principal, audience: string): Promise<IssuedToken>
+  /**
+   * Checks signature, algorithm, issuer, times and audience, and that the principal still exists and is enabled (R31).
+   * `audiences`: names of services (`vault`) or resource URLs; slash and port do not matter.
+   * @throws 401 Unauthorized, InvalidAuthenticationToken, ExpiredAuthenticationToken
+   */
+  verify(token: string, expected: { readonly audiences: readonly string[] }): Promise<PrincipalCaller>
+}
+
+export function openTokens(options: {
+  readonly records: RecordStore
+  readonly env: Env
+  readonly keys: SigningKeys
+  readonly domain: string
+}): Tokens {
+  const { records, env, keys, domain } = options
+  return {
+    async issue(principal, audience) {
+      const { kid, privateKey } = keys.active()
+      const now = Math.floor(env.now() / 1000)
+      const token = await new SignJWT(claimsOf(principal, audience, env))
+        .setProtectedHeader({ typ: 'JWT', alg: 'RS256', kid, x5t: kid })
+        .setIssuedAt(now)
+        .setNotBefore(now)
+        .setExpirationTime(now + tokenSeconds)
+        .sign(privateKey)
+      return { token, expiresAt: (now + tokenSeconds) * 1000 }
+    },
+    async verify(token, { audiences }) {
+      const claims = await verifiedClaims(token, keys, env)
+      if (!isAudience(claims['aud'] ?? '', audiences, domain)) {
+        const message = `The token is for '${claims['aud']?.slice(0, 200)}': ask for one for ${audiences[0] ?? 'this service'}.`
+        throw new AzureError('InvalidAuthenticationToken', 401, message)
+      }
+      return callerOf(records, claims)
+    },
+  }
+}
+
+export function issuerOf(tenantId: string): string {
+  return `https://sts.windows.net/${tenantId}/`
+}
+
+function claimsOf(principal: Principal, audience: string, env: Env): Record<string, string> {
+  const { tenantId, objectId, appId, kind, resourceId } = principal
+  return {
+    aud: audience,
+    iss: issuerOf(tenantId),
+    appid: appId,
+    // 1: a client secret; 2: a certificate, as which Entra counts managed identities.
+    appidacr: kind === 'application' ? '1' : '2',
+    idp: issuerOf(tenantId),
+    idtyp: 'app',
+    oid: objectId,
+    sub: objectId,
+    tid: tenantId,
+    uti: env.randomBytes(16).toString('base64url'),
+    ver: '1.0',
+    ...(resourceId === undefined ? {} : { xms_mirid: lowerGroups(resourceId) }),
+  }
+}
+
+/** Entra spells this one segment in lower case whatever the resource says. */
+function lowerGroups(resourceId: string): string {
+  return resourceId.replace(/\/resourcegroups\//i, '/resourcegroups/')
+}
+
+async function verifiedClaims(token: string, keys: SigningKeys, env: Env): Promise<Record<string, string>> {
+  if (token.length > maxTokenLength) throw invalidToken('The access token is too long.')
+  try {
+    const { payload } = await jwtVerify(
+      token,
+      ({ kid }) => {
+        const key = keys.publicKey(kid ?? '')
+        if (!key) throw invalidToken('The access token is not signed by a key of this cloud: log in again.')
+        return key
+      },
+      {
+        algorithms: ['RS256'],
+        typ: 'JWT',
+        currentDate: new Date(env.now()),
+        requiredClaims: ['exp', 'nbf', 'tid', 'oid'],
+      },
+    )
+    return payload as Record<string, string>
+  } catch (error) {
+    if (error instanceof AzureError) throw error
+    if (error instanceof errors.JWTExpired) {
+      throw new AzureError('ExpiredAuthenticationToken', 401, 'The access token has expired: log in again.', {
+        cause: error,
+      })
+    }
+    throw invalidToken('The access token is invalid.', error)
+  }
+}
+
+/** Nothing in a token outlives its principal: a deleted identity's token stops at once. */
+async function callerOf(records: RecordStore, claims: Record<string, string>): Promise<PrincipalCaller> {
+  const { tid = '', oid = '', iss } = claims
+  if (iss !== issuerOf(tid)) throw invalidToken('The access token comes from another issuer.')
+  const [tenant, principal] = await Promise.all([records.get(tenants, tid), records.get(principals, oid)])
+  if (!tenant || principal?.value.tenantId !== tid || !principal.value.enabled) {
+    throw invalidToken(`The principal ${oid} of this access token does not exist any more, or is disabled.`)
+  }
+  return { type: 'principal', tenantId: tid, objectId: oid, appId: principal.value.appId, claims }
+}
+
+function invalidToken(message: string, cause?: unknown): AzureError {
+  return new AzureError('InvalidAuthenticationToken', 401, message, { cause })
+}
