@@ -1,4 +1,4 @@
-import { chmod, open } from 'node:fs/promises'
+import { chmod, mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { hasCode, syncFolder } from './atomic-file.ts'
@@ -27,6 +27,7 @@ export async function openDatabase(path: string): Promise<DatabaseSync> {
 
 /** SQLite gives its log the mode of the database file, which therefore must be right before SQLite opens it. */
 async function createEmpty(path: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   try {
     // Only a new file is opened and closed here: with another one this could drop the locks that SQLite holds for this process.
     const file = await open(path, 'ax', 0o600)
