@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto'
 import type { Env } from '../env.ts'
 import type { KeyRing } from '../encryption/key-ring.ts'
 import { AzureError, Conflict, NotFound } from '../http/errors.ts'
-import type { AuditEntry, AuditLog } from '../store/audit-log.ts'
+import type { AuditLog, NewAuditEntry } from '../store/audit-log.ts'
 import { put, VersionConflict, type Change, type RecordStore, type Stored } from '../store/records.ts'
 import type { ResourceManager } from '../arm/resource-manager.ts'
 import { checkLocation } from '../arm/locations.ts'
@@ -139,9 +139,8 @@ export function accountAudit(
   operationName: string,
   description: string,
   properties?: object,
-): Omit<AuditEntry, 'time'> & { time: string } {
+): NewAuditEntry {
   return {
-    time: new Date().toISOString(),
     category: 'Administrative',
     operationName,
     resourceId: account.id.toUpperCase(),

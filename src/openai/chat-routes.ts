@@ -2,6 +2,7 @@ import type { Account } from '../accounts/account.ts'
 import type { Deployment } from '../accounts/deployment.ts'
 import type { Deployments } from '../accounts/deployments.ts'
 import type { ChatDelta, LoadedModel } from '../engines/engine.ts'
+import { ContextTooLong, EngineBusy } from '../engines/failures.ts'
 import type { Env } from '../env.ts'
 import { AzureError, NotFound } from '../http/errors.ts'
 import { json } from '../http/respond.ts'
@@ -80,7 +81,9 @@ async function next(deltas: AsyncIterator<ChatDelta>): Promise<ChatDelta> {
     const { value, done } = await deltas.next()
     if (done !== true) return value
   } catch (error) {
-    if (error instanceof RangeError) throw badRequest(error.message, 'messages', 'context_length_exceeded')
+    if (error instanceof ContextTooLong) throw badRequest(error.message, 'messages', 'context_length_exceeded')
+    if (error instanceof EngineBusy)
+      throw new AzureError('429', 429, error.message, { headers: { 'retry-after': '1' } })
     throw error
   }
   throw new AzureError('internalFailure', 500, 'The model ended without an answer. Try again.')

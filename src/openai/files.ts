@@ -28,7 +28,8 @@ export interface PendingFile {
   readonly findings: readonly Finding[]
 }
 
-const NOT_A_FORMAT_ERROR = new Set(['invalid_n_examples'])
+/** Asked of training files when a job is created; a validation file may be shorter. */
+const TOO_FEW = 'invalid_n_examples'
 
 /** Training files and result files of accounts, sealed. */
 export class Files {
@@ -73,9 +74,8 @@ export class Files {
 
   /** @throws 400 jsonlValidationFailed with one detail a line, and keeps nothing then */
   async keep(account: Account, pending: PendingFile): Promise<FileRecord> {
-    const errors = pending.findings.filter(
-      finding => finding.level === 'error' && !NOT_A_FORMAT_ERROR.has(finding.code),
-    )
+    const isEmpty = pending.record.examples === 0
+    const errors = pending.findings.filter(({ level, code }) => level === 'error' && (isEmpty || code !== TOO_FEW))
     if (errors.length > 0) {
       await this.discard(pending)
       throw notTrainingData(errors)
@@ -190,9 +190,7 @@ function notTrainingData(errors: readonly Finding[]): AzureError {
   const details = errors
     .slice(0, 20)
     .map(({ code, message, line }) => ({ code, message, ...(line === undefined ? {} : { target: `line ${line}` }) }))
-  const first = errors[0]
-  const where = first?.line === undefined ? '' : ` (line ${first.line}).`
-  const rest = errors.length > 1 ? ` ${errors.length - 1} more finding(s) in details.` : ''
-  const message = `The file is no chat-format JSONL for fine-tuning: ${first?.message ?? ''}${where}${rest} Mend the file and upload it again.`
+  const rest = errors.length > 1 ? ` There are ${errors.length - 1} more findings in details.` : ''
+  const message = `The file is no chat-format JSONL for fine-tuning. ${errors[0]?.message ?? ''}.${rest} Mend the file and upload it again.`
   return new AzureError('jsonlValidationFailed', 400, message, { target: 'file', details })
 }

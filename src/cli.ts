@@ -1,0 +1,87 @@
+import { spawnSync } from 'node:child_process'
+import { parseArgs } from 'node:util'
+
+const USAGE = `Usage: ./ownkey <command> [options]
+
+  demo     play the main story: seal, train, deploy, rotate, revoke, delete   [--keep]
+  start    run the cloud until stopped     --data-dir DIR [--port 8443] [--key-lease-seconds 10] [--location westeurope] [--verbose]
+  env      print the environment for clients          --data-dir DIR [--format shell|json]
+  doctor   say what this machine lacks                [--port 8443]
+  test     run every test
+  help     this text
+`
+
+const OPTIONS = {
+  'data-dir': { type: 'string' },
+  port: { type: 'string', default: '8443' },
+  'key-lease-seconds': { type: 'string', default: '10' },
+  location: { type: 'string', default: 'westeurope' },
+  format: { type: 'string', default: 'shell' },
+  keep: { type: 'boolean', default: false },
+  verbose: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const
+
+type Values = ReturnType<typeof read>
+
+function read(args: string[]) {
+  return parseArgs({ args, options: OPTIONS, allowPositionals: false }).values
+}
+
+const commands: Record<string, (values: Values) => Promise<number>> = {
+  demo: async values => (await import('./demo/run-demo.ts')).runDemo({ keep: values.keep }),
+  start: async values =>
+    (await import('./commands/start.ts')).start({
+      dataDir: dataDir(values),
+      port: wholeNumber(values.port, 'port', 65_535),
+      keyLeaseSeconds: wholeNumber(values['key-lease-seconds'], 'key-lease-seconds', 3600),
+      location: values.location,
+      verbose: values.verbose,
+    }),
+  env: async values =>
+    (await import('./commands/print-environment.ts')).printEnvironment({
+      dataDir: dataDir(values),
+      format: values.format,
+    }),
+  doctor: async values =>
+    (await import('./commands/doctor.ts')).doctor({ port: wholeNumber(values.port, 'port', 65_535) }),
+  help: async () => {
+    process.stdout.write(USAGE)
+    return 0
+  },
+}
+
+function dataDir(values: Values): string {
+  if (values['data-dir'] !== undefined && values['data-dir'] !== '') return values['data-dir']
+  throw new UsageError('--data-dir DIR is missing.')
+}
+
+function wholeNumber(text: string, name: string, most: number): number {
+  if (/^\d{1,6}$/.test(text) && Number(text) <= most) return Number(text)
+  throw new UsageError(`--${name} ${text} must be a whole number from 0 to ${most}.`)
+}
+
+class UsageError extends Error {}
+
+async function run([name = 'help', ...args]: string[]): Promise<number> {
+  if (name === 'test') return runTests(args)
+  const command = commands[name === '--help' || name === '-h' ? 'help' : name]
+  if (command === undefined) throw new UsageError(`There is no command '${name}'.`)
+  const values = read(args)
+  return values.help ? run(['help']) : command(values)
+}
+
+function runTests(args: string[]): number {
+  const script = new URL('../scripts/test.ts', import.meta.url).pathname
+  return spawnSync(process.execPath, [script, ...args], { stdio: 'inherit' }).status ?? 1
+}
+
+try {
+  process.exit(await run(process.argv.slice(2)))
+} catch (error) {
+  const isUsage =
+    error instanceof UsageError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS') === true
+  const message = error instanceof Error ? error.message : String(error)
+  process.stderr.write(`ownkey: ${message}\n${isUsage ? `\n${USAGE}` : ''}`)
+  process.exit(isUsage ? 2 : 1)
+}

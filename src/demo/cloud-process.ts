@@ -1,0 +1,63 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, open, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { getCACertificates, setDefaultCACertificates } from 'node:tls'
+import { readEndpoints, type Endpoints } from '../endpoints.ts'
+import { resolveLocalNames } from '../http/local-names.mjs'
+
+const cli = new URL('../cli.ts', import.meta.url).pathname
+const START_TIMEOUT_MS = 60_000
+
+/** A cloud in a process of its own, as `./ownkey start` runs it. */
+export interface CloudProcess {
+  readonly endpoints: Endpoints
+  /** Milliseconds from start to ready. */
+  readonly startMs: number
+  stop(): Promise<void>
+}
+
+/** Starts a cloud in the folder and makes this process trust its CA and find its names. */
+export async function startCloudProcess(dataDir: string, args: readonly string[] = []): Promise<CloudProcess> {
+  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  const log = await open(join(dataDir, 'service.log'), 'a', 0o600)
+  const started = performance.now()
+  const child = spawn(process.execPath, [cli, 'start', '--data-dir', dataDir, '--port', '0', ...args], {
+    stdio: ['ignore', log.fd, log.fd],
+  })
+  await log.close()
+  const endpoints = await ready(child, dataDir)
+  resolveLocalNames()
+  setDefaultCACertificates([...getCACertificates('default'), await readFile(endpoints.caCertificate, 'utf8')])
+  return { endpoints, startMs: performance.now() - started, stop: () => stop(child) }
+}
+
+async function ready(child: ChildProcess, dataDir: string): Promise<Endpoints> {
+  const deadline = Date.now() + START_TIMEOUT_MS
+  while (Date.now() < deadline) {
+    if (child.exitCode !== null)
+      throw new Error(`The cloud ended at once (exit ${child.exitCode}). See ${join(dataDir, 'service.log')}.`)
+    const endpoints = await readEndpoints(dataDir).catch(() => undefined)
+    if (endpoints !== undefined && (await answers(endpoints.instanceMetadata))) return endpoints
+    await new Promise(resolve => setTimeout(resolve, 50))
+  }
+  child.kill('SIGKILL')
+  throw new Error(`The cloud was not ready after ${START_TIMEOUT_MS / 1000} s. See ${join(dataDir, 'service.log')}.`)
+}
+
+/** A file of an earlier run may lie there until the new one replaces it. */
+async function answers(url: string): Promise<boolean> {
+  return fetch(`${url}/ca.pem`).then(
+    response => response.ok,
+    () => false,
+  )
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null) return
+  const ended = once(child, 'exit')
+  child.kill('SIGTERM')
+  const timer = setTimeout(() => child.kill('SIGKILL'), 15_000)
+  await ended
+  clearTimeout(timer)
+}

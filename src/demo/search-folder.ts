@@ -1,0 +1,66 @@
+import { createHash } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+
+/** Every file below a folder, sockets and the like left out. */
+async function filesBelow(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  return entries.filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name))
+}
+
+export interface Search {
+  readonly files: number
+  readonly bytes: number
+  /** Files in which one of the texts stands, as it is or in base64. */
+  readonly found: readonly string[]
+}
+
+/** Searches each byte below a folder for texts that must not be there (R01). */
+export async function searchFolder(folder: string, texts: readonly string[]): Promise<Search> {
+  const needles = texts.flatMap(text => [
+    Buffer.from(text),
+    Buffer.from(Buffer.from(text).toString('base64').slice(4, 24)),
+  ])
+  const found: string[] = []
+  let bytes = 0
+  const paths = await filesBelow(folder)
+  for (const path of paths) {
+    // A file may be renamed or removed by the running service between the listing and the reading.
+    const content = await readFile(path).catch(() => Buffer.alloc(0))
+    bytes += content.length
+    if (needles.some(needle => content.includes(needle))) found.push(path)
+  }
+  return { files: paths.length, bytes, found }
+}
+
+/** SHA-256 of each sealed blob, by path. */
+export async function blobDigests(dataDir: string): Promise<Map<string, string>> {
+  const digests = new Map<string, string>()
+  for (const path of await filesBelow(join(dataDir, 'blobs')))
+    digests.set(
+      path,
+      createHash('sha256')
+        .update(await readFile(path))
+        .digest('hex'),
+    )
+  return digests
+}
+
+/** The wrapped data keys as they lie in the database, by record id: what an auditor with the disk would read. */
+export function wrappedKeys(dataDir: string): Map<string, string> {
+  const database = new DatabaseSync(join(dataDir, 'records.db'), { readOnly: true })
+  try {
+    const rows = database.prepare("SELECT id, value FROM records WHERE collection = 'encryption.data-keys'").all()
+    return new Map(
+      rows.map(row => [String(row['id']), (JSON.parse(String(row['value'])) as { wrapped: string }).wrapped]),
+    )
+  } finally {
+    database.close()
+  }
+}
+
+/** How many entries of `after` are not as they were. */
+export function changed(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): number {
+  return [...after].filter(([key, value]) => before.has(key) && before.get(key) !== value).length
+}

@@ -1,0 +1,31 @@
+import { remove, type Change, type RecordStore } from '../store/records.ts'
+import { blobRecords } from './blob-records.ts'
+import { keyRows } from './key-ring-rows.ts'
+
+const PAGE = 1000
+
+/** Ids of all blobs that a record names: the rest are orphans of uploads that were never acknowledged. */
+export async function referencedBlobs(records: RecordStore): Promise<Set<string>> {
+  const referenced = new Set<string>()
+  let after: string | undefined
+  for (;;) {
+    const page = await records.list(blobRecords, { limit: PAGE, ...(after === undefined ? {} : { after }) })
+    for (const { value } of page) referenced.add(value.blobId)
+    if (page.length < PAGE) return referenced
+    after = page.at(-1)?.id
+  }
+}
+
+/** Pending rows of a key change that a crash broke off: the active rows still hold, so they are dropped (R18). */
+export async function dropBrokenOffChanges(records: RecordStore): Promise<number> {
+  const stale: Change[] = []
+  let after: string | undefined
+  for (;;) {
+    const page = await records.list(keyRows, { limit: PAGE, ...(after === undefined ? {} : { after }) })
+    for (const { id, value } of page) if (value.status === 'pending') stale.push(remove(keyRows, id))
+    if (page.length < PAGE) break
+    after = page.at(-1)?.id
+  }
+  if (stale.length > 0) await records.commit(stale)
+  return stale.length
+}

@@ -1,0 +1,37 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+/** `endpoints.json`: all that a client needs to know of a running cloud. */
+export interface Endpoints {
+  readonly port: number
+  /** Path of the CA's PEM. */
+  readonly caCertificate: string
+  readonly authority: string
+  readonly resourceManager: string
+  /** For example `.vault.localhost:8443`. */
+  readonly keyVaultSuffix: string
+  readonly openAiSuffix: string
+  readonly portal: string
+  readonly instanceMetadata: string
+  readonly tenantId: string
+  readonly subscriptionId: string
+  readonly location: string
+  readonly administrator: { readonly clientId: string; readonly clientSecret: string }
+}
+
+export function endpointsFile(dataDir: string): string {
+  return join(dataDir, 'endpoints.json')
+}
+
+/** @throws with what to do when no cloud runs in the folder */
+export async function readEndpoints(dataDir: string): Promise<Endpoints> {
+  try {
+    return JSON.parse(await readFile(endpointsFile(dataDir), 'utf8')) as Endpoints
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    throw new Error(
+      `There is no ${endpointsFile(dataDir)}: start the cloud first with ./ownkey start --data-dir ${dataDir}`,
+      { cause: error },
+    )
+  }
+}

@@ -1,0 +1,151 @@
+import { mkdir, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { mac } from './crypto/derive.ts'
+import { fipsStatus } from './crypto/fips.ts'
+import { systemEnv, type Env } from './env.ts'
+import { endpointsFile, type Endpoints } from './endpoints.ts'
+import { openRootKeys } from './encryption/root-key.ts'
+import { dropBrokenOffChanges, referencedBlobs } from './encryption/start-up.ts'
+import { openCertificates } from './http/certificates.ts'
+import { listenMetadata } from './entra/metadata.ts'
+import { listen } from './http/listen.ts'
+import { openRooms, type Rooms } from './rooms.ts'
+import { writeFileAtomically } from './store/atomic-file.ts'
+import { openAuditLog } from './store/audit-log.ts'
+import { openDirectoryBlobs } from './store/directory-blobs.ts'
+import { lockFolder } from './store/folder-lock.ts'
+import { sweepOrphans } from './store/orphans.ts'
+import { openSqliteRecords } from './store/sqlite-records.ts'
+
+export interface CloudOptions {
+  readonly dataDir: string
+  /** 0: any free port. */
+  readonly port: number
+  /** Seconds that an unwrapped data key may be used: the bound of a revocation. */
+  readonly keyLeaseSeconds: number
+  readonly location: string
+  readonly env?: Env
+  /** One line of the service's own log; never customer data. */
+  readonly log?: (line: object) => void
+}
+
+export interface Cloud {
+  readonly endpoints: Endpoints
+  close(): Promise<void>
+}
+
+export const DOMAIN = 'localhost'
+
+/** Starts a cloud in a folder and writes `endpoints.json`, last of all. @throws when another process has the folder */
+export async function startCloud(options: CloudOptions): Promise<Cloud> {
+  const { dataDir, env = systemEnv, log = () => {} } = options
+  if (fipsStatus() === 'broken')
+    throw new Error('FIPS mode is set, but the FIPS provider does not work. Run ./ownkey doctor.')
+  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  const closers: (() => Promise<void>)[] = []
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).reverse()) await closer()
+  }
+  try {
+    const lock = await lockFolder(dataDir)
+    closers.push(() => lock.release())
+    await rm(endpointsFile(dataDir), { force: true })
+    const port = options.port === 0 ? await freePort() : options.port
+    const rooms = await openFolder({ ...options, env, log, port }, closers)
+    const endpoints = await listenAll({ ...options, env, log, port }, rooms, closers)
+    await writeFileAtomically(endpointsFile(dataDir), `${JSON.stringify(endpoints, null, 2)}\n`, 0o600)
+    return { endpoints, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+type Settings = CloudOptions & { readonly env: Env; readonly log: (line: object) => void; readonly port: number }
+
+async function openFolder(settings: Settings, closers: (() => Promise<void>)[]): Promise<Rooms> {
+  const { dataDir, env, port } = settings
+  const rootKeys = await openRootKeys({
+    file: join(dataDir, 'root.key'),
+    fromEnvironment: process.env['OWNKEY_ROOT_KEY'],
+    env,
+  })
+  const records = await openSqliteRecords(join(dataDir, 'records.db'))
+  closers.push(() => records.close())
+  const blobs = await openDirectoryBlobs(join(dataDir, 'blobs'))
+  await dropBrokenOffChanges(records)
+  const referenced = await referencedBlobs(records)
+  await sweepOrphans(blobs, id => referenced.has(id))
+  const audit = await openAuditLog(records, env, { mac: message => mac(rootKeys.mac, 'audit head', message) })
+  const rooms = await openRooms({
+    env,
+    port,
+    domain: DOMAIN,
+    records,
+    blobs,
+    audit,
+    rootKeys,
+    keyLeaseSeconds: settings.keyLeaseSeconds,
+    location: settings.location,
+    log: settings.log,
+  })
+  closers.push(() => rooms.close())
+  return rooms
+}
+
+async function listenAll(settings: Settings, rooms: Rooms, closers: (() => Promise<void>)[]): Promise<Endpoints> {
+  const { dataDir, env, log, port } = settings
+  const certificates = await openCertificates(join(dataDir, 'ca'), DOMAIN, env)
+  const listener = await listen({
+    port,
+    domain: DOMAIN,
+    certificates,
+    routes: rooms.routes,
+    authenticators: rooms.authenticators,
+    env,
+    log,
+  })
+  closers.push(() => listener.close())
+  rooms.connect(listener.serviceAgent)
+  const metadata = await listenMetadata({
+    port: 0,
+    env,
+    identities: rooms.entra.identities,
+    domain: DOMAIN,
+    caPem: certificates.caPem,
+    log,
+  })
+  closers.push(() => metadata.close())
+  await rooms.start()
+  const { administrator } = rooms.entra
+  const at = (host: string): string => `https://${host}.${DOMAIN}:${port}`
+  return {
+    port,
+    caCertificate: certificates.caFile,
+    authority: at('login'),
+    resourceManager: at('management'),
+    keyVaultSuffix: `.vault.${DOMAIN}:${port}`,
+    openAiSuffix: `.openai.${DOMAIN}:${port}`,
+    portal: at('portal'),
+    instanceMetadata: `http://127.0.0.1:${metadata.port}`,
+    tenantId: administrator.tenantId,
+    subscriptionId: rooms.subscriptionId,
+    location: settings.location,
+    administrator: { clientId: administrator.clientId, clientSecret: administrator.clientSecret },
+  }
+}
+
+/** Names with the port in them are needed before the server listens. */
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() =>
+        address !== null && typeof address === 'object' ? resolve(address.port) : reject(new Error('No port is free.')),
+      )
+    })
+  })
+}
