@@ -127,9 +127,9 @@ export function loadGgml(threads: number): Ggml {
   setThreads(call, backend, threads)
   const compute = (graph: Pointer): Promise<void> =>
     new Promise((resolve, reject) => {
-      call.ggml_backend_graph_compute.async(backend, graph, (error: unknown, status: number) => {
+      call.ggml_backend_graph_compute.async(backend as object, graph, (error: unknown, status: unknown) => {
         if (error === null && status === 0) resolve()
-        else reject(new EngineFailure(`ggml stopped a computation with status ${status}`))
+        else reject(new EngineFailure(`ggml stopped a computation with status ${String(status)}`))
       })
     })
   const context = (tensors: number, nodes = 0): Pointer => {
@@ -144,5 +144,5 @@ function setThreads(call: Record<keyof typeof PROTOTYPES, Native>, backend: Poin
   const registry = call.ggml_backend_dev_backend_reg(call.ggml_backend_get_device(backend))
   const address = call.ggml_backend_reg_get_proc_address(registry, 'ggml_backend_set_n_threads')
   const setter = koffi.proto('void OwnKeyGgmlThreads(void *backend, int threads)')
-  ;(koffi.decode(address as never, setter) as Native)(backend, threads)
+  ;(koffi.decode(address, setter) as Native)(backend, threads)
 }

@@ -58,6 +58,7 @@ function encodeValue(entry: GgufEntry): Buffer[] {
     case 'string':
       return [u32(TYPE.string), text(entry.value)]
     case 'strings':
+    default:
       return [u32(TYPE.array), u32(TYPE.string), u64(entry.value.length), ...entry.value.map(text)]
   }
 }

@@ -116,6 +116,17 @@ function logits(tape: Tape, shape: LlamaShape, weights: Weights, inputs: Inputs)
   return tape.product(weight(weights, head), last, weights.turned.get(head))
 }
 
+function stepInputs(tape: Tape, length: number, tokens: number, rows: number): Inputs {
+  return {
+    ids: tape.input(I32, [tokens, 1, 1, 1]),
+    positions: tape.input(I32, [tokens, 1, 1, 1]),
+    mask: tape.input(F32, [length, length, 1, 1]),
+    rows: tape.input(I32, [rows, 1, 1, 1]),
+    targets: tape.input(I32, [rows, 1, 1, 1]),
+    weights: tape.input(F32, [1, rows, 1, 1]),
+  }
+}
+
 /** Builds forward and backward pass for batches of `sequences` times `length` tokens and at most `rows` predictions. */
 export function buildStep(
   ggml: Ggml,
@@ -128,14 +139,7 @@ export function buildStep(
   const { length, sequences, rows } = size
   const ctx = ggml.context(NODES, NODES)
   const tape = new Tape(ggml, ctx)
-  const inputs: Inputs = {
-    ids: tape.input(I32, [length * sequences, 1, 1, 1]),
-    positions: tape.input(I32, [length * sequences, 1, 1, 1]),
-    mask: tape.input(F32, [length, length, 1, 1]),
-    rows: tape.input(I32, [rows, 1, 1, 1]),
-    targets: tape.input(I32, [rows, 1, 1, 1]),
-    weights: tape.input(F32, [1, rows, 1, 1]),
-  }
+  const inputs: Inputs = stepInputs(tape, length, length * sequences, rows)
   const output = logits(tape, shape, weights, inputs)
   const loss = tape.crossEntropy(output, inputs.targets, inputs.weights)
   const graph = call.ggml_new_graph_custom(ctx, NODES, false)
@@ -148,29 +152,24 @@ export function buildStep(
   const gradients = new Map<string, Pointer>()
   if (training) {
     tape.backward(output, loss.derivative)
-    for (const [name, tensor] of weights.tensors) {
-      const gradient = tensor.trains ? tape.gradient(tensor) : undefined
-      if (gradient === undefined) continue
-      gradients.set(name, gradient)
-      keep(gradient)
-    }
+    for (const [name, tensor] of weights.tensors) if (tensor.trains) gradients.set(name, tape.gradient(tensor))
+    gradients.forEach(keep)
   }
   const allocator = call.ggml_gallocr_new(call.ggml_backend_get_default_buffer_type(ggml.backend))
   if (call.ggml_gallocr_alloc_graph(allocator, graph) !== true) {
     throw new EngineFailure('not enough memory for a training step; use a smaller batch size or shorter examples')
   }
-  const set = (input: Var, data: Int32Array | Float32Array) =>
-    call.ggml_backend_tensor_set(input.tensor, data, 0, data.byteLength)
   const positions = Int32Array.from({ length: length * sequences }, (_, index) => index % length)
   const mask = causalMask(length)
   const run = async (batch: Batch): Promise<StepResult> => {
+    const set = (input: Var, data: Int32Array | Float32Array): unknown =>
+      call.ggml_backend_tensor_set(input.tensor, data, 0, data.byteLength)
     set(inputs.positions, positions)
     set(inputs.mask, mask)
     set(inputs.ids, batch.ids)
     set(inputs.rows, padded(new Int32Array(rows), batch.rows))
     set(inputs.weights, padded(new Float32Array(rows), batch.weights))
-    const targets = Int32Array.from({ length: rows }, (_, row) => row * shape.vocabulary + (batch.targets[row] ?? 0))
-    set(inputs.targets, targets)
+    set(inputs.targets, flatTargets(batch, rows, shape.vocabulary))
     await ggml.compute(graph)
     const probabilities = new Float32Array(batch.rows.length)
     const best = new Int32Array(batch.rows.length)
@@ -187,6 +186,10 @@ export function buildStep(
   }
   return { length, sequences, rows, run, gradient, free }
 }
+
+/** Where each row's target lies in the flattened [vocabulary, rows]; what a batch lacks points at token 0. */
+const flatTargets = (batch: Batch, rows: number, vocabulary: number): Int32Array =>
+  Int32Array.from({ length: rows }, (_, row) => row * vocabulary + (batch.targets[row] ?? 0))
 
 function padded<T extends Int32Array | Float32Array>(into: T, from: T): T {
   into.set(from)

@@ -34,7 +34,7 @@ export class Tape {
   }
 
   /** What the derivative of the loss with respect to `x` is, after `backward`. */
-  gradient(x: Var): Pointer | undefined {
+  gradient(x: Var): Pointer {
     return this.#gradients.get(x)
   }
 

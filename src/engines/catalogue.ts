@@ -1,0 +1,70 @@
+import { isAbsolute, join } from 'node:path'
+import type { BaseModel, BaseModelName } from './engine.ts'
+import { EngineFailure } from './failures.ts'
+
+/** The model that ships with the source: see models/README.md. */
+export const EMBEDDED_BASE: BaseModel = {
+  name: 'ownkey-tiny-chat',
+  path: join(import.meta.dirname, '..', '..', 'models', 'ownkey-tiny-chat.gguf'),
+  parameters: 1_598_880,
+  contextLength: 1024,
+  description: 'A very small chat model of our own, for trying things out offline: recognisable English, few facts.',
+  licence: 'MIT',
+  fineTune: true,
+}
+
+/** Names under which unmodified clients ask for a model. */
+export const DEFAULT_ALIASES: Readonly<Record<string, BaseModelName>> = {
+  'gpt-4o-mini-2024-07-18': EMBEDDED_BASE.name,
+  'gpt-4o-mini': EMBEDDED_BASE.name,
+  'gpt-35-turbo-0125': EMBEDDED_BASE.name,
+  'gpt-35-turbo': EMBEDDED_BASE.name,
+}
+
+export interface CatalogueOptions {
+  /** Further bases: any GGUF that speaks ChatML; paths are absolute. */
+  readonly models?: readonly BaseModel[]
+  /** Added to the default aliases; a name given here wins. */
+  readonly aliases?: Readonly<Record<string, BaseModelName>>
+}
+
+/** The base models of an installation. */
+export class Catalogue {
+  readonly #models = new Map<BaseModelName, BaseModel>()
+  readonly #aliases: ReadonlyMap<string, BaseModelName>
+
+  /** @throws EngineFailure for a name given twice, a relative path or an alias that leads nowhere */
+  constructor(options: CatalogueOptions = {}) {
+    for (const model of [EMBEDDED_BASE, ...(options.models ?? [])]) {
+      if (this.#models.has(model.name)) throw new EngineFailure(`two base models are named ${model.name}`)
+      if (!isAbsolute(model.path)) throw new EngineFailure(`the path of base model ${model.name} is not absolute`)
+      this.#models.set(model.name, model)
+    }
+    this.#aliases = new Map(Object.entries({ ...DEFAULT_ALIASES, ...options.aliases }))
+    for (const [alias, name] of this.#aliases) {
+      if (!this.#models.has(name)) throw new EngineFailure(`alias ${alias} names ${name}, which is no base model`)
+    }
+  }
+
+  get models(): readonly BaseModel[] {
+    return [...this.#models.values()]
+  }
+
+  /** [alias, base], also of those that a model's own name hides. */
+  get aliases(): readonly (readonly [string, BaseModelName])[] {
+    return [...this.#aliases]
+  }
+
+  /** The base model of a name or alias, or undefined. */
+  get(name: string): BaseModel | undefined {
+    return this.#models.get(name) ?? this.#models.get(this.#aliases.get(name) ?? '')
+  }
+
+  /** As `get`. @throws EngineFailure when there is none */
+  find(name: string): BaseModel {
+    const model = this.get(name)
+    if (model === undefined)
+      throw new EngineFailure(`there is no base model named ${JSON.stringify(name.slice(0, 100))}`)
+    return model
+  }
+}

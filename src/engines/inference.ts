@@ -1,0 +1,134 @@
+import type { Readable } from 'node:stream'
+import type { Catalogue } from './catalogue.ts'
+import type { ChatDelta, ChatRequest, InferenceRuntime, LoadedModel } from './engine.ts'
+import type { EngineProcess } from './engine-process.ts'
+import { startEngineProcess } from './engine-process.ts'
+import { ContextTooLong, EngineBusy, EngineFailure } from './failures.ts'
+
+export type InferenceCommand =
+  | { readonly type: 'load'; readonly path: string; readonly contextLength: number; readonly threads: number }
+  | { readonly type: 'chat'; readonly request: ChatRequest }
+  | { readonly type: 'abort' }
+
+export type InferenceReply =
+  | { readonly type: 'ready' }
+  | ChatDelta
+  | { readonly type: 'too-long'; readonly promptTokens: number; readonly contextLength: number }
+  | { readonly type: 'failed'; readonly message: string }
+
+export interface InferenceOptions {
+  /** Threads of each model's process. */
+  readonly threads: number
+  /** Requests that may wait for one model. */
+  readonly maxQueue: number
+  /** Tokens; a model with a longer context is opened with this one. */
+  readonly maxContext: number
+  /** Bytes. */
+  readonly maxAdapter: number
+}
+
+const DEFAULTS: InferenceOptions = { threads: 2, maxQueue: 32, maxContext: 4096, maxAdapter: 512 * 1024 * 1024 }
+
+/**
+ * Serves GGUF models with llama.cpp, one process for each loaded model: llama.cpp caches adapters by path, so two
+ * customers' adapters must never meet in one process, and ending the process is what deletes the weights.
+ */
+export function llamaRuntime(catalogue: Catalogue, options: Partial<InferenceOptions> = {}): InferenceRuntime {
+  const settings = { ...DEFAULTS, ...options }
+  return {
+    async load({ base, adapter }) {
+      const { path, contextLength } = catalogue.find(base)
+      const bytes = adapter === undefined ? undefined : await collect(adapter, settings.maxAdapter)
+      const child = startEngineProcess(new URL('./inference.child.ts', import.meta.url))
+      try {
+        const context = Math.min(contextLength, settings.maxContext)
+        await child.send({ type: 'load', path, contextLength: context, threads: settings.threads }, bytes)
+        const first = await next(child)
+        if (first.type !== 'ready') throw new EngineFailure(`the model could not be loaded: ${describe(first)}`)
+      } catch (error) {
+        child.kill()
+        throw error
+      } finally {
+        bytes?.fill(0)
+      }
+      return loadedModel(child, settings.maxQueue)
+    },
+  }
+}
+
+const describe = (reply: InferenceReply): string => (reply.type === 'failed' ? reply.message : reply.type)
+
+async function next(child: EngineProcess): Promise<InferenceReply> {
+  const { value, done } = await child.frames.next()
+  if (done === true) throw new EngineFailure(`the model's process ${await child.ended}`)
+  return value.header as unknown as InferenceReply
+}
+
+function loadedModel(child: EngineProcess, maxQueue: number): LoadedModel {
+  let waiting = 0
+  let last: Promise<void> = Promise.resolve()
+
+  async function* chat(request: ChatRequest, signal: AbortSignal): AsyncGenerator<ChatDelta> {
+    signal.throwIfAborted()
+    if (waiting >= maxQueue) throw new EngineBusy('too many requests wait for this model; try again in a moment')
+    const { promise: done, resolve: release } = Promise.withResolvers<void>()
+    const before = last
+    last = done
+    waiting += 1
+    try {
+      await before
+      signal.throwIfAborted()
+      yield* answer(child, request, signal)
+    } finally {
+      waiting -= 1
+      release()
+    }
+  }
+
+  return {
+    chat,
+    pid: child.pid,
+    ended: child.ended,
+    async unload() {
+      child.kill()
+      await child.ended
+    },
+  }
+}
+
+async function* answer(child: EngineProcess, request: ChatRequest, signal: AbortSignal): AsyncGenerator<ChatDelta> {
+  const abort = (): void => void child.send({ type: 'abort' }).catch(() => undefined)
+  let open = true
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    await child.send({ type: 'chat', request })
+    while (open) {
+      const reply = await next(child)
+      open = reply.type === 'text'
+      signal.throwIfAborted()
+      if (reply.type === 'too-long') throw new ContextTooLong(reply.promptTokens, reply.contextLength)
+      if (reply.type === 'failed' || reply.type === 'ready') {
+        throw new EngineFailure(`the model could not answer: ${describe(reply)}`)
+      }
+      yield reply
+    }
+  } finally {
+    signal.removeEventListener('abort', abort)
+    // Whoever stops reading, by abort or by `break`, must leave the pipe at the border between two answers.
+    if (open) {
+      abort()
+      while ((await next(child).catch(() => undefined))?.type === 'text');
+    }
+  }
+}
+
+async function collect(stream: Readable, limit: number): Promise<Buffer> {
+  const parts: Buffer[] = []
+  let size = 0
+  for await (const chunk of stream) {
+    parts.push(chunk as Buffer)
+    size += (chunk as Buffer).length
+    if (size > limit) throw new EngineFailure(`the adapter is larger than ${limit} bytes`)
+  }
+  return Buffer.concat(parts)
+}

@@ -1,0 +1,136 @@
+import { Readable } from 'node:stream'
+import type { Catalogue } from './catalogue.ts'
+import type {
+  Hyperparameters,
+  ResolvedHyperparameters,
+  Trainer,
+  TrainingMetrics,
+  TrainingResult,
+  TrainingSink,
+  TrainingSpec,
+} from './engine.ts'
+import type { EngineProcess } from './engine-process.ts'
+import { startEngineProcess } from './engine-process.ts'
+import { EngineFailure } from './failures.ts'
+import type { Frame } from './frames.ts'
+
+export type TrainingCommand =
+  | {
+      readonly type: 'job'
+      readonly base: string
+      readonly path: string
+      readonly hyperparameters: Hyperparameters
+      readonly seed: number
+      readonly threads: number
+      readonly maxContext: number
+      readonly maxValidation: number
+    }
+  | { readonly type: 'bytes' }
+  | { readonly type: 'end' }
+  | { readonly type: 'next' }
+
+interface Plan {
+  readonly hyperparameters: ResolvedHyperparameters
+  readonly totalSteps: number
+  readonly examples: number
+}
+
+export type TrainingReply =
+  | { readonly type: 'started'; readonly plan: Plan }
+  | { readonly type: 'metrics'; readonly metrics: TrainingMetrics }
+  | { readonly type: 'checkpoint'; readonly metrics: TrainingMetrics; readonly adapterBytes: number }
+  | { readonly type: 'result'; readonly trainedTokens: number; readonly steps: number }
+  | { readonly type: 'failed'; readonly message: string }
+
+export interface TrainerOptions {
+  readonly threads: number
+  /** Tokens: longer examples are cut here, or earlier at the base's own context. */
+  readonly maxContext: number
+  /** Validation examples that are looked at after each epoch. */
+  readonly maxValidation: number
+}
+
+const DEFAULTS: TrainerOptions = { threads: 2, maxContext: 2048, maxValidation: 256 }
+
+/** Trains LoRA adapters with ggml, each job in a process of its own: a failed assertion of ggml ends only that job. */
+export function ggmlTrainer(catalogue: Catalogue, options: Partial<TrainerOptions> = {}): Trainer {
+  const settings = { ...DEFAULTS, ...options }
+  return {
+    get bases() {
+      return catalogue.models.filter(model => model.fineTune).map(model => model.name)
+    },
+    async train(spec, sink, signal) {
+      signal.throwIfAborted()
+      const model = catalogue.find(spec.base)
+      if (!model.fineTune) throw new EngineFailure(`${model.name} cannot be fine-tuned by this trainer`)
+      const child = startEngineProcess(new URL('./trainer.child.ts', import.meta.url))
+      const abort = (): void => child.kill()
+      signal.addEventListener('abort', abort, { once: true })
+      try {
+        const { hyperparameters, seed } = spec
+        const job = { type: 'job', base: model.name, path: model.path, hyperparameters, seed, ...settings }
+        // A job that fails early says so on its own pipe while we still send: both directions run at once.
+        const sending = sendJob(child, job, spec)
+        sending.catch(() => undefined)
+        return await follow(child, sink, sending)
+      } catch (error) {
+        signal.throwIfAborted()
+        throw error
+      } finally {
+        signal.removeEventListener('abort', abort)
+        child.kill()
+        await child.ended
+      }
+    },
+  }
+}
+
+async function sendJob(child: EngineProcess, job: object, spec: TrainingSpec): Promise<void> {
+  await child.send(job)
+  for (const stream of [spec.train, spec.valid, spec.resumeFrom]) {
+    for await (const chunk of stream ?? []) await child.send({ type: 'bytes' }, chunk as Buffer)
+    await child.send({ type: 'end' })
+  }
+}
+
+/** Hands what the process says to the sink, one thing at a time, until the result comes. */
+async function follow(child: EngineProcess, sink: TrainingSink, sending: Promise<void>): Promise<TrainingResult> {
+  for (;;) {
+    const { header, body } = await nextFrame(child, sending)
+    const reply = header as TrainingReply
+    switch (reply.type) {
+      case 'started':
+        await sink.started(reply.plan)
+        break
+      case 'metrics':
+        await sink.metrics(reply.metrics)
+        break
+      case 'checkpoint':
+        await sink.checkpoint({
+          step: reply.metrics.step,
+          epoch: reply.metrics.epoch,
+          adapter: Readable.from([body.subarray(0, reply.adapterBytes)]),
+          state: Readable.from([body.subarray(reply.adapterBytes)]),
+          metrics: reply.metrics,
+        })
+        break
+      case 'result':
+        return { adapter: Readable.from([body]), trainedTokens: reply.trainedTokens, steps: reply.steps }
+      case 'failed':
+        throw new EngineFailure(`training failed: ${reply.message}`)
+    }
+    await child.send({ type: 'next' })
+  }
+}
+
+async function nextFrame(child: EngineProcess, sending: Promise<void>): Promise<Frame> {
+  // A training stream that fails while it is read (a revoked key) is the cause, not what the process says of it.
+  const failed = new Promise<never>((_, reject) => {
+    sending.catch((error: unknown) => {
+      if (!(error instanceof EngineFailure)) reject(error)
+    })
+  })
+  const { value, done } = await Promise.race([child.frames.next(), failed])
+  if (done === true) throw new EngineFailure(`the training process ${await child.ended}`)
+  return value
+}

@@ -1,0 +1,107 @@
+import type { Tokenizer } from './chatml.ts'
+import { chatTokens } from './chatml.ts'
+import type { ChatMessage, Hyperparameters, ResolvedHyperparameters } from './engine.ts'
+import type { Batch } from './llama-graph.ts'
+
+/** One example as the model reads it. */
+export interface EncodedExample {
+  readonly ids: readonly number[]
+  /** Positions whose next token is learned. */
+  readonly rows: readonly number[]
+}
+
+/** Cuts an example at `context` tokens, as the public service does; undefined when nothing to learn is left. */
+export function encodeExample(
+  tokenizer: Tokenizer,
+  messages: readonly ChatMessage[],
+  context: number,
+): EncodedExample | undefined {
+  const { ids, learn } = chatTokens(tokenizer, messages, false)
+  const kept = ids.slice(0, context)
+  const rows = kept.flatMap((_, index) => (index > 0 && learn[index] === true ? [index - 1] : []))
+  return rows.length === 0 ? undefined : { ids: kept, rows }
+}
+
+/** Steps that a small file should at least get: fewer leave an adapter that hardly differs from its base. */
+const AUTO_STEPS = 240
+
+/** What `auto` means for a number of examples. */
+export function resolveHyperparameters(wanted: Hyperparameters, examples: number): ResolvedHyperparameters {
+  const batchSize = Math.min(
+    examples,
+    wanted.batchSize === 'auto' ? Math.min(8, Math.max(1, Math.ceil(examples / 4))) : wanted.batchSize,
+  )
+  const perEpoch = Math.ceil(examples / batchSize)
+  const nEpochs =
+    wanted.nEpochs === 'auto' ? Math.min(100, Math.max(3, Math.ceil(AUTO_STEPS / perEpoch))) : wanted.nEpochs
+  const learningRateMultiplier = wanted.learningRateMultiplier === 'auto' ? 1 : wanted.learningRateMultiplier
+  return { nEpochs, batchSize, learningRateMultiplier }
+}
+
+/** The order of the examples in an epoch: a shuffle that depends on seed and epoch alone, so that a resumed run repeats it. */
+export function epochOrder(examples: number, seed: number, epoch: number): number[] {
+  const random = uniform(seed ^ Math.imul(epoch + 1, 0x9e3779b1))
+  const order = Array.from({ length: examples }, (_, index) => index)
+  for (let index = examples - 1; index > 0; index -= 1) {
+    const other = Math.floor(random() * (index + 1))
+    ;[order[index], order[other]] = [order[other] as number, order[index] as number]
+  }
+  return order
+}
+
+/** Seeded numbers in [0, 1) (mulberry32). */
+export function uniform(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+export interface MicroBatch {
+  readonly size: { readonly length: number; readonly sequences: number; readonly rows: number }
+  readonly batch: Batch
+}
+
+/** Tokens that one pass computes at once: bounds memory whatever the batch size is. */
+const TOKENS_PER_PASS = 2048
+
+const roundUp = (value: number, unit: number): number => Math.ceil(value / unit) * unit
+/** Few different sizes, so that graphs can be reused. */
+const bucket = (length: number): number => roundUp(length, length <= 256 ? 32 : 128)
+
+/**
+ * Splits one step's examples into passes of similar lengths.
+ * Each learned token weighs the same within the step: 1 / (learned tokens of the step).
+ */
+export function microBatches(examples: readonly EncodedExample[]): MicroBatch[] {
+  const total = examples.reduce((sum, example) => sum + example.rows.length, 0)
+  const sorted = examples.toSorted((a, b) => b.ids.length - a.ids.length)
+  const batches: MicroBatch[] = []
+  for (let at = 0; at < sorted.length;) {
+    const length = bucket(sorted[at]?.ids.length ?? 1)
+    const sequences = Math.max(1, Math.min(sorted.length - at, Math.floor(TOKENS_PER_PASS / length)))
+    batches.push(microBatch(sorted.slice(at, at + sequences), length, 1 / total))
+    at += sequences
+  }
+  return batches
+}
+
+function microBatch(examples: readonly EncodedExample[], length: number, weight: number): MicroBatch {
+  const ids = new Int32Array(examples.length * length)
+  const [rows, targets]: [number[], number[]] = [[], []]
+  for (const [sequence, example] of examples.entries()) {
+    ids.set(example.ids, sequence * length)
+    for (const row of example.rows) {
+      rows.push(sequence * length + row)
+      targets.push(example.ids[row + 1] as number)
+    }
+  }
+  const weights = new Float32Array(rows.length).fill(weight)
+  return {
+    size: { length, sequences: examples.length, rows: roundUp(rows.length, 64) },
+    batch: { ids, rows: Int32Array.from(rows), targets: Int32Array.from(targets), weights },
+  }
+}

@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict'
+import { createReadStream } from 'node:fs'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { describe, test } from 'node:test'
+import { checkTrainingFile, readTrainingFile, TRAINING_LIMITS } from './training-file.ts'
+
+const DATA = join(import.meta.dirname, '..', '..', 'test', 'data')
+const GOOD = JSON.stringify({
+  messages: [
+    { role: 'user', content: 'hello' },
+    { role: 'assistant', content: 'marker-7f3a' },
+  ],
+})
+const check = (text: string | Buffer) => checkTrainingFile(Readable.from([Buffer.from(text)]))
+const tenOf = (line: string): string => [line, ...Array.from({ length: 9 }, () => GOOD)].join('\n')
+const codes = async (text: string | Buffer): Promise<string[]> => (await check(text)).findings.map(item => item.code)
+
+describe('a training file', () => {
+  const bad: [string, string, number | undefined][] = [
+    ['binary.jsonl', 'not_utf8', 1],
+    ['content-number-line-2.jsonl', 'invalid_content', 2],
+    ['empty.jsonl', 'invalid_n_examples', undefined],
+    ['invalid-utf8-line-6.jsonl', 'invalid_utf8', 6],
+    ['json-array.json', 'not_jsonl', 1],
+    ['nine-examples.jsonl', 'invalid_n_examples', undefined],
+    ['no-assistant-line-5.jsonl', 'no_assistant_message', 5],
+    ['no-messages-line-3.jsonl', 'missing_messages', 3],
+    ['not-json-line-7.jsonl', 'invalid_json', 7],
+    ['unknown-role-line-4.jsonl', 'unknown_role', 4],
+    ['utf16.jsonl', 'not_utf8', 1],
+  ]
+  for (const [file, code, line] of bad) {
+    test(`${file} is refused with ${code}`, async () => {
+      const { findings } = await checkTrainingFile(createReadStream(join(DATA, 'bad', file)))
+      const first = findings[0]
+      assert.equal(first?.level, 'error')
+      assert.equal(first.code, code)
+      assert.equal(first.line, line)
+      assert.doesNotMatch(JSON.stringify(findings), /Paris|Moon|capital/)
+    })
+  }
+
+  test('marv.jsonl passes with 12 examples', async () => {
+    const result = await checkTrainingFile(createReadStream(join(DATA, 'marv.jsonl')))
+    assert.deepEqual(result, { examples: 12, findings: [] })
+  })
+
+  test('200,000 nested brackets are refused without recursion', async () => {
+    assert.equal((await codes('['.repeat(200_000)))[0], 'too_deeply_nested')
+  })
+
+  test('a line over the limit is refused and its memory is not kept', async () => {
+    const chunk = Buffer.alloc(TRAINING_LIMITS.line / 4, 'a')
+    const { findings } = await checkTrainingFile(Readable.from(Array.from({ length: 64 }, () => chunk)))
+    assert.deepEqual(findings[0]?.code, 'line_too_long')
+  })
+
+  test('a file over the limit is refused as soon as the limit is passed', async () => {
+    const chunk = Buffer.alloc(16 * 1024 * 1024, '\n')
+    let sent = 0
+    async function* endless(): AsyncGenerator<Buffer> {
+      for (;;) {
+        sent += chunk.length
+        yield chunk.subarray(0, 1)
+        yield Buffer.concat([Buffer.from('x'), chunk.subarray(0, 0)])
+        if (sent > 100 * chunk.length) return
+      }
+    }
+    await checkTrainingFile(endless())
+    const long = Buffer.alloc(TRAINING_LIMITS.file / 8, ' ')
+    const { findings } = await checkTrainingFile(Readable.from(Array.from({ length: 9 }, () => long)))
+    assert.ok(findings.some(finding => finding.code === 'file_too_large'))
+  })
+
+  test('nine examples have the code and words of the public service', async () => {
+    const { findings } = await check(Array.from({ length: 9 }, () => GOOD).join('\n'))
+    assert.deepEqual(findings, [
+      {
+        level: 'error',
+        code: 'invalid_n_examples',
+        message: 'Training file has 9 example(s), but must have at least 10 examples',
+      },
+    ])
+  })
+
+  test('a byte order mark, Windows line ends, blank lines and a missing last line end are accepted', async () => {
+    const text = `\uFEFF${Array.from({ length: 10 }, () => GOOD).join('\r\n\r\n')}`
+    assert.deepEqual(await check(text), { examples: 10, findings: [] })
+  })
+
+  test('lines may be cut anywhere into chunks', async () => {
+    const bytes = Buffer.from(tenOf(GOOD.replace('hello', 'grüße 🙂')))
+    const chunks = Array.from({ length: Math.ceil(bytes.length / 7) }, (_, at) => bytes.subarray(at * 7, at * 7 + 7))
+    assert.deepEqual(await checkTrainingFile(Readable.from(chunks)), { examples: 10, findings: [] })
+  })
+
+  test('tool calls, tool definitions and tool results are refused as unsupported', async () => {
+    const call = { messages: [{ role: 'assistant', tool_calls: [{ id: 'a' }] }] }
+    const result = { messages: [{ role: 'tool', content: 'x' }] }
+    const tools = { messages: [], tools: [] }
+    for (const example of [call, result, tools]) {
+      assert.equal((await codes(tenOf(JSON.stringify(example))))[0], 'unsupported_tools')
+    }
+  })
+
+  test('weight is 0 or 1, on assistant messages, and not 0 on all of them', async () => {
+    const example = (role: string, weight: unknown): string =>
+      JSON.stringify({
+        messages: [
+          { role, content: 'x', weight },
+          { role: 'assistant', content: 'y', weight: 0 },
+        ],
+      })
+    assert.equal((await codes(tenOf(example('assistant', 2))))[0], 'invalid_weight')
+    assert.equal((await codes(tenOf(example('user', 1))))[0], 'invalid_weight')
+    assert.equal((await codes(tenOf(example('assistant', 0))))[0], 'no_weighted_message')
+    assert.deepEqual(await codes(tenOf(example('assistant', 1))), [])
+  })
+
+  test('at most 50 lines are listed, the rest is counted', async () => {
+    const { findings } = await check(Array.from({ length: 80 }, () => 'no json').join('\n'))
+    assert.equal(findings.length, 52)
+    assert.match(findings.at(-1)?.message ?? '', /30 more lines/)
+  })
+
+  test('examples come with their messages', async () => {
+    const items = await Array.fromAsync(readTrainingFile(Readable.from([Buffer.from(tenOf(GOOD))])))
+    assert.ok(items.every(item => 'example' in item && item.example.messages.length === 2))
+  })
+})
