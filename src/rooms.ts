@@ -15,7 +15,7 @@ import { SealedBlobs } from './encryption/sealed-blobs.ts'
 import { IdentityMissing } from './encryption/vault-error.ts'
 import { Catalogue } from './engines/catalogue.ts'
 import { llamaRuntime } from './engines/inference.ts'
-import { loraTrainer } from './engines/trainer.ts'
+import { ggmlTrainer } from './engines/trainer.ts'
 import { openEntra, type Entra } from './entra/open-entra.ts'
 import type { Env } from './env.ts'
 import { Forbidden } from './http/errors.ts'
@@ -200,7 +200,7 @@ function openService(
   })
   const logError = (message: string, error?: unknown): void =>
     log({ level: 'error', message, error: error instanceof Error ? error.stack : String(error) })
-  const runner = new JobRunner({ jobs, ring, trainer: loraTrainer(catalogue), log: logError })
+  const runner = new JobRunner({ jobs, ring, trainer: ggmlTrainer(catalogue), log: logError })
   const connect = (own: Agent): void => {
     agent = own
   }
