@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { announcedLength } from './request-body.ts'
 
@@ -45,14 +44,23 @@ export async function writeResponse(
   if (incoming.method === 'HEAD') {
     await body.reader?.cancel().catch(() => undefined)
   } else {
-    await writeBody(body, response.headers.get('content-length'), outgoing)
+    const last = await writeBody(body, response.headers.get('content-length'), outgoing)
+    // One write for head and body of the many small responses: half the packets and TLS records.
+    if (last && !lingers) outgoing.end(last)
+    else if (last) outgoing.write(last)
   }
   if (lingers) await dropRest(incoming)
-  outgoing.end()
+  if (!outgoing.writableEnded) outgoing.end()
+  await settled(outgoing, 'finish')
   if (unread) setTimeout(() => incoming.complete || incoming.destroy(), lingerMs).unref()
 }
 
-async function writeBody(body: OpenedBody, announced: string | null, outgoing: ServerResponse): Promise<void> {
+/** Writes all of a body but the chunk that completes an announced length, which it gives back. */
+async function writeBody(
+  body: OpenedBody,
+  announced: string | null,
+  outgoing: ServerResponse,
+): Promise<Uint8Array | undefined> {
   const { reader } = body
   let chunk = body.first
   let sent = 0
@@ -62,17 +70,19 @@ async function writeBody(body: OpenedBody, announced: string | null, outgoing: S
     while (chunk !== undefined) {
       sent += chunk.length
       // The chunk that completes an announced length waits for the body's own end: an error may still follow it.
-      const held = announced !== null && sent >= Number(announced)
-      const next: Uint8Array | undefined = held ? (await reader?.read())?.value : undefined
-      if (held && (next !== undefined || sent > Number(announced)))
-        throw new Error('The response is longer than announced.')
-      if (!outgoing.write(chunk)) await drained(outgoing)
+      if (announced !== null && sent >= Number(announced)) {
+        const more = (await reader?.read())?.value
+        if (more !== undefined || sent > Number(announced)) throw new Error('The response is longer than announced.')
+        return chunk
+      }
+      if (!outgoing.write(chunk)) await settled(outgoing, 'drain')
       // The reader's own end comes as `done`; after a disconnect there is nobody to read for.
       if (outgoing.destroyed) throw new Error('The client went away.')
-      chunk = held ? undefined : (await reader?.read())?.value
+      chunk = (await reader?.read())?.value
     }
     if (announced !== null && sent !== Number(announced)) throw new Error('The response is shorter than announced.')
     if (outgoing.destroyed) throw new Error('The client went away.')
+    return undefined
   } catch (error) {
     stop()
     outgoing.destroy()
@@ -82,21 +92,23 @@ async function writeBody(body: OpenedBody, announced: string | null, outgoing: S
   }
 }
 
-async function drained(outgoing: ServerResponse): Promise<void> {
-  if (outgoing.destroyed || !outgoing.writableNeedDrain) return
-  const stalled = new AbortController()
-  const timer = setTimeout(() => stalled.abort(new Error('The client stopped reading.')), stalledMs)
-  const { signal } = stalled
-  const gone = () => stalled.abort(new Error('The client went away.'))
-  outgoing.once('close', gone)
-  try {
-    await once(outgoing, 'drain', { signal })
-  } catch (error) {
-    throw signal.aborted ? signal.reason : error
-  } finally {
-    clearTimeout(timer)
-    outgoing.off('close', gone)
-  }
+/** Waits until the client has taken what is buffered; throws when it goes away or takes nothing for two minutes. */
+async function settled(outgoing: ServerResponse, event: 'drain' | 'finish'): Promise<void> {
+  if (event === 'drain' ? !outgoing.writableNeedDrain : outgoing.writableFinished) return
+  await new Promise<void>((resolve, reject) => {
+    const done = (error?: Error) => {
+      clearTimeout(timer)
+      outgoing.off(event, taken).off('close', gone)
+      if (error) outgoing.destroy()
+      if (error) reject(error)
+      else resolve()
+    }
+    const taken = () => done()
+    const gone = () => done(new Error('The client went away.'))
+    const timer = setTimeout(() => done(new Error('The client stopped reading.')), stalledMs)
+    outgoing.once(event, taken).once('close', gone)
+    if (outgoing.destroyed) gone()
+  })
 }
 
 /** Reads on for a while after an early answer: a reset while the client still sends would take the answer from it. */
