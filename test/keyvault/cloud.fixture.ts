@@ -23,11 +23,11 @@ export const ADMIN = 'bbbbbbbb-0000-4000-8000-000000000001'
 export const USER = 'bbbbbbbb-0000-4000-8000-000000000002'
 const DAY = 86_400_000
 
-export interface Reply<T = any> {
+export interface Reply {
   readonly status: number
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
   // oxlint-disable-next-line typescript/no-explicit-any -- tests look into answers freely
-  readonly body: T
+  readonly body: any
 }
 
 export interface Sending {

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict'
+import { createSecretKey, randomBytes } from 'node:crypto'
+import { test } from 'node:test'
+import { systemEnv } from '../env.ts'
+import { openMemoryRecords } from '../store/memory-records.ts'
+import { put } from '../store/records.ts'
+import { keyMaterial, versionId, type KeyVersion } from './key-record.ts'
+import { openMaterialStore } from './material-store.ts'
+import { openSoftwareModule } from './software-module.ts'
+import { vaultWith } from './vault.fixture.ts'
+
+const hsmKey = createSecretKey(randomBytes(32))
+const version = { version: 'a'.repeat(32), kty: 'oct-HSM' } as KeyVersion
+
+async function sealedKey() {
+  const records = openMemoryRecords()
+  const store = openMaterialStore(records, hsmKey, openSoftwareModule(systemEnv))
+  const material = randomBytes(32)
+  const plain = Buffer.from(material)
+  await records.commit([store.seal(vaultWith(), 'k', version.version, material)])
+  return { records, store, plain, left: material }
+}
+
+test('key material rests sealed, and the plaintext given is overwritten · R01', async () => {
+  const { records, store, plain, left } = await sealedKey()
+  assert.ok(left.every(byte => byte === 0))
+  const [stored] = await records.list(keyMaterial)
+  assert.equal(Buffer.from(stored?.value.sealed ?? '', 'base64').includes(plain), false)
+  assert.deepEqual(await store.reveal(vaultWith(), 'K', version.version), plain)
+})
+
+test('material moved to another vault, name or version does not open', async () => {
+  const { records, store } = await sealedKey()
+  const [stored] = await records.list(keyMaterial)
+  const other = { ...vaultWith(), id: 'another vault of the same name' }
+  for (const [vault, name, id] of [
+    [other, 'k', version.version],
+    [vaultWith(), 'j', version.version],
+    [vaultWith(), 'k', 'b'.repeat(32)],
+  ] as const) {
+    await records.commit([put(keyMaterial, versionId(vault, name, id), stored!.value)])
+    await assert.rejects(store.reveal(vault, name, id), { name: 'SealError' })
+  }
+})
+
+test('a key in use is decoded once, and forgotten on demand', async () => {
+  const { store } = await sealedKey()
+  const first = store.open(vaultWith(), 'k', version)
+  assert.equal(store.open(vaultWith(), 'K', version), first)
+  store.forget(`${vaultWith().id}/k/`)
+  assert.notEqual(store.open(vaultWith(), 'k', version), first)
+})
