@@ -108,7 +108,7 @@ test('shred also reaches the copies that SQLite leaves when it moves rows betwee
   database.close()
 })
 
-test('the log is emptied before it grows without bound', async () => {
+test('the log is written over before it grows without bound', async () => {
   const path = newPath()
   const records = await openSqliteRecords(path)
   for (let n = 0; n < 12; n++) await records.commit([put(secrets, `${n}`, { secret: '', rest: 'x'.repeat(1_000_000) })])

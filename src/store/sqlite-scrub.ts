@@ -19,7 +19,7 @@ export const maximumPages = 0x01ff_ffff
 export interface Scrubber {
   /** Numbers of the pages that the write-ahead log will bring into the database at its next checkpoint. */
   pagesInLog(): Set<number>
-  /** Zeros the unused middle of these pages, or of all pages; durable when it returns. Call it with an empty log. */
+  /** Zeros the unused middle of these pages, or of all pages; durable when it returns. Call it when the whole log is in the database. */
   scrub(pages?: Iterable<number>): void
   close(): void
 }
