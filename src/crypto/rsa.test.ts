@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { constants, createHash, generatePrimeSync, randomBytes, sign, verify } from 'node:crypto'
+import { constants, createHash, generatePrimeSync, getFips, randomBytes, sign, verify } from 'node:crypto'
 import { before, test } from 'node:test'
 import { invert } from './ec-curves.ts'
 import { KeyError } from './key-error.ts'
@@ -16,7 +16,8 @@ import {
 } from './rsa.ts'
 import type { RsaEncryption, RsaKey, RsaSignature } from './rsa.ts'
 
-const encryptions: RsaEncryption[] = ['RSA-OAEP', 'RSA-OAEP-256', 'RSA1_5']
+const fips = getFips() === 1
+const encryptions: RsaEncryption[] = ['RSA-OAEP', 'RSA-OAEP-256', ...(fips ? [] : ['RSA1_5' as const])]
 const signatures: RsaSignature[] = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']
 const failsWith = (code: string) => (error: unknown) => error instanceof KeyError && error.code === code
 let key: RsaKey
@@ -47,11 +48,22 @@ test('a text that was altered, or encrypted under another key or algorithm, is r
     await assert.rejects(rsaDecrypt('RSA-OAEP-256', key, Buffer.alloc(size)), failsWith('BadParameter'))
 })
 
-test('RSA1_5 answers wrong padding with pseudo-random bytes, the same each time, and never with an error', async () => {
-  const text = randomBytes(256)
-  text[0] = 0
-  const first = await rsaDecrypt('RSA1_5', key, text)
-  assert.ok(first.equals(await rsaDecrypt('RSA1_5', key, text)))
+test(
+  'RSA1_5 answers wrong padding with pseudo-random bytes, the same each time, and never with an error',
+  { skip: fips && 'FIPS mode refuses RSA1_5' },
+  async () => {
+    const text = randomBytes(256)
+    text[0] = 0
+    const first = await rsaDecrypt('RSA1_5', key, text)
+    assert.ok(first.equals(await rsaDecrypt('RSA1_5', key, text)))
+  },
+)
+
+test('FIPS mode refuses RSA1_5 by name', { skip: !fips && 'this run is not in FIPS mode' }, async () => {
+  await assert.rejects(
+    rsaDecrypt('RSA1_5', key, await rsaEncrypt('RSA1_5', key, randomBytes(32))),
+    failsWith('Unsupported'),
+  )
 })
 
 test('a plaintext that is too long is refused with the number of bytes that fit', async () => {

@@ -1,4 +1,4 @@
-import { constants, publicEncrypt, subtle } from 'node:crypto'
+import { constants, getFips, publicEncrypt, subtle } from 'node:crypto'
 import type { KeyObject, webcrypto } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { KeyError } from './key-error.ts'
@@ -42,7 +42,7 @@ export async function rsaEncrypt(alg: RsaEncryption, key: RsaKey | KeyObject, pl
 
 /**
  * Decrypts off the main thread. RSA1_5 never fails on bad padding: OpenSSL answers with pseudo-random bytes instead (implicit rejection).
- * @throws KeyError BadParameter (length), DecryptionFailed
+ * @throws KeyError BadParameter (length), DecryptionFailed, Unsupported (RSA1_5 in FIPS mode)
  */
 export async function rsaDecrypt(alg: RsaEncryption, key: RsaKey, ciphertext: Uint8Array): Promise<Buffer> {
   const length = Math.ceil(key.bits / 8)
@@ -56,6 +56,9 @@ export async function rsaDecrypt(alg: RsaEncryption, key: RsaKey, ciphertext: Ui
         input: ciphertext,
       })
     : decryptOaep(alg, key, ciphertext))
+  // A FIPS module of OpenSSL 3.0 has no implicit rejection, and NIST SP 800-131A no longer allows RSA1_5: it is refused there, always.
+  if (plaintext === undefined && alg === 'RSA1_5' && getFips() === 1)
+    throw new KeyError('Unsupported', 'RSA1_5 does not decrypt in FIPS mode: use RSA-OAEP-256.')
   if (plaintext === undefined)
     throw new KeyError(
       'DecryptionFailed',
