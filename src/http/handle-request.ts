@@ -92,11 +92,12 @@ async function answer(edge: Edge, exchange: Exchange): Promise<{ status: number;
     ? await outcomeOf(edge, exchange, target, headers)
     : await opened(text(edge.unknownHost(incoming.headers.host), { status: 404 }), outgoing)
   const { response, body, fault } = outcome
-  decorate(response.headers, requestId, target?.host, headers)
+  const sent = new Headers(response.headers)
+  decorate(sent, requestId, target?.host, headers)
   for (const [name, value] of Object.entries(crossOriginHeaders(headers.get('origin'), edge.trustedOrigins()))) {
-    response.headers.set(name, value)
+    sent.set(name, value)
   }
-  await writeResponse(response, body, incoming, outgoing)
+  await writeResponse({ status: response.status, headers: sent, body }, incoming, outgoing)
   return { status: response.status, ...(fault === undefined ? {} : { fault }) }
 }
 
@@ -138,8 +139,7 @@ async function authenticate(edge: Edge, scheme: AuthScheme | 'none', call: Call)
 }
 
 async function opened(response: Response, outgoing: ServerResponse): Promise<Outcome> {
-  const mutable = new Response(response.body, response)
-  return { response: mutable, body: await openBody(mutable, outgoing) }
+  return { response, body: await openBody(response, outgoing) }
 }
 
 function unknownPath(host: HostName, method: string, path: string): AzureError {

@@ -51,7 +51,10 @@ export type AuthScheme = 'management' | 'vault' | 'openai' | 'administrator'
 interface RouteBase {
   readonly host: HostName
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD'
-  /** Lower case with `:name` segments, for example `/keys/:name/:version/unwrapkey`; matched in any letter case. */
+  /**
+   * Lower case with `:name` segments, for example `/keys/:name/:version/unwrapkey`; matched in any letter case.
+   * One `:name*` takes one or more segments: `/:scope*/providers/microsoft.authorization/roleassignments`.
+   */
   readonly path: string
   /** Bytes; 0 where no body is taken. */
   readonly maxBody: number

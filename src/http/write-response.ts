@@ -33,11 +33,11 @@ export async function openBody(response: Response, outgoing: ServerResponse): Pr
  * A body that fails, or is not as long as announced, destroys the connection: it never looks complete.
  */
 export async function writeResponse(
-  response: Response,
-  body: OpenedBody,
+  response: { readonly status: number; readonly headers: Headers; readonly body: OpenedBody },
   incoming: IncomingMessage,
   outgoing: ServerResponse,
 ): Promise<void> {
+  const { body } = response
   const unread = !incoming.complete && announcedLength(incoming) !== 0
   const lingers = unread && (announcedLength(incoming) ?? Infinity) > droppedBytes
   outgoing.writeHead(response.status, headerList(response.headers, lingers))
