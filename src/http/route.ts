@@ -53,7 +53,7 @@ interface RouteBase {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD'
   /**
    * Lower case with `:name` segments, for example `/keys/:name/:version/unwrapkey`; matched in any letter case.
-   * One `:name*` takes one or more segments: `/:scope*/providers/microsoft.authorization/roleassignments`.
+   * `:name*` takes one or more segments, for example the scope of a role assignment; literals and `:name` win over it.
    */
   readonly path: string
   /** Bytes; 0 where no body is taken. */
