@@ -5,7 +5,7 @@ import { deniedByPolicy, deniedByRbac, policiesAllow, type Principal } from './a
 import { audited, type Outcome } from './audited.ts'
 import { checkDataApiVersion } from './data-api-version.ts'
 import { vaultNotFound } from './errors.ts'
-import { deniedByFirewall, firewallDecision } from './firewall.ts'
+import { deniedByFirewall, firewallDecision, isTrustedService } from './firewall.ts'
 import { checkKeyName } from './key-rules.ts'
 import { dataAction, type KeyPermission } from './permissions.ts'
 import type { Room } from './room.ts'
@@ -75,14 +75,13 @@ async function handle<T>(room: Room, call: Call, operation: DataOperation<T>): P
 async function enter(room: Room, call: Call, permission: KeyPermission): Promise<Stored<Vault>> {
   const found = await liveVault(room.records, call.label)
   if (found === undefined || call.caller.type !== 'principal') throw vaultNotFound(call.label)
-  checkFirewall(room, call, found.value, call.caller)
+  checkFirewall(call, found.value, call.caller)
   await checkPermission(room, call, found.value, call.caller, permission)
   return found
 }
 
-function checkFirewall(room: Room, call: Call, vault: Vault, principal: Principal): void {
-  const trusted = room.isTrustedService?.(call) ?? call.via === 'service'
-  const decision = firewallDecision(vault, call.peer, trusted)
+function checkFirewall(call: Call, vault: Vault, principal: Principal): void {
+  const decision = firewallDecision(vault, call.peer, isTrustedService(call.via, principal))
   if (decision !== 'allow') throw deniedByFirewall(vault, principal, call.peer, decision)
 }
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { firewallDecision, parseRange, plainAddress } from './firewall.ts'
+import { firewallDecision, isTrustedService, parseRange, plainAddress } from './firewall.ts'
 import type { NetworkAcls } from './vault-record.ts'
-import { vaultWith } from './vault.fixture.ts'
+import { principal, vaultWith } from './vault.fixture.ts'
 
 const acls = (rules: string[], rest: Partial<NetworkAcls> = {}): NetworkAcls => ({
   bypass: 'AzureServices',
@@ -62,4 +62,14 @@ test('ranges are read strictly', () => {
     assert.equal(parseRange(text), undefined, text)
   }
   assert.equal(plainAddress('::FFFF:10.1.2.3'), '10.1.2.3')
+})
+
+test("only an account's identity that comes by the service's own connection is trusted · R09", () => {
+  const xms_mirid = '/subscriptions/s/resourcegroups/rg/providers/Microsoft.CognitiveServices/accounts/a'
+  const account = principal({ claims: { xms_mirid } })
+  assert.equal(isTrustedService('service', account), true)
+  assert.equal(isTrustedService('network', account), false)
+  assert.equal(isTrustedService('service', principal()), false)
+  const machine = xms_mirid.replace('CognitiveServices/accounts', 'Compute/virtualMachines')
+  assert.equal(isTrustedService('service', principal({ claims: { xms_mirid: machine } })), false)
 })

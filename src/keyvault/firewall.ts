@@ -1,5 +1,6 @@
 import { BlockList, isIP, isIPv4 } from 'node:net'
 import type { Forbidden } from '../http/errors.ts'
+import type { Call } from '../http/route.ts'
 import { callerLabel, type Principal } from './access.ts'
 import { forbidden, vaultLabel } from './errors.ts'
 import type { NetworkAcls, Vault } from './vault-record.ts'
@@ -7,9 +8,17 @@ import type { NetworkAcls, Vault } from './vault-record.ts'
 export type FirewallDecision = 'allow' | 'public-access-disabled' | 'address-not-listed' | 'bypass-is-none'
 
 /**
- * R09 R20: judges the socket's real peer. `trusted` is true only for this process's own services, which a client
- * cannot imitate; no header and no claim of a borrowed token makes a caller trusted.
+ * R09: a trusted service is the managed identity of an account AND a call over this process's own connection: a user
+ * who borrows the identity's token comes over the network, and is judged by his address.
  */
+export function isTrustedService(via: Call['via'], principal: Principal): boolean {
+  const resource = principal.claims['xms_mirid']
+  return (
+    via === 'service' && typeof resource === 'string' && /\/providers\/Microsoft\.CognitiveServices\//i.test(resource)
+  )
+}
+
+/** R09 R20: judges the socket's real peer, never a header. */
 export function firewallDecision(vault: Vault, peer: string, trusted: boolean): FirewallDecision {
   const { networkAcls, publicNetworkAccess } = vault.properties
   const closed = publicNetworkAccess === 'Disabled'

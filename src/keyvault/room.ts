@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import type { ResourceManager } from '../arm/resource-manager.ts'
 import type { Env } from '../env.ts'
-import type { Call, Caller } from '../http/route.ts'
+import type { Caller } from '../http/route.ts'
 import type { RecordStore } from '../store/records.ts'
 import type { AuditSink } from './audit.ts'
 import type { KeyModule } from './key-module.ts'
@@ -26,8 +26,6 @@ export interface KeyVaultOptions {
   readonly vaultUri: (name: string) => string
   readonly audit: AuditSink
   readonly locations: readonly string[]
-  /** Is the caller one of this cloud's own services, on a way that no client can take? Default: came by `service`. */
-  readonly isTrustedService?: (call: Call) => boolean
 }
 
 /** What every handler of this room works with. */

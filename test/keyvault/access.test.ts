@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { ADMIN, OTHER_TENANT, policy, startCloud, TENANT, USER, type Cloud } from './cloud.fixture.ts'
+import { roleAssignments } from '../../src/arm/records.ts'
+import { put, remove } from '../../src/store/records.ts'
+import { ACCOUNT, ADMIN, FOREIGNER, policy, startCloud, TENANT, USER, type Cloud } from './cloud.fixture.ts'
 
 let cloud: Cloud
 
 before(async () => {
   cloud = await startCloud()
-  await cloud.vault('kv-access')
+  await cloud.vault('kv-access', {
+    accessPolicies: [policy(ADMIN, 'all'), policy(ACCOUNT, 'get', 'wrapKey', 'unwrapKey')],
+  })
   await cloud.keys('kv-access').createRsaKey('k')
 })
 after(() => cloud.close())
@@ -25,12 +29,14 @@ test('a call without a token gets a challenge that names the tenant of the vault
 })
 
 test('a token of another tenant or for another audience is refused · R07', async () => {
-  const foreign = await cloud.call('kv-access', 'GET', '/keys', { tenant: OTHER_TENANT })
+  const foreign = await cloud.call('kv-access', 'GET', '/keys', { as: FOREIGNER })
   assert.equal(foreign.status, 401)
   assert.match(foreign.body.error.message, /^AKV10032: Invalid issuer\. Expected one of https:\/\/sts\.windows\.net\//)
-  const audience = await cloud.call('kv-access', 'GET', '/keys', { token: await cloud.token(ADMIN, 'https://other') })
+  const audience = await cloud.call('kv-access', 'GET', '/keys', {
+    token: await cloud.token(ADMIN, 'https://management.azure.com'),
+  })
   assert.equal(audience.status, 401)
-  assert.match(audience.body.error.message, /AKV10022/)
+  assert.match(audience.body.error.message, /^The token is for /)
 })
 
 test('each operation needs its own permission, and losing it takes effect at once · R10 R11 R19 R20', async () => {
@@ -61,12 +67,28 @@ test('each operation needs its own permission, and losing it takes effect at onc
   assert.equal((await get()).status, 403)
 })
 
-test('in RBAC mode role assignments decide and policies are ignored · R10', async () => {
+test('in RBAC mode role assignments on the vault or above decide, and policies are ignored · R10', async () => {
   await cloud.vault('kv-rbac', { enableRbacAuthorization: true })
-  const { status, body } = await cloud.call('kv-rbac', 'GET', '/keys/k')
+  const get = (as: string) => cloud.call('kv-rbac', 'GET', '/keys/k', { as })
+  const { status, body } = await get(ADMIN)
   assert.equal(status, 403)
   assert.equal(body.error.innererror.code, 'ForbiddenByRbac')
   assert.match(body.error.message, /Action: 'Microsoft\.KeyVault\/vaults\/keys\/read'\r\nResource: '\/subscriptions\//)
+  const assign = (name: string, principalId: string, roleDefinitionId: string, scope: string) =>
+    cloud.records.commit([put(roleAssignments, name, { name, scope, roleDefinitionId, principalId, createdOn: '' })])
+  await assign(
+    'officer',
+    ADMIN,
+    '14b46e9e-c2b7-41b4-b07b-48a6ebf60603',
+    `/subscriptions/${cloud.subscription}/resourceGroups/rg`,
+  )
+  await assign('encryption', USER, 'e147488a-f6f5-4113-8e2d-b22465e65bf6', cloud.vaultId('kv-rbac'))
+  assert.equal((await cloud.call('kv-rbac', 'POST', '/keys/k/create', { body: { kty: 'RSA' } })).status, 200)
+  assert.equal((await get(USER)).status, 200)
+  assert.equal((await cloud.call('kv-rbac', 'POST', '/keys/k/wrapkey', { as: USER, body: wrap })).status, 200)
+  assert.equal((await cloud.call('kv-rbac', 'POST', '/keys/k/rotate', { as: USER })).status, 403)
+  await cloud.records.commit([remove(roleAssignments, 'encryption')])
+  assert.equal((await get(USER)).status, 403)
 })
 
 test('the firewall judges the real peer, and lets trusted services in by the bypass only · R09 R20', async () => {
@@ -74,16 +96,17 @@ test('the firewall judges the real peer, and lets trusted services in by the byp
     const body = { properties: { networkAcls } }
     assert.equal((await cloud.arm('PATCH', cloud.vaultId('kv-access'), { body })).status, 200)
   }
-  const get = (service = false) => cloud.call('kv-access', 'GET', '/keys/k', { service })
+  const get = (service = false, as = ADMIN) => cloud.call('kv-access', 'GET', '/keys/k', { service, as })
   await setAcls({ defaultAction: 'Deny', bypass: 'None' })
   const refused = await get()
   assert.equal(refused.status, 403)
   assert.equal(refused.body.error.innererror.code, 'ForbiddenByFirewall')
   assert.match(refused.body.error.message, /Client address: 127\.0\.0\.1\r\nCaller: appid=/)
-  assert.match((await get(true)).body.error.message, /caller was ignored because bypass is set to None/)
+  assert.match((await get(true, ACCOUNT)).body.error.message, /caller was ignored because bypass is set to None/)
   await setAcls({ defaultAction: 'Deny', bypass: 'AzureServices' })
-  assert.equal((await get()).status, 403)
-  assert.equal((await get(true)).status, 200)
+  assert.equal((await get(true, ACCOUNT)).status, 200)
+  assert.equal((await get(false, ACCOUNT)).status, 403, 'a borrowed token comes over the network')
+  assert.equal((await get(true, USER)).status, 403)
   await setAcls({ defaultAction: 'Deny', bypass: 'None', ipRules: [{ value: '127.0.0.0/8' }] })
   assert.equal((await get()).status, 200)
   await setAcls({ defaultAction: 'Allow', bypass: 'AzureServices', ipRules: [] })

@@ -2,18 +2,17 @@ import { createSecretKey, randomBytes } from 'node:crypto'
 import { Agent } from 'node:https'
 import type { TokenCredential } from '@azure/core-auth'
 import { CryptographyClient, KeyClient, type KeyVaultKey } from '@azure/keyvault-keys'
-import { jwtVerify, SignJWT } from 'jose'
 import { firstSubscription, openResourceManager } from '../../src/arm/open-resource-manager.ts'
 import { groupKey, groups } from '../../src/arm/records.ts'
 import { systemEnv, type Env } from '../../src/env.ts'
-import { AzureError } from '../../src/http/errors.ts'
+import { openEntra, type Entra } from '../../src/entra/open-entra.ts'
+import { principals, tenants } from '../../src/entra/records.ts'
 import { ask, startListening, type Ask, type Listening } from '../../src/http/listening.fixture.ts'
 import { resolveLocalNames } from '../../src/http/local-names.mjs'
-import type { Caller } from '../../src/http/route.ts'
 import { openKeyVault, type KeyVault } from '../../src/keyvault/open-keyvault.ts'
 import { openAuditLog, type AuditEntry, type AuditLog } from '../../src/store/audit-log.ts'
 import { openMemoryRecords } from '../../src/store/memory-records.ts'
-import { put, type RecordStore } from '../../src/store/records.ts'
+import { put, type Change, type RecordStore } from '../../src/store/records.ts'
 
 resolveLocalNames()
 
@@ -21,6 +20,9 @@ export const TENANT = 'aaaaaaaa-0000-4000-8000-000000000001'
 export const OTHER_TENANT = 'aaaaaaaa-0000-4000-8000-000000000002'
 export const ADMIN = 'bbbbbbbb-0000-4000-8000-000000000001'
 export const USER = 'bbbbbbbb-0000-4000-8000-000000000002'
+/** The identity of an account. */
+export const ACCOUNT = 'bbbbbbbb-0000-4000-8000-000000000003'
+export const FOREIGNER = 'bbbbbbbb-0000-4000-8000-000000000004'
 const DAY = 86_400_000
 
 export interface Reply {
@@ -32,7 +34,6 @@ export interface Reply {
 
 export interface Sending {
   readonly as?: string
-  readonly tenant?: string
   readonly token?: string | null
   readonly version?: string | null
   readonly body?: unknown
@@ -46,22 +47,21 @@ export class Cloud {
   readonly audit: AuditLog
   readonly subscription: string
   readonly server: Listening
+  readonly entra: Entra
   readonly #clock: { skew: number }
-  readonly #secret: Uint8Array
   readonly #agent: Agent
 
   constructor(
-    parts: Pick<Cloud, 'records' | 'keyVault' | 'audit' | 'subscription' | 'server'>,
+    parts: Pick<Cloud, 'records' | 'keyVault' | 'audit' | 'entra' | 'subscription' | 'server'>,
     clock: { skew: number },
-    secret: Uint8Array,
   ) {
     this.records = parts.records
     this.keyVault = parts.keyVault
     this.audit = parts.audit
+    this.entra = parts.entra
     this.subscription = parts.subscription
     this.server = parts.server
     this.#clock = clock
-    this.#secret = secret
     this.#agent = new Agent({ ca: parts.server.certificates.caPem, keepAlive: true })
   }
 
@@ -82,20 +82,16 @@ export class Cloud {
     await this.keyVault.tick()
   }
 
-  token(oid: string, audience = this.resource, tenant = TENANT): Promise<string> {
-    return new SignJWT({ oid, tid: tenant, appid: `app-of-${oid}` })
-      .setProtectedHeader({ alg: 'HS256' })
-      .setIssuer(`https://sts.windows.net/${tenant}/`)
-      .setAudience(audience)
-      .setExpirationTime('1h')
-      .sign(this.#secret)
+  async token(oid: string, audience = this.resource): Promise<string> {
+    const principal = await this.entra.principal(oid)
+    if (principal === undefined) throw new Error(`There is no principal ${oid}.`)
+    return (await this.entra.tokens.issue(principal, audience)).token
   }
 
   credential(oid: string): TokenCredential {
     return {
-      getToken: async (scopes, options) => {
-        const scope = String(scopes).replace('/.default', '')
-        const token = await this.token(oid, scope, options?.tenantId)
+      getToken: async scopes => {
+        const token = await this.token(oid, String(scopes).replace('/.default', ''))
         return { token, expiresOnTimestamp: Date.now() + 3_600_000 }
       },
     }
@@ -125,14 +121,13 @@ export class Cloud {
   }
 
   async arm(method: string, path: string, sending: Sending = {}): Promise<Reply> {
-    const token = sending.token ?? (await this.token(sending.as ?? ADMIN, 'arm'))
+    const token = sending.token ?? (await this.token(sending.as ?? ADMIN, 'https://management.azure.com'))
     return this.#send('management.localhost', method, path, { version: '2023-07-01', ...sending, token })
   }
 
   /** A data-plane call by hand. */
   async call(vault: string, method: string, path: string, sending: Sending = {}): Promise<Reply> {
-    const token =
-      sending.token === undefined ? await this.token(sending.as ?? ADMIN, this.resource, sending.tenant) : sending.token
+    const token = sending.token === undefined ? await this.token(sending.as ?? ADMIN) : sending.token
     return this.#send(`${vault}.vault.localhost`, method, path, { version: '7.6', ...sending, token })
   }
 
@@ -195,31 +190,27 @@ export function policy(objectId: string, ...keys: string[]): object {
   return { tenantId: TENANT, objectId, permissions: { keys } }
 }
 
-/** Everything runs as in production but the tokens, which this test signs itself. */
+/** The rooms that a vault stands on, all of them real, over records in memory. */
 export async function startCloud(): Promise<Cloud> {
   const records = openMemoryRecords()
   const clock = { skew: 0 }
   const env: Env = { ...systemEnv, now: () => Date.now() + clock.skew }
-  const secret = randomBytes(32)
   const audit = await openAuditLog(records, env)
   const { subscriptionId, changes } = firstSubscription(env, TENANT, ADMIN)
-  const group = {
-    id: `/subscriptions/${subscriptionId}/resourceGroups/rg`,
-    name: 'rg',
-    subscriptionId,
-    location: 'eastus',
-    tags: {},
-  }
-  await records.commit([...changes, put(groups, groupKey(subscriptionId, 'rg'), group)])
-  const verifyToken = verifier(secret)
+  const id = `/subscriptions/${subscriptionId}/resourceGroups/rg`
+  const group = { id, name: 'rg', subscriptionId, location: 'eastus', tags: {} }
+  await records.commit([...changes, ...directory(), put(groups, groupKey(subscriptionId, 'rg'), group)])
   let port = 0
+  const authority = (tenant: string) => `https://login.localhost:${port}/${tenant}`
+  const sealingKey = createSecretKey(randomBytes(32))
+  const entra = await openEntra({ records, env, sealingKey, domain: 'localhost', authority })
   const keyVault = openKeyVault({
     records,
     env,
     hsmKey: createSecretKey(randomBytes(32)),
     resourceManager: openResourceManager(records),
-    verifyToken,
-    authority: tenant => `https://login.localhost:${port}/${tenant}`,
+    verifyToken: entra.tokens.verify,
+    authority,
     vaultResource: () => `https://vault.localhost:${port}`,
     vaultUri: name => `https://${name}.vault.localhost:${port}/`,
     audit,
@@ -227,28 +218,34 @@ export async function startCloud(): Promise<Cloud> {
   })
   const server = await startListening([...keyVault.routes], {
     vault: keyVault.authenticator,
-    management: async call => verifyToken((call.headers.get('authorization') ?? '').slice(7), { audiences: ['arm'] }),
+    management: entra.managementAuthenticator,
   })
   port = server.listener.port
-  return new Cloud({ records, keyVault, audit, subscription: subscriptionId, server }, clock, secret)
+  return new Cloud({ records, keyVault, audit, entra, subscription: subscriptionId, server }, clock)
 }
 
-function verifier(secret: Uint8Array) {
-  return async (
-    token: string,
-    { audiences }: { readonly audiences: readonly string[] },
-  ): Promise<Extract<Caller, { type: 'principal' }>> => {
-    try {
-      const { payload } = await jwtVerify(token, secret, { audience: [...audiences] })
-      return {
-        type: 'principal',
-        tenantId: String(payload['tid']),
-        objectId: String(payload['oid']),
-        appId: String(payload['appid']),
-        claims: payload,
+/** Two tenants and who lives in them, under ids that tests can name. */
+function directory(): Change[] {
+  const resourceId = '/subscriptions/s/resourcegroups/rg/providers/Microsoft.CognitiveServices/accounts/a'
+  const people = [
+    { objectId: ADMIN, tenantId: TENANT },
+    { objectId: USER, tenantId: TENANT },
+    { objectId: ACCOUNT, tenantId: TENANT, resourceId },
+    { objectId: FOREIGNER, tenantId: OTHER_TENANT },
+  ]
+  return [
+    ...[TENANT, OTHER_TENANT].map(tenantId =>
+      put(tenants, tenantId, { tenantId, displayName: tenantId, createdAt: 0 }),
+    ),
+    ...people.map(one => {
+      const rest = {
+        appId: `app-of-${one.objectId}`,
+        kind: 'application',
+        displayName: '',
+        enabled: true,
+        createdAt: 0,
       }
-    } catch {
-      throw new AzureError('InvalidToken', 401, 'AKV10022: Invalid audience or signature.')
-    }
-  }
+      return put(principals, one.objectId, { ...one, ...rest, kind: 'application' as const })
+    }),
+  ]
 }
