@@ -56,8 +56,18 @@ function unauthorized(message: string): AzureError {
 function challenged(room: Room, vault: Vault, error: AzureError): AzureError {
   const authorization = room.authority(vault.properties.tenantId)
   const challenge = `Bearer authorization="${authorization}", resource="${room.vaultResource()}"`
+  const renewal = error.code === 'ExpiredAuthenticationToken' ? `, ${renewalChallenge(room.env.now())}` : ''
   return new AzureError('Unauthorized', 401, error.message, {
-    headers: { 'www-authenticate': challenge },
+    headers: { 'www-authenticate': challenge + renewal },
     cause: error,
   })
+}
+
+/**
+ * A token that expired by our clock may be good by the client's, who would send it from its cache for ever: a claims
+ * challenge (continuous access evaluation) makes it fetch a new one.
+ */
+function renewalChallenge(now: number): string {
+  const claims = { access_token: { nbf: { essential: true, value: String(Math.floor(now / 1000)) } } }
+  return `error="insufficient_claims", claims="${Buffer.from(JSON.stringify(claims)).toString('base64')}"`
 }

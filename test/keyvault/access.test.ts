@@ -152,3 +152,10 @@ test('the data plane takes the api-versions of the official clients and no other
     assert.equal(body.error.code, 'BadParameter')
   }
 })
+
+test('a client whose token expired by the clock of the cloud gets a new one by itself', async () => {
+  const keys = cloud.keys('kv-access')
+  await keys.getKey('k')
+  await cloud.advance(1)
+  assert.equal((await keys.getKey('k')).name, 'k')
+})

@@ -209,7 +209,7 @@ export async function startCloud(): Promise<Cloud> {
     env,
     hsmKey: createSecretKey(randomBytes(32)),
     resourceManager: openResourceManager(records),
-    verifyToken: entra.tokens.verify,
+    verifyToken: (token, expected) => entra.tokens.verify(token, expected),
     authority,
     vaultResource: () => `https://vault.localhost:${port}`,
     vaultUri: name => `https://${name}.vault.localhost:${port}/`,
