@@ -21,8 +21,13 @@ export async function openDatabase(path: string): Promise<DatabaseSync> {
     return database
   } catch (error) {
     database.close()
-    throw new Error(`The record database ${path} can't be opened: ${reasonOf(error)}`, { cause: error })
+    throw openingFailure(path, error)
   }
+}
+
+/** Says which database can't be opened, why, and what to do. */
+export function openingFailure(path: string, error: unknown): Error {
+  return new Error(`The record database ${path} can't be opened: ${reasonOf(error)}`, { cause: error })
 }
 
 /** SQLite gives its log the mode of the database file, which therefore must be right before SQLite opens it. */
@@ -85,6 +90,7 @@ function reasonOf(error: unknown): string {
   // https://www.sqlite.org/rescode.html
   const code = 'errcode' in error ? Number(error.errcode) & 0xff : 0
   if (code === 5) return 'another process is using it. Stop that process first.'
+  if (code === 13) return 'the disk is full. Make room on it first.'
   if (code === 26 || code === 11) return `${error.message}. Restore it from a backup.`
   return error.message
 }

@@ -9,9 +9,9 @@ import {
   type EncodedChange,
   type Range,
 } from './record-rules.ts'
-import { ShredIncomplete } from './records.ts'
+import { ShredIncomplete, VersionConflict } from './records.ts'
 import type { Change, Collection, CommitOptions, ListOptions, RecordStore, Stored } from './records.ts'
-import { openDatabase, pragma } from './sqlite-database.ts'
+import { openDatabase, openingFailure, pragma } from './sqlite-database.ts'
 import { openScrubber, type Scrubber } from './sqlite-scrub.ts'
 
 /** About the size of log at which SQLite itself makes a checkpoint. */
@@ -40,7 +40,7 @@ export async function openSqliteRecords(path: string): Promise<RecordStore> {
   } catch (error) {
     database.close()
     scrubber.close()
-    throw error
+    throw openingFailure(path, error)
   }
 }
 
@@ -118,10 +118,11 @@ class SqliteRecords implements RecordStore {
     this.#closed = true
     try {
       this.#checkpoint('TRUNCATE')
-    } finally {
-      this.#database.close()
-      this.#scrubber.close()
+    } catch {
+      // A full disk: the log stays, nothing is lost, and the next opening does it.
     }
+    this.#database.close()
+    this.#scrubber.close()
   }
 
   #mustBeOpen(): void {
@@ -131,36 +132,47 @@ class SqliteRecords implements RecordStore {
   #flush(): void {
     const group = this.#pending
     this.#pending = []
-    if (group.length === 0) return
+    if (group.length > 0) this.#transact(group)
+  }
+
+  /** One transaction for all of them. When the disk refuses it, each is tried alone: a small one may still find room. */
+  #transact(group: readonly PendingCommit[]): void {
     const done: PendingCommit[] = []
+    const conflicts: [PendingCommit, VersionConflict][] = []
     try {
       this.#begin.run()
-      for (const commit of group) if (this.#write(commit)) done.push(commit)
+      for (const commit of group) {
+        const conflict = this.#write(commit)
+        if (conflict) conflicts.push([commit, conflict])
+        else done.push(commit)
+      }
       this.#commit.run()
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
-      for (const { reject } of done.length < group.length ? group : done) reject(error)
+      if (group.length === 1) group[0]?.reject(error)
+      else for (const commit of group) this.#transact([commit])
       return
     }
+    for (const [{ reject }, conflict] of conflicts) reject(conflict)
     this.#shredAfter(done)
     for (const { resolve } of done) resolve()
   }
 
-  /** False when it conflicts: then it has written nothing, and was rejected. */
-  #write({ changes, reject }: PendingCommit): boolean {
+  /** Gives the conflict for which it has written nothing, if there is one. */
+  #write({ changes }: PendingCommit): VersionConflict | undefined {
     let plan
     try {
       plan = planCommit(changes, (collection, id) => Number(this.#selectVersion.get(collection, id)?.['version'] ?? 0))
     } catch (error) {
-      reject(error)
-      return false
+      if (error instanceof VersionConflict) return error
+      throw error
     }
     for (const { collection, id, version, json } of plan) {
       this.#logBytes += changeBytes + (json?.length ?? 0)
       if (json === undefined) this.#deleteRecord.run(collection, id)
       else this.#upsertRecord.run(collection, id, version, json)
     }
-    return true
+    return undefined
   }
 
   #shredAfter(done: readonly PendingCommit[]): void {
@@ -183,6 +195,8 @@ class SqliteRecords implements RecordStore {
     const pages = this.#scrubber.pagesInLog()
     if (pragma(this.#database, `wal_checkpoint(${mode})`) !== 0) throw new Error('the log of the database is in use')
     this.#scrubber.scrub(pages)
+    // SQLite does not sync the empty log: after a power cut the old one could stand there again.
+    if (mode === 'TRUNCATE') this.#scrubber.syncLog()
     this.#logBytes = 0
   }
 

@@ -21,6 +21,8 @@ export interface Scrubber {
   pagesInLog(): Set<number>
   /** Zeros the unused middle of these pages, or of all pages; durable when it returns. Call it when the whole log is in the database. */
   scrub(pages?: Iterable<number>): void
+  /** Makes the present length of the log durable. */
+  syncLog(): void
   close(): void
 }
 
@@ -58,6 +60,11 @@ export function openScrubber(path: string, pageSize: number): Scrubber {
         }
       }
       if (wrote) fsyncSync(file)
+    },
+    syncLog() {
+      const log = openSync(`${path}-wal`, 'r+')
+      fsyncSync(log)
+      closeSync(log)
     },
     close: () => closeSync(file),
   }
