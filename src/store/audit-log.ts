@@ -23,7 +23,7 @@ export interface AuditEntry {
 /** Without a time it gets the present one. */
 export type NewAuditEntry = Omit<AuditEntry, 'time'> & { readonly time?: string }
 
-export interface AuditRecord {
+interface AuditRecord {
   /** Counts from 1 without gaps. */
   readonly sequence: number
   readonly entry: AuditEntry
@@ -32,16 +32,16 @@ export interface AuditRecord {
 }
 
 /** Where a log stood: kept elsewhere, it later proves that nothing up to there was changed or cut off. */
-export interface AuditHead {
+interface AuditHead {
   readonly entries: number
   readonly head: string
 }
 
-export type AuditVerdict =
+type AuditVerdict =
   | ({ readonly ok: true } & AuditHead)
   | { readonly ok: false; readonly at: number; readonly reason: string }
 
-export interface AuditListOptions {
+interface AuditListOptions {
   /** Only entries after (with `reverse`: before) this sequence number. */
   readonly after?: number
   /** Default 1,000. */
