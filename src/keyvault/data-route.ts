@@ -52,32 +52,49 @@ export function dataRoutes<T>(room: Room, operation: DataOperation<T>): Route[] 
 }
 
 async function handle<T>(room: Room, call: Call, operation: DataOperation<T>): Promise<Response> {
-  const found = await liveVault(room.records, call.label)
-  if (found === undefined) throw vaultNotFound(call.label)
+  const { value: first } = await findLive(room, call)
   const { name = '', version } = call.params
   const subject = {
     operationName: operation.operationName,
-    resourceId: vaultResourceId(found.value),
+    resourceId: vaultResourceId(first),
     ...(name === '' ? {} : { id: kid(call.origin, name, version).slice(0, 512) }),
   }
   let body: { readonly value: T } | undefined
   return audited(room, call, subject, async () => {
-    const vault = await enter(room, call, operation.permission)
-    checkDataApiVersion(call)
-    if (name !== '') checkKeyName(name)
-    // An operation without a schema takes no body: `T` is undefined then.
-    body ??= { value: operation.body === undefined ? (undefined as T) : await call.json(operation.body) }
-    return operation.run({ room, call, vault: vault.value, name, now: room.env.now() }, body.value)
+    body ??= await readBody(room, call, first, operation)
+    // R19: asked again after the body has come, which a caller may let take long, and at each further attempt.
+    const { value: vault } = await findLive(room, call)
+    await enter(room, call, vault, operation.permission)
+    return operation.run({ room, call, vault, name, now: room.env.now() }, body.value)
   })
 }
 
-/** Firewall first, then the permission, as Azure does. @throws 403 */
-async function enter(room: Room, call: Call, permission: KeyPermission): Promise<Stored<Vault>> {
+/** Who may not do this at all is told so before his body is looked at. */
+async function readBody<T>(
+  room: Room,
+  call: Call,
+  vault: Vault,
+  { body, permission }: DataOperation<T>,
+): Promise<{ readonly value: T }> {
+  if (body !== undefined) await enter(room, call, vault, permission)
+  checkDataApiVersion(call)
+  checkKeyName(call.params['name'] ?? 'none')
+  // An operation without a schema takes no body: `T` is undefined then.
+  return { value: body === undefined ? (undefined as T) : await call.json(body) }
+}
+
+async function findLive(room: Room, call: Call): Promise<Stored<Vault>> {
   const found = await liveVault(room.records, call.label)
-  if (found === undefined || call.caller.type !== 'principal') throw vaultNotFound(call.label)
-  checkFirewall(call, found.value, call.caller)
-  await checkPermission(room, call, found.value, call.caller, permission)
+  if (found === undefined) throw vaultNotFound(call.label)
   return found
+}
+
+/** Firewall first, then the permission, as Azure does. @throws 403 */
+async function enter(room: Room, call: Call, vault: Vault, permission: KeyPermission): Promise<void> {
+  // The route's authenticator lets nobody else through.
+  if (call.caller.type !== 'principal') throw vaultNotFound(call.label)
+  checkFirewall(call, vault, call.caller)
+  await checkPermission(room, call, vault, call.caller, permission)
 }
 
 function checkFirewall(call: Call, vault: Vault, principal: Principal): void {

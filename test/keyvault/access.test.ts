@@ -1,4 +1,8 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { request } from 'node:https'
+import type { IncomingMessage } from 'node:http'
+import { setTimeout } from 'node:timers/promises'
 import { after, before, test } from 'node:test'
 import { roleAssignments } from '../../src/arm/records.ts'
 import { put, remove } from '../../src/store/records.ts'
@@ -158,4 +162,31 @@ test('a client whose token expired by the clock of the cloud gets a new one by i
   await keys.getKey('k')
   await cloud.advance(1)
   assert.equal((await keys.getKey('k')).name, 'k')
+})
+
+test('a request whose body comes slowly does not outlive a revocation · R19', async () => {
+  const update = (kind: string) =>
+    cloud.arm('PUT', `${cloud.vaultId('kv-access')}/accessPolicies/${kind}`, {
+      body: { properties: { accessPolicies: [policy(USER, 'wrapKey')] } },
+    })
+  await update('add')
+  const host = 'kv-access.vault.localhost'
+  const body = JSON.stringify(wrap)
+  const slow = request({
+    host: '127.0.0.1',
+    servername: host,
+    port: cloud.port,
+    ca: cloud.server.certificates.caPem,
+    method: 'POST',
+    path: '/keys/k/wrapkey?api-version=7.6',
+    headers: { host, authorization: `Bearer ${await cloud.token(USER)}`, 'content-length': body.length },
+  })
+  const answered = once(slow, 'response') as Promise<[IncomingMessage]>
+  slow.write(body.slice(0, 10))
+  await setTimeout(100)
+  await update('remove')
+  slow.end(body.slice(10))
+  const [response] = await answered
+  response.resume()
+  assert.equal(response.statusCode, 403)
 })

@@ -190,9 +190,8 @@ export function policy(objectId: string, ...keys: string[]): object {
   return { tenantId: TENANT, objectId, permissions: { keys } }
 }
 
-/** The rooms that a vault stands on, all of them real, over records in memory. */
-export async function startCloud(): Promise<Cloud> {
-  const records = openMemoryRecords()
+/** The rooms that a vault stands on, all of them real; records are in memory unless others are given. */
+export async function startCloud(records: RecordStore = openMemoryRecords()): Promise<Cloud> {
   const clock = { skew: 0 }
   const env: Env = { ...systemEnv, now: () => Date.now() + clock.skew }
   const audit = await openAuditLog(records, env)
