@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 
@@ -47,17 +48,29 @@ export async function blobDigests(dataDir: string): Promise<Map<string, string>>
   return digests
 }
 
-/** The wrapped data keys as they lie in the database, by record id: what an auditor with the disk would read. */
-export function wrappedKeys(dataDir: string): Map<string, string> {
-  const database = new DatabaseSync(join(dataDir, 'records.db'), { readOnly: true })
+/**
+ * The wrapped data keys as they lie in the database, by record id: what an auditor reads from a copy of the disk.
+ * The running service has the database to itself, so this opens a copy.
+ */
+export async function wrappedKeys(dataDir: string): Promise<Map<string, string>> {
+  const copy = await mkdtemp(join(tmpdir(), 'ownkey-copy-'))
   try {
+    await copyFile(join(dataDir, 'records.db'), join(copy, 'records.db'))
+    // Without a log everything is in the database already.
+    await copyFile(join(dataDir, 'records.db-wal'), join(copy, 'records.db-wal')).catch(() => undefined)
+    const database = new DatabaseSync(join(copy, 'records.db'))
     const rows = database.prepare("SELECT id, value FROM records WHERE collection = 'encryption.data-keys'").all()
+    database.close()
     return new Map(
-      rows.map(row => [String(row['id']), (JSON.parse(String(row['value'])) as { wrapped: string }).wrapped]),
+      rows.map(row => [String(row['id']), (JSON.parse(text(row['value'])) as { wrapped: string }).wrapped]),
     )
   } finally {
-    database.close()
+    await rm(copy, { recursive: true, force: true })
   }
+}
+
+function text(value: unknown): string {
+  return value instanceof Uint8Array ? Buffer.from(value).toString('utf8') : String(value)
 }
 
 /** How many entries of `after` are not as they were. */

@@ -137,12 +137,12 @@ async function follow(scene: Scene, jobId: string): Promise<number[]> {
 
 export async function rotate(scene: Scene): Promise<void> {
   heading(5, 'Rotate the key')
-  const before = { blobs: await blobDigests(scene.dataDir), keys: wrappedKeys(scene.dataDir) }
+  const before = { blobs: await blobDigests(scene.dataDir), keys: await wrappedKeys(scene.dataDir) }
   const rotated = await scene.keys.rotateKey(scene.key)
   const started = performance.now()
   await scene.setEncryption(rotated.properties.version ?? '')
   const milliseconds = performance.now() - started
-  const after = { blobs: await blobDigests(scene.dataDir), keys: wrappedKeys(scene.dataDir) }
+  const after = { blobs: await blobDigests(scene.dataDir), keys: await wrappedKeys(scene.dataDir) }
   const rewrapped = changed(before.keys, after.keys)
   const rewritten = changed(before.blobs, after.blobs)
   scene.prove(

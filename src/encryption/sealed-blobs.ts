@@ -23,6 +23,8 @@ export interface OpenBlob {
   readonly size: number
   /** Bytes from `start` up to `end` (exclusive); closes the blob when it ends. @throws KeyUnavailable in mid-stream */
   read(start?: number, end?: number): AsyncGenerator<Buffer>
+  /** For a blob that is opened and not read. */
+  close(): Promise<void>
 }
 
 /** R01: the only way to keep customer data: bytes go in as a stream and reach the blob store sealed. */
@@ -80,7 +82,11 @@ export class SealedBlobs {
     try {
       const opened = await openSealed(key, contextOf(record), reader)
       if (opened.size !== record.size) throw corrupted(record, 'its size is not the recorded one')
-      return { size: opened.size, read: (start, end) => this.#closing(reader, record, opened.read(start, end)) }
+      return {
+        size: opened.size,
+        read: (start, end) => this.#closing(reader, record, opened.read(start, end)),
+        close: () => reader.close(),
+      }
     } catch (error) {
       await reader.close()
       throw error instanceof AzureError ? error : corrupted(record, 'its sealed bytes were changed', error)

@@ -62,7 +62,7 @@ export class Jobs {
         `${MAX_WAITING} jobs are waiting already. Cancel some, or wait for them to end.`,
       )
     }
-    await (await files.open(training)).read(0, 0).return(undefined)
+    await (await files.open(training)).close()
     const { env } = accounts.options
     const job: JobRecord = {
       jobId: newId(env, 'ftjob-'),
