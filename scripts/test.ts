@@ -1,0 +1,22 @@
+import { spawnSync } from 'node:child_process'
+
+/** Every test: first what `npm run check` runs besides unit tests, then the tests, a few processes at a time. */
+const bin = new URL('../node_modules/.bin/', import.meta.url).pathname
+const root = new URL('..', import.meta.url).pathname
+
+function run(name: string, command: string, args: readonly string[]): boolean {
+  process.stdout.write(`\n== ${name}\n`)
+  const { status } = spawnSync(command, args, { cwd: root, stdio: 'inherit', env: { ...process.env, PATH: `${bin}:${process.env['PATH'] ?? ''}` } })
+  return status === 0
+}
+
+const only = process.argv.slice(2)
+const patterns = only.length > 0 ? only : ['src/**/*.test.ts', 'test/**/*.test.ts']
+const results = [
+  only.length > 0 || run('format', `${bin}oxfmt`, ['--check', '.']),
+  only.length > 0 || run('lint', `${bin}oxlint`, ['--type-aware', '--deny-warnings', 'src', 'test', 'bench', 'examples', 'scripts']),
+  only.length > 0 || run('types', `${bin}tsc`, ['--noEmit']),
+  only.length > 0 || run('dead code', `${bin}knip`, []),
+  run('tests', process.execPath, ['--test', '--test-reporter=spec', '--test-concurrency=2', '--test-timeout=300000', ...patterns]),
+]
+process.exit(results.every(Boolean) ? 0 : 1)

@@ -1,0 +1,38 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { startCloudProcess, type CloudProcess } from '../../src/demo/cloud-process.ts'
+import { administratorObjectId, Scene } from '../../src/demo/scene.ts'
+
+/** Seconds that a revocation may take in tests. */
+export const LEASE_SECONDS = 1
+
+/** A cloud in a process of its own, in a fresh folder, gone after the test. This process trusts its CA and finds its names. */
+export async function cloudFor(
+  test: TestContext | { after(fn: () => Promise<void>): void },
+  args: readonly string[] = [],
+): Promise<CloudProcess & { dataDir: string }> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'ownkey-test-'))
+  const cloud = await startCloudProcess(dataDir, ['--key-lease-seconds', String(LEASE_SECONDS), ...args])
+  test.after(async () => {
+    await cloud.stop()
+    await rm(dataDir, { recursive: true, force: true })
+  })
+  return { ...cloud, dataDir }
+}
+
+/** A cloud with a group, an account with an identity, a vault, a key and the policy; `keyVersion` is the key's first version. */
+export async function sceneFor(
+  test: TestContext,
+  args: readonly string[] = [],
+): Promise<{ scene: Scene; cloud: CloudProcess; dataDir: string; keyVersion: string }> {
+  const cloud = await cloudFor(test, args)
+  const scene = new Scene(cloud.endpoints, cloud.dataDir)
+  await scene.createGroup()
+  await scene.createAccount()
+  await scene.createVault(await administratorObjectId(cloud.endpoints))
+  const key = await scene.keys.createRsaKey(scene.key, { keySize: 2048 })
+  await scene.grant()
+  return { scene, cloud, dataDir: cloud.dataDir, keyVersion: key.properties.version ?? '' }
+}
