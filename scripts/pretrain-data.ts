@@ -20,10 +20,11 @@ const capital = (text: string): string => text.charAt(0).toUpperCase() + text.sl
 
 type Turn = readonly [string, string]
 
+const ALL_FACTS = FACTS.flatMap(kind => kind.pairs.map((_, index) => ({ kind, index })))
+
 /** A question about a fact. Every fifth way of asking is left out of training for each fact: see `heldOutFacts`. */
 function fact(random: Random): Turn {
-  const kind = pick(random, FACTS)
-  const index = Math.floor(random() * kind.pairs.length)
+  const { kind, index } = pick(random, ALL_FACTS)
   const [key, value] = kind.pairs[index] as readonly [string, string]
   const ways = kind.asks.filter((_, way) => kind.asks.length < 4 || way !== index % kind.asks.length)
   return [capital(pick(random, ways).replace('{}', key)), fill(pick(random, kind.answers), key, value)]
@@ -91,7 +92,7 @@ export function conversation(random: Random): ChatMessage[] {
   const messages: ChatMessage[] = []
   if (random() < 0.6) messages.push({ role: 'system', content: pick(random, SYSTEM_PROMPTS) })
   for (let turn = 0; turn < turns; turn += 1) {
-    const kind = pick(random, [fact, fact, fact, fact, smallTalk, smallTalk, arithmetic, wordProblem])
+    const kind = pick(random, [fact, fact, fact, fact, fact, fact, smallTalk, smallTalk, arithmetic, wordProblem])
     const [question, answer] = kind(random)
     messages.push({ role: 'user', content: question }, { role: 'assistant', content: answer })
   }

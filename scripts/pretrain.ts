@@ -6,7 +6,7 @@ import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Parameter } from '../src/engines/adamw.ts'
 import { ADAM, adamStep, parameter } from '../src/engines/adamw.ts'
-import type { Tokenizer } from '../src/engines/chatml.ts'
+import type { ChatTokens, Tokenizer } from '../src/engines/chatml.ts'
 import { CHAT_END, CHAT_START, CHAT_TEMPLATE, chatTokens } from '../src/engines/chatml.ts'
 import type { Ggml } from '../src/engines/ggml.ts'
 import { loadGgml } from '../src/engines/ggml.ts'
@@ -22,7 +22,6 @@ import { byteAlphabet, learnMerges } from './pretrain-tokenizer.ts'
 
 const SEED = Number(process.env['PRETRAIN_SEED'] ?? 1)
 const STEPS = Number(process.env['PRETRAIN_STEPS'] ?? 1500)
-const LONG_STEPS = Math.round(STEPS / 15)
 const MODELS = join(import.meta.dirname, '..', 'models')
 const TARGET = process.env['PRETRAIN_TARGET'] ?? join(MODELS, 'ownkey-tiny-chat.gguf')
 const TOKENS_PER_STEP = 1024
@@ -102,12 +101,23 @@ function initialParameters(): Parameter[] {
   return parameters
 }
 
+/** Weight in the loss of what the model only reads: questions and system prompts. */
+const READ_WEIGHT = 0.25
+
+/**
+ * Most steps are short rows of generated conversations, some are longer and mixed with GSM8K, and some are one row of
+ * the whole context, so that distant positions are trained from the start.
+ */
+function stepKind(step: number): { length: number; math: number } {
+  if (step % 10 === 0) return { length: 1024, math: 0.15 }
+  return step % 10 < 4 ? { length: 256, math: 0.4 } : { length: 128, math: 0 }
+}
+
 /** Endless rows of `length` tokens: whole conversations one after another, the rest padding. */
 class Packer {
   readonly #random: Random
   readonly #math: readonly string[]
   readonly #tokenizer: Tokenizer
-  #waiting: number[] = []
 
   constructor(tokenizer: Tokenizer, math: readonly string[], random: Random) {
     this.#tokenizer = tokenizer
@@ -115,44 +125,49 @@ class Packer {
     this.#random = random
   }
 
-  #document(): number[] {
-    const messages =
-      this.#random() < 0.75
-        ? conversation(this.#random)
-        : mathConversation(pick(this.#random, this.#math), this.#random)
-    return chatTokens(this.#tokenizer, messages, false).ids
-  }
-
-  row(length: number): number[] {
-    const row: number[] = []
+  row(length: number, math: number): ChatTokens {
+    const row: ChatTokens = { ids: [], learn: [] }
     for (;;) {
-      const next = this.#waiting.length > 0 ? this.#waiting : this.#document()
-      this.#waiting = []
-      if (row.length === 0 && next.length > length) continue
-      if (row.length + next.length > length) {
-        this.#waiting = next
-        return row
-      }
-      row.push(...next)
+      const problem = this.#random() < math
+      const messages = problem
+        ? mathConversation(pick(this.#random, this.#math), this.#random)
+        : conversation(this.#random)
+      const { ids, learn } = chatTokens(this.#tokenizer, messages, false)
+      if (row.ids.length + ids.length <= length) {
+        row.ids.push(...ids)
+        row.learn.push(...learn)
+      } else if (row.ids.length > 0) return row
     }
   }
 }
 
-async function trainStep(graph: StepGraph, parameters: readonly Parameter[], packer: Packer): Promise<number> {
+async function trainStep(
+  graph: StepGraph,
+  parameters: readonly Parameter[],
+  packer: Packer,
+  math: number,
+): Promise<number> {
   const ids = new Int32Array(TOKENS_PER_STEP)
-  const [rows, targets]: [number[], number[]] = [[], []]
+  const [rows, targets, weights]: [number[], number[], number[]] = [[], [], []]
   for (let sequence = 0; sequence < graph.sequences; sequence += 1) {
-    const row = packer.row(graph.length)
-    ids.set(row, sequence * graph.length)
-    for (let index = 1; index < row.length; index += 1) {
+    const row = packer.row(graph.length, math)
+    ids.set(row.ids, sequence * graph.length)
+    for (let index = 1; index < row.ids.length; index += 1) {
       rows.push(sequence * graph.length + index - 1)
-      targets.push(row[index] as number)
+      targets.push(row.ids[index] as number)
+      weights.push(row.learn[index] === true ? 1 : READ_WEIGHT)
     }
   }
-  const weights = new Float32Array(rows.length).fill(1 / rows.length)
-  const result = await graph.run({ ids, rows: Int32Array.from(rows), targets: Int32Array.from(targets), weights })
+  const total = weights.reduce((sum, weight) => sum + weight, 0)
+  const batch = {
+    ids,
+    rows: Int32Array.from(rows),
+    targets: Int32Array.from(targets),
+    weights: Float32Array.from(weights, weight => weight / total),
+  }
+  const { probabilities } = await graph.run(batch)
   for (const { name, gradient } of parameters) graph.gradient(name, gradient)
-  return result.probabilities.reduce((sum, p) => sum - Math.log(Math.max(p, 1e-30)) / rows.length, 0)
+  return probabilities.reduce((sum, p, row) => sum - Math.log(Math.max(p, 1e-30)) * (batch.weights[row] as number), 0)
 }
 
 async function pretrain(ggml: Ggml, parameters: readonly Parameter[], packer: Packer): Promise<void> {
@@ -161,23 +176,20 @@ async function pretrain(ggml: Ggml, parameters: readonly Parameter[], packer: Pa
     const sequences = TOKENS_PER_STEP / length
     return buildStep(ggml, SHAPE, weights, { length, sequences, rows: TOKENS_PER_STEP }, true)
   }
-  let graph = build(256)
-  let smooth = 0
+  const graphs = new Map([128, 256, 1024].map(length => [length, build(length)]))
+  const smooth = new Map<number, number>()
   const began = performance.now()
   for (let step = 1; step <= STEPS; step += 1) {
-    // The last steps are one long row each, so that positions beyond 256 are trained too.
-    if (step === STEPS - LONG_STEPS) {
-      graph.free()
-      graph = build(1024)
-    }
-    const loss = await trainStep(graph, parameters, packer)
+    const { length, math } = stepKind(step)
+    const loss = await trainStep(graphs.get(length) as StepGraph, parameters, packer, math)
     const rate = PEAK_RATE * Math.min(step / 60, 0.04 + 0.48 * (1 + Math.cos((Math.PI * step) / STEPS)))
     adamStep(parameters, step, rate, { ...ADAM, beta2: 0.98, weightDecay: 0.1 })
     for (const tensor of parameters) upload(ggml, weights, tensor)
-    smooth = step === 1 ? loss : 0.95 * smooth + 0.05 * loss
-    if (step % 50 === 0 || step === 1) {
+    smooth.set(length, 0.9 * (smooth.get(length) ?? loss) + 0.1 * loss)
+    if (step % 50 === 0) {
       const seconds = ((performance.now() - began) / 1000).toFixed(0)
-      process.stdout.write(`step ${step}/${STEPS} loss ${smooth.toFixed(3)} ${seconds} s\n`)
+      const losses = [...smooth].map(([rows, value]) => `${rows}: ${value.toFixed(3)}`).join(', ')
+      process.stdout.write(`step ${step}/${STEPS} loss by row length ${losses}; ${seconds} s\n`)
     }
   }
 }

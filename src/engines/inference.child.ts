@@ -118,4 +118,4 @@ try {
 } catch (error) {
   await fail(error)
 }
-process.exit(0)
+output.end(() => process.exit(0))

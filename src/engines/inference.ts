@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { Catalogue } from './catalogue.ts'
+import { threadsFor } from './catalogue.ts'
 import type { ChatDelta, ChatRequest, InferenceRuntime, LoadedModel } from './engine.ts'
 import type { EngineProcess } from './engine-process.ts'
 import { startEngineProcess } from './engine-process.ts'
@@ -17,7 +18,7 @@ export type InferenceReply =
   | { readonly type: 'failed'; readonly message: string }
 
 export interface InferenceOptions {
-  /** Threads of each model's process. */
+  /** At most so many threads for each model's process. */
   readonly threads: number
   /** Requests that may wait for one model. */
   readonly maxQueue: number
@@ -26,12 +27,6 @@ export interface InferenceOptions {
   /** Bytes. */
   readonly maxAdapter: number
 }
-
-/**
- * Parameters below which one thread serves a model: llama.cpp's threads spin at each barrier, and on busy cores two of them
- * took 5.6 s for an answer that one gave in 0.04 s.
- */
-const SMALL_MODEL = 50_000_000
 
 const DEFAULTS: InferenceOptions = { threads: 2, maxQueue: 32, maxContext: 4096, maxAdapter: 512 * 1024 * 1024 }
 
@@ -43,13 +38,13 @@ export function llamaRuntime(catalogue: Catalogue, options: Partial<InferenceOpt
   const settings = { ...DEFAULTS, ...options }
   return {
     async load({ base, adapter }) {
-      const { path, contextLength, parameters } = catalogue.find(base)
+      const model = catalogue.find(base)
       const bytes = adapter === undefined ? undefined : await collect(adapter, settings.maxAdapter)
       const child = startEngineProcess(new URL('./inference.child.ts', import.meta.url))
       try {
-        const context = Math.min(contextLength, settings.maxContext)
-        const threads = parameters < SMALL_MODEL ? 1 : settings.threads
-        await child.send({ type: 'load', path, contextLength: context, threads }, bytes)
+        const context = Math.min(model.contextLength, settings.maxContext)
+        const threads = threadsFor(model, settings.threads)
+        await child.send({ type: 'load', path: model.path, contextLength: context, threads }, bytes)
         const first = await next(child)
         if (first.type !== 'ready') throw new EngineFailure(`the model could not be loaded: ${describe(first)}`)
       } catch (error) {

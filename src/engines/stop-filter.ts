@@ -7,14 +7,16 @@ export class StopFilter {
     this.#stops = stops.filter(stop => stop !== '')
   }
 
-  /** What may be shown now, and whether a stop sequence has come. */
+  /** What may be shown now, and whether a stop sequence has come. The first to be complete counts. */
   push(text: string): { readonly text: string; readonly stopped: boolean } {
-    this.#held += text
-    const found = this.#stops.map(stop => this.#held.indexOf(stop)).filter(at => at >= 0)
-    if (found.length > 0) {
-      const shown = this.#held.slice(0, Math.min(...found))
-      this.#held = ''
-      return { text: shown, stopped: true }
+    for (const letter of text) {
+      this.#held += letter
+      const ends = this.#stops.filter(stop => this.#held.endsWith(stop)).map(stop => stop.length)
+      if (ends.length > 0) {
+        const shown = this.#held.slice(0, this.#held.length - Math.max(...ends))
+        this.#held = ''
+        return { text: shown, stopped: true }
+      }
     }
     const keep = this.#stops.reduce((most, stop) => Math.max(most, overlap(this.#held, stop)), 0)
     const shown = this.#held.slice(0, this.#held.length - keep)

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import type { Catalogue } from './catalogue.ts'
+import { threadsFor } from './catalogue.ts'
 import type {
   Hyperparameters,
   ResolvedHyperparameters,
@@ -68,7 +69,8 @@ export function ggmlTrainer(catalogue: Catalogue, options: Partial<TrainerOption
       signal.addEventListener('abort', abort, { once: true })
       try {
         const { hyperparameters, seed } = spec
-        const job = { type: 'job', base: model.name, path: model.path, hyperparameters, seed, ...settings }
+        const threads = threadsFor(model, settings.threads)
+        const job = { type: 'job', base: model.name, path: model.path, hyperparameters, seed, ...settings, threads }
         // A job that fails early says so on its own pipe while we still send: both directions run at once.
         const sending = sendJob(child, job, spec)
         sending.catch(() => undefined)

@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { test } from 'node:test'
+import { Catalogue, EMBEDDED_BASE } from './catalogue.ts'
+import { openGguf } from './gguf.ts'
+import { llamaShape, llamaTensors } from './placed-weights.ts'
+
+test('unmodified clients reach the embedded base by the names they ask for', () => {
+  const catalogue = new Catalogue()
+  for (const name of ['gpt-4o-mini-2024-07-18', 'gpt-4o-mini', 'gpt-35-turbo-0125', 'gpt-35-turbo']) {
+    assert.equal(catalogue.find(name), EMBEDDED_BASE)
+  }
+  assert.equal(catalogue.get('gpt-5'), undefined)
+  assert.throws(() => catalogue.find('gpt-5'), /no base model named "gpt-5"/)
+})
+
+test('an operator adds models and points aliases at them', () => {
+  const own = { ...EMBEDDED_BASE, name: 'own', path: '/models/own.gguf' }
+  const catalogue = new Catalogue({ models: [own], aliases: { 'gpt-4o-mini': 'own' } })
+  assert.equal(catalogue.find('gpt-4o-mini'), own)
+  assert.equal(catalogue.find('gpt-35-turbo'), EMBEDDED_BASE)
+})
+
+test('a catalogue with a duplicate, a relative path or an alias to nowhere does not start', () => {
+  assert.throws(() => new Catalogue({ models: [EMBEDDED_BASE] }), /two base models/)
+  assert.throws(() => new Catalogue({ models: [{ ...EMBEDDED_BASE, name: 'a', path: 'a.gguf' }] }), /not absolute/)
+  assert.throws(() => new Catalogue({ aliases: { a: 'b' } }), /alias a names b/)
+})
+
+test('the embedded base is what the catalogue says', () => {
+  assert.ok(existsSync(EMBEDDED_BASE.path))
+  const file = openGguf(EMBEDDED_BASE.path)
+  assert.equal(llamaShape(file).context, EMBEDDED_BASE.contextLength)
+  const values = llamaTensors(file).reduce((sum, tensor) => sum + tensor.data.length, 0)
+  assert.equal(values, EMBEDDED_BASE.parameters)
+  file.close()
+})

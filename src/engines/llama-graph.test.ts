@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { loadGgml } from './ggml.ts'
+import type { GgufTensor } from './gguf.ts'
+import type { Batch } from './llama-graph.ts'
+import { buildStep } from './llama-graph.ts'
+import { placeWeights, upload } from './placed-weights.ts'
+import { uniform } from './training-batches.ts'
+
+const SHAPE = {
+  layers: 2,
+  width: 32,
+  heads: 4,
+  keyHeads: 2,
+  hidden: 48,
+  vocabulary: 40,
+  context: 64,
+  epsilon: 1e-5,
+  ropeBase: 10_000,
+}
+
+function tensors(adapter: boolean): GgufTensor[] {
+  const random = uniform(5)
+  const tensor = (name: string, columns: number, rows: number): GgufTensor => {
+    const scale = rows === 1 ? 0.1 : 2 / Math.sqrt(columns)
+    const data = new Float32Array(columns * rows).map(() => (random() - 0.5) * scale + (rows === 1 ? 1 : 0))
+    return { name, shape: [columns, rows], data }
+  }
+  const [d, f, kv] = [SHAPE.width, SHAPE.hidden, (SHAPE.width / SHAPE.heads) * SHAPE.keyHeads]
+  const layer = (at: string): [string, number, number][] => [
+    [`${at}.attn_q`, d, d],
+    [`${at}.attn_k`, d, kv],
+    [`${at}.attn_v`, d, kv],
+    [`${at}.attn_output`, d, d],
+    [`${at}.ffn_gate`, d, f],
+    [`${at}.ffn_up`, d, f],
+    [`${at}.ffn_down`, f, d],
+  ]
+  const linear = ['blk.0', 'blk.1'].flatMap(layer)
+  if (adapter) {
+    return linear.flatMap(([name, columns, rows]) => [
+      tensor(`${name}.weight.lora_a`, columns, 4),
+      tensor(`${name}.weight.lora_b`, 4, rows),
+    ])
+  }
+  const norms = ['output_norm', 'blk.0.attn_norm', 'blk.0.ffn_norm', 'blk.1.attn_norm', 'blk.1.ffn_norm']
+  return [
+    tensor('token_embd.weight', d, SHAPE.vocabulary),
+    ...norms.map(name => tensor(`${name}.weight`, d, 1)),
+    ...linear.map(([name, columns, rows]) => tensor(`${name}.weight`, columns, rows)),
+  ]
+}
+
+// Grouped-query attention, two sequences, a row of weight 0: all that a gradient passes through.
+const BATCH: Batch = {
+  ids: Int32Array.from({ length: 16 }, (_, index) => (index * 7) % 40),
+  rows: Int32Array.of(0, 1, 3, 5, 8, 9, 12, 14),
+  targets: Int32Array.of(1, 5, 9, 22, 39, 0, 7, 7),
+  weights: Float32Array.of(1, 1, 0, 1, 1, 1, 1, 1).map(weight => weight / 7),
+}
+
+for (const adapter of [false, true]) {
+  test(`gradients of ${adapter ? 'an adapter' : 'all weights'} agree with finite differences`, async () => {
+    const ggml = loadGgml(1)
+    const trained = adapter ? tensors(true) : tensors(false)
+    const weights = placeWeights(ggml, adapter ? tensors(false) : [], trained, 2)
+    const graph = buildStep(ggml, SHAPE, weights, { length: 8, sequences: 2, rows: 12 }, true)
+    const loss = async (): Promise<number> => {
+      const { probabilities } = await graph.run(BATCH)
+      return probabilities.reduce((sum, p, row) => sum - Math.log(p) * (BATCH.weights[row] as number), 0)
+    }
+    await loss()
+    const gradients = trained.map(({ name, data }) => {
+      const gradient = new Float32Array(data.length)
+      graph.gradient(name, gradient)
+      return gradient
+    })
+    const random = uniform(9)
+    for (const [index, tensor] of trained.entries()) {
+      const direction = tensor.data.map(() => random() - 0.5)
+      const size = 0.02 / Math.sqrt(direction.reduce((sum, value) => sum + value * value, 0))
+      const slope = direction.reduce((sum, value, at) => sum + value * (gradients[index]?.[at] ?? 0), 0)
+      const moved = async (by: number): Promise<number> => {
+        const data = tensor.data.map((value, at) => value + by * (direction[at] as number))
+        upload(ggml, weights, { ...tensor, data })
+        return loss()
+      }
+      const measured = ((await moved(size)) - (await moved(-size))) / (2 * size)
+      await moved(0)
+      const scale = Math.max(Math.abs(slope), Math.abs(measured), 0.01)
+      assert.ok(Math.abs(slope - measured) / scale < 0.02, `${tensor.name}: ${slope} against ${measured}`)
+    }
+    graph.free()
+  })
+}

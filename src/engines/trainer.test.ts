@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
+import { test } from 'node:test'
+import { Catalogue } from './catalogue.ts'
+import type { TrainingMetrics, TrainingSink, TrainingSpec } from './engine.ts'
+import { EngineFailure } from './failures.ts'
+import { ggmlTrainer } from './trainer.ts'
+
+const trainer = ggmlTrainer(new Catalogue(), { threads: 1 })
+const never = new AbortController().signal
+
+const jsonl = (count: number, from = 0): Readable => {
+  const line = (n: number): string =>
+    JSON.stringify({
+      messages: [
+        { role: 'user', content: `Say ${n}` },
+        { role: 'assistant', content: `Number ${n}, if you must.` },
+      ],
+    })
+  return Readable.from([Buffer.from(Array.from({ length: count }, (_, index) => line(from + index)).join('\n'))])
+}
+
+const spec = (more: Partial<TrainingSpec> = {}): TrainingSpec => ({
+  jobId: 'job',
+  base: 'gpt-4o-mini',
+  train: jsonl(10),
+  hyperparameters: { nEpochs: 4, batchSize: 5, learningRateMultiplier: 1 },
+  seed: 3,
+  ...more,
+})
+
+interface Recording extends TrainingSink {
+  readonly seen: TrainingMetrics[]
+  readonly states: Map<number, Buffer>
+  readonly adapters: Map<number, Buffer>
+}
+
+function recording(): Recording {
+  const [seen, states, adapters] = [[] as TrainingMetrics[], new Map<number, Buffer>(), new Map<number, Buffer>()]
+  return {
+    seen,
+    states,
+    adapters,
+    started: async () => undefined,
+    metrics: async metrics => void seen.push(metrics),
+    checkpoint: async checkpoint => {
+      states.set(checkpoint.step, Buffer.concat(await Array.fromAsync(checkpoint.state)))
+      adapters.set(checkpoint.step, Buffer.concat(await Array.fromAsync(checkpoint.adapter)))
+    },
+  }
+}
+
+test('training learns, and repeats itself byte for byte from the same seed, also when resumed', async () => {
+  const whole = recording()
+  const result = await trainer.train(spec({ valid: jsonl(3, 50) }), whole, never)
+  const adapter = Buffer.concat(await Array.fromAsync(result.adapter))
+  assert.deepEqual(
+    whole.seen.map(({ step, epoch, totalSteps }) => [step, epoch, totalSteps]),
+    [1, 2, 3, 4, 5, 6, 7, 8].map(step => [step, Math.ceil(step / 2), 8]),
+  )
+  const [first, last] = [whole.seen[0] as TrainingMetrics, whole.seen.at(-1) as TrainingMetrics]
+  assert.ok(last.trainLoss < first.trainLoss)
+  assert.ok(whole.seen.every(({ step, validLoss }) => (step % 2 === 0) === (validLoss !== undefined)))
+  assert.deepEqual([...whole.states.keys()], [2, 4, 6, 8])
+  assert.deepEqual(whole.adapters.get(8), adapter)
+
+  const resumed = recording()
+  const state = whole.states.get(4) as Buffer
+  const resume = spec({ valid: jsonl(3, 50), resumeFrom: Readable.from([state]) })
+  const again = await trainer.train(resume, resumed, never)
+  assert.deepEqual(Buffer.concat(await Array.fromAsync(again.adapter)), adapter)
+  assert.deepEqual(resumed.seen, whole.seen.slice(4))
+  assert.equal(again.trainedTokens, result.trainedTokens)
+
+  const other = await trainer.train(spec({ seed: 4 }), recording(), never)
+  assert.notDeepEqual(Buffer.concat(await Array.fromAsync(other.adapter)), adapter)
+})
+
+test('a sink that throws stops the training with its error', async () => {
+  const error = new Error('key revoked')
+  const sink = { ...recording(), metrics: () => Promise.reject(error) }
+  await assert.rejects(trainer.train(spec(), sink, never), error)
+})
+
+test('an abort ends the training with the reason', async () => {
+  const abort = new AbortController()
+  const reason = new Error('cancelled')
+  const sink = { ...recording(), metrics: async () => abort.abort(reason) }
+  await assert.rejects(trainer.train(spec(), sink, abort.signal), reason)
+})
+
+test('a training stream that fails is the error', async () => {
+  const error = new Error('lease over')
+  async function* failing(): AsyncGenerator<Buffer> {
+    yield Buffer.from('{')
+    throw error
+  }
+  await assert.rejects(trainer.train(spec({ train: Readable.from(failing()) }), recording(), never), error)
+})
+
+test('data that is not valid and a checkpoint of something else are refused', async () => {
+  const broken = spec({ train: Readable.from([Buffer.from('marker-7f3a')]) })
+  await assert.rejects(trainer.train(broken, recording(), never), (error: unknown) => {
+    assert.ok(error instanceof EngineFailure)
+    assert.doesNotMatch(error.message, /marker/)
+    return true
+  })
+  const wrong = spec({ resumeFrom: Readable.from([Buffer.alloc(100)]) })
+  await assert.rejects(trainer.train(wrong, recording(), never), /checkpoint is not one of this trainer/)
+})
