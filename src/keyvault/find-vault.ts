@@ -3,6 +3,7 @@ import type { Stored } from '../store/records.ts'
 import { allVaults, vaults, vaultResourceId, VAULT_TYPE, type Vault } from './vault-record.ts'
 import type { ManagementContext } from './management-route.ts'
 import type { Room } from './room.ts'
+import { isVaultName } from './vault-name.ts'
 
 /** Names of groups and subscriptions compare without letter case. */
 export function isPlacedIn(vault: Vault, subscriptionId: string, group?: string): boolean {
@@ -10,10 +11,15 @@ export function isPlacedIn(vault: Vault, subscriptionId: string, group?: string)
   return same(vault.subscriptionId, subscriptionId) && (group === undefined || same(vault.group, group))
 }
 
+/** The vault of that name, live or deleted; undefined also for what can be no name. */
+export async function vaultNamed(room: Room, name: string): Promise<Stored<Vault> | undefined> {
+  return isVaultName(name) ? room.records.get(vaults, name.toLowerCase()) : undefined
+}
+
 /** The live vault of the path. @throws 404 ResourceNotFound */
 export async function findVault({ room, call, subscriptionId }: ManagementContext): Promise<Stored<Vault>> {
   const { group = '', vault = '' } = call.params
-  const found = await room.records.get(vaults, vault.toLowerCase().slice(0, 64))
+  const found = await vaultNamed(room, vault)
   if (found !== undefined && found.value.deleted === undefined && isPlacedIn(found.value, subscriptionId, group)) {
     return found
   }
@@ -26,7 +32,7 @@ export async function findVault({ room, call, subscriptionId }: ManagementContex
 /** The soft-deleted vault of the path. @throws 404 DeletedVaultNotFound */
 export async function findDeletedVault({ room, call, subscriptionId }: ManagementContext): Promise<Stored<Vault>> {
   const { location, vault = '' } = call.params
-  const found = await room.records.get(vaults, vault.toLowerCase().slice(0, 64))
+  const found = await vaultNamed(room, vault)
   const here = location === undefined || found?.value.location === plainLocation(location)
   if (found?.value.deleted !== undefined && here && isPlacedIn(found.value, subscriptionId)) return found
   throw new NotFound('DeletedVaultNotFound', `The specified deleted vault '${vault.slice(0, 64)}' does not exist.`)

@@ -21,10 +21,9 @@ export async function findKey({ room, vault, name }: DataContext): Promise<Store
 export async function findVersion(context: DataContext): Promise<FoundVersion> {
   const key = await findKey(context)
   const wanted = context.call.params['version'] ?? key.value.current
-  const version = await context.room.records.get(
-    keyVersions,
-    versionId(context.vault, context.name, wanted.slice(0, 64)),
-  )
+  const version = /^[0-9a-f]{32}$/i.test(wanted)
+    ? await context.room.records.get(keyVersions, versionId(context.vault, context.name, wanted))
+    : undefined
   if (version === undefined) throw keyNotFound(`${context.name}/${wanted.slice(0, 64)}`)
   return { key, version }
 }

@@ -1,7 +1,7 @@
 import type { Route } from '../http/route.ts'
 import { put } from '../store/records.ts'
 import type { Outcome } from './audited.ts'
-import { findVault, isPlacedIn, listVaults } from './find-vault.ts'
+import { findVault, isPlacedIn, listVaults, vaultNamed } from './find-vault.ts'
 import { deletion } from './key-record.ts'
 import { managementRoute, type ManagementContext } from './management-route.ts'
 import { purgeVault } from './purge-vault.ts'
@@ -58,7 +58,7 @@ async function patchVault(context: ManagementContext, body: ReturnType<typeof pa
 async function deleteVault(context: ManagementContext): Promise<Outcome> {
   const { room, call, subscriptionId, now } = context
   const { group = '', vault: name = '' } = call.params
-  const before = await room.records.get(vaults, name.toLowerCase().slice(0, 64))
+  const before = await vaultNamed(room, name)
   if (before === undefined || before.value.deleted !== undefined || !isPlacedIn(before.value, subscriptionId, group)) {
     return { status: 204 }
   }

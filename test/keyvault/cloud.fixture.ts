@@ -144,7 +144,7 @@ export class Cloud {
         'content-type': 'application/json',
       },
       ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
-      ...(service ? { agent: this.server.listener.serviceAgent } : {}),
+      agent: service ? this.server.listener.serviceAgent : this.#agent,
     }
     const reply = await ask(this.server, options)
     return {
