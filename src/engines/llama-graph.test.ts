@@ -59,9 +59,10 @@ const BATCH: Batch = {
   weights: Float32Array.of(1, 1, 0, 1, 1, 1, 1, 1).map(weight => weight / 7),
 }
 
+const ggml = loadGgml(1)
+
 for (const adapter of [false, true]) {
   test(`gradients of ${adapter ? 'an adapter' : 'all weights'} agree with finite differences`, async () => {
-    const ggml = loadGgml(1)
     const trained = adapter ? tensors(true) : tensors(false)
     const weights = placeWeights(ggml, adapter ? tensors(false) : [], trained, 2)
     const graph = buildStep(ggml, SHAPE, weights, { length: 8, sequences: 2, rows: 12 }, true)
