@@ -6,7 +6,11 @@ const root = new URL('..', import.meta.url).pathname
 
 function run(name: string, command: string, args: readonly string[]): boolean {
   process.stdout.write(`\n== ${name}\n`)
-  const { status } = spawnSync(command, args, { cwd: root, stdio: 'inherit', env: { ...process.env, PATH: `${bin}:${process.env['PATH'] ?? ''}` } })
+  const { status } = spawnSync(command, args, {
+    cwd: root,
+    stdio: 'inherit',
+    env: { ...process.env, PATH: `${bin}:${process.env['PATH'] ?? ''}` },
+  })
   return status === 0
 }
 
@@ -14,9 +18,16 @@ const only = process.argv.slice(2)
 const patterns = only.length > 0 ? only : ['src/**/*.test.ts', 'test/**/*.test.ts']
 const results = [
   only.length > 0 || run('format', `${bin}oxfmt`, ['--check', '.']),
-  only.length > 0 || run('lint', `${bin}oxlint`, ['--type-aware', '--deny-warnings', 'src', 'test', 'bench', 'examples', 'scripts']),
+  only.length > 0 ||
+    run('lint', `${bin}oxlint`, ['--type-aware', '--deny-warnings', 'src', 'test', 'bench', 'examples', 'scripts']),
   only.length > 0 || run('types', `${bin}tsc`, ['--noEmit']),
   only.length > 0 || run('dead code', `${bin}knip`, []),
-  run('tests', process.execPath, ['--test', '--test-reporter=spec', '--test-concurrency=2', '--test-timeout=300000', ...patterns]),
+  run('tests', process.execPath, [
+    '--test',
+    '--test-reporter=spec',
+    '--test-concurrency=2',
+    '--test-timeout=300000',
+    ...patterns,
+  ]),
 ]
 process.exit(results.every(Boolean) ? 0 : 1)

@@ -7,7 +7,7 @@ const VERSION = 1
 const IV_BYTES = 12
 const TAG_BYTES = 16
 
-/** Bytes that `sealGcm` adds: version, IV and tag. */
+/** R02: AES-256-GCM of OpenSSL is the only cipher that data meets. Bytes that `sealGcm` adds: version, IV and tag. */
 export const GCM_OVERHEAD = 1 + IV_BYTES + TAG_BYTES
 
 function checkKey(key: KeyObject): void {

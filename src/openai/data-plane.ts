@@ -22,7 +22,7 @@ export interface DataRoute {
   readonly handler: (call: Call, account: Account) => Promise<Response>
 }
 
-/** Each route in both forms: `/openai/...` with an api-version, `/openai/v1/...` without. */
+/** R03: each route in both forms that unmodified SDKs use: `/openai/...` with an api-version, `/openai/v1/...` without. */
 export function dataRoutes(plane: DataPlane, routes: readonly DataRoute[]): Route[] {
   return routes.flatMap(route =>
     (route.forms ?? ['classic', 'v1']).map((form): Route => ({

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict'
+import { createSecretKey, randomBytes, type KeyObject } from 'node:crypto'
+import { test } from 'node:test'
+import { openBox, sealBox } from '../crypto/box.ts'
+import { systemEnv } from '../env.ts'
+import { openMemoryBlobs } from '../store/memory-blobs.ts'
+import { openMemoryRecords } from '../store/memory-records.ts'
+import { put, type RecordStore } from '../store/records.ts'
+import { changeKey } from './change-key.ts'
+import { KeyRing } from './key-ring.ts'
+import type { KeyEncryptionKey } from './key-encryption-key.ts'
+import { keyRows } from './key-ring-rows.ts'
+import { SealedBlobs } from './sealed-blobs.ts'
+import { dropBrokenOffChanges } from './start-up.ts'
+
+const account = '6f9619ff-8b86-4d01-b42d-00cf4fc964ff'
+const key = (): KeyObject => createSecretKey(randomBytes(32))
+
+async function openRing(): Promise<{ ring: KeyRing; records: RecordStore; blobs: SealedBlobs }> {
+  const records = openMemoryRecords()
+  const rootKeys = { service: key(), mac: key(), deployment: key(), hsm: key(), identity: key() }
+  const unused = { agentFor: () => undefined, timeoutMs: 1 }
+  const ring = new KeyRing({
+    records,
+    rootKeys,
+    leaseMs: 0,
+    vaults: unused,
+    credentialOf: () => ({ getToken: async () => null }),
+  })
+  await records.commit(await ring.create(account))
+  return { ring, records, blobs: new SealedBlobs(ring, openMemoryBlobs(), systemEnv, rootKeys.deployment) }
+}
+
+/** A key-encryption key in this process, under the id of the account's service key, so that the ring finds it again. */
+function otherKey(ring: KeyRing, fails: Partial<Record<'wrap' | 'unwrap', boolean>> = {}): KeyEncryptionKey {
+  const secret = key()
+  const id = 'https://v.vault.localhost/keys/k/0123456789abcdef0123456789abcdef'
+  const kek: KeyEncryptionKey = {
+    id,
+    algorithm: 'RSA-OAEP-256',
+    wrap: async bytes => {
+      if (fails.wrap) throw new Error('wrap refused')
+      return sealBox(secret, Buffer.alloc(0), bytes)
+    },
+    unwrap: async bytes => {
+      if (fails.unwrap) throw new Error('unwrap refused')
+      return openBox(secret, Buffer.alloc(0), bytes)
+    },
+  }
+  const inherited = ring.kek.bind(ring)
+  ring.kek = (accountId, kekId) => (kekId === id ? Promise.resolve(kek) : inherited(accountId, kekId))
+  return kek
+}
+
+const source = async function* (): AsyncGenerator<Uint8Array> {
+  yield Buffer.from('training data')
+}
+
+test('a change of key re-wraps the data keys and leaves the blobs alone · R18', async () => {
+  const { ring, records, blobs } = await openRing()
+  const { record, changes } = await blobs.create({ accountId: account, kind: 'training-data', source: source() })
+  await records.commit(changes)
+  const { rewrapped } = await changeKey(ring, account, otherKey(ring), all => records.commit(all))
+  assert.equal(rewrapped, 1)
+  const opened = await blobs.open(record)
+  assert.equal(Buffer.concat(await Array.fromAsync(opened.read())).toString(), 'training data')
+})
+
+test('a change that fails at any step changes nothing and leaves nothing behind · R29', async () => {
+  for (const step of ['wrap', 'unwrap', 'commit'] as const) {
+    const { ring, records } = await openRing()
+    const before = await records.list(keyRows)
+    const target = otherKey(ring, step === 'commit' ? {} : { [step]: true })
+    const commit = async (changes: Parameters<RecordStore['commit']>[0]): Promise<void> => {
+      if (step === 'commit') throw new Error('disk full')
+      await records.commit(changes)
+    }
+    await assert.rejects(changeKey(ring, account, target, commit), /refused|disk full/)
+    assert.deepEqual(await records.list(keyRows), before)
+  }
+})
+
+test('pending rows that a crash left behind are dropped at start', async () => {
+  const { records } = await openRing()
+  const [active] = await records.list(keyRows)
+  assert.ok(active)
+  await records.commit([put(keyRows, `${account}/pending/00000001`, { ...active.value, status: 'pending' })])
+  assert.equal(await dropBrokenOffChanges(records), 1)
+  assert.deepEqual(await records.list(keyRows), [active])
+})
+
+test('a row that somebody else wrote into the database is not used', async () => {
+  const { ring, records } = await openRing()
+  const [active] = await records.list(keyRows)
+  assert.ok(active)
+  await records.commit([put(keyRows, active.id, { ...active.value, generation: 2 })])
+  await assert.rejects(ring.leases.keys(account), { code: 'KeyRingTampered' })
+})
+
+test('one change at a time for an account', async () => {
+  const { ring, records } = await openRing()
+  const first = changeKey(ring, account, otherKey(ring), all => records.commit(all))
+  await assert.rejects(
+    changeKey(ring, account, otherKey(ring), all => records.commit(all)),
+    { code: 'AnotherOperationInProgress' },
+  )
+  await first
+})

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict'
+import { createSecretKey, randomBytes } from 'node:crypto'
+import { test } from 'node:test'
+import { KeyLeases, type DataKeys } from './key-lease.ts'
+import { KeyUnavailable } from './key-unavailable.ts'
+
+const keys: DataKeys = { current: 1, byGeneration: new Map([[1, createSecretKey(randomBytes(32))]]) }
+
+function leasesWith(leaseMs: number, renew: () => Promise<DataKeys>) {
+  const clock = { now: 0 }
+  return { clock, leases: new KeyLeases(leaseMs, renew, () => clock.now) }
+}
+
+test('within a lease the vault is asked once; after it, again', async () => {
+  let asked = 0
+  const { clock, leases } = leasesWith(1000, async () => {
+    asked += 1
+    return keys
+  })
+  await leases.keys('a')
+  clock.now = 999
+  await leases.keys('a')
+  assert.equal(asked, 1)
+  clock.now = 1000
+  await leases.keys('a')
+  assert.equal(asked, 2)
+})
+
+test('a lease counts from before the question, however slow the answer · R19', async () => {
+  const { clock, leases } = leasesWith(1000, async () => {
+    clock.now += 900
+    return keys
+  })
+  await leases.keys('a')
+  clock.now = 1000
+  let asked = false
+  const before = clock.now
+  await leases.keys('a').then(() => {
+    asked = clock.now > before
+  })
+  assert.ok(asked)
+})
+
+test('a refusal ends the lease at once, and there is no stale use · R20', async () => {
+  let refused = false
+  const { leases } = leasesWith(1000, async () => {
+    if (refused) throw new KeyUnavailable('AccessDenied', 'https://v/keys/k/1')
+    return keys
+  })
+  await leases.keys('a')
+  refused = true
+  await assert.rejects(leases.renew('a'), KeyUnavailable)
+  await assert.rejects(leases.keys('a'), KeyUnavailable)
+})
+
+test('many uses at once ask the vault once for an account', async () => {
+  let asked = 0
+  const { leases } = leasesWith(0, async () => {
+    asked += 1
+    await new Promise(resolve => setTimeout(resolve, 5))
+    return keys
+  })
+  await Promise.all(Array.from({ length: 20 }, () => leases.keys('a')))
+  assert.equal(asked, 1)
+})
+
+test('what a renewal brings after the lease was ended is not kept', async () => {
+  let release: () => void = () => {}
+  let asked = 0
+  const { leases } = leasesWith(1000, async () => {
+    asked += 1
+    await new Promise<void>(resolve => {
+      release = resolve
+    })
+    return keys
+  })
+  const first = leases.keys('a')
+  leases.end('a')
+  release()
+  await first
+  const second = leases.keys('a')
+  release()
+  await second
+  assert.equal(asked, 2)
+})

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import { readdir, readFile } from 'node:fs/promises'
+import { dirname, join, relative, resolve } from 'node:path'
+import { test } from 'node:test'
+
+const root = resolve(import.meta.dirname, '../..')
+const source = join(root, 'src')
+
+/** Which rooms each room may import, besides itself. `.` is src itself: env.ts, endpoints.ts. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  crypto: ['.'],
+  http: ['.'],
+  store: ['.', 'http', 'crypto'],
+  entra: ['.', 'crypto', 'http', 'store'],
+  arm: ['.', 'crypto', 'http', 'store', 'entra'],
+  keyvault: ['.', 'crypto', 'http', 'store', 'entra', 'arm'],
+  encryption: ['.', 'crypto', 'http', 'store', 'entra', 'arm'],
+  accounts: ['.', 'crypto', 'http', 'store', 'entra', 'arm', 'encryption', 'engines'],
+  openai: ['.', 'crypto', 'http', 'store', 'entra', 'arm', 'encryption', 'accounts', 'engines'],
+  engines: ['.'],
+  demo: ['.', 'http'],
+  commands: ['.', 'crypto'],
+}
+/** Files of src itself that wire the rooms together or start them: nothing below imports them. */
+const TOP = new Set(['main.ts', 'cli.ts', 'rooms.ts'])
+const CIPHERS =
+  /\b(createCipheriv|createDecipheriv|createHmac|hkdf|hkdfSync|pbkdf2|pbkdf2Sync|scrypt|publicEncrypt|privateDecrypt|privateEncrypt|publicDecrypt|generateKeyPair|generateKeyPairSync|diffieHellman|createSign|createVerify)\b/
+
+async function sources(): Promise<{ path: string; room: string; text: string }[]> {
+  const entries = await readdir(source, { recursive: true, withFileTypes: true })
+  const paths = entries
+    .filter(entry => entry.isFile() && /\.(ts|mjs)$/.test(entry.name))
+    .map(entry => join(entry.parentPath, entry.name))
+  return Promise.all(paths.map(async path => ({ path, room: roomOf(path), text: await readFile(path, 'utf8') })))
+}
+
+function roomOf(path: string): string {
+  const parts = relative(source, path).split('/')
+  return parts.length === 1 ? '.' : (parts[0] ?? '.')
+}
+
+function importsOf(path: string, text: string): string[] {
+  const specifiers = text.matchAll(/(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+)'/g)
+  return [...specifiers].map(([, specifier = '']) => resolve(dirname(path), specifier))
+}
+
+const isTest = (path: string): boolean =>
+  /\.(test|fixture|child|test-support)\.ts$|conformance\.ts$|temporary-folder\.ts$/.test(path)
+
+test('rooms import only the rooms below them', async () => {
+  const broken: string[] = []
+  for (const { path, room, text } of await sources()) {
+    if (room === '.' || isTest(path)) continue
+    for (const target of importsOf(path, text)) {
+      const targetRoom = roomOf(target)
+      const name = relative(source, target)
+      const allowed = targetRoom === room || MAY_IMPORT[room]?.includes(targetRoom) === true
+      const isTop = TOP.has(name) && !(room === 'commands' && name === 'main.ts')
+      if (!allowed || isTop) broken.push(`${relative(root, path)} imports ${name}`)
+    }
+  }
+  assert.deepEqual(broken, [])
+})
+
+test('the customer of a vault reaches it over its REST API alone: encryption, accounts and openai never import keyvault · R11', async () => {
+  for (const room of ['encryption', 'accounts', 'openai']) assert.ok(!MAY_IMPORT[room]?.includes('keyvault'))
+})
+
+test('only the room crypto uses ciphers of node:crypto · R02', async () => {
+  const broken = (await sources()).filter(({ path, room, text }) => {
+    const imported = text.match(/import\s*(?:type\s*)?\{[^}]*\}\s*from 'node:crypto'/g) ?? []
+    return room !== 'crypto' && !isTest(path) && imported.some(line => CIPHERS.test(line))
+  })
+  assert.deepEqual(
+    broken.map(({ path }) => relative(root, path)),
+    [],
+  )
+})
+
+test('files are small: the median at most 150 lines, none over 400', async () => {
+  const sizes = (await sources()).map(({ path, text }) => ({ path, lines: text.split('\n').length - 1 }))
+  const ordered = sizes.map(({ lines }) => lines).sort((a, b) => a - b)
+  assert.ok((ordered[Math.floor(ordered.length / 2)] ?? 0) <= 150)
+  assert.deepEqual(
+    sizes.filter(({ lines }) => lines > 400).map(({ path }) => relative(root, path)),
+    [],
+  )
+})
