@@ -15,7 +15,7 @@ const seconds = z.int().min(0).max(LAST_SECOND)
 const tag = z.string().max(MAX_TAG_LENGTH)
 
 /** Bytes as base64url, padding tolerated; at most `max` bytes. */
-export function base64url(max: number) {
+function base64url(max: number) {
   const pattern = /^[A-Za-z0-9_-]*={0,2}$/
   return z
     .string()

@@ -24,7 +24,7 @@ export interface AddedVersion {
 }
 
 /** Of one key: so that purging one stays a single commit. */
-export const MAX_VERSIONS = 1000
+const MAX_VERSIONS = 1000
 
 /** The key of that name, undefined when the name is free. @throws 409 while the name is deleted but recoverable, 403 at the limit of versions */
 export async function usableName({ room, vault, name }: DataContext): Promise<Stored<Key> | undefined> {

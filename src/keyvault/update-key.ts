@@ -36,7 +36,7 @@ async function update(context: DataContext, body: UpdateBody): Promise<Outcome> 
 }
 
 /** What the body leaves out stays; tags are replaced as a whole. @throws 400 BadParameter */
-export function updated(before: KeyVersion, body: UpdateBody, now: number): KeyVersion {
+function updated(before: KeyVersion, body: UpdateBody, now: number): KeyVersion {
   const given = body.attributes
   const nbf = given?.nbf ?? before.nbf
   const exp = given?.exp ?? before.exp

@@ -1,7 +1,7 @@
 import { formatResourceId } from '../arm/resource-id.ts'
 import { collection, type RecordStore, type Stored } from '../store/records.ts'
 
-export interface Permissions {
+interface Permissions {
   readonly keys: readonly string[]
   readonly secrets: readonly string[]
   readonly certificates: readonly string[]

@@ -1,9 +1,11 @@
 import { createSecretKey, randomBytes } from 'node:crypto'
 import { Agent } from 'node:https'
+import { KeyVaultManagementClient } from '@azure/arm-keyvault'
 import type { TokenCredential } from '@azure/core-auth'
 import { CryptographyClient, KeyClient, type KeyVaultKey } from '@azure/keyvault-keys'
 import { firstSubscription, openResourceManager } from '../../src/arm/open-resource-manager.ts'
 import { groupKey, groups } from '../../src/arm/records.ts'
+import { armRoutes } from '../../src/arm/routes.ts'
 import { systemEnv, type Env } from '../../src/env.ts'
 import { openEntra, type Entra } from '../../src/entra/open-entra.ts'
 import { principals, tenants } from '../../src/entra/records.ts'
@@ -113,6 +115,11 @@ export class Cloud {
     return new KeyClient(this.vaultUrl(vault), this.credential(as), this.#clientOptions())
   }
 
+  management(as = ADMIN): KeyVaultManagementClient {
+    const endpoint = `https://management.localhost:${this.port}`
+    return new KeyVaultManagementClient(this.credential(as), this.subscription, { endpoint, ...this.#clientOptions() })
+  }
+
   cryptography(key: KeyVaultKey | string, as = ADMIN): CryptographyClient {
     const options = this.#clientOptions()
     return typeof key === 'string'
@@ -199,6 +206,8 @@ export async function startCloud(records: RecordStore = openMemoryRecords()): Pr
   const id = `/subscriptions/${subscriptionId}/resourceGroups/rg`
   const group = { id, name: 'rg', subscriptionId, location: 'eastus', tags: {} }
   await records.commit([...changes, ...directory(), put(groups, groupKey(subscriptionId, 'rg'), group)])
+  const resourceManager = openResourceManager(records)
+  const locations = ['eastus', 'westeurope']
   let port = 0
   const authority = (tenant: string) => `https://login.localhost:${port}/${tenant}`
   const sealingKey = createSecretKey(randomBytes(32))
@@ -207,15 +216,22 @@ export async function startCloud(records: RecordStore = openMemoryRecords()): Pr
     records,
     env,
     hsmKey: createSecretKey(randomBytes(32)),
-    resourceManager: openResourceManager(records),
+    resourceManager,
     verifyToken: (token, expected) => entra.tokens.verify(token, expected),
     authority,
     vaultResource: () => `https://vault.localhost:${port}`,
     vaultUri: name => `https://${name}.vault.localhost:${port}/`,
     audit,
-    locations: ['eastus', 'westeurope'],
+    locations,
   })
-  const server = await startListening([...keyVault.routes], {
+  const arm = armRoutes({
+    records,
+    resourceManager,
+    resourceTypes: [keyVault.resourceType],
+    locations,
+    endpoints: { authority: '', resourceManager: '', portal: '', audiences: [] },
+  })
+  const server = await startListening([...keyVault.routes, ...arm], {
     vault: keyVault.authenticator,
     management: entra.managementAuthenticator,
   })
