@@ -79,6 +79,8 @@ async function complete(
 async function next(deltas: AsyncIterator<ChatDelta>): Promise<ChatDelta> {
   try {
     const { value, done } = await deltas.next()
+    // The model takes its next request only when this one's iterator was closed.
+    if (done !== true && value.type === 'end') await deltas.return?.()
     if (done !== true) return value
   } catch (error) {
     if (error instanceof ContextTooLong) throw badRequest(error.message, 'messages', 'context_length_exceeded')
