@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 
-/** Every test: first what `npm run check` runs besides unit tests, then the tests, a few processes at a time. */
+/** Every test, after format and types; lint and dead code are in `npm run check`. */
 const bin = new URL('../node_modules/.bin/', import.meta.url).pathname
 const root = new URL('..', import.meta.url).pathname
 
@@ -21,7 +21,6 @@ const results = [
   only.length > 0 ||
     run('lint', `${bin}oxlint`, ['--type-aware', '--deny-warnings', 'src', 'test', 'bench', 'examples', 'scripts']),
   only.length > 0 || run('types', `${bin}tsc`, ['--noEmit']),
-  only.length > 0 || run('dead code', `${bin}knip`, []),
   run('tests', process.execPath, [
     '--test',
     '--test-reporter=spec',
