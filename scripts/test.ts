@@ -18,8 +18,6 @@ const only = process.argv.slice(2)
 const patterns = only.length > 0 ? only : ['src/**/*.test.ts', 'test/**/*.test.ts']
 const results = [
   only.length > 0 || run('format', `${bin}oxfmt`, ['--check', '.']),
-  only.length > 0 ||
-    run('lint', `${bin}oxlint`, ['--type-aware', '--deny-warnings', 'src', 'test', 'bench', 'examples', 'scripts']),
   only.length > 0 || run('types', `${bin}tsc`, ['--noEmit']),
   run('tests', process.execPath, [
     '--test',
