@@ -26,16 +26,27 @@ export interface AuditName {
   readonly id?: string
 }
 
+export interface Operation {
+  /** Runs once, before `run`: reads the body. */
+  readonly prepare: () => Promise<void>
+  /** Runs again when a record changed under it. */
+  readonly run: () => Promise<Outcome>
+  /** Operations that change the same thing have the same name here, and wait for each other. */
+  readonly turn?: string | undefined
+}
+
 const ATTEMPTS = 5
 
 /**
  * Runs an operation, allowed or refused, under exactly one audit record (R05). When a record changed under it, it
  * runs again on what is there now. @throws what the operation throws, after it was recorded
  */
-export async function audited(room: Room, call: Call, name: AuditName, run: () => Promise<Outcome>): Promise<Response> {
+export async function audited(room: Room, call: Call, name: AuditName, operation: Operation): Promise<Response> {
   const started = performance.now()
   try {
-    return await commitOutcome(room, call, name, run, started)
+    await operation.prepare()
+    const commit = (): Promise<Response> => commitOutcome(room, call, name, operation.run, started)
+    return await (operation.turn === undefined ? commit() : room.inTurn(operation.turn, commit))
   } catch (error) {
     await room.audit.append(
       auditEvent(call, room.env.now(), {

@@ -1,14 +1,16 @@
+import { wipe } from '../crypto/wrap.ts'
 import type { Route } from '../http/route.ts'
 import type { Outcome } from './audited.ts'
 import { dataRoutes, type DataContext } from './data-route.ts'
 import { badParameter } from './errors.ts'
 import { checkKeyOps, checkTimes, defaultKeyOps } from './key-rules.ts'
 import { isHsm, type KeyType } from './key-record.ts'
-import type { KeySpec } from './key-module.ts'
+import type { KeySpec, NewKey } from './key-module.ts'
 import { createBody, importBody, type CreateBody, type ImportBody } from './key-requests.ts'
 import { addVersion, usableName, type AddedVersion, type VersionDraft } from './new-version.ts'
 import { expiryOfNewVersion } from './rotation-policy.ts'
 import type { Room } from './room.ts'
+import { openTransferBlob } from './transfer-blob.ts'
 import { keyBundle, kid } from './wire-keys.ts'
 
 const RSA_SIZES = [2048, 3072, 4096]
@@ -22,6 +24,7 @@ export function createKeyRoutes(room: Room): Route[] {
       method: 'POST',
       paths: ['/keys/:name/create'],
       operationName: 'KeyCreate',
+      changes: true,
       permission: 'create',
       body: createBody,
       run: create,
@@ -30,6 +33,7 @@ export function createKeyRoutes(room: Room): Route[] {
       method: 'PUT',
       paths: ['/keys/:name'],
       operationName: 'KeyImport',
+      changes: true,
       permission: 'import',
       body: importBody,
       run: bring,
@@ -48,19 +52,25 @@ async function create(context: DataContext, body: CreateBody): Promise<Outcome> 
 }
 
 async function bring(context: DataContext, body: ImportBody): Promise<Outcome> {
-  if (body.key.key_hsm !== undefined) {
-    throw badParameter(
-      "'key.key_hsm' (a transfer blob of an HSM) is not supported here: import a JSON Web Key.",
-      'key.key_hsm',
-    )
-  }
   const kty = importedType(body)
   checkSku(context, kty)
   const draft = versionDraft(kty, body, body.key.key_ops)
   const before = await usableName(context)
-  const { key_ops: _, key_hsm: __, ...members } = body.key
-  const made = await context.room.module.importKey({ ...members, kty })
+  const made = await imported(context, kty, body)
   return bundled(context, addVersion(context, before, draft, made))
+}
+
+async function imported(context: DataContext, kty: KeyType, { key }: ImportBody): Promise<NewKey> {
+  const { module } = context.room
+  const { key_ops: _, key_hsm, ...members } = key
+  if (key_hsm === undefined) return module.importKey({ ...members, kty })
+  if (!isHsm(kty)) throw badParameter(`'key.key_hsm' makes an HSM key: 'key.kty' must be ${kty}-HSM.`, 'key.kty')
+  const secret = await openTransferBlob(context, key_hsm)
+  try {
+    return await module.importSecret(kty, secret)
+  } finally {
+    wipe(secret)
+  }
 }
 
 /** What to answer, and what to commit before, when a version was added. */

@@ -6,6 +6,7 @@ import { audited, type Outcome } from './audited.ts'
 import { checkDataApiVersion } from './data-api-version.ts'
 import { vaultNotFound } from './errors.ts'
 import { deniedByFirewall, firewallDecision, isTrustedService } from './firewall.ts'
+import { keyId } from './key-record.ts'
 import { checkKeyName } from './key-rules.ts'
 import { dataAction, type KeyPermission } from './permissions.ts'
 import type { Room } from './room.ts'
@@ -31,6 +32,8 @@ export interface DataOperation<T> {
   readonly operationName: string
   readonly permission: KeyPermission
   readonly maxBody?: number
+  /** It changes the key of the path. */
+  readonly changes?: true
   readonly body?: ZodType<T>
   readonly run: (context: DataContext, body: T) => Promise<Outcome>
 }
@@ -59,13 +62,18 @@ async function handle<T>(room: Room, call: Call, operation: DataOperation<T>): P
     resourceId: vaultResourceId(first),
     ...(name === '' ? {} : { id: kid(call.origin, name, version).slice(0, 512) }),
   }
-  let body: { readonly value: T } | undefined
-  return audited(room, call, subject, async () => {
-    body ??= await readBody(room, call, first, operation)
-    // R19: asked again after the body has come, which a caller may let take long, and at each further attempt.
-    const { value: vault } = await findLive(room, call)
-    await enter(room, call, vault, operation.permission)
-    return operation.run({ room, call, vault, name, now: room.env.now() }, body.value)
+  let body: { readonly value: T }
+  return audited(room, call, subject, {
+    prepare: async () => {
+      body = await readBody(room, call, first, operation)
+    },
+    run: async () => {
+      // R19: asked again after the body has come, which a caller may let take long, and at each further attempt.
+      const { value: vault } = await findLive(room, call)
+      await enter(room, call, vault, operation.permission)
+      return operation.run({ room, call, vault, name, now: room.env.now() }, body.value)
+    },
+    turn: operation.changes ? keyId(first, name) : undefined,
   })
 }
 

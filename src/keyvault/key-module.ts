@@ -50,6 +50,8 @@ export interface KeyModule {
   generate(spec: KeySpec): Promise<NewKey>
   /** @throws 400 BadParameter when the JSON Web Key is not a whole private key of a supported size */
   importKey(jwk: PrivateJwk): Promise<NewKey>
+  /** The same of PKCS #8 (RSA, EC) or raw bytes (oct). The caller wipes `secret`. @throws 400 BadParameter */
+  importSecret(kty: KeyType, secret: Buffer): Promise<NewKey>
   open(kty: KeyType, material: Buffer): Promise<UsableKey>
   /** The version is purged. Absent where nothing of a key exists outside its sealed record. */
   destroy?(kty: KeyType, material: Buffer): Promise<void>

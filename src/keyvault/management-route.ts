@@ -47,16 +47,29 @@ export function managementRoute<T>(room: Room, operation: ManagementOperation<T>
 
 async function handle<T>(room: Room, call: Call, operation: ManagementOperation<T>): Promise<Response> {
   const scope = scopeOf(call)
-  let body: { readonly value: T } | undefined
-  return audited(room, call, { operationName: operation.operationName, resourceId: scope, id: scope }, async () => {
-    const version = checkedVersion(call)
-    const { subscriptionId } = await room.resourceManager.subscription(call.params['subscription'] ?? '')
-    await room.resourceManager.authorize(call.caller, scope, operation.action)
-    // An operation without a schema takes no body: `T` is undefined then.
-    body ??= { value: operation.body === undefined ? (undefined as T) : await call.json(operation.body) }
-    const context = { room, call, apiVersion: version, subscriptionId, now: room.env.now() }
-    return operation.run(context, body.value)
-  })
+  let given: { readonly apiVersion: string; readonly subscriptionId: string; readonly body: T }
+  return audited(
+    room,
+    call,
+    { operationName: operation.operationName, resourceId: scope, id: scope },
+    {
+      prepare: async () => {
+        const version = checkedVersion(call)
+        const { subscriptionId } = await room.resourceManager.subscription(call.params['subscription'] ?? '')
+        await room.resourceManager.authorize(call.caller, scope, operation.action)
+        // An operation without a schema takes no body: `T` is undefined then.
+        const body = operation.body === undefined ? (undefined as T) : await call.json(operation.body)
+        given = { apiVersion: version, subscriptionId, body }
+      },
+      run: async () => {
+        // Asked again: the body may have taken its time.
+        if (operation.body !== undefined) await room.resourceManager.authorize(call.caller, scope, operation.action)
+        const { body, ...rest } = given
+        return operation.run({ room, call, ...rest, now: room.env.now() }, body)
+      },
+      turn: operation.method === 'GET' ? undefined : call.params['vault']?.toLowerCase(),
+    },
+  )
 }
 
 /** The id of what the path names: a vault, a group or a subscription. */

@@ -16,6 +16,7 @@ import type { KeyVaultOptions, Room } from './room.ts'
 import { rotateKeyRoutes } from './rotate-key.ts'
 import { openSoftwareModule } from './software-module.ts'
 import { tick } from './tick.ts'
+import { takingTurns } from './turns.ts'
 import { updateKeyRoutes } from './update-key.ts'
 import { VAULT_TYPE } from './vault-record.ts'
 import { vaultRoutes } from './vault-routes.ts'
@@ -31,7 +32,8 @@ export interface KeyVault {
 /** The embedded Key Vault: provider Microsoft.KeyVault and the keys data plane of every vault (R05, R06). */
 export function openKeyVault(options: KeyVaultOptions): KeyVault {
   const module = openSoftwareModule(options.env)
-  const room: Room = { ...options, module, materials: openMaterialStore(options.records, options.hsmKey, module) }
+  const materials = openMaterialStore(options.records, options.hsmKey, module)
+  const room: Room = { ...options, module, materials, inTurn: takingTurns() }
   return {
     routes: [
       ...vaultRoutes(room),
@@ -52,12 +54,6 @@ export function openKeyVault(options: KeyVaultOptions): KeyVault {
       apiVersions: VAULT_API_VERSIONS,
       list: async (subscriptionId, group) => (await listVaults(room, 'live', subscriptionId, group)).map(genericVault),
     },
-    tick: inTurn(() => tick(room)),
+    tick: () => room.inTurn('tick', () => tick(room)),
   }
-}
-
-/** One tick at a time: a call during a tick waits for a tick that begins after it. */
-function inTurn(run: () => Promise<void>): () => Promise<void> {
-  let last: Promise<void> = Promise.resolve()
-  return () => (last = last.catch(() => undefined).then(run))
 }

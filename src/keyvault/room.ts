@@ -6,6 +6,7 @@ import type { RecordStore } from '../store/records.ts'
 import type { AuditSink } from './audit.ts'
 import type { KeyModule } from './key-module.ts'
 import type { MaterialStore } from './material-store.ts'
+import type { InTurn } from './turns.ts'
 
 export interface KeyVaultOptions {
   readonly records: RecordStore
@@ -32,4 +33,6 @@ export interface KeyVaultOptions {
 export interface Room extends KeyVaultOptions {
   readonly module: KeyModule
   readonly materials: MaterialStore
+  /** Changes of one key, or of one vault, wait for each other instead of undoing each other's work. */
+  readonly inTurn: InTurn
 }

@@ -4,7 +4,7 @@ import { exportPrivate, generateRsa, importPrivate, importRsaJwk, publicJwk, typ
 import type { Env } from '../env.ts'
 import { badParameter } from './errors.ts'
 import type { KeyModule, KeySpec, NewKey, PrivateJwk, UsableKey } from './key-module.ts'
-import type { Curve } from './key-record.ts'
+import type { Curve, KeyType } from './key-record.ts'
 import { asBadParameter, ecOperations, octOperations, rsaOperations } from './software-operations.ts'
 
 const CURVE_BITS: Readonly<Record<Curve, number>> = { 'P-256': 256, 'P-384': 384, 'P-521': 521, 'P-256K': 256 }
@@ -18,6 +18,7 @@ export function openSoftwareModule(env: Pick<Env, 'randomBytes'>): KeyModule {
   return {
     generate: spec => inTurn(() => asBadParameter(() => generate(env, spec))),
     importKey: jwk => asBadParameter(() => importKey(jwk)),
+    importSecret: (kty, secret) => asBadParameter(() => importSecret(kty, secret)),
     async open(kty, material) {
       const usable = openMaterial(kty, material)
       return { perform: (operation, request) => asBadParameter(() => usable.perform(operation, request)) }
@@ -40,6 +41,15 @@ async function importKey(jwk: PrivateJwk): Promise<NewKey> {
   const members = withoutPadding(jwk)
   if (jwk.kty === 'EC' || jwk.kty === 'EC-HSM') return newEc(importEcJwk(members))
   return newRsa(await importRsaJwk(members))
+}
+
+/** By way of a JSON Web Key: its numbers are checked there. */
+async function importSecret(kty: KeyType, secret: Buffer): Promise<NewKey> {
+  if (kty === 'oct-HSM') return importKey({ kty, k: secret.toString('base64url') })
+  const key = kty.startsWith('EC') ? importEcPrivate(secret) : importPrivate(secret)
+  const jwk = key.privateKey.export({ format: 'jwk' }) as Record<string, string>
+  // node:crypto says secp256k1, Key Vault P-256K.
+  return importKey({ ...jwk, ...('curve' in key ? { crv: key.curve } : {}), kty })
 }
 
 /** Absent members out, base64 padding off: some clients send both. */

@@ -15,6 +15,7 @@ export function updateKeyRoutes(room: Room): Route[] {
     method: 'PATCH',
     paths: ['/keys/:name', '/keys/:name/:version'],
     operationName: 'KeyUpdate',
+    changes: true,
     permission: 'update',
     body: updateBody,
     run: update,

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict'
-import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
+import {
+  constants,
+  createHash,
+  createPublicKey,
+  createSecretKey,
+  generateKeyPairSync,
+  publicEncrypt,
+  randomBytes,
+} from 'node:crypto'
 import { after, before, test } from 'node:test'
+import { aesKwpWrap } from '../../src/crypto/wrap.ts'
 import { startCloud, type Cloud } from './cloud.fixture.ts'
 
 let cloud: Cloud
@@ -107,6 +116,42 @@ test('a key is imported as JSON Web Key, and what is no whole key is refused by 
   const refused = await cloud.call('kv-one', 'PUT', '/keys/half', { body: { key: publicOnly } })
   assert.equal(refused.status, 400)
   assert.match(refused.body.error.message, /field d /)
+})
+
+test('a key comes from an HSM in a transfer blob, wrapped for a key that can do nothing else · R06', async () => {
+  const keys = cloud.keys('kv-one')
+  const wrapping = await keys.createRsaKey('exchange', { hsm: true, keyOps: ['import'] })
+  const member = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).toString('base64url')
+  const jwk = { kty: 'RSA', n: member(wrapping.key?.n), e: member(wrapping.key?.e) }
+  const publicKey = createPublicKey({ key: jwk, format: 'jwk' })
+  const blob = (secret: Buffer, kid = wrapping.id) => {
+    const aes = randomBytes(32)
+    const padding = constants.RSA_PKCS1_OAEP_PADDING
+    const first = publicEncrypt({ key: publicKey, padding, oaepHash: 'sha1' }, aes)
+    const ciphertext = Buffer.concat([first, aesKwpWrap(createSecretKey(aes), secret)]).toString('base64url')
+    const header = { kid, alg: 'dir', enc: 'CKM_RSA_AES_KEY_WRAP' }
+    return Buffer.from(JSON.stringify({ schema_version: '1.0.0', header, ciphertext, generator: 'test' }))
+  }
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const secret = privateKey.export({ format: 'der', type: 'pkcs8' })
+  const brought = await keys.importKey('from-hsm', { kty: 'RSA-HSM', t: blob(secret) })
+  assert.equal(Buffer.from(brought.key?.n ?? []).toString('base64url'), privateKey.export({ format: 'jwk' }).n)
+  for (const namedCurve of ['P-256', 'secp256k1']) {
+    const ec = generateKeyPairSync('ec', { namedCurve }).privateKey.export({ format: 'der', type: 'pkcs8' })
+    assert.equal((await keys.importKey(`hsm-${namedCurve}`, { kty: 'EC-HSM', t: blob(ec) })).keyType, 'EC-HSM')
+  }
+  assert.equal((await keys.importKey('hsm-oct', { kty: 'oct-HSM', t: blob(randomBytes(32)) })).keyType, 'oct-HSM')
+  const other = await keys.createRsaKey('no-exchange', { hsm: true })
+  await assert.rejects(keys.importKey('bad', { kty: 'RSA-HSM', t: blob(secret, other.id) }), code(400))
+  await assert.rejects(
+    keys.importKey('bad', { kty: 'RSA-HSM', t: blob(secret, 'https://x.vault.localhost/keys/a/b') }),
+    code(400),
+  )
+  await assert.rejects(keys.importKey('bad', { kty: 'RSA-HSM', t: Buffer.from('{}') }), code(400))
+  await assert.rejects(keys.importKey('bad', { kty: 'RSA-HSM', t: blob(randomBytes(100)) }), code(400))
+  const unwrap = { alg: 'RSA-OAEP', value: Buffer.alloc(256).toString('base64url') }
+  const refused = await cloud.call('kv-one', 'POST', '/keys/exchange/unwrapkey', { body: unwrap })
+  assert.equal(refused.body.error.innererror.code, 'KeyOperationForbidden')
 })
 
 test('versions: the newest is what a path without version means, each can be disabled by itself · R16 R21', async () => {
@@ -249,4 +294,14 @@ test('each malformed field is refused with its name', async () => {
   assert.equal((await cloud.call('kv-one', 'POST', '/keys/bad_name/create', { body: { kty: 'RSA' } })).status, 400)
   const wrong = await cloud.call('kv-one', 'POST', '/keys/rsa/sign', { body: { alg: 'ES256', value: 'AAAA' } })
   assert.equal(wrong.body.error.target, 'alg')
+})
+
+test('many who change one key at the same time all succeed, one after the other', async () => {
+  const keys = cloud.keys('kv-one')
+  await keys.createRsaKey('contended')
+  const rotated = await Promise.all(Array.from({ length: 12 }, () => keys.rotateKey('contended')))
+  assert.equal(new Set(rotated.map(({ properties }) => properties.version)).size, 12)
+  const listed = []
+  for await (const version of keys.listPropertiesOfKeyVersions('contended')) listed.push(version.version)
+  assert.equal(listed.length, 13)
 })

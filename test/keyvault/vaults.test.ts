@@ -247,3 +247,17 @@ test('bad bodies are refused with the field that does not fit', async () => {
     'NoRegisteredProviderFound',
   )
 })
+
+test('in a vault made without soft delete, what is deleted is gone at once · R08', async () => {
+  await cloud.vault('kv-hard', { enableSoftDelete: false })
+  const keys = cloud.keys('kv-hard')
+  assert.equal((await keys.createRsaKey('k')).properties.recoveryLevel, 'Purgeable')
+  assert.equal((await cloud.call('kv-hard', 'DELETE', '/keys/k')).status, 200)
+  assert.equal((await cloud.call('kv-hard', 'GET', '/deletedkeys/k')).status, 404)
+  await keys.createRsaKey('k')
+  const before = await cloud.records.count({ name: 'keyvault.key-material' })
+  await cloud.arm('DELETE', cloud.vaultId('kv-hard'))
+  assert.equal(await cloud.records.count({ name: 'keyvault.key-material' }), before - 1)
+  assert.equal((await cloud.vault('kv-hard', { enableSoftDelete: false, enablePurgeProtection: true })).status, 400)
+  assert.equal((await cloud.vault('kv-hard')).status, 201)
+})

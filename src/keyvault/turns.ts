@@ -1,0 +1,17 @@
+/** Runs one after the other what has the same name, in the order of the calls; other names do not wait. */
+export type InTurn = <T>(name: string, run: () => Promise<T>) => Promise<T>
+
+export function takingTurns(): InTurn {
+  const last = new Map<string, Promise<unknown>>()
+  return async (name, run) => {
+    const before = last.get(name) ?? Promise.resolve()
+    const mine = before.then(run, run)
+    const settled = mine.catch(() => undefined)
+    last.set(name, settled)
+    try {
+      return await mine
+    } finally {
+      if (last.get(name) === settled) last.delete(name)
+    }
+  }
+}
