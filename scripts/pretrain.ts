@@ -21,7 +21,7 @@ import { conversation, mathConversation, pick, seededRandom } from './pretrain-d
 import { byteAlphabet, learnMerges } from './pretrain-tokenizer.ts'
 
 const SEED = Number(process.env['PRETRAIN_SEED'] ?? 1)
-const STEPS = Number(process.env['PRETRAIN_STEPS'] ?? 1500)
+const STEPS = Number(process.env['PRETRAIN_STEPS'] ?? 1800)
 const MODELS = join(import.meta.dirname, '..', 'models')
 const TARGET = process.env['PRETRAIN_TARGET'] ?? join(MODELS, 'ownkey-tiny-chat.gguf')
 const TOKENS_PER_STEP = 1024

@@ -6,7 +6,7 @@ import { encodeExample } from './training-batches.ts'
 
 /** One token for each character, so that layouts can be read back. */
 const tokenizer: Tokenizer = {
-  text: text => [...text].map(letter => letter.codePointAt(0) as number),
+  text: text => Array.from(text, letter => letter.codePointAt(0) as number),
   start: 1,
   end: 2,
 }

@@ -5,11 +5,11 @@ import { encodeGguf, openGguf } from './gguf.ts'
 import { memoryFile } from './memory-file.ts'
 
 const opened = (bytes: Buffer) => {
-  const { path, close } = memoryFile(bytes)
+  const file = memoryFile(bytes)
   try {
-    return openGguf(path)
+    return openGguf(file.path)
   } finally {
-    close()
+    file.close()
   }
 }
 

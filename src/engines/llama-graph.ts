@@ -168,7 +168,8 @@ export function buildStep(
     set(inputs.mask, mask)
     set(inputs.ids, batch.ids)
     set(inputs.rows, padded(new Int32Array(rows), batch.rows))
-    set(inputs.weights, padded(new Float32Array(rows), batch.weights))
+    // Without a backward pass nothing reads the weights, and ggml gives them no memory.
+    if (training) set(inputs.weights, padded(new Float32Array(rows), batch.weights))
     set(inputs.targets, flatTargets(batch, rows, shape.vocabulary))
     await ggml.compute(graph)
     const probabilities = new Float32Array(batch.rows.length)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import { array, assert as check, constantFrom, property, string } from 'fast-check'
 import { StopFilter } from './stop-filter.ts'
 
 function filtered(chunks: readonly string[], stops: readonly string[]): string {
@@ -15,9 +15,9 @@ function filtered(chunks: readonly string[], stops: readonly string[]): string {
 }
 
 test('text is cut before the first stop sequence that is complete, however it is split into chunks', () => {
-  const letters = fc.string({ unit: fc.constantFrom('a', 'b', 'c') })
-  fc.assert(
-    fc.property(fc.array(letters), fc.array(letters.filter(stop => stop !== '')), (chunks, stops) => {
+  const letters = string({ unit: constantFrom('a', 'b', 'c') })
+  check(
+    property(array(letters), array(letters.filter(stop => stop !== '')), (chunks, stops) => {
       const whole = chunks.join('')
       const ends = stops
         .map(stop => ({ stop, end: whole.indexOf(stop) + stop.length }))

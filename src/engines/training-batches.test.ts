@@ -5,7 +5,7 @@ import { epochOrder, microBatches, resolveHyperparameters } from './training-bat
 const AUTO = { nEpochs: 'auto', batchSize: 'auto', learningRateMultiplier: 'auto' } as const
 
 test('auto gives small files many epochs and large files few', () => {
-  assert.deepEqual(resolveHyperparameters(AUTO, 12), { nEpochs: 60, batchSize: 3, learningRateMultiplier: 1 })
+  assert.deepEqual(resolveHyperparameters(AUTO, 12), { nEpochs: 25, batchSize: 3, learningRateMultiplier: 1 })
   assert.deepEqual(resolveHyperparameters(AUTO, 2000), { nEpochs: 3, batchSize: 8, learningRateMultiplier: 1 })
 })
 

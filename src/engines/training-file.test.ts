@@ -57,17 +57,6 @@ describe('a training file', () => {
   })
 
   test('a file over the limit is refused as soon as the limit is passed', async () => {
-    const chunk = Buffer.alloc(16 * 1024 * 1024, '\n')
-    let sent = 0
-    async function* endless(): AsyncGenerator<Buffer> {
-      for (;;) {
-        sent += chunk.length
-        yield chunk.subarray(0, 1)
-        yield Buffer.concat([Buffer.from('x'), chunk.subarray(0, 0)])
-        if (sent > 100 * chunk.length) return
-      }
-    }
-    await checkTrainingFile(endless())
     const long = Buffer.alloc(TRAINING_LIMITS.file / 8, ' ')
     const { findings } = await checkTrainingFile(Readable.from(Array.from({ length: 9 }, () => long)))
     assert.ok(findings.some(finding => finding.code === 'file_too_large'))
