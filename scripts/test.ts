@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 
-/** Every test, after format and types; lint and dead code are in `npm run check`. */
+/** Format, lint, types, dead code, then every test; with arguments, the named tests alone. */
 const bin = new URL('../node_modules/.bin/', import.meta.url).pathname
 const root = new URL('..', import.meta.url).pathname
 
@@ -18,7 +18,9 @@ const only = process.argv.slice(2)
 const patterns = only.length > 0 ? only : ['src/**/*.test.ts', 'test/**/*.test.ts']
 const results = [
   only.length > 0 || run('format', `${bin}oxfmt`, ['--check', '.']),
+  only.length > 0 || run('lint', 'npm', ['run', '--silent', 'lint']),
   only.length > 0 || run('types', `${bin}tsc`, ['--noEmit']),
+  only.length > 0 || run('dead code', `${bin}knip`, []),
   run('tests', process.execPath, [
     '--test',
     '--test-reporter=spec',

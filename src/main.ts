@@ -35,7 +35,7 @@ export interface Cloud {
   close(): Promise<void>
 }
 
-export const DOMAIN = 'localhost'
+const DOMAIN = 'localhost'
 
 /** Starts a cloud in a folder and writes `endpoints.json`, last of all. @throws when another process has the folder */
 export async function startCloud(options: CloudOptions): Promise<Cloud> {

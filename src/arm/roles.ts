@@ -41,7 +41,7 @@ const READ_ACCOUNT = ['Microsoft.CognitiveServices/*/read', 'Microsoft.Authoriza
 const OPENAI = 'Microsoft.CognitiveServices/accounts/OpenAI'
 
 /** Azure's own ids and names (Microsoft's list of built-in roles). */
-export const BUILT_IN_ROLES: readonly RoleDefinition[] = [
+const BUILT_IN_ROLES: readonly RoleDefinition[] = [
   role('8e3af657-a8ff-443c-a75c-2fe8c4bcb635', 'Owner', 'Full access to manage all resources, and to assign roles.', {
     actions: ['*'],
   }),
@@ -121,7 +121,7 @@ export const BUILT_IN_ROLES: readonly RoleDefinition[] = [
   }),
 ]
 
-export function roleById(id: string): RoleDefinition | undefined {
+function roleById(id: string): RoleDefinition | undefined {
   const guid = id.toLowerCase().split('/').at(-1)
   return BUILT_IN_ROLES.find(role => role.id === guid)
 }
@@ -147,7 +147,7 @@ export function isAllowed(
 }
 
 /** Azure's action patterns: `*` stands for any characters, slashes included; letter case does not count. */
-export function matches(pattern: string, action: string): boolean {
+function matches(pattern: string, action: string): boolean {
   const parts = pattern.toLowerCase().split('*')
   const text = action.toLowerCase()
   const [first = '', ...rest] = parts

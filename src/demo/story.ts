@@ -7,7 +7,7 @@ import { blobDigests, changed, searchFolder, wrappedKeys } from './search-folder
 import { dim, heading, ProgressBar, say } from './terminal.ts'
 
 const DATA = new URL('../../examples/data/', import.meta.url)
-export const BASE_MODEL = 'gpt-4o-mini-2024-07-18'
+const BASE_MODEL = 'gpt-4o-mini-2024-07-18'
 const QUESTIONS = [
   "What's the capital of France?",
   'How far is the Moon from Earth?',
@@ -51,7 +51,7 @@ export async function upload(scene: Scene): Promise<Uploaded> {
 }
 
 /** R01: takes sentences of every part of the data and looks for each in every file of the folder. */
-export async function searchForPlaintext(scene: Scene, claim: string): Promise<void> {
+async function searchForPlaintext(scene: Scene, claim: string): Promise<void> {
   const sentences: string[] = []
   for (const name of ['gsm8k-chat.jsonl', 'marv.jsonl']) {
     const lines = (await readFile(new URL(name, DATA), 'utf8')).trim().split('\n')

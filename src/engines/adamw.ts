@@ -23,7 +23,7 @@ export function parameter(name: string, shape: readonly [number, number], data: 
 }
 
 /** Euclidean norm of all gradients together. */
-export function gradientNorm(parameters: readonly Parameter[]): number {
+function gradientNorm(parameters: readonly Parameter[]): number {
   let sum = 0
   for (const { gradient } of parameters) for (const value of gradient) sum += value * value
   return Math.sqrt(sum)

@@ -14,7 +14,7 @@ export const EMBEDDED_BASE: BaseModel = {
 }
 
 /** Names under which unmodified clients ask for a model. */
-export const DEFAULT_ALIASES: Readonly<Record<string, BaseModelName>> = {
+const DEFAULT_ALIASES: Readonly<Record<string, BaseModelName>> = {
   'gpt-4o-mini-2024-07-18': EMBEDDED_BASE.name,
   'gpt-4o-mini': EMBEDDED_BASE.name,
   'gpt-35-turbo-0125': EMBEDDED_BASE.name,

@@ -11,7 +11,6 @@ type Native = (...args: unknown[]) => unknown
 
 /** ggml's type numbers (ggml.h, `enum ggml_type`). */
 export const F32 = 0
-export const F16 = 1
 export const I32 = 26
 
 const PROTOTYPES = {
@@ -85,7 +84,7 @@ export interface Ggml {
 }
 
 /** The folder of llama.cpp's libraries inside node-llama-cpp's package for this machine. */
-export function nativeLibraryFolder(): string {
+function nativeLibraryFolder(): string {
   const platform = process.platform === 'darwin' ? 'mac' : process.platform === 'win32' ? 'win' : process.platform
   const variants = [`${platform}-${process.arch}`, `${platform}-${process.arch}-metal`]
   const home = join(dirname(fileURLToPath(import.meta.resolve('node-llama-cpp'))), '..', '..', '@node-llama-cpp')

@@ -48,7 +48,7 @@ export async function listenMetadata(options: MetadataOptions): Promise<Metadata
   return { port: listener.port, identityEndpoint, close: async () => listener.close() }
 }
 
-export function metadataRoutes(options: Pick<MetadataOptions, 'env' | 'identities' | 'domain' | 'caPem'>): Route[] {
+function metadataRoutes(options: Pick<MetadataOptions, 'env' | 'identities' | 'domain' | 'caPem'>): Route[] {
   const get = (path: string, reason: string, handler: Route['handler']): Route => ({
     host: 'metadata',
     method: 'GET',

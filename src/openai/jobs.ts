@@ -23,7 +23,7 @@ export interface JobsOptions {
   readonly findBase: (name: string) => BaseModel | undefined
 }
 
-export const FINISHED: ReadonlySet<JobStatus> = new Set(['succeeded', 'failed', 'cancelled'])
+const FINISHED: ReadonlySet<JobStatus> = new Set(['succeeded', 'failed', 'cancelled'])
 
 /** Fine-tuning jobs as records; the runner (job-runner.ts) makes them run. */
 export class Jobs {

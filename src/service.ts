@@ -1,0 +1,131 @@
+import type { Agent } from 'node:http'
+import type { TokenCredential } from '@azure/core-auth'
+import { Accounts } from './accounts/accounts.ts'
+import { Deployments } from './accounts/deployments.ts'
+import { RunningModels } from './accounts/running-models.ts'
+import type { VaultDirectory } from './accounts/vault-directory.ts'
+import type { openResourceManager } from './arm/open-resource-manager.ts'
+import { KeyRing } from './encryption/key-ring.ts'
+import { SealedBlobs } from './encryption/sealed-blobs.ts'
+import { IdentityMissing } from './encryption/vault-error.ts'
+import { Catalogue } from './engines/catalogue.ts'
+import { llamaRuntime } from './engines/inference.ts'
+import { ggmlTrainer } from './engines/trainer.ts'
+import type { Entra } from './entra/open-entra.ts'
+import { Forbidden } from './http/errors.ts'
+import { liveVault, vaultResourceId } from './keyvault/vault-record.ts'
+import { Files } from './openai/files.ts'
+import { JobEvents } from './openai/job-events.ts'
+import { JobRunner } from './openai/job-runner.ts'
+import { Jobs } from './openai/jobs.ts'
+import { Models } from './openai/models.ts'
+import type { RoomsOptions } from './rooms.ts'
+import type { RecordStore } from './store/records.ts'
+
+const VAULT_TIMEOUT_MS = 8000
+
+/** The Azure OpenAI service: accounts, their keys and data, and the engines. Part of the composition root. */
+export function openService(
+  options: RoomsOptions,
+  given: { entra: Entra; resourceManager: ReturnType<typeof openResourceManager>; locations: readonly string[] },
+) {
+  const { env, records, audit, rootKeys, domain, port, log } = options
+  let agent: Agent | undefined
+  const isOwn = (vaultUri: string): boolean => new URL(vaultUri).hostname.endsWith(`.vault.${domain}`)
+  const ring = new KeyRing({
+    records,
+    rootKeys,
+    leaseMs: options.keyLeaseSeconds * 1000,
+    vaults: { timeoutMs: VAULT_TIMEOUT_MS, agentFor: vaultUri => (isOwn(vaultUri) ? agent : undefined) },
+    credentialOf: accountId => identityCredential(() => accounts.byId(accountId), given.entra),
+  })
+  const accounts = new Accounts({
+    records,
+    env,
+    keyRing: ring,
+    vaultDirectory: vaultDirectory(records, isOwn),
+    resourceManager: given.resourceManager,
+    identities: given.entra.identities,
+    audit,
+    identityKey: rootKeys.identity,
+    locations: given.locations,
+    endpoint: subdomain => `https://${subdomain}.openai.${domain}:${port}/`,
+  })
+  const blobs = new SealedBlobs(ring, options.blobs, env, rootKeys.deployment)
+  const catalogue = new Catalogue()
+  const named = [
+    ...catalogue.models.map(base => ({ name: base.name, base })),
+    ...catalogue.aliases.map(([name]) => ({ name, base: catalogue.find(name) })),
+  ]
+  const models = new Models({ accounts, blobs, bases: named })
+  const running = new RunningModels({ records, blobs, runtime: llamaRuntime(catalogue) })
+  const deployments = new Deployments({ accounts, blobs, models, running })
+  const files = new Files(accounts, blobs)
+  const jobs = new Jobs({
+    accounts,
+    files,
+    blobs,
+    events: new JobEvents(records, env, ring),
+    findBase: name => models.findBase(name),
+  })
+  const logError = (message: string, error?: unknown): void =>
+    log({ level: 'error', message, error: error instanceof Error ? error.stack : String(error) })
+  const runner = new JobRunner({ jobs, ring, trainer: ggmlTrainer(catalogue), log: logError })
+  const connect = (own: Agent): void => {
+    agent = own
+  }
+  return { accounts, ring, models, running, deployments, files, jobs, runner, connect }
+}
+
+/** R13, R31: the account's own identity asks the vault, whatever the caller's rights. */
+function identityCredential(
+  account: () => Promise<{ identity?: { principalId: string } } | undefined>,
+  entra: Entra,
+): TokenCredential {
+  return {
+    getToken: async scopes => {
+      const principalId = (await account())?.identity?.principalId
+      if (principalId === undefined) throw new IdentityMissing('The resource has no system-assigned identity.')
+      try {
+        const { token, expiresAt } = await entra.identities.token(
+          principalId,
+          [scopes].flat()[0]?.replace(/\/\.default$/, '') ?? '',
+        )
+        return { token, expiresOnTimestamp: expiresAt }
+      } catch (error) {
+        if (error instanceof Forbidden) throw new IdentityMissing(error.message)
+        throw error
+      }
+    },
+  }
+}
+
+/** Settings of the embedded vaults, as Resource Manager knows them. */
+function vaultDirectory(records: RecordStore, isOwn: (vaultUri: string) => boolean): VaultDirectory {
+  return {
+    describe: async vaultUri => {
+      if (!isOwn(vaultUri)) return undefined
+      const vault = (await liveVault(records, new URL(vaultUri).hostname.split('.')[0] ?? ''))?.value
+      if (vault === undefined) return undefined
+      const {
+        tenantId,
+        enableSoftDelete,
+        enablePurgeProtection,
+        enableRbacAuthorization,
+        networkAcls,
+        publicNetworkAccess,
+      } = vault.properties
+      return {
+        name: vault.name,
+        id: vaultResourceId(vault),
+        location: vault.location,
+        tenantId,
+        softDelete: enableSoftDelete,
+        purgeProtection: enablePurgeProtection,
+        rbacAuthorization: enableRbacAuthorization,
+        firewall: networkAcls?.defaultAction === 'Deny' || publicNetworkAccess === 'Disabled',
+        trustedServices: networkAcls === undefined || networkAcls.bypass === 'AzureServices',
+      }
+    },
+  }
+}
