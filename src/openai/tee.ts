@@ -14,7 +14,7 @@ export function tee<T>(
   async function* pass(): AsyncGenerator<Uint8Array> {
     try {
       for await (const chunk of source) {
-        if (!copy.destroyed && !copy.write(chunk)) await Promise.race([once(copy, 'drain'), once(copy, 'close')])
+        if (!copy.destroyed && !copy.write(chunk)) await drained(copy)
         yield chunk
       }
       copy.end()
@@ -24,4 +24,15 @@ export function tee<T>(
     }
   }
   return { passing: pass(), watched }
+}
+
+/** Resolves when the copy takes more, or takes nothing any more; leaves no listener behind. */
+async function drained(copy: PassThrough): Promise<void> {
+  const done = new AbortController()
+  const { signal } = done
+  try {
+    await Promise.race([once(copy, 'drain', { signal }), once(copy, 'close', { signal })])
+  } finally {
+    done.abort()
+  }
 }
