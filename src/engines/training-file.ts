@@ -124,7 +124,7 @@ function readLine(bytes: Buffer, line: number): Item | undefined {
   }
   if (line === 1 && text.startsWith('\uFEFF')) text = text.slice(1)
   if (text.trim() === '') return undefined
-  if (nestingDepth(text) > TRAINING_LIMITS.depth) {
+  if (mayNestTooDeeply(bytes) && nestingDepth(text) > TRAINING_LIMITS.depth) {
     return error('too_deeply_nested', `nests JSON deeper than ${TRAINING_LIMITS.depth} levels`, line)
   }
   let value: unknown
@@ -139,6 +139,18 @@ function readLine(bytes: Buffer, line: number): Item | undefined {
   const checked = checkExample(value)
   if (typeof checked === 'string') return error(...(checked.split('|') as [string, string]), line)
   return { example: { line, messages: checked } }
+}
+
+/** Most lines have fewer brackets than the limit has levels; counting those is much faster than reading every letter. */
+function mayNestTooDeeply(bytes: Buffer): boolean {
+  let openers = 0
+  for (const opener of [91, 123]) {
+    for (let at = bytes.indexOf(opener); at >= 0; at = bytes.indexOf(opener, at + 1)) {
+      openers += 1
+      if (openers > TRAINING_LIMITS.depth) return true
+    }
+  }
+  return false
 }
 
 /** Deepest nesting of brackets and braces outside strings, found without recursion. */
