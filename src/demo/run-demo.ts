@@ -6,6 +6,8 @@ import { Scene } from './scene.ts'
 import { buildCloud, cleanUp, revoke, rotate, train, upload } from './story.ts'
 import { bold, heading, say, summary } from './terminal.ts'
 
+const LEASE_SECONDS = 5
+
 /** Plays the article's story against a cloud of its own. Resolves to the exit code: 0 when every claim was proven. */
 export async function runDemo(options: { keep: boolean }): Promise<number> {
   const started = performance.now()
@@ -14,7 +16,7 @@ export async function runDemo(options: { keep: boolean }): Promise<number> {
   process.stdout.write(`${bold('OwnKey')}: data at rest under the customer's own key, from upload to deletion\n`)
   try {
     heading(1, 'Start the cloud: Entra, Resource Manager, Key Vault, Azure OpenAI')
-    cloud = await startCloudProcess(dataDir)
+    cloud = await startCloudProcess(dataDir, ['--key-lease-seconds', String(LEASE_SECONDS)])
     say(
       `one HTTPS port of loopback (${cloud.endpoints.port}), in ${dataDir}, ready in ${(cloud.startMs / 1000).toFixed(1)} s`,
     )
@@ -23,7 +25,7 @@ export async function runDemo(options: { keep: boolean }): Promise<number> {
     const uploaded = await upload(scene)
     const model = await train(scene, keyVersion, uploaded.marv)
     await rotate(scene)
-    await revoke(scene, uploaded, model)
+    await revoke(scene, uploaded, model, LEASE_SECONDS)
     await cleanUp(scene, uploaded, model)
     summary(scene.proofs)
     const failed = scene.proofs.filter(({ holds }) => !holds).length

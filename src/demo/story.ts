@@ -78,6 +78,7 @@ export async function train(scene: Scene, keyVersion: string, marv: string): Pro
     training_file: marv,
     suffix: 'marv',
     seed: 42,
+    hyperparameters: { n_epochs: 40 },
   })
   const losses = await follow(scene, job.id)
   const done = await scene.openai.fineTuning.jobs.retrieve(job.id)
@@ -152,28 +153,35 @@ export async function rotate(scene: Scene): Promise<void> {
   )
 }
 
-export async function revoke(scene: Scene, uploaded: Uploaded, model: string): Promise<void> {
+/** @param leaseSeconds the stated bound: a revocation takes effect within it */
+export async function revoke(scene: Scene, uploaded: Uploaded, model: string, leaseSeconds: number): Promise<void> {
   heading(6, 'Revoke: remove the access policy')
+  const download = async (): Promise<unknown> => (await scene.openai.files.content(uploaded.marv)).arrayBuffer()
+  await download()
+  say(`a download has just begun a lease of ${leaseSeconds} s: the longest that a revocation can take`)
   await scene.revoke()
   const started = performance.now()
   const attempts: [string, () => Promise<unknown>][] = [
-    ['Download of training data', async () => (await scene.openai.files.content(uploaded.marv)).arrayBuffer()],
+    ['Download of training data', download],
     [
       'New fine-tuning job',
       () => scene.openai.fineTuning.jobs.create({ model: BASE_MODEL, training_file: uploaded.marv }),
     ],
     ['New deployment', () => scene.deploy('marv-2', model)],
   ]
+  const messages = new Set<string>()
   for (const [name, attempt] of attempts) {
     const refusal = await untilRefused(attempt)
-    const seconds = ((performance.now() - started) / 1000).toFixed(1)
+    const seconds = (performance.now() - started) / 1000
+    const isRefused = refusal?.status === 403 && refusal.code === 'CustomerManagedKeyUnavailable'
     scene.prove(
       `Revoked: ${name.toLowerCase()} is refused`,
-      refusal?.status === 403 && refusal.code === 'CustomerManagedKeyUnavailable',
-      `${refusal?.status ?? 'not refused'} after ${seconds} s`,
+      isRefused && seconds < leaseSeconds + 1,
+      `${refusal?.status ?? 'not refused'} after ${seconds.toFixed(1)} s`,
     )
-    if (refusal !== undefined) say(dim(`  ${refusal.message}`))
+    if (refusal !== undefined) messages.add(refusal.message.replace(/^\d{3} /, ''))
   }
+  for (const message of messages) say(dim(`the error: ${message}`))
   const answer = await scene.chat('marv', QUESTIONS[0] ?? '')
   scene.prove('Revoked: the running deployment still answers', answer !== '', oneLine(answer))
 }
