@@ -36,6 +36,8 @@ export interface Cloud {
 }
 
 const DOMAIN = 'localhost'
+/** Daily: a certificate is renewed 30 days before its end. */
+const RENEWAL_CHECK_MS = 86_400_000
 
 /** Starts a cloud in a folder and writes `endpoints.json`, last of all. @throws when another process has the folder */
 export async function startCloud(options: CloudOptions): Promise<Cloud> {
@@ -107,6 +109,13 @@ async function listenAll(settings: Settings, rooms: Rooms, closers: (() => Promi
     log,
   })
   closers.push(() => listener.close())
+  const renewal = setInterval(() => {
+    openCertificates(join(dataDir, 'ca'), DOMAIN, env).then(
+      renewed => listener.useCertificates(renewed),
+      (error: unknown) => log({ level: 'error', message: 'Certificate renewal failed', error: String(error) }),
+    )
+  }, RENEWAL_CHECK_MS)
+  closers.push(async () => clearInterval(renewal))
   rooms.connect(listener.serviceAgent)
   const metadata = await listenMetadata({
     port: 0,

@@ -22,6 +22,8 @@ class Stopped extends Error {
 export class JobRunner {
   readonly #options: { jobs: Jobs; ring: KeyRing; trainer: Trainer; log: (message: string, error?: unknown) => void }
   #running: { jobId: string; abort: AbortController } | undefined
+  /** Record ids of jobs that may be waiting, first come first. */
+  readonly #queue = new Set<string>()
   #loop: Promise<void> = Promise.resolve()
   #closed = false
 
@@ -32,7 +34,7 @@ export class JobRunner {
     log: (message: string, error?: unknown) => void
   }) {
     this.#options = options
-    options.jobs.onPending = () => this.wake()
+    options.jobs.onPending = recordId => this.#enqueue(recordId)
     options.jobs.onStop = (jobId, to) => {
       if (this.#running?.jobId !== jobId) return false
       this.#running.abort.abort(new Stopped(to))
@@ -40,24 +42,24 @@ export class JobRunner {
     }
   }
 
-  /** Jobs that were running when the service ended go on from their last checkpoint. */
+  /** Jobs that were running when the service ended go on from their last checkpoint, before those that waited. */
   async start(): Promise<void> {
-    for (const stored of await this.#all()) {
-      if (stored.value.status === 'running')
-        await this.#options.jobs.move(
-          stored,
-          { status: 'pending' },
-          'warning',
-          'The service was restarted. The job goes on from its last checkpoint.',
-        )
+    const { jobs: service } = this.#options
+    const stored = await service.options.accounts.options.records.list(jobs, {})
+    const unfinished = stored.filter(({ value }) => value.status === 'running' || value.status === 'pending')
+    const rank = ({ value }: Stored<JobRecord>): string => `${value.status === 'running' ? 0 : 1}${value.jobId}`
+    for (const job of unfinished.toSorted((a, b) => (rank(a) < rank(b) ? -1 : 1))) {
+      const message = 'The service was restarted. The job goes on from its last checkpoint.'
+      if (job.value.status === 'running') await service.move(job, { status: 'pending' }, 'warning', message)
+      this.#enqueue(job.id)
     }
-    this.wake()
   }
 
-  wake(): void {
+  #enqueue(recordId: string): void {
+    this.#queue.add(recordId)
     this.#loop = this.#loop
       .then(() => this.#runWaiting())
-      .catch(error => this.#options.log('The job runner failed', error))
+      .catch((error: unknown) => this.#options.log('The job runner failed', error))
   }
 
   /** The running job becomes pending again; resolves when its process has ended. */
@@ -68,14 +70,12 @@ export class JobRunner {
   }
 
   async #runWaiting(): Promise<void> {
-    while (!this.#closed) {
-      const waiting = (await this.#all()).filter(({ value }) => value.status === 'pending')
-      const next = waiting.reduce<Stored<JobRecord> | undefined>(
-        (first, job) => (first === undefined || job.value.jobId < first.value.jobId ? job : first),
-        undefined,
-      )
-      if (next === undefined) return
-      await this.#runOne(next)
+    const { records } = this.#options.jobs.options.accounts.options
+    for (const recordId of this.#queue) {
+      if (this.#closed) return
+      this.#queue.delete(recordId)
+      const stored = await records.get(jobs, recordId)
+      if (stored?.value.status === 'pending') await this.#runOne(stored)
     }
   }
 
@@ -138,9 +138,5 @@ export class JobRunner {
         `Job failed: ${message}`,
       )
     }
-  }
-
-  #all(): Promise<Stored<JobRecord>[]> {
-    return this.#options.jobs.options.accounts.options.records.list(jobs, { limit: 100_000 })
   }
 }

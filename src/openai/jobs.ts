@@ -28,8 +28,8 @@ const FINISHED: ReadonlySet<JobStatus> = new Set(['succeeded', 'failed', 'cancel
 /** Fine-tuning jobs as records; the runner (job-runner.ts) makes them run. */
 export class Jobs {
   readonly options: JobsOptions
-  /** Called when a job waits to run. */
-  onPending: () => void = () => {}
+  /** Called with the record id of a job that waits to run. */
+  onPending: (recordId: string) => void = () => {}
   /** Called when a running job is to stop; the runner then writes the state. */
   onStop: (jobId: string, to: 'paused' | 'cancelled') => boolean = () => false
 
@@ -83,7 +83,7 @@ export class Jobs {
       put(jobs, ownedKey(job.accountId, job.jobId), job, 0),
       events.message(job, 'info', 'Job enqueued. Waiting for jobs ahead to complete.'),
     ])
-    this.onPending()
+    this.onPending(ownedKey(job.accountId, job.jobId))
     return job
   }
 
@@ -132,7 +132,7 @@ export class Jobs {
       'info',
       'Job resumed. Waiting for jobs ahead to complete.',
     )
-    this.onPending()
+    this.onPending(stored.id)
     return job
   }
 
