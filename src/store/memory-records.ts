@@ -1,3 +1,4 @@
+import { deepFreeze } from './record-cache.ts'
 import { checkName, compareIds, encodeChanges, limitOf, planCommit, rangeOf, type Range } from './record-rules.ts'
 import type { Change, Collection, ListOptions, RecordStore, Stored } from './records.ts'
 
@@ -33,7 +34,8 @@ export function openMemoryRecords(): RecordStore {
       checkName('collection', from.name)
       checkName('id', id)
       const row = collections.get(from.name)?.get(id)
-      return row && decode<T>(id, row)
+      // Frozen as a database's cache gives them: what changes them is found with this store too.
+      return row && deepFreeze(decode<T>(id, row))
     },
     async list<T>(from: Collection<T>, options: ListOptions = {}) {
       const rows = inRange(from, rangeOf(options))

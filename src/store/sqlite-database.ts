@@ -49,8 +49,8 @@ function prepareDatabase(database: DatabaseSync): void {
   database.exec('PRAGMA locking_mode = EXCLUSIVE')
   checkOwner(database)
   database.exec('PRAGMA journal_mode = WAL')
-  // FULL: one sync per commit; NORMAL would acknowledge commits that a power cut takes back.
-  database.exec('PRAGMA synchronous = FULL')
+  // NORMAL is FULL without the sync after each commit: that one is ours (log-sync.ts), off the main thread, before we acknowledge.
+  database.exec('PRAGMA synchronous = NORMAL')
   database.exec('PRAGMA secure_delete = ON')
   database.exec('PRAGMA temp_store = MEMORY')
   database.exec('PRAGMA mmap_size = 0')

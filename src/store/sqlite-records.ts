@@ -12,6 +12,8 @@ import {
 import { ShredIncomplete, VersionConflict } from './records.ts'
 import type { Change, Collection, CommitOptions, ListOptions, RecordStore, Stored } from './records.ts'
 import { openDatabase, openingFailure, pragma } from './sqlite-database.ts'
+import { openLogSync, type LogSync } from './log-sync.ts'
+import { recordCache } from './record-cache.ts'
 import { openScrubber, type Scrubber } from './sqlite-scrub.ts'
 
 /** About the size of log at which SQLite itself makes a checkpoint. */
@@ -34,9 +36,7 @@ export async function openSqliteRecords(path: string): Promise<RecordStore> {
   const database = await openDatabase(path)
   const scrubber = openScrubber(path, pragma(database, 'page_size'))
   try {
-    const records = new SqliteRecords(database, scrubber)
-    records.shredAtOpen()
-    return records
+    return new SqliteRecords(database, scrubber, path)
   } catch (error) {
     database.close()
     scrubber.close()
@@ -54,12 +54,14 @@ class SqliteRecords implements RecordStore {
   readonly #deleteRecord: StatementSync
   readonly #begin: StatementSync
   readonly #commit: StatementSync
+  readonly #cache = recordCache()
+  readonly #log: LogSync
   #pending: PendingCommit[] = []
   /** Estimate of the bytes that were written to the log since its last checkpoint. */
   #logBytes = 0
   #closed = false
 
-  constructor(database: DatabaseSync, scrubber: Scrubber) {
+  constructor(database: DatabaseSync, scrubber: Scrubber, path: string) {
     this.#database = database
     this.#scrubber = scrubber
     this.#selectRecord = database.prepare(queries.selectRecord)
@@ -68,20 +70,20 @@ class SqliteRecords implements RecordStore {
     this.#deleteRecord = database.prepare(queries.deleteRecord)
     this.#begin = database.prepare('BEGIN IMMEDIATE')
     this.#commit = database.prepare('COMMIT')
-  }
-
-  /** A crash may have come between a checkpoint and its scrub. */
-  shredAtOpen(): void {
+    // A crash may have come between a checkpoint and its scrub.
     this.#checkpoint('TRUNCATE')
     this.#scrubber.scrub()
+    this.#log = openLogSync(path)
   }
 
   async get<T>(from: Collection<T>, id: string): Promise<Stored<T> | undefined> {
     this.#mustBeOpen()
     checkName('collection', from.name)
     checkName('id', id)
+    const known = this.#cache.get<T>(from.name, id)
+    if (known !== undefined) return known
     const row = this.#selectRecord.get(from.name, id)
-    return row && { id, version: Number(row['version']), value: JSON.parse(String(row['value'])) as T }
+    return row && this.#cache.set<T>(from.name, id, Number(row['version']), String(row['value']))
   }
 
   async list<T>(from: Collection<T>, options: ListOptions = {}): Promise<Stored<T>[]> {
@@ -117,12 +119,16 @@ class SqliteRecords implements RecordStore {
     this.#flush()
     this.#closed = true
     try {
+      // Also makes durable what still waits for its sync.
       this.#checkpoint('TRUNCATE')
     } catch {
       // A full disk: the log stays, nothing is lost, and the next opening does it.
+      this.#log.durableNow()
+    } finally {
+      this.#log.close()
+      this.#database.close()
+      this.#scrubber.close()
     }
-    this.#database.close()
-    this.#scrubber.close()
   }
 
   #mustBeOpen(): void {
@@ -154,8 +160,20 @@ class SqliteRecords implements RecordStore {
       return
     }
     for (const [{ reject }, conflict] of conflicts) reject(conflict)
-    this.#shredAfter(done)
-    for (const { resolve } of done) resolve()
+    if (done.length > 0) void this.#acknowledge(done, this.#shredAfter(done))
+  }
+
+  /** Once they are on disk. Meanwhile reads already see them: a writer hears of them later than others, never earlier. */
+  async #acknowledge(done: readonly PendingCommit[], shredFailure: ShredIncomplete | undefined): Promise<void> {
+    try {
+      await this.#log.durable()
+      for (const { shred, resolve, reject } of done) {
+        if (shred && shredFailure) reject(shredFailure)
+        else resolve()
+      }
+    } catch (error) {
+      for (const { reject } of done) reject(error)
+    }
   }
 
   /** Gives the conflict for which it has written nothing, if there is one. */
@@ -169,21 +187,21 @@ class SqliteRecords implements RecordStore {
     }
     for (const { collection, id, version, json } of plan) {
       this.#logBytes += changeBytes + (json?.length ?? 0)
+      this.#cache.drop(collection, id)
       if (json === undefined) this.#deleteRecord.run(collection, id)
       else this.#upsertRecord.run(collection, id, version, json)
     }
     return undefined
   }
 
-  #shredAfter(done: readonly PendingCommit[]): void {
-    const shred = done.some(commit => commit.shred)
+  #shredAfter(done: readonly PendingCommit[]): ShredIncomplete | undefined {
     try {
-      if (shred) this.#checkpoint('TRUNCATE')
+      if (done.some(commit => commit.shred)) this.#checkpoint('TRUNCATE')
       else if (this.#logBytes > checkpointBytes) this.#checkpoint('RESTART')
+      return undefined
     } catch (error) {
       // Without shred the log only grows; the next commit tries again.
-      const failure = new ShredIncomplete(error instanceof Error ? error.message : String(error))
-      for (const commit of done) if (commit.shred) commit.reject(failure)
+      return new ShredIncomplete(error instanceof Error ? error.message : String(error))
     }
   }
 
