@@ -131,6 +131,23 @@ describe('directory', () => {
     await assert.rejects(test.entra.tokens.verify(token, vault), status(401, /Expired/))
   })
 
+  it('asks for time, audience and principal again at each use of a token whose signature it knows · R31', async () => {
+    const principalId = await identity()
+    const { token } = await test.entra.identities.token(principalId, 'https://vault.azure.net')
+    for (let use = 0; use < 2; use++) await test.entra.tokens.verify(token, vault)
+    await assert.rejects(test.entra.tokens.verify(token, { audiences: ['openai'] }), status(401, /ask for one/))
+    test.advance(-120_000)
+    await assert.rejects(test.entra.tokens.verify(token, vault), status(401, /invalid/))
+    test.advance(120_000)
+    await test.entra.tokens.verify(token, vault)
+    await test.entra.enablePrincipal(principalId, false)
+    await assert.rejects(test.entra.tokens.verify(token, vault), status(401, /disabled/))
+    await test.entra.enablePrincipal(principalId, true)
+    await test.entra.tokens.verify(token, vault)
+    test.advance(3_600_000)
+    await assert.rejects(test.entra.tokens.verify(token, vault), status(401, /Expired/))
+  })
+
   it('accepts the tokens of a rotated key until they have expired, and publishes no private part', async () => {
     const principalId = await identity()
     const { token } = await test.entra.identities.token(principalId, 'https://vault.azure.net')

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto'
 import { errors, jwtVerify, SignJWT } from 'jose'
 import type { Env } from '../env.ts'
 import { AzureError } from '../http/errors.ts'
@@ -6,6 +7,7 @@ import type { RecordStore } from '../store/records.ts'
 import { isAudience } from './audiences.ts'
 import { principals, tenants, type Principal } from './records.ts'
 import type { SigningKeys } from './signing-keys.ts'
+import { verifiedTokens, type VerifiedTokens } from './verified-tokens.ts'
 
 /** As Entra: an hour, less a second. */
 export const tokenSeconds = 3599
@@ -36,6 +38,7 @@ export function openTokens(options: {
   readonly domain: string
 }): Tokens {
   const { records, env, keys, domain } = options
+  const known = verifiedTokens()
   return {
     async issue(principal, audience) {
       const { kid, privateKey } = keys.active()
@@ -49,7 +52,7 @@ export function openTokens(options: {
       return { token, expiresAt: (now + tokenSeconds) * 1000 }
     },
     async verify(token, { audiences }) {
-      const claims = await verifiedClaims(token, keys, env)
+      const claims = await verifiedClaims(token, keys, env, known)
       if (!isAudience(claims['aud'] ?? '', audiences, domain)) {
         const message = `The token is for '${claims['aud']?.slice(0, 200)}': ask for one for ${audiences[0] ?? 'this service'}.`
         throw new AzureError('InvalidAuthenticationToken', 401, message)
@@ -87,15 +90,23 @@ function lowerGroups(resourceId: string): string {
   return resourceId.replace(/\/resourcegroups\//i, '/resourcegroups/')
 }
 
-async function verifiedClaims(token: string, keys: SigningKeys, env: Env): Promise<Record<string, string>> {
+async function verifiedClaims(
+  token: string,
+  keys: SigningKeys,
+  env: Env,
+  known: VerifiedTokens,
+): Promise<Readonly<Record<string, string>>> {
   if (token.length > maxTokenLength) throw invalidToken('The access token is too long.')
+  const verified = known.get(token, env.now(), kid => keys.publicKey(kid))
+  if (verified !== undefined) return verified.claims
+  let publicKey: KeyObject | undefined
   try {
-    const { payload } = await jwtVerify(
+    const { payload, protectedHeader } = await jwtVerify(
       token,
       ({ kid }) => {
-        const key = keys.publicKey(kid ?? '')
-        if (!key) throw invalidToken('The access token is not signed by a key of this cloud: log in again.')
-        return key
+        publicKey = keys.publicKey(kid ?? '')
+        if (!publicKey) throw invalidToken('The access token is not signed by a key of this cloud: log in again.')
+        return publicKey
       },
       {
         algorithms: ['RS256'],
@@ -104,7 +115,10 @@ async function verifiedClaims(token: string, keys: SigningKeys, env: Env): Promi
         requiredClaims: ['exp', 'nbf', 'tid', 'oid'],
       },
     )
-    return payload as Record<string, string>
+    const claims = Object.freeze(payload as Record<string, string>)
+    const { exp = 0, nbf = 0 } = payload
+    if (publicKey) known.add(token, { claims, kid: protectedHeader.kid ?? '', publicKey, exp, nbf })
+    return claims
   } catch (error) {
     if (error instanceof AzureError) throw error
     if (error instanceof errors.JWTExpired) {
@@ -117,7 +131,7 @@ async function verifiedClaims(token: string, keys: SigningKeys, env: Env): Promi
 }
 
 /** Nothing in a token outlives its principal: a deleted identity's token stops at once. */
-async function callerOf(records: RecordStore, claims: Record<string, string>): Promise<PrincipalCaller> {
+async function callerOf(records: RecordStore, claims: Readonly<Record<string, string>>): Promise<PrincipalCaller> {
   const { tid = '', oid = '', iss } = claims
   if (iss !== issuerOf(tid)) throw invalidToken('The access token comes from another issuer.')
   const [tenant, principal] = await Promise.all([records.get(tenants, tid), records.get(principals, oid)])
