@@ -4,7 +4,10 @@ import { parseArgs } from 'node:util'
 const USAGE = `Usage: ./ownkey <command> [options]
 
   demo     play the main story: seal, train, deploy, rotate, revoke, delete   [--keep]
-  start    run the cloud until stopped     --data-dir DIR [--port 8443] [--key-lease-seconds 10] [--location westeurope] [--verbose]
+  start    run the cloud until stopped     --data-dir DIR [--port 8443] [--key-lease-seconds 10] [--location westeurope] [--clock-control] [--verbose]
+  audit    print the audit log      --data-dir DIR [--vault V] [--since 24h|T] [--last N] [--follow] [--format table|json]
+           audit verify: is it as it was written?   --data-dir DIR [--known N:HASH]
+  clock    show | advance 91d | set T | reset the clock   --data-dir DIR, of a cloud started with --clock-control
   env      print the environment for clients          --data-dir DIR [--format shell|json]
   doctor   say what this machine lacks                [--port 8443]
   test     run every test
@@ -16,19 +19,28 @@ const OPTIONS = {
   port: { type: 'string', default: '8443' },
   'key-lease-seconds': { type: 'string', default: '10' },
   location: { type: 'string', default: 'westeurope' },
-  format: { type: 'string', default: 'shell' },
+  'clock-control': { type: 'boolean', default: false },
+  format: { type: 'string' },
+  vault: { type: 'string' },
+  since: { type: 'string' },
+  last: { type: 'string' },
+  known: { type: 'string' },
+  follow: { type: 'boolean', default: false },
   keep: { type: 'boolean', default: false },
   verbose: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
 } as const
 
-type Values = ReturnType<typeof read>
+type Values = ReturnType<typeof read>['values']
 
 function read(args: string[]) {
-  return parseArgs({ args, options: OPTIONS, allowPositionals: false }).values
+  return parseArgs({ args, options: OPTIONS, allowPositionals: true })
 }
 
-const commands: Record<string, (values: Values) => Promise<number>> = {
+/** Commands with words of their own behind their name, and how many. */
+const WORDS: Readonly<Record<string, number>> = { audit: 1, clock: 2 }
+
+const commands: Record<string, (values: Values, words: readonly string[]) => Promise<number>> = {
   demo: async values => (await import('./demo/run-demo.ts')).runDemo({ keep: values.keep }),
   start: async values =>
     (await import('./commands/start.ts')).start({
@@ -36,12 +48,25 @@ const commands: Record<string, (values: Values) => Promise<number>> = {
       port: wholeNumber(values.port, 'port', 65_535),
       keyLeaseSeconds: wholeNumber(values['key-lease-seconds'], 'key-lease-seconds', 3600),
       location: values.location,
+      clockControl: values['clock-control'],
       verbose: values.verbose,
     }),
+  audit: async (values, [word]) => {
+    const { printAudit, verifyAudit } = await import('./commands/audit.ts')
+    if (word === 'verify') return verifyAudit({ dataDir: dataDir(values), known: values.known })
+    if (word !== undefined) throw new UsageError(`There is no 'audit ${word}': use audit, or audit verify.`)
+    const { vault, since, follow, format = 'table' } = values
+    const last = values.last === undefined ? undefined : wholeNumber(values.last, 'last', 999_999)
+    return printAudit({ dataDir: dataDir(values), vault, since, follow, format, last })
+  },
+  clock: async (values, [action = 'show', argument]) => {
+    const { clock } = await import('./commands/clock.ts')
+    return clock({ dataDir: dataDir(values), action, argument, format: values.format ?? 'text' })
+  },
   env: async values =>
     (await import('./commands/print-environment.ts')).printEnvironment({
       dataDir: dataDir(values),
-      format: values.format,
+      format: values.format ?? 'shell',
     }),
   doctor: async values =>
     (await import('./commands/doctor.ts')).doctor({ port: wholeNumber(values.port, 'port', 65_535) }),
@@ -67,8 +92,10 @@ async function run([name = 'help', ...args]: string[]): Promise<number> {
   if (name === 'test') return runTests(args)
   const command = commands[name === '--help' || name === '-h' ? 'help' : name]
   if (command === undefined) throw new UsageError(`There is no command '${name}'.`)
-  const values = read(args)
-  return values.help ? run(['help']) : command(values)
+  const { values, positionals } = read(args)
+  const spare = positionals[WORDS[name] ?? 0]
+  if (spare !== undefined) throw new UsageError(`'${name}' does not know what '${spare}' is.`)
+  return values.help ? run(['help']) : command(values, positionals)
 }
 
 function runTests(args: string[]): number {

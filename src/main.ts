@@ -3,6 +3,8 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { mac } from './crypto/derive.ts'
 import { fipsStatus } from './crypto/fips.ts'
+import { controlledClock, storedOffset, type ControlledClock } from './clock/controlled-clock.ts'
+import { administrators } from './entra/records.ts'
 import { systemEnv, type Env } from './env.ts'
 import { endpointsFile, type Endpoints } from './endpoints.ts'
 import { openRootKeys } from './encryption/root-key.ts'
@@ -25,6 +27,8 @@ export interface CloudOptions {
   /** Seconds that an unwrapped data key may be used: the bound of a revocation. */
   readonly keyLeaseSeconds: number
   readonly location: string
+  /** The administrator may move the clock, and where he left it it stands after a restart. */
+  readonly clockControl?: boolean
   readonly env?: Env
   /** One line of the service's own log; never customer data. */
   readonly log?: (line: object) => void
@@ -41,7 +45,9 @@ const RENEWAL_CHECK_MS = 86_400_000
 
 /** Starts a cloud in a folder and writes `endpoints.json`, last of all. @throws when another process has the folder */
 export async function startCloud(options: CloudOptions): Promise<Cloud> {
-  const { dataDir, env = systemEnv, log = () => {} } = options
+  const { dataDir, log = () => {} } = options
+  const clock = options.clockControl ? controlledClock(options.env ?? systemEnv) : undefined
+  const env = clock?.env ?? options.env ?? systemEnv
   if (fipsStatus() === 'broken')
     throw new Error('FIPS mode is set, but the FIPS provider does not work. Run ./ownkey doctor.')
   await mkdir(dataDir, { recursive: true, mode: 0o700 })
@@ -54,8 +60,8 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     closers.push(() => lock.release())
     await rm(endpointsFile(dataDir), { force: true })
     const port = options.port === 0 ? await freePort() : options.port
-    const rooms = await openFolder({ ...options, env, log, port }, closers)
-    const endpoints = await listenAll({ ...options, env, log, port }, rooms, closers)
+    const rooms = await openFolder({ ...options, env, clock, log, port }, closers)
+    const endpoints = await listenAll({ ...options, env, clock, log, port }, rooms, closers)
     await writeFileAtomically(endpointsFile(dataDir), `${JSON.stringify(endpoints, null, 2)}\n`, 0o600)
     return { endpoints, close }
   } catch (error) {
@@ -64,7 +70,12 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   }
 }
 
-type Settings = CloudOptions & { readonly env: Env; readonly log: (line: object) => void; readonly port: number }
+interface Settings extends CloudOptions {
+  readonly env: Env
+  readonly clock: ControlledClock | undefined
+  readonly log: (line: object) => void
+  readonly port: number
+}
 
 async function openFolder(settings: Settings, closers: (() => Promise<void>)[]): Promise<Rooms> {
   const { dataDir, env, port } = settings
@@ -75,13 +86,24 @@ async function openFolder(settings: Settings, closers: (() => Promise<void>)[]):
   })
   const records = await openSqliteRecords(join(dataDir, 'records.db'))
   closers.push(() => records.close())
+  await settings.clock?.load(records)
+  if (settings.clock === undefined && (await storedOffset(records)) !== 0)
+    settings.log({
+      level: 'warning',
+      message: "The clock of this folder was moved earlier. Without --clock-control this machine's time rules again.",
+    })
   const blobs = await openDirectoryBlobs(join(dataDir, 'blobs'))
   await dropBrokenOffChanges(records)
   const referenced = await referencedBlobs(records)
   await sweepOrphans(blobs, id => referenced.has(id))
-  const audit = await openAuditLog(records, env, { mac: message => mac(rootKeys.mac, 'audit head', message) })
+  const audit = await openAuditLog(records, env, {
+    mac: message => mac(rootKeys.mac, 'audit head', message),
+    // A folder with an administrator has had a log from its first start on.
+    isNew: (await records.count(administrators)) === 0,
+  })
   const rooms = await openRooms({
     env,
+    clock: settings.clock,
     port,
     domain: DOMAIN,
     records,

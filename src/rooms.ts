@@ -1,4 +1,10 @@
 import type { Agent } from 'node:http'
+import type { AuditSink } from './audit/audit-event.ts'
+import { auditRoutes } from './audit/audit-routes.ts'
+import { openRequestAudit, type RequestAudit } from './audit/request-audit.ts'
+import { clockRoutes } from './clock/clock-routes.ts'
+import type { ControlledClock } from './clock/controlled-clock.ts'
+import { administratorOnly } from './entra/administrator.ts'
 import { accountResourceType, accountRoutes } from './accounts/account-routes.ts'
 import { deploymentRoutes } from './accounts/deployment-routes.ts'
 import { firstSubscription, openResourceManager } from './arm/open-resource-manager.ts'
@@ -10,7 +16,7 @@ import type { Env } from './env.ts'
 import type { Authenticator, AuthScheme, Route } from './http/route.ts'
 import { openKeyVault } from './keyvault/open-keyvault.ts'
 import { chatRoutes } from './openai/chat-routes.ts'
-import { dataPlaneAuthenticator, dataRoutes } from './openai/data-plane.ts'
+import { dataPlaneAuthenticator, dataRoutes, type DataPlane } from './openai/data-plane.ts'
 import { fileRoutes } from './openai/file-routes.ts'
 import { jobRoutes } from './openai/job-routes.ts'
 import { modelRoutes } from './openai/model-routes.ts'
@@ -26,6 +32,8 @@ export interface RoomsOptions {
   readonly records: RecordStore
   readonly blobs: BlobStore
   readonly audit: AuditLog
+  /** Given: the administrator may move it. */
+  readonly clock?: ControlledClock | undefined
   readonly rootKeys: RootKeys
   readonly keyLeaseSeconds: number
   readonly location: string
@@ -59,7 +67,9 @@ const LOCATIONS = [
 const TICK_MS = 30_000
 
 export async function openRooms(options: RoomsOptions): Promise<Rooms> {
-  const { env, records, audit, rootKeys, domain, port, log } = options
+  const { env, records, rootKeys, domain, port, log } = options
+  const requestAudit = openRequestAudit(options.audit, env)
+  const audit = requestAudit.sink
   const at = (host: string): string => `https://${host}.${domain}:${port}`
   const locations = [...new Set([options.location, ...LOCATIONS])]
   const authority = (tenantId: string): string => `${at('login')}/${tenantId}`
@@ -78,7 +88,7 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
     audit,
     locations,
   })
-  const service = openService(options, { entra, resourceManager, locations })
+  const service = openService({ ...options, audit }, { entra, resourceManager, locations })
   const { accounts, deployments } = service
   const plane = { accounts, resourceManager }
   const arm = armRoutes({
@@ -99,21 +109,43 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
     subscriptionId,
     routes: [
       ...entra.routes,
-      ...arm,
-      ...keyVault.routes,
-      ...accountRoutes(accounts),
-      ...deploymentRoutes(deployments),
-      ...data,
+      ...requestAudit.routes([
+        ...arm,
+        ...keyVault.routes,
+        ...accountRoutes(accounts),
+        ...deploymentRoutes(deployments),
+        ...data,
+        ...administrationRoutes(options, { entra, audit, moved: () => keyVault.tick() }),
+      ]),
     ],
-    authenticators: {
-      management: entra.managementAuthenticator,
-      administrator: entra.managementAuthenticator,
-      vault: keyVault.authenticator,
-      openai: dataPlaneAuthenticator(plane, token => entra.tokens.verify(token, { audiences: ['openai'] })),
-    },
+    authenticators: authenticatorsOf(requestAudit, entra, keyVault.authenticator, plane),
     connect: agent => service.connect(agent),
-    ...lifeOf(service, () => keyVault.tick(), log),
+    ...lifeOf(service, { tick: () => keyVault.tick(), flush: () => requestAudit.flush(), log }),
   }
+}
+
+function authenticatorsOf(
+  requestAudit: RequestAudit,
+  { managementAuthenticator, administrator, tokens }: Entra,
+  vault: Authenticator,
+  plane: DataPlane,
+): Rooms['authenticators'] {
+  const verifyToken = (token: string) => tokens.verify(token, { audiences: ['openai'] })
+  return {
+    management: requestAudit.authenticator(managementAuthenticator),
+    administrator: requestAudit.authenticator(administratorOnly(managementAuthenticator, administrator.objectId)),
+    vault: requestAudit.authenticator(vault),
+    openai: requestAudit.authenticator(dataPlaneAuthenticator(plane, verifyToken)),
+  }
+}
+
+/** What only the administrator of this cloud may do. */
+function administrationRoutes(
+  { env, audit: log, clock }: RoomsOptions,
+  { entra, audit, moved }: { entra: Entra; audit: AuditSink; moved: () => Promise<void> },
+): Route[] {
+  const nameOf = async (objectId: string): Promise<string | undefined> => (await entra.principal(objectId))?.displayName
+  return [...auditRoutes(log, env, nameOf), ...(clock === undefined ? [] : clockRoutes({ clock, audit, moved }))]
 }
 
 const managementEndpoints = (at: (host: string) => string) => ({
@@ -126,12 +158,13 @@ const managementEndpoints = (at: (host: string) => string) => ({
 /** What runs by itself, until it is closed. */
 function lifeOf(
   service: ReturnType<typeof openService>,
-  tick: () => Promise<unknown>,
-  log: RoomsOptions['log'],
+  { tick, flush, log }: { tick: () => Promise<unknown>; flush: () => Promise<void>; log: RoomsOptions['log'] },
 ): Pick<Rooms, 'start' | 'close'> {
   let timer: NodeJS.Timeout | undefined
-  const upkeep = (): void =>
-    void tick().catch((error: unknown) => log({ level: 'error', message: 'Vault upkeep failed', error: String(error) }))
+  const upkeep = (): void => {
+    for (const run of [tick, flush])
+      void run().catch((error: unknown) => log({ level: 'error', message: 'Upkeep failed', error: String(error) }))
+  }
   return {
     start: async () => {
       await service.runner.start()
@@ -142,6 +175,7 @@ function lifeOf(
       clearInterval(timer)
       await service.runner.close()
       await service.running.stopAll()
+      await flush()
     },
   }
 }

@@ -19,6 +19,7 @@ import { JobEvents } from './openai/job-events.ts'
 import { JobRunner } from './openai/job-runner.ts'
 import { Jobs } from './openai/jobs.ts'
 import { Models } from './openai/models.ts'
+import type { AuditSink } from './audit/audit-event.ts'
 import type { RoomsOptions } from './rooms.ts'
 import type { RecordStore } from './store/records.ts'
 
@@ -26,7 +27,7 @@ const VAULT_TIMEOUT_MS = 8000
 
 /** The Azure OpenAI service: accounts, their keys and data, and the engines. Part of the composition root. */
 export function openService(
-  options: RoomsOptions,
+  options: Omit<RoomsOptions, 'audit'> & { readonly audit: AuditSink },
   given: { entra: Entra; resourceManager: ReturnType<typeof openResourceManager>; locations: readonly string[] },
 ) {
   const { env, records, audit, rootKeys, domain, port, log } = options

@@ -1,8 +1,9 @@
 import type { KeyObject } from 'node:crypto'
 import type { Env } from '../env.ts'
 import type { KeyRing } from '../encryption/key-ring.ts'
+import type { AuditSink } from '../audit/audit-event.ts'
 import { AzureError, Conflict, NotFound } from '../http/errors.ts'
-import type { AuditLog, NewAuditEntry } from '../store/audit-log.ts'
+import type { NewAuditEntry } from '../store/audit-log.ts'
 import { put, VersionConflict, type Change, type RecordStore, type Stored } from '../store/records.ts'
 import type { ResourceManager } from '../arm/resource-manager.ts'
 import { checkLocation } from '../arm/locations.ts'
@@ -25,7 +26,7 @@ export interface AccountsOptions {
   readonly vaultDirectory: VaultDirectory
   readonly resourceManager: ResourceManager
   readonly identities: Identities
-  readonly audit: Pick<AuditLog, 'append'>
+  readonly audit: AuditSink
   readonly identityKey: KeyObject
   readonly locations: readonly string[]
   /** `https://<subdomain><suffix>/` of an account. */
@@ -121,7 +122,7 @@ export class Accounts {
     }
     const key = accountKey(at.subscriptionId, at.group, at.name)
     await audit
-      .append(accountAudit(account, 'Microsoft.CognitiveServices/accounts/write', 'Create'), [
+      .append(accountAudit(account, 'Microsoft.CognitiveServices/accounts/write', 'Create', CREATED), [
         put(accounts, accountId, account, 0),
         put(accountNames, key, { accountId }, 0),
         put(subdomains, subdomain, { accountId }, 0),
@@ -133,15 +134,19 @@ export class Accounts {
   }
 }
 
+/** For the audit record of an operation that answers 201. */
+export const CREATED = { httpStatusCode: 201 }
+
 /** An audit entry of an operation on an account that succeeded. */
 export function accountAudit(
   account: Account,
   operationName: string,
   description: string,
+  /** `httpStatusCode`: what the client is answered, where it is not 200. */
   properties?: object,
 ): NewAuditEntry {
   return {
-    category: 'Administrative',
+    category: 'AuditEvent',
     operationName,
     resourceId: account.id.toUpperCase(),
     resultType: 'Success',

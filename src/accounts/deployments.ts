@@ -2,7 +2,7 @@ import { AzureError, Conflict, NotFound } from '../http/errors.ts'
 import type { LoadedModel } from '../engines/engine.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import { put, remove, VersionConflict, type Change, type Stored } from '../store/records.ts'
-import { accountAudit, type Accounts } from './accounts.ts'
+import { accountAudit, CREATED, type Accounts } from './accounts.ts'
 import type { Account } from './account.ts'
 import {
   deploymentKey,
@@ -90,6 +90,7 @@ export class Deployments {
         ...this.#copyChanges(before?.value),
       ],
       name,
+      before === undefined ? CREATED : {},
     )
     if (before !== undefined) await this.#end(before.value)
     await this.#running.get(deployment)
@@ -158,8 +159,14 @@ export class Deployments {
       await this.#blobs.remove({ accountId: deployment.accountId, blobId: deployment.blobId }).unlink()
   }
 
-  async #commit(account: Account, action: 'write' | 'delete', changes: Change[], name: string): Promise<void> {
-    const entry = accountAudit(account, `Microsoft.CognitiveServices/accounts/deployments/${action}`, name)
+  async #commit(
+    account: Account,
+    action: 'write' | 'delete',
+    changes: Change[],
+    name: string,
+    properties: object = {},
+  ): Promise<void> {
+    const entry = accountAudit(account, `Microsoft.CognitiveServices/accounts/deployments/${action}`, name, properties)
     try {
       await this.accounts.options.audit.append(entry, changes, { shred: action === 'delete' })
     } catch (error) {

@@ -1,3 +1,4 @@
+import { noteOperation } from '../audit/request-context.ts'
 import { Forbidden, NotFound } from '../http/errors.ts'
 import type { Caller } from '../http/route.ts'
 import { put, type Change, type RecordStore } from '../store/records.ts'
@@ -26,6 +27,7 @@ export function openResourceManager(records: RecordStore): ResourceManager {
   return {
     subscription,
     async authorize(caller, scope, action) {
+      noteOperation({ operationName: action, resourceId: scope })
       const principal = principalOf(caller)
       if (isAllowed(await assignments(), principal.objectId, scope, action, 'management')) return
       throw new Forbidden(

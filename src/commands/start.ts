@@ -6,6 +6,7 @@ export async function start(options: {
   port: number
   keyLeaseSeconds: number
   location: string
+  clockControl: boolean
   verbose: boolean
 }): Promise<number> {
   const log = (line: object): void => {

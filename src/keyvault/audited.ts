@@ -2,7 +2,8 @@ import { AzureError, Conflict } from '../http/errors.ts'
 import { empty, json } from '../http/respond.ts'
 import type { Call } from '../http/route.ts'
 import { ShredIncomplete, VersionConflict, type Change } from '../store/records.ts'
-import { auditEvent } from './audit.ts'
+import { auditEvent } from '../audit/audit-event.ts'
+import { innermostCode } from '../audit/request-audit.ts'
 import type { Room } from './room.ts'
 
 /** What an operation wants done and answered: changes and audit record are committed together, then the answer goes out. */
@@ -89,10 +90,4 @@ async function commitOutcome(
     return outcome.body === undefined ? empty(status, outcome.headers) : json(outcome.body, { ...outcome, status })
   }
   throw new Conflict('Conflict', 'Others change this at the same time, again and again. Try once more.')
-}
-
-function innermostCode(error: AzureError): string {
-  let inner = error.options.innererror
-  while (inner?.innererror !== undefined) inner = inner.innererror
-  return inner?.code ?? error.code
 }

@@ -1,6 +1,6 @@
 import { AzureError } from '../http/errors.ts'
 import type { Authenticator, Call, Caller } from '../http/route.ts'
-import { auditEvent } from './audit.ts'
+import { auditEvent } from '../audit/audit-event.ts'
 import { vaultNotFound } from './errors.ts'
 import type { Room } from './room.ts'
 import { liveVault, vaultResourceId, type Vault } from './vault-record.ts'

@@ -1,7 +1,7 @@
 import { AzureError, Conflict } from '../http/errors.ts'
 import type { Caller } from '../http/route.ts'
 import { put, type Stored } from '../store/records.ts'
-import { systemEvent } from './audit.ts'
+import { systemEvent } from '../audit/audit-event.ts'
 import type { Outcome } from './audited.ts'
 import { findDeletedVault, isPlacedIn, plainLocation } from './find-vault.ts'
 import type { ManagementContext } from './management-route.ts'

@@ -1,5 +1,5 @@
 import { put, remove, VersionConflict, type Stored } from '../store/records.ts'
-import { systemEvent } from './audit.ts'
+import { systemEvent } from '../audit/audit-event.ts'
 import { keyVersions, keys, versionId, type Key, type KeyVersion } from './key-record.ts'
 import { destroyMaterial, destructionOf } from './purge.ts'
 import { purgeVault } from './purge-vault.ts'

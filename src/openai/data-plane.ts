@@ -1,3 +1,4 @@
+import { noteOperation } from '../audit/request-context.ts'
 import type { ResourceManager } from '../arm/resource-manager.ts'
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/accounts.ts'
@@ -22,6 +23,8 @@ export interface DataRoute {
   readonly handler: (call: Call, account: Account) => Promise<Response>
 }
 
+const ACTIONS = 'Microsoft.CognitiveServices/accounts/OpenAI'
+
 /** R03: each route in both forms that unmodified SDKs use: `/openai/...` with an api-version, `/openai/v1/...` without. */
 export function dataRoutes(plane: DataPlane, routes: readonly DataRoute[]): Route[] {
   return routes.flatMap(route =>
@@ -32,8 +35,9 @@ export function dataRoutes(plane: DataPlane, routes: readonly DataRoute[]): Rout
       auth: 'openai',
       maxBody: route.maxBody,
       handler: async call => {
-        if (form === 'classic') checkVersion(call)
+        noteOperation({ operationName: `${ACTIONS}/${route.action}` })
         const account = await accountOf(plane, call)
+        if (form === 'classic') checkVersion(call)
         await authorize(plane, call, account, route)
         return route.handler(call, account)
       },
@@ -65,7 +69,10 @@ export function dataPlaneAuthenticator(
 
 async function accountOf(plane: DataPlane, call: Call): Promise<Account> {
   const account = await plane.accounts.bySubdomain(call.label)
-  if (account !== undefined) return account
+  if (account !== undefined) {
+    noteOperation({ resourceId: account.id })
+    return account
+  }
   throw new NotFound(
     '404',
     `There is no resource at ${call.url.host}. Check the endpoint: it is https://<customSubDomainName> followed by the suffix of this cloud.`,
@@ -74,7 +81,7 @@ async function accountOf(plane: DataPlane, call: Call): Promise<Account> {
 
 async function authorize(plane: DataPlane, call: Call, account: Account, route: DataRoute): Promise<void> {
   if (call.caller.type === 'key' && call.caller.account === account.accountId) return
-  const action = `Microsoft.CognitiveServices/accounts/OpenAI/${route.action}`
+  const action = `${ACTIONS}/${route.action}`
   if (call.caller.type === 'principal') {
     const { tenantId } = await plane.resourceManager.subscription(account.subscriptionId)
     const allowed =

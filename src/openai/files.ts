@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import type { Account } from '../accounts/account.ts'
-import { accountAudit, type Accounts } from '../accounts/accounts.ts'
+import { accountAudit, CREATED, type Accounts } from '../accounts/accounts.ts'
 import { blobRecord } from '../encryption/blob-records.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import type { OpenBlob, SealedBlobs } from '../encryption/sealed-blobs.ts'
@@ -83,6 +83,7 @@ export class Files {
     const { record, changes } = pending
     const entry = accountAudit(account, 'Microsoft.CognitiveServices/accounts/OpenAI/files/write', record.fileId, {
       bytes: record.bytes,
+      ...CREATED,
     })
     await this.accounts.options.audit.append(entry, [
       ...changes,

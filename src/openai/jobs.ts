@@ -1,5 +1,5 @@
 import type { Account } from '../accounts/account.ts'
-import { accountAudit, type Accounts } from '../accounts/accounts.ts'
+import { accountAudit, CREATED, type Accounts } from '../accounts/accounts.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import type { BaseModel } from '../engines/engine.ts'
 import { AzureError, Conflict } from '../http/errors.ts'
@@ -78,7 +78,8 @@ export class Jobs {
       modelName: `${body.model}.ft-${env.randomBytes(16).toString('hex')}${body.suffix === undefined ? '' : `-${body.suffix}`}`,
       createdAt: Math.floor(env.now() / 1000),
     }
-    const entry = accountAudit(account, 'Microsoft.CognitiveServices/accounts/OpenAI/fine-tunes/write', job.jobId)
+    const action = 'Microsoft.CognitiveServices/accounts/OpenAI/fine-tunes/write'
+    const entry = accountAudit(account, action, job.jobId, CREATED)
     await accounts.options.audit.append(entry, [
       put(jobs, ownedKey(job.accountId, job.jobId), job, 0),
       events.message(job, 'info', 'Job enqueued. Waiting for jobs ahead to complete.'),

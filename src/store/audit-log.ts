@@ -8,6 +8,8 @@ export interface AuditEntry {
   /** ISO 8601, UTC. */
   readonly time: string
   readonly operationName: string
+  /** The api-version that the client asked for. */
+  readonly operationVersion?: string
   readonly category: string
   readonly resourceId?: string
   readonly resultType: 'Success' | 'Failed'
@@ -53,6 +55,8 @@ interface AuditListOptions {
 export interface AuditLogOptions {
   /** Makes a MAC over the head with a key that is not in the database: whoever can only write records can't forge a shorter or other log. */
   readonly mac?: (message: Buffer) => Buffer
+  /** False: a log must be there already, and one that is missing was removed. Default true. */
+  readonly isNew?: boolean
 }
 
 export interface AuditLog {
@@ -96,7 +100,7 @@ const pageSize = 1000
 /** An append-only hash chain of entries over a record store. There may be one per store. */
 export async function openAuditLog(records: RecordStore, env: Env, options: AuditLogOptions = {}): Promise<AuditLog> {
   const log = new ChainedLog(records, env, options)
-  await log.start()
+  if (options.isNew ?? true) await log.start()
   return log
 }
 

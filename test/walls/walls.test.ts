@@ -11,15 +11,17 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   crypto: ['.'],
   http: ['.'],
   store: ['.', 'http', 'crypto'],
-  entra: ['.', 'crypto', 'http', 'store'],
-  arm: ['.', 'crypto', 'http', 'store', 'entra'],
-  keyvault: ['.', 'crypto', 'http', 'store', 'entra', 'arm'],
+  audit: ['.', 'http', 'store'],
+  clock: ['.', 'http', 'store', 'audit'],
+  entra: ['.', 'audit', 'crypto', 'http', 'store'],
+  arm: ['.', 'audit', 'crypto', 'http', 'store', 'entra'],
+  keyvault: ['.', 'audit', 'crypto', 'http', 'store', 'entra', 'arm'],
   encryption: ['.', 'crypto', 'http', 'store', 'entra', 'arm'],
-  accounts: ['.', 'crypto', 'http', 'store', 'entra', 'arm', 'encryption', 'engines'],
-  openai: ['.', 'crypto', 'http', 'store', 'entra', 'arm', 'encryption', 'accounts', 'engines'],
+  accounts: ['.', 'audit', 'crypto', 'http', 'store', 'entra', 'arm', 'encryption', 'engines'],
+  openai: ['.', 'audit', 'crypto', 'http', 'store', 'entra', 'arm', 'encryption', 'accounts', 'engines'],
   engines: ['.'],
   demo: ['.', 'http'],
-  commands: ['.', 'crypto'],
+  commands: ['.', 'crypto', 'audit'],
 }
 /** Files of src itself that wire the rooms together or start them: nothing below imports them. */
 const TOP = new Set(['main.ts', 'cli.ts', 'rooms.ts'])

@@ -16,6 +16,9 @@ export interface AuditSubject {
   readonly properties?: Readonly<Record<string, unknown>>
 }
 
+/** What stands in `callerIpAddress` where no client asked: the service's own connection, a job, upkeep. */
+export const SERVICE = 'service'
+
 const SIGNATURES: Readonly<Record<number, string>> = {
   200: 'OK',
   201: 'Created',
@@ -27,8 +30,12 @@ const SIGNATURES: Readonly<Record<number, string>> = {
   404: 'NotFound',
   405: 'MethodNotAllowed',
   409: 'Conflict',
+  412: 'PreconditionFailed',
   413: 'RequestEntityTooLarge',
+  415: 'UnsupportedMediaType',
   429: 'TooManyRequests',
+  499: 'ClientClosedRequest',
+  503: 'ServiceUnavailable',
 }
 
 /** A record of the category AuditEvent, with Azure's fields (Key Vault logging). R05: who, what, when, from where, how long and with which result. */
@@ -39,10 +46,11 @@ export function auditEvent(call: Call, now: number, subject: AuditSubject): NewA
   return {
     time: new Date(now).toISOString(),
     operationName,
+    ...(version === undefined ? {} : { operationVersion: version.slice(0, 32) }),
     category: 'AuditEvent',
     resourceId: resourceId.toUpperCase(),
     resultType: status < 400 ? 'Success' : 'Failed',
-    resultSignature: SIGNATURES[status] ?? (status < 400 ? 'OK' : status < 500 ? 'BadRequest' : 'InternalServerError'),
+    resultSignature: signatureOf(status),
     resultDescription: description.slice(0, 1000),
     durationMs: Math.round(durationMs),
     callerIpAddress: call.peer,
@@ -53,7 +61,6 @@ export function auditEvent(call: Call, now: number, subject: AuditSubject): NewA
       requestUri: call.url.href.slice(0, 2048),
       ...(id === undefined ? {} : { id }),
       httpStatusCode: status,
-      ...(version === undefined ? {} : { operationVersion: version.slice(0, 32) }),
       ...properties,
     },
   }
@@ -75,15 +82,21 @@ export function systemEvent(
     resultSignature: 'OK',
     resultDescription: '',
     durationMs: 0,
-    callerIpAddress: 'service',
+    callerIpAddress: SERVICE,
     correlationId,
     properties: { ...(id === undefined ? {} : { id }), ...properties },
   }
 }
 
+/** Azure's word for a status. */
+export function signatureOf(status: number): string {
+  return SIGNATURES[status] ?? (status < 400 ? 'OK' : status < 500 ? 'BadRequest' : 'InternalServerError')
+}
+
 const CLAIM = 'http://schemas.microsoft.com/identity/claims/objectidentifier'
 
 function claimsOf(call: Call): Record<string, string> | undefined {
+  if (call.caller.type === 'key') return { authenticationType: 'ApiKey' }
   if (call.caller.type !== 'principal') return undefined
   const { objectId, appId, tenantId, claims } = call.caller
   const upn = claims['upn']

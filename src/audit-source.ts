@@ -1,0 +1,110 @@
+import { access } from 'node:fs/promises'
+import { join } from 'node:path'
+import { connectAdministrator } from './administrator-client.ts'
+import { namesOf } from './audit/audit-routes.ts'
+import { parseSince, readAudit, type AuditPage } from './audit/read-audit.ts'
+import { mac } from './crypto/derive.ts'
+import { openRootKeys } from './encryption/root-key.ts'
+import { principals } from './entra/records.ts'
+import { systemEnv } from './env.ts'
+import { openAuditLog } from './store/audit-log.ts'
+import { lockFolder } from './store/folder-lock.ts'
+import { openSqliteRecords } from './store/sqlite-records.ts'
+
+export interface AuditAsk {
+  readonly after?: number | undefined
+  readonly vault?: string | undefined
+  /** A time, or how long ago: see parseSince. */
+  readonly since?: string | undefined
+  readonly limit: number
+  readonly newestFirst?: boolean
+}
+
+export type NamedPage = AuditPage & { readonly names: Readonly<Record<string, string>> }
+
+export interface KnownHead {
+  readonly entries: number
+  readonly head: string
+}
+
+export type Verification = { readonly time: string } & (
+  | ({ readonly ok: true } & KnownHead)
+  | { readonly ok: false; readonly at: number; readonly reason: string }
+)
+
+/** The audit log of a data folder, whether its cloud runs or not. */
+export interface AuditSource {
+  readonly running: boolean
+  page(ask: AuditAsk): Promise<NamedPage>
+  verify(known?: KnownHead): Promise<Verification>
+  close(): Promise<void>
+}
+
+/** Files without which a folder holds no cloud; opening must not make them. */
+async function checkFolder(dataDir: string): Promise<void> {
+  const needed = process.env['OWNKEY_ROOT_KEY'] === undefined ? ['records.db', 'root.key'] : ['records.db']
+  for (const name of needed) {
+    const there = await access(join(dataDir, name)).then(
+      () => true,
+      () => false,
+    )
+    if (!there) throw new Error(`There is no ${join(dataDir, name)}: ${dataDir} is no data folder of a cloud.`)
+  }
+}
+
+/** Asks the running cloud, which alone may open its records; where none runs, opens the folder itself, and writes nothing. */
+export async function openAuditSource(dataDir: string): Promise<AuditSource> {
+  await checkFolder(dataDir)
+  const lock = await lockFolder(dataDir).catch(() => undefined)
+  if (lock === undefined) return runningSource(dataDir)
+  try {
+    return await stoppedSource(dataDir, () => lock.release())
+  } catch (error) {
+    await lock.release()
+    throw error
+  }
+}
+
+async function runningSource(dataDir: string): Promise<AuditSource> {
+  const client = await connectAdministrator(dataDir)
+  const get = <T>(path: string, query: object): Promise<T> => {
+    const given = Object.entries(query).flatMap(([name, value]): [string, string][] =>
+      value === undefined ? [] : [[name, String(value)]],
+    )
+    return client.call('GET', `${path}?${new URLSearchParams(given).toString()}`)
+  }
+  return {
+    running: true,
+    page: ask => get('/ownkey/audit', ask),
+    verify: known => get('/ownkey/audit/verify', known ?? {}),
+    close: async () => {},
+  }
+}
+
+async function stoppedSource(dataDir: string, release: () => Promise<void>): Promise<AuditSource> {
+  const env = systemEnv
+  const fromEnvironment = process.env['OWNKEY_ROOT_KEY']
+  const rootKeys = await openRootKeys({ file: join(dataDir, 'root.key'), fromEnvironment, env })
+  const records = await openSqliteRecords(join(dataDir, 'records.db'))
+  const log = await openAuditLog(records, env, {
+    mac: message => mac(rootKeys.mac, 'audit head', message),
+    isNew: false,
+  })
+  const nameOf = async (id: string): Promise<string | undefined> =>
+    (await records.get(principals, id))?.value.displayName
+  return {
+    running: false,
+    async page({ since, ...ask }) {
+      const from = since === undefined ? undefined : parseSince(since, env.now())
+      if (since !== undefined && from === undefined)
+        throw new Error(`'${since}' is no time: use for example 2026-01-31, 2026-01-31T08:00:00Z, or 24h, 7d.`)
+      const page = await readAudit(log, { ...ask, since: from })
+      return { ...page, names: await namesOf(page.records, nameOf) }
+    },
+    verify: async known => ({ time: new Date(env.now()).toISOString(), ...(await log.verify(known)) }),
+    close: async () => {
+      await records.close()
+      await release()
+    },
+  }
+}

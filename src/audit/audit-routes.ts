@@ -1,0 +1,83 @@
+import type { Env } from '../env.ts'
+import { AzureError } from '../http/errors.ts'
+import { json } from '../http/respond.ts'
+import type { Call, Route } from '../http/route.ts'
+import type { AuditLog } from '../store/audit-log.ts'
+import { parseSince, readAudit, type AuditRecord } from './read-audit.ts'
+import { noteOperation } from './request-context.ts'
+
+/** What a person calls a principal, by object id. */
+export type NameOf = (objectId: string) => Promise<string | undefined>
+
+const PATH = '/ownkey/audit'
+const MAX_PAGE = 1000
+
+/** The audit log for its administrator: a page of records, and whether the whole log is as it was written. */
+export function auditRoutes(log: Pick<AuditLog, 'list' | 'verify'>, env: Env, nameOf: NameOf): Route[] {
+  const base = { host: 'management', auth: 'administrator', method: 'GET', maxBody: 0 } as const
+  return [
+    {
+      ...base,
+      path: PATH,
+      handler: async call => {
+        const after = wholeNumber(call, 'after')
+        noteOperation({ operationName: 'OwnKey/audit/read' })
+        // Reading is recorded once, not for each page: who follows the log would else see himself for ever.
+        if ((after ?? 0) > 0) noteOperation({ unrecorded: true })
+        const page = await readAudit(log, {
+          after,
+          limit: Math.min(wholeNumber(call, 'limit') ?? MAX_PAGE, MAX_PAGE),
+          newestFirst: call.query.get('newestfirst') === 'true',
+          vault: call.query.get('vault'),
+          since: since(call, env),
+        })
+        return json({ ...page, names: await namesOf(page.records, nameOf) })
+      },
+    },
+    {
+      ...base,
+      path: `${PATH}/verify`,
+      handler: async call => {
+        noteOperation({ operationName: 'OwnKey/audit/verify' })
+        const entries = wholeNumber(call, 'entries')
+        const head = call.query.get('head')
+        const known = entries === undefined || head === undefined ? undefined : { entries, head }
+        return json({ time: new Date(env.now()).toISOString(), ...(await log.verify(known)) })
+      },
+    },
+  ]
+}
+
+/** Names of those who appear in the records, by object id. */
+export async function namesOf(records: readonly AuditRecord[], nameOf: NameOf): Promise<Record<string, string>> {
+  const ids = new Set(records.flatMap(({ entry }) => objectIdOf(entry) ?? []))
+  const found = await Promise.all([...ids].map(async id => [id, await nameOf(id)] as const))
+  return Object.fromEntries(found.flatMap(([id, name]) => (name === undefined ? [] : [[id, name] as const])))
+}
+
+/** Who called, where it was a principal. */
+export function objectIdOf(entry: AuditRecord['entry']): string | undefined {
+  const { claim } = (entry.identity ?? {}) as { claim?: Readonly<Record<string, unknown>> }
+  const id = claim?.['http://schemas.microsoft.com/identity/claims/objectidentifier']
+  return typeof id === 'string' ? id : undefined
+}
+
+function since(call: Call, env: Env): number | undefined {
+  const text = call.query.get('since')
+  if (text === undefined) return undefined
+  const time = parseSince(text, env.now())
+  if (time !== undefined) return time
+  throw new AzureError(
+    'BadRequest',
+    400,
+    `'${text.slice(0, 40)}' is no time: use for example 2026-01-31, 2026-01-31T08:00:00Z, or 24h, 7d.`,
+    { target: 'since' },
+  )
+}
+
+function wholeNumber(call: Call, name: string): number | undefined {
+  const text = call.query.get(name)
+  if (text === undefined) return undefined
+  if (/^\d{1,15}$/.test(text)) return Number(text)
+  throw new AzureError('BadRequest', 400, `'${name}' must be a whole number.`, { target: name })
+}

@@ -1,0 +1,130 @@
+import type { Env } from '../env.ts'
+import { AzureError } from '../http/errors.ts'
+import type { Authenticator, Call, Route } from '../http/route.ts'
+import type { AuditLog, NewAuditEntry } from '../store/audit-log.ts'
+import { auditEvent, SERVICE, signatureOf, type AuditSink } from './audit-event.ts'
+import { RefusalLimit } from './refusal-limit.ts'
+import { requestContext, type RequestContext } from './request-context.ts'
+
+export interface RequestAudit {
+  /** The log for the rooms: records that a request makes get its caller, address and id, those of the service's own doing say so. */
+  readonly sink: AuditSink
+  /** The same routes; each request to them makes one record, allowed or refused, unless it made one by itself. */
+  routes(routes: readonly Route[]): Route[]
+  /** The same authenticator; whom it refuses is recorded. */
+  authenticator(authenticator: Authenticator): Authenticator
+  /** Writes what was only counted; call it each minute and at the end. */
+  flush(): Promise<void>
+}
+
+const AUTHENTICATION = 'Authentication'
+
+/** R05: every operation of every plane makes one AuditEvent record: who, what, when, from where, how long, with which result. */
+export function openRequestAudit(log: AuditSink, env: Env, refusals = new RefusalLimit()): RequestAudit {
+  const append: AuditLog['append'] = async (entry, changes = [], options = {}) => {
+    const context = requestContext.getStore()
+    const complete = completed(entry, context?.closed ? undefined : context, env)
+    const isLogin = complete.operationName === AUTHENTICATION && complete.resultType === 'Failed'
+    if (!isLogin || changes.length > 0 || refusals.admits(complete)) await log.append(complete, changes, options)
+    if (context !== undefined) context.recorded = complete.resultType
+  }
+  return {
+    sink: { append },
+    routes: routes => routes.map(route => ({ ...route, handler: call => handle(append, env, route, call) })),
+    authenticator: authenticator => call => authenticate(append, env, authenticator, call),
+    async flush() {
+      for (const entry of refusals.takeCounted()) await log.append(entry)
+    },
+  }
+}
+
+async function handle(append: AuditLog['append'], env: Env, route: Route, call: Call): Promise<Response> {
+  const context: RequestContext = { call, started: performance.now() }
+  return requestContext.run(context, async () => {
+    try {
+      const response = await route.handler(call)
+      if (context.recorded === undefined && !context.unrecorded)
+        await append(eventOf(context, env, { route, status: response.status }))
+      return response
+    } catch (error) {
+      if (context.recorded !== 'Failed') await append(eventOf(context, env, { route, error }))
+      throw error
+    } finally {
+      context.closed = true
+    }
+  })
+}
+
+/** Only refusals: who is let in is in the record of what he does. */
+async function authenticate(append: AuditLog['append'], env: Env, authenticator: Authenticator, call: Call) {
+  const context: RequestContext = { call, started: performance.now() }
+  return requestContext.run(context, async () => {
+    try {
+      return await authenticator(call)
+    } catch (error) {
+      const isRefusal = error instanceof AzureError && (error.status === 401 || error.status === 403)
+      if (isRefusal && context.recorded === undefined) {
+        context.operationName = AUTHENTICATION
+        await append(eventOf(context, env, { error }))
+      }
+      throw error
+    } finally {
+      context.closed = true
+    }
+  })
+}
+
+function eventOf(
+  context: RequestContext,
+  env: Env,
+  { route, status, error }: { readonly route?: Route; readonly status?: number; readonly error?: unknown },
+): NewAuditEntry {
+  const { call, started, operationName, resourceId } = context
+  const known = error instanceof AzureError ? error : undefined
+  const description = error === undefined ? {} : { description: known?.message ?? 'Internal error' }
+  return auditEvent(call, env.now(), {
+    operationName: operationName ?? `${call.method} ${route?.path ?? call.url.pathname}`,
+    resourceId: resourceId ?? '',
+    ...(resourceId === undefined ? {} : { id: resourceId }),
+    status: status ?? known?.status ?? 500,
+    ...description,
+    durationMs: performance.now() - started,
+    ...(known === undefined ? {} : { properties: { errorCode: innermostCode(known) } }),
+  })
+}
+
+/** Records that say from where they come are whole; the others are what a room commits with its changes. */
+function completed(
+  entry: NewAuditEntry,
+  context: RequestContext | undefined,
+  env: Env,
+): NewAuditEntry & { readonly time: string } {
+  const time = entry.time ?? new Date(env.now()).toISOString()
+  if (entry.callerIpAddress !== undefined) return { ...entry, time }
+  const status = statusOf(entry)
+  if (context === undefined) {
+    const own = { resultSignature: signatureOf(status), durationMs: 0, callerIpAddress: SERVICE }
+    return { correlationId: env.uuid(), ...own, ...entry, time }
+  }
+  const event = auditEvent(context.call, Date.parse(time), {
+    operationName: entry.operationName,
+    resourceId: entry.resourceId ?? '',
+    id: entry.resourceId,
+    status,
+    durationMs: performance.now() - context.started,
+  })
+  return { ...event, ...entry, time, properties: { ...event.properties, ...entry.properties } }
+}
+
+function statusOf({ properties, resultType }: NewAuditEntry): number {
+  const { httpStatusCode: status } = (properties ?? {}) as { httpStatusCode?: unknown }
+  if (typeof status === 'number') return status
+  return resultType === 'Success' ? 200 : 500
+}
+
+/** The code that says most: the cause behind the error, where one is known. */
+export function innermostCode(error: AzureError): string {
+  let inner = error.options.innererror
+  while (inner?.innererror !== undefined) inner = inner.innererror
+  return inner?.code ?? error.code
+}

@@ -1,0 +1,161 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  openAuditSource,
+  type AuditSource,
+  type KnownHead,
+  type NamedPage,
+  type Verification,
+} from '../audit-source.ts'
+import { AuditTable } from './audit-table.ts'
+
+export interface AuditOptions {
+  readonly dataDir: string
+  readonly vault?: string | undefined
+  readonly since?: string | undefined
+  /** Only the newest so many that match; absent: 100 in a table without `since`, otherwise all. */
+  readonly last?: number | undefined
+  readonly follow: boolean
+  readonly format: string
+}
+
+const DEFAULT_LAST = 100
+const POLL_MS = 500
+const PAGE = 500
+
+/** Prints the audit log, oldest first. Resolves to the exit code; with `follow`, when the process is told to stop. */
+export async function printAudit(options: AuditOptions): Promise<number> {
+  if (options.format !== 'table' && options.format !== 'json')
+    throw new Error(`--format ${options.format} is not known here: use table or json.`)
+  const source = await openAuditSource(options.dataDir)
+  try {
+    if (options.follow && !source.running)
+      throw new Error('Nothing comes to a log whose cloud does not run: start it, or leave --follow out.')
+    const print = options.format === 'json' ? printLines : tablePrinter()
+    const last = options.last ?? (options.format === 'table' && options.since === undefined ? DEFAULT_LAST : undefined)
+    let after = last === undefined ? 0 : await printNewest(source, options, last, print)
+    after = await printFrom(source, options, after, print)
+    if (options.follow) await follow(source, options, after, print)
+    return 0
+  } finally {
+    await source.close()
+  }
+}
+
+type Print = (records: NamedPage['records'], names: NamedPage['names']) => void
+
+/** Prints the newest so many, and answers after which record to go on. */
+async function printNewest(source: AuditSource, options: AuditOptions, last: number, print: Print): Promise<number> {
+  const { vault, since } = options
+  const records: NamedPage['records'][number][] = []
+  let names: Record<string, string> = {}
+  let newest: number | undefined
+  let after: number | undefined
+  let more = true
+  do {
+    const ask = { vault, since, after, newestFirst: true, limit: Math.min(last - records.length, PAGE) }
+    const page: NamedPage = await source.page(ask)
+    records.push(...page.records)
+    names = { ...names, ...page.names }
+    newest ??= page.records[0]?.sequence
+    after = page.end
+    more = page.more && after > 1
+  } while (more && records.length < last)
+  print(records.reverse(), names)
+  return newest ?? 0
+}
+
+async function printFrom(source: AuditSource, options: AuditOptions, from: number, print: Print): Promise<number> {
+  const { vault, since } = options
+  let after = from
+  for (;;) {
+    const page = await source.page({ vault, since, after, limit: PAGE })
+    print(page.records, page.names)
+    after = page.end
+    if (!page.more) return after
+  }
+}
+
+async function follow(source: AuditSource, options: AuditOptions, from: number, print: Print): Promise<void> {
+  const stopped = new AbortController()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopped.abort())
+  let after = from
+  while (!stopped.signal.aborted) {
+    after = await printFrom(source, options, after, print)
+    await sleep(POLL_MS, undefined, { signal: stopped.signal }).catch(() => {})
+  }
+}
+
+function printLines(records: NamedPage['records']): void {
+  for (const { sequence, hash, entry } of records) {
+    // The log keeps names in alphabetical order: people look for when and what first.
+    const { time, operationName, resultType, ...rest } = entry
+    process.stdout.write(`${JSON.stringify({ sequence, time, operationName, resultType, ...rest, hash })}\n`)
+  }
+}
+
+function tablePrinter(): Print {
+  const width = process.stdout.columns ?? (Number(process.env['COLUMNS']) || 120)
+  const colour = process.stdout.isTTY && process.env['NO_COLOR'] === undefined
+  const table = new AuditTable({ width, colour })
+  return (records, names) => process.stdout.write(table.lines(records, names))
+}
+
+/**
+ * Checks every record of the log against the chain, and against a head that was kept earlier (`<entries>:<hash>`).
+ * Resolves to the exit code: 1 when a record is not as it was written.
+ */
+export async function verifyAudit(options: { dataDir: string; known?: string | undefined }): Promise<number> {
+  const known = options.known === undefined ? undefined : knownHead(options.known)
+  const source = await openAuditSource(options.dataDir)
+  try {
+    const started = performance.now()
+    const verdict = await source.verify(known)
+    const took = Math.round(performance.now() - started)
+    if (verdict.ok) sayWhole(verdict, source.running, took, known)
+    else await sayBroken(verdict, source)
+    return verdict.ok ? 0 : 1
+  } finally {
+    await source.close()
+  }
+}
+
+function sayWhole(
+  { time, entries, head }: Extract<Verification, { ok: true }>,
+  running: boolean,
+  took: number,
+  known?: KnownHead,
+): void {
+  const kept = known === undefined ? [] : [`  known     record ${known.entries} is the one that was known`]
+  process.stdout.write(
+    [
+      `The audit log is whole: ${entries.toLocaleString('en')} records, none changed, missing or moved.`,
+      `  head      ${head}`,
+      ...kept,
+      `  verified  ${time}, in ${took} ms, ${running ? 'by the running cloud' : 'in the folder: no cloud runs'}`,
+      'Keep this elsewhere; given back later, it proves that nothing up to here was changed or cut off:',
+      `  --known ${entries}:${head}`,
+      '',
+    ].join('\n'),
+  )
+}
+
+async function sayBroken({ at, reason, time }: Extract<Verification, { ok: false }>, source: AuditSource) {
+  const page = await source.page({ after: Math.max(0, at - 1), limit: 1 }).catch(() => undefined)
+  const found = page?.records.find(({ sequence }) => sequence === at)?.entry
+  process.stdout.write(
+    [
+      `The audit log was changed: record ${at}: ${reason}.`,
+      ...(found === undefined ? [] : [`  it reads  ${found.time} ${found.operationName} ${found.resultType}`]),
+      `  before    ${at <= 1 ? 'no record can be trusted' : `records 1 to ${at - 1} are as they were written`}`,
+      `  verified  ${time}`,
+      'Restore the data folder from a backup, and find out who could write to it.',
+      '',
+    ].join('\n'),
+  )
+}
+
+function knownHead(text: string): KnownHead {
+  const match = /^(\d{1,15}):([0-9a-f]{64})$/.exec(text.trim())
+  if (match === null) throw new Error('--known must be <records>:<head>, as verify printed it.')
+  return { entries: Number(match[1]), head: match[2] ?? '' }
+}
