@@ -1,6 +1,5 @@
 import { constants, getFips, publicEncrypt, subtle } from 'node:crypto'
 import type { KeyObject, webcrypto } from 'node:crypto'
-import { availableParallelism } from 'node:os'
 import { KeyError } from './key-error.ts'
 import { runPrivateKeyJob } from './private-key-workers.ts'
 import { exportPrivate, parsePrivate } from './rsa-key.ts'
@@ -16,11 +15,18 @@ export type RsaEncryption = 'RSA-OAEP' | 'RSA-OAEP-256' | 'RSA1_5'
 
 const OAEP_HASH = { 'RSA-OAEP': 'SHA-1', 'RSA-OAEP-256': 'SHA-256' } as const
 /**
- * node:crypto takes a lock on a key for each WebCrypto operation: one key runs 2,700 unwraps a second however many threads there are.
- * A copy for each core has a lock of its own (5,300 on 2 cores).
+ * node:crypto takes a lock on a key for each WebCrypto operation, and even the main thread waits for it when it starts another one.
+ * So an operation gets a copy of the key that no other is using: one for each thread of libuv's pool, and one that waits its turn.
  */
-const COPIES = Math.min(availableParallelism(), 4)
-const oaepKeys = new WeakMap<KeyObject, Partial<Record<RsaEncryption, webcrypto.CryptoKey[]>>>()
+const COPIES = 5
+
+interface Copies {
+  readonly free: webcrypto.CryptoKey[]
+  made: number
+  readonly waiting: ((copy: webcrypto.CryptoKey) => void)[]
+}
+
+const oaepKeys = new WeakMap<KeyObject, Partial<Record<RsaEncryption, Copies>>>()
 
 /**
  * Encrypts up to a block under the public key (RFC 8017, 7.1 and 7.2). @throws KeyError BadParameter for a plaintext that is too long.
@@ -72,25 +78,31 @@ async function decryptOaep(
   key: RsaKey,
   ciphertext: Uint8Array,
 ): Promise<Buffer | undefined> {
+  const copies = copiesOf(alg, key)
+  const copy = copies.free.pop() ?? (await nextCopy(copies, alg, key))
   try {
-    return Buffer.from(await subtle.decrypt({ name: 'RSA-OAEP' }, nextCopy(alg, key), ciphertext))
+    return Buffer.from(await subtle.decrypt({ name: 'RSA-OAEP' }, copy, ciphertext))
   } catch {
     return undefined
+  } finally {
+    const next = copies.waiting.shift()
+    if (next) next(copy)
+    else copies.free.push(copy)
   }
 }
 
-function nextCopy(alg: 'RSA-OAEP' | 'RSA-OAEP-256', key: RsaKey): webcrypto.CryptoKey {
+function copiesOf(alg: RsaEncryption, key: RsaKey): Copies {
   const byAlgorithm = oaepKeys.get(key.privateKey) ?? {}
   oaepKeys.set(key.privateKey, byAlgorithm)
-  const copies = (byAlgorithm[alg] ??= [])
-  if (copies.length === COPIES) {
-    const oldest = copies.shift()!
-    copies.push(oldest)
-    return oldest
-  }
+  return (byAlgorithm[alg] ??= { free: [], made: 0, waiting: [] })
+}
+
+/** A new copy, or, when there are enough, the first that becomes free. */
+async function nextCopy(copies: Copies, alg: 'RSA-OAEP' | 'RSA-OAEP-256', key: RsaKey): Promise<webcrypto.CryptoKey> {
+  if (copies.made === COPIES) return new Promise(resolve => copies.waiting.push(resolve))
   const der = exportPrivate(key)
   const copy = parsePrivate(der).toCryptoKey({ name: 'RSA-OAEP', hash: OAEP_HASH[alg] }, false, ['decrypt'])
   der.fill(0)
-  copies.push(copy)
+  copies.made += 1
   return copy
 }

@@ -24,14 +24,22 @@ export function canonicalJson(value: unknown): string {
   return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonicalJson(member)}`).join()}}`
 }
 
-/** Freezes an entry as canonical JSON. @throws RangeError when it is longer than 64 KiB or its time is not ISO 8601 in UTC */
-export function encodeEntry(entry: AuditEntry): string {
-  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/u.test(entry.time)) {
+/** An entry as it was given, whatever its maker does to it later. */
+export interface FrozenEntry {
+  readonly entry: AuditEntry
+  /** What is hashed. */
+  readonly canonical: string
+}
+
+/** Copies an entry, and writes it as canonical JSON. @throws RangeError when it is longer than 64 KiB or its time is not ISO 8601 in UTC */
+export function freezeEntry(given: AuditEntry): FrozenEntry {
+  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/u.test(given.time)) {
     throw new RangeError('The time of an audit entry must be like 2026-01-31T23:59:59.999Z.')
   }
-  const encoded = canonicalJson(JSON.parse(JSON.stringify(entry)))
-  if (Buffer.byteLength(encoded) > maximumEntryBytes) {
+  const entry = JSON.parse(JSON.stringify(given)) as AuditEntry
+  const canonical = canonicalJson(entry)
+  if (Buffer.byteLength(canonical) > maximumEntryBytes) {
     throw new RangeError(`An audit entry may have at most ${maximumEntryBytes} bytes.`)
   }
-  return encoded
+  return { entry, canonical }
 }

@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { Env } from '../env.ts'
-import { canonicalJson, chainHash, encodeEntry, genesis } from './audit-chain.ts'
+import { canonicalJson, chainHash, freezeEntry, genesis, type FrozenEntry } from './audit-chain.ts'
 import { collection, put, ShredIncomplete } from './records.ts'
 import type { Change, CommitOptions, RecordStore, Stored } from './records.ts'
 
@@ -79,8 +79,7 @@ interface StoredEntry {
   readonly hash: string
 }
 
-interface PendingAppend {
-  readonly entry: string
+interface PendingAppend extends FrozenEntry {
   readonly changes: readonly Change[]
   readonly shred: boolean
   readonly resolve: () => void
@@ -129,9 +128,9 @@ class ChainedLog implements AuditLog {
     changes: readonly Change[] = [],
     { shred = false }: CommitOptions = {},
   ): Promise<void> {
-    const encoded = encodeEntry({ ...entry, time: entry.time ?? new Date(this.#env.now()).toISOString() })
+    const frozen = freezeEntry({ ...entry, time: entry.time ?? new Date(this.#env.now()).toISOString() })
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    this.#queue.push({ entry: encoded, changes, shred, resolve, reject })
+    this.#queue.push({ ...frozen, changes, shred, resolve, reject })
     if (!this.#draining) void this.#drain()
     return promise
   }
@@ -218,11 +217,8 @@ class ChainedLog implements AuditLog {
     const changes: Change[] = []
     for (const pending of group) {
       sequence += 1
-      hash = chainHash(hash, sequence, pending.entry)
-      changes.push(
-        ...pending.changes,
-        put(entries, idOf(sequence), { entry: JSON.parse(pending.entry) as AuditEntry, hash }, 0),
-      )
+      hash = chainHash(hash, sequence, pending.canonical)
+      changes.push(...pending.changes, put(entries, idOf(sequence), { entry: pending.entry, hash }, 0))
     }
     const head = this.#sealed({ entries: sequence, head: hash })
     changes.push(put(heads, headId, head, version))

@@ -18,8 +18,6 @@ import { openScrubber, type Scrubber } from './sqlite-scrub.ts'
 
 /** About the size of log at which SQLite itself makes a checkpoint. */
 const checkpointBytes = 4 * 1024 * 1024
-/** A change brings about two pages into the log, besides its value. */
-const changeBytes = 8192
 
 interface PendingCommit {
   readonly changes: EncodedChange[]
@@ -54,11 +52,11 @@ class SqliteRecords implements RecordStore {
   readonly #deleteRecord: StatementSync
   readonly #begin: StatementSync
   readonly #commit: StatementSync
+  readonly #logState: StatementSync
+  readonly #checkpointFrames: number
   readonly #cache = recordCache()
   readonly #log: LogSync
   #pending: PendingCommit[] = []
-  /** Estimate of the bytes that were written to the log since its last checkpoint. */
-  #logBytes = 0
   #closed = false
 
   constructor(database: DatabaseSync, scrubber: Scrubber, path: string) {
@@ -70,6 +68,8 @@ class SqliteRecords implements RecordStore {
     this.#deleteRecord = database.prepare(queries.deleteRecord)
     this.#begin = database.prepare('BEGIN IMMEDIATE')
     this.#commit = database.prepare('COMMIT')
+    this.#logState = database.prepare('PRAGMA wal_checkpoint(NOOP)')
+    this.#checkpointFrames = checkpointBytes / pragma(database, 'page_size')
     // A crash may have come between a checkpoint and its scrub.
     this.#checkpoint('TRUNCATE')
     this.#scrubber.scrub()
@@ -186,7 +186,6 @@ class SqliteRecords implements RecordStore {
       throw error
     }
     for (const { collection, id, version, json } of plan) {
-      this.#logBytes += changeBytes + (json?.length ?? 0)
       this.#cache.drop(collection, id)
       if (json === undefined) this.#deleteRecord.run(collection, id)
       else this.#upsertRecord.run(collection, id, version, json)
@@ -197,12 +196,19 @@ class SqliteRecords implements RecordStore {
   #shredAfter(done: readonly PendingCommit[]): ShredIncomplete | undefined {
     try {
       if (done.some(commit => commit.shred)) this.#checkpoint('TRUNCATE')
-      else if (this.#logBytes > checkpointBytes) this.#checkpoint('RESTART')
+      else if (this.#framesInLog() > this.#checkpointFrames) this.#checkpoint('RESTART')
       return undefined
     } catch (error) {
       // Without shred the log only grows; the next commit tries again.
       return new ShredIncomplete(error instanceof Error ? error.message : String(error))
     }
+  }
+
+  /** Frames that no checkpoint has brought into the database: https://www.sqlite.org/pragma.html#pragma_wal_checkpoint */
+  #framesInLog(): number {
+    const state = this.#logState.get()
+    const [log, checkpointed] = [Number(state?.['log']), Number(state?.['checkpointed'])]
+    return log === checkpointed ? 0 : log
   }
 
   /**
@@ -215,7 +221,6 @@ class SqliteRecords implements RecordStore {
     this.#scrubber.scrub(pages)
     // SQLite does not sync the empty log: after a power cut the old one could stand there again.
     if (mode === 'TRUNCATE') this.#scrubber.syncLog()
-    this.#logBytes = 0
   }
 
   #rangeStatement(kind: string, range: Range, compile: (shape: queries.RangeShape) => string): StatementSync {
