@@ -14,7 +14,10 @@ export interface CloudProcess {
   readonly endpoints: Endpoints
   /** Milliseconds from start to ready. */
   readonly startMs: number
-  stop(): Promise<void>
+  /** Ends it cleanly; resolves to the exit code, null when it had to be killed. */
+  stop(): Promise<number | null>
+  /** SIGKILL: what a crash or a power cut leaves. */
+  kill(): Promise<void>
 }
 
 /** Starts a cloud in the folder and makes this process trust its CA and find its names. */
@@ -29,7 +32,11 @@ export async function startCloudProcess(dataDir: string, args: readonly string[]
   const endpoints = await ready(child, dataDir)
   resolveLocalNames()
   setDefaultCACertificates([...getCACertificates('default'), await readFile(endpoints.caCertificate, 'utf8')])
-  return { endpoints, startMs: performance.now() - started, stop: () => stop(child) }
+  const kill = async (): Promise<void> => {
+    child.kill('SIGKILL')
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+  }
+  return { endpoints, startMs: performance.now() - started, stop: () => stop(child), kill }
 }
 
 async function ready(child: ChildProcess, dataDir: string): Promise<Endpoints> {
@@ -53,11 +60,12 @@ async function answers(url: string): Promise<boolean> {
   )
 }
 
-async function stop(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null) return
+async function stop(child: ChildProcess): Promise<number | null> {
+  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode
   const ended = once(child, 'exit')
   child.kill('SIGTERM')
   const timer = setTimeout(() => child.kill('SIGKILL'), 15_000)
   await ended
   clearTimeout(timer)
+  return child.exitCode
 }

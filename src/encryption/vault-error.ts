@@ -1,4 +1,4 @@
-import { isRestError } from '@azure/core-rest-pipeline'
+import { isRestError, type PipelinePolicy, type PipelineRequest } from '@azure/core-rest-pipeline'
 import type { InnerError } from '../http/errors.ts'
 import { KeyUnavailable, type KeyUnavailableCause } from './key-unavailable.ts'
 
@@ -42,8 +42,31 @@ function causeOf(error: unknown, inner: InnerError): KeyUnavailableCause {
   return error.statusCode === 403 ? 'AccessDenied' : 'Refused'
 }
 
+const refusals = new WeakMap<PipelineRequest, string>()
+
+/** Keeps the text of refusals: the SDK's error drops the inner code, which alone tells a disabled key from a missing permission. */
+export const keepRefusals: PipelinePolicy = {
+  name: 'ownkeyKeepRefusals',
+  sendRequest: async (request, next) => {
+    const response = await next(request)
+    if (response.status >= 400 && typeof response.bodyAsText === 'string') refusals.set(request, response.bodyAsText)
+    return response
+  },
+}
+
+function refusalBody(error: unknown): InnerErrorBody | undefined {
+  if (!isRestError(error)) return undefined
+  const kept = error.request && refusals.get(error.request)
+  try {
+    const body = kept === undefined ? error.details : (JSON.parse(kept) as unknown)
+    return (body as { error?: InnerErrorBody } | undefined)?.error
+  } catch {
+    return undefined
+  }
+}
+
 function vaultsOwnError(error: unknown): InnerError {
-  const body = isRestError(error) ? (error.details as { error?: InnerErrorBody } | undefined)?.error : undefined
+  const body = refusalBody(error)
   if (body?.code !== undefined)
     return {
       code: body.code,

@@ -3,7 +3,7 @@ import type { TokenCredential } from '@azure/core-auth'
 import type { PipelinePolicy } from '@azure/core-rest-pipeline'
 import { CryptographyClient, KeyClient, type KeyVaultKey } from '@azure/keyvault-keys'
 import type { KeyEncryptionKey } from './key-encryption-key.ts'
-import { keyUnavailableFrom } from './vault-error.ts'
+import { keepRefusals, keyUnavailableFrom } from './vault-error.ts'
 import type { KeyIdentifier } from './key-identifier.ts'
 import { formatKeyIdentifier } from './key-identifier.ts'
 
@@ -70,7 +70,10 @@ function clientOptions(vaultUri: string, connection: VaultConnection): object {
     },
   }
   return {
-    additionalPolicies: [{ policy: useAgent, position: 'perRetry' }],
+    additionalPolicies: [
+      { policy: useAgent, position: 'perRetry' },
+      { policy: keepRefusals, position: 'perRetry' },
+    ],
     retryOptions: { maxRetries: 2, retryDelayInMs: 150, maxRetryDelayInMs: 1000 },
     // An embedded vault's challenge names our own domain, which is not Microsoft's.
     ...(agent === undefined ? {} : { disableChallengeResourceVerification: true }),

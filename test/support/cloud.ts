@@ -8,18 +8,36 @@ import { administratorObjectId, Scene } from '../../src/demo/scene.ts'
 /** Seconds that a revocation may take in tests. */
 export const LEASE_SECONDS = 1
 
+export interface TestCloud extends CloudProcess {
+  readonly dataDir: string
+  /** Starts it again in its folder on its port, after a clean end or after a kill. */
+  restart(how?: 'clean' | 'kill'): Promise<void>
+}
+
 /** A cloud in a process of its own, in a fresh folder, gone after the test. This process trusts its CA and finds its names. */
 export async function cloudFor(
   test: TestContext | { after(fn: () => Promise<void>): void },
   args: readonly string[] = [],
-): Promise<CloudProcess & { dataDir: string }> {
+): Promise<TestCloud> {
   const dataDir = await mkdtemp(join(tmpdir(), 'ownkey-test-'))
-  const cloud = await startCloudProcess(dataDir, ['--key-lease-seconds', String(LEASE_SECONDS), ...args])
+  const lease = ['--key-lease-seconds', String(LEASE_SECONDS)]
+  let running = await startCloudProcess(dataDir, [...lease, ...args])
+  const { endpoints, startMs } = running
   test.after(async () => {
-    await cloud.stop()
+    await running.stop()
     await rm(dataDir, { recursive: true, force: true })
   })
-  return { ...cloud, dataDir }
+  return {
+    endpoints,
+    startMs,
+    dataDir,
+    stop: () => running.stop(),
+    kill: () => running.kill(),
+    restart: async (how = 'clean') => {
+      await (how === 'kill' ? running.kill() : running.stop())
+      running = await startCloudProcess(dataDir, [...lease, '--port', String(endpoints.port), ...args])
+    },
+  }
 }
 
 /** A cloud with a group, an account with an identity, a vault, a key and the policy; `keyVersion` is the key's first version. */
