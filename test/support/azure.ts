@@ -260,7 +260,7 @@ export async function refusal(attempt: () => Promise<unknown>): Promise<Refusal 
     return { status: reply.status, code: reply.body?.error?.code ?? '', message: reply.body?.error?.message ?? '' }
   } catch (error) {
     if (error instanceof APIError)
-      return { status: error.status ?? 0, code: String(error.code ?? ''), message: error.message }
+      return { status: error.status ?? 0, code: error.code ?? '', message: error.message }
     throw error
   }
 }
