@@ -5,7 +5,7 @@ import { Forbidden } from '../http/errors.ts'
 import { put, remove, type Change, type RecordStore } from '../store/records.ts'
 import { audienceOf } from './audiences.ts'
 import { principals, principalsByApp, principalsByResource, type Principal } from './records.ts'
-import type { IssuedToken, Tokens } from './tokens.ts'
+import { tokenSeconds, type IssuedToken, type Tokens } from './tokens.ts'
 
 /** A token is used again while it lives for so long yet. */
 const freshMs = 10 * 60_000
@@ -68,7 +68,9 @@ export function openIdentities(options: {
       }
       const key = `${principalId} ${audience}`
       const known = issued.get(key)
-      if (known && known.expiresAt - env.now() > freshMs) return known
+      const left = known === undefined ? 0 : known.expiresAt - env.now()
+      // More than a whole life is left only where the clock was put back: then it is not valid yet.
+      if (known !== undefined && left > freshMs && left <= tokenSeconds * 1000) return known
       const fresh = await tokens.issue(principal, audience)
       if (issued.size >= maxRemembered) issued.clear()
       issued.set(key, fresh)

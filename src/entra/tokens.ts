@@ -11,6 +11,8 @@ import { verifiedTokens, type VerifiedTokens } from './verified-tokens.ts'
 
 /** As Entra: an hour, less a second. */
 export const tokenSeconds = 3599
+/** Inner code of the refusal of a token from the future: the clock was put back. */
+export const TOKEN_NOT_YET_VALID = 'TokenNotYetValid'
 const maxTokenLength = 16_384
 
 export type PrincipalCaller = Extract<Caller, { type: 'principal' }>
@@ -125,6 +127,11 @@ async function verifiedClaims(
       throw new AzureError('ExpiredAuthenticationToken', 401, 'The access token has expired: log in again.', {
         cause: error,
       })
+    }
+    if (error instanceof errors.JWTClaimValidationFailed && error.claim === 'nbf') {
+      const message = 'The access token is not valid yet by the clock of this cloud: log in again.'
+      const innererror = { code: TOKEN_NOT_YET_VALID }
+      throw new AzureError('InvalidAuthenticationToken', 401, message, { innererror, cause: error })
     }
     throw invalidToken('The access token is invalid.', error)
   }

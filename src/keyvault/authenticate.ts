@@ -1,3 +1,4 @@
+import { TOKEN_NOT_YET_VALID } from '../entra/tokens.ts'
 import { AzureError } from '../http/errors.ts'
 import type { Authenticator, Call, Caller } from '../http/route.ts'
 import { auditEvent } from '../audit/audit-event.ts'
@@ -56,7 +57,9 @@ function unauthorized(message: string): AzureError {
 function challenged(room: Room, vault: Vault, error: AzureError): AzureError {
   const authorization = room.authority(vault.properties.tenantId)
   const challenge = `Bearer authorization="${authorization}", resource="${room.vaultResource()}"`
-  const renewal = error.code === 'ExpiredAuthenticationToken' ? `, ${renewalChallenge(room.env.now())}` : ''
+  const isOutOfTime =
+    error.code === 'ExpiredAuthenticationToken' || error.options.innererror?.code === TOKEN_NOT_YET_VALID
+  const renewal = isOutOfTime ? `, ${renewalChallenge(room.env.now())}` : ''
   return new AzureError('Unauthorized', 401, error.message, {
     headers: { 'www-authenticate': challenge + renewal },
     cause: error,
@@ -64,7 +67,7 @@ function challenged(room: Room, vault: Vault, error: AzureError): AzureError {
 }
 
 /**
- * A token that expired by our clock may be good by the client's, who would send it from its cache for ever: a claims
+ * A token that expired, or is not yet valid, by our clock may be good by the client's, who would send it from its cache for ever: a claims
  * challenge (continuous access evaluation) makes it fetch a new one.
  */
 function renewalChallenge(now: number): string {
