@@ -126,7 +126,7 @@ describe('directory', () => {
       await assert.rejects(test.entra.tokens.verify(forged, vault), status(401, /InvalidAuthenticationToken/))
     }
     test.advance(-120_000)
-    await assert.rejects(test.entra.tokens.verify(token, vault), status(401, /invalid/))
+    await assert.rejects(test.entra.tokens.verify(token, vault), status(401, /not valid yet/))
     test.advance(120_000 + 3_600_000)
     await assert.rejects(test.entra.tokens.verify(token, vault), status(401, /Expired/))
   })
@@ -137,7 +137,7 @@ describe('directory', () => {
     for (let use = 0; use < 2; use++) await test.entra.tokens.verify(token, vault)
     await assert.rejects(test.entra.tokens.verify(token, { audiences: ['openai'] }), status(401, /ask for one/))
     test.advance(-120_000)
-    await assert.rejects(test.entra.tokens.verify(token, vault), status(401, /invalid/))
+    await assert.rejects(test.entra.tokens.verify(token, vault), status(401, /not valid yet/))
     test.advance(120_000)
     await test.entra.tokens.verify(token, vault)
     await test.entra.enablePrincipal(principalId, false)
