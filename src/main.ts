@@ -63,6 +63,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     const rooms = await openFolder({ ...options, env, clock, log, port }, closers)
     const endpoints = await listenAll({ ...options, env, clock, log, port }, rooms, closers)
     await writeFileAtomically(endpointsFile(dataDir), `${JSON.stringify(endpoints, null, 2)}\n`, 0o600)
+    closers.push(() => rm(endpointsFile(dataDir), { force: true }))
     return { endpoints, close }
   } catch (error) {
     await close()

@@ -12,6 +12,7 @@ const START_TIMEOUT_MS = 60_000
 /** A cloud in a process of its own, as `./ownkey start` runs it. */
 export interface CloudProcess {
   readonly endpoints: Endpoints
+  readonly pid: number
   /** Milliseconds from start to ready. */
   readonly startMs: number
   /** Ends it cleanly; resolves to the exit code, null when it had to be killed. */
@@ -36,7 +37,8 @@ export async function startCloudProcess(dataDir: string, args: readonly string[]
     child.kill('SIGKILL')
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
   }
-  return { endpoints, startMs: performance.now() - started, stop: () => stop(child), kill }
+  const startMs = performance.now() - started
+  return { endpoints, pid: child.pid ?? 0, startMs, stop: () => stop(child), kill }
 }
 
 async function ready(child: ChildProcess, dataDir: string): Promise<Endpoints> {

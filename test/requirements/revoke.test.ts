@@ -23,7 +23,13 @@ const networkAcls = (defaultAction: string, bypass: string): object => ({
 })
 
 /** R19, R20, R21: each way to take the key away, and the way back. */
-const ways: { id: string; how: string; code: string; revoke: () => Promise<unknown>; restore: () => Promise<unknown> }[] = [
+const ways: {
+  id: string
+  how: string
+  code: string
+  revoke: () => Promise<unknown>
+  restore: () => Promise<unknown>
+}[] = [
   {
     id: 'R19',
     how: 'removing the access policy',

@@ -259,8 +259,7 @@ export async function refusal(attempt: () => Promise<unknown>): Promise<Refusal 
     if (typeof reply?.status !== 'number' || reply.status < 400) return undefined
     return { status: reply.status, code: reply.body?.error?.code ?? '', message: reply.body?.error?.message ?? '' }
   } catch (error) {
-    if (error instanceof APIError)
-      return { status: error.status ?? 0, code: error.code ?? '', message: error.message }
+    if (error instanceof APIError) return { status: error.status ?? 0, code: error.code ?? '', message: error.message }
     throw error
   }
 }

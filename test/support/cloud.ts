@@ -30,6 +30,9 @@ export async function cloudFor(
   return {
     endpoints,
     startMs,
+    get pid() {
+      return running.pid
+    },
     dataDir,
     stop: () => running.stop(),
     kill: () => running.kill(),

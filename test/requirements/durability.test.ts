@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { endpointsFile } from '../../src/endpoints.ts'
+import { Azure, pause, refusal } from '../support/azure.ts'
+import { cloudFor } from '../support/cloud.ts'
+
+const cloud = await cloudFor({ after })
+const azure = await Azure.in(cloud.endpoints)
+const account = await azure.account('lasting')
+const keys = await azure.vault('kv-lasting')
+const versions = [(await keys.createRsaKey('cmk', { keySize: 2048 })).properties.version ?? '']
+await azure.policy('kv-lasting', 'add', account.principalId)
+
+const cli = new URL('../../src/cli.ts', import.meta.url).pathname
+
+test('a folder started again is the same cloud: CA, ids, secrets, keys, data and deployments', async () => {
+  const file = await account.upload('remembered')
+  await account.deploy('base', 'gpt-4o-mini-2024-07-18')
+  const ca = await readFile(cloud.endpoints.caCertificate, 'utf8')
+  await cloud.restart()
+  const again = JSON.parse(await readFile(endpointsFile(cloud.dataDir), 'utf8')) as typeof cloud.endpoints
+  assert.deepEqual({ ...again, instanceMetadata: '' }, { ...cloud.endpoints, instanceMetadata: '' })
+  assert.equal(await readFile(again.caCertificate, 'utf8'), ca)
+  assert.match((await account.download(file)).toString(), /remembered/)
+  assert.notEqual(await account.chat('base'), '')
+  assert.equal((await keys.getKey('cmk')).properties.version, versions[0])
+})
+
+test('a second process on the same folder is refused and says what to do; the first goes on', async () => {
+  const second = spawnSync(process.execPath, [cli, 'start', '--data-dir', cloud.dataDir, '--port', '0'], {
+    encoding: 'utf8',
+    timeout: 20_000,
+  })
+  assert.notEqual(second.status, 0)
+  assert.match(second.stderr, /in use by another OwnKey, process \d+\. Stop/)
+  assert.doesNotMatch(second.stderr, /at .*\.ts:\d+/, 'a stack is no message')
+  assert.ok((await account.openai.files.list()).data.length > 0)
+})
+
+test('every file in the folder is for its owner alone', async () => {
+  for (const entry of await readdir(cloud.dataDir, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name)
+    const { mode } = await stat(path)
+    // The CA's and the server's certificates are public.
+    const isPublic = /\/(ca|server)\.pem$/.test(path)
+    assert.equal(mode & 0o077 & (isPublic ? 0o022 : 0o077), 0, `${path} has mode ${(mode & 0o777).toString(8)}`)
+  }
+})
+
+test('SIGTERM ends the service cleanly and takes its children along', async () => {
+  assert.equal(await cloud.stop(), 0)
+  await assert.rejects(readFile(endpointsFile(cloud.dataDir)), 'the endpoints of a cloud that is gone')
+  await cloud.restart()
+  assert.notEqual(await account.chat('base'), '')
+})
+
+test('kill -9 at any moment of uploads loses nothing that was acknowledged, and leaves no bytes that nobody knows', async t => {
+  const acknowledged = new Map<string, string>()
+  for (let round = 0; round < 4; round += 1) {
+    let stopped = false
+    const writer = async (lane: number): Promise<void> => {
+      for (let n = 0; !stopped; n += 1) {
+        const marker = `round ${round} lane ${lane} number ${n}`
+        const id = await account.upload(marker).catch(() => undefined)
+        if (id === undefined) return
+        acknowledged.set(id, marker)
+      }
+    }
+    const writers = [0, 1, 2].map(writer)
+    await pause(150 + 170 * round)
+    await cloud.kill()
+    stopped = true
+    await Promise.all(writers)
+    await cloud.restart()
+  }
+  t.diagnostic(`${acknowledged.size} uploads were acknowledged`)
+  assert.ok(acknowledged.size > 8)
+  for (const [id, marker] of acknowledged)
+    assert.match((await account.download(id)).toString(), new RegExp(`${marker}"`))
+  const listed = await account.openai.files.list()
+  const blobs = await readdir(join(cloud.dataDir, 'blobs'), { recursive: true, withFileTypes: true })
+  // One file each, and the sealed copy of the base deployment's weights if there is one.
+  const extra = blobs.filter(entry => entry.isFile()).length - listed.data.length
+  assert.ok(extra <= 1, `${extra} blobs belong to nothing`)
+})
+
+test('kill -9 while keys change leaves every file readable under the key that the account names', async t => {
+  const file = await account.upload('through every change')
+  const outcomes: string[] = []
+  for (let round = 0; round < 8; round += 1) {
+    versions.push((await keys.createRsaKey('cmk', { keySize: 2048 })).properties.version ?? '')
+    const change =
+      round % 3 === 2
+        ? account.encrypt()
+        : account.encrypt({ vault: 'kv-lasting', name: 'cmk', version: versions.at(-1) })
+    const settled = change.then(
+      ({ status }) => `answered ${status}`,
+      () => 'cut off',
+    )
+    await pause(10 + 25 * round)
+    await cloud.kill()
+    outcomes.push(await settled)
+    await cloud.restart()
+    const encryption = await account.encryption()
+    assert.equal(
+      await refusal(() => account.download(file)),
+      undefined,
+      `round ${round}: ${JSON.stringify(encryption)}`,
+    )
+    assert.match((await account.download(file)).toString(), /through every change/)
+  }
+  t.diagnostic(outcomes.join(', '))
+  const last = await account.encrypt({ vault: 'kv-lasting', name: 'cmk', version: versions.at(-1) })
+  assert.equal(last.status, 200, JSON.stringify(last.body))
+})
