@@ -60,9 +60,9 @@ test('SIGTERM ends the service cleanly and takes its children along', async () =
 test('kill -9 at any moment of uploads loses nothing that was acknowledged, and leaves no bytes that nobody knows', async t => {
   const acknowledged = new Map<string, string>()
   for (let round = 0; round < 4; round += 1) {
-    let stopped = false
+    const stop = new AbortController()
     const writer = async (lane: number): Promise<void> => {
-      for (let n = 0; !stopped; n += 1) {
+      for (let n = 0; !stop.signal.aborted; n += 1) {
         const marker = `round ${round} lane ${lane} number ${n}`
         const id = await account.upload(marker).catch(() => undefined)
         if (id === undefined) return
@@ -72,7 +72,7 @@ test('kill -9 at any moment of uploads loses nothing that was acknowledged, and 
     const writers = [0, 1, 2].map(writer)
     await pause(150 + 170 * round)
     await cloud.kill()
-    stopped = true
+    stop.abort()
     await Promise.all(writers)
     await cloud.restart()
   }
