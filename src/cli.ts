@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util'
 const USAGE = `Usage: ./ownkey <command> [options]
 
   demo     play the main story: seal, train, deploy, rotate, revoke, delete   [--keep]
-  start    run the cloud until stopped     --data-dir DIR [--port 8443] [--key-lease-seconds 10] [--location westeurope] [--clock-control] [--verbose]
+  start    run the cloud until stopped     --data-dir DIR [--port 8443] [--key-lease-seconds 10] [--location westeurope] [--clock-control] [--diagnostics-dir DIR/diagnostics] [--verbose]
   audit    print the audit log      --data-dir DIR [--vault V] [--since 24h|T] [--last N] [--follow] [--format table|json]
            audit verify: is it as it was written?   --data-dir DIR [--known N:HASH]
   clock    show | advance 91d | set T | reset the clock   --data-dir DIR, of a cloud started with --clock-control
@@ -19,6 +19,7 @@ const OPTIONS = {
   port: { type: 'string', default: '8443' },
   'key-lease-seconds': { type: 'string', default: '10' },
   location: { type: 'string', default: 'westeurope' },
+  'diagnostics-dir': { type: 'string' },
   'clock-control': { type: 'boolean', default: false },
   format: { type: 'string' },
   vault: { type: 'string' },
@@ -49,6 +50,7 @@ const commands: Record<string, (values: Values, words: readonly string[]) => Pro
       keyLeaseSeconds: wholeNumber(values['key-lease-seconds'], 'key-lease-seconds', 3600),
       location: values.location,
       clockControl: values['clock-control'],
+      diagnosticsFolder: values['diagnostics-dir'],
       verbose: values.verbose,
     }),
   audit: async (values, [word]) => {

@@ -29,6 +29,8 @@ export interface CloudOptions {
   readonly location: string
   /** The administrator may move the clock, and where he left it it stands after a restart. */
   readonly clockControl?: boolean
+  /** Where diagnostic settings write to; default `<dataDir>/diagnostics`. */
+  readonly diagnosticsFolder?: string | undefined
   readonly env?: Env
   /** One line of the service's own log; never customer data. */
   readonly log?: (line: object) => void
@@ -105,6 +107,7 @@ async function openFolder(settings: Settings, closers: (() => Promise<void>)[]):
   const rooms = await openRooms({
     env,
     clock: settings.clock,
+    diagnosticsFolder: settings.diagnosticsFolder ?? join(settings.dataDir, 'diagnostics'),
     port,
     domain: DOMAIN,
     records,

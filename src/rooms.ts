@@ -14,6 +14,8 @@ import type { RootKeys } from './encryption/root-key.ts'
 import { openEntra, type Entra } from './entra/open-entra.ts'
 import type { Env } from './env.ts'
 import type { Authenticator, AuthScheme, Route } from './http/route.ts'
+import { DiagnosticExport } from './keyvault/diagnostic-export.ts'
+import { repeatedly, type Repeating } from './repeatedly.ts'
 import { openKeyVault } from './keyvault/open-keyvault.ts'
 import { chatRoutes } from './openai/chat-routes.ts'
 import { dataPlaneAuthenticator, dataRoutes, type DataPlane } from './openai/data-plane.ts'
@@ -33,6 +35,8 @@ export interface RoomsOptions {
   readonly blobs: BlobStore
   readonly audit: AuditLog
   /** Given: the administrator may move it. */
+  /** The operator's folder for what diagnostic settings send to storage accounts. */
+  readonly diagnosticsFolder: string
   readonly clock?: ControlledClock | undefined
   readonly rootKeys: RootKeys
   readonly keyLeaseSeconds: number
@@ -65,6 +69,8 @@ const LOCATIONS = [
   'japaneast',
 ]
 const TICK_MS = 30_000
+const FLUSH_MS = 60_000
+const EXPORT_MS = 1000
 
 export async function openRooms(options: RoomsOptions): Promise<Rooms> {
   const { env, records, rootKeys, domain, port, log } = options
@@ -86,8 +92,10 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
     vaultResource: () => at('vault'),
     vaultUri: name => `${at(`${name}.vault`)}/`,
     audit,
+    auditLog: options.audit,
     locations,
   })
+  const exporter = new DiagnosticExport({ records, auditLog: options.audit, folder: options.diagnosticsFolder })
   const service = openService({ ...options, audit }, { entra, resourceManager, locations })
   const { accounts, deployments } = service
   const plane = { accounts, resourceManager }
@@ -120,7 +128,7 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
     ],
     authenticators: authenticatorsOf(requestAudit, entra, keyVault.authenticator, plane),
     connect: agent => service.connect(agent),
-    ...lifeOf(service, { tick: () => keyVault.tick(), flush: () => requestAudit.flush(), log }),
+    ...lifeOf(service, { tick: () => keyVault.tick(), flush: () => requestAudit.flush(), exporter, log }),
   }
 }
 
@@ -155,27 +163,35 @@ const managementEndpoints = (at: (host: string) => string) => ({
   audiences: [at('management'), 'https://management.azure.com/', 'https://management.core.windows.net/'],
 })
 
+interface Upkeep {
+  readonly tick: () => Promise<void>
+  readonly flush: () => Promise<void>
+  readonly exporter: DiagnosticExport
+  readonly log: RoomsOptions['log']
+}
+
 /** What runs by itself, until it is closed. */
 function lifeOf(
   service: ReturnType<typeof openService>,
-  { tick, flush, log }: { tick: () => Promise<unknown>; flush: () => Promise<void>; log: RoomsOptions['log'] },
+  { tick, flush, exporter, log }: Upkeep,
 ): Pick<Rooms, 'start' | 'close'> {
-  let timer: NodeJS.Timeout | undefined
-  const upkeep = (): void => {
-    for (const run of [tick, flush])
-      void run().catch((error: unknown) => log({ level: 'error', message: 'Upkeep failed', error: String(error) }))
-  }
+  const repeating: Repeating[] = []
+  const upkeep = (message: string, run: () => Promise<void>, everyMs: number): Repeating =>
+    repeatedly(run, everyMs, error => log({ level: 'error', message, error: String(error) }))
   return {
     start: async () => {
       await service.runner.start()
-      timer = setInterval(upkeep, TICK_MS)
-      timer.unref()
+      repeating.push(
+        upkeep('Vault upkeep failed', tick, TICK_MS),
+        upkeep('Refusals that were counted could not be recorded', flush, FLUSH_MS),
+        // The last to stop: it writes what the others have recorded.
+        upkeep('Audit records could not be exported', () => exporter.run(), EXPORT_MS),
+      )
     },
     close: async () => {
-      clearInterval(timer)
       await service.runner.close()
       await service.running.stopAll()
-      await flush()
+      for (const one of repeating.splice(0)) await one.stop()
     },
   }
 }

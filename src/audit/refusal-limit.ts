@@ -11,7 +11,8 @@ export interface RefusalLimits {
 }
 
 /** Resources that are counted by themselves; those beyond share one count. */
-const MAX_COUNTED = 1000
+const MAX_COUNTED = 100
+const MAX_BUCKETS = 1000
 const MAX_ADDRESSES = 20
 
 const DEFAULTS: RefusalLimits = { burst: 60, perMinute: 6, totalBurst: 600, totalPerMinute: 60 }
@@ -86,7 +87,7 @@ export class RefusalLimit {
     if (known !== undefined) return known
     // The oldest goes first: at worst a resource gets a full bucket again, and the cloud's own still holds.
     const [oldest] = this.#buckets.keys()
-    if (this.#buckets.size >= MAX_COUNTED && oldest !== undefined) this.#buckets.delete(oldest)
+    if (this.#buckets.size >= MAX_BUCKETS && oldest !== undefined) this.#buckets.delete(oldest)
     const bucket = { tokens: this.#limits.burst, filledAt: this.#now() }
     this.#buckets.set(name, bucket)
     return bucket

@@ -7,6 +7,7 @@ export async function start(options: {
   keyLeaseSeconds: number
   location: string
   clockControl: boolean
+  diagnosticsFolder: string | undefined
   verbose: boolean
 }): Promise<number> {
   const log = (line: object): void => {

@@ -29,6 +29,8 @@ export interface ManagementOperation<T> {
   readonly operationName: string
   /** For example `Microsoft.KeyVault/vaults/write`. */
   readonly action: string
+  /** Default: those of vaults. */
+  readonly apiVersions?: readonly string[]
   readonly maxBody?: number
   readonly body?: ZodType<T>
   readonly run: (context: ManagementContext, body: T) => Promise<Outcome>
@@ -51,10 +53,10 @@ async function handle<T>(room: Room, call: Call, operation: ManagementOperation<
   return audited(
     room,
     call,
-    { operationName: operation.operationName, resourceId: scope, id: scope },
+    { operationName: operation.operationName, resourceId: subjectOf(call) ?? scope, id: subjectOf(call) ?? scope },
     {
       prepare: async () => {
-        const version = checkedVersion(call)
+        const version = checkedVersion(call, operation.apiVersions ?? VAULT_API_VERSIONS)
         const { subscriptionId } = await room.resourceManager.subscription(call.params['subscription'] ?? '')
         await room.resourceManager.authorize(call.caller, scope, operation.action)
         // An operation without a schema takes no body: `T` is undefined then.
@@ -81,12 +83,19 @@ function scopeOf(call: Call): string {
   return vault === undefined ? groupScope : `${groupScope}/providers/${VAULT_TYPE}/${vault}`
 }
 
-function checkedVersion(call: Call): string {
+/** A deleted vault's permission is asked of the subscription; what the record names is the vault all the same. */
+function subjectOf(call: Call): string | undefined {
+  const { subscription = '', location, vault } = call.params
+  if (location === undefined || vault === undefined) return undefined
+  return `/subscriptions/${subscription}/providers/Microsoft.KeyVault/locations/${location}/deletedVaults/${vault}`
+}
+
+function checkedVersion(call: Call, known: readonly string[]): string {
   const version = apiVersion(call)
-  if (VAULT_API_VERSIONS.includes(version)) return version
+  if (known.includes(version)) return version
   throw new AzureError(
     'NoRegisteredProviderFound',
     400,
-    `No registered resource provider found for API version '${version}' for type 'vaults'. The supported api-versions are '${VAULT_API_VERSIONS.join(', ')}'.`,
+    `No registered resource provider found for API version '${version}' for type 'vaults'. The supported api-versions are '${known.join(', ')}'.`,
   )
 }

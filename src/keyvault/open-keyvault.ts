@@ -6,6 +6,7 @@ import { backupRoutes } from './backup-key.ts'
 import { createKeyRoutes } from './create-key.ts'
 import { cryptoRoutes } from './crypto-operations.ts'
 import { deleteKeyRoutes } from './delete-key.ts'
+import { diagnosticSettingRoutes } from './diagnostic-setting-routes.ts'
 import { deletedVaultRoutes } from './deleted-vault-routes.ts'
 import { genericVault, listVaults } from './find-vault.ts'
 import { VAULT_API_VERSIONS } from './management-route.ts'
@@ -39,6 +40,7 @@ export function openKeyVault(options: KeyVaultOptions): KeyVault {
       ...vaultRoutes(room),
       ...accessPolicyRoutes(room),
       ...deletedVaultRoutes(room),
+      ...diagnosticSettingRoutes(room),
       ...createKeyRoutes(room),
       ...readKeyRoutes(room),
       ...updateKeyRoutes(room),

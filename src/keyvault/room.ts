@@ -2,6 +2,7 @@ import type { KeyObject } from 'node:crypto'
 import type { ResourceManager } from '../arm/resource-manager.ts'
 import type { Env } from '../env.ts'
 import type { Caller } from '../http/route.ts'
+import type { AuditLog } from '../store/audit-log.ts'
 import type { RecordStore } from '../store/records.ts'
 import type { AuditSink } from '../audit/audit-event.ts'
 import type { KeyModule } from './key-module.ts'
@@ -26,6 +27,7 @@ export interface KeyVaultOptions {
   /** For example `https://<name>.vault.localhost:8443/`. */
   readonly vaultUri: (name: string) => string
   readonly audit: AuditSink
+  readonly auditLog: Pick<AuditLog, 'list'>
   readonly locations: readonly string[]
 }
 

@@ -222,6 +222,7 @@ export async function startCloud(records: RecordStore = openMemoryRecords()): Pr
     vaultResource: () => `https://vault.localhost:${port}`,
     vaultUri: name => `https://${name}.vault.localhost:${port}/`,
     audit,
+    auditLog: audit,
     locations,
   })
   const arm = armRoutes({

@@ -1,0 +1,99 @@
+import { join } from 'node:path'
+import type { AuditEntry, AuditLog } from '../store/audit-log.ts'
+import { appendLines, type SequencedLine } from '../store/line-file.ts'
+import { collection, put, remove, VersionConflict, type RecordStore, type Stored } from '../store/records.ts'
+import { diagnosticSettings, storageAccountOf, wantsAuditEvents, type DiagnosticSetting } from './diagnostic-setting.ts'
+import { vaults } from './vault-record.ts'
+
+export interface DiagnosticExportOptions {
+  readonly records: RecordStore
+  readonly auditLog: Pick<AuditLog, 'list'>
+  /** The operator's: what requests name are folders below it. */
+  readonly folder: string
+}
+
+/** Up to where the audit log was exported; one record, `cursor`. */
+const cursors = collection<{ readonly after: number }>('keyvault.diagnostic-cursor')
+const CURSOR = 'cursor'
+const PAGE = 500
+const KEEP_EVERY = 10_000
+const MAX_SETTINGS_READ = 10_000
+
+/**
+ * Writes the audit records of vaults with diagnostic settings as JSON lines, in the layout of Azure's storage container:
+ * `<folder>/<storage account>/insights-logs-auditevent/resourceId=…/y=2026/m=01/d=31/h=23/m=00/PT1H.json`.
+ */
+export class DiagnosticExport {
+  readonly #options: DiagnosticExportOptions
+  #after: number | undefined
+  #kept = 0
+
+  constructor(options: DiagnosticExportOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Brings the files up to the end of the log; one call at a time. Each record is written once: the cursor moves after
+   * the files are durable, and what they hold already is not written again. @throws when the folder can't be written
+   */
+  async run(): Promise<void> {
+    const { records, auditLog } = this.#options
+    this.#after ??= (await records.get(cursors, CURSOR))?.value.after ?? 0
+    // In this order: what is recorded after a setting was made is never passed over.
+    const [newest] = await auditLog.list({ limit: 1, reverse: true })
+    const settings = await records.list(diagnosticSettings, { limit: MAX_SETTINGS_READ })
+    if (settings.length === 0) this.#after = newest?.sequence ?? 0
+    const byResource = Map.groupBy(settings, ({ value }) => value.resourceId)
+    for (;;) {
+      const page = await auditLog.list({ after: this.#after, limit: PAGE })
+      const last = page.at(-1)?.sequence
+      if (last === undefined) break
+      const files = new Map<string, SequencedLine[]>()
+      for (const { sequence, entry } of page) {
+        for (const { value } of byResource.get(entry.resourceId ?? '') ?? []) {
+          if (sequence <= value.after || !wantsAuditEvents(value)) continue
+          const path = this.#pathOf(value, entry)
+          files.set(path, [...(files.get(path) ?? []), { sequence, text: lineOf(sequence, entry) }])
+        }
+      }
+      for (const [path, lines] of files) await appendLines(path, lines)
+      this.#after = last
+      await this.#keepCursor(files.size > 0)
+    }
+    for (const setting of settings) await this.#dropIfPurged(setting)
+  }
+
+  /** Where nobody wanted records, the next start may look at some of them once more. */
+  async #keepCursor(wroteFiles: boolean): Promise<void> {
+    const after = this.#after ?? 0
+    if (!wroteFiles && after - this.#kept < KEEP_EVERY) return
+    await this.#options.records.commit([put(cursors, CURSOR, { after })])
+    this.#kept = after
+  }
+
+  #pathOf({ storageAccountId, resourceId }: DiagnosticSetting, { time }: AuditEntry): string {
+    const account = storageAccountOf(storageAccountId)
+    if (account === undefined) throw new Error(`'${storageAccountId}' is no storage account.`)
+    const [year, month, day, hour] = time.split(/[-T:]/)
+    const hourly = [`y=${year}`, `m=${month}`, `d=${day}`, `h=${hour}`, 'm=00', 'PT1H.json']
+    return join(this.#options.folder, account, 'insights-logs-auditevent', `resourceId=${resourceId}`, ...hourly)
+  }
+
+  /** The setting of a vault that is gone goes when its last record is written: a later vault of its name inherits nothing. */
+  async #dropIfPurged({ id, version, value }: Stored<DiagnosticSetting>): Promise<void> {
+    const vault = await this.#options.records.get(vaults, value.vaultName.toLowerCase())
+    if (vault?.value.id === value.vaultId) return
+    try {
+      await this.#options.records.commit([remove(diagnosticSettings, id, version)])
+    } catch (error) {
+      if (!(error instanceof VersionConflict)) throw error
+    }
+  }
+}
+
+/** Azure writes the duration as a string; `sequence` is ours, for finding a record in the audit log again. */
+function lineOf(sequence: number, entry: AuditEntry): string {
+  const { time, resourceId, operationName, operationVersion, category, durationMs = 0, ...rest } = entry
+  const first = { time, resourceId, operationName, operationVersion, category }
+  return JSON.stringify({ ...first, ...rest, durationMs: String(durationMs), sequence })
+}

@@ -1,0 +1,57 @@
+import { mkdir, open, type FileHandle } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { syncFolder } from './atomic-file.ts'
+
+export interface SequencedLine {
+  /** Grows from line to line, and stands in the line's JSON as `sequence`. */
+  readonly sequence: number
+  /** JSON without a line end. */
+  readonly text: string
+}
+
+/** The longest line that is looked for at the end of a file; bytes. */
+const MAX_LINE = 256 * 1024
+
+/**
+ * Appends JSON lines to a file (mode 0600, made with its folders, 0700), durable when the promise resolves. Lines that are there already
+ * are not written again, and a line that a crash cut off is replaced: whoever repeats what was interrupted, writes each line once.
+ */
+export async function appendLines(path: string, lines: readonly SequencedLine[]): Promise<void> {
+  const made = await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  const file = await open(path, 'a+', 0o600)
+  let isNew: boolean
+  try {
+    const { size } = await file.stat()
+    isNew = size === 0
+    const last = await lastSequence(file, size)
+    const fresh = lines.filter(({ sequence }) => sequence > last)
+    if (fresh.length > 0) {
+      await file.appendFile(fresh.map(({ text }) => `${text}\n`).join(''))
+      await file.datasync()
+    }
+  } finally {
+    await file.close()
+  }
+  if (isNew) await syncFolders(dirname(path), made === undefined ? dirname(path) : dirname(made))
+}
+
+/** Cuts off a line without an end, and reads the number of the last whole one; 0 where there is none. */
+async function lastSequence(file: FileHandle, size: number): Promise<number> {
+  const length = Math.min(size, MAX_LINE)
+  const tail = Buffer.alloc(length)
+  await file.read(tail, 0, length, size - length)
+  const end = tail.lastIndexOf(0x0a)
+  if (end + 1 < length) await file.truncate(size - length + end + 1)
+  if (end < 0) return 0
+  const begin = tail.lastIndexOf(0x0a, end - 1) + 1
+  const { sequence } = JSON.parse(tail.subarray(begin, end).toString()) as { sequence: number }
+  return sequence
+}
+
+/** From the innermost folder up to the one that was there before. */
+async function syncFolders(from: string, to: string): Promise<void> {
+  for (let folder = from; ; folder = dirname(folder)) {
+    await syncFolder(folder)
+    if (folder === to || folder === dirname(folder)) return
+  }
+}
