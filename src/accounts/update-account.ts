@@ -38,7 +38,7 @@ export async function updateAccount(service: Accounts, stored: Stored<Account>, 
   if (wanted == null) {
     await commit(identity?.changes ?? [], account, identity === undefined ? 'Update' : 'Identity')
     // R31: without its identity the account has no access from now on, not from the end of the lease on.
-    if (identity !== undefined) service.options.keyRing.leases.end(account.accountId)
+    if (identity !== undefined) service.options.keyRing.forget(account.accountId)
     return account
   }
   if (identity !== undefined) {

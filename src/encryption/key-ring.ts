@@ -58,7 +58,7 @@ export class KeyRing {
     const rows = await Promise.all(
       (['active', 'pending'] as const).map(status => rowsOf(this.records, accountId, status)),
     )
-    this.leases.end(accountId)
+    this.forget(accountId)
     return [remove(serviceKeys, accountId), ...rows.flat().map(({ id }) => remove(keyRows, id))]
   }
 
@@ -90,6 +90,13 @@ export class KeyRing {
     if (this.#vaultKeys.size >= 10_000) this.#vaultKeys.clear()
     this.#vaultKeys.set(cacheId, opened)
     return opened
+  }
+
+  /** R31: after a change of identity nothing may be asked with the old one's token, nor used under its lease. */
+  forget(accountId: string): void {
+    for (const cacheId of this.#vaultKeys.keys())
+      if (cacheId.startsWith(`${accountId} `)) this.#vaultKeys.delete(cacheId)
+    this.leases.end(accountId)
   }
 
   async kek(accountId: string, kekId: string): Promise<KeyEncryptionKey> {
