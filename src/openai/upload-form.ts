@@ -40,6 +40,8 @@ export async function readUploadForm<T>(
         fail(badRequest("The form must have exactly one file, in the part named 'file'.", 'file'))
         return
       }
+      // A form that breaks off fails this stream before anybody reads it; whoever reads it later sees the failure.
+      bytes.on('error', () => {})
       const filename = checkFilename(info.filename)
       taken = take(bytes, filename).then(result => ({ filename, result }))
       taken.catch(error => {
