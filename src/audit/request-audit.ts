@@ -93,15 +93,17 @@ function eventOf(
   })
 }
 
-/** Records that say from where they come are whole; the others are what a room commits with its changes. */
+/** Records with a status, or of the service's own doing, are whole; the others are what a room commits with its changes. */
 function completed(
   entry: NewAuditEntry,
   context: RequestContext | undefined,
   env: Env,
 ): NewAuditEntry & { readonly time: string } {
   const time = entry.time ?? new Date(env.now()).toISOString()
-  if (entry.callerIpAddress !== undefined) return { ...entry, time }
-  const status = statusOf(entry)
+  const given = statusIn(entry)
+  if (entry.callerIpAddress === SERVICE || (entry.callerIpAddress !== undefined && given !== undefined))
+    return { ...entry, time }
+  const status = given ?? (entry.resultType === 'Success' ? 200 : 500)
   if (context === undefined) {
     const own = { resultSignature: signatureOf(status), durationMs: 0, callerIpAddress: SERVICE }
     return { correlationId: env.uuid(), ...own, ...entry, time }
@@ -113,13 +115,14 @@ function completed(
     status,
     durationMs: performance.now() - context.started,
   })
-  return { ...event, ...entry, time, properties: { ...event.properties, ...entry.properties } }
+  const { category, identity } = event
+  const who = identity === undefined ? {} : { identity }
+  return { ...event, ...entry, category, ...who, time, properties: { ...event.properties, ...entry.properties } }
 }
 
-function statusOf({ properties, resultType }: NewAuditEntry): number {
+function statusIn({ properties }: NewAuditEntry): number | undefined {
   const { httpStatusCode: status } = (properties ?? {}) as { httpStatusCode?: unknown }
-  if (typeof status === 'number') return status
-  return resultType === 'Success' ? 200 : 500
+  return typeof status === 'number' ? status : undefined
 }
 
 /** The code that says most: the cause behind the error, where one is known. */

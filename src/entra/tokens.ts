@@ -13,6 +13,8 @@ import { verifiedTokens, type VerifiedTokens } from './verified-tokens.ts'
 export const tokenSeconds = 3599
 /** Inner code of the refusal of a token from the future: the clock was put back. */
 export const TOKEN_NOT_YET_VALID = 'TokenNotYetValid'
+/** Inner code of the refusal of a token that is for another service. */
+export const INVALID_AUDIENCE = 'InvalidAudience'
 const maxTokenLength = 16_384
 
 export type PrincipalCaller = Extract<Caller, { type: 'principal' }>
@@ -57,7 +59,7 @@ export function openTokens(options: {
       const claims = await verifiedClaims(token, keys, env, known)
       if (!isAudience(claims['aud'] ?? '', audiences, domain)) {
         const message = `The token is for '${claims['aud']?.slice(0, 200)}': ask for one for ${audiences[0] ?? 'this service'}.`
-        throw new AzureError('InvalidAuthenticationToken', 401, message)
+        throw new AzureError('InvalidAuthenticationToken', 401, message, { innererror: { code: INVALID_AUDIENCE } })
       }
       return callerOf(records, claims)
     },

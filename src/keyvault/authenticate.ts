@@ -1,4 +1,4 @@
-import { TOKEN_NOT_YET_VALID } from '../entra/tokens.ts'
+import { INVALID_AUDIENCE, TOKEN_NOT_YET_VALID } from '../entra/tokens.ts'
 import { AzureError } from '../http/errors.ts'
 import type { Authenticator, Call, Caller } from '../http/route.ts'
 import { auditEvent } from '../audit/audit-event.ts'
@@ -60,7 +60,9 @@ function challenged(room: Room, vault: Vault, error: AzureError): AzureError {
   const isOutOfTime =
     error.code === 'ExpiredAuthenticationToken' || error.options.innererror?.code === TOKEN_NOT_YET_VALID
   const renewal = isOutOfTime ? `, ${renewalChallenge(room.env.now())}` : ''
-  return new AzureError('Unauthorized', 401, error.message, {
+  const isForAnother = error.options.innererror?.code === INVALID_AUDIENCE
+  const message = isForAnother ? `AKV10022: Invalid audience. ${error.message}` : error.message
+  return new AzureError('Unauthorized', 401, message, {
     headers: { 'www-authenticate': challenge + renewal },
     cause: error,
   })

@@ -2,7 +2,7 @@ import { AzureError } from '../http/errors.ts'
 import type { Route } from '../http/route.ts'
 import { put } from '../store/records.ts'
 import type { Outcome } from './audited.ts'
-import { findDeletedVault, listVaults } from './find-vault.ts'
+import { findDeletedVault, vaultPage } from './find-vault.ts'
 import { managementRoute, type ManagementContext } from './management-route.ts'
 import { purgeVault } from './purge-vault.ts'
 import type { Room } from './room.ts'
@@ -23,10 +23,7 @@ export function deletedVaultRoutes(room: Room): Route[] {
       path: `${PROVIDER}/deletedvaults`,
       operationName: 'VaultListDeleted',
       action: 'Microsoft.KeyVault/deletedVaults/read',
-      run: async ({ subscriptionId }) => {
-        const found = await listVaults(room, 'deleted', subscriptionId)
-        return { body: { value: found.map(deletedVaultBody) } }
-      },
+      run: async context => ({ body: await vaultPage(context, 'deleted', deletedVaultBody) }),
     }),
     managementRoute<undefined>(room, {
       ...get,

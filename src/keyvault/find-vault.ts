@@ -4,6 +4,7 @@ import { allVaults, vaults, vaultResourceId, VAULT_TYPE, type Vault } from './va
 import type { ManagementContext } from './management-route.ts'
 import type { Room } from './room.ts'
 import { isVaultName } from './vault-name.ts'
+import { badRequest } from './vault-rules.ts'
 
 /** Names of groups and subscriptions compare without letter case. */
 export function isPlacedIn(vault: Vault, subscriptionId: string, group?: string): boolean {
@@ -56,6 +57,32 @@ export async function listVaults(
     if (wanted && isPlacedIn(value, subscriptionId, group)) found.push(value)
   }
   return found
+}
+
+/** One page of them, by `$top` and the opaque `$skiptoken`; `nextLink` is absent on the last. @throws 400 BadRequest */
+export async function vaultPage(
+  { room, call, subscriptionId }: ManagementContext,
+  state: 'live' | 'deleted',
+  show: (vault: Vault) => object,
+): Promise<{ value: object[]; nextLink?: string }> {
+  const all = await listVaults(room, state, subscriptionId, call.params['group'])
+  const size = pageSize(call.query.get('$top'))
+  const after = Buffer.from(call.query.get('$skiptoken') ?? '', 'base64url').toString()
+  const rest = after === '' ? all : all.filter(({ name }) => name.toLowerCase() > after)
+  const value = rest.slice(0, size)
+  const last = value.at(-1)
+  if (rest.length <= size || last === undefined) return { value: value.map(show) }
+  const next = new URL(call.url)
+  next.searchParams.set('$skiptoken', Buffer.from(last.name.toLowerCase()).toString('base64url'))
+  return { value: value.map(show), nextLink: next.href }
+}
+
+const MAX_PAGE = 1000
+
+function pageSize(top: string | undefined): number {
+  if (top === undefined || top === '') return MAX_PAGE
+  if (/^\d{1,6}$/.test(top) && Number(top) > 0) return Math.min(Number(top), MAX_PAGE)
+  throw badRequest("'$top' must be a whole number from 1 on.", '$top')
 }
 
 export function genericVault(vault: Vault) {

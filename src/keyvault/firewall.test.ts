@@ -29,6 +29,14 @@ test('with Deny only the addresses and ranges listed come in, IPv4 and IPv6 · R
   }
 })
 
+test('a range of one family lets nobody of the other in, not even the widest · R09', () => {
+  for (const range of ['::/0', '::/64', '::/96'])
+    assert.equal(decide(acls([range]), '203.0.113.9'), 'address-not-listed')
+  assert.equal(decide(acls(['0.0.0.0/0']), '2001:db8::1'), 'address-not-listed')
+  assert.equal(decide(acls(['::ffff:203.0.113.0/120']), '203.0.113.9'), 'allow')
+  assert.equal(decide(acls(['::ffff:203.0.113.0/120']), '203.0.114.9'), 'address-not-listed')
+})
+
 test('a trusted service comes in by the bypass, from any address, and not without it · R09 R20', () => {
   assert.equal(decide(acls([]), 'service', true), 'allow')
   assert.equal(decide(acls([], { bypass: 'None' }), 'service', true), 'bypass-is-none')

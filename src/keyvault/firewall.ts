@@ -55,18 +55,23 @@ export function parseRange(text: string): { address: string; prefix: number; fam
   const bits = version === 4 ? 32 : 128
   if (suffix !== undefined && !/^\d{1,3}$/.test(suffix)) return undefined
   const prefix = suffix === undefined ? bits : Number(suffix)
-  return prefix > bits ? undefined : { address, prefix, family: version === 4 ? 'ipv4' : 'ipv6' }
+  if (prefix > bits) return undefined
+  const plain = plainAddress(address)
+  if (version === 6 && isIPv4(plain) && prefix >= 96) return { address: plain, prefix: prefix - 96, family: 'ipv4' }
+  return { address, prefix, family: version === 4 ? 'ipv4' : 'ipv6' }
 }
 
 function isListed(acls: NetworkAcls, peer: string): boolean {
   const address = plainAddress(peer)
   if (isIP(address) === 0) return false
+  const family = isIPv4(address) ? 'ipv4' : 'ipv6'
   const list = new BlockList()
   for (const { value } of acls.ipRules) {
     const range = parseRange(value)
-    if (range !== undefined) list.addSubnet(range.address, range.prefix, range.family)
+    // Only rules of its own family: BlockList takes IPv4 for a part of `::/64` (RFC 4291, 2.5.5.2).
+    if (range?.family === family) list.addSubnet(range.address, range.prefix, family)
   }
-  return list.check(address, isIPv4(address) ? 'ipv4' : 'ipv6')
+  return list.check(address, family)
 }
 
 /** A socket that listens on both families reports IPv4 peers as `::ffff:a.b.c.d`; zones (`%eth0`) are no part of an address. */

@@ -45,6 +45,8 @@ export interface KeyVersion {
   readonly tags?: Readonly<Record<string, string>>
   /** The near-expiry notice of the rotation policy was given. */
   readonly notified?: true
+  /** That it has expired was recorded. */
+  readonly expiryNotified?: true
 }
 
 /** Private key material, sealed under the key of the embedded HSM; a collection of its own, so that no list loads it. */

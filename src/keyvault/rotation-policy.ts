@@ -71,7 +71,11 @@ function duration(text: string, field: string): Duration {
 }
 
 /** Milliseconds since 1970 when the action is due for this version; undefined when never. */
-export function dueTime(policy: RotationPolicy, type: LifetimeActionType, version: KeyVersion): number | undefined {
+export function dueTime(
+  policy: Pick<RotationPolicy, 'lifetimeActions'>,
+  type: LifetimeActionType,
+  version: KeyVersion,
+): number | undefined {
   const trigger = policy.lifetimeActions.find(({ action }) => action.type === type)?.trigger
   if (trigger?.timeAfterCreate !== undefined) {
     const after = parseDuration(trigger.timeAfterCreate)

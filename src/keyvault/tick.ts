@@ -5,7 +5,7 @@ import { destroyMaterial, destructionOf } from './purge.ts'
 import { purgeVault } from './purge-vault.ts'
 import type { Room } from './room.ts'
 import { rotated } from './rotate-key.ts'
-import { dueTime } from './rotation-policy.ts'
+import { DEFAULT_LIFETIME_ACTIONS, dueTime } from './rotation-policy.ts'
 import { allVaults, vaultResourceId, vaults, type Vault } from './vault-record.ts'
 
 /** Rotations that one tick catches up with for one key, when the clock has jumped. */
@@ -52,16 +52,24 @@ async function tickKey(room: Room, vault: Vault, key: Stored<Key>): Promise<void
     if (key.value.deleted.purgeAt <= room.env.now()) await purgeDueKey(room, vault, key)
     return
   }
-  if (key.value.rotationPolicy === undefined) return
   let current = await room.records.get(keyVersions, versionId(vault, key.value.name, key.value.current))
   let stored: Stored<Key> = key
   for (let turn = 0; turn < MAX_CATCH_UP && current !== undefined; turn++) {
-    await notifyIfDue(room, vault, stored.value, current)
-    const next = await rotateIfDue(room, vault, stored, current.value)
-    if (next === undefined) return
-    stored = next
+    const rotateAt = rotationDue(stored.value, current.value)
+    // What was due after its rotation no longer concerned the version: it was not the newest then.
+    const until = Math.min(room.env.now(), rotateAt)
+    const place = { room, vault, key: stored.value }
+    const noted = await noteExpiry(place, await notifyIfDue(place, current, until), until)
+    if (rotateAt > room.env.now()) return
+    stored = await rotateAtDue(room, vault, stored, noted.value, rotateAt)
     current = await room.records.get(keyVersions, versionId(vault, stored.value.name, stored.value.current))
   }
+}
+
+/** Milliseconds since 1970; Infinity where no policy rotates this version. */
+function rotationDue({ rotationPolicy }: Key, current: KeyVersion): number {
+  if (rotationPolicy === undefined || !current.enabled) return Infinity
+  return dueTime(rotationPolicy, 'Rotate', current) ?? Infinity
 }
 
 async function purgeDueKey(room: Room, vault: Vault, key: Stored<Key>): Promise<void> {
@@ -72,28 +80,49 @@ async function purgeDueKey(room: Room, vault: Vault, key: Stored<Key>): Promise<
 }
 
 /** The new version counts from the moment it was due: after a jump of the clock, there are as many as without. */
-async function rotateIfDue(
+async function rotateAtDue(
   room: Room,
   vault: Vault,
   key: Stored<Key>,
   current: KeyVersion,
-): Promise<Stored<Key> | undefined> {
-  if (key.value.rotationPolicy === undefined || !current.enabled) return undefined
-  const due = dueTime(key.value.rotationPolicy, 'Rotate', current)
-  if (due === undefined || due > room.env.now()) return undefined
+  due: number,
+): Promise<Stored<Key>> {
   const added = await rotated({ room, vault, now: due }, key, current)
   const entry = keyEvent(room, vault, 'KeyRotateIfDue', `${key.value.name}/${added.version.version}`)
   await room.audit.append(entry, added.changes)
   return { ...key, version: key.version + 1, value: added.key }
 }
 
-async function notifyIfDue(room: Room, vault: Vault, key: Key, current: Stored<KeyVersion>): Promise<void> {
-  if (key.rotationPolicy === undefined || current.value.notified) return
-  const due = dueTime(key.rotationPolicy, 'Notify', current.value)
-  if (due === undefined || due > room.env.now()) return
-  const name = `${key.name}/${current.value.version}`
-  const change = put(keyVersions, current.id, { ...current.value, notified: true as const }, current.version)
-  await room.audit.append(keyEvent(room, vault, 'KeyNearExpiryEventGridNotification', name), [change])
+interface Place {
+  readonly room: Room
+  readonly vault: Vault
+  readonly key: Key
+}
+
+/** As on Azure, keys whose policy was never set give notice 30 days before they expire. */
+async function notifyIfDue(place: Place, current: Stored<KeyVersion>, until: number): Promise<Stored<KeyVersion>> {
+  const policy = place.key.rotationPolicy ?? { lifetimeActions: DEFAULT_LIFETIME_ACTIONS }
+  const due = dueTime(policy, 'Notify', current.value) ?? Infinity
+  if (current.value.notified || due > until) return current
+  return note(place, 'KeyNearExpiryEventGridNotification', current, { notified: true })
+}
+
+async function noteExpiry(place: Place, current: Stored<KeyVersion>, until: number): Promise<Stored<KeyVersion>> {
+  const { exp = Infinity, expiryNotified } = current.value
+  if (expiryNotified || exp * 1000 > until) return current
+  return note(place, 'KeyExpiredEventGridNotification', current, { expiryNotified: true })
+}
+
+async function note(
+  { room, vault, key }: Place,
+  operationName: string,
+  current: Stored<KeyVersion>,
+  mark: Pick<KeyVersion, 'notified' | 'expiryNotified'>,
+): Promise<Stored<KeyVersion>> {
+  const value = { ...current.value, ...mark }
+  const entry = keyEvent(room, vault, operationName, `${key.name}/${value.version}`)
+  await room.audit.append(entry, [put(keyVersions, current.id, value, current.version)])
+  return { ...current, version: current.version + 1, value }
 }
 
 function keyEvent(room: Room, vault: Vault, operationName: string, name: string) {

@@ -42,8 +42,10 @@ function updated(before: KeyVersion, body: UpdateBody, now: number): KeyVersion 
   const nbf = given?.nbf ?? before.nbf
   const exp = given?.exp ?? before.exp
   checkTimes(nbf, exp)
+  const { notified: _, expiryNotified: __, ...unnoticed } = before
   return {
-    ...before,
+    // With another end, the notices that were given are about nothing any more.
+    ...(exp === before.exp ? before : unnoticed),
     keyOps: body.key_ops === undefined ? before.keyOps : checkKeyOps(before.kty, body.key_ops),
     enabled: given?.enabled ?? before.enabled,
     ...(nbf === undefined ? {} : { nbf }),

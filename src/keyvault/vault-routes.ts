@@ -1,7 +1,7 @@
 import type { Route } from '../http/route.ts'
 import { put } from '../store/records.ts'
 import type { Outcome } from './audited.ts'
-import { findVault, isPlacedIn, listVaults, vaultNamed } from './find-vault.ts'
+import { findVault, isPlacedIn, vaultNamed, vaultPage } from './find-vault.ts'
 import { deletion } from './key-record.ts'
 import { managementRoute, type ManagementContext } from './management-route.ts'
 import { purgeVault } from './purge-vault.ts'
@@ -76,9 +76,9 @@ async function deleteVault(context: ManagementContext): Promise<Outcome> {
   }
 }
 
-async function listAll({ room, call, subscriptionId }: ManagementContext): Promise<Outcome> {
+async function listAll(context: ManagementContext): Promise<Outcome> {
+  const { room, call, subscriptionId } = context
   const { group } = call.params
   if (group !== undefined) await room.resourceManager.group(subscriptionId, group)
-  const found = await listVaults(room, 'live', subscriptionId, group)
-  return { body: { value: found.map(vault => vaultBody(vault, room.vaultUri(vault.name))) } }
+  return { body: await vaultPage(context, 'live', vault => vaultBody(vault, room.vaultUri(vault.name))) }
 }

@@ -40,7 +40,10 @@ test('a token of another tenant or for another audience is refused · R07', asyn
     token: await cloud.token(ADMIN, 'https://management.azure.com'),
   })
   assert.equal(audience.status, 401)
-  assert.match(audience.body.error.message, /^The token is for /)
+  assert.match(
+    audience.body.error.message,
+    /^AKV10022: Invalid audience\. The token is for 'https:\/\/management\.azure\.com'/,
+  )
 })
 
 test('each operation needs its own permission, and losing it takes effect at once · R10 R11 R19 R20', async () => {

@@ -188,11 +188,28 @@ test('names are global, checked, and refused with the reason', async () => {
 test('lists hold the live vaults of a group and of the subscription', async () => {
   await cloud.vault('kv-listed')
   const group = `/subscriptions/${cloud.subscription}/resourceGroups/RG/providers/Microsoft.KeyVault/vaults`
-  const inGroup = await cloud.arm('GET', `${group}?$top=5`)
+  const inGroup = await cloud.arm('GET', group)
   assert.ok(inGroup.body.value.some(({ name }: { name: string }) => name === 'kv-listed'))
   const all = await cloud.arm('GET', `/subscriptions/${cloud.subscription}/providers/Microsoft.KeyVault/vaults`)
   assert.equal(all.body.value.length, inGroup.body.value.length)
   assert.equal((await cloud.keyVault.resourceType.list(cloud.subscription, 'rg')).length, inGroup.body.value.length)
+})
+
+test('lists of vaults come in pages that the official client follows', async () => {
+  const group = `/subscriptions/${cloud.subscription}/resourceGroups/rg/providers/Microsoft.KeyVault/vaults`
+  const all = (await cloud.arm('GET', group)).body.value.map(({ name }: { name: string }) => name)
+  assert.ok(all.length > 5)
+  const first = await cloud.arm('GET', `${group}?$top=2`)
+  assert.equal(first.body.value.length, 2)
+  assert.match(first.body.nextLink, /skiptoken=/)
+  const { vaults } = cloud.management()
+  const lists = [vaults.listByResourceGroup('rg', { top: 2 }), vaults.listBySubscription({ top: 3 })]
+  for (const list of lists) {
+    const names = []
+    for await (const { name } of list) names.push(name)
+    assert.deepEqual(names, all)
+  }
+  for (const top of ['0', '-1', 'x']) assert.equal((await cloud.arm('GET', `${group}?$top=${top}`)).status, 400)
 })
 
 test('without a role nobody manages a vault, whatever its access policies say', async () => {
