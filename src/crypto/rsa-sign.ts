@@ -1,6 +1,7 @@
 import { constants, createHash, publicDecrypt, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { KeyError } from './key-error.ts'
+import { mgf1 } from './mgf1.ts'
 import { runPrivateKeyJob } from './private-key-workers.ts'
 import type { RsaKey } from './rsa-key.ts'
 
@@ -23,19 +24,6 @@ function digestOf(alg: RsaSignature, digest: Uint8Array) {
       `${alg} signs a digest of ${parameters.bytes} bytes, not ${digest.length}: hash the message first.`,
     )
   return parameters
-}
-
-/** MGF1 (RFC 8017, B.2.1). */
-function mgf1(hash: string, seed: Uint8Array, length: number): Buffer {
-  const blocks: Buffer[] = []
-  const counter = Buffer.alloc(4)
-  for (let made = 0, index = 0; made < length; index++) {
-    counter.writeUInt32BE(index)
-    const block = createHash(hash).update(seed).update(counter).digest()
-    blocks.push(block)
-    made += block.length
-  }
-  return Buffer.concat(blocks).subarray(0, length)
 }
 
 function xor(a: Uint8Array, b: Uint8Array): Buffer {
@@ -75,6 +63,16 @@ function verifyPss(hash: string, digest: Uint8Array, bits: number, block: Buffer
   const saltAt = dbLength - digest.length
   if (db.subarray(0, saltAt - 1).some(byte => byte !== 0) || db[saltAt - 1] !== 1) return false
   return timingSafeEqual(h, pssHash(hash, digest, db.subarray(saltAt)))
+}
+
+/** DigestInfo (RFC 8017, 9.2): what a token signs under PKCS #1 v1.5. @throws KeyError Unsupported, BadParameter */
+export function digestInfo(alg: RsaSignature, digest: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.from(digestOf(alg, digest).prefix, 'hex'), digest])
+}
+
+/** The hash of an algorithm, once the digest fits it. @throws KeyError Unsupported, BadParameter */
+export function signatureHash(alg: RsaSignature, digest: Uint8Array): 'sha256' | 'sha384' | 'sha512' {
+  return digestOf(alg, digest).hash
 }
 
 /** EMSA-PKCS1-v1_5 (RFC 8017, 9.2), whole, so that a lenient reading of the padding can't happen (Bleichenbacher 2006). */
