@@ -5,6 +5,7 @@ const USAGE = `Usage: ./ownkey <command> [options]
 
   demo     play the main story: seal, train, deploy, rotate, revoke, delete   [--keep]
   start    run the cloud until stopped     --data-dir DIR [--port 8443] [--key-lease-seconds 10] [--location westeurope] [--clock-control] [--diagnostics-dir DIR/diagnostics] [--verbose]
+           RSA-HSM keys in a PKCS #11 token:   --pkcs11-module PATH --pkcs11-pin-file FILE [--pkcs11-token LABEL]
   audit    print the audit log      --data-dir DIR [--vault V] [--since 24h|T] [--last N] [--follow] [--format table|json]
            audit verify: is it as it was written?   --data-dir DIR [--known N:HASH]
   clock    show | advance 91d | set T | reset the clock   --data-dir DIR, of a cloud started with --clock-control
@@ -20,6 +21,9 @@ const OPTIONS = {
   'key-lease-seconds': { type: 'string', default: '10' },
   location: { type: 'string', default: 'westeurope' },
   'diagnostics-dir': { type: 'string' },
+  'pkcs11-module': { type: 'string' },
+  'pkcs11-pin-file': { type: 'string' },
+  'pkcs11-token': { type: 'string' },
   'clock-control': { type: 'boolean', default: false },
   format: { type: 'string' },
   vault: { type: 'string' },
@@ -51,6 +55,7 @@ const commands: Record<string, (values: Values, words: readonly string[]) => Pro
       location: values.location,
       clockControl: values['clock-control'],
       diagnosticsFolder: values['diagnostics-dir'],
+      pkcs11: pkcs11(values),
       verbose: values.verbose,
     }),
   audit: async (values, [word]) => {
@@ -81,6 +86,13 @@ const commands: Record<string, (values: Values, words: readonly string[]) => Pro
 function dataDir(values: Values): string {
   if (values['data-dir'] !== undefined && values['data-dir'] !== '') return values['data-dir']
   throw new UsageError('--data-dir DIR is missing.')
+}
+
+function pkcs11(values: Values) {
+  const { 'pkcs11-module': modulePath, 'pkcs11-pin-file': pinFile, 'pkcs11-token': label } = values
+  if (modulePath !== undefined && pinFile !== undefined) return { modulePath, pinFile, label }
+  if (modulePath === undefined && pinFile === undefined && label === undefined) return undefined
+  throw new UsageError('A PKCS #11 token needs both --pkcs11-module PATH and --pkcs11-pin-file FILE.')
 }
 
 function wholeNumber(text: string, name: string, most: number): number {

@@ -12,6 +12,8 @@ import { dropBrokenOffChanges, referencedBlobs } from './encryption/start-up.ts'
 import { openCertificates } from './http/certificates.ts'
 import { listenMetadata } from './entra/metadata.ts'
 import { listen } from './http/listen.ts'
+import { readPinFile } from './pkcs11/pin-file.ts'
+import { openToken, type Token } from './pkcs11/token.ts'
 import { openRooms, type Rooms } from './rooms.ts'
 import { writeFileAtomically } from './store/atomic-file.ts'
 import { openAuditLog } from './store/audit-log.ts'
@@ -31,6 +33,10 @@ export interface CloudOptions {
   readonly clockControl?: boolean
   /** Where diagnostic settings write to; default `<dataDir>/diagnostics`. */
   readonly diagnosticsFolder?: string | undefined
+  /** RSA-HSM keys live in this PKCS #11 token; `label` may be left out where there is only one. */
+  readonly pkcs11?:
+    | { readonly modulePath: string; readonly pinFile: string; readonly label: string | undefined }
+    | undefined
   readonly env?: Env
   /** One line of the service's own log; never customer data. */
   readonly log?: (line: object) => void
@@ -87,6 +93,8 @@ async function openFolder(settings: Settings, closers: (() => Promise<void>)[]):
     fromEnvironment: process.env['OWNKEY_ROOT_KEY'],
     env,
   })
+  const token = await openTokenOf(settings)
+  if (token !== undefined) closers.push(() => token.close())
   const records = await openSqliteRecords(join(dataDir, 'records.db'))
   closers.push(() => records.close())
   await settings.clock?.load(records)
@@ -114,12 +122,20 @@ async function openFolder(settings: Settings, closers: (() => Promise<void>)[]):
     blobs,
     audit,
     rootKeys,
+    token,
     keyLeaseSeconds: settings.keyLeaseSeconds,
     location: settings.location,
     log: settings.log,
   })
   closers.push(() => rooms.close())
   return rooms
+}
+
+/** Before anything else is opened: a wrong module, token or PIN ends the start. */
+async function openTokenOf({ pkcs11 }: Settings): Promise<Token | undefined> {
+  if (pkcs11 === undefined) return undefined
+  const { modulePath, pinFile, label } = pkcs11
+  return openToken({ modulePath, label, pin: () => readPinFile(pinFile) })
 }
 
 async function listenAll(settings: Settings, rooms: Rooms, closers: (() => Promise<void>)[]): Promise<Endpoints> {

@@ -23,6 +23,7 @@ import { fileRoutes } from './openai/file-routes.ts'
 import { jobRoutes } from './openai/job-routes.ts'
 import { modelRoutes } from './openai/model-routes.ts'
 import { openService } from './service.ts'
+import type { Token } from './pkcs11/token.ts'
 import type { AuditLog } from './store/audit-log.ts'
 import type { BlobStore } from './store/blobs.ts'
 import type { RecordStore } from './store/records.ts'
@@ -39,6 +40,8 @@ export interface RoomsOptions {
   readonly diagnosticsFolder: string
   readonly clock?: ControlledClock | undefined
   readonly rootKeys: RootKeys
+  /** Where RSA-HSM keys live. */
+  readonly token?: Token | undefined
   readonly keyLeaseSeconds: number
   readonly location: string
   readonly log: (line: object) => void
@@ -86,6 +89,7 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
     records,
     env,
     hsmKey: rootKeys.hsm,
+    token: options.token,
     resourceManager,
     verifyToken: (token, expected) => entra.tokens.verify(token, expected),
     authority,

@@ -1,4 +1,4 @@
-import { startCloud } from '../main.ts'
+import { startCloud, type CloudOptions } from '../main.ts'
 
 /** Runs the cloud until SIGTERM or SIGINT. Resolves to the exit code. */
 export async function start(options: {
@@ -8,6 +8,7 @@ export async function start(options: {
   location: string
   clockControl: boolean
   diagnosticsFolder: string | undefined
+  pkcs11: CloudOptions['pkcs11']
   verbose: boolean
 }): Promise<number> {
   const log = (line: object): void => {

@@ -59,8 +59,10 @@ async function backup(context: DataContext): Promise<Outcome> {
     versions: await Promise.all(
       versions.map(async ({ value: version }) => {
         const material = await room.materials.reveal(vault, key.name, version.version)
+        const isOutside = room.module.outside?.(version.kty, material) !== undefined
         const text = material.toString('base64')
         wipe(material)
+        if (isOutside) throw notExportable(key.name)
         return { version, material: text }
       }),
     ),
@@ -75,6 +77,12 @@ async function backup(context: DataContext): Promise<Outcome> {
   } finally {
     wipe(plain)
   }
+}
+
+function notExportable(name: string): Error {
+  return badParameter(
+    `Key ${name} lives in a PKCS #11 token that never gives it away, so the vault can't back it up. Back up the token with its own tools.`,
+  )
 }
 
 async function restore(context: DataContext, sealed: Buffer): Promise<Outcome> {

@@ -53,6 +53,11 @@ export interface KeyModule {
   /** The same of PKCS #8 (RSA, EC) or raw bytes (oct). The caller wipes `secret`. @throws 400 BadParameter */
   importSecret(kty: KeyType, secret: Buffer): Promise<NewKey>
   open(kty: KeyType, material: Buffer): Promise<UsableKey>
-  /** The version is purged. Absent where nothing of a key exists outside its sealed record. */
-  destroy?(kty: KeyType, material: Buffer): Promise<void>
+  /**
+   * What of the key exists outside its sealed record, by a name that is no secret; undefined for nothing. Such a key can't be backed
+   * up, and purging it destroys what is outside.
+   */
+  outside?(kty: KeyType, material: Buffer): string | undefined
+  /** For good; what is gone already is no error. */
+  destroy?(outside: string): Promise<void>
 }

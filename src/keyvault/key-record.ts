@@ -61,6 +61,8 @@ export const keys = collection<Key>('keyvault.keys')
 export const keyVersions = collection<KeyVersion>('keyvault.key-versions')
 /** By the id of its version. */
 export const keyMaterial = collection<SealedMaterial>('keyvault.key-material')
+/** What purged keys left outside of the records, until it is destroyed; by the key module's name for it. */
+export const destructions = collection<object>('keyvault.destructions')
 
 export function keyId(vault: Vault, name: string): string {
   return `${vault.id}/${name.toLowerCase()}`

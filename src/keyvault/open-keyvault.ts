@@ -17,6 +17,7 @@ import type { KeyVaultOptions, Room } from './room.ts'
 import { rotateKeyRoutes } from './rotate-key.ts'
 import { openSoftwareModule } from './software-module.ts'
 import { tick } from './tick.ts'
+import { withToken } from './token-module.ts'
 import { takingTurns } from './turns.ts'
 import { updateKeyRoutes } from './update-key.ts'
 import { VAULT_TYPE } from './vault-record.ts'
@@ -32,7 +33,7 @@ export interface KeyVault {
 
 /** The embedded Key Vault: provider Microsoft.KeyVault and the keys data plane of every vault (R05, R06). */
 export function openKeyVault(options: KeyVaultOptions): KeyVault {
-  const module = openSoftwareModule(options.env)
+  const module = withToken(openSoftwareModule(options.env), options.token)
   const materials = openMaterialStore(options.records, options.hsmKey, module)
   const room: Room = { ...options, module, materials, inTurn: takingTurns() }
   return {

@@ -1,6 +1,6 @@
 import { wipe } from '../crypto/wrap.ts'
-import { remove, type Change } from '../store/records.ts'
-import { keyId, keyMaterial, keyVersions, type Key, type KeyType } from './key-record.ts'
+import { put, remove, type Change } from '../store/records.ts'
+import { destructions, isHsm, keyId, keyMaterial, keyVersions, type Key } from './key-record.ts'
 import type { Room } from './room.ts'
 import type { Vault } from './vault-record.ts'
 
@@ -9,8 +9,8 @@ export interface Destruction {
   /** Removes all versions and their sealed material; the key's own record is the caller's to remove. */
   readonly changes: readonly Change[]
   readonly idPrefix: string
-  /** Handles of keys that live in a token; empty for software keys. */
-  readonly handles: readonly { readonly kty: KeyType; readonly material: Buffer }[]
+  /** What lives in a token; empty for software keys. */
+  readonly outside: readonly string[]
 }
 
 /** Removing the sealed material shreds it: the record store erases what it removes, and nothing else holds a copy. */
@@ -18,23 +18,33 @@ export async function destructionOf(room: Room, vault: Vault, key: Key): Promise
   const idPrefix = `${keyId(vault, key.name)}/`
   // MAX_VERSIONS (new-version.ts) keeps this one list.
   const versions = await room.records.list(keyVersions, { prefix: idPrefix, limit: 5000 })
-  const handles =
-    room.module.destroy === undefined
-      ? []
-      : await Promise.all(
-          versions.map(async ({ value: { kty, version } }) => {
-            return { kty, material: await room.materials.reveal(vault, key.name, version) }
-          }),
-        )
-  const changes = versions.flatMap(({ id }) => [remove(keyMaterial, id), remove(keyVersions, id)])
-  return { changes, idPrefix, handles }
+  const hsmVersions = versions.filter(({ value }) => isHsm(value.kty))
+  const found = await Promise.all(
+    hsmVersions.map(async ({ value: { kty, version } }) => {
+      const material = await room.materials.reveal(vault, key.name, version)
+      const name = room.module.outside?.(kty, material)
+      wipe(material)
+      return name ?? []
+    }),
+  )
+  const outside = found.flat()
+  const changes = [
+    ...versions.flatMap(({ id }) => [remove(keyMaterial, id), remove(keyVersions, id)]),
+    ...outside.map(name => put(destructions, name, {})),
+  ]
+  return { changes, idPrefix, outside }
 }
 
-/** After the commit: what is decoded in memory goes, and what lives in a token. */
-export async function destroyMaterial(room: Room, { idPrefix, handles }: Destruction): Promise<void> {
+/** After the commit: what is decoded in memory goes, and what lives in a token. A token that does not answer is asked again by the tick. */
+export async function destroyMaterial(room: Room, { idPrefix, outside }: Destruction): Promise<void> {
   room.materials.forget(idPrefix)
-  for (const { kty, material } of handles) {
-    await room.module.destroy?.(kty, material)
-    wipe(material)
+  if (outside.length > 0) await destroyOutside(room).catch(() => undefined)
+}
+
+/** Destroys what purged keys left outside, as far as it was not done. @throws what the key module throws */
+export async function destroyOutside(room: Room): Promise<void> {
+  for (const { id } of await room.records.list(destructions, { limit: 5000 })) {
+    await room.module.destroy?.(id)
+    await room.records.commit([remove(destructions, id)])
   }
 }

@@ -3,6 +3,7 @@ import type { ResourceManager } from '../arm/resource-manager.ts'
 import type { Env } from '../env.ts'
 import type { Caller } from '../http/route.ts'
 import type { AuditLog } from '../store/audit-log.ts'
+import type { Token } from '../pkcs11/token.ts'
 import type { RecordStore } from '../store/records.ts'
 import type { AuditSink } from '../audit/audit-event.ts'
 import type { KeyModule } from './key-module.ts'
@@ -27,6 +28,8 @@ export interface KeyVaultOptions {
   /** For example `https://<name>.vault.localhost:8443/`. */
   readonly vaultUri: (name: string) => string
   readonly audit: AuditSink
+  /** Where RSA-HSM keys live; without one they are sealed software keys. */
+  readonly token?: Token | undefined
   readonly auditLog: Pick<AuditLog, 'list'>
   readonly locations: readonly string[]
 }

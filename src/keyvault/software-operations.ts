@@ -18,7 +18,7 @@ import type { CryptoOperation } from './key-rules.ts'
 import type { CryptoRequest, CryptoResult, UsableKey } from './key-module.ts'
 
 const RSA_ENCRYPTIONS = ['RSA-OAEP-256', 'RSA-OAEP', 'RSA1_5']
-const RSA_SIGNATURES = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']
+export const RSA_SIGNATURES = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']
 const EC_SIGNATURES = ['ES256', 'ES384', 'ES512', 'ES256K']
 
 /** What the crypto room refuses is the caller's input: 400, with its reason, which holds no key bytes. */
@@ -97,7 +97,7 @@ function truth(valid: boolean): CryptoResult {
   return { value: Buffer.of(valid ? 1 : 0) }
 }
 
-function among(possible: readonly string[], alg: string, operation: CryptoOperation, type: string): string {
+export function among(possible: readonly string[], alg: string, operation: CryptoOperation, type: string): string {
   if (possible.includes(alg)) return alg
   throw incompatible(alg, operation, type, possible)
 }

@@ -1,7 +1,7 @@
 import { put, remove, VersionConflict, type Stored } from '../store/records.ts'
 import { systemEvent } from '../audit/audit-event.ts'
 import { keyVersions, keys, versionId, type Key, type KeyVersion } from './key-record.ts'
-import { destroyMaterial, destructionOf } from './purge.ts'
+import { destroyMaterial, destroyOutside, destructionOf } from './purge.ts'
 import { purgeVault } from './purge-vault.ts'
 import type { Room } from './room.ts'
 import { rotated } from './rotate-key.ts'
@@ -18,6 +18,7 @@ export async function tick(room: Room): Promise<void> {
     if (vault.purging || over) await purgeDueVault(room, vault)
     else if (vault.deleted === undefined) await tickKeys(room, vault)
   }
+  await destroyOutside(room)
 }
 
 async function purgeDueVault(room: Room, vault: Vault): Promise<void> {

@@ -53,17 +53,20 @@ export async function loadCryptoki(path: string): Promise<Cryptoki> {
   // CK_C_INITIALIZE_ARGS: four mutex functions, which the system's replace, flags, reserved.
   const args = koffi.alloc('uint8_t', 6 * POINTER_BYTES) as bigint
   koffi.encode(args, 'uint64_t', [0, 0, 0, 0, CKF.OS_LOCKING_OK, 0], 6)
+  let isOurs = true
   try {
     await call('C_Initialize', args)
   } catch (error) {
-    const isAlready = error instanceof TokenError && error.reason === 'CRYPTOKI_ALREADY_INITIALIZED'
-    if (!isAlready) throw new Error(`The PKCS #11 module ${path} does not start: ${String(error)}.`, { cause: error })
+    isOurs = !isReason(error, 'CRYPTOKI_ALREADY_INITIALIZED')
+    if (isOurs) throw new Error(`The PKCS #11 module ${path} does not start: ${String(error)}.`, { cause: error })
   } finally {
     koffi.free(args)
   }
   return {
     call,
-    close: () => call('C_Finalize', 0n).catch(() => undefined),
+    close: async () => {
+      if (isOurs) await call('C_Finalize', 0n).catch(() => undefined)
+    },
   }
 }
 

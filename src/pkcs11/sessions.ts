@@ -15,49 +15,41 @@ export interface Sessions {
 
 /** `pin` is asked at each login; what it gives is wiped. A PIN that was refused is not tried again: tokens lock themselves. */
 export function openSessions(cryptoki: Cryptoki, slot: number, pin: () => Promise<Buffer>): Sessions {
-  const idle: number[] = []
-  const waiting: (() => void)[] = []
-  let open = 0
-  let login: Promise<void> | undefined
+  return new SessionPool(cryptoki, slot, pin)
+}
 
-  async function logIn(session: number): Promise<void> {
-    const secret = await pin()
-    try {
-      await withArena(arena => cryptoki.call('C_Login', session, CKU_USER, arena.bytes(secret), secret.length))
-    } catch (error) {
-      if (!isReason(error, 'USER_ALREADY_LOGGED_IN')) throw loginFailure(error)
-    } finally {
-      secret.fill(0)
+class SessionPool implements Sessions {
+  readonly #cryptoki: Cryptoki
+  readonly #slot: number
+  readonly #pin: () => Promise<Buffer>
+  readonly #idle: number[] = []
+  readonly #waiting: (() => void)[] = []
+  #open = 0
+  #login: Promise<void> | undefined
+
+  constructor(cryptoki: Cryptoki, slot: number, pin: () => Promise<Buffer>) {
+    this.#cryptoki = cryptoki
+    this.#slot = slot
+    this.#pin = pin
+  }
+
+  async use<T>(run: (session: number) => Promise<T>, { again = false } = {}): Promise<T> {
+    // Every session that was open before the loss is lost too; the one after them is new.
+    for (let left = again ? MAX_SESSIONS : 0; ; left--) {
+      try {
+        return await this.#once(run)
+      } catch (error) {
+        if (left === 0 || !isSessionLost(error)) throw error
+      }
     }
   }
 
-  async function start(): Promise<number> {
-    const session = await withArena(async arena => {
-      const handle = arena.long(0)
-      await cryptoki.call('C_OpenSession', slot, CKF.SERIAL_SESSION | CKF.RW_SESSION, 0n, 0n, handle)
-      return arena.readLong(handle)
-    })
-    login ??= logIn(session)
-    await login
-    return session
+  async close(): Promise<void> {
+    for (const session of this.#idle.splice(0)) await this.#end(session)
   }
 
-  async function take(): Promise<number> {
-    while (open >= MAX_SESSIONS && idle.length === 0) await new Promise<void>(resolve => waiting.push(resolve))
-    const known = idle.pop()
-    if (known !== undefined) return known
-    open += 1
-    try {
-      return await start()
-    } catch (error) {
-      open -= 1
-      waiting.shift()?.()
-      throw error
-    }
-  }
-
-  async function once<T>(run: (session: number) => Promise<T>): Promise<T> {
-    const session = await take()
+  async #once<T>(run: (session: number) => Promise<T>): Promise<T> {
+    const session = await this.#take()
     let lost = false
     try {
       return await run(session)
@@ -66,31 +58,67 @@ export function openSessions(cryptoki: Cryptoki, slot: number, pin: () => Promis
       throw error
     } finally {
       if (lost) {
-        open -= 1
-        login = undefined
-        await cryptoki.call('C_CloseSession', session).catch(() => undefined)
-      } else idle.push(session)
-      waiting.shift()?.()
+        this.#login = undefined
+        await this.#end(session)
+      } else this.#idle.push(session)
+      this.#waiting.shift()?.()
     }
   }
 
-  return {
-    async use(run, { again = false } = {}) {
-      // Every session that was open before the loss is lost too; the one after them is new.
-      for (let left = again ? MAX_SESSIONS : 0; ; left--) {
-        try {
-          return await once(run)
-        } catch (error) {
-          if (left === 0 || !isSessionLost(error)) throw error
-        }
-      }
-    },
-    async close() {
-      for (const session of idle.splice(0)) await cryptoki.call('C_CloseSession', session).catch(() => undefined)
-    },
+  async #take(): Promise<number> {
+    while (this.#open >= MAX_SESSIONS && this.#idle.length === 0) {
+      await new Promise<void>(resolve => this.#waiting.push(resolve))
+    }
+    const known = this.#idle.pop()
+    if (known !== undefined) return known
+    this.#open += 1
+    try {
+      return await this.#start()
+    } catch (error) {
+      this.#open -= 1
+      this.#waiting.shift()?.()
+      throw error
+    }
+  }
+
+  async #start(): Promise<number> {
+    const session = await withArena(async arena => {
+      const handle = arena.long(0)
+      const flags = CKF.SERIAL_SESSION | CKF.RW_SESSION
+      await this.#cryptoki.call('C_OpenSession', this.#slot, flags, 0n, 0n, handle)
+      return arena.readLong(handle)
+    })
+    try {
+      this.#login ??= this.#logIn(session)
+      await this.#login
+      return session
+    } catch (error) {
+      if (!(error instanceof PinRefused)) this.#login = undefined
+      await this.#cryptoki.call('C_CloseSession', session).catch(() => undefined)
+      throw error
+    }
+  }
+
+  async #logIn(session: number): Promise<void> {
+    const secret = await this.#pin()
+    try {
+      await withArena(arena => this.#cryptoki.call('C_Login', session, CKU_USER, arena.bytes(secret), secret.length))
+    } catch (error) {
+      if (!isReason(error, 'USER_ALREADY_LOGGED_IN')) throw loginFailure(error)
+    } finally {
+      secret.fill(0)
+    }
+  }
+
+  async #end(session: number): Promise<void> {
+    this.#open -= 1
+    await this.#cryptoki.call('C_CloseSession', session).catch(() => undefined)
   }
 }
 
+class PinRefused extends Error {}
+
+/** What the PIN is to blame for; everything else as it is, since it may pass. */
 function loginFailure(error: unknown): Error {
   const reason = error instanceof TokenError ? error.reason : ''
   const advice: Readonly<Record<string, string>> = {
@@ -102,5 +130,7 @@ function loginFailure(error: unknown): Error {
     PIN_EXPIRED: 'The PIN has expired: set a new one with the tools of the token.',
     USER_PIN_NOT_INITIALIZED: 'The token has no user PIN yet: set one with the tools of the token.',
   }
-  return new Error(`Login at the PKCS #11 token failed. ${advice[reason] ?? String(error)}`, { cause: error })
+  const known = advice[reason]
+  if (known === undefined) return error as Error
+  return new PinRefused(`Login at the PKCS #11 token failed. ${known}`, { cause: error })
 }

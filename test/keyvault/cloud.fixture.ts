@@ -12,6 +12,7 @@ import { principals, tenants } from '../../src/entra/records.ts'
 import { ask, startListening, type Ask, type Listening } from '../../src/http/listening.fixture.ts'
 import { resolveLocalNames } from '../../src/http/local-names.mjs'
 import { openKeyVault, type KeyVault } from '../../src/keyvault/open-keyvault.ts'
+import type { Token } from '../../src/pkcs11/token.ts'
 import { openAuditLog, type AuditEntry, type AuditLog } from '../../src/store/audit-log.ts'
 import { openMemoryRecords } from '../../src/store/memory-records.ts'
 import { put, type Change, type RecordStore } from '../../src/store/records.ts'
@@ -198,7 +199,7 @@ export function policy(objectId: string, ...keys: string[]): object {
 }
 
 /** The rooms that a vault stands on, all of them real; records are in memory unless others are given. */
-export async function startCloud(records: RecordStore = openMemoryRecords()): Promise<Cloud> {
+export async function startCloud(records: RecordStore = openMemoryRecords(), token?: Token): Promise<Cloud> {
   const clock = { skew: 0 }
   const env: Env = { ...systemEnv, now: () => Date.now() + clock.skew }
   const audit = await openAuditLog(records, env)
@@ -214,6 +215,7 @@ export async function startCloud(records: RecordStore = openMemoryRecords()): Pr
   const entra = await openEntra({ records, env, sealingKey, domain: 'localhost', authority })
   const keyVault = openKeyVault({
     records,
+    token,
     env,
     hsmKey: createSecretKey(randomBytes(32)),
     resourceManager,
