@@ -183,7 +183,7 @@ export async function revoke(scene: Scene, uploaded: Uploaded, model: string, le
   }
   for (const message of messages) say(dim(`the error: ${message}`))
   const answer = await scene.chat('marv', QUESTIONS[0] ?? '')
-  scene.prove('Revoked: the running deployment still answers', answer !== '', oneLine(answer))
+  scene.prove('Revoked: the running deployment still answers', answer !== '', oneLine(answer, 48))
 }
 
 /** Tries until it is refused, for at most three leases. */
@@ -243,7 +243,7 @@ async function cancelExtraJobs(scene: Scene): Promise<void> {
   }
 }
 
-function oneLine(text: string): string {
+function oneLine(text: string, most = 110): string {
   const line = text.replaceAll(/\s+/g, ' ')
-  return line.length > 110 ? `${line.slice(0, 107)}...` : line
+  return line.length > most ? `${line.slice(0, most - 1)}…` : line
 }
