@@ -24,7 +24,3 @@ export function empty(status: number, headers: Readonly<Record<string, string>> 
   const bodyless = status === 204 || status === 304
   return new Response(null, { status, headers: bodyless ? headers : { 'content-length': '0', ...headers } })
 }
-
-export function redirect(location: string, status: 302 | 303 | 307 | 308 = 302): Response {
-  return empty(status, { location })
-}
