@@ -117,8 +117,18 @@ function runTests(args: string[]): number {
   return spawnSync(process.execPath, [script, ...args], { stdio: 'inherit' }).status ?? 1
 }
 
+// `ownkey audit | head` has seen enough.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+
+/** What was written to a pipe may still wait for its reader: an exit would cut it off. */
+function written(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise(resolve => stream.write('', () => resolve()))
+}
+
 try {
-  process.exit(await run(process.argv.slice(2)))
+  const code = await run(process.argv.slice(2))
+  await written(process.stdout)
+  process.exit(code)
 } catch (error) {
   const isUsage =
     error instanceof UsageError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS') === true

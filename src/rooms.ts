@@ -120,8 +120,9 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
     entra,
     subscriptionId,
     routes: [
-      ...entra.routes,
+      ...entra.routes.filter(({ method }) => method === 'GET'),
       ...requestAudit.routes([
+        ...entra.routes.filter(({ method }) => method !== 'GET'),
         ...arm,
         ...keyVault.routes,
         ...accountRoutes(accounts),

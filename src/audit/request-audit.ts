@@ -24,8 +24,9 @@ export function openRequestAudit(log: AuditSink, env: Env, refusals = new Refusa
   const append: AuditLog['append'] = async (entry, changes = [], options = {}) => {
     const context = requestContext.getStore()
     const complete = completed(entry, context?.closed ? undefined : context, env)
-    const isLogin = complete.operationName === AUTHENTICATION && complete.resultType === 'Failed'
-    if (!isLogin || changes.length > 0 || refusals.admits(complete)) await log.append(complete, changes, options)
+    const isAnonymous = complete.identity === undefined && complete.callerIpAddress !== SERVICE
+    const isRefusal = isAnonymous && complete.resultType === 'Failed' && changes.length === 0
+    if (!isRefusal || refusals.admits(complete)) await log.append(complete, changes, options)
     if (context !== undefined) context.recorded = complete.resultType
   }
   return {
@@ -79,7 +80,7 @@ function eventOf(
   env: Env,
   { route, status, error }: { readonly route?: Route; readonly status?: number; readonly error?: unknown },
 ): NewAuditEntry {
-  const { call, started, operationName, resourceId } = context
+  const { call, started, operationName, resourceId, properties } = context
   const known = error instanceof AzureError ? error : undefined
   const description = error === undefined ? {} : { description: known?.message ?? 'Internal error' }
   return auditEvent(call, env.now(), {
@@ -89,7 +90,7 @@ function eventOf(
     status: status ?? known?.status ?? 500,
     ...description,
     durationMs: performance.now() - started,
-    ...(known === undefined ? {} : { properties: { errorCode: innermostCode(known) } }),
+    properties: { ...properties, ...(known === undefined ? {} : { errorCode: innermostCode(known) }) },
   })
 }
 

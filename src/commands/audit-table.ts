@@ -110,6 +110,8 @@ function who({ entry }: AuditRecord, names: Readonly<Record<string, string>>): s
   if (id !== undefined) return names[id] ?? id
   const { claim } = (entry.identity ?? {}) as { claim?: Record<string, unknown> }
   if (claim?.['authenticationType'] === 'ApiKey') return 'API key'
+  const { clientId } = propertiesOf(entry)
+  if (typeof clientId === 'string') return clientId
   return entry.callerIpAddress === 'service' ? 'OwnKey' : 'nobody'
 }
 

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   openAuditSource,
@@ -41,7 +42,7 @@ export async function printAudit(options: AuditOptions): Promise<number> {
   }
 }
 
-type Print = (records: NamedPage['records'], names: NamedPage['names']) => void
+type Print = (records: NamedPage['records'], names: NamedPage['names']) => Promise<void>
 
 /** Prints the newest so many, and answers after which record to go on. */
 async function printNewest(source: AuditSource, options: AuditOptions, last: number, print: Print): Promise<number> {
@@ -60,7 +61,7 @@ async function printNewest(source: AuditSource, options: AuditOptions, last: num
     after = page.end
     more = page.more && after > 1
   } while (more && records.length < last)
-  print(records.reverse(), names)
+  await print(records.reverse(), names)
   return newest ?? 0
 }
 
@@ -69,7 +70,7 @@ async function printFrom(source: AuditSource, options: AuditOptions, from: numbe
   let after = from
   for (;;) {
     const page = await source.page({ vault, since, after, limit: PAGE })
-    print(page.records, page.names)
+    await print(page.records, page.names)
     after = page.end
     if (!page.more) return after
   }
@@ -85,19 +86,25 @@ async function follow(source: AuditSource, options: AuditOptions, from: number, 
   }
 }
 
-function printLines(records: NamedPage['records']): void {
-  for (const { sequence, hash, entry } of records) {
+async function printLines(records: NamedPage['records']): Promise<void> {
+  const lines = records.map(({ sequence, hash, entry }) => {
     // The log keeps names in alphabetical order: people look for when and what first.
     const { time, operationName, resultType, ...rest } = entry
-    process.stdout.write(`${JSON.stringify({ sequence, time, operationName, resultType, ...rest, hash })}\n`)
-  }
+    return `${JSON.stringify({ sequence, time, operationName, resultType, ...rest, hash })}\n`
+  })
+  await write(lines.join(''))
 }
 
 function tablePrinter(): Print {
   const width = process.stdout.columns ?? (Number(process.env['COLUMNS']) || 120)
   const colour = process.stdout.isTTY && process.env['NO_COLOR'] === undefined
   const table = new AuditTable({ width, colour })
-  return (records, names) => process.stdout.write(table.lines(records, names))
+  return (records, names) => write(table.lines(records, names))
+}
+
+/** Waits for a slow reader, so that a long log does not gather in memory. */
+async function write(text: string): Promise<void> {
+  if (!process.stdout.write(text)) await once(process.stdout, 'drain')
 }
 
 /**

@@ -1,3 +1,4 @@
+import { noteOperation } from '../audit/request-context.ts'
 import { AzureError } from '../http/errors.ts'
 import { json } from '../http/respond.ts'
 import type { Call, Route } from '../http/route.ts'
@@ -33,13 +34,17 @@ export function tokenRoutes(endpoint: TokenEndpoint): Route[] {
 
 async function answer(endpoint: TokenEndpoint, call: Call, isV2: boolean): Promise<Response> {
   // `adfs` names no tenant: there it is found from the client id.
+  noteOperation({ operationName: 'SignIn' })
   const tenantId = await endpoint.findTenant(call.params['tenant'] ?? '')
+  if (tenantId !== undefined) noteOperation({ resourceId: `/tenants/${tenantId}` })
   const form = await readForm(call)
   checkGrant(form)
   const { clientId, clientSecret } = credentials(call, form)
   const resource = requestedResource(form, isV2)
+  noteOperation({ properties: { clientId: clientId.slice(0, 64), resource: resource.slice(0, 256) } })
   if (audienceOf(resource, endpoint.domain) === undefined) throw resourceNotFound(resource, tenantId ?? 'of this cloud')
   const principal = await endpoint.logins.login(tenantId, clientId, clientSecret, call.peer)
+  noteOperation({ resourceId: `/tenants/${principal.tenantId}`, properties: { objectId: principal.objectId } })
   const { token, expiresAt } = await endpoint.tokens.issue(principal, resource.replace(/\/+$/, ''))
   const body = { token_type: 'Bearer', expires_in: tokenSeconds, ext_expires_in: tokenSeconds, access_token: token }
   if (isV2) return json(body, { headers: noCache })

@@ -214,6 +214,36 @@ function checkRecord(record: PrintedRecord, { status, who }: Asked, where: strin
   if (status >= 400) assert.notEqual(record.resultDescription, '', where)
 }
 
+test('logins are recorded, who was let in and who was not, and never with a secret · R05', async () => {
+  const { authority, tenantId, administrator, resourceManager } = scene.endpoints
+  const logIn = async (clientSecret: string): Promise<string> => {
+    const form = new URLSearchParams({
+      grant_type: 'client_credentials',
+      client_id: administrator.clientId,
+      client_secret: clientSecret,
+      scope: `${resourceManager}/.default`,
+    })
+    const response = await fetch(`${authority}/${tenantId}/oauth2/v2.0/token`, { method: 'POST', body: form })
+    await response.arrayBuffer()
+    return response.headers.get('x-ms-request-id') ?? ''
+  }
+  const [allowed, refused] = [await logIn(administrator.clientSecret), await logIn('not-the-secret')]
+  const records = await auditRecords(dataDir)
+  const find = (id: string) => records.filter(({ correlationId }) => correlationId === id)
+  for (const [id, status] of [
+    [allowed, 200],
+    [refused, 401],
+  ] as const) {
+    const [record, ...more] = find(id)
+    assert.equal(more.length, 0)
+    assert.equal(record?.operationName, 'SignIn')
+    assert.equal(record?.properties['httpStatusCode'], status)
+    assert.equal(record?.properties['clientId'], administrator.clientId)
+    assert.equal(record?.resourceId, `/TENANTS/${tenantId.toUpperCase()}`)
+  }
+  assert.equal(JSON.stringify(records).includes('not-the-secret'), false)
+})
+
 test('what a record names is the resource, also before anybody is let in · R05', async () => {
   const records = await auditRecords(dataDir)
   for (const { resourceId, properties } of records) {
