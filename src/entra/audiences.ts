@@ -21,8 +21,22 @@ const ownHosts: Readonly<Record<string, Audience>> = {
   login: 'graph',
 }
 
+/** Answers that are asked for with every request, by domain and resource. */
+const known = new Map<string, Audience | undefined>()
+const maximumKnown = 256
+
 /** Which service a resource or `aud` names, with or without slash and port; undefined for anything else. */
 export function audienceOf(resource: string, domain: string): Audience | undefined {
+  if (resource.length > 256) return undefined
+  const key = `${domain} ${resource}`
+  if (known.has(key)) return known.get(key)
+  if (known.size >= maximumKnown) known.clear()
+  const audience = findAudience(resource, domain)
+  known.set(key, audience)
+  return audience
+}
+
+function findAudience(resource: string, domain: string): Audience | undefined {
   const plain = resource.trim().toLowerCase().replace(/\/+$/, '')
   for (const [audience, names] of Object.entries(knownNames)) {
     if (names.includes(plain)) return audience as Audience

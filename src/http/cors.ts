@@ -4,16 +4,16 @@ const exposed =
   'x-ms-request-id, x-request-id, apim-request-id, www-authenticate, location, azure-asyncoperation, retry-after, x-ms-error-code'
 
 /** Headers that let pages of a trusted origin (the portal) read a response; none for all other pages. */
-export function crossOriginHeaders(origin: string | null, trusted: ReadonlySet<string>): Record<string, string> {
-  if (origin === null || !trusted.has(origin.toLowerCase())) return {}
+export function crossOriginHeaders(origin: string | null, trusted: () => ReadonlySet<string>): Record<string, string> {
+  if (origin === null || !trusted().has(origin.toLowerCase())) return {}
   return { 'access-control-allow-origin': origin, 'access-control-expose-headers': exposed, vary: 'origin' }
 }
 
 /** The answer to a browser's preflight, or undefined where the origin is not trusted or it is none. */
-export function preflight(method: string, headers: Headers, trusted: ReadonlySet<string>): Response | undefined {
+export function preflight(method: string, headers: Headers, trusted: () => ReadonlySet<string>): Response | undefined {
   const origin = headers.get('origin')
   if (method !== 'OPTIONS' || origin === null || !headers.has('access-control-request-method')) return undefined
-  if (!trusted.has(origin.toLowerCase())) return undefined
+  if (!trusted().has(origin.toLowerCase())) return undefined
   const asked = headers.get('access-control-request-headers') ?? ''
   return empty(204, {
     'access-control-allow-methods': 'GET, POST, PUT, PATCH, DELETE, HEAD',

@@ -92,11 +92,11 @@ async function answer(edge: Edge, exchange: Exchange): Promise<{ status: number;
     ? await outcomeOf(edge, exchange, target, headers)
     : await opened(text(edge.unknownHost(incoming.headers.host), { status: 404 }), outgoing)
   const { response, body, fault } = outcome
-  const sent = new Headers(response.headers)
-  decorate(sent, requestId, target?.host, headers)
-  for (const [name, value] of Object.entries(crossOriginHeaders(headers.get('origin'), edge.trustedOrigins()))) {
-    sent.set(name, value)
-  }
+  const sent = decorated(response.headers, requestId, target?.host, headers)
+  Object.assign(
+    sent,
+    crossOriginHeaders(headers.get('origin'), () => edge.trustedOrigins()),
+  )
   await writeResponse({ status: response.status, headers: sent, body }, incoming, outgoing)
   return { status: response.status, ...(fault === undefined ? {} : { fault }) }
 }
@@ -105,7 +105,7 @@ async function answer(edge: Edge, exchange: Exchange): Promise<{ status: number;
 async function outcomeOf(edge: Edge, exchange: Exchange, target: VirtualHost, headers: Headers): Promise<Outcome> {
   const method = exchange.incoming.method ?? 'GET'
   try {
-    const checked = preflight(method, headers, edge.trustedOrigins())
+    const checked = preflight(method, headers, () => edge.trustedOrigins())
     return await opened(checked ?? (await dispatch(edge, exchange, target, headers)), exchange.outgoing)
   } catch (error) {
     const clientRequestId = clientId(headers)
@@ -151,16 +151,23 @@ function unknownPath(host: HostName, method: string, path: string): AzureError {
   )
 }
 
-function decorate(headers: Headers, requestId: string, host: HostName | undefined, request: Headers): void {
-  headers.set('x-ms-request-id', requestId)
-  headers.set('x-request-id', requestId)
-  if (host === 'openai') headers.set('apim-request-id', requestId)
+/** A response's headers with those that every response has; names in lower case. */
+function decorated(
+  response: Headers,
+  requestId: string,
+  host: HostName | undefined,
+  request: Headers,
+): Record<string, string> {
+  const headers: Record<string, string> = { 'cache-control': 'no-store', ...Object.fromEntries(response) }
+  headers['x-ms-request-id'] = requestId
+  headers['x-request-id'] = requestId
+  if (host === 'openai') headers['apim-request-id'] = requestId
   for (const name of ['x-ms-client-request-id', 'client-request-id']) {
     const value = request.get(name)
-    if (value !== null && saneId.test(value)) headers.set(name, value)
+    if (value !== null && saneId.test(value)) headers[name] = value
   }
-  headers.set('x-content-type-options', 'nosniff')
-  if (!headers.has('cache-control')) headers.set('cache-control', 'no-store')
+  headers['x-content-type-options'] = 'nosniff'
+  return headers
 }
 
 const saneId = /^[\w.\-{}]{1,64}$/

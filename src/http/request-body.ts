@@ -109,11 +109,18 @@ export class RequestBody extends Readable {
 
 /** Reads a JSON body and checks it. An empty body counts as absent, which a schema may allow. */
 export async function readJson<T>(body: Readable, host: HostName, schema: ZodType<T>): Promise<T> {
-  const chunks: Buffer[] = []
-  for await (const chunk of body) chunks.push(chunk as Buffer)
-  const parsed = schema.safeParse(parseJson(Buffer.concat(chunks), host))
+  const parsed = schema.safeParse(parseJson(await wholeBody(body), host))
   if (!parsed.success) throw fieldErrors(host, parsed.error)
   return parsed.data
+}
+
+/** By events: an asynchronous iterator costs more than parsing a small body. */
+function wholeBody(body: Readable): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    body.on('data', (chunk: Buffer) => chunks.push(chunk))
+    body.once('end', () => resolve(Buffer.concat(chunks))).once('error', reject)
+  })
 }
 
 function parseJson(data: Buffer, host: HostName): unknown {

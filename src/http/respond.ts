@@ -13,10 +13,19 @@ export function text(body: string, options: ResponseOptions = {}): Response {
   return bytes(Buffer.from(body), 'text/plain; charset=utf-8', options)
 }
 
+const inMemory = new WeakMap<Response, Uint8Array>()
+
+/** The body of a response that was made here from bytes: who has them need not read them from a stream. */
+export function bytesOf(response: Response): Uint8Array | undefined {
+  return response.bodyUsed ? undefined : inMemory.get(response)
+}
+
 /** A body that is in memory; a `content-type` in `options.headers` wins. */
 export function bytes(body: Uint8Array<ArrayBuffer>, contentType: string, options: ResponseOptions = {}): Response {
   const headers = { 'content-type': contentType, 'content-length': String(body.length), ...options.headers }
-  return new Response(body, { status: options.status ?? 200, headers })
+  const response = new Response(body, { status: options.status ?? 200, headers })
+  inMemory.set(response, body)
+  return response
 }
 
 /** A response without a body: 202, 204 and their like. */

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { announcedLength } from './request-body.ts'
+import { bytesOf } from './respond.ts'
 
 /** A client that takes nothing for so long is gone. */
 const stalledMs = 120_000
@@ -17,6 +18,8 @@ export interface OpenedBody {
 }
 
 export async function openBody(response: Response, outgoing: ServerResponse): Promise<OpenedBody> {
+  const known = bytesOf(response)
+  if (known !== undefined) return { reader: undefined, first: known.length === 0 ? undefined : known }
   const reader = response.body?.getReader() as Reader | undefined
   const stop = () => void reader?.cancel().catch(() => undefined)
   outgoing.once('close', stop)
@@ -33,7 +36,7 @@ export async function openBody(response: Response, outgoing: ServerResponse): Pr
  * A body that fails, or is not as long as announced, destroys the connection: it never looks complete.
  */
 export async function writeResponse(
-  response: { readonly status: number; readonly headers: Headers; readonly body: OpenedBody },
+  response: { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: OpenedBody },
   incoming: IncomingMessage,
   outgoing: ServerResponse,
 ): Promise<void> {
@@ -44,7 +47,7 @@ export async function writeResponse(
   if (incoming.method === 'HEAD') {
     await body.reader?.cancel().catch(() => undefined)
   } else {
-    const last = await writeBody(body, response.headers.get('content-length'), outgoing)
+    const last = await writeBody(body, response.headers['content-length'] ?? null, outgoing)
     // One write for head and body of the many small responses: half the packets and TLS records.
     if (last && !lingers) outgoing.end(last)
     else if (last) outgoing.write(last)
@@ -132,7 +135,9 @@ async function dropRest(incoming: IncomingMessage): Promise<void> {
 }
 
 /** Names and values in turn. */
-function headerList(headers: Headers, closes: boolean): string[] {
-  const list = [...headers].filter(([name]) => name !== 'connection' && name !== 'transfer-encoding').flat()
+function headerList(headers: Readonly<Record<string, string>>, closes: boolean): string[] {
+  const list = Object.entries(headers)
+    .filter(([name]) => name !== 'connection' && name !== 'transfer-encoding')
+    .flat()
   return closes ? [...list, 'connection', 'close'] : list
 }
