@@ -50,3 +50,21 @@ test('a key in use is decoded once, and forgotten on demand', async () => {
   store.forget(`${vaultWith().id}/k/`)
   assert.notEqual(store.open(vaultWith(), 'k', version), first)
 })
+
+test('a key that nobody used for ten minutes is not kept decoded', async () => {
+  const { records } = await sealedKey()
+  let now = 0
+  const store = openMaterialStore(records, hsmKey, openSoftwareModule(systemEnv), () => now)
+  const first = store.open(vaultWith(), 'k', version)
+  now += 9 * 60_000
+  assert.equal(store.open(vaultWith(), 'k', version), first)
+  now += 9 * 60_000
+  store.forgetIdle()
+  assert.equal(store.open(vaultWith(), 'k', version), first)
+  now += 10 * 60_000
+  const second = store.open(vaultWith(), 'k', version)
+  assert.notEqual(second, first)
+  now += 10 * 60_000
+  store.forgetIdle()
+  assert.notEqual(store.open(vaultWith(), 'k', version), second)
+})

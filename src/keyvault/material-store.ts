@@ -9,6 +9,13 @@ import type { Vault } from './vault-record.ts'
 
 /** Keys that stay decoded in memory at most; the least recently used goes first. */
 const CACHED_KEYS = 1024
+/** Keys that nobody used for so long are not kept decoded. OpenSSL wipes a key when the collector takes its last reference. */
+const IDLE_MS = 10 * 60_000
+
+interface CachedKey {
+  readonly key: Promise<UsableKey>
+  usedAt: number
+}
 
 /** Private key material: sealed in records, decoded in memory for the keys in use. */
 export interface MaterialStore {
@@ -20,11 +27,19 @@ export interface MaterialStore {
   open(vault: Vault, name: string, version: KeyVersion): Promise<UsableKey>
   /** Drops what is decoded of ids that begin so: a key, or a whole vault. */
   forget(idPrefix: string): void
+  /** Drops what nobody has used for ten minutes. */
+  forgetIdle(): void
 }
 
 /** Material is bound to the vault's GUID, the key's name and the version: nothing opens in another place. */
-export function openMaterialStore(records: RecordStore, hsmKey: KeyObject, module: KeyModule): MaterialStore {
-  const cached = new Map<string, Promise<UsableKey>>()
+export function openMaterialStore(
+  records: RecordStore,
+  hsmKey: KeyObject,
+  module: KeyModule,
+  elapsed: () => number = () => performance.now(),
+): MaterialStore {
+  /** The least recently used first. */
+  const cached = new Map<string, CachedKey>()
 
   const reveal: MaterialStore['reveal'] = async (vault, name, version) => {
     const id = versionId(vault, name, version)
@@ -51,15 +66,28 @@ export function openMaterialStore(records: RecordStore, hsmKey: KeyObject, modul
     reveal,
     open(vault, name, version) {
       const id = versionId(vault, name, version.version)
-      const key = cached.get(id) ?? load(vault, name, version)
+      const known = cached.get(id)
+      const fresh = known !== undefined && elapsed() - known.usedAt < IDLE_MS
+      const entry = fresh ? known : { key: load(vault, name, version), usedAt: 0 }
+      entry.usedAt = elapsed()
       cached.delete(id)
-      cached.set(id, key)
-      key.catch(() => cached.delete(id))
+      cached.set(id, entry)
+      if (!fresh) {
+        entry.key.catch(() => {
+          if (cached.get(id) === entry) cached.delete(id)
+        })
+      }
       if (cached.size > CACHED_KEYS) cached.delete(cached.keys().next().value ?? '')
-      return key
+      return entry.key
     },
     forget(idPrefix) {
       for (const id of cached.keys()) if (id.startsWith(idPrefix)) cached.delete(id)
+    },
+    forgetIdle() {
+      for (const [id, { usedAt }] of cached) {
+        if (elapsed() - usedAt < IDLE_MS) return
+        cached.delete(id)
+      }
     },
   }
 }

@@ -13,6 +13,7 @@ const MAX_CATCH_UP = 100
 
 /** What is due by the clock: purges at the end of retention periods, rotations and notices by policy. */
 export async function tick(room: Room): Promise<void> {
+  room.materials.forgetIdle()
   for await (const { value: vault } of allVaults(room.records)) {
     const over = vault.deleted !== undefined && vault.deleted.purgeAt <= room.env.now()
     if (vault.purging || over) await purgeDueVault(room, vault)
