@@ -18,7 +18,7 @@ const OAEP_HASH = { 'RSA-OAEP': 'SHA-1', 'RSA-OAEP-256': 'SHA-256' } as const
  * node:crypto takes a lock on a key for each WebCrypto operation, and even the main thread waits for it when it starts another one.
  * So an operation gets a copy of the key that no other is using: one for each thread of libuv's pool, and one that waits its turn.
  */
-const COPIES = 5
+const COPIES = (Number(process.env['UV_THREADPOOL_SIZE']) || 4) + 1
 
 interface Copies {
   readonly free: webcrypto.CryptoKey[]

@@ -1,6 +1,7 @@
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import type { AuditEntry } from './audit-log.ts'
 
+const hashBytes = 32
 const maximumEntryBytes = 64 * 1024
 
 /** What the first entry is chained to. */
@@ -11,9 +12,12 @@ export const genesis = createHash('sha256').update('OwnKey audit log, version 1'
  * The sequence counts from 1.
  */
 export function chainHash(previous: string, sequence: number, canonicalEntry: string): string {
-  const position = Buffer.alloc(8)
-  position.writeBigUInt64BE(BigInt(sequence))
-  return createHash('sha256').update(previous, 'hex').update(position).update(canonicalEntry).digest('hex')
+  const length = Buffer.byteLength(canonicalEntry)
+  const input = Buffer.alloc(hashBytes + 8 + length)
+  input.write(previous, 'hex')
+  input.writeBigUInt64BE(BigInt(sequence), hashBytes)
+  input.write(canonicalEntry, hashBytes + 8)
+  return hash('sha256', input, 'hex')
 }
 
 /** JSON without spaces, names sorted by UTF-16 units, members without a value left out (RFC 8785). Takes parsed JSON only. */
