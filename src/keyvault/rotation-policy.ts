@@ -42,16 +42,17 @@ export function checkRotationPolicy(policy: Pick<RotationPolicy, 'lifetimeAction
   ) {
     throw badParameter("'lifetimeActions' takes at most two actions: one Rotate and one Notify.", 'lifetimeActions')
   }
-  for (const action of lifetimeActions) checkAction(action, expiry)
+  for (const [index, action] of lifetimeActions.entries())
+    checkAction(action, `lifetimeActions.${index}.trigger`, expiry)
 }
 
-function checkAction({ trigger, action }: LifetimeAction, expiry: Duration | undefined): void {
+function checkAction({ trigger, action }: LifetimeAction, at: string, expiry: Duration | undefined): void {
   const { timeAfterCreate, timeBeforeExpiry } = trigger
   const text = timeAfterCreate ?? timeBeforeExpiry
   if (text === undefined || (timeAfterCreate !== undefined && timeBeforeExpiry !== undefined)) {
-    throw badParameter("A trigger has either 'timeAfterCreate' or 'timeBeforeExpiry'.", 'lifetimeActions.trigger')
+    throw badParameter("A trigger has either 'timeAfterCreate' or 'timeBeforeExpiry'.", at)
   }
-  const field = `lifetimeActions.trigger.${timeAfterCreate === undefined ? 'timeBeforeExpiry' : 'timeAfterCreate'}`
+  const field = `${at}.${timeAfterCreate === undefined ? 'timeBeforeExpiry' : 'timeAfterCreate'}`
   const days = approximateDays(duration(text, field))
   if (timeBeforeExpiry !== undefined && expiry === undefined && action.type === 'Rotate') {
     throw badParameter("'timeBeforeExpiry' needs 'attributes.expiryTime': without it no version expires.", field)

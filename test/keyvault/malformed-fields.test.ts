@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import { after, before, test } from 'node:test'
+import { startCloud, type Cloud } from './cloud.fixture.ts'
+
+let cloud: Cloud
+
+before(async () => {
+  cloud = await startCloud()
+  await cloud.vault('kv-main')
+  await cloud.call('kv-main', 'POST', '/keys/rsa/create', { body: { kty: 'RSA' } })
+  await cloud.call('kv-main', 'POST', '/keys/oct/create', { body: { kty: 'oct-HSM' } })
+})
+after(() => cloud.close())
+
+const value = Buffer.alloc(32, 1).toString('base64url')
+const common = { attributes: { enabled: true, nbf: 1, exp: 2 }, tags: { a: 'b' } }
+const crypto = { alg: 'A256GCM', value, iv: value.slice(0, 16), aad: value, tag: value.slice(0, 22) }
+const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' })
+const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })
+const key_ops = ['sign']
+
+/** A body with every field of each operation. */
+const OPERATIONS: readonly (readonly [string, string, object])[] = [
+  ['POST', '/keys/new/create', { kty: 'RSA', key_size: 2048, public_exponent: 65_537, key_ops, ...common }],
+  ['POST', '/keys/new/create', { kty: 'EC', crv: 'P-256', ...common }],
+  ['PUT', '/keys/new', { Hsm: false, key: { ...rsa, key_ops }, ...common }],
+  ['PUT', '/keys/new', { Hsm: true, key: { ...ec, key_ops }, ...common }],
+  ['PUT', '/keys/new', { Hsm: true, key: { kty: 'oct', k: value, key_ops: ['encrypt'] }, ...common }],
+  ['PATCH', '/keys/rsa', { key_ops, ...common }],
+  ...['encrypt', 'decrypt', 'wrapkey', 'unwrapkey'].map(
+    operation => ['POST', `/keys/oct/${operation}`, crypto] as const,
+  ),
+  ['POST', '/keys/rsa/sign', { alg: 'RS256', value }],
+  ['POST', '/keys/rsa/verify', { alg: 'RS256', digest: value, value }],
+  [
+    'PUT',
+    '/keys/rsa/rotationpolicy',
+    {
+      lifetimeActions: [
+        { trigger: { timeAfterCreate: 'P30D', timeBeforeExpiry: null }, action: { type: 'Rotate' } },
+        { trigger: { timeAfterCreate: null, timeBeforeExpiry: 'P30D' }, action: { type: 'Notify' } },
+      ],
+      attributes: { expiryTime: 'P90D' },
+    },
+  ],
+  ['POST', '/keys/restore', { value }],
+  ['POST', '/rng', { count: 8 }],
+]
+
+/** Every way to one member of a body. */
+function pathsIn(body: unknown, path: readonly string[] = []): string[][] {
+  if (typeof body !== 'object' || body === null) return [[...path]]
+  const inner = Object.entries(body).flatMap(([name, member]) => pathsIn(member, [...path, name]))
+  return path.length === 0 ? inner : [[...path], ...inner]
+}
+
+function replaced(body: unknown, [name, ...rest]: readonly string[], by: unknown): unknown {
+  if (name === undefined) return by
+  const copy = (Array.isArray(body) ? [...(body as unknown[])] : { ...(body as object) }) as Record<string, unknown>
+  copy[name] = replaced(copy[name], rest, by)
+  return copy
+}
+
+/** Of no type that any field has; and where a field is text, text that it can't be. */
+const WRONG: readonly unknown[] = [{ wrong: [] }, [[1]], -1.5, '\u0000 no such value ä']
+
+test('each malformed field of each operation is refused with 400 BadParameter and its name', async () => {
+  let tried = 0
+  for (const [method, path, body] of OPERATIONS) {
+    for (const field of pathsIn(body)) {
+      for (const wrong of WRONG) {
+        if (fits(body, field, wrong)) continue
+        const reply = await cloud.call('kv-main', method, path, { body: replaced(body, field, wrong) })
+        const where = `${method} ${path} ${field.join('.')} = ${JSON.stringify(wrong)}: ${JSON.stringify(reply.body)}`
+        assert.equal(reply.status, 400, where)
+        assert.equal(reply.body.error.code, 'BadParameter', where)
+        const { target } = reply.body.error
+        const named = typeof target === 'string' ? target.split('.') : []
+        assert.ok(named.length > 0 && (isPrefix(named, field) || isPrefix(field, named)), where)
+        tried += 1
+      }
+    }
+  }
+  assert.ok(tried > 400, String(tried))
+})
+
+/** Members that nobody knows are ignored in objects, and a tag may be any text. */
+function fits(body: object, field: readonly string[], wrong: unknown): boolean {
+  const isTag = field[0] === 'tags' && field.length === 2
+  if (typeof wrong === 'string') return isTag
+  const isObject = (one: unknown): boolean => typeof one === 'object' && one !== null && !Array.isArray(one)
+  const present = field.reduce<unknown>((one, name) => (one as Record<string, unknown>)[name], body)
+  return isObject(wrong) && isObject(present) && field[0] !== 'tags'
+}
+
+/** A wrong list is named itself, or by its first item. */
+function isPrefix(a: readonly string[], b: readonly string[]): boolean {
+  return a.every((name, index) => b[index] === name || /^\d+$/.test(b[index] ?? ''))
+}
+
+test('each malformed query parameter and name is refused with 400 BadParameter and its name', async () => {
+  for (const [path, target, version] of [
+    ['/keys?maxresults=0', 'maxresults'],
+    ['/keys?maxresults=26', 'maxresults'],
+    ['/keys?maxresults=many', 'maxresults'],
+    ['/deletedkeys?maxresults=-1', 'maxresults'],
+    ['/keys/rsa/versions?maxresults=1.5', 'maxresults'],
+    ['/keys?$skiptoken=Li4v', '$skiptoken'],
+    ['/keys/no_such_name', 'key-name'],
+    [`/keys/${'a'.repeat(128)}`, 'key-name'],
+    ['/keys', 'api-version', null],
+    ['/keys', 'api-version', '6.0'],
+    ['/keys', 'api-version', '7.6x'],
+  ] as const) {
+    const { status, body } = await cloud.call('kv-main', 'GET', path, {
+      version: version === undefined ? '7.6' : version,
+    })
+    assert.equal(status, 400, path)
+    assert.deepEqual([body.error.code, body.error.target], ['BadParameter', target], path)
+  }
+})
+
+test('a body that is no JSON object is refused by every operation that takes one', async () => {
+  for (const [method, path] of OPERATIONS) {
+    for (const body of ['', '{', '[]', 'null', '"text"', '7', '{"a":1}{', '\u0000', '{"__proto__":{"kty":"RSA"}}']) {
+      const reply = await cloud.call('kv-main', method, path, { body })
+      const isPatchOfNothing = ['/keys/rsa', '/keys/rsa/rotationpolicy'].includes(path) && body.includes('__proto__')
+      if (!isPatchOfNothing) assert.equal(reply.status, 400, `${method} ${path} ${body}`)
+    }
+  }
+})
