@@ -16,7 +16,13 @@ export interface Endpoints {
   readonly tenantId: string
   readonly subscriptionId: string
   readonly location: string
-  readonly administrator: { readonly clientId: string; readonly clientSecret: string }
+  readonly administrator: {
+    readonly clientId: string
+    readonly clientSecret: string
+    /** The same rights for a person, who signs in to the portal. */
+    readonly userName: string
+    readonly password: string
+  }
 }
 
 export function endpointsFile(dataDir: string): string {

@@ -169,7 +169,7 @@ async function listenAll(settings: Settings, rooms: Rooms, closers: (() => Promi
   })
   closers.push(() => metadata.close())
   await rooms.start()
-  const { administrator } = rooms.entra
+  const { administrator, administratorUser } = rooms.entra
   const at = (host: string): string => `https://${host}.${DOMAIN}:${port}`
   return {
     port,
@@ -183,7 +183,12 @@ async function listenAll(settings: Settings, rooms: Rooms, closers: (() => Promi
     tenantId: administrator.tenantId,
     subscriptionId: rooms.subscriptionId,
     location: settings.location,
-    administrator: { clientId: administrator.clientId, clientSecret: administrator.clientSecret },
+    administrator: {
+      clientId: administrator.clientId,
+      clientSecret: administrator.clientSecret,
+      userName: administratorUser.userName,
+      password: administratorUser.password,
+    },
   }
 }
 

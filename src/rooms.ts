@@ -82,7 +82,8 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
   const at = (host: string): string => `https://${host}.${domain}:${port}`
   const locations = [...new Set([options.location, ...LOCATIONS])]
   const authority = (tenantId: string): string => `${at('login')}/${tenantId}`
-  const entra = await openEntra({ records, env, sealingKey: rootKeys.identity, domain, authority })
+  const sealingKey = rootKeys.identity
+  const entra = await openEntra({ records, env, domain, authority, sealingKey, portal: at('portal') })
   const subscriptionId = await openSubscription(options, entra)
   const resourceManager = openResourceManager(records)
   const keyVault = openKeyVault({
@@ -101,21 +102,14 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
   })
   const exporter = new DiagnosticExport({ records, auditLog: options.audit, folder: options.diagnosticsFolder })
   const service = openService({ ...options, audit }, { entra, resourceManager, locations })
-  const { accounts, deployments } = service
-  const plane = { accounts, resourceManager }
+  const plane = { accounts: service.accounts, resourceManager }
   const arm = armRoutes({
     records,
     resourceManager,
-    resourceTypes: [keyVault.resourceType, accountResourceType(accounts)],
+    resourceTypes: [keyVault.resourceType, accountResourceType(service.accounts)],
     locations,
     endpoints: managementEndpoints(at),
   })
-  const data = dataRoutes(plane, [
-    ...fileRoutes(service.files),
-    ...jobRoutes(service.jobs, service.ring),
-    ...modelRoutes(service.models, deployments),
-    ...chatRoutes(deployments, env),
-  ])
   return {
     entra,
     subscriptionId,
@@ -125,9 +119,7 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
         ...entra.routes.filter(({ method }) => method !== 'GET'),
         ...arm,
         ...keyVault.routes,
-        ...accountRoutes(accounts),
-        ...deploymentRoutes(deployments),
-        ...data,
+        ...serviceRoutes(service, plane, env),
         ...administrationRoutes(options, { entra, audit, moved: () => keyVault.tick() }),
       ]),
     ],
@@ -137,16 +129,33 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
   }
 }
 
+/** Azure OpenAI: its resources, and their data plane. */
+function serviceRoutes(service: ReturnType<typeof openService>, plane: DataPlane, env: Env): Route[] {
+  const { accounts, deployments } = service
+  return [
+    ...accountRoutes(accounts),
+    ...deploymentRoutes(deployments),
+    ...dataRoutes(plane, [
+      ...fileRoutes(service.files),
+      ...jobRoutes(service.jobs, service.ring),
+      ...modelRoutes(service.models, deployments),
+      ...chatRoutes(deployments, env),
+    ]),
+  ]
+}
+
 function authenticatorsOf(
   requestAudit: RequestAudit,
-  { managementAuthenticator, administrator, tokens }: Entra,
+  { managementAuthenticator, administrator, administratorUser, tokens }: Entra,
   vault: Authenticator,
   plane: DataPlane,
 ): Rooms['authenticators'] {
   const verifyToken = (token: string) => tokens.verify(token, { audiences: ['openai'] })
   return {
     management: requestAudit.authenticator(managementAuthenticator),
-    administrator: requestAudit.authenticator(administratorOnly(managementAuthenticator, administrator.objectId)),
+    administrator: requestAudit.authenticator(
+      administratorOnly(managementAuthenticator, [administrator.objectId, administratorUser.objectId]),
+    ),
     vault: requestAudit.authenticator(vault),
     openai: requestAudit.authenticator(dataPlaneAuthenticator(plane, verifyToken)),
   }
@@ -204,7 +213,10 @@ function lifeOf(
 async function openSubscription({ records, env }: RoomsOptions, entra: Entra): Promise<string> {
   const [known] = await records.list(subscriptions, { limit: 1 })
   if (known !== undefined) return known.value.subscriptionId
-  const { subscriptionId, changes } = firstSubscription(env, entra.administrator.tenantId, entra.administrator.objectId)
+  const { subscriptionId, changes } = firstSubscription(env, entra.administrator.tenantId, [
+    entra.administrator.objectId,
+    entra.administratorUser.objectId,
+  ])
   await records.commit(changes)
   return subscriptionId
 }

@@ -53,19 +53,22 @@ export function openResourceManager(records: RecordStore): ResourceManager {
 export function firstSubscription(
   env: Env,
   tenantId: string,
-  administratorId: string,
+  administratorIds: readonly string[],
 ): { subscriptionId: string; changes: Change[] } {
   const subscriptionId = env.uuid()
   const scope = `/subscriptions/${subscriptionId}`
-  const assign = (roleDefinitionId: string): Change => {
+  const assign = (roleDefinitionId: string, principalId: string): Change => {
     const name = env.uuid()
     const createdOn = new Date(env.now()).toISOString()
-    return put(roleAssignments, name, { name, scope, roleDefinitionId, principalId: administratorId, createdOn }, 0)
+    return put(roleAssignments, name, { name, scope, roleDefinitionId, principalId, createdOn }, 0)
   }
   const value = { subscriptionId, displayName: 'OwnKey', tenantId, state: 'Enabled' } as const
   return {
     subscriptionId,
-    changes: [put(subscriptions, subscriptionId, value, 0), assign(OWNER), assign(OPENAI_CONTRIBUTOR)],
+    changes: [
+      put(subscriptions, subscriptionId, value, 0),
+      ...administratorIds.flatMap(id => [assign(OWNER, id), assign(OPENAI_CONTRIBUTOR, id)]),
+    ],
   }
 }
 

@@ -127,7 +127,8 @@ export async function newSecret(env: Env, secret: string, expiresAt: number | un
   }
 }
 
-async function hashOf(secret: string, kept: Pick<ClientSecret, 'salt' | 'iterations'>): Promise<string> {
+/** base64url of the stretched secret. */
+export async function hashOf(secret: string, kept: Pick<ClientSecret, 'salt' | 'iterations'>): Promise<string> {
   const key = await stretch(secret, Buffer.from(kept.salt, 'base64url'), kept.iterations)
   return key.export().toString('base64url')
 }

@@ -21,6 +21,7 @@ export async function startEntra(): Promise<TestEntra> {
   const options: EntraOptions = {
     records,
     env,
+    portal: 'https://portal.localhost:8443',
     sealingKey: createSecretKey(randomBytes(32)),
     domain: 'localhost',
     authority: tenantId => `https://login.localhost/${tenantId}`,

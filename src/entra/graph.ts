@@ -35,7 +35,8 @@ export function graphRoutes(records: RecordStore, tokens: Tokens): Route[] {
       const value: object[] = []
       for await (const principal of all(records)) {
         if (value.length === top) break
-        if (principal.tenantId === tenantId && matches(principal)) value.push(shown(principal))
+        if (principal.tenantId === tenantId && principal.kind !== 'user' && matches(principal))
+          value.push(shown(principal))
       }
       return { value }
     }),

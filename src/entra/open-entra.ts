@@ -10,7 +10,20 @@ import { bearerAuthenticator } from './authenticate.ts'
 import { discoveryRoutes, type FindTenant } from './discovery.ts'
 import { graphRoutes } from './graph.ts'
 import { openIdentities, type Identities } from './identities.ts'
-import { administrators, applications, principals, tenants, type Administrator, type Principal } from './records.ts'
+import {
+  administrators,
+  administratorUsers,
+  applications,
+  principals,
+  tenants,
+  type Administrator,
+  type Principal,
+} from './records.ts'
+import { authorizeRoutes, Codes } from './authorize.ts'
+import { PORTAL_CLIENT, publicClients } from './public-clients.ts'
+import { openSessions } from './sessions.ts'
+import { userGrants } from './user-grants.ts'
+import { newUser, userLogins } from './users.ts'
 import { openSigningKeys } from './signing-keys.ts'
 import { tokenRoutes } from './token-endpoint.ts'
 import { openTokens, type Tokens } from './tokens.ts'
@@ -24,6 +37,15 @@ export interface EntraOptions {
   readonly domain: string
   /** `https://login…/<tenant>`, without a trailing slash: where challenges send clients. */
   readonly authority: (tenantId: string) => string
+  /** Origin of the portal, to which signed-in users are sent back. */
+  readonly portal: string
+}
+
+/** The person who may do what the administrator's application may. */
+export interface AdministratorPerson {
+  readonly objectId: string
+  readonly userName: string
+  readonly password: string
 }
 
 /** How to log in as an application: what goes into a client's configuration. */
@@ -37,6 +59,9 @@ export interface ClientCredentials {
 export interface Entra {
   /** Made at the first start, the same after every restart. */
   readonly administrator: ClientCredentials
+  readonly administratorUser: AdministratorPerson
+  /** The client id under which the portal signs people in. */
+  readonly portalClientId: string
   readonly identities: Identities
   readonly tokens: Tokens
   /** Everything that the login host serves. */
@@ -63,16 +88,24 @@ export async function openEntra(options: EntraOptions): Promise<Entra> {
   const keys = await openSigningKeys(options)
   const tokens = openTokens({ records, env, keys, domain })
   const administrator = await openAdministrator(options)
+  const administratorUser = await openAdministratorUser(options, administrator.tenantId)
   const findTenant = tenantFinder(records)
   const readPrincipal = async (objectId: string): Promise<Principal | undefined> =>
     (await records.get(principals, objectId))?.value
+  const clients = publicClients(options.portal)
+  const codes = new Codes(env)
+  const users = userLogins(records, env)
+  const grants = userGrants({ records, env, tokens, users, clients, codes, domain })
   return {
     administrator,
+    administratorUser,
+    portalClientId: PORTAL_CLIENT,
     tokens,
     identities: openIdentities({ ...options, tokens }),
     routes: [
       ...discoveryRoutes(findTenant, keys),
-      ...tokenRoutes({ findTenant, tokens, domain, logins: clientLogins(records, env) }),
+      ...tokenRoutes({ findTenant, tokens, domain, logins: clientLogins(records, env), userGrants: grants }),
+      ...authorizeRoutes({ findTenant, clients, users, codes, sessions: openSessions(env, options.sealingKey) }),
       ...graphRoutes(records, tokens),
     ],
     managementAuthenticator: bearerAuthenticator({
@@ -122,6 +155,27 @@ async function openAdministrator(options: EntraOptions): Promise<ClientCredentia
     return openAdministrator(options)
   }
   return credentialsOf(options, value)
+}
+
+const passwordPlace = Buffer.from('entra administrator password')
+
+/** A folder of an earlier version gets its person at the next start. */
+async function openAdministratorUser(options: EntraOptions, tenantId: string): Promise<AdministratorPerson> {
+  const { records, env, sealingKey, domain } = options
+  const known = await records.get(administratorUsers, stands)
+  if (known) {
+    const { objectId, userPrincipalName, sealedPassword } = known.value
+    const password = openBox(sealingKey, passwordPlace, Buffer.from(sealedPassword, 'base64url')).toString()
+    return { objectId, userName: userPrincipalName, password }
+  }
+  const password = env.randomBytes(18).toString('base64url')
+  const userName = `admin@ownkey.${domain}`
+  const wanted = { tenantId, userPrincipalName: userName, displayName: 'Administrator', password }
+  const { user, changes } = await newUser(records, env, wanted)
+  const sealedPassword = sealBox(sealingKey, passwordPlace, Buffer.from(password)).toString('base64url')
+  const value = { objectId: user.objectId, userPrincipalName: userName, sealedPassword }
+  await records.commit([...changes, put(administratorUsers, stands, value, 0)])
+  return { objectId: user.objectId, userName, password }
 }
 
 async function renewSecret(options: EntraOptions): Promise<ClientCredentials> {

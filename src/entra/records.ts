@@ -6,12 +6,13 @@ export interface Tenant {
   readonly createdAt: number
 }
 
-/** Who may be given access: an application's service principal, or the identity of a resource. */
+/** Who may be given access: an application's service principal, the identity of a resource, or a person. */
 export interface Principal {
   readonly objectId: string
   readonly tenantId: string
+  /** Empty for a person. */
   readonly appId: string
-  readonly kind: 'application' | 'managed-identity'
+  readonly kind: 'application' | 'managed-identity' | 'user'
   readonly displayName: string
   /** The resource whose identity this is, as its provider spells it. */
   readonly resourceId?: string
@@ -50,6 +51,30 @@ export interface SigningKey {
   readonly retiredAt?: number
 }
 
+/** A person's way in; the object is a principal too. */
+export interface User {
+  readonly objectId: string
+  readonly tenantId: string
+  /** As given; compared in lower case. */
+  readonly userPrincipalName: string
+  readonly displayName: string
+  readonly password: ClientSecret
+}
+
+/** What a public client may ask for in a person's name, until it expires or is used: each use makes the next one. */
+export interface RefreshToken {
+  readonly objectId: string
+  readonly clientId: string
+  readonly expiresAt: number
+}
+
+/** The person that the first start made, beside the application; the password is sealed, so that it can be shown again. */
+export interface AdministratorUser {
+  readonly objectId: string
+  readonly userPrincipalName: string
+  readonly sealedPassword: string
+}
+
 /** The administrator that the first start made; his secret is sealed, so that it can be shown again. */
 export interface Administrator {
   readonly tenantId: string
@@ -71,3 +96,11 @@ export const applications = collection<Application>('entra.applications')
 export const signingKeys = collection<SigningKey>('entra.signing-keys')
 /** One record, `administrator`. */
 export const administrators = collection<Administrator>('entra.administrator')
+/** One record, `administrator`. */
+export const administratorUsers = collection<AdministratorUser>('entra.administrator-user')
+/** By object id. */
+export const users = collection<User>('entra.users')
+/** By user principal name in lower case. */
+export const usersByName = collection<{ objectId: string }>('entra.users-by-name')
+/** By the SHA-256 of the token, base64url. */
+export const refreshTokens = collection<RefreshToken>('entra.refresh-tokens')

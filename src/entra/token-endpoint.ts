@@ -6,7 +6,9 @@ import { loginError, missingParameter, resourceNotFound } from './aadsts.ts'
 import type { ClientLogins } from './applications.ts'
 import { audienceOf, resourceOfScope } from './audiences.ts'
 import type { FindTenant } from './discovery.ts'
+import { readForm } from './form.ts'
 import { tokenSeconds, type Tokens } from './tokens.ts'
+import type { UserGrants } from './user-grants.ts'
 
 const maxForm = 16_384
 const reason = 'the token endpoint is where callers prove who they are'
@@ -14,6 +16,7 @@ const reason = 'the token endpoint is where callers prove who they are'
 export interface TokenEndpoint {
   readonly findTenant: FindTenant
   readonly logins: ClientLogins
+  readonly userGrants: UserGrants
   readonly tokens: Tokens
   readonly domain: string
 }
@@ -38,7 +41,12 @@ async function answer(endpoint: TokenEndpoint, call: Call, isV2: boolean): Promi
   const tenantId = await endpoint.findTenant(call.params['tenant'] ?? '')
   if (tenantId !== undefined) noteOperation({ resourceId: `/tenants/${tenantId}` })
   const form = await readForm(call)
-  checkGrant(form)
+  const grant = form.get('grant_type')
+  if (grant === null) throw missingParameter('grant_type')
+  if (endpoint.userGrants.takes(grant)) {
+    return json(await endpoint.userGrants.answer(call, form, tenantId), { headers: noCache })
+  }
+  checkGrant(grant)
   const { clientId, clientSecret } = credentials(call, form)
   const resource = requestedResource(form, isV2)
   noteOperation({ properties: { clientId: clientId.slice(0, 64), resource: resource.slice(0, 256) } })
@@ -63,28 +71,9 @@ async function answer(endpoint: TokenEndpoint, call: Call, isV2: boolean): Promi
 
 const noCache = { 'cache-control': 'no-store', pragma: 'no-cache' }
 
-async function readForm(call: Call): Promise<URLSearchParams> {
-  const type = call.headers.get('content-type') ?? ''
-  if (!/^application\/x-www-form-urlencoded\b/i.test(type)) {
-    const message = 'The request body must be of type application/x-www-form-urlencoded.'
-    throw loginError('invalid_request', 900144, message)
-  }
-  const chunks: Buffer[] = []
-  for await (const chunk of call.body()) chunks.push(chunk as Buffer)
-  const form = new URLSearchParams(Buffer.concat(chunks).toString('utf8'))
-  const names = [...form.keys()]
-  // RFC 6749 3.2: parameters must not be included more than once.
-  if (new Set(names).size !== names.length) {
-    throw loginError('invalid_request', 9000411, 'The request is not properly formatted: a parameter is duplicated.')
-  }
-  return form
-}
-
-function checkGrant(form: URLSearchParams): void {
-  const grant = form.get('grant_type')
-  if (grant === null) throw missingParameter('grant_type')
+function checkGrant(grant: string): void {
   if (grant === 'client_credentials') return
-  const message = `The app requested an unsupported grant type '${grant.slice(0, 64)}': this service takes client_credentials.`
+  const message = `The app requested an unsupported grant type '${grant.slice(0, 64)}': this service takes client_credentials, authorization_code and refresh_token.`
   throw loginError('unsupported_grant_type', 70003, message)
 }
 

@@ -25,8 +25,21 @@ export interface IssuedToken {
   readonly expiresAt: number
 }
 
+/** A client that acts in a person's name. */
+export interface Delegation {
+  readonly clientId: string
+  readonly userPrincipalName: string
+}
+
 export interface Tokens {
-  issue(principal: Principal, audience: string): Promise<IssuedToken>
+  /** @param delegation for a person's token: the client that holds it */
+  issue(principal: Principal, audience: string, delegation?: Delegation): Promise<IssuedToken>
+  /** OpenID Connect: tells `clientId` who signed in. `issuer`: the one that discovery names. */
+  issueIdToken(
+    principal: Principal,
+    delegation: Delegation,
+    said: { readonly issuer: string; readonly nonce?: string | undefined },
+  ): Promise<string>
   /**
    * Checks signature, algorithm, issuer, times and audience, and that the principal still exists and is enabled (R31).
    * `audiences`: names of services (`vault`) or resource URLs; slash and port do not matter.
@@ -43,17 +56,36 @@ export function openTokens(options: {
 }): Tokens {
   const { records, env, keys, domain } = options
   const known = verifiedTokens()
+  const sign = (claims: Record<string, string>, now: number): Promise<string> => {
+    const { kid, privateKey } = keys.active()
+    return new SignJWT(claims)
+      .setProtectedHeader({ typ: 'JWT', alg: 'RS256', kid, x5t: kid })
+      .setIssuedAt(now)
+      .setNotBefore(now)
+      .setExpirationTime(now + tokenSeconds)
+      .sign(privateKey)
+  }
   return {
-    async issue(principal, audience) {
-      const { kid, privateKey } = keys.active()
+    async issue(principal, audience, delegation) {
       const now = Math.floor(env.now() / 1000)
-      const token = await new SignJWT(claimsOf(principal, audience, env))
-        .setProtectedHeader({ typ: 'JWT', alg: 'RS256', kid, x5t: kid })
-        .setIssuedAt(now)
-        .setNotBefore(now)
-        .setExpirationTime(now + tokenSeconds)
-        .sign(privateKey)
+      const token = await sign(claimsOf(principal, audience, env, delegation), now)
       return { token, expiresAt: (now + tokenSeconds) * 1000 }
+    },
+    async issueIdToken(principal, { clientId, userPrincipalName }, { issuer, nonce }) {
+      const { objectId, tenantId, displayName } = principal
+      const claims = {
+        aud: clientId,
+        iss: issuer,
+        name: displayName,
+        oid: objectId,
+        preferred_username: userPrincipalName,
+        sub: objectId,
+        tid: tenantId,
+        uti: env.randomBytes(16).toString('base64url'),
+        ver: '2.0',
+        ...(nonce === undefined ? {} : { nonce }),
+      }
+      return sign(claims, Math.floor(env.now() / 1000))
     },
     async verify(token, { audiences }) {
       const claims = await verifiedClaims(token, keys, env, known)
@@ -70,22 +102,30 @@ export function issuerOf(tenantId: string): string {
   return `https://sts.windows.net/${tenantId}/`
 }
 
-function claimsOf(principal: Principal, audience: string, env: Env): Record<string, string> {
-  const { tenantId, objectId, appId, kind, resourceId } = principal
+function claimsOf(principal: Principal, audience: string, env: Env, delegation?: Delegation): Record<string, string> {
+  const { tenantId, objectId, appId, kind, resourceId, displayName } = principal
   return {
     aud: audience,
     iss: issuerOf(tenantId),
-    appid: appId,
-    // 1: a client secret; 2: a certificate, as which Entra counts managed identities.
-    appidacr: kind === 'application' ? '1' : '2',
+    appid: delegation?.clientId ?? appId,
+    // 0: a public client; 1: a client secret; 2: a certificate, as which Entra counts managed identities.
+    appidacr: delegation !== undefined ? '0' : kind === 'application' ? '1' : '2',
     idp: issuerOf(tenantId),
-    idtyp: 'app',
+    idtyp: delegation === undefined ? 'app' : 'user',
     oid: objectId,
     sub: objectId,
     tid: tenantId,
     uti: env.randomBytes(16).toString('base64url'),
     ver: '1.0',
     ...(resourceId === undefined ? {} : { xms_mirid: lowerGroups(resourceId) }),
+    ...(delegation === undefined
+      ? {}
+      : {
+          name: displayName,
+          scp: 'user_impersonation',
+          unique_name: delegation.userPrincipalName,
+          upn: delegation.userPrincipalName,
+        }),
   }
 }
 
@@ -141,13 +181,13 @@ async function verifiedClaims(
 
 /** Nothing in a token outlives its principal: a deleted identity's token stops at once. */
 async function callerOf(records: RecordStore, claims: Readonly<Record<string, string>>): Promise<PrincipalCaller> {
-  const { tid = '', oid = '', iss } = claims
+  const { tid = '', oid = '', iss, appid = '' } = claims
   if (iss !== issuerOf(tid)) throw invalidToken('The access token comes from another issuer.')
   const [tenant, principal] = await Promise.all([records.get(tenants, tid), records.get(principals, oid)])
   if (!tenant || principal?.value.tenantId !== tid || !principal.value.enabled) {
     throw invalidToken(`The principal ${oid} of this access token does not exist any more, or is disabled.`)
   }
-  return { type: 'principal', tenantId: tid, objectId: oid, appId: principal.value.appId, claims }
+  return { type: 'principal', tenantId: tid, objectId: oid, appId: principal.value.appId || appid, claims }
 }
 
 function invalidToken(message: string, cause?: unknown): AzureError {

@@ -31,7 +31,7 @@ describe('@azure/identity', () => {
     dir = await mkdtemp(join(tmpdir(), 'ownkey-identity-'))
     certificates = await openCertificates(dir, 'localhost', systemEnv)
     records = openMemoryRecords()
-    const shared = { env: systemEnv, domain: 'localhost' }
+    const shared = { env: systemEnv, domain: 'localhost', portal: 'https://portal.localhost:8443' }
     const sealingKey = createSecretKey(randomBytes(32))
     entra = await openEntra({ ...shared, records, sealingKey, authority: tenantId => `${authority}/${tenantId}` })
     const own = entra.managementAuthenticator

@@ -203,7 +203,7 @@ export async function startCloud(records: RecordStore = openMemoryRecords(), tok
   const clock = { skew: 0 }
   const env: Env = { ...systemEnv, now: () => Date.now() + clock.skew }
   const audit = await openAuditLog(records, env)
-  const { subscriptionId, changes } = firstSubscription(env, TENANT, ADMIN)
+  const { subscriptionId, changes } = firstSubscription(env, TENANT, [ADMIN])
   const id = `/subscriptions/${subscriptionId}/resourceGroups/rg`
   const group = { id, name: 'rg', subscriptionId, location: 'eastus', tags: {} }
   await records.commit([...changes, ...directory(), put(groups, groupKey(subscriptionId, 'rg'), group)])
@@ -212,7 +212,14 @@ export async function startCloud(records: RecordStore = openMemoryRecords(), tok
   let port = 0
   const authority = (tenant: string) => `https://login.localhost:${port}/${tenant}`
   const sealingKey = createSecretKey(randomBytes(32))
-  const entra = await openEntra({ records, env, sealingKey, domain: 'localhost', authority })
+  const entra = await openEntra({
+    records,
+    env,
+    sealingKey,
+    domain: 'localhost',
+    authority,
+    portal: 'https://portal.localhost:8443',
+  })
   const keyVault = openKeyVault({
     records,
     token,
