@@ -163,6 +163,7 @@ async function listenAll(settings: Settings, rooms: Rooms, closers: (() => Promi
     port: 0,
     env,
     identities: rooms.entra.identities,
+    audited: routes => rooms.audited(routes),
     domain: DOMAIN,
     caPem: certificates.caPem,
     log,

@@ -55,6 +55,8 @@ export interface Rooms {
   readonly subscriptionId: string
   /** Gives the rooms the way to this cloud's own hosts, once it listens. */
   connect(agent: Agent): void
+  /** The same routes, each request to which makes an audit record. */
+  audited(routes: readonly Route[]): Route[]
   /** Begins what runs by itself: waiting jobs, due purges and rotations. */
   start(): Promise<void>
   close(): Promise<void>
@@ -125,6 +127,7 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
     ],
     authenticators: authenticatorsOf(requestAudit, entra, keyVault.authenticator, plane),
     connect: agent => service.connect(agent),
+    audited: routes => requestAudit.routes(routes),
     ...lifeOf(service, { tick: () => keyVault.tick(), flush: () => requestAudit.flush(), exporter, log }),
   }
 }

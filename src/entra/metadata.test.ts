@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { startEntra, type TestEntra } from './entra.fixture.ts'
+import { openRequestAudit } from '../audit/request-audit.ts'
+import { openAuditLog } from '../store/audit-log.ts'
 import { listenMetadata, type MetadataListener } from './metadata.ts'
 
 describe('instance metadata', () => {
@@ -51,6 +53,33 @@ describe('instance metadata', () => {
     assert.equal((await get(`/msi/token?${vault}`, { ...header, 'x-forwarded-for': '1.2.3.4' })).status, 400)
     assert.equal((await get(`/msi/token?${vault}&client_id=${test.options.env.uuid()}`, header)).status, 400)
     assert.equal((await get('/msi/token?resource=https://example.com', header)).body['error'], 'invalid_resource')
+  })
+
+  it('makes a record of each token given, and of each refused · R05 R13', async () => {
+    const log = await openAuditLog(test.options.records, test.options.env)
+    const own = await listenMetadata({
+      port: 0,
+      env: test.options.env,
+      identities: test.entra.identities,
+      domain: 'localhost',
+      caPem: 'pem',
+      audited: routes => openRequestAudit(log, test.options.env).routes(routes),
+    })
+    for (const header of [secret, 'wrong']) {
+      const headers = { 'x-identity-header': header }
+      await (await fetch(`http://127.0.0.1:${own.port}/msi/token?${vault}`, { headers })).arrayBuffer()
+    }
+    await own.close()
+    const records = (await log.list()).map(({ entry }) => entry)
+    assert.deepEqual(
+      records.map(({ operationName, resultType }) => [operationName, resultType]),
+      [
+        ['ManagedIdentitySignIn', 'Success'],
+        ['ManagedIdentitySignIn', 'Failed'],
+      ],
+    )
+    assert.ok(JSON.stringify(records[0]?.properties).includes(principalId))
+    assert.equal(JSON.stringify(records).includes(secret), false)
   })
 
   it('asks for the Metadata header in the IMDS form', async () => {

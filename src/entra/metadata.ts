@@ -1,3 +1,4 @@
+import { noteOperation } from '../audit/request-context.ts'
 import type { Env } from '../env.ts'
 import { AzureError } from '../http/errors.ts'
 import type { RequestLine } from '../http/handle-request.ts'
@@ -18,6 +19,8 @@ export interface MetadataOptions {
   readonly domain: string
   /** The local CA's certificate, for clients that cannot trust HTTPS yet. */
   readonly caPem: string
+  /** Makes a record of each request for a token. */
+  readonly audited?: (routes: readonly Route[]) => Route[]
   readonly log?: (line: RequestLine) => void
 }
 
@@ -48,7 +51,9 @@ export async function listenMetadata(options: MetadataOptions): Promise<Metadata
   return { port: listener.port, identityEndpoint, close: async () => listener.close() }
 }
 
-function metadataRoutes(options: Pick<MetadataOptions, 'env' | 'identities' | 'domain' | 'caPem'>): Route[] {
+type RouteOptions = Pick<MetadataOptions, 'env' | 'identities' | 'domain' | 'caPem' | 'audited'>
+
+function metadataRoutes(options: RouteOptions): Route[] {
   const get = (path: string, reason: string, handler: Route['handler']): Route => ({
     host: 'metadata',
     method: 'GET',
@@ -58,21 +63,25 @@ function metadataRoutes(options: Pick<MetadataOptions, 'env' | 'identities' | 'd
     maxBody: 0,
     handler,
   })
+  const { audited = routes => [...routes] } = options
   const secretReason = 'asks for the secret of an identity by itself'
   return [
     get('/ca.pem', 'a public certificate', () => bytes(Buffer.from(options.caPem), 'application/x-pem-file')),
-    get('/msi/token', secretReason, async call => identityToken(options, call)),
-    get('/metadata/identity/oauth2/token', secretReason, async call => {
-      if (call.headers.get('metadata')?.toLowerCase() !== 'true') {
-        throw invalid('Required metadata header not specified: send Metadata: true.')
-      }
-      return identityToken(options, call)
-    }),
+    ...audited([
+      get('/msi/token', secretReason, async call => identityToken(options, call)),
+      get('/metadata/identity/oauth2/token', secretReason, async call => {
+        if (call.headers.get('metadata')?.toLowerCase() !== 'true') {
+          throw invalid('Required metadata header not specified: send Metadata: true.')
+        }
+        return identityToken(options, call)
+      }),
+    ]),
   ]
 }
 
-async function identityToken(options: Parameters<typeof metadataRoutes>[0], call: Call): Promise<Response> {
+async function identityToken(options: RouteOptions, call: Call): Promise<Response> {
   const { identities, domain, env } = options
+  noteOperation({ operationName: 'ManagedIdentitySignIn' })
   // As Azure: a request that came through a proxy may be one that a page or a server was tricked into sending.
   if (call.headers.has('x-forwarded-for')) throw invalid('Requests that were forwarded by a proxy are refused.')
   const resource = call.query.get('resource')
@@ -84,6 +93,11 @@ async function identityToken(options: Parameters<typeof metadataRoutes>[0], call
   const secret = call.headers.get('x-identity-header') ?? call.headers.get('secret') ?? ''
   const principal = await identities.bySecret(secret)
   if (!principal) throw invalid('Identity not found: send its secret as X-IDENTITY-HEADER.', 401)
+  const { resourceId, appId, objectId } = principal
+  noteOperation({
+    ...(resourceId === undefined ? {} : { resourceId }),
+    properties: { clientId: appId, objectId, resource: resource.slice(0, 256) },
+  })
   checkWanted(call, principal)
   const { token, expiresAt } = await identities.token(principal.objectId, resource.replace(/\/+$/, ''))
   const expires = Math.floor(expiresAt / 1000)
