@@ -32,6 +32,15 @@ describe('login limits', () => {
     assert.equal(locked('a'), false)
   })
 
+  it('forget failures from the future: the clock was put back', () => {
+    let now = 10 * 365 * 86_400_000
+    const limits = loginLimits({ ...systemEnv, now: () => now })
+    for (let i = 0; i < 9; i++) limits.failed('a')
+    assert.throws(() => limits.check('a'), AzureError)
+    now = 0
+    limits.check('a')
+  })
+
   it('run expensive work two at a time, and refuse what would wait too long', async () => {
     const limits = loginLimits(systemEnv)
     let running = 0

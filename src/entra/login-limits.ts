@@ -29,7 +29,9 @@ export function loginLimits(env: Env): LoginLimits {
   let running = 0
   const recent = (key: string): Failures | undefined => {
     const known = failures.get(key)
-    return known && env.now() - known.last < forgottenAfterMs ? known : undefined
+    const age = known === undefined ? 0 : env.now() - known.last
+    // Failures in the future come from before the clock was put back: they would lock for as long as it was ahead.
+    return age >= 0 && age < forgottenAfterMs ? known : undefined
   }
   return {
     check(key) {
