@@ -1,6 +1,6 @@
 export interface Repeating {
-  /** Runs it a last time, and then no more. */
-  stop(): Promise<void>
+  /** Waits for the run under way; `finally`: and runs it a last time. */
+  stop(last?: 'finally'): Promise<void>
 }
 
 const AFTER_FAILURE_MS = 30_000
@@ -26,11 +26,11 @@ export function repeatedly(run: () => Promise<void>, everyMs: number, onFailure:
   }
   running = once()
   return {
-    async stop() {
+    async stop(last) {
       stopped = true
       clearTimeout(timer)
       await running
-      await once()
+      if (last === 'finally') await once()
     },
   }
 }

@@ -208,7 +208,9 @@ function lifeOf(
     close: async () => {
       await service.runner.close()
       await service.running.stopAll()
-      for (const one of repeating.splice(0)) await one.stop()
+      const [upkeepOfVaults, ...recording] = repeating.splice(0)
+      await upkeepOfVaults?.stop()
+      for (const one of recording) await one.stop('finally')
     },
   }
 }

@@ -1,0 +1,20 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Forbidden } from '../http/errors.ts'
+import type { Call, Caller } from '../http/route.ts'
+import { administratorOnly } from './administrator.ts'
+
+const principal = (objectId: string): Caller => ({
+  type: 'principal',
+  tenantId: 't',
+  objectId,
+  appId: 'a',
+  claims: { roles: ['Owner'] },
+})
+
+test('what is the administrator`s alone takes no other principal, whatever his roles, and no API key', async () => {
+  const as = (caller: Caller): Promise<Caller> => administratorOnly(async () => caller, ['administrator'])({} as Call)
+  assert.equal((await as(principal('administrator'))).type, 'principal')
+  const others: Caller[] = [principal('another'), { type: 'key', account: 'administrator' }, { type: 'anonymous' }]
+  for (const caller of others) await assert.rejects(as(caller), Forbidden)
+})
