@@ -17,6 +17,9 @@ export interface LoadResult {
   readonly latencies: readonly number[]
 }
 
+/** What the first answer held: wrapped keys are taken from here. */
+let firstBody = ''
+
 /**
  * Posts the same body again and again over keep-alive TLS connections, each of which waits for its answer before it goes on.
  * The request's bytes are made once, and of an answer only status and length are read: the client shares the cores with the server.
@@ -69,6 +72,7 @@ function run(socket: TLSSocket, request: Buffer, more: () => boolean, latencies:
       }
       if (received.length < head + 4 + length) return
       latencies.push(performance.now() - start)
+      firstBody ||= received.slice(head + 4)
       received = ''
       if (more()) {
         start = performance.now()
@@ -85,7 +89,7 @@ function run(socket: TLSSocket, request: Buffer, more: () => boolean, latencies:
 
 process.once('message', load => {
   post(load as Load).then(
-    result => process.send?.(result, () => process.disconnect()),
+    result => process.send?.({ ...result, firstBody }, () => process.disconnect()),
     (error: unknown) => {
       process.stderr.write(`${String(error)}\n`)
       process.exit(1)
