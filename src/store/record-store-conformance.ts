@@ -98,6 +98,29 @@ function versionRules(rule: Rule): void {
 }
 
 function valueRules(rule: Rule): void {
+  rule(
+    'a read sees the last commit, however often the record was read before, and nothing of one that failed',
+    async records => {
+      const read = async () => (await records.get(things, 'a'))?.value.n
+      assert.equal(await read(), undefined)
+      for (let n = 1; n < 5; n++) {
+        await records.commit([put(things, 'a', { n })])
+        assert.deepEqual([await read(), await read()], [n, n])
+        await assert.rejects(
+          records.commit([put(things, 'a', { n: 99 }), put(things, 'b', { n: 99 }, 7)]),
+          VersionConflict,
+        )
+        assert.deepEqual([await read(), await read()], [n, n])
+        const commit = records.commit([put(things, 'a', { n: -n })])
+        await Promise.all([commit, read(), read()])
+        assert.equal(await read(), -n)
+      }
+      await records.commit([remove(things, 'a')])
+      assert.equal(await read(), undefined)
+      await records.commit([put(things, 'a', { n: 7 })])
+      assert.deepEqual(await records.get(things, 'a'), { id: 'a', version: 1, value: { n: 7 } })
+    },
+  )
   rule('values are JSON copies which no writer and no reader can change for another', async records => {
     const value = { n: 1, nested: { list: [1, 'é😀\u2028"\\', null, true, 0.1] } }
     const target = collection<typeof value>('copies')
