@@ -5,21 +5,21 @@ import { repeatedly } from './repeatedly.ts'
 
 test('what repeats never runs twice at a time, ends with the run under way, and on demand with a last one', async () => {
   let running = 0
-  let runs = 0
+  const done = { runs: 0 }
   const run = async (): Promise<void> => {
     assert.equal(++running, 1)
     await sleep(2)
     running--
-    runs++
+    done.runs++
   }
   const repeating = repeatedly(run, 1, assert.ifError)
-  while (runs < 3) await sleep(1)
+  while (done.runs < 3) await sleep(1)
   await repeating.stop()
-  const before = runs
+  const before = done.runs
   await sleep(20)
-  assert.equal(runs, before)
+  assert.equal(done.runs, before)
   await repeating.stop('finally')
-  assert.equal(runs, before + 1)
+  assert.equal(done.runs, before + 1)
 })
 
 test('a failure is reported, and waited for long enough not to fill the log', async () => {
