@@ -170,6 +170,7 @@ async function listenAll(settings: Settings, rooms: Rooms, closers: (() => Promi
   })
   closers.push(() => metadata.close())
   await rooms.start()
+  closers.push(() => rooms.stop())
   const { administrator, administratorUser } = rooms.entra
   const at = (host: string): string => `https://${host}.${DOMAIN}:${port}`
   return {

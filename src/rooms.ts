@@ -57,8 +57,10 @@ export interface Rooms {
   connect(agent: Agent): void
   /** The same routes, each request to which makes an audit record. */
   audited(routes: readonly Route[]): Route[]
-  /** Begins what runs by itself: waiting jobs, due purges and rotations. */
+  /** Begins what runs by itself: waiting jobs, due purges and rotations, the watch over customers' keys. */
   start(): Promise<void>
+  /** Ends what asks vaults by itself, while this cloud's own still answer. */
+  stop(): Promise<void>
   close(): Promise<void>
 }
 
@@ -191,12 +193,14 @@ interface Upkeep {
 function lifeOf(
   service: ReturnType<typeof openService>,
   { tick, flush, exporter, log }: Upkeep,
-): Pick<Rooms, 'start' | 'close'> {
+): Pick<Rooms, 'start' | 'stop' | 'close'> {
   const repeating: Repeating[] = []
   const upkeep = (message: string, run: () => Promise<void>, everyMs: number): Repeating =>
     repeatedly(run, everyMs, error => log({ level: 'error', message, error: String(error) }))
   return {
     start: async () => {
+      await service.keyStatuses.load()
+      service.watch.start()
       await service.runner.start()
       repeating.push(
         upkeep('Vault upkeep failed', tick, TICK_MS),
@@ -204,6 +208,10 @@ function lifeOf(
         // The last to stop: it writes what the others have recorded.
         upkeep('Audit records could not be exported', () => exporter.run(), EXPORT_MS),
       )
+    },
+    stop: async () => {
+      await service.watch.close()
+      await service.keyStatuses.close()
     },
     close: async () => {
       await service.runner.close()

@@ -2,6 +2,8 @@ import type { Agent } from 'node:http'
 import type { TokenCredential } from '@azure/core-auth'
 import { Accounts } from './accounts/accounts.ts'
 import { Deployments } from './accounts/deployments.ts'
+import { KeyStatuses } from './accounts/key-statuses.ts'
+import { KeyWatch } from './accounts/key-watch.ts'
 import { RunningModels } from './accounts/running-models.ts'
 import type { VaultDirectory } from './accounts/vault-directory.ts'
 import type { openResourceManager } from './arm/open-resource-manager.ts'
@@ -24,6 +26,8 @@ import type { RoomsOptions } from './rooms.ts'
 import type { RecordStore } from './store/records.ts'
 
 const VAULT_TIMEOUT_MS = 8000
+/** Vaults are not asked more often than this without need, however short the lease. */
+const MIN_WATCH_MS = 1000
 
 /** The Azure OpenAI service: accounts, their keys and data, and the engines. Part of the composition root. */
 export function openService(
@@ -40,7 +44,12 @@ export function openService(
     vaults: { timeoutMs: VAULT_TIMEOUT_MS, agentFor: vaultUri => (isOwn(vaultUri) ? agent : undefined) },
     credentialOf: accountId => identityCredential(() => accounts.byId(accountId), given.entra),
   })
+  const logError = (message: string, error?: unknown): void =>
+    log({ level: 'error', message, error: error instanceof Error ? error.stack : String(error) })
+  const keyStatuses = new KeyStatuses({ records, env, audit, log: logError })
+  ring.onAnswer = keyStatuses.note
   const accounts = new Accounts({
+    keyStatuses,
     records,
     env,
     keyRing: ring,
@@ -69,13 +78,12 @@ export function openService(
     events: new JobEvents(records, env, ring),
     findBase: name => models.findBase(name),
   })
-  const logError = (message: string, error?: unknown): void =>
-    log({ level: 'error', message, error: error instanceof Error ? error.stack : String(error) })
   const runner = new JobRunner({ jobs, ring, trainer: ggmlTrainer(catalogue), log: logError })
+  const watch = new KeyWatch(accounts, Math.max(options.keyLeaseSeconds * 1000, MIN_WATCH_MS), logError)
   const connect = (own: Agent): void => {
     agent = own
   }
-  return { accounts, ring, models, running, deployments, files, jobs, runner, connect }
+  return { accounts, ring, keyStatuses, watch, models, running, deployments, files, jobs, runner, connect }
 }
 
 /** R13, R31: the account's own identity asks the vault, whatever the caller's rights. */

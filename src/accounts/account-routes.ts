@@ -136,7 +136,7 @@ function showAccount(service: Accounts, account: Account): object {
       dateCreated: account.createdAt,
       disableLocalAuth: account.disableLocalAuth,
       publicNetworkAccess: 'Enabled',
-      encryption,
+      encryption: { ...encryption, status: service.options.keyStatuses.of(account.accountId) ?? { state: 'Active' } },
     },
   }
 }

@@ -11,6 +11,8 @@ import { formatResourceId } from '../arm/resource-id.ts'
 import { accountKey, accountNames, accounts, subdomains, type Account } from './account.ts'
 import type { AccountBody } from './account-body.ts'
 import { matchesApiKey, newApiKeys, openApiKeys, sealApiKeys, type ApiKeys } from './api-keys.ts'
+import { keyBeforeIdentity } from './key-before-identity.ts'
+import type { KeyStatuses } from './key-statuses.ts'
 import type { VaultDirectory } from './vault-directory.ts'
 
 /** What entra gives: identities that live and die with their resource (R13, R31). */
@@ -26,6 +28,7 @@ export interface AccountsOptions {
   readonly vaultDirectory: VaultDirectory
   readonly resourceManager: ResourceManager
   readonly identities: Identities
+  readonly keyStatuses: KeyStatuses
   readonly audit: AuditSink
   readonly identityKey: KeyObject
   readonly locations: readonly string[]
@@ -93,7 +96,7 @@ export class Accounts {
   ): Promise<Account> {
     const { records, env, resourceManager, locations, audit, keyRing } = this.options
     checkName(at.name)
-    if (body.properties?.encryption?.keySource === 'Microsoft.KeyVault') throw keyBeforeIdentity()
+    if (body.properties?.encryption?.keySource === 'Microsoft.KeyVault') throw keyBeforeIdentity(at, body)
     const group = await resourceManager.group(at.subscriptionId, at.group)
     const { tenantId } = await resourceManager.subscription(at.subscriptionId)
     const accountId = env.uuid()
@@ -184,16 +187,6 @@ function checkKind(kind: string): string {
     400,
     `The account kind '${kind.slice(0, 64)}' is not available here. Use OpenAI or AIServices.`,
     { target: 'kind' },
-  )
-}
-
-function keyBeforeIdentity(): AzureError {
-  return new AzureError(
-    'CustomerManagedKeyBeforeIdentity',
-    400,
-    "An account can't be created with a customer-managed key: its system-assigned identity doesn't exist yet, so no vault can have granted it anything. " +
-      'Create the account with identity.type SystemAssigned, give its principal get, wrapKey and unwrapKey in the vault, then set properties.encryption with PATCH.',
-    { target: 'properties.encryption' },
   )
 }
 

@@ -1,70 +1,94 @@
 import type { KeyVaultKey } from '@azure/keyvault-keys'
-import { KeyUnavailable } from '../encryption/key-unavailable.ts'
+import { parseKeyIdentifier } from '../encryption/key-identifier.ts'
+import { KeyUnavailable, type KeyUnavailableCause } from '../encryption/key-unavailable.ts'
 import type { VaultKey } from '../encryption/vault-key.ts'
-import { AzureError, type ErrorDetail } from '../http/errors.ts'
 import type { Account } from './account.ts'
+import type { UnmetRequirement } from './unmet-requirement.ts'
 import type { VaultDescription } from './vault-directory.ts'
 
+const YEAR_MS = 365 * 86_400_000
+
 /** The vault's settings against the article, R07 to R10. */
-export function checkVault(account: Account, tenantId: string, vault: VaultDescription): ErrorDetail[] {
-  const findings: ErrorDetail[] = []
+export function checkVault(account: Account, tenantId: string, vault: VaultDescription): UnmetRequirement[] {
+  const unmet: UnmetRequirement[] = []
+  const add = (requirement: string, name: string, found: string, command: string): void =>
+    void unmet.push({ requirement, name, found, command, target: vault.id })
   const update = `az keyvault update --name ${vault.name}`
-  const add = (code: string, message: string): void => void findings.push({ code, message, target: vault.id })
+  const another = createVault(account)
   if (vault.location !== account.location)
     add(
-      'R07.RegionMismatch',
-      `The vault is in ${vault.location}, the resource in ${account.location}: they must be in the same region. Use a vault in ${account.location}.`,
+      'R07',
+      'RegionMismatch',
+      `The vault is in ${vault.location}, the resource in ${account.location}: they must be in the same region, and a vault can't move. Use a vault in ${account.location}.`,
+      another,
     )
   if (vault.tenantId !== tenantId)
     add(
-      'R07.TenantMismatch',
-      `The vault belongs to tenant ${vault.tenantId}, the resource to ${tenantId}: they must be in the same Microsoft Entra tenant.`,
+      'R07',
+      'TenantMismatch',
+      `The vault belongs to tenant ${vault.tenantId}, the resource to ${tenantId}: they must be in the same Microsoft Entra tenant. Use a vault of the resource's tenant.`,
+      another,
     )
-  if (!vault.softDelete) add('R08.SoftDeleteOff', `Soft delete is off. Run: ${update} --enable-soft-delete true`)
+  if (!vault.softDelete) add('R08', 'SoftDeleteOff', 'Soft delete is off.', `${update} --enable-soft-delete true`)
   if (!vault.purgeProtection)
     add(
-      'R08.PurgeProtectionOff',
-      `Purge protection (Do Not Purge) is off. Run (it can't be undone): ${update} --enable-purge-protection true`,
+      'R08',
+      'PurgeProtectionOff',
+      "Purge protection (Do Not Purge) is off. Once on, it can't be turned off again.",
+      `${update} --enable-purge-protection true`,
     )
   if (vault.firewall && !vault.trustedServices)
     add(
-      'R09.TrustedServicesBlocked',
-      `The vault's firewall does not let trusted Microsoft services through. Run: ${update} --bypass AzureServices`,
+      'R09',
+      'TrustedServicesBlocked',
+      "The vault's firewall does not let trusted Microsoft services through.",
+      `${update} --bypass AzureServices`,
     )
   if (vault.rbacAuthorization)
     add(
-      'R10.RbacAuthorization',
-      `The vault is in RBAC mode; it must use access policies. Run: ${update} --enable-rbac-authorization false`,
+      'R10',
+      'RbacAuthorization',
+      'The vault is in RBAC mode; it must use access policies.',
+      `${update} --enable-rbac-authorization false`,
     )
-  return findings
+  return unmet
 }
 
 /** The key's type, size and state against the article, R12. */
-export function checkKey(key: KeyVaultKey, now: number): ErrorDetail[] {
-  const findings: ErrorDetail[] = []
+export function checkKey(key: KeyVaultKey, now: number): UnmetRequirement[] {
+  const unmet: UnmetRequirement[] = []
   const target = key.id ?? key.name
-  const add = (code: string, message: string): void => void findings.push({ code, message, target })
+  const add = (name: string, found: string, command: string): void =>
+    void unmet.push({ requirement: 'R12', name, found, command, target })
   const bits = key.key?.n === undefined ? undefined : modulusBits(key.key.n)
+  const only = 'only RSA and RSA-HSM keys of size 2048 are supported. Use another key.'
+  const another = `az keyvault key create --vault-name ${vaultName(target)} --name ${key.name}-2048 --kty RSA --size 2048`
   if (key.keyType !== 'RSA' && key.keyType !== 'RSA-HSM')
-    add('R12.KeyType', `The key is of type ${key.keyType}: only RSA and RSA-HSM keys of size 2048 are supported.`)
-  else if (bits !== 2048)
-    add('R12.KeySize', `The key has ${bits} bits: only RSA and RSA-HSM keys of size 2048 are supported.`)
+    add('KeyType', `The key is of type ${key.keyType}: ${only}`, another)
+  else if (bits !== 2048) add('KeySize', `The key has ${bits} bits: ${only}`, another)
   const { enabled, notBefore, expiresOn } = key.properties
-  if (enabled === false) add('R12.KeyDisabled', 'The key version is disabled. Enable it first.')
+  const set = `az keyvault key set-attributes --id ${target}`
+  if (enabled === false) add('KeyDisabled', 'The key version is disabled.', `${set} --enabled true`)
   if (expiresOn !== undefined && expiresOn.getTime() <= now)
-    add('R12.KeyExpired', `The key version expired at ${expiresOn.toISOString()}.`)
+    add('KeyExpired', `The key version expired at ${iso(expiresOn)}.`, `${set} --expires ${iso(now + YEAR_MS)}`)
   if (notBefore !== undefined && notBefore.getTime() > now)
-    add('R12.KeyNotYetValid', `The key version is valid from ${notBefore.toISOString()} only.`)
-  for (const operation of ['wrapKey', 'unwrapKey']) {
-    if (key.keyOperations !== undefined && !key.keyOperations.includes(operation))
-      add('R12.KeyOperations', `The key's operations lack ${operation}.`)
-  }
-  return findings
+    add('KeyNotYetValid', `The key version is valid from ${iso(notBefore)} only.`, `${set} --not-before ${iso(now)}`)
+  const operations = key.keyOperations ?? ['wrapKey', 'unwrapKey']
+  const missing = ['wrapKey', 'unwrapKey'].filter(operation => !operations.includes(operation))
+  const all = [...operations, ...missing].join(' ')
+  if (missing.length > 0)
+    add('KeyOperations', `The key's operations lack ${missing.join(' and ')}.`, `${set} --ops ${all}`)
+  return unmet
 }
 
+const SEEN_IN_KEY = new Set<KeyUnavailableCause>(['KeyDisabled', 'KeyExpired', 'KeyOperationForbidden'])
+
 /** R11: tries get, wrapKey and unwrapKey with the account's identity, each by itself, and names every one that fails. */
-export async function checkAccess(key: VaultKey): Promise<{ findings: ErrorDetail[]; read?: KeyVaultKey }> {
-  const findings: ErrorDetail[] = []
+export async function checkAccess(
+  key: VaultKey,
+  principalId: string,
+): Promise<{ unmet: UnmetRequirement[]; read?: KeyVaultKey }> {
+  const failed: { permission: string; error: KeyUnavailable }[] = []
   const attempt = async <T>(permission: string, operation: () => Promise<T>): Promise<T | undefined> => {
     try {
       return await operation()
@@ -72,47 +96,110 @@ export async function checkAccess(key: VaultKey): Promise<{ findings: ErrorDetai
       if (!(error instanceof KeyUnavailable)) throw error
       // A vault that opens garbage with "bad parameter" has checked the permission before.
       if (error.reason === 'Refused' && permission === 'unwrapKey') return undefined
-      findings.push(accessFinding(permission, key.id, error))
+      failed.push({ permission, error })
       return undefined
     }
   }
   const read = await attempt('get', () => key.read())
   const wrapped = await attempt('wrapKey', () => key.wrap(Buffer.alloc(32)))
   await attempt('unwrapKey', () => key.unwrap(wrapped ?? Buffer.alloc(256, 1)))
-  return { findings, ...(read === undefined ? {} : { read }) }
+  // A missing permission is named for each operation, what concerns the key or the vault as a whole once, and not what `checkKey` says better.
+  const told = failed.filter(({ error: { reason } }, index) => {
+    if (reason === 'AccessDenied') return true
+    if (read !== undefined && SEEN_IN_KEY.has(reason)) return false
+    return failed.findIndex(({ error }) => error.reason === reason) === index
+  })
+  const unmet = told.map(({ permission, error }) => accessFinding(permission, key.id, principalId, error))
+  return { unmet, ...(read === undefined ? {} : { read }) }
 }
 
-/** One error that names every unmet requirement. */
-export function requirementsNotMet(findings: readonly ErrorDetail[]): AzureError {
-  const list = findings.map(({ code, message }) => `${code}: ${message}`).join(' ')
-  return new AzureError(
-    'CustomerManagedKeyRequirementsNotMet',
-    400,
-    `The customer-managed key can't be used; ${findings.length} requirement(s) not met. ${list}`,
-    {
-      details: findings,
-      target: 'properties.encryption',
-    },
-  )
-}
-
-function accessFinding(permission: string, keyId: string, error: KeyUnavailable): ErrorDetail {
-  const inner = error.options.innererror?.innererror?.message ?? error.message
-  const code = error.reason === 'AccessDenied' ? 'R11.PermissionMissing' : `R11.${error.reason}`
-  const grant =
-    error.reason === 'AccessDenied'
-      ? ` Run: az keyvault set-policy --name ${vaultName(keyId)} --object-id <principal id of the resource> --key-permissions get wrapKey unwrapKey.`
-      : ''
+/** R06: there is no such vault, or none that this cloud can describe. */
+export function vaultNotFound(account: Account, vaultUri: string): UnmetRequirement {
+  const name = vaultName(vaultUri)
   return {
-    code,
-    target: keyId,
-    message: `The resource's identity can't do '${permission}' with the key.${grant} The vault says: ${inner}`,
+    requirement: 'R06',
+    name: 'VaultNotFound',
+    found: `There is no key vault at ${vaultUri}. Check keyVaultUri; a vault that was deleted can be recovered.`,
+    command: `az keyvault recover --name ${name} --location ${account.location}`,
+    target: vaultUri,
   }
 }
 
-function vaultName(keyId: string): string {
-  return new URL(keyId).hostname.split('.')[0] ?? ''
+/** R11: whom should the vault have granted anything? */
+export function identityOff(account: Account): UnmetRequirement {
+  return {
+    requirement: 'R11',
+    name: 'IdentityOff',
+    found: 'The resource has no system-assigned identity.',
+    command: `az cognitiveservices account identity assign --name ${account.name} --resource-group ${account.group}`,
+    target: account.id,
+  }
 }
+
+/** Which requirement a vault's refusal belongs to. */
+const REQUIREMENT: Readonly<Record<KeyUnavailableCause, string>> = {
+  AccessDenied: 'R11',
+  IdentityMissing: 'R11',
+  FirewallDenied: 'R09',
+  TenantMismatch: 'R07',
+  KeyDisabled: 'R12',
+  KeyExpired: 'R12',
+  KeyOperationForbidden: 'R12',
+  KeyReplaced: 'R12',
+  KeyNotFound: 'R06',
+  VaultNotFound: 'R06',
+  Unreachable: 'R06',
+  Refused: 'R06',
+}
+
+/** Where another check has a name for it already. */
+const NAME: Partial<Record<KeyUnavailableCause, string>> = {
+  AccessDenied: 'PermissionMissing',
+  IdentityMissing: 'IdentityOff',
+  FirewallDenied: 'TrustedServicesBlocked',
+  KeyOperationForbidden: 'KeyOperations',
+}
+
+function accessFinding(
+  permission: string,
+  keyId: string,
+  principalId: string,
+  error: KeyUnavailable,
+): UnmetRequirement {
+  const { reason } = error
+  const inner = error.options.innererror?.innererror?.message ?? error.message
+  return {
+    requirement: REQUIREMENT[reason],
+    name: NAME[reason] ?? reason,
+    found: `The resource's identity can't do '${permission}' with the key. The vault says: ${inner}`,
+    command: mending(reason, keyId, principalId),
+    target: keyId,
+  }
+}
+
+function mending(reason: KeyUnavailableCause, keyId: string, principalId: string): string {
+  const { name, version } = parseKeyIdentifier(keyId)
+  const vault = vaultName(keyId)
+  const set = `az keyvault key set-attributes ${version === undefined ? `--vault-name ${vault} --name ${name}` : `--id ${keyId}`}`
+  if (reason === 'KeyDisabled') return `${set} --enabled true`
+  if (reason === 'KeyOperationForbidden') return `${set} --ops wrapKey unwrapKey`
+  if (reason === 'KeyNotFound') return `az keyvault key recover --vault-name ${vault} --name ${name}`
+  if (reason === 'VaultNotFound') return `az keyvault recover --name ${vault}`
+  if (reason === 'FirewallDenied') return `az keyvault update --name ${vault} --bypass AzureServices`
+  if (reason !== 'AccessDenied' && reason !== 'IdentityMissing') return `az keyvault show --name ${vault}`
+  return `az keyvault set-policy --name ${vault} --object-id ${principalId} --key-permissions get wrapKey unwrapKey`
+}
+
+/** A vault that meets every requirement of the vault. */
+function createVault({ group, location }: Account): string {
+  return `az keyvault create --name <name> --resource-group ${group} --location ${location} --enable-purge-protection true --enable-rbac-authorization false`
+}
+
+function vaultName(uri: string): string {
+  return URL.parse(uri)?.hostname.split('.')[0] ?? uri
+}
+
+const iso = (time: Date | number): string => new Date(time).toISOString().replace(/\.\d+Z$/, 'Z')
 
 function modulusBits(modulus: Uint8Array): number {
   const firstNonZero = modulus.findIndex(byte => byte !== 0)

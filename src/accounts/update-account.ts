@@ -1,4 +1,4 @@
-import { AzureError, Conflict, type ErrorDetail } from '../http/errors.ts'
+import { AzureError, Conflict } from '../http/errors.ts'
 import { changeKey } from '../encryption/change-key.ts'
 import { formatKeyIdentifier, keyIdentifierFrom, type KeyIdentifier } from '../encryption/key-identifier.ts'
 import type { KeyEncryptionKey } from '../encryption/key-encryption-key.ts'
@@ -6,7 +6,8 @@ import { put, VersionConflict, type Change, type Stored } from '../store/records
 import { accountAudit, wantsIdentity, type Accounts } from './accounts.ts'
 import { accounts, type Account, type EncryptionSettings } from './account.ts'
 import type { AccountBody, EncryptionBody } from './account-body.ts'
-import { checkAccess, checkKey, checkVault, requirementsNotMet } from './requirements.ts'
+import { checkAccess, checkKey, checkVault, identityOff, vaultNotFound } from './requirements.ts'
+import { requirementsNotMet, type UnmetRequirement } from './unmet-requirement.ts'
 
 /** PATCH (and PUT on an account that exists): what the body leaves out stays as it is. */
 export async function updateAccount(service: Accounts, stored: Stored<Account>, body: AccountBody): Promise<Account> {
@@ -51,9 +52,13 @@ export async function updateAccount(service: Accounts, stored: Stored<Account>, 
   const settings = readSettings(wanted)
   const target = await resolveKey(service, account, tenantId, settings)
   const changed: Account = { ...account, encryption: settings }
-  await changeKey(service.options.keyRing, account.accountId, target, changes =>
-    commit(changes, changed, describe(stored.value.encryption, settings), { kid: target.id }),
-  )
+  const isCustomers = settings.keySource === 'Microsoft.KeyVault'
+  const status = service.options.keyStatuses.change(account.accountId, isCustomers ? target.id : undefined)
+  const what = describe(stored.value.encryption, settings)
+  await changeKey(service.options.keyRing, account.accountId, target, async changes => {
+    await commit([...changes, ...status.changes], changed, what, { kid: target.id })
+    status.settled()
+  })
   return changed
 }
 
@@ -67,14 +72,13 @@ async function resolveKey(
   const { keyRing } = service.options
   if (settings.keyVaultProperties === undefined) return keyRing.serviceKey(account.accountId)
   const key = keyIdentifierFrom(settings.keyVaultProperties)
-  const findings = await vaultFindings(service, account, tenantId, key)
-  if (account.identity === undefined) {
-    const message = `The resource has no system-assigned identity. Run: az cognitiveservices account identity assign --name ${account.name} --resource-group ${account.group}`
-    throw requirementsNotMet([...findings, { code: 'R11.IdentityOff', message, target: account.id }])
-  }
-  const { findings: access, read } = await checkAccess(keyRing.vaultKey(account.accountId, formatKeyIdentifier(key)))
-  const all = [...findings, ...access, ...(read === undefined ? [] : checkKey(read, service.options.env.now()))]
-  if (all.length > 0 || read === undefined) throw requirementsNotMet(all)
+  const ofVault = await vaultFindings(service, account, tenantId, key)
+  if (account.identity === undefined) throw requirementsNotMet([...ofVault, identityOff(account)])
+  const vaultKey = keyRing.vaultKey(account.accountId, formatKeyIdentifier(key))
+  const { unmet: ofAccess, read } = await checkAccess(vaultKey, account.identity.principalId)
+  const ofKey = read === undefined ? [] : checkKey(read, service.options.env.now())
+  const unmet = [...ofVault, ...ofAccess, ...ofKey]
+  if (unmet.length > 0 || read === undefined) throw requirementsNotMet(firstOfEach(unmet))
   const version = read.properties.version ?? key.version
   return keyRing.vaultKey(
     account.accountId,
@@ -87,16 +91,17 @@ async function vaultFindings(
   account: Account,
   tenantId: string,
   key: KeyIdentifier,
-): Promise<ErrorDetail[]> {
+): Promise<UnmetRequirement[]> {
   const vault = await service.options.vaultDirectory.describe(key.vaultUri)
   if (vault !== undefined) return checkVault(account, tenantId, vault)
-  throw requirementsNotMet([
-    {
-      code: 'R06.VaultNotFound',
-      message: `There is no key vault at ${key.vaultUri}. Check keyVaultUri, or recover the vault if it was deleted.`,
-      target: key.vaultUri,
-    },
-  ])
+  throw requirementsNotMet([vaultNotFound(account, key.vaultUri)])
+}
+
+/** What two checks found is told once; only R11 may name several permissions. */
+function firstOfEach(unmet: readonly UnmetRequirement[]): UnmetRequirement[] {
+  const isFirst = ({ name }: UnmetRequirement, index: number): boolean =>
+    name === 'PermissionMissing' || unmet.findIndex(other => other.name === name) === index
+  return unmet.filter(isFirst)
 }
 
 function readSettings(body: EncryptionBody): EncryptionSettings {

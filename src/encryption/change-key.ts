@@ -7,11 +7,18 @@ import type { KeyRing } from './key-ring.ts'
 import { activate, dropPending, putPending, rowsOf, unwrapDataKey, wrapDataKey, type KeyRow } from './key-ring-rows.ts'
 import { KeyUnavailable } from './key-unavailable.ts'
 
-const changing = new WeakMap<KeyRing, Set<string>>()
+interface Running {
+  readonly yields: boolean
+  readonly ended: Promise<unknown>
+}
+
+/** Changes under way, by account id. */
+const changing = new WeakMap<KeyRing, Map<string, Running>>()
 
 /**
  * Re-wraps the account's data keys with another key-encryption key. R18: never re-encrypts, so the cost is the number of
  * generations, not of blobs. Enabling, updating the version, another key and disabling (R29) all come through here.
+ * @param options `yields`: the service's own change, which a customer's waits for, and which does not begin during another
  * @param commit writes the key ring's changes together with the account's settings and the audit record, in one transaction
  * @throws KeyUnavailable when the present or the new key can't be used; then nothing has changed
  */
@@ -20,15 +27,28 @@ export async function changeKey(
   accountId: string,
   target: KeyEncryptionKey,
   commit: (changes: Change[]) => Promise<void>,
+  { yields = false }: { yields?: boolean } = {},
 ): Promise<{ rewrapped: number }> {
-  const busy = changing.get(ring) ?? new Set()
-  changing.set(ring, busy)
-  if (busy.has(accountId))
+  const running = changing.get(ring) ?? new Map<string, Running>()
+  changing.set(ring, running)
+  const other = running.get(accountId)
+  if (other?.yields === true && !yields) await other.ended
+  if (running.has(accountId))
     throw new Conflict(
       'AnotherOperationInProgress',
       "The account's key is being changed already. Wait for that change to end, then try again.",
     )
-  busy.add(accountId)
+  const change = rewrap(ring, accountId, target, commit).finally(() => running.delete(accountId))
+  running.set(accountId, { yields, ended: change.catch(() => undefined) })
+  return change
+}
+
+async function rewrap(
+  ring: KeyRing,
+  accountId: string,
+  target: KeyEncryptionKey,
+  commit: (changes: Change[]) => Promise<void>,
+): Promise<{ rewrapped: number }> {
   try {
     const rows = await rowsOf(ring.records, accountId, 'active')
     const pending = await wrapPending(ring, accountId, target, rows)
@@ -39,8 +59,6 @@ export async function changeKey(
   } catch (error) {
     await ring.records.commit(await dropPending(ring.records, accountId))
     throw error
-  } finally {
-    busy.delete(accountId)
   }
 }
 
@@ -60,12 +78,19 @@ async function wrapPending(
   const pending: Pending[] = []
   for (const replaced of rows) {
     const { generation, kekId } = replaced.value
-    const dataKey = await unwrapDataKey(await ring.kek(accountId, kekId), ring.macKey, replaced.value)
+    const dataKey = await unwrapDataKey(await ring.kek(accountId, kekId), ring.macKey, replaced.value).catch(
+      presentKeyNeeded,
+    )
     const row = await wrapDataKey(target, ring.macKey, { accountId, generation }, dataKey, 'pending')
     pending.push({ row, replaced, dataKey })
   }
   await ring.records.commit(pending.map(({ row }) => putPending(row)))
   return pending
+}
+
+function presentKeyNeeded(error: unknown): never {
+  if (!(error instanceof KeyUnavailable)) throw error
+  throw error.because('The key was not changed: re-wrapping the data keys needs the present key once.')
 }
 
 /** What the new key gives back must be what went in, before anything depends on it. */

@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto'
+import { KeyUnavailable } from './key-unavailable.ts'
 
 /** The unwrapped data keys of an account, by generation. */
 export interface DataKeys {
@@ -53,6 +54,19 @@ export class KeyLeases {
     )
     this.#renewals.set(accountId, renewal)
     return renewal
+  }
+
+  /**
+   * Asks the vault without keeping what it unwraps: nobody needs the keys now. A refusal ends the lease at once; a vault
+   * that does not answer leaves it to run out. @throws KeyUnavailable
+   */
+  async probe(accountId: string): Promise<void> {
+    try {
+      await (this.#renewals.get(accountId) ?? this.#renew(accountId))
+    } catch (error) {
+      if (!(error instanceof KeyUnavailable && error.reason === 'Unreachable')) this.end(accountId)
+      throw error
+    }
   }
 
   /** Forgets the keys: the next use asks the vault again. What a renewal under way brings is not kept. */

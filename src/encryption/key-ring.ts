@@ -2,10 +2,10 @@ import { createSecretKey, type KeyObject } from 'node:crypto'
 import type { TokenCredential } from '@azure/core-auth'
 import { wipe } from '../crypto/wrap.ts'
 import { AzureError, NotFound } from '../http/errors.ts'
-import { collection, put, remove, type Change, type RecordStore } from '../store/records.ts'
+import { collection, put, remove, type Change, type RecordStore, type Stored } from '../store/records.ts'
 import { newServiceKey, openServiceKey, serviceKeyId, type KeyEncryptionKey } from './key-encryption-key.ts'
 import { parseKeyIdentifier } from './key-identifier.ts'
-import { firstDataKey, keyRows, rowsOf, unwrapDataKey } from './key-ring-rows.ts'
+import { firstDataKey, keyRows, rowsOf, unwrapDataKey, type KeyRow } from './key-ring-rows.ts'
 import { KeyLeases, type DataKeys } from './key-lease.ts'
 import { KeyUnavailable } from './key-unavailable.ts'
 import type { RootKeys } from './root-key.ts'
@@ -24,11 +24,21 @@ export interface KeyRingOptions {
   readonly credentialOf: (accountId: string) => TokenCredential
 }
 
+/** What a vault said when an account's key was needed. */
+export interface KeyOutcome {
+  readonly accountId: string
+  readonly kekId: string
+  /** Absent: the account may read, wrap and unwrap. */
+  readonly error?: KeyUnavailable
+}
+
 /** The data keys of all accounts: who wraps them, and under which lease they may be used. */
 export class KeyRing {
   readonly #options: KeyRingOptions
   readonly #vaultKeys = new Map<string, VaultKey>()
   readonly leases: KeyLeases
+  /** Told of each answer of a vault. */
+  onAnswer: (outcome: KeyOutcome) => void = () => {}
 
   constructor(options: KeyRingOptions) {
     this.#options = options
@@ -109,7 +119,20 @@ export class KeyRing {
     const last = rows.at(-1)
     if (last === undefined) throw new NotFound('KeyRingNotFound', 'The account has no data keys: it was deleted.')
     const kek = await this.kek(accountId, last.value.kekId)
-    const probe = isVaultKey(kek) ? Promise.all([kek.read(), probeWrap(kek)]) : undefined
+    if (!isVaultKey(kek)) return this.#unwrapAll(accountId, rows)
+    const outcome = { accountId, kekId: kek.id }
+    try {
+      const keys = await this.#unwrapAll(accountId, rows, Promise.all([kek.read(), probeWrap(kek)]))
+      this.onAnswer(outcome)
+      return keys
+    } catch (error) {
+      if (error instanceof KeyUnavailable) this.onAnswer({ ...outcome, error })
+      throw error
+    }
+  }
+
+  /** @param probe has to succeed as well */
+  async #unwrapAll(accountId: string, rows: readonly Stored<KeyRow>[], probe?: Promise<unknown>): Promise<DataKeys> {
     const unwrapped = rows.map(
       async ({ value }) =>
         [value.generation, await unwrapDataKey(await this.kek(accountId, value.kekId), this.macKey, value)] as const,
@@ -124,7 +147,7 @@ export class KeyRing {
       wipe(bytes)
     }
     if (failed !== undefined) throw failed.reason
-    return { current: last.value.generation, byGeneration }
+    return { current: rows.at(-1)?.value.generation ?? 0, byGeneration }
   }
 }
 

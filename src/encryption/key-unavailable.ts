@@ -35,16 +35,24 @@ const REMEDY: Record<KeyUnavailableCause, string> = {
 /** 403 CustomerManagedKeyUnavailable: never 409, 429 or 5xx, which clients would retry (R22, R23, R24). */
 export class KeyUnavailable extends Forbidden {
   readonly reason: KeyUnavailableCause
+  readonly keyId: string
 
-  constructor(reason: KeyUnavailableCause, keyId: string, inner?: InnerError) {
+  /** @param consequence a sentence that goes before: what can't be done for want of the key */
+  constructor(reason: KeyUnavailableCause, keyId: string, inner?: InnerError, consequence = '') {
     const key = keyName(keyId)
     super(
       'CustomerManagedKeyUnavailable',
-      `The customer-managed key ${key} can't be used (${reason}). ${REMEDY[reason]}`,
+      `${consequence}The customer-managed key ${key} can't be used (${reason}). ${REMEDY[reason]}`,
       { innererror: { code: reason, ...(inner === undefined ? {} : { innererror: inner }) } },
     )
     this.name = 'KeyUnavailable'
     this.reason = reason
+    this.keyId = keyId
+  }
+
+  /** The same, saying what can't be done for want of the key. */
+  because(consequence: string): KeyUnavailable {
+    return new KeyUnavailable(this.reason, this.keyId, this.options.innererror?.innererror, `${consequence} `)
   }
 }
 

@@ -9,6 +9,8 @@ export interface ErrorDetail {
   readonly code: string
   readonly message: string
   readonly target?: string
+  /** Parts of the message for programs, as Resource Manager's errors have them. */
+  readonly additionalInfo?: readonly { readonly type: string; readonly info: object }[]
 }
 
 export interface ErrorOptions {

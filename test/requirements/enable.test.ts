@@ -12,12 +12,24 @@ const first = (await keys.createRsaKey('cmk', { keySize: 2048 })).properties.ver
 await azure.policy('kv-enable', 'add', account.principalId)
 const file = await account.upload('present from the start')
 
-/** Codes of all unmet requirements in one answer. */
+interface Info {
+  readonly type: string
+  readonly info: { readonly requirement?: string; readonly found?: string; readonly command?: string }
+}
+
+/** Codes of all unmet requirements in one answer; each says what was found and which command mends it. */
 const unmet = ({ status, body }: Reply): string[] => {
   assert.equal(status, 400, JSON.stringify(body))
   assert.equal(body.error.code, 'CustomerManagedKeyRequirementsNotMet')
-  const details = body.error.details as { code: string; message: string; target: string }[]
-  for (const { message, target } of details) assert.ok(message.length > 20 && target !== '')
+  const details = body.error.details as { code: string; message: string; target: string; additionalInfo: Info[] }[]
+  for (const { code, message, target, additionalInfo } of details) {
+    assert.notEqual(target, '')
+    const { requirement, found, command } = additionalInfo[0]?.info ?? {}
+    assert.equal(requirement, code.split('.')[0])
+    assert.ok(found !== undefined && found.length > 15, message)
+    assert.match(command ?? '', /^az (keyvault|cognitiveservices) [a-z]+/)
+    assert.equal(message, `${found} Run: ${command}`)
+  }
   return details.map(({ code }) => code).toSorted()
 }
 
@@ -100,11 +112,11 @@ const wrongKeys: Record<string, { code: string; create: () => Promise<unknown> }
   'R12-ec': { code: 'R12.KeyType', create: () => keys.createEcKey('R12-ec', { curve: 'P-256' }) },
   'R12-3072': { code: 'R12.KeySize', create: () => keys.createRsaKey('R12-3072', { keySize: 3072 }) },
   'R12-4096': { code: 'R12.KeySize', create: () => keys.createRsaKey('R12-4096', { keySize: 4096 }) },
-  'R12-off': { code: 'R11.KeyDisabled', create: () => keys.createRsaKey('R12-off', { enabled: false }) },
+  'R12-off': { code: 'R12.KeyDisabled', create: () => keys.createRsaKey('R12-off', { enabled: false }) },
   'R12-expired': { code: 'R12.KeyExpired', create: () => keys.createRsaKey('R12-expired', { expiresOn: past }) },
   'R12-early': { code: 'R12.KeyNotYetValid', create: () => keys.createRsaKey('R12-early', { notBefore: future }) },
   'R12-ops': { code: 'R12.KeyOperations', create: () => keys.createRsaKey('R12-ops', { keyOps: ['wrapKey'] }) },
-  'R12-absent': { code: 'R11.KeyNotFound', create: () => Promise.resolve() },
+  'R12-absent': { code: 'R06.KeyNotFound', create: () => Promise.resolve() },
 }
 
 for (const [name, { code, create }] of Object.entries(wrongKeys)) {

@@ -1,0 +1,148 @@
+import { AsyncResource } from 'node:async_hooks'
+import type { AuditSink } from '../audit/audit-event.ts'
+import { KeyUnavailable, type KeyUnavailableCause } from '../encryption/key-unavailable.ts'
+import type { KeyOutcome } from '../encryption/key-ring.ts'
+import type { Env } from '../env.ts'
+import { collection, put, remove, type Change, type RecordStore } from '../store/records.ts'
+import { accounts, type Account } from './account.ts'
+
+/** What is known of an account's customer-managed key. Times are ISO 8601, UTC. */
+export interface KeyStatus {
+  readonly state: 'Active' | 'KeyUnavailable'
+  /** URI of the key version that wraps the account's data keys now. */
+  readonly keyIdentifier: string
+  readonly cause?: KeyUnavailableCause
+  /** What is wrong and what mends it. */
+  readonly message?: string
+  /** Since when it has been in this state, for this cause. */
+  readonly since: string
+  /** When the vault last let the account read, wrap and unwrap. */
+  readonly lastSuccess: string
+  /** When the vault was last asked. */
+  readonly lastChecked: string
+}
+
+/** By account id. Written when the state changes; times in between are kept in memory, and written at a clean end. */
+export const keyStatuses = collection<KeyStatus>('accounts.key-statuses')
+
+/** Keeps for each account under a customer-managed key whether the key can be used, and records in the audit log when that changes. */
+export class KeyStatuses {
+  readonly #options: {
+    records: RecordStore
+    env: Env
+    audit: AuditSink
+    log: (message: string, error: unknown) => void
+  }
+  readonly #known = new Map<string, KeyStatus>()
+  /** Monotonic milliseconds of the last answer, by account id. */
+  readonly #asked = new Map<string, number>()
+  #writing: Promise<void> = Promise.resolve()
+  #closed = false
+  /** Called with the vault's answer, by whatever request asked. What follows from it is no part of that request's record. */
+  readonly note: (outcome: KeyOutcome) => void
+
+  constructor(options: {
+    records: RecordStore
+    env: Env
+    audit: AuditSink
+    log: (message: string, error: unknown) => void
+  }) {
+    this.#options = options
+    this.note = AsyncResource.bind((outcome: KeyOutcome) => this.#note(outcome))
+  }
+
+  /** Takes up what the last run knew. */
+  async load(): Promise<void> {
+    const { records } = this.#options
+    let after: string | undefined
+    do {
+      const page = await records.list(keyStatuses, { limit: 1000, ...(after === undefined ? {} : { after }) })
+      for (const { id, value } of page) this.#known.set(id, value)
+      after = page.length === 1000 ? page.at(-1)?.id : undefined
+    } while (after !== undefined)
+  }
+
+  of(accountId: string): KeyStatus | undefined {
+    return this.#known.get(accountId)
+  }
+
+  /** Milliseconds since the vault was last asked for the account's key. */
+  sinceAsked(accountId: string): number {
+    return performance.now() - (this.#asked.get(accountId) ?? Number.NEGATIVE_INFINITY)
+  }
+
+  /** The account is under another key from the commit of these changes on; call `settled` after it. R29: undefined, under none. */
+  change(accountId: string, keyIdentifier: string | undefined): { changes: Change[]; settled: () => void } {
+    const now = this.#now()
+    const fresh: KeyStatus | undefined =
+      keyIdentifier === undefined
+        ? undefined
+        : { state: 'Active', keyIdentifier, since: now, lastSuccess: now, lastChecked: now }
+    return {
+      changes: [fresh === undefined ? remove(keyStatuses, accountId) : put(keyStatuses, accountId, fresh)],
+      settled: () => {
+        if (fresh === undefined) this.#known.delete(accountId)
+        else this.#known.set(accountId, fresh)
+      },
+    }
+  }
+
+  /** Writes what is only in memory. From now on no answer counts: a service that ends does not reach its own vaults. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#writing
+    const changes = [...this.#known].map(([accountId, status]) => put(keyStatuses, accountId, status))
+    for (let from = 0; from < changes.length; from += 1000)
+      await this.#options.records.commit(changes.slice(from, from + 1000))
+  }
+
+  #note({ accountId, kekId, error }: KeyOutcome): void {
+    const before = this.#known.get(accountId)
+    // An answer about a key that has been replaced meanwhile, or about none.
+    if (this.#closed || before?.keyIdentifier !== kekId) return
+    this.#asked.set(accountId, performance.now())
+    const status = after(before, error, this.#now())
+    this.#known.set(accountId, status)
+    if (status.since === before.since && status.state === before.state) return
+    this.#writing = this.#writing
+      .then(() => this.#record(accountId, before, status))
+      .catch((failure: unknown) => this.#options.log('The state of a key could not be recorded', failure))
+  }
+
+  /** R05: that a key became unavailable, or available again, is in the audit log without anybody having asked. */
+  async #record(accountId: string, before: KeyStatus, status: KeyStatus): Promise<void> {
+    const { records, audit } = this.#options
+    const account: Account | undefined = (await records.get(accounts, accountId))?.value
+    if (account === undefined || this.#known.get(accountId)?.keyIdentifier !== status.keyIdentifier) return
+    const isActive = status.state === 'Active'
+    await audit.append(
+      {
+        category: 'AuditEvent',
+        operationName: 'Microsoft.CognitiveServices/accounts/encryption/status',
+        resourceId: account.id.toUpperCase(),
+        resultType: isActive ? 'Success' : 'Failed',
+        resultDescription: isActive ? 'The customer-managed key can be used again.' : (status.message ?? ''),
+        properties: {
+          httpStatusCode: isActive ? 200 : 403,
+          kid: status.keyIdentifier,
+          from: before.cause ?? before.state,
+          to: status.cause ?? status.state,
+        },
+      },
+      [put(keyStatuses, accountId, status)],
+    )
+  }
+
+  #now(): string {
+    return new Date(this.#options.env.now()).toISOString()
+  }
+}
+
+function after(before: KeyStatus, error: KeyUnavailable | undefined, now: string): KeyStatus {
+  const { keyIdentifier } = before
+  const state = error === undefined ? 'Active' : 'KeyUnavailable'
+  const since = before.state === state && before.cause === error?.reason ? before.since : now
+  const lastSuccess = error === undefined ? now : before.lastSuccess
+  const why = error === undefined ? {} : { cause: error.reason, message: error.message }
+  return { state, keyIdentifier, ...why, since, lastSuccess, lastChecked: now }
+}

@@ -1,0 +1,131 @@
+import { changeKey } from '../encryption/change-key.ts'
+import { formatKeyIdentifier, keyIdentifierFrom } from '../encryption/key-identifier.ts'
+import type { VaultKey } from '../encryption/vault-key.ts'
+import { AzureError } from '../http/errors.ts'
+import { repeatedly, type Repeating } from '../repeatedly.ts'
+import type { Change } from '../store/records.ts'
+import { accounts, type Account } from './account.ts'
+import { accountAudit, type Accounts } from './accounts.ts'
+import { checkAccess, checkKey } from './requirements.ts'
+import { requirementsNotMet } from './unmet-requirement.ts'
+
+const PAGE = 1000
+/** Accounts that are asked about at the same time. */
+const AT_ONCE = 16
+const OPERATION = 'Microsoft.CognitiveServices/accounts/encryption/rotate'
+
+/**
+ * Asks the vaults of all accounts under customer-managed keys once a lease, so that what became of a key is known, shown and
+ * audited without anybody using it; and lets accounts whose key URI has no version follow a rotation (R18).
+ */
+export class KeyWatch {
+  readonly #service: Accounts
+  readonly #intervalMs: number
+  readonly #log: (message: string, error: unknown) => void
+  /** Versions that an account could not follow, so that each is recorded once. By account id. */
+  readonly #refused = new Map<string, string>()
+  #rounds: Repeating | undefined
+  #closed = false
+
+  /** @param intervalMs from the end of one round to the next */
+  constructor(service: Accounts, intervalMs: number, log: (message: string, error: unknown) => void) {
+    this.#service = service
+    this.#intervalMs = intervalMs
+    this.#log = log
+  }
+
+  start(): void {
+    const failed = (error: unknown): void => this.#log('The watch over customer-managed keys failed', error)
+    this.#rounds = repeatedly(() => this.#ask(), this.#intervalMs, failed)
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#rounds?.stop()
+  }
+
+  async #ask(): Promise<void> {
+    const { records } = this.#service.options
+    let after: string | undefined
+    do {
+      const page = await records.list(accounts, { limit: PAGE, ...(after === undefined ? {} : { after }) })
+      const watched = page.map(({ value }) => value).filter(({ encryption }) => encryption.keyVaultProperties)
+      await Promise.all(Array.from({ length: AT_ONCE }, (_, lane) => this.#askEach(watched, lane)))
+      after = page.length === PAGE && !this.#closed ? page.at(-1)?.id : undefined
+    } while (after !== undefined)
+  }
+
+  async #askEach(watched: readonly Account[], lane: number): Promise<void> {
+    for (let index = lane; index < watched.length && !this.#closed; index += AT_ONCE) {
+      const account = watched[index] as Account
+      try {
+        await this.#askOne(account)
+      } catch (error) {
+        // What the vault said is in the account's state already; the account may also have been deleted meanwhile.
+        if (!(error instanceof AzureError))
+          this.#log(`The key of the account ${account.accountId} can't be watched`, error)
+      }
+    }
+  }
+
+  async #askOne(account: Account): Promise<void> {
+    const { keyRing, keyStatuses } = this.#service.options
+    if (keyStatuses.sinceAsked(account.accountId) >= this.#intervalMs) await keyRing.leases.probe(account.accountId)
+    const settings = account.encryption.keyVaultProperties
+    if (settings?.keyVersion === '' && keyStatuses.of(account.accountId)?.state === 'Active')
+      await this.#follow(account)
+  }
+
+  /** A key URI without a version means the latest one: the data keys are re-wrapped by it when it changes. */
+  async #follow(account: Account): Promise<void> {
+    const { keyRing, keyStatuses, env } = this.#service.options
+    const { accountId, identity, encryption } = account
+    if (encryption.keyVaultProperties === undefined || identity === undefined) return
+    const key = keyIdentifierFrom(encryption.keyVaultProperties)
+    const present = keyStatuses.of(accountId)?.keyIdentifier
+    const latest = await keyRing.vaultKey(accountId, formatKeyIdentifier(key)).read()
+    const { version } = latest.properties
+    if (version === undefined) return
+    const next = keyRing.vaultKey(accountId, formatKeyIdentifier({ ...key, version }))
+    if (next.id === present) return
+    try {
+      const ofKey = checkKey(latest, env.now())
+      const unmet = ofKey.length > 0 ? ofKey : (await checkAccess(next, identity.principalId)).unmet
+      if (unmet.length > 0) throw requirementsNotMet(unmet)
+      await this.#switch(account, present, next)
+      this.#refused.delete(accountId)
+    } catch (error) {
+      if (error instanceof SettingsChanged) return
+      if (!(error instanceof AzureError)) throw error
+      await this.#recordRefusal(account, present, next.id, error)
+    }
+  }
+
+  async #switch(account: Account, present: string | undefined, next: VaultKey): Promise<void> {
+    const { keyRing, keyStatuses, audit, records } = this.#service.options
+    const { accountId } = account
+    const { changes: status, settled } = keyStatuses.change(accountId, next.id)
+    const commit = async (changes: readonly Change[]): Promise<void> => {
+      // Nobody else changes the key now, but somebody may have before this began.
+      const now = (await records.get(accounts, accountId))?.value
+      if (JSON.stringify(now?.encryption) !== JSON.stringify(account.encryption)) throw new SettingsChanged()
+      const properties = { kid: next.id, from: present }
+      const entry = accountAudit(account, OPERATION, 'Follow the rotation of the customer-managed key', properties)
+      await audit.append(entry, [...status, ...changes])
+      settled()
+    }
+    await changeKey(keyRing, accountId, next, commit, { yields: true })
+  }
+
+  async #recordRefusal(account: Account, present: string | undefined, next: string, error: AzureError): Promise<void> {
+    // Another change is under way: the next round looks at what came of it.
+    if (error.status === 409 || this.#refused.get(account.accountId) === next) return
+    this.#refused.set(account.accountId, next)
+    const properties = { kid: next, from: present, httpStatusCode: error.status, errorCode: error.code }
+    const entry = accountAudit(account, OPERATION, error.message.slice(0, 1000), properties)
+    await this.#service.options.audit.append({ ...entry, resultType: 'Failed' })
+  }
+}
+
+/** The account is under another key by now, or under none. */
+class SettingsChanged extends Error {}
