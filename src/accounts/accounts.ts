@@ -96,8 +96,11 @@ export class Accounts {
   ): Promise<Account> {
     const { records, env, resourceManager, locations, audit, keyRing } = this.options
     checkName(at.name)
-    if (body.properties?.encryption?.keySource === 'Microsoft.KeyVault') throw keyBeforeIdentity(at, body)
     const group = await resourceManager.group(at.subscriptionId, at.group)
+    const location = checkLocation(body.location, locations)
+    const wanted = body.properties?.encryption
+    if (wanted?.keySource === 'Microsoft.KeyVault')
+      throw keyBeforeIdentity({ name: at.name, group: group.name, location }, body)
     const { tenantId } = await resourceManager.subscription(at.subscriptionId)
     const accountId = env.uuid()
     const subdomain = (body.properties?.customSubDomainName ?? at.name).toLowerCase()
@@ -114,7 +117,7 @@ export class Accounts {
       name: at.name,
       kind: checkKind(body.kind ?? 'OpenAI'),
       sku: { name: body.sku?.name ?? 'S0' },
-      location: checkLocation(body.location, locations),
+      location,
       tags: body.tags ?? {},
       subdomain,
       ...(identity === undefined ? {} : { identity: { principalId: identity.principalId, tenantId } }),

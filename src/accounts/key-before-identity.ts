@@ -1,28 +1,27 @@
+import { keyIdentifierFrom, vaultNameOf } from '../encryption/key-identifier.ts'
 import { AzureError, type ErrorDetail } from '../http/errors.ts'
 import type { AccountBody } from './account-body.ts'
 
 /** R11, R15: why an account can't be created with a customer-managed key in one PUT, and the three steps that do it. */
 export function keyBeforeIdentity(
-  at: { group: string; name: string },
-  body: AccountBody & { location: string },
+  at: { readonly group: string; readonly name: string; readonly location: string },
+  { properties }: AccountBody,
 ): AzureError {
   const account = `--name ${at.name} --resource-group ${at.group}`
-  const { customSubDomainName } = body.properties ?? {}
-  const settings = body.properties?.encryption?.keyVaultProperties
-  const encryption = JSON.stringify({
-    keySource: 'Microsoft.KeyVault',
-    keyVaultProperties: {
-      keyVaultUri: settings?.keyVaultUri ?? 'https://<vault>/',
-      keyName: settings?.keyName ?? '<key>',
-      keyVersion: settings?.keyVersion ?? '',
-    },
-  })
-  const vault = URL.parse(settings?.keyVaultUri ?? '')?.hostname.split('.')[0] ?? '<vault>'
+  const given = properties?.encryption?.keyVaultProperties
+  const key = given == null ? undefined : keyIdentifierFrom({ ...given, keyVersion: given.keyVersion ?? undefined })
+  const keyVaultProperties = {
+    keyVaultUri: `${key?.vaultUri ?? 'https://<vault>'}/`,
+    keyName: key?.name ?? '<key>',
+    keyVersion: key?.version ?? '',
+  }
+  const encryption = JSON.stringify({ keySource: 'Microsoft.KeyVault', keyVaultProperties })
+  const vault = key === undefined ? '<vault>' : vaultNameOf(key.vaultUri)
   const principal = `"$(az cognitiveservices account identity show ${account} --query principalId --output tsv)"`
   const steps: [string, string][] = [
     [
       'Create the account with a system-assigned identity.',
-      `az cognitiveservices account create ${account} --location ${body.location} --kind OpenAI --sku S0 --custom-domain ${customSubDomainName ?? at.name} --assign-identity`,
+      `az cognitiveservices account create ${account} --location ${at.location} --kind OpenAI --sku S0 --custom-domain ${properties?.customSubDomainName ?? at.name} --assign-identity`,
     ],
     [
       'Give its principal the key permissions get, wrapKey and unwrapKey.',

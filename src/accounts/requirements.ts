@@ -1,5 +1,5 @@
 import type { KeyVaultKey } from '@azure/keyvault-keys'
-import { parseKeyIdentifier } from '../encryption/key-identifier.ts'
+import { parseKeyIdentifier, vaultNameOf } from '../encryption/key-identifier.ts'
 import { KeyUnavailable, type KeyUnavailableCause } from '../encryption/key-unavailable.ts'
 import type { VaultKey } from '../encryption/vault-key.ts'
 import type { Account } from './account.ts'
@@ -62,7 +62,7 @@ export function checkKey(key: KeyVaultKey, now: number): UnmetRequirement[] {
     void unmet.push({ requirement: 'R12', name, found, command, target })
   const bits = key.key?.n === undefined ? undefined : modulusBits(key.key.n)
   const only = 'only RSA and RSA-HSM keys of size 2048 are supported. Use another key.'
-  const another = `az keyvault key create --vault-name ${vaultName(target)} --name ${key.name}-2048 --kty RSA --size 2048`
+  const another = `az keyvault key create --vault-name ${vaultNameOf(target)} --name ${key.name}-2048 --kty RSA --size 2048`
   if (key.keyType !== 'RSA' && key.keyType !== 'RSA-HSM')
     add('KeyType', `The key is of type ${key.keyType}: ${only}`, another)
   else if (bits !== 2048) add('KeySize', `The key has ${bits} bits: ${only}`, another)
@@ -115,7 +115,7 @@ export async function checkAccess(
 
 /** R06: there is no such vault, or none that this cloud can describe. */
 export function vaultNotFound(account: Account, vaultUri: string): UnmetRequirement {
-  const name = vaultName(vaultUri)
+  const name = vaultNameOf(vaultUri)
   return {
     requirement: 'R06',
     name: 'VaultNotFound',
@@ -179,7 +179,7 @@ function accessFinding(
 
 function mending(reason: KeyUnavailableCause, keyId: string, principalId: string): string {
   const { name, version } = parseKeyIdentifier(keyId)
-  const vault = vaultName(keyId)
+  const vault = vaultNameOf(keyId)
   const set = `az keyvault key set-attributes ${version === undefined ? `--vault-name ${vault} --name ${name}` : `--id ${keyId}`}`
   if (reason === 'KeyDisabled') return `${set} --enabled true`
   if (reason === 'KeyOperationForbidden') return `${set} --ops wrapKey unwrapKey`
@@ -193,10 +193,6 @@ function mending(reason: KeyUnavailableCause, keyId: string, principalId: string
 /** A vault that meets every requirement of the vault. */
 function createVault({ group, location }: Account): string {
   return `az keyvault create --name <name> --resource-group ${group} --location ${location} --enable-purge-protection true --enable-rbac-authorization false`
-}
-
-function vaultName(uri: string): string {
-  return URL.parse(uri)?.hostname.split('.')[0] ?? uri
 }
 
 const iso = (time: Date | number): string => new Date(time).toISOString().replace(/\.\d+Z$/, 'Z')

@@ -5,7 +5,7 @@ import { openBox, sealBox } from '../crypto/box.ts'
 import { systemEnv } from '../env.ts'
 import { openMemoryBlobs } from '../store/memory-blobs.ts'
 import { openMemoryRecords } from '../store/memory-records.ts'
-import { put, type RecordStore } from '../store/records.ts'
+import { put, type Change, type RecordStore } from '../store/records.ts'
 import { changeKey } from './change-key.ts'
 import { KeyRing } from './key-ring.ts'
 import type { KeyEncryptionKey } from './key-encryption-key.ts'
@@ -105,4 +105,18 @@ test('one change at a time for an account', async () => {
     { code: 'AnotherOperationInProgress' },
   )
   await first
+})
+
+test("a customer's change waits for the service's own, which does not begin during the customer's", async () => {
+  const { ring, records } = await openRing()
+  const commit = (all: Change[]): Promise<void> => records.commit(all)
+  const order: string[] = []
+  const other = otherKey(ring)
+  const change = (name: string, yields: boolean): Promise<unknown> =>
+    changeKey(ring, account, other, commit, { yields }).then(() => order.push(name))
+  await Promise.all([change('own', true), change('customer', false)])
+  assert.deepEqual(order, ['own', 'customer'])
+  const customers = change('customer', false)
+  await assert.rejects(change('own', true), { code: 'AnotherOperationInProgress' })
+  await customers
 })

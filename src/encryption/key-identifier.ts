@@ -48,3 +48,9 @@ export function keyIdentifierFrom(properties: {
   const version = properties.keyVersion ?? ''
   return parseKeyIdentifier(`${uri.origin}/keys/${properties.keyName}${version === '' ? '' : `/${version}`}`)
 }
+
+/** The vault's name, for a command to copy: what no vault can be called is not repeated. */
+export function vaultNameOf(uri: string): string {
+  const name = URL.parse(uri)?.hostname.split('.')[0] ?? ''
+  return /^[a-z0-9-]{1,127}$/i.test(name) ? name : '<vault>'
+}

@@ -83,3 +83,21 @@ test('what a renewal brings after the lease was ended is not kept', async () => 
   await second
   assert.equal(asked, 2)
 })
+
+test('a probe keeps no keys; a refusal ends the lease at once, silence leaves it to run out · R19', async () => {
+  let answer: () => Promise<DataKeys> = async () => keys
+  let asked = 0
+  const { leases } = leasesWith(1000, () => {
+    asked += 1
+    return answer()
+  })
+  await leases.probe('a')
+  await leases.keys('a')
+  assert.equal(asked, 2)
+  answer = () => Promise.reject(new KeyUnavailable('Unreachable', 'k'))
+  await assert.rejects(leases.probe('a'))
+  await leases.keys('a')
+  answer = () => Promise.reject(new KeyUnavailable('AccessDenied', 'k'))
+  await assert.rejects(leases.probe('a'))
+  await assert.rejects(leases.keys('a'), /AccessDenied/)
+})
