@@ -39,6 +39,7 @@ export function recordStoreConforms(name: string, opener: () => Promise<RecordSt
     })
   }
   versionRules(rule)
+  readRules(rule)
   valueRules(rule)
   listRules(rule)
   test(`${name}: a closed store refuses, and closes again without a word`, async () => {
@@ -97,7 +98,7 @@ function versionRules(rule: Rule): void {
   })
 }
 
-function valueRules(rule: Rule): void {
+function readRules(rule: Rule): void {
   rule(
     'a read sees the last commit, however often the record was read before, and nothing of one that failed',
     async records => {
@@ -121,6 +122,9 @@ function valueRules(rule: Rule): void {
       assert.deepEqual(await records.get(things, 'a'), { id: 'a', version: 1, value: { n: 7 } })
     },
   )
+}
+
+function valueRules(rule: Rule): void {
   rule('values are JSON copies which no writer and no reader can change for another', async records => {
     const value = { n: 1, nested: { list: [1, 'é😀\u2028"\\', null, true, 0.1] } }
     const target = collection<typeof value>('copies')
