@@ -15,6 +15,7 @@ const MAX_LINE = 256 * 1024
 /**
  * Appends JSON lines to a file (mode 0600, made with its folders, 0700), durable when the promise resolves. Lines that are there already
  * are not written again, and a line that a crash cut off is replaced: whoever repeats what was interrupted, writes each line once.
+ * @throws when the file ends with a line that is none of these
  */
 export async function appendLines(path: string, lines: readonly SequencedLine[]): Promise<void> {
   const made = await mkdir(dirname(path), { recursive: true, mode: 0o700 })
@@ -23,7 +24,7 @@ export async function appendLines(path: string, lines: readonly SequencedLine[])
   try {
     const { size } = await file.stat()
     isNew = size === 0
-    const last = await lastSequence(file, size)
+    const last = await lastSequence(file, size, path)
     const fresh = lines.filter(({ sequence }) => sequence > last)
     if (fresh.length > 0) {
       await file.appendFile(fresh.map(({ text }) => `${text}\n`).join(''))
@@ -36,7 +37,7 @@ export async function appendLines(path: string, lines: readonly SequencedLine[])
 }
 
 /** Cuts off a line without an end, and reads the number of the last whole one; 0 where there is none. */
-async function lastSequence(file: FileHandle, size: number): Promise<number> {
+async function lastSequence(file: FileHandle, size: number, path: string): Promise<number> {
   const length = Math.min(size, MAX_LINE)
   const tail = Buffer.alloc(length)
   await file.read(tail, 0, length, size - length)
@@ -44,8 +45,18 @@ async function lastSequence(file: FileHandle, size: number): Promise<number> {
   if (end + 1 < length) await file.truncate(size - length + end + 1)
   if (end < 0) return 0
   const begin = tail.lastIndexOf(0x0a, end - 1) + 1
-  const { sequence } = JSON.parse(tail.subarray(begin, end).toString()) as { sequence: number }
-  return sequence
+  const sequence = sequenceIn(tail.subarray(begin, end).toString())
+  if (sequence !== undefined) return sequence
+  throw new Error(`The last line of ${path} was not written by this service: move the file away.`)
+}
+
+function sequenceIn(line: string): number | undefined {
+  try {
+    const { sequence } = JSON.parse(line) as { sequence?: unknown }
+    return typeof sequence === 'number' ? sequence : undefined
+  } catch {
+    return undefined
+  }
 }
 
 /** From the innermost folder up to the one that was there before. */
