@@ -5,11 +5,10 @@ import { openRequestAudit, type RequestAudit } from './audit/request-audit.ts'
 import { clockRoutes } from './clock/clock-routes.ts'
 import type { ControlledClock } from './clock/controlled-clock.ts'
 import { administratorOnly } from './entra/administrator.ts'
-import { accountResourceType, accountRoutes } from './accounts/account-routes.ts'
 import { deploymentRoutes } from './accounts/deployment-routes.ts'
-import { firstSubscription, openResourceManager } from './arm/open-resource-manager.ts'
+import { firstSubscription } from './arm/first-subscription.ts'
+import { openResourceManager } from './arm/open-resource-manager.ts'
 import { subscriptions } from './arm/records.ts'
-import { armRoutes } from './arm/routes.ts'
 import type { RootKeys } from './encryption/root-key.ts'
 import { openEntra, type Entra } from './entra/open-entra.ts'
 import type { Env } from './env.ts'
@@ -22,6 +21,7 @@ import { dataPlaneAuthenticator, dataRoutes, type DataPlane } from './openai/dat
 import { fileRoutes } from './openai/file-routes.ts'
 import { jobRoutes } from './openai/job-routes.ts'
 import { modelRoutes } from './openai/model-routes.ts'
+import { openManagement, type Management } from './management.ts'
 import { openService } from './service.ts'
 import type { Token } from './pkcs11/token.ts'
 import type { AuditLog } from './store/audit-log.ts'
@@ -89,7 +89,7 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
   const sealingKey = rootKeys.identity
   const entra = await openEntra({ records, env, domain, authority, sealingKey, portal: at('portal') })
   const subscriptionId = await openSubscription(options, entra)
-  const resourceManager = openResourceManager(records)
+  const resourceManager = openResourceManager(records, { authority })
   const keyVault = openKeyVault({
     records,
     env,
@@ -107,13 +107,11 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
   const exporter = new DiagnosticExport({ records, auditLog: options.audit, folder: options.diagnosticsFolder })
   const service = openService({ ...options, audit }, { entra, resourceManager, locations })
   const plane = { accounts: service.accounts, resourceManager }
-  const arm = armRoutes({
-    records,
-    resourceManager,
-    resourceTypes: [keyVault.resourceType, accountResourceType(service.accounts)],
-    locations,
-    endpoints: managementEndpoints(at),
-  })
+  const management = openManagement(
+    { ...options, audit },
+    { entra, resourceManager, vaultType: keyVault.resourceType, service, locations },
+  )
+  const tick = (): Promise<void> => keyVault.tick().then(() => service.life.tick())
   return {
     entra,
     subscriptionId,
@@ -121,24 +119,23 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
       ...entra.routes.filter(({ method }) => method === 'GET'),
       ...requestAudit.routes([
         ...entra.routes.filter(({ method }) => method !== 'GET'),
-        ...arm,
+        ...management.routes,
         ...keyVault.routes,
         ...serviceRoutes(service, plane, env),
-        ...administrationRoutes(options, { entra, audit, moved: () => keyVault.tick() }),
+        ...administrationRoutes(options, { entra, audit, moved: tick }),
       ]),
     ],
     authenticators: authenticatorsOf(requestAudit, entra, keyVault.authenticator, plane),
     connect: agent => service.connect(agent),
     audited: routes => requestAudit.routes(routes),
-    ...lifeOf(service, { tick: () => keyVault.tick(), flush: () => requestAudit.flush(), exporter, log }),
+    ...lifeOf(service, management, { tick, flush: () => requestAudit.flush(), exporter, log }),
   }
 }
 
 /** Azure OpenAI: its resources, and their data plane. */
 function serviceRoutes(service: ReturnType<typeof openService>, plane: DataPlane, env: Env): Route[] {
-  const { accounts, deployments } = service
+  const { deployments } = service
   return [
-    ...accountRoutes(accounts),
     ...deploymentRoutes(deployments),
     ...dataRoutes(plane, [
       ...fileRoutes(service.files),
@@ -175,13 +172,6 @@ function administrationRoutes(
   return [...auditRoutes(log, env, nameOf), ...(clock === undefined ? [] : clockRoutes({ clock, audit, moved }))]
 }
 
-const managementEndpoints = (at: (host: string) => string) => ({
-  authority: at('login'),
-  resourceManager: at('management'),
-  portal: at('portal'),
-  audiences: [at('management'), 'https://management.azure.com/', 'https://management.core.windows.net/'],
-})
-
 interface Upkeep {
   readonly tick: () => Promise<void>
   readonly flush: () => Promise<void>
@@ -192,6 +182,7 @@ interface Upkeep {
 /** What runs by itself, until it is closed. */
 function lifeOf(
   service: ReturnType<typeof openService>,
+  management: Management,
   { tick, flush, exporter, log }: Upkeep,
 ): Pick<Rooms, 'start' | 'stop' | 'close'> {
   const repeating: Repeating[] = []
@@ -202,8 +193,9 @@ function lifeOf(
       await service.keyStatuses.load()
       service.watch.start()
       await service.runner.start()
+      await management.resume()
       repeating.push(
-        upkeep('Vault upkeep failed', tick, TICK_MS),
+        upkeep('Upkeep failed', tick, TICK_MS),
         upkeep('Refusals that were counted could not be recorded', flush, FLUSH_MS),
         // The last to stop: it writes what the others have recorded.
         upkeep('Audit records could not be exported', () => exporter.run(), EXPORT_MS),
@@ -214,6 +206,7 @@ function lifeOf(
       await service.keyStatuses.close()
     },
     close: async () => {
+      await management.settle()
       await service.runner.close()
       await service.running.stopAll()
       const [upkeepOfVaults, ...recording] = repeating.splice(0)

@@ -1,12 +1,14 @@
 import type { Agent } from 'node:http'
 import type { TokenCredential } from '@azure/core-auth'
+import { AccountLife } from './accounts/account-life.ts'
 import { Accounts } from './accounts/accounts.ts'
 import { Deployments } from './accounts/deployments.ts'
 import { KeyStatuses } from './accounts/key-statuses.ts'
 import { KeyWatch } from './accounts/key-watch.ts'
 import { RunningModels } from './accounts/running-models.ts'
 import type { VaultDirectory } from './accounts/vault-directory.ts'
-import type { openResourceManager } from './arm/open-resource-manager.ts'
+import type { Account } from './accounts/account.ts'
+import type { ResourceManager } from './arm/resource-manager.ts'
 import { KeyRing } from './encryption/key-ring.ts'
 import { SealedBlobs } from './encryption/sealed-blobs.ts'
 import { IdentityMissing } from './encryption/vault-error.ts'
@@ -21,6 +23,7 @@ import { JobEvents } from './openai/job-events.ts'
 import { JobRunner } from './openai/job-runner.ts'
 import { Jobs } from './openai/jobs.ts'
 import { Models } from './openai/models.ts'
+import { ownedByAccount } from './openai/records.ts'
 import type { AuditSink } from './audit/audit-event.ts'
 import type { RoomsOptions } from './rooms.ts'
 import type { RecordStore } from './store/records.ts'
@@ -32,7 +35,7 @@ const MIN_WATCH_MS = 1000
 /** The Azure OpenAI service: accounts, their keys and data, and the engines. Part of the composition root. */
 export function openService(
   options: Omit<RoomsOptions, 'audit'> & { readonly audit: AuditSink },
-  given: { entra: Entra; resourceManager: ReturnType<typeof openResourceManager>; locations: readonly string[] },
+  given: { entra: Entra; resourceManager: ResourceManager; locations: readonly string[] },
 ) {
   const { env, records, audit, rootKeys, domain, port, log } = options
   let agent: Agent | undefined
@@ -42,7 +45,7 @@ export function openService(
     rootKeys,
     leaseMs: options.keyLeaseSeconds * 1000,
     vaults: { timeoutMs: VAULT_TIMEOUT_MS, agentFor: vaultUri => (isOwn(vaultUri) ? agent : undefined) },
-    credentialOf: accountId => identityCredential(() => accounts.byId(accountId), given.entra),
+    credentialOf: accountId => identityCredential(() => accounts.byId(accountId), given),
   })
   const logError = (message: string, error?: unknown): void =>
     log({ level: 'error', message, error: error instanceof Error ? error.stack : String(error) })
@@ -78,23 +81,31 @@ export function openService(
     events: new JobEvents(records, env, ring),
     findBase: name => models.findBase(name),
   })
+  const life = new AccountLife({
+    accounts,
+    blobs,
+    running,
+    dependents: { stop: accountId => jobs.stopAll(accountId), collections: ownedByAccount },
+  })
   const runner = new JobRunner({ jobs, ring, trainer: ggmlTrainer(catalogue), log: logError })
   const watch = new KeyWatch(accounts, Math.max(options.keyLeaseSeconds * 1000, MIN_WATCH_MS), logError)
   const connect = (own: Agent): void => {
     agent = own
   }
-  return { accounts, ring, keyStatuses, watch, models, running, deployments, files, jobs, runner, connect }
+  return { accounts, life, ring, keyStatuses, watch, models, running, deployments, files, jobs, runner, connect }
 }
 
 /** R13, R31: the account's own identity asks the vault, whatever the caller's rights. */
 function identityCredential(
-  account: () => Promise<{ identity?: { principalId: string } } | undefined>,
-  entra: Entra,
+  account: () => Promise<Account | undefined>,
+  { entra, resourceManager }: { readonly entra: Entra; readonly resourceManager: ResourceManager },
 ): TokenCredential {
   return {
     getToken: async scopes => {
-      const principalId = (await account())?.identity?.principalId
+      const found = await account()
+      const principalId = found?.identity?.principalId
       if (principalId === undefined) throw new IdentityMissing('The resource has no system-assigned identity.')
+      await checkTenant(found, resourceManager)
       try {
         const { token, expiresAt } = await entra.identities.token(
           principalId,
@@ -107,6 +118,18 @@ function identityCredential(
       }
     },
   }
+}
+
+/** R32: an identity does not move along with its subscription. */
+async function checkTenant(account: Account | undefined, resourceManager: ResourceManager): Promise<void> {
+  if (account?.identity === undefined) return
+  const { tenantId } = await resourceManager.subscription(account.subscriptionId)
+  const { principalId, tenantId: left } = account.identity
+  if (left === tenantId) return
+  throw new IdentityMissing(
+    `The subscription was moved from tenant ${left} to ${tenantId}; the resource's identity ${principalId} stayed behind in the former.`,
+    'IdentityLeftBehind',
+  )
 }
 
 /** Settings of the embedded vaults, as Resource Manager knows them. */

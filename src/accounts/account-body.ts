@@ -1,8 +1,26 @@
 import { z } from 'zod'
+import { tagsBody } from '../arm/tags.ts'
+import { parseRange } from '../http/address-ranges.ts'
 
-const tags = z
-  .record(z.string().max(512), z.string().max(256))
-  .refine(value => Object.keys(value).length <= 50, 'at most 50 tags')
+const networkAcls = z.object({
+  defaultAction: z.enum(['Allow', 'Deny']).nullish(),
+  ipRules: z
+    .array(
+      z.object({
+        value: z
+          .string()
+          .max(64)
+          .refine(value => parseRange(value) !== undefined, "must be an address or a range such as '203.0.113.0/24'"),
+      }),
+    )
+    .max(100)
+    .nullish(),
+  virtualNetworkRules: z
+    .array(z.object({ id: z.string().max(1000) }))
+    .max(100)
+    .nullish(),
+  bypass: z.string().max(32).nullish(),
+})
 
 const encryption = z.object({
   keySource: z.enum(['Microsoft.CognitiveServices', 'Microsoft.KeyVault']).default('Microsoft.KeyVault'),
@@ -26,6 +44,9 @@ const properties = z.object({
     .nullish(),
   disableLocalAuth: z.boolean().nullish(),
   encryption: encryption.nullish(),
+  networkAcls: networkAcls.nullish(),
+  publicNetworkAccess: z.enum(['Enabled', 'Disabled']).nullish(),
+  restore: z.boolean().nullish(),
 })
 
 const identity = z.object({ type: z.string().max(64).nullish() })
@@ -35,7 +56,7 @@ export const putAccountBody = z.object({
   location: z.string().min(1).max(64),
   kind: z.string().max(64).nullish(),
   sku: z.object({ name: z.string().max(32) }).nullish(),
-  tags: tags.nullish(),
+  tags: tagsBody.nullish(),
   identity: identity.nullish(),
   properties: properties.nullish(),
 })

@@ -1,23 +1,38 @@
-import { AzureError } from '../http/errors.ts'
-import { json } from '../http/respond.ts'
-import type { Call, Route } from '../http/route.ts'
+import { z } from 'zod'
 import { apiVersion } from '../arm/api-version.ts'
-import type { ResourceType } from '../arm/resource-manager.ts'
+import { checkPreconditions, etagOf, isUnchanged } from '../arm/etag.ts'
+import type { Operations } from '../arm/operations.ts'
+import { page } from '../arm/paging.ts'
+import { AzureError, Conflict } from '../http/errors.ts'
+import { empty, json } from '../http/respond.ts'
+import type { Call, Route } from '../http/route.ts'
 import type { Stored } from '../store/records.ts'
 import type { Account } from './account.ts'
 import { patchAccountBody, putAccountBody } from './account-body.ts'
+import { mustRestore, type AccountLife } from './account-life.ts'
 import type { Accounts } from './accounts.ts'
+import { createAccount } from './create-account.ts'
+import { regenerateKey } from './regenerate-key.ts'
+import { showAccount } from './show-account.ts'
 import { updateAccount } from './update-account.ts'
 
 const BASE = '/subscriptions/:subscriptionid/resourcegroups/:group/providers/microsoft.cognitiveservices/accounts'
 const MAX_BODY = 256 * 1024
 
+export interface AccountRoom {
+  readonly accounts: Accounts
+  readonly life: AccountLife
+  readonly operations: Operations
+}
+
+export interface AccountPlace {
+  readonly subscriptionId: string
+  readonly group: string
+  readonly name: string
+}
+
 /** Where an account stands, from the path. @throws 400 MissingApiVersionParameter, 403 AuthorizationFailed */
-export async function enterAccount(
-  service: Accounts,
-  call: Call,
-  action: string,
-): Promise<{ subscriptionId: string; group: string; name: string }> {
+export async function enterAccount(service: Accounts, call: Call, action: string): Promise<AccountPlace> {
   apiVersion(call)
   const { subscriptionid = '', group = '', account: name = '' } = call.params
   const { subscriptionId } = await service.options.resourceManager.subscription(subscriptionid)
@@ -26,117 +41,150 @@ export async function enterAccount(
   return { subscriptionId, group, name }
 }
 
-export function accountRoutes(service: Accounts): Route[] {
+/** The account of the path, if the caller may do that. */
+export async function storedAccount(service: Accounts, call: Call, action: string): Promise<Stored<Account>> {
+  const { subscriptionId, group, name } = await enterAccount(service, call, action)
+  return service.get(subscriptionId, group, name)
+}
+
+export function accountRoutes(room: AccountRoom): Route[] {
+  const { accounts: service } = room
   const at = { host: 'management', auth: 'management', path: `${BASE}/:account` } as const
-  const stored = async (call: Call, action: string): Promise<Stored<Account>> => {
-    const { subscriptionId, group, name } = await enterAccount(service, call, action)
-    return service.get(subscriptionId, group, name)
-  }
   return [
-    { ...at, method: 'PUT', maxBody: MAX_BODY, handler: call => putAccount(service, call) },
-    {
-      ...at,
-      method: 'PATCH',
-      maxBody: MAX_BODY,
-      handler: async call => {
-        const found = await stored(call, 'write')
-        return json(showAccount(service, await updateAccount(service, found, await call.json(patchAccountBody))))
-      },
-    },
+    { ...at, method: 'PUT', maxBody: MAX_BODY, handler: call => putAccount(room, call) },
+    { ...at, method: 'PATCH', maxBody: MAX_BODY, handler: call => patchAccount(service, call) },
+    { ...at, method: 'DELETE', maxBody: 0, handler: call => deleteAccount(room, call) },
     {
       ...at,
       method: 'GET',
       maxBody: 0,
-      handler: async call => json(showAccount(service, (await stored(call, 'read')).value)),
+      handler: async call => {
+        const found = await storedAccount(service, call, 'read')
+        const headers = { etag: etagOf(found) }
+        return isUnchanged(call, found) ? empty(304, headers) : json(showAccount(service, found), { headers })
+      },
     },
     {
       ...at,
-      path: `${BASE}/:account/listkeys`,
-      method: 'POST',
-      maxBody: 4096,
+      method: 'HEAD',
+      maxBody: 0,
       handler: async call => {
-        const { value } = await stored(call, 'listKeys/action')
-        if (!value.disableLocalAuth) return json(service.keysOf(value))
-        throw new AzureError(
-          'BadRequest',
-          400,
-          'Failed to list key. disableLocalAuth is set to be true: this account takes Entra tokens only.',
-        )
+        const { subscriptionId, group, name } = await enterAccount(service, call, 'read')
+        return empty((await service.find(subscriptionId, group, name)) === undefined ? 404 : 204)
       },
     },
+    ...keyRoutes(service),
     ...listRoutes(service),
   ]
 }
 
-async function putAccount(service: Accounts, call: Call): Promise<Response> {
+async function putAccount({ accounts: service, life }: AccountRoom, call: Call): Promise<Response> {
   const where = await enterAccount(service, call, 'write')
+  const { subscriptionId, group, name } = where
   const body = await call.json(putAccountBody)
-  const stored = await service.find(where.subscriptionId, where.group, where.name)
-  if (stored === undefined) return json(showAccount(service, await service.create(where, body)), { status: 201 })
-  if (stored.value.location === body.location.toLowerCase().replaceAll(' ', '')) {
-    return json(showAccount(service, await updateAccount(service, stored, body)))
+  const stored = await service.named(subscriptionId, group, name)
+  const answer = async (status: 200 | 201): Promise<Response> =>
+    json(showAccount(service, await service.get(subscriptionId, group, name)), { status })
+  const restore = body.properties?.restore === true
+  checkPreconditions(call, stored?.value.deleted === undefined ? stored : undefined)
+  if (stored === undefined && restore) throw notDeleted(name)
+  if (stored === undefined) {
+    await createAccount(service, where, body)
+    return answer(201)
   }
-  throw new AzureError(
+  checkPlace(stored.value, body.location)
+  if (stored.value.deleted === undefined) await updateAccount(service, stored, body)
+  else if (restore) await life.restore(stored)
+  else throw mustRestore(stored.value)
+  return answer(200)
+}
+
+async function patchAccount(service: Accounts, call: Call): Promise<Response> {
+  const found = await storedAccount(service, call, 'write')
+  checkPreconditions(call, found)
+  await updateAccount(service, found, await call.json(patchAccountBody))
+  return json(showAccount(service, await service.get(found.value.subscriptionId, found.value.group, found.value.name)))
+}
+
+async function deleteAccount({ accounts: service, life, operations }: AccountRoom, call: Call): Promise<Response> {
+  const { subscriptionId, group, name } = await enterAccount(service, call, 'delete')
+  const found = await service.find(subscriptionId, group, name)
+  if (found === undefined) return empty(204)
+  checkPreconditions(call, found)
+  const what = { subscriptionId, resourceId: found.value.id }
+  return operations.start(call, what, () => life.delete(found), ['location', 'async'])
+}
+
+function checkPlace({ name, location }: Account, given: string): void {
+  if (location === given.toLowerCase().replaceAll(' ', '')) return
+  throw new Conflict(
     'InvalidResourceLocation',
-    409,
-    `The resource '${where.name}' already exists in location '${stored.value.location}'. A resource's location can't be changed.`,
+    `The resource '${name}' already exists in location '${location}'. A resource's location can't be changed.`,
   )
 }
 
-function listRoutes(service: Accounts): Route[] {
-  const handler = async (call: Call): Promise<Response> => {
-    const { subscriptionId, group } = await enterAccount(service, call, 'read')
-    const found = await service.list(subscriptionId, group === '' ? undefined : group)
-    return json({ value: found.map(account => showAccount(service, account)) })
+function notDeleted(name: string): Conflict {
+  return new Conflict(
+    'CanNotRestoreANonExistingResource',
+    `There is no soft-deleted account '${name.slice(0, 64)}' in this group: leave out 'restore' to create a new one.`,
+  )
+}
+
+const regenerateBody = z.object({ keyName: z.enum(['Key1', 'Key2']) })
+
+function keyRoutes(service: Accounts): Route[] {
+  const base = { host: 'management', auth: 'management', method: 'POST', maxBody: 4096 } as const
+  const withKeys = async (call: Call, action: string): Promise<Stored<Account>> => {
+    const found = await storedAccount(service, call, action)
+    if (!found.value.disableLocalAuth) return found
+    const message = 'Failed to list key. disableLocalAuth is set to be true: this account takes Entra tokens only.'
+    throw new AzureError('BadRequest', 400, message)
   }
-  const base = { host: 'management', auth: 'management', method: 'GET', maxBody: 0, handler } as const
   return [
-    { ...base, path: BASE },
-    { ...base, path: '/subscriptions/:subscriptionid/providers/microsoft.cognitiveservices/accounts' },
+    {
+      ...base,
+      path: `${BASE}/:account/listkeys`,
+      handler: async call => json(service.keysOf((await withKeys(call, 'listKeys/action')).value)),
+    },
+    {
+      ...base,
+      path: `${BASE}/:account/regeneratekey`,
+      handler: async call => {
+        const found = await withKeys(call, 'regenerateKey/action')
+        return json(await regenerateKey(service, found, (await call.json(regenerateBody)).keyName))
+      },
+    },
   ]
 }
 
-export function accountResourceType(service: Accounts): ResourceType {
-  return {
-    type: 'Microsoft.CognitiveServices/accounts',
-    apiVersions: ['2025-09-01', '2025-06-01', '2024-10-01', '2022-12-01'],
-    list: async (subscriptionId, group) =>
-      (await service.list(subscriptionId, group)).map(({ id, name, location, tags, kind }) => ({
-        id,
-        name,
-        type: 'Microsoft.CognitiveServices/accounts',
-        location,
-        tags,
-        kind,
-      })),
-  }
-}
-
-function showAccount(service: Accounts, account: Account): object {
-  const { id, name, location, kind, sku, tags, identity, encryption, subdomain } = account
-  const endpoint = service.options.endpoint(subdomain)
-  return {
-    id,
-    name,
-    type: 'Microsoft.CognitiveServices/accounts',
-    location,
-    kind,
-    sku,
-    tags,
-    identity:
-      identity === undefined
-        ? { type: 'None' }
-        : { type: 'SystemAssigned', principalId: identity.principalId, tenantId: identity.tenantId },
-    properties: {
-      provisioningState: 'Succeeded',
-      endpoint,
-      endpoints: { 'OpenAI Language Model Instance API': endpoint },
-      customSubDomainName: subdomain,
-      internalId: account.accountId,
-      dateCreated: account.createdAt,
-      disableLocalAuth: account.disableLocalAuth,
-      publicNetworkAccess: 'Enabled',
-      encryption: { ...encryption, status: service.options.keyStatuses.of(account.accountId) ?? { state: 'Active' } },
+function listRoutes(service: Accounts): Route[] {
+  const base = { host: 'management', auth: 'management', method: 'GET', maxBody: 0 } as const
+  const shown = (call: Call, found: readonly Stored<Account>[]): Response =>
+    page(call, found, stored => showAccount(service, stored))
+  return [
+    {
+      ...base,
+      path: BASE,
+      handler: async call => {
+        const { subscriptionId, group } = await enterAccount(service, call, 'read')
+        await service.options.resourceManager.group(subscriptionId, group)
+        return shown(call, await service.list(subscriptionId, group))
+      },
     },
-  }
+    {
+      ...base,
+      path: '/subscriptions/:subscriptionid/providers/microsoft.cognitiveservices/accounts',
+      handler: async call => {
+        apiVersion(call)
+        const { resourceManager } = service.options
+        const { subscriptionId } = await resourceManager.subscription(call.params['subscriptionid'] ?? '')
+        const may = await resourceManager.rights(call.caller, subscriptionId)
+        const found = await service.list(subscriptionId)
+        return shown(
+          call,
+          found.filter(({ value }) => may(value.id, 'Microsoft.CognitiveServices/accounts/read')),
+        )
+      },
+    },
+  ]
 }

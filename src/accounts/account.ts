@@ -11,6 +11,13 @@ export interface EncryptionSettings {
   }
 }
 
+/** Which addresses may use the data plane. */
+export interface NetworkAcls {
+  readonly defaultAction: 'Allow' | 'Deny'
+  readonly ipRules: readonly { readonly value: string }[]
+  readonly virtualNetworkRules: readonly { readonly id: string }[]
+}
+
 /** A Microsoft.CognitiveServices account: the owner of files, jobs, models and deployments. */
 export interface Account {
   /** Immutable GUID that data is bound to; a name may later be somebody else's. */
@@ -29,9 +36,17 @@ export interface Account {
   readonly identity?: { readonly principalId: string; readonly tenantId: string }
   readonly encryption: EncryptionSettings
   readonly disableLocalAuth: boolean
+  /** Absent: open to every address. */
+  readonly networkAcls?: NetworkAcls
+  /** Absent: Enabled. */
+  readonly publicNetworkAccess?: 'Enabled' | 'Disabled'
   /** Base64: both API keys, sealed under the service's identity key. */
   readonly sealedKeys: string
   readonly createdAt: string
+  /** Soft-deleted: its data waits, under its keys, until it is restored or purged. Milliseconds since 1970. */
+  readonly deleted?: { readonly at: number; readonly purgeAt: number }
+  /** Its keys are being destroyed: it can't be restored any more. */
+  readonly purging?: true
 }
 
 /** By account id (GUID). */
@@ -44,3 +59,5 @@ export const subdomains = collection<{ readonly accountId: string }>('accounts.s
 export function accountKey(subscriptionId: string, group: string, name: string): string {
   return `${subscriptionId}/${group}/${name}`.toLowerCase()
 }
+
+export const ACCOUNT_TYPE = 'Microsoft.CognitiveServices/accounts'

@@ -15,7 +15,7 @@ import {
 import type { RunningModels } from './running-models.ts'
 
 /** Each deployment is a process with a model in memory. */
-const MAX_DEPLOYMENTS = 32
+export const MAX_DEPLOYMENTS = 32
 
 /** Makes and removes deployments of base models and of fine-tuned models. */
 export class Deployments {

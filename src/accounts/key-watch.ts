@@ -49,7 +49,7 @@ export class KeyWatch {
     let after: string | undefined
     do {
       const page = await records.list(accounts, { limit: PAGE, ...(after === undefined ? {} : { after }) })
-      const watched = page.map(({ value }) => value).filter(({ encryption }) => encryption.keyVaultProperties)
+      const watched = page.map(({ value }) => value).filter(isWatched)
       await Promise.all(Array.from({ length: AT_ONCE }, (_, lane) => this.#askEach(watched, lane)))
       after = page.length === PAGE && !this.#closed ? page.at(-1)?.id : undefined
     } while (after !== undefined)
@@ -125,6 +125,11 @@ export class KeyWatch {
     const entry = accountAudit(account, OPERATION, error.message.slice(0, 1000), properties)
     await this.#service.options.audit.append({ ...entry, resultType: 'Failed' })
   }
+}
+
+/** The identity of a soft-deleted account asks no vault. */
+function isWatched({ encryption, deleted }: Account): boolean {
+  return encryption.keyVaultProperties !== undefined && deleted === undefined
 }
 
 /** The account is under another key by now, or under none. */

@@ -140,6 +140,7 @@ export function identityOff(account: Account): UnmetRequirement {
 const REQUIREMENT: Readonly<Record<KeyUnavailableCause, string>> = {
   AccessDenied: 'R11',
   IdentityMissing: 'R11',
+  IdentityLeftBehind: 'R32',
   FirewallDenied: 'R09',
   TenantMismatch: 'R07',
   KeyDisabled: 'R12',

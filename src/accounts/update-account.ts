@@ -3,7 +3,8 @@ import { changeKey } from '../encryption/change-key.ts'
 import { formatKeyIdentifier, keyIdentifierFrom, type KeyIdentifier } from '../encryption/key-identifier.ts'
 import type { KeyEncryptionKey } from '../encryption/key-encryption-key.ts'
 import { put, VersionConflict, type Change, type Stored } from '../store/records.ts'
-import { accountAudit, wantsIdentity, type Accounts } from './accounts.ts'
+import { accountAudit, type Accounts } from './accounts.ts'
+import { checkSku, networkAclsOf, wantsIdentity } from './create-account.ts'
 import { accounts, type Account, type EncryptionSettings } from './account.ts'
 import type { AccountBody, EncryptionBody } from './account-body.ts'
 import { checkAccess, checkKey, checkVault, identityOff, vaultNotFound } from './requirements.ts'
@@ -19,9 +20,10 @@ export async function updateAccount(service: Accounts, stored: Stored<Account>, 
   const account: Account = {
     ...rest,
     ...(identityOfNow === undefined ? {} : { identity: identityOfNow }),
-    sku: body.sku == null ? rest.sku : { name: body.sku.name },
+    sku: body.sku == null ? rest.sku : checkSku(body.sku.name),
     tags: body.tags ?? rest.tags,
     disableLocalAuth: body.properties?.disableLocalAuth ?? rest.disableLocalAuth,
+    ...networkOf(body),
   }
   checkSubdomain(account, body)
   const commit = async (
@@ -60,6 +62,14 @@ export async function updateAccount(service: Accounts, stored: Stored<Account>, 
     status.settled()
   })
   return changed
+}
+
+function networkOf({ properties }: AccountBody): Pick<Account, 'networkAcls' | 'publicNetworkAccess'> {
+  const { networkAcls, publicNetworkAccess } = properties ?? {}
+  return {
+    ...(networkAcls == null ? {} : { networkAcls: networkAclsOf(networkAcls) }),
+    ...(publicNetworkAccess == null ? {} : { publicNetworkAccess }),
+  }
 }
 
 /** R29: service-managed again; R15 to R17: a key of a vault, after every requirement was checked. */

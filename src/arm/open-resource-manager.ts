@@ -1,78 +1,123 @@
 import { noteOperation } from '../audit/request-context.ts'
-import { Forbidden, NotFound } from '../http/errors.ts'
+import { AzureError, Conflict, Forbidden, NotFound } from '../http/errors.ts'
 import type { Caller } from '../http/route.ts'
-import { put, type Change, type RecordStore } from '../store/records.ts'
-import type { Env } from '../env.ts'
-import { groupKey, groups, roleAssignments, subscriptions } from './records.ts'
-import { checkSubscriptionId } from './resource-id.ts'
-import type { ResourceManager } from './resource-manager.ts'
+import type { RecordStore } from '../store/records.ts'
+import { assignmentPrefix, groupKey, groups, roleAssignments, subscriptions } from './records.ts'
+import { checkSubscriptionId, scopeKey } from './resource-id.ts'
+import type { ResourceGroup, ResourceManager, Subscription } from './resource-manager.ts'
 import { isAllowed, type RoleAssignment } from './roles.ts'
 
-const OWNER = '8e3af657-a8ff-443c-a75c-2fe8c4bcb635'
-const OPENAI_CONTRIBUTOR = 'a001fd3d-188f-4b5d-821b-7da978bf7442'
-/** More assignments than this in one cloud are refused at creation (Azure: 4,000 a subscription). */
-const MAX_ASSIGNMENTS = 4000
+type PrincipalCaller = Extract<Caller, { type: 'principal' }>
+
+/** As Azure: so many in a subscription; more are refused at creation. */
+export const MAX_ASSIGNMENTS = 4000
+
+/** Still possible in a cancelled subscription, beside reading. */
+const IN_DISABLED = /\/(read|delete)$|^microsoft\.subscription\//i
 
 /** Rules over subscriptions, groups and role assignments in a record store. */
-export function openResourceManager(records: RecordStore): ResourceManager {
-  const assignments = async (): Promise<RoleAssignment[]> =>
-    (await records.list(roleAssignments, { limit: MAX_ASSIGNMENTS })).map(stored => stored.value)
+export function openResourceManager(
+  records: RecordStore,
+  { authority }: { readonly authority?: (tenantId: string) => string } = {},
+): ResourceManager {
+  const assignments = async (scope: string, tenantId: string): Promise<RoleAssignment[]> => {
+    const list = async (prefix: string): Promise<RoleAssignment[]> =>
+      (await records.list(roleAssignments, { prefix, limit: MAX_ASSIGNMENTS })).map(stored => stored.value)
+    const root = assignmentPrefix('/', tenantId)
+    const own = assignmentPrefix(scope, tenantId)
+    return own === root ? list(root) : [...(await list(own)), ...(await list(root))]
+  }
 
+  const { subscription, subscriptionOf, group } = lookups(records)
+  return {
+    subscription,
+    group,
+    async authorize(caller, scope, action) {
+      noteOperation({ operationName: action, resourceId: scope })
+      const principal = principalOf(caller)
+      const inside = await subscriptionOf(scope)
+      if (inside !== undefined && inside.tenantId !== principal.tenantId)
+        throw wrongTenant(principal, inside, authority)
+      const held = await assignments(scope, principal.tenantId)
+      if (!isAllowed(held, principal.objectId, scope, action, 'management')) throw notAllowed(principal, scope, action)
+      if (inside?.state === 'Disabled' && !IN_DISABLED.test(action)) throw readOnly(inside)
+    },
+    async rights(caller, subscriptionId) {
+      const { tenantId } = await subscription(subscriptionId)
+      if (caller.type !== 'principal' || caller.tenantId !== tenantId) return () => false
+      const held = await assignments(`/subscriptions/${subscriptionId}`, tenantId)
+      const own = held.filter(({ principalId }) => principalId === caller.objectId)
+      return (scope, action) => isAllowed(own, caller.objectId, scope, action, 'management')
+    },
+    async allowsData(caller, scope, dataAction) {
+      if (caller.type !== 'principal') return false
+      const inside = await subscriptionOf(scope)
+      if (inside !== undefined && inside.tenantId !== caller.tenantId) return false
+      return isAllowed(await assignments(scope, caller.tenantId), caller.objectId, scope, dataAction, 'data')
+    },
+    async groupForNew(subscriptionId, name) {
+      const found = await group(subscriptionId, name)
+      if (found.deleting === undefined) return found
+      throw new Conflict(
+        'ResourceGroupBeingDeleted',
+        `The resource group '${found.name}' is in deprovisioning state and cannot perform this operation. Wait until it is gone.`,
+      )
+    },
+  }
+}
+
+function lookups(records: RecordStore) {
   const subscription: ResourceManager['subscription'] = async subscriptionId => {
     const found = await records.get(subscriptions, checkSubscriptionId(subscriptionId))
     if (found !== undefined) return found.value
     throw new NotFound('SubscriptionNotFound', `The subscription '${subscriptionId}' could not be found.`)
   }
-
-  return {
-    subscription,
-    async authorize(caller, scope, action) {
-      noteOperation({ operationName: action, resourceId: scope })
-      const principal = principalOf(caller)
-      if (isAllowed(await assignments(), principal.objectId, scope, action, 'management')) return
-      throw new Forbidden(
-        'AuthorizationFailed',
-        `The client '${principal.appId}' with object id '${principal.objectId}' does not have authorization to perform action ` +
-          `'${action}' over scope '${scope}' or the scope is invalid. If access was recently granted, please refresh your credentials.`,
-      )
-    },
-    async allowsData(caller, scope, dataAction) {
-      if (caller.type !== 'principal') return false
-      return isAllowed(await assignments(), caller.objectId, scope, dataAction, 'data')
-    },
-    async group(subscriptionId, name) {
-      await subscription(subscriptionId)
-      const found = await records.get(groups, groupKey(subscriptionId.toLowerCase(), name))
-      if (found !== undefined) return found.value
-      throw new NotFound('ResourceGroupNotFound', `Resource group '${name}' could not be found.`)
-    },
+  const subscriptionOf = async (scope: string): Promise<Subscription | undefined> => {
+    const id = /^\/subscriptions\/([^/]+)/.exec(scopeKey(scope))?.[1]
+    return id === undefined ? undefined : subscription(id)
   }
+  const group = async (subscriptionId: string, name: string): Promise<ResourceGroup> => {
+    const { subscriptionId: id } = await subscription(subscriptionId)
+    const found = name.length > 90 ? undefined : await records.get(groups, groupKey(id, name))
+    if (found !== undefined) return found.value
+    throw new NotFound('ResourceGroupNotFound', `Resource group '${name.slice(0, 90)}' could not be found.`)
+  }
+  return { subscription, subscriptionOf, group }
 }
 
-/** The first subscription of a new cloud, with its administrator as owner who may also use the data plane. */
-export function firstSubscription(
-  env: Env,
-  tenantId: string,
-  administratorIds: readonly string[],
-): { subscriptionId: string; changes: Change[] } {
-  const subscriptionId = env.uuid()
-  const scope = `/subscriptions/${subscriptionId}`
-  const assign = (roleDefinitionId: string, principalId: string): Change => {
-    const name = env.uuid()
-    const createdOn = new Date(env.now()).toISOString()
-    return put(roleAssignments, name, { name, scope, roleDefinitionId, principalId, createdOn }, 0)
-  }
-  const value = { subscriptionId, displayName: 'OwnKey', tenantId, state: 'Enabled' } as const
-  return {
-    subscriptionId,
-    changes: [
-      put(subscriptions, subscriptionId, value, 0),
-      ...administratorIds.flatMap(id => [assign(OWNER, id), assign(OPENAI_CONTRIBUTOR, id)]),
-    ],
-  }
-}
-
-function principalOf(caller: Caller): Extract<Caller, { type: 'principal' }> {
+function principalOf(caller: Caller): PrincipalCaller {
   if (caller.type === 'principal') return caller
   throw new Forbidden('AuthorizationFailed', 'Resource Manager takes only tokens of a principal, no API key.')
+}
+
+function notAllowed(principal: PrincipalCaller, scope: string, action: string): Forbidden {
+  return new Forbidden(
+    'AuthorizationFailed',
+    `The client '${principal.appId}' with object id '${principal.objectId}' does not have authorization to perform action ` +
+      `'${action}' over scope '${scope}' or the scope is invalid. If access was recently granted, please refresh your credentials.`,
+  )
+}
+
+/** R32: after a move to another tenant, the old tenant's tokens end here. */
+function wrongTenant(
+  principal: PrincipalCaller,
+  { tenantId }: Subscription,
+  authority: ((tenantId: string) => string) | undefined,
+): AzureError {
+  const at = authority?.(tenantId)
+  const message =
+    `The access token is from the wrong issuer 'https://sts.windows.net/${principal.tenantId}/'. It must match the tenant ` +
+    `'https://sts.windows.net/${tenantId}/' associated with this subscription. Log in to that tenant${at === undefined ? '' : ` at '${at}'`}.`
+  const challenge = `Bearer authorization_uri="${at}", error="invalid_token", error_description="The access token is from the wrong tenant."`
+  return new AzureError('InvalidAuthenticationTokenTenant', 401, message, {
+    headers: at === undefined ? {} : { 'www-authenticate': challenge },
+  })
+}
+
+function readOnly({ subscriptionId }: Subscription): Conflict {
+  return new Conflict(
+    'ReadOnlyDisabledSubscription',
+    `The subscription '${subscriptionId}' is disabled and therefore marked as read only. You cannot perform any write ` +
+      'actions on this subscription until it is re-enabled.',
+  )
 }

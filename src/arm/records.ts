@@ -1,4 +1,5 @@
 import { collection } from '../store/records.ts'
+import { scopeKey } from './resource-id.ts'
 import type { ResourceGroup, Subscription } from './resource-manager.ts'
 import type { RoleAssignment } from './roles.ts'
 
@@ -6,9 +7,17 @@ import type { RoleAssignment } from './roles.ts'
 export const subscriptions = collection<Subscription>('arm.subscriptions')
 /** By `<subscription id>/<name in lower case>`. */
 export const groups = collection<ResourceGroup>('arm.groups')
-/** By the assignment's GUID. */
+/** By `<subscription id>/<GUID>`; those at the root scope by `tenant:<tenant id>/<GUID>`. */
 export const roleAssignments = collection<RoleAssignment>('arm.role-assignments')
+/** Names that subscriptions were created under, by `<tenant id>/<alias in lower case>`. */
+export const aliases = collection<{ readonly alias: string; readonly subscriptionId: string }>('arm.aliases')
 
 export function groupKey(subscriptionId: string, name: string): string {
   return `${subscriptionId}/${name.toLowerCase()}`
+}
+
+/** Where the assignments of a scope lie: those of a subscription together, so that one list gives all that count there. */
+export function assignmentPrefix(scope: string, tenantId: string): string {
+  const subscriptionId = /^\/subscriptions\/([^/]+)/.exec(scopeKey(scope))?.[1]
+  return subscriptionId === undefined ? `tenant:${tenantId}/` : `${subscriptionId}/`
 }

@@ -23,7 +23,7 @@ export function parseResourceId(text: string): ResourceId | undefined {
 }
 
 /** Scopes and ids compare case-insensitively, without a trailing slash. */
-function scopeKey(scope: string): string {
+export function scopeKey(scope: string): string {
   return `/${scope.toLowerCase().replace(/^\/+|\/+$/g, '')}`
 }
 

@@ -1,33 +1,49 @@
 import type { Caller } from '../http/route.ts'
+import type { Change } from '../store/records.ts'
+
+export type Tags = Readonly<Record<string, string>>
 
 export interface ResourceGroup {
   readonly id: string
   readonly name: string
   readonly subscriptionId: string
   readonly location: string
-  readonly tags: Readonly<Record<string, string>>
+  readonly tags: Tags
+  /** Id of the operation that deletes it: it takes no new resources any more. */
+  readonly deleting?: string
 }
 
 export interface Subscription {
   readonly subscriptionId: string
   readonly displayName: string
   readonly tenantId: string
+  /** `Disabled`: cancelled, read only until it is enabled again. */
   readonly state: 'Enabled' | 'Disabled'
+  readonly tags?: Tags
+  /** A move to another tenant that its future owner has not accepted yet (R32). */
+  readonly transfer?: { readonly tenantId: string; readonly ownerId: string }
 }
+
+/** Answers for one caller and one subscription, from role assignments read once: for filtering lists. */
+export type Rights = (scope: string, action: string) => boolean
 
 /** What resource providers need of Resource Manager. */
 export interface ResourceManager {
   /**
    * Checks that the caller's roles allow `action` (for example `Microsoft.KeyVault/vaults/write`) at the resource id or above.
-   * @throws 403 AuthorizationFailed
+   * @throws 403 AuthorizationFailed, 401 InvalidAuthenticationTokenTenant, 404 SubscriptionNotFound, 409 ReadOnlyDisabledSubscription
    */
   authorize(caller: Caller, scope: string, action: string): Promise<void>
+  /** As `authorize`, for many scopes of one subscription; a foreign tenant's caller has no rights. */
+  rights(caller: Caller, subscriptionId: string): Promise<Rights>
   /** As `authorize`, for data actions (for example `Microsoft.CognitiveServices/accounts/OpenAI/files/read`), without throwing. */
   allowsData(caller: Caller, scope: string, dataAction: string): Promise<boolean>
   /** @throws 404 SubscriptionNotFound */
   subscription(subscriptionId: string): Promise<Subscription>
   /** @throws 404 ResourceGroupNotFound, SubscriptionNotFound */
   group(subscriptionId: string, name: string): Promise<ResourceGroup>
+  /** The group that a new resource goes into. @throws as `group`; 409 ResourceGroupBeingDeleted */
+  groupForNew(subscriptionId: string, name: string): Promise<ResourceGroup>
 }
 
 /** A resource as the generic lists of Resource Manager show it. */
@@ -36,8 +52,16 @@ export interface GenericResource {
   readonly name: string
   readonly type: string
   readonly location: string
-  readonly tags?: Readonly<Record<string, string>>
+  readonly tags?: Tags
   readonly kind?: string
+  readonly sku?: object
+  readonly identity?: object
+}
+
+/** Where a resource goes. */
+export interface Place {
+  readonly subscriptionId: string
+  readonly group: string
 }
 
 /** A provider's resource type, registered with Resource Manager by main. */
@@ -47,4 +71,9 @@ export interface ResourceType {
   readonly apiVersions: readonly string[]
   /** The live resources of a subscription, or of one of its groups. */
   list(subscriptionId: string, group?: string): Promise<readonly GenericResource[]>
+  /** Deletes a resource because its group goes. No error when it is gone already. */
+  delete(resource: GenericResource): Promise<void>
+  /** What moves a resource, to be committed with everything that moves along. @throws 409 when it can't be moved */
+  move(resource: GenericResource, to: Place): Promise<readonly Change[]>
+  setTags(resource: GenericResource, tags: Tags): Promise<readonly Change[]>
 }

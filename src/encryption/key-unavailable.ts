@@ -9,6 +9,7 @@ export type KeyUnavailableCause =
   | 'KeyNotFound'
   | 'VaultNotFound'
   | 'IdentityMissing'
+  | 'IdentityLeftBehind'
   | 'TenantMismatch'
   | 'KeyOperationForbidden'
   | 'KeyReplaced'
@@ -24,6 +25,8 @@ const REMEDY: Record<KeyUnavailableCause, string> = {
   KeyNotFound: 'Recover the deleted key. If it was purged, the data under it is gone for good.',
   VaultNotFound: 'Recover the deleted vault. If it was purged, the data under its keys is gone for good.',
   IdentityMissing: "Turn the resource's system-assigned identity on and give the new principal access to the vault.",
+  IdentityLeftBehind:
+    "The subscription was moved to another tenant, and the resource's identity stayed behind. Turn the system-assigned identity off and on again, set the vault's tenantId to the new tenant, and give the new principal access to the vault.",
   TenantMismatch: 'The vault and the resource must be in the same Microsoft Entra tenant.',
   KeyOperationForbidden: 'Allow wrapKey and unwrapKey in the key operations of the key version.',
   KeyReplaced:

@@ -2,11 +2,14 @@ import { isRestError, type PipelinePolicy, type PipelineRequest } from '@azure/c
 import type { InnerError } from '../http/errors.ts'
 import { KeyUnavailable, type KeyUnavailableCause } from './key-unavailable.ts'
 
-/** Thrown by a credential when the account has no identity (any more): R31, R32. */
+/** Thrown by a credential when the account has no identity (any more): R31, or when it lives in another tenant: R32. */
 export class IdentityMissing extends Error {
-  constructor(message: string) {
+  readonly reason: 'IdentityMissing' | 'IdentityLeftBehind'
+
+  constructor(message: string, reason: 'IdentityMissing' | 'IdentityLeftBehind' = 'IdentityMissing') {
     super(message)
     this.name = 'IdentityMissing'
+    this.reason = reason
   }
 }
 
@@ -26,7 +29,7 @@ const CAUSE_BY_INNER: Readonly<Record<string, KeyUnavailableCause>> = {
 export function keyUnavailableFrom(error: unknown, keyId: string): KeyUnavailable {
   if (error instanceof KeyUnavailable) return error
   if (error instanceof IdentityMissing)
-    return new KeyUnavailable('IdentityMissing', keyId, { code: 'IdentityMissing', message: error.message })
+    return new KeyUnavailable(error.reason, keyId, { code: error.reason, message: error.message })
   const inner = vaultsOwnError(error)
   return new KeyUnavailable(causeOf(error, inner), keyId, inner)
 }

@@ -21,6 +21,10 @@ export interface Identities {
   }
   /** R31: the identity goes, and with it every token of its; turning it on again makes a new one. */
   remove(principalId: string): Promise<Change[]>
+  /** A disabled identity gets no tokens, and those it has are refused. */
+  enable(principalId: string, enabled: boolean): Promise<Change[]>
+  /** The resource was moved: the identity stays the same, under the resource's new id. */
+  rename(principalId: string, resourceId: string): Promise<Change[]>
   /** The identity of a resource, whatever the letter case of its id. */
   byResource(resourceId: string): Promise<Principal | undefined>
   /** A token of an identity for a service, for this process's own calls. @throws 403 ManagedIdentityUnavailable */
@@ -48,13 +52,7 @@ export function openIdentities(options: {
   }
   return {
     create: resource => createIdentity(env, resource),
-    async remove(principalId) {
-      const found = await records.get(principals, principalId)
-      if (!found) return []
-      const { appId, resourceId } = found.value
-      const changes = [remove(principals, principalId, found.version), remove(principalsByApp, appId)]
-      return resourceId === undefined ? changes : [...changes, remove(principalsByResource, resourceId.toLowerCase())]
-    },
+    ...changes(records),
     async byResource(resourceId) {
       const known = await records.get(principalsByResource, resourceId.toLowerCase())
       return known && living(known.value.objectId)
@@ -81,6 +79,33 @@ export function openIdentities(options: {
       const principalId = /^([0-9a-f-]{36})\.[\w-]{43}$/.exec(secret)?.[1]
       if (principalId === undefined || !equalSecrets(secret, secretOf(principalId))) return undefined
       return living(principalId)
+    },
+  }
+}
+
+/** What becomes of an identity, as changes for its resource's commit. */
+function changes(records: RecordStore): Pick<Identities, 'remove' | 'enable' | 'rename'> {
+  return {
+    async remove(principalId) {
+      const found = await records.get(principals, principalId)
+      if (!found) return []
+      const { appId, resourceId } = found.value
+      const removals = [remove(principals, principalId, found.version), remove(principalsByApp, appId)]
+      return resourceId === undefined ? removals : [...removals, remove(principalsByResource, resourceId.toLowerCase())]
+    },
+    async enable(principalId, enabled) {
+      const found = await records.get(principals, principalId)
+      return found === undefined ? [] : [put(principals, principalId, { ...found.value, enabled }, found.version)]
+    },
+    async rename(principalId, resourceId) {
+      const found = await records.get(principals, principalId)
+      if (found === undefined) return []
+      const { resourceId: before = resourceId } = found.value
+      return [
+        put(principals, principalId, { ...found.value, resourceId }, found.version),
+        remove(principalsByResource, before.toLowerCase()),
+        put(principalsByResource, resourceId.toLowerCase(), { objectId: principalId }),
+      ]
     },
   }
 }

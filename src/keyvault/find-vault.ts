@@ -1,6 +1,6 @@
 import { NotFound } from '../http/errors.ts'
 import type { Stored } from '../store/records.ts'
-import { allVaults, vaults, vaultResourceId, VAULT_TYPE, type Vault } from './vault-record.ts'
+import { allVaults, vaults, VAULT_TYPE, type Vault } from './vault-record.ts'
 import type { ManagementContext } from './management-route.ts'
 import type { Room } from './room.ts'
 import { isVaultName } from './vault-name.ts'
@@ -83,9 +83,4 @@ function pageSize(top: string | undefined): number {
   if (top === undefined || top === '') return MAX_PAGE
   if (/^\d{1,6}$/.test(top) && Number(top) > 0) return Math.min(Number(top), MAX_PAGE)
   throw badRequest("'$top' must be a whole number from 1 on.", '$top')
-}
-
-export function genericVault(vault: Vault) {
-  const { name, location, tags } = vault
-  return { id: vaultResourceId(vault), name, type: VAULT_TYPE, location, tags }
 }

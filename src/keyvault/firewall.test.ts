@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { firewallDecision, isTrustedService, parseRange, plainAddress } from './firewall.ts'
+import { parseRange, plainAddress } from '../http/address-ranges.ts'
+import { firewallDecision, isTrustedService } from './firewall.ts'
 import type { NetworkAcls } from './vault-record.ts'
 import { principal, vaultWith } from './vault.fixture.ts'
 

@@ -8,8 +8,6 @@ import { cryptoRoutes } from './crypto-operations.ts'
 import { deleteKeyRoutes } from './delete-key.ts'
 import { diagnosticSettingRoutes } from './diagnostic-setting-routes.ts'
 import { deletedVaultRoutes } from './deleted-vault-routes.ts'
-import { genericVault, listVaults } from './find-vault.ts'
-import { VAULT_API_VERSIONS } from './management-route.ts'
 import { openMaterialStore } from './material-store.ts'
 import { otherRoutes } from './other-operations.ts'
 import { readKeyRoutes } from './read-keys.ts'
@@ -20,7 +18,7 @@ import { tick } from './tick.ts'
 import { withToken } from './token-module.ts'
 import { takingTurns } from './turns.ts'
 import { updateKeyRoutes } from './update-key.ts'
-import { VAULT_TYPE } from './vault-record.ts'
+import { vaultResourceType } from './vault-resource-type.ts'
 import { vaultRoutes } from './vault-routes.ts'
 
 export interface KeyVault {
@@ -52,11 +50,7 @@ export function openKeyVault(options: KeyVaultOptions): KeyVault {
       ...otherRoutes(room),
     ],
     authenticator: vaultAuthenticator(room),
-    resourceType: {
-      type: VAULT_TYPE,
-      apiVersions: VAULT_API_VERSIONS,
-      list: async (subscriptionId, group) => (await listVaults(room, 'live', subscriptionId, group)).map(genericVault),
-    },
+    resourceType: vaultResourceType(room),
     tick: () => room.inTurn('tick', () => tick(room)),
   }
 }

@@ -36,7 +36,7 @@ export async function putVault(context: ManagementContext, body: PutVaultBody): 
 async function createVault(context: ManagementContext, body: PutVaultBody): Promise<Outcome> {
   const { room, call, subscriptionId, now } = context
   const { group = '', vault: name = '' } = call.params
-  const { name: groupName } = await room.resourceManager.group(subscriptionId, group)
+  const { name: groupName } = await room.resourceManager.groupForNew(subscriptionId, group)
   const by = nameOf(call.caller)
   const vault: Vault = {
     id: room.env.uuid(),
@@ -67,7 +67,7 @@ async function recoverVault(context: ManagementContext): Promise<Outcome> {
     throw badRequest(`The vault was deleted from resource group '${before.value.group}': recover it there.`)
   }
   if (before.value.purging) throw new Conflict('ConflictError', `The vault '${before.value.name}' is being purged.`)
-  await context.room.resourceManager.group(context.subscriptionId, group)
+  await context.room.resourceManager.groupForNew(context.subscriptionId, group)
   const { deleted: _, ...vault } = before.value
   return { ...changed(context, before, vault), properties: { recovered: true } }
 }

@@ -1,5 +1,5 @@
 import type { Route } from '../http/route.ts'
-import { put } from '../store/records.ts'
+import { put, type Change, type Stored } from '../store/records.ts'
 import type { Outcome } from './audited.ts'
 import { findVault, isPlacedIn, vaultNamed, vaultPage } from './find-vault.ts'
 import { deletion } from './key-record.ts'
@@ -7,7 +7,7 @@ import { managementRoute, type ManagementContext } from './management-route.ts'
 import { purgeVault } from './purge-vault.ts'
 import { changed, putVault } from './put-vault.ts'
 import type { Room } from './room.ts'
-import { vaultResourceId, vaults } from './vault-record.ts'
+import { vaultResourceId, vaults, type Vault } from './vault-record.ts'
 import { patchVaultBody, putVaultBody } from './vault-requests.ts'
 import { patchedVaultProperties } from './vault-rules.ts'
 import { vaultBody } from './wire-vaults.ts'
@@ -62,13 +62,19 @@ async function deleteVault(context: ManagementContext): Promise<Outcome> {
   if (before === undefined || before.value.deleted !== undefined || !isPlacedIn(before.value, subscriptionId, group)) {
     return { status: 204 }
   }
-  // R08: with its keys, which come back with it.
+  return { status: 200, ...vaultDeletion(room, before, now), id: vaultResourceId(before.value) }
+}
+
+/** R08: a vault goes with its keys, which come back with it. */
+export function vaultDeletion(
+  room: Room,
+  before: Stored<Vault>,
+  now: number,
+): { changes: Change[]; afterwards: () => Promise<void> } {
   const vault = { ...before.value, deleted: deletion(before.value, now) }
   const { enableSoftDelete } = vault.properties
   return {
-    status: 200,
     changes: [put(vaults, before.id, enableSoftDelete ? vault : { ...vault, purging: true }, before.version)],
-    id: vaultResourceId(vault),
     afterwards: async () => {
       room.materials.forget(`${vault.id}/`)
       if (!enableSoftDelete) await purgeVault(room, vault)

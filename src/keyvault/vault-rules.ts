@@ -1,5 +1,5 @@
 import { AzureError } from '../http/errors.ts'
-import { parseRange } from './firewall.ts'
+import { parseRange } from '../http/address-ranges.ts'
 import type { AccessPolicy, NetworkAcls, VaultProperties } from './vault-record.ts'
 
 /** Properties as a request gives them: whatever is absent was not said. */

@@ -2,7 +2,8 @@ import { noteOperation } from '../audit/request-context.ts'
 import type { ResourceManager } from '../arm/resource-manager.ts'
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/accounts.ts'
-import { AzureError, NotFound } from '../http/errors.ts'
+import { checkAddress } from '../accounts/firewall.ts'
+import { AzureError, Forbidden, NotFound } from '../http/errors.ts'
 import type { Authenticator, Call, Caller, Route } from '../http/route.ts'
 
 /** What every route of the data plane needs: whose account this is, and whether the caller may do that there. */
@@ -55,6 +56,8 @@ export function dataPlaneAuthenticator(
 ): Authenticator {
   return async call => {
     const account = await accountOf(plane, call)
+    checkAddress(account, call.peer)
+    await checkSubscription(plane, account)
     const bearer = /^bearer\s+(\S+)\s*$/i.exec(call.headers.get('authorization') ?? '')?.[1]
     const apiKey = call.headers.get('api-key') ?? (bearer !== undefined && !isJwt(bearer) ? bearer : undefined)
     if (apiKey !== undefined) {
@@ -65,6 +68,16 @@ export function dataPlaneAuthenticator(
     if (bearer === undefined) throw wrongKey()
     return verifyToken(bearer)
   }
+}
+
+/** A cancelled subscription serves nobody. */
+async function checkSubscription({ resourceManager }: DataPlane, account: Account): Promise<void> {
+  const { state, subscriptionId } = await resourceManager.subscription(account.subscriptionId)
+  if (state === 'Enabled') return
+  throw new Forbidden(
+    'SubscriptionDisabled',
+    `The subscription '${subscriptionId}' of this resource is disabled. Its owner can enable it again.`,
+  )
 }
 
 async function accountOf(plane: DataPlane, call: Call): Promise<Account> {

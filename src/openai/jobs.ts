@@ -123,6 +123,17 @@ export class Jobs {
     return this.#waitFor(accountId, jobId, job => job.status !== 'running')
   }
 
+  /** Pauses what waits or runs, because the account goes: after a restore it can be resumed. */
+  async stopAll(accountId: string): Promise<void> {
+    for (const stored of await this.list(accountId)) {
+      const { jobId, status } = stored.value
+      if (status === 'running' && this.onStop(jobId, 'paused'))
+        await this.#waitFor(accountId, jobId, job => job.status !== 'running')
+      else if (status === 'pending')
+        await this.move(stored, { status: 'paused' }, 'warning', 'Job paused: the resource was deleted.')
+    }
+  }
+
   /** Goes on from the last checkpoint. */
   async resume(accountId: string, jobId: string): Promise<JobRecord> {
     const stored = await this.get(accountId, jobId)

@@ -89,6 +89,9 @@ export const jobEvents = collection<JobEvent>('openai.job-events')
 /** By `<account id>/<job id>/<step, 8 digits>`. */
 export const checkpoints = collection<CheckpointRecord>('openai.checkpoints')
 
+/** Everything of an account, by ids that begin with the account's: gone when it is purged. */
+export const ownedByAccount = [files, jobs, models, jobEvents, checkpoints] as const
+
 export function ownedKey(accountId: string, ...rest: string[]): string {
   return [accountId, ...rest].join('/')
 }

@@ -82,7 +82,15 @@ test('in RBAC mode role assignments on the vault or above decide, and policies a
   assert.equal(body.error.innererror.code, 'ForbiddenByRbac')
   assert.match(body.error.message, /Action: 'Microsoft\.KeyVault\/vaults\/keys\/read'\r\nResource: '\/subscriptions\//)
   const assign = (name: string, principalId: string, roleDefinitionId: string, scope: string) =>
-    cloud.records.commit([put(roleAssignments, name, { name, scope, roleDefinitionId, principalId, createdOn: '' })])
+    cloud.records.commit([
+      put(roleAssignments, `${cloud.subscription}/${name}`, {
+        name,
+        scope,
+        roleDefinitionId,
+        principalId,
+        createdOn: '',
+      }),
+    ])
   await assign(
     'officer',
     ADMIN,
@@ -94,7 +102,7 @@ test('in RBAC mode role assignments on the vault or above decide, and policies a
   assert.equal((await get(USER)).status, 200)
   assert.equal((await cloud.call('kv-rbac', 'POST', '/keys/k/wrapkey', { as: USER, body: wrap })).status, 200)
   assert.equal((await cloud.call('kv-rbac', 'POST', '/keys/k/rotate', { as: USER })).status, 403)
-  await cloud.records.commit([remove(roleAssignments, 'encryption')])
+  await cloud.records.commit([remove(roleAssignments, `${cloud.subscription}/encryption`)])
   assert.equal((await get(USER)).status, 403)
 })
 

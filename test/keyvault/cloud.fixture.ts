@@ -3,9 +3,11 @@ import { Agent } from 'node:https'
 import { KeyVaultManagementClient } from '@azure/arm-keyvault'
 import type { TokenCredential } from '@azure/core-auth'
 import { CryptographyClient, KeyClient, type KeyVaultKey } from '@azure/keyvault-keys'
-import { firstSubscription, openResourceManager } from '../../src/arm/open-resource-manager.ts'
+import { armRoutes } from '../../src/arm/arm-routes.ts'
+import { firstSubscription } from '../../src/arm/first-subscription.ts'
+import { openResourceManager } from '../../src/arm/open-resource-manager.ts'
+import { Operations } from '../../src/arm/operations.ts'
 import { groupKey, groups } from '../../src/arm/records.ts'
-import { armRoutes } from '../../src/arm/routes.ts'
 import { systemEnv, type Env } from '../../src/env.ts'
 import { openEntra, type Entra } from '../../src/entra/open-entra.ts'
 import { principals, tenants } from '../../src/entra/records.ts'
@@ -236,10 +238,15 @@ export async function startCloud(records: RecordStore = openMemoryRecords(), tok
   })
   const arm = armRoutes({
     records,
+    env,
+    audit,
     resourceManager,
     resourceTypes: [keyVault.resourceType],
+    operations: new Operations({ records, env, resourceManager, log: () => {} }),
+    directory: { ...entra, tenant: async () => undefined },
     locations,
-    endpoints: { authority: '', resourceManager: '', portal: '', audiences: [] },
+    subscriptionMoved: async () => {},
+    endpoints: { authority: '', resourceManager: '', portal: '', audiences: [], keyVaultSuffix: '' },
   })
   const server = await startListening([...keyVault.routes, ...arm], {
     vault: keyVault.authenticator,

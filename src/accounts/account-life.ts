@@ -1,0 +1,179 @@
+import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
+import { blobRecords } from '../encryption/blob-records.ts'
+import { assignmentsWithin } from '../arm/assignments-within.ts'
+import { AzureError, Conflict } from '../http/errors.ts'
+import { put, remove, VersionConflict, type Change, type Collection, type Stored } from '../store/records.ts'
+import { accountKey, accountNames, accounts, subdomains, type Account } from './account.ts'
+import { accountAudit, type Accounts } from './accounts.ts'
+import { deployments } from './deployment.ts'
+import type { RunningModels } from './running-models.ts'
+
+/** What hangs on an account in rooms that this one does not know. */
+export interface Dependents {
+  /** Ends what runs for the account, so that it can go on after a restore. */
+  stop(accountId: string): Promise<void>
+  /** Kept by `<account id>/…`; removed with the account. */
+  readonly collections: readonly Collection<unknown>[]
+}
+
+export interface AccountLifeOptions {
+  readonly accounts: Accounts
+  readonly blobs: SealedBlobs
+  readonly running: RunningModels
+  readonly dependents: Dependents
+}
+
+/** As Azure: a deleted account can be restored for 48 hours. */
+const RETENTION_MS = 48 * 3_600_000
+const PAGE = 500
+
+/** Deletes, restores and purges accounts. */
+export class AccountLife {
+  readonly #options: AccountLifeOptions
+  readonly #purging = new Set<string>()
+
+  constructor(options: AccountLifeOptions) {
+    this.#options = options
+  }
+
+  /** Soft-deletes: its host, identity, jobs and deployments end now; its data waits under its keys. R28: the processes end. */
+  async delete(stored: Stored<Account>): Promise<void> {
+    const { audit, env, identities, keyRing } = this.#options.accounts.options
+    const { accountId, identity } = stored.value
+    const at = env.now()
+    const value: Account = { ...stored.value, deleted: { at, purgeAt: at + RETENTION_MS } }
+    const disabled = identity === undefined ? [] : await identities.enable(identity.principalId, false)
+    const entry = accountAudit(value, 'Microsoft.CognitiveServices/accounts/delete', 'Soft-deleted')
+    await audit.append(entry, [put(accounts, accountId, value, stored.version), ...disabled]).catch(changedMeanwhile)
+    await this.stop(accountId)
+    keyRing.forget(accountId)
+  }
+
+  /** Ends jobs and deployments; what is stopped twice does no harm. */
+  async stop(accountId: string): Promise<void> {
+    await this.#options.dependents.stop(accountId)
+    const { records } = this.#options.accounts.options
+    const own = await records.list(deployments, { prefix: `${accountId}/` })
+    await Promise.all(own.map(({ value }) => this.#options.running.stop(value)))
+  }
+
+  /** With its keys, data, deployments and identity, as it was. */
+  async restore(stored: Stored<Account>): Promise<void> {
+    if (stored.value.purging) throw beingPurged(stored.value)
+    const { audit, identities, resourceManager } = this.#options.accounts.options
+    const { deleted: _, ...value } = stored.value
+    await resourceManager.groupForNew(value.subscriptionId, value.group)
+    const enabled = value.identity === undefined ? [] : await identities.enable(value.identity.principalId, true)
+    const entry = accountAudit(value, 'Microsoft.CognitiveServices/accounts/write', 'Restored')
+    await audit
+      .append(entry, [put(accounts, value.accountId, value, stored.version), ...enabled])
+      .catch(changedMeanwhile)
+  }
+
+  /** R26, R28: destroys the account's keys first, which makes all its data unreadable, then removes what is left of it. */
+  async purge(stored: Stored<Account>): Promise<void> {
+    this.#purging.add(stored.id)
+    try {
+      await this.#purge(stored)
+    } finally {
+      this.#purging.delete(stored.id)
+    }
+  }
+
+  async #purge(stored: Stored<Account>): Promise<void> {
+    const { audit, records, keyRing, keyStatuses, identities } = this.#options.accounts.options
+    const { value } = stored
+    const { accountId, identity, subdomain } = value
+    if (!value.purging) {
+      const marked = put(accounts, accountId, { ...value, purging: true as const }, stored.version)
+      const entry = accountAudit(value, `${DELETED}/delete`, 'Purge begun')
+      await audit.append(entry, [marked]).catch(changedMeanwhile)
+    }
+    await this.stop(accountId)
+    await records.commit(await keyRing.destroy(accountId), { shred: true })
+    const blobs = await this.#removeBlobs(accountId)
+    for (const collection of [deployments, ...this.#options.dependents.collections])
+      await this.#removeAll(collection, accountId)
+    const { changes: status, settled } = keyStatuses.change(accountId, undefined)
+    const entry = accountAudit(value, `${DELETED}/delete`, 'Purged: keys destroyed, blobs removed', { blobs })
+    await audit.append(entry, [
+      remove(accounts, accountId),
+      remove(accountNames, accountKey(value.subscriptionId, value.group, value.name)),
+      remove(subdomains, subdomain),
+      ...(identity === undefined ? [] : await identities.remove(identity.principalId)),
+      ...(await assignmentsWithin(records, value.id)),
+      ...status,
+    ])
+    settled()
+  }
+
+  /** R32: from now on nothing is asked with a token of the tenant that the subscription has left. */
+  async forgetKeys(subscriptionId: string): Promise<void> {
+    const { options } = this.#options.accounts
+    for (const { id } of await this.#options.accounts.list(subscriptionId)) options.keyRing.forget(id)
+  }
+
+  /** What is due by the clock, and what a stop of the service broke off. */
+  async tick(): Promise<void> {
+    const { records, env } = this.#options.accounts.options
+    let after: string | undefined
+    for (;;) {
+      const page = await records.list(accounts, { limit: PAGE, ...(after === undefined ? {} : { after }) })
+      for (const stored of page) {
+        const { deleted, purging } = stored.value
+        const isDue = purging || (deleted !== undefined && deleted.purgeAt <= env.now())
+        if (isDue && !this.#purging.has(stored.id)) await this.purge(stored)
+      }
+      if (page.length < PAGE) return
+      after = page.at(-1)?.id
+    }
+  }
+
+  async #removeBlobs(accountId: string): Promise<number> {
+    const { records } = this.#options.accounts.options
+    for (let count = 0; ;) {
+      const page = await records.list(blobRecords, { prefix: `${accountId}/`, limit: PAGE })
+      if (page.length === 0) return count
+      const removals = page.map(({ value }) => this.#options.blobs.remove(value))
+      // The files first: while their record is there, a purge that breaks off finds them again.
+      for (const { unlink } of removals) await unlink()
+      await records.commit(
+        removals.flatMap(({ changes }): Change[] => changes),
+        { shred: true },
+      )
+      count += page.length
+    }
+  }
+
+  async #removeAll(collection: Collection<unknown>, accountId: string): Promise<void> {
+    const { records } = this.#options.accounts.options
+    for (;;) {
+      const page = await records.list(collection, { prefix: `${accountId}/`, limit: PAGE })
+      if (page.length === 0) return
+      await records.commit(page.map(({ id }) => remove(collection, id)))
+    }
+  }
+}
+
+const DELETED = 'Microsoft.CognitiveServices/locations/resourceGroups/deletedAccounts'
+
+function beingPurged({ name }: Account): Conflict {
+  return new Conflict('AccountBeingPurged', `The account '${name}' is being purged: it can't be restored any more.`)
+}
+
+/** A name that a soft-deleted account holds. */
+export function mustRestore({ id }: Account): AzureError {
+  return new Conflict(
+    'FlagMustBeSetForRestore',
+    `An existing resource with ID '${id}' has been soft-deleted. To restore the resource, you must specify 'restore' to be 'true' in the property. ` +
+      "If you don't want to restore existing resource, please purge it first.",
+  )
+}
+
+function changedMeanwhile(error: unknown): never {
+  if (!(error instanceof VersionConflict)) throw error
+  throw new Conflict(
+    'AnotherOperationInProgress',
+    'The account was changed by someone else in the meantime. Read it again, then repeat the change.',
+  )
+}

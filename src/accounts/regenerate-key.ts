@@ -1,0 +1,29 @@
+import { Conflict } from '../http/errors.ts'
+import { put, VersionConflict, type Stored } from '../store/records.ts'
+import { accounts, type Account } from './account.ts'
+import { accountAudit, type Accounts } from './accounts.ts'
+import { newApiKeys, sealApiKeys, type ApiKeys } from './api-keys.ts'
+
+/** A new value for one of the two keys; the old one opens nothing from now on. */
+export async function regenerateKey(
+  service: Accounts,
+  stored: Stored<Account>,
+  keyName: 'Key1' | 'Key2',
+): Promise<ApiKeys> {
+  const { env, identityKey, audit } = service.options
+  const fresh = newApiKeys(env)
+  const before = service.keysOf(stored.value)
+  const keys = keyName === 'Key1' ? { ...before, key1: fresh.key1 } : { ...before, key2: fresh.key2 }
+  const value: Account = { ...stored.value, sealedKeys: sealApiKeys(identityKey, stored.id, keys) }
+  const entry = accountAudit(value, 'Microsoft.CognitiveServices/accounts/regenerateKey/action', keyName)
+  try {
+    await audit.append(entry, [put(accounts, stored.id, value, stored.version)])
+  } catch (error) {
+    if (!(error instanceof VersionConflict)) throw error
+    throw new Conflict(
+      'AnotherOperationInProgress',
+      'The account was changed by someone else in the meantime. Repeat the request.',
+    )
+  }
+  return keys
+}

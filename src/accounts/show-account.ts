@@ -1,0 +1,68 @@
+import { etagOf } from '../arm/etag.ts'
+import type { Stored } from '../store/records.ts'
+import { ACCOUNT_TYPE, type Account } from './account.ts'
+import type { Accounts } from './accounts.ts'
+
+const CAPABILITIES = [{ name: 'CustomerManagedKey' }, { name: 'VirtualNetworks' }]
+
+export function showAccount(service: Accounts, stored: Stored<Account>): object {
+  const { id, name, location, kind, sku, tags, identity } = stored.value
+  return {
+    id,
+    name,
+    type: ACCOUNT_TYPE,
+    etag: etagOf(stored),
+    location,
+    kind,
+    sku,
+    tags,
+    identity: identity === undefined ? { type: 'None' } : { type: 'SystemAssigned', ...identity },
+    properties: propertiesOf(service, stored.value),
+  }
+}
+
+/** A soft-deleted account, under the id by which it is got and purged. */
+export function showDeletedAccount(service: Accounts, { value }: Stored<Account>): object {
+  const { name, location, kind, sku, tags, deleted } = value
+  const { at = 0, purgeAt = 0 } = deleted ?? {}
+  return {
+    id: deletedAccountId(value),
+    name,
+    type: 'Microsoft.CognitiveServices/locations/resourceGroups/deletedAccounts',
+    location,
+    kind,
+    sku,
+    tags,
+    properties: {
+      ...propertiesOf(service, value),
+      provisioningState: value.purging ? 'Deleting' : 'Succeeded',
+      deletionDate: new Date(at).toISOString(),
+      scheduledPurgeDate: new Date(purgeAt).toISOString(),
+    },
+  }
+}
+
+function deletedAccountId({ subscriptionId, location, group, name }: Account): string {
+  return `/subscriptions/${subscriptionId}/providers/Microsoft.CognitiveServices/locations/${location}/resourceGroups/${group}/deletedAccounts/${name}`
+}
+
+/** `encryption` is always there: tools that read before they write could not switch back to service-managed keys otherwise. */
+function propertiesOf(service: Accounts, account: Account): object {
+  const { subdomain, accountId, createdAt, disableLocalAuth, networkAcls, publicNetworkAccess, encryption } = account
+  const endpoint = service.options.endpoint(subdomain)
+  return {
+    provisioningState: 'Succeeded',
+    endpoint,
+    endpoints: { 'OpenAI Language Model Instance API': endpoint },
+    customSubDomainName: subdomain,
+    internalId: accountId,
+    dateCreated: createdAt,
+    capabilities: CAPABILITIES,
+    isMigrated: false,
+    disableLocalAuth,
+    publicNetworkAccess: publicNetworkAccess ?? 'Enabled',
+    ...(networkAcls === undefined ? {} : { networkAcls }),
+    privateEndpointConnections: [],
+    encryption: { ...encryption, status: service.options.keyStatuses.of(accountId) ?? { state: 'Active' } },
+  }
+}

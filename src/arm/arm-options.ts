@@ -1,0 +1,37 @@
+import type { Tenant } from '../entra/records.ts'
+import type { Env } from '../env.ts'
+import type { AuditLog } from '../store/audit-log.ts'
+import type { RecordStore } from '../store/records.ts'
+import type { Operations } from './operations.ts'
+import type { ResourceManager, ResourceType } from './resource-manager.ts'
+
+/** What Resource Manager asks of the directories. */
+export interface Directory {
+  tenant(tenantId: string): Promise<Tenant | undefined>
+  principal(objectId: string): Promise<{ readonly tenantId: string; readonly kind: string } | undefined>
+  createTenant(displayName: string): Promise<string>
+  createApplication(wanted: {
+    readonly tenantId: string
+    readonly displayName: string
+  }): Promise<{ readonly clientId: string; readonly objectId: string; readonly clientSecret: string }>
+}
+
+export interface ArmOptions {
+  readonly records: RecordStore
+  readonly env: Env
+  readonly audit: Pick<AuditLog, 'append'>
+  readonly resourceManager: ResourceManager
+  readonly resourceTypes: readonly ResourceType[]
+  readonly operations: Operations
+  readonly directory: Directory
+  readonly locations: readonly string[]
+  /** R32: identities of a subscription that was moved to another tenant stayed behind: their tokens must not be used any more. */
+  readonly subscriptionMoved: (subscriptionId: string) => Promise<void>
+  readonly endpoints: {
+    readonly authority: string
+    readonly resourceManager: string
+    readonly portal: string
+    readonly audiences: readonly string[]
+    readonly keyVaultSuffix: string
+  }
+}

@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { AzureError } from '../http/errors.ts'
+import { parseFilter } from './filter.ts'
+
+const parse = (text: string) => parseFilter(text, 'x')
+
+test('comparisons and calls are read, quotes doubled inside of values', () => {
+  assert.deepEqual(parse("resourceType eq 'Microsoft.KeyVault/vaults' AND tagName ne 'it''s'"), [
+    { type: 'compare', field: 'resourcetype', operator: 'eq', value: 'Microsoft.KeyVault/vaults' },
+    { type: 'compare', field: 'tagname', operator: 'ne', value: "it's" },
+  ])
+  assert.deepEqual(parse("atScope() and assignedTo('a,)b') and substringof('x', name)"), [
+    { type: 'call', name: 'atscope', arguments: [] },
+    { type: 'call', name: 'assignedto', arguments: ['a,)b'] },
+    { type: 'call', name: 'substringof', arguments: ['x', 'name'] },
+  ])
+  assert.deepEqual(parse('  '), [])
+})
+
+test('what is no filter is refused, quickly', () => {
+  const wrong = [
+    `name eq '${'a'.repeat(2000)}`,
+    "name eq 'a",
+    'name eq a',
+    "name eq 'a' or b eq 'c'",
+    "a eq 'b' and ",
+    '(',
+    "f('",
+    "f('a' 'b')",
+    "'",
+    '\0',
+  ]
+  for (const text of [...wrong, "a eq '" + "''".repeat(900), 'f(' + "'".repeat(2000)]) {
+    assert.throws(
+      () => parse(text),
+      (error: unknown) => error instanceof AzureError && error.status === 400,
+      text,
+    )
+  }
+})

@@ -1,0 +1,216 @@
+import type { Env } from '../env.ts'
+import { AzureError, NotFound, type ErrorDetail } from '../http/errors.ts'
+import { empty, json } from '../http/respond.ts'
+import type { Call, Route } from '../http/route.ts'
+import { collection, put, remove, type RecordStore, type Stored } from '../store/records.ts'
+import { apiVersion } from './api-version.ts'
+import type { ResourceManager } from './resource-manager.ts'
+
+/** An asynchronous operation, in Azure's forms: polled by `Location` or `Azure-AsyncOperation`. */
+export interface Operation {
+  readonly operationId: string
+  readonly subscriptionId: string
+  readonly resourceId: string
+  readonly status: 'Running' | 'Succeeded' | 'Failed'
+  readonly startedBy: string
+  /** Milliseconds since 1970. */
+  readonly startedAt: number
+  readonly endedAt?: number
+  /** What `Location` answers at the end; default 200. */
+  readonly endStatus?: number
+  readonly error?: {
+    readonly code: string
+    readonly status: number
+    readonly message: string
+    readonly details?: readonly ErrorDetail[]
+  }
+}
+
+/** By `<subscription id>/<operation id>`. */
+const operations = collection<Operation>('arm.operations')
+
+const RETRY_AFTER_SECONDS = 1
+const KEPT_MS = 24 * 3_600_000
+
+export interface OperationsOptions {
+  readonly records: RecordStore
+  readonly env: Env
+  readonly resourceManager: ResourceManager
+  readonly log: (line: object) => void
+}
+
+/** Runs what takes its time, and keeps what became of it. */
+export class Operations {
+  readonly #options: OperationsOptions
+  readonly #running = new Set<Promise<void>>()
+
+  constructor(options: OperationsOptions) {
+    this.#options = options
+  }
+
+  /** Starts the work and answers 202. @param forms which headers tell where to ask */
+  async start(
+    call: Call,
+    what: {
+      readonly subscriptionId: string
+      readonly resourceId: string
+      readonly endStatus?: number
+      readonly operationId?: string
+    },
+    work: () => Promise<void>,
+    forms: readonly ('location' | 'async')[] = ['location'],
+  ): Promise<Response> {
+    const { records, env } = this.#options
+    const operation: Operation = {
+      ...what,
+      operationId: what.operationId ?? env.uuid(),
+      status: 'Running',
+      startedBy: call.caller.type === 'principal' ? call.caller.objectId : '',
+      startedAt: env.now(),
+    }
+    await records.commit([put(operations, keyOf(operation), operation, 0)])
+    this.run(operation, work)
+    return accepted(call, operation, forms)
+  }
+
+  /** Does the work of an operation whose record exists: a new one, or one that a stop of the service broke off. */
+  run(operation: Operation, work: () => Promise<void>): void {
+    const running: Promise<void> = this.#finish(operation, work).finally(() => this.#running.delete(running))
+    this.#running.add(running)
+  }
+
+  /** Operations that a stop of the service broke off. Those that ended a day ago are forgotten. */
+  async open(): Promise<Stored<Operation>[]> {
+    const { records, env } = this.#options
+    const all = await records.list(operations, { limit: 10_000 })
+    const old = all.filter(({ value }) => (value.endedAt ?? Infinity) < env.now() - KEPT_MS)
+    if (old.length > 0) await records.commit(old.map(({ id }) => remove(operations, id)))
+    return all.filter(({ value }) => value.status === 'Running')
+  }
+
+  /** The service was stopped in the middle: what clients poll must come to an end. */
+  async giveUp(lost: readonly Stored<Operation>[]): Promise<void> {
+    const { records, env } = this.#options
+    const message = 'The service was stopped before the operation ended. Look at the resource, then repeat the request.'
+    const error = { code: 'OperationInterrupted', status: 409, message }
+    const ended = (operation: Operation): Operation => ({ ...operation, status: 'Failed', endedAt: env.now(), error })
+    if (lost.length > 0)
+      await records.commit(lost.map(({ id, value, version }) => put(operations, id, ended(value), version)))
+  }
+
+  /** Resolves when nothing is under way any more. */
+  async settle(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running)
+  }
+
+  async find(subscriptionId: string, operationId: string): Promise<Operation> {
+    const found =
+      operationId.length > 64
+        ? undefined
+        : await this.#options.records.get(operations, `${subscriptionId}/${operationId.toLowerCase()}`)
+    if (found !== undefined) return found.value
+    throw new NotFound('OperationNotFound', `There is no operation '${operationId.slice(0, 64)}' any more.`)
+  }
+
+  async #finish(operation: Operation, work: () => Promise<void>): Promise<void> {
+    const { records, env, log } = this.#options
+    const end = async (): Promise<Operation> => {
+      try {
+        await work()
+        return { ...operation, status: 'Succeeded' }
+      } catch (error) {
+        if (!(error instanceof AzureError)) {
+          const fault = error instanceof Error ? error.stack : String(error)
+          log({ level: 'error', message: 'An operation failed', operationId: operation.operationId, error: fault })
+        }
+        return { ...operation, status: 'Failed', error: errorOf(error) }
+      }
+    }
+    const ended = await end()
+    await records
+      .commit([put(operations, keyOf(operation), { ...ended, endedAt: env.now() })])
+      .catch((error: unknown) =>
+        log({ level: 'error', message: 'An operation could not be recorded', error: String(error) }),
+      )
+  }
+}
+
+/** Where clients ask how it stands: both of Azure's forms. */
+export function operationRoutes(service: Operations, resourceManager: ResourceManager): Route[] {
+  const base = { host: 'management', auth: 'management', method: 'GET', maxBody: 0 } as const
+  const enter = async (call: Call): Promise<Operation> => {
+    apiVersion(call)
+    const { subscriptionid = '', operation = '' } = call.params
+    const { subscriptionId } = await resourceManager.subscription(subscriptionid)
+    const found = await service.find(subscriptionId, operation)
+    const isOwn = call.caller.type === 'principal' && call.caller.objectId === found.startedBy
+    const action = 'Microsoft.Resources/subscriptions/operationresults/read'
+    if (!isOwn) await resourceManager.authorize(call.caller, `/subscriptions/${subscriptionId}`, action)
+    return found
+  }
+  return [
+    {
+      ...base,
+      path: '/subscriptions/:subscriptionid/operationresults/:operation',
+      handler: async call => {
+        const found = await enter(call)
+        if (found.status === 'Running') return accepted(call, found, ['location'])
+        if (found.error === undefined) return empty(found.endStatus ?? 200)
+        const { code, status, message, details } = found.error
+        throw new AzureError(code, status, message, details === undefined ? {} : { details })
+      },
+    },
+    {
+      ...base,
+      path: '/subscriptions/:subscriptionid/operationstatuses/:operation',
+      handler: async call => {
+        const found = await enter(call)
+        return json(
+          showOperation(found),
+          found.status === 'Running' ? { headers: { 'retry-after': String(RETRY_AFTER_SECONDS) } } : {},
+        )
+      },
+    },
+  ]
+}
+
+function accepted(call: Call, operation: Operation, forms: readonly ('location' | 'async')[]): Response {
+  const { subscriptionId, operationId } = operation
+  const version = encodeURIComponent(call.query.get('api-version') ?? '')
+  const at = (kind: string): string =>
+    `${call.origin}/subscriptions/${subscriptionId}/${kind}/${operationId}?api-version=${version}`
+  return empty(202, {
+    'retry-after': String(RETRY_AFTER_SECONDS),
+    ...(forms.includes('location') ? { location: at('operationresults') } : {}),
+    ...(forms.includes('async') ? { 'azure-asyncoperation': at('operationstatuses') } : {}),
+  })
+}
+
+function showOperation(operation: Operation): object {
+  const { subscriptionId, operationId, resourceId, status, startedAt, endedAt, error } = operation
+  return {
+    id: `/subscriptions/${subscriptionId}/operationstatuses/${operationId}`,
+    name: operationId,
+    resourceId,
+    status,
+    startTime: new Date(startedAt).toISOString(),
+    ...(endedAt === undefined ? {} : { endTime: new Date(endedAt).toISOString() }),
+    ...(error === undefined ? {} : { error: { code: error.code, message: error.message, details: error.details } }),
+  }
+}
+
+function errorOf(error: unknown): NonNullable<Operation['error']> {
+  if (error instanceof AzureError && error.status < 500) {
+    const { code, status, message, options } = error
+    return { code, status, message, ...(options.details === undefined ? {} : { details: options.details }) }
+  }
+  return {
+    code: 'InternalServerError',
+    status: 500,
+    message: 'The operation failed for a reason of ours: see the log of the service.',
+  }
+}
+
+function keyOf({ subscriptionId, operationId }: Operation): string {
+  return `${subscriptionId}/${operationId}`
+}

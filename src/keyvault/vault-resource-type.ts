@@ -1,0 +1,57 @@
+import type { GenericResource, Place, ResourceType, Tags } from '../arm/resource-manager.ts'
+import { Conflict } from '../http/errors.ts'
+import { put, type Change, type Stored } from '../store/records.ts'
+import { systemEvent } from '../audit/audit-event.ts'
+import { diagnosticSettings } from './diagnostic-setting.ts'
+import { listVaults } from './find-vault.ts'
+import { VAULT_API_VERSIONS } from './management-route.ts'
+import type { Room } from './room.ts'
+import { liveVault, vaultResourceId, vaults, VAULT_TYPE, type Vault } from './vault-record.ts'
+import { vaultDeletion } from './vault-routes.ts'
+
+/** Vaults as Resource Manager lists, moves, tags and deletes them with their group. */
+export function vaultResourceType(room: Room): ResourceType {
+  const find = async ({ id, name }: GenericResource): Promise<Stored<Vault> | undefined> => {
+    const found = await liveVault(room.records, name)
+    return found !== undefined && vaultResourceId(found.value).toLowerCase() === id.toLowerCase() ? found : undefined
+  }
+  return {
+    type: VAULT_TYPE,
+    apiVersions: VAULT_API_VERSIONS,
+    list: async (subscriptionId, group) => (await listVaults(room, 'live', subscriptionId, group)).map(shown),
+    delete: resource =>
+      room.inTurn(resource.name.toLowerCase(), async () => {
+        const found = await find(resource)
+        if (found === undefined) return
+        const { changes, afterwards } = vaultDeletion(room, found, room.env.now())
+        const subject = { operationName: 'VaultDelete', resourceId: resource.id, id: resource.id }
+        await room.audit.append(systemEvent(room.env.now(), room.env.uuid(), subject), changes)
+        await afterwards()
+      }),
+    async move(resource, to) {
+      const found = await find(resource)
+      if (found !== undefined) return moved(room, found, to)
+      throw new Conflict('ResourceNotFound', `The vault '${resource.name}' is not there any more.`)
+    },
+    async setTags(resource, tags: Tags) {
+      const found = await find(resource)
+      return found === undefined ? [] : [put(vaults, found.id, { ...found.value, tags }, found.version)]
+    },
+  }
+}
+
+/** The vault with its diagnostic settings, which name it by its id. R32: its tenantId stays. */
+async function moved(room: Room, stored: Stored<Vault>, { subscriptionId, group }: Place): Promise<Change[]> {
+  const vault: Vault = { ...stored.value, subscriptionId, group }
+  const settings = await room.records.list(diagnosticSettings, { prefix: `${vault.id}/` })
+  const resourceId = vaultResourceId(vault).toUpperCase()
+  return [
+    put(vaults, stored.id, vault, stored.version),
+    ...settings.map(({ id, value, version }) => put(diagnosticSettings, id, { ...value, resourceId }, version)),
+  ]
+}
+
+function shown(vault: Vault): GenericResource {
+  const { name, location, tags } = vault
+  return { id: vaultResourceId(vault), name, type: VAULT_TYPE, location, tags }
+}

@@ -1,0 +1,84 @@
+import { accountInformationRoutes } from './accounts/account-information.ts'
+import { accountResourceType } from './accounts/account-resource-type.ts'
+import { accountRoutes } from './accounts/account-routes.ts'
+import { deletedAccountRoutes } from './accounts/deleted-account-routes.ts'
+import type { ArmOptions, Directory } from './arm/arm-options.ts'
+import { armRoutes, resumeOperations } from './arm/arm-routes.ts'
+import { Operations } from './arm/operations.ts'
+import type { ResourceManager, ResourceType } from './arm/resource-manager.ts'
+import type { AuditSink } from './audit/audit-event.ts'
+import type { Entra } from './entra/open-entra.ts'
+import { tenants } from './entra/records.ts'
+import type { Route } from './http/route.ts'
+import type { RoomsOptions } from './rooms.ts'
+import type { openService } from './service.ts'
+import type { RecordStore } from './store/records.ts'
+
+export interface Management {
+  readonly routes: readonly Route[]
+  /** Operations that a stop of the service broke off go on. */
+  resume(): Promise<void>
+  /** Resolves when no operation is under way any more. */
+  settle(): Promise<void>
+}
+
+/** Resource Manager with the accounts' provider. Part of the composition root. */
+export function openManagement(
+  options: Omit<RoomsOptions, 'audit'> & { readonly audit: AuditSink },
+  given: {
+    readonly entra: Entra
+    readonly resourceManager: ResourceManager
+    readonly vaultType: ResourceType
+    readonly service: ReturnType<typeof openService>
+    readonly locations: readonly string[]
+  },
+): Management {
+  const { records, env, audit, log } = options
+  const { entra, resourceManager, locations } = given
+  const { accounts, life, models } = given.service
+  const operations = new Operations({ records, env, resourceManager, log })
+  const room = { accounts, life, operations }
+  const arm: ArmOptions = {
+    records,
+    env,
+    audit,
+    resourceManager,
+    // Accounts first: when a group goes, they end before the vaults that hold their keys.
+    resourceTypes: [accountResourceType(accounts, life), given.vaultType],
+    operations,
+    directory: directoryOf(records, entra),
+    locations,
+    subscriptionMoved: subscriptionId => life.forgetKeys(subscriptionId),
+    endpoints: endpointsOf(options),
+  }
+  return {
+    routes: [
+      ...armRoutes(arm),
+      ...accountRoutes(room),
+      ...deletedAccountRoutes(room),
+      ...accountInformationRoutes(accounts, models.bases),
+    ],
+    resume: () => resumeOperations(arm),
+    settle: () => operations.settle(),
+  }
+}
+
+function directoryOf(records: RecordStore, entra: Entra): Directory {
+  return {
+    tenant: async tenantId => (await records.get(tenants, tenantId))?.value,
+    principal: objectId => entra.principal(objectId),
+    createTenant: displayName => entra.createTenant(displayName),
+    createApplication: wanted => entra.createApplication(wanted),
+  }
+}
+
+function endpointsOf({ domain, port }: Pick<RoomsOptions, 'domain' | 'port'>): ArmOptions['endpoints'] {
+  const at = (host: string): string => `https://${host}.${domain}:${port}`
+  return {
+    authority: at('login'),
+    resourceManager: at('management'),
+    portal: at('portal'),
+    audiences: [at('management'), 'https://management.azure.com/', 'https://management.core.windows.net/'],
+    keyVaultSuffix: `.vault.${domain}:${port}`,
+  }
+}

@@ -1,0 +1,129 @@
+import type { Endpoints } from '../../src/endpoints.ts'
+
+export interface Login {
+  readonly tenantId: string
+  readonly clientId: string
+  readonly clientSecret: string
+  readonly objectId: string
+}
+
+export interface Reply {
+  readonly status: number
+  readonly headers: Headers
+  // oxlint-disable-next-line typescript/no-explicit-any -- tests look into answers freely
+  readonly body: any
+}
+
+const tokens = new Map<string, string>()
+
+/** A principal with a token for a service, over HTTP as a user has it. */
+export class Client {
+  readonly endpoints: Endpoints
+  readonly login: Login
+
+  constructor(endpoints: Endpoints, login: Login) {
+    this.endpoints = endpoints
+    this.login = login
+  }
+
+  get objectId(): string {
+    return this.login.objectId
+  }
+
+  async token(resource = this.endpoints.resourceManager): Promise<string> {
+    const key = `${this.login.clientId} ${resource}`
+    const known = tokens.get(key)
+    if (known !== undefined) return known
+    const { tenantId, clientId, clientSecret } = this.login
+    const form = new URLSearchParams({
+      grant_type: 'client_credentials',
+      client_id: clientId,
+      client_secret: clientSecret,
+      scope: `${resource}/.default`,
+    })
+    const response = await fetch(`${this.endpoints.authority}/${tenantId}/oauth2/v2.0/token`, {
+      method: 'POST',
+      body: form,
+    })
+    const { access_token: token = '' } = (await response.json()) as { access_token?: string }
+    tokens.set(key, token)
+    return token
+  }
+
+  /** @param path with or without a query; the api-version is added when there is none */
+  async arm(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Reply> {
+    const url = path.startsWith('https:') ? path : `${this.endpoints.resourceManager}${path}`
+    const version = url.includes('api-version=') ? '' : `${url.includes('?') ? '&' : '?'}api-version=${versionFor(url)}`
+    const response = await fetch(url + version, {
+      method,
+      headers: { authorization: `Bearer ${await this.token()}`, 'content-type': 'application/json', ...headers },
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    return { status: response.status, headers: response.headers, body: text === '' ? undefined : JSON.parse(text) }
+  }
+
+  /** Follows the polling of a 202 to its end. */
+  async finished(reply: Reply): Promise<Reply> {
+    let last = reply
+    while (last.status === 202) {
+      const location = last.headers.get('location')
+      if (location === null) throw new Error('A 202 without Location.')
+      await new Promise(resolve => setTimeout(resolve, 20))
+      last = await this.arm('GET', location)
+    }
+    return last
+  }
+
+  async data(method: string, url: string, body?: unknown): Promise<Reply> {
+    const response = await fetch(url, {
+      method,
+      headers: {
+        authorization: `Bearer ${await this.token('https://cognitiveservices.azure.com')}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    const isJson = response.headers.get('content-type')?.includes('json') ?? false
+    return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text }
+  }
+}
+
+function versionFor(url: string): string {
+  const path = url.toLowerCase()
+  if (path.includes('/microsoft.authorization/')) return '2022-04-01'
+  if (path.includes('/microsoft.subscription/')) return '2021-10-01'
+  if (path.includes('/microsoft.keyvault/')) return '2023-07-01'
+  if (path.includes('/microsoft.cognitiveservices/')) return '2025-09-01'
+  return '2022-09-01'
+}
+
+/** The cloud's own administrator. */
+export async function administratorOf(endpoints: Endpoints): Promise<Client> {
+  const { tenantId, administrator } = endpoints
+  const first = new Client(endpoints, { ...administrator, tenantId, objectId: '' })
+  const payload = (await first.token()).split('.')[1] ?? ''
+  const { oid } = JSON.parse(Buffer.from(payload, 'base64url').toString()) as { oid: string }
+  return new Client(endpoints, { ...administrator, tenantId, objectId: oid })
+}
+
+/** Another tenant with its administrator. */
+export async function newTenant(administrator: Client, displayName: string): Promise<Client> {
+  const made = await administrator.arm('POST', '/providers/OwnKey.Directory/tenants?api-version=2026-01-01', {
+    properties: { displayName },
+  })
+  const { tenantId, administrator: login } = made.body.properties
+  return new Client(administrator.endpoints, { tenantId, ...login })
+}
+
+let counter = 0
+
+/** Someone without any role, in the tenant of the client. */
+export async function newPrincipal(administrator: Client, tenant: Client, name: string): Promise<Client> {
+  const properties = { displayName: `${name} ${++counter}` }
+  const path = `/providers/OwnKey.Directory/tenants/${tenant.login.tenantId}/applications?api-version=2026-01-01`
+  const made = await administrator.arm('POST', path, { properties })
+  const { clientId, objectId, clientSecret } = made.body.properties
+  return new Client(tenant.endpoints, { tenantId: tenant.login.tenantId, clientId, objectId, clientSecret })
+}
