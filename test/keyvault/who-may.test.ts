@@ -74,7 +74,13 @@ test('in RBAC mode each role opens what it does on Azure, at the vault and above
   await cloud.vault('kv-roles', { enableRbacAuthorization: true, accessPolicies: [policy(USER, 'all')] })
   const assign = (principalId: string, roleDefinitionId: string, scope: string) =>
     cloud.records.commit([
-      put(roleAssignments, 'one', { name: 'one', scope, roleDefinitionId, principalId, createdOn: '' }),
+      put(roleAssignments, `${cloud.subscription}/one`, {
+        name: 'one',
+        scope,
+        roleDefinitionId,
+        principalId,
+        createdOn: '',
+      }),
     ])
   const vault = cloud.vaultId('kv-roles')
   const officer = '14b46e9e-c2b7-41b4-b07b-48a6ebf60603'
