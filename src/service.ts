@@ -81,12 +81,8 @@ export function openService(
     events: new JobEvents(records, env, ring),
     findBase: name => models.findBase(name),
   })
-  const life = new AccountLife({
-    accounts,
-    blobs,
-    running,
-    dependents: { stop: accountId => jobs.stopAll(accountId), collections: ownedByAccount },
-  })
+  const dependents = { stop: (accountId: string) => jobs.stopAll(accountId), collections: ownedByAccount }
+  const life = new AccountLife({ accounts, blobs, running, dependents })
   const runner = new JobRunner({ jobs, ring, trainer: ggmlTrainer(catalogue), log: logError })
   const watch = new KeyWatch(accounts, Math.max(options.keyLeaseSeconds * 1000, MIN_WATCH_MS), logError)
   const connect = (own: Agent): void => {
