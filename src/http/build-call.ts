@@ -15,6 +15,11 @@ export interface Arrival {
   readonly requestId: string
 }
 
+/** Longer than any name that the APIs take; what stands in the database's ids stays bounded. */
+const maxSegmentBytes = 400
+// oxlint-disable-next-line no-control-regex -- they are what is refused
+const controlCharacter = /[\0-\x1f\x7f]/
+
 /** Duplicate slashes collapse (the SDKs send `//subscriptions`), a trailing one is tolerated. */
 export function parseTarget(target: string, origin: string): { url: URL; segments: string[] } {
   const malformed = () => new AzureError('InvalidRequestUri', 400, 'The request target is not a valid path.')
@@ -22,11 +27,21 @@ export function parseTarget(target: string, origin: string): { url: URL; segment
   const query = target.indexOf('?')
   const path = query < 0 ? target : target.slice(0, query)
   if (path.includes('\\')) throw malformed()
+  const parsed = parse(`${origin}${path.replace(/\/{2,}/g, '/')}${query < 0 ? '' : target.slice(query)}`)
+  if (parsed === undefined || parsed.segments.some(segment => controlCharacter.test(segment))) throw malformed()
+  if (parsed.segments.some(segment => Buffer.byteLength(segment) > maxSegmentBytes)) {
+    const message = `A part of the path is longer than ${maxSegmentBytes} bytes: nothing has such a name.`
+    throw new AzureError('InvalidRequestUri', 400, message)
+  }
+  return parsed
+}
+
+function parse(text: string): { url: URL; segments: string[] } | undefined {
   try {
-    const url = new URL(`${origin}${path.replace(/\/{2,}/g, '/')}${query < 0 ? '' : target.slice(query)}`)
+    const url = new URL(text)
     return { url, segments: url.pathname.split('/').filter(Boolean).map(decodeURIComponent) }
   } catch {
-    throw malformed()
+    return undefined
   }
 }
 

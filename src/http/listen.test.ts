@@ -124,6 +124,19 @@ describe('listener', () => {
       assert.equal((await get('kv.vault.localhost', target)).status, 400)
   })
 
+  it('refuses paths with control characters, and with parts that no name can be', async () => {
+    for (const path of [
+      '/keys/a%00b/1',
+      '/keys/a%0ab/1',
+      `/keys/${'a'.repeat(401)}/1`,
+      `/keys/${'%C3%A9'.repeat(201)}/1`,
+    ]) {
+      const answer = await get('kv.vault.localhost', path)
+      assert.equal(answer.status, 400, path)
+      assert.equal((JSON.parse(answer.body) as { error: { code: string } }).error.code, 'InvalidRequestUri')
+    }
+  })
+
   it('marks every response with request ids and the headers that keep it private', async () => {
     const reply = await get('a.openai.localhost', '/denied', {
       'x-ms-client-request-id': 'abc-1',
