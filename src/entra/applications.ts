@@ -18,6 +18,7 @@ import {
 const iterations = 100_000
 const secretLifeMs = 2 * 365 * 86_400_000
 const maxSecretLength = 256
+const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 const maxRemembered = 1_000
 
 export interface NewApplication {
@@ -87,7 +88,7 @@ export function clientLogins(records: RecordStore, env: Env): ClientLogins {
 
   return {
     async login(tenantId, appId, secret, peer) {
-      const found = appId.length > 64 || appId === '' ? undefined : await records.get(applications, appId.toLowerCase())
+      const found = GUID.test(appId) ? await records.get(applications, appId.toLowerCase()) : undefined
       if (!found || (tenantId !== undefined && found.value.tenantId !== tenantId)) {
         throw applicationNotFound(appId, tenantId ?? 'of this cloud')
       }

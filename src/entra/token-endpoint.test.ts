@@ -200,6 +200,12 @@ describe('login host', () => {
     )
     assert.equal((await get(`/v1.0/servicePrincipals/${other.principalId}`, headers)).status, 404)
     assert.equal((await get('/v1.0/me', headers)).status, 403)
-    assert.equal((await get('/v1.0/me')).status, 401)
+    const anonymous = await get('/v1.0/me')
+    assert.equal(anonymous.status, 401)
+    const { code, message, innerError } = anonymous.json['error'] as Body
+    assert.deepEqual(
+      [code, message, Object.keys(innerError as Body)],
+      ['InvalidAuthenticationToken', 'Access token is empty.', ['date', 'request-id', 'client-request-id']],
+    )
   })
 })

@@ -5,6 +5,8 @@ import { json } from './respond.ts'
 
 export interface ErrorContext {
   readonly host: HostName
+  /** As the client asked it: the login host serves Microsoft Graph too, which has a form of its own. */
+  readonly path: string
   readonly requestId: string
   /** What the client called this request, where it said so. */
   readonly clientRequestId?: string | undefined
@@ -16,12 +18,14 @@ export interface ErrorContext {
 export function encodeError(error: unknown, context: ErrorContext): Response {
   const known = error instanceof AzureError ? error : unforeseen(context)
   const headers: Record<string, string> = { ...known.options.headers }
-  const speaksOAuth = isOAuth(context.host)
+  const speaksGraph = context.host === 'login' && /^\/+v1\.0(\/|$)/i.test(context.path)
+  const speaksOAuth = isOAuth(context.host) && !speaksGraph
   if (known.status === 401 && !hasHeader(headers, 'www-authenticate') && !speaksOAuth) {
     headers['www-authenticate'] = 'Bearer'
   }
   const options = { status: known.status, headers }
   if (speaksOAuth) return json(loginError(known, context), options)
+  if (speaksGraph) return json({ error: graphError(known, context) }, options)
   if (context.host === 'openai') {
     // The official clients retry 409 by themselves; neither a refusal nor a conflict gets better by asking again.
     if (known.status === 403 || known.status === 409) headers['x-should-retry'] = 'false'
@@ -86,6 +90,16 @@ function openAiType(status: number): string {
   if (status === 403) return 'permission_error'
   if (status === 429) return 'rate_limit_error'
   return status >= 500 ? 'server_error' : 'invalid_request_error'
+}
+
+/** Microsoft Graph's error: https://learn.microsoft.com/graph/errors. */
+function graphError(error: AzureError, { requestId, clientRequestId, now }: ErrorContext): object {
+  const innerError = {
+    date: new Date(now).toISOString().slice(0, 19),
+    'request-id': requestId,
+    'client-request-id': clientRequestId ?? requestId,
+  }
+  return { code: error.code, message: error.message, innerError }
 }
 
 function loginError(error: AzureError, context: ErrorContext): object {

@@ -109,7 +109,8 @@ async function outcomeOf(edge: Edge, exchange: Exchange, target: VirtualHost, he
     return await opened(checked ?? (await dispatch(edge, exchange, target, headers)), exchange.outgoing)
   } catch (error) {
     const clientRequestId = clientId(headers)
-    const context = { host: target.host, requestId: exchange.requestId, clientRequestId, now: edge.env.now() }
+    const path = exchange.incoming.url ?? ''
+    const context = { host: target.host, path, requestId: exchange.requestId, clientRequestId, now: edge.env.now() }
     const outcome = await opened(encodeError(error, context), exchange.outgoing)
     return error instanceof AzureError && error.status < 500 ? outcome : { ...outcome, fault: faultOf(error) }
   }
