@@ -37,7 +37,8 @@ export class Deployments {
     )
   }
 
-  find(accountId: string, name: string): Promise<Stored<Deployment> | undefined> {
+  async find(accountId: string, name: string): Promise<Stored<Deployment> | undefined> {
+    if (!isDeploymentName(name)) return undefined
     return this.accounts.options.records.get(deployments, deploymentKey(accountId, name))
   }
 
@@ -184,8 +185,12 @@ function skuOf(body: DeploymentBody): Deployment['sku'] {
   return { name, capacity: body.sku?.capacity ?? body.properties.scaleSettings?.capacity ?? 1 }
 }
 
+function isDeploymentName(name: string): boolean {
+  return /^[a-zA-Z0-9]([a-zA-Z0-9_.-]{0,62}[a-zA-Z0-9])?$/.test(name)
+}
+
 function checkDeploymentName(name: string): void {
-  if (/^[a-zA-Z0-9]([a-zA-Z0-9_.-]{0,62}[a-zA-Z0-9])?$/.test(name)) return
+  if (isDeploymentName(name)) return
   throw new AzureError(
     'InvalidResourceName',
     400,

@@ -48,7 +48,7 @@ export class Models implements ModelSource {
   }
 
   async find(accountId: string, name: string): Promise<ModelRecord | undefined> {
-    if (name.length > 300 || name.includes('/')) return undefined
+    if (!/^[\w.:-]{1,350}$/.test(name)) return undefined
     return (await this.accounts.options.records.get(models, ownedKey(accountId, name)))?.value
   }
 
