@@ -1,0 +1,32 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openRootKeys } from '../../src/encryption/root-key.ts'
+import { systemEnv as env } from '../../src/env.ts'
+import type { Route } from '../../src/http/route.ts'
+import { openRooms } from '../../src/rooms.ts'
+import { openAuditLog } from '../../src/store/audit-log.ts'
+import { openMemoryBlobs } from '../../src/store/memory-blobs.ts'
+import { openMemoryRecords } from '../../src/store/memory-records.ts'
+
+/** Every route record of a cloud, as main serves them, from rooms that are opened in memory and never started. */
+export async function everyRoute(): Promise<Route[]> {
+  const folder = await mkdtemp(join(tmpdir(), 'ownkey-routes-'))
+  const records = openMemoryRecords()
+  const rooms = await openRooms({
+    env,
+    records,
+    port: 443,
+    domain: 'localhost',
+    diagnosticsFolder: folder,
+    blobs: openMemoryBlobs(),
+    audit: await openAuditLog(records, env),
+    rootKeys: await openRootKeys({ file: join(folder, 'root.key'), fromEnvironment: undefined, env }),
+    keyLeaseSeconds: 60,
+    location: 'westeurope',
+    log: () => {},
+  })
+  await rooms.close()
+  await rm(folder, { recursive: true })
+  return [...rooms.routes]
+}
