@@ -55,11 +55,14 @@ export async function namesOf(records: readonly AuditRecord[], nameOf: NameOf): 
   return Object.fromEntries(found.flatMap(([id, name]) => (name === undefined ? [] : [[id, name] as const])))
 }
 
-/** Who called, where it was a principal. */
+/** Who called or logged in, where it was a principal. */
 export function objectIdOf(entry: AuditRecord['entry']): string | undefined {
   const { claim } = (entry.identity ?? {}) as { claim?: Readonly<Record<string, unknown>> }
   const id = claim?.['http://schemas.microsoft.com/identity/claims/objectidentifier']
-  return typeof id === 'string' ? id : undefined
+  // Who logs in is nobody yet when the call comes: the record says who it was found to be.
+  const { objectId } = (entry.properties ?? {}) as { objectId?: unknown }
+  const known = id ?? objectId
+  return typeof known === 'string' ? known : undefined
 }
 
 function since(call: Call, env: Env): number | undefined {

@@ -4,6 +4,8 @@ import type { AuditRecord } from '../audit/read-audit.ts'
 interface Column {
   readonly title: string
   readonly width: number
+  /** Where it is cut when it is too long. */
+  readonly cut?: 'end'
   readonly cell: (record: AuditRecord, names: Readonly<Record<string, string>>) => string
 }
 
@@ -55,7 +57,7 @@ export class AuditTable {
     const colour = record.entry.resultType === 'Success' ? GREEN : RED
     return this.#columns
       .map(column => {
-        const text = fit(column.cell(record, names), column.width)
+        const text = fit(column.cell(record, names), column.width, column.cut)
         return column.title === 'CODE' ? this.#paint(colour, text) : text
       })
       .join(GAP)
@@ -64,8 +66,14 @@ export class AuditTable {
   #reason({ entry }: AuditRecord): string[] {
     if (entry.resultType === 'Success' || !entry.resultDescription) return []
     const indent = ' '.repeat(8 + GAP.length)
-    const text = entry.resultDescription.replace(/\s+/g, ' ').trim()
-    return [this.#paint(DIM, `${indent}${fit(text, this.#width - indent.length)}`)]
+    const { errorCode } = propertiesOf(entry)
+    const code = typeof errorCode === 'string' ? `${errorCode}: ` : ''
+    return [
+      this.#paint(
+        DIM,
+        `${indent}${fit(code + plainReason(entry.resultDescription), this.#width - indent.length, 'end')}`,
+      ),
+    ]
   }
 
   #paint(code: number, text: string): string {
@@ -78,8 +86,8 @@ function columnsFor(width: number): Column[] {
   const fixed: Column[] = [
     { title: 'TIME', width: 8, cell: ({ entry }) => entry.time.slice(11, 19) },
     { title: 'CODE', width: 4, cell: ({ entry }) => codeOf(entry) },
-    { title: 'OPERATION', width: wide ? 30 : 22, cell: ({ entry }) => shortOperation(entry.operationName) },
-    { title: 'WHO', width: wide ? 22 : 16, cell: who },
+    { title: 'OPERATION', width: wide ? 26 : 20, cell: ({ entry }) => shortOperation(entry.operationName) },
+    { title: 'WHO', width: wide ? 18 : 14, cut: 'end', cell: who },
     ...(wide
       ? [
           { title: 'FROM', width: 15, cell: ({ entry }: AuditRecord) => entry.callerIpAddress ?? '' },
@@ -101,8 +109,16 @@ function codeOf(entry: AuditRecord['entry']): string {
   return entry.resultType === 'Success' ? 'ok' : 'no'
 }
 
+/** Who was refused stands in the line above. */
+function plainReason(text: string): string {
+  return text
+    .replace(/^The user, group or application '[^']*' does not have/, 'no')
+    .replace(/\s+/g, ' ')
+    .trim()
+}
+
 function shortOperation(name: string): string {
-  return name.replace(/^Microsoft\.CognitiveServices\/accounts\//, '').replace(/^Microsoft\./, '')
+  return name.replace(/^Microsoft\.CognitiveServices\/(accounts\/(?=.*\/))?/, '').replace(/^Microsoft\./, '')
 }
 
 function who({ entry }: AuditRecord, names: Readonly<Record<string, string>>): string {
@@ -111,16 +127,17 @@ function who({ entry }: AuditRecord, names: Readonly<Record<string, string>>): s
   const { claim } = (entry.identity ?? {}) as { claim?: Record<string, unknown> }
   if (claim?.['authenticationType'] === 'ApiKey') return 'API key'
   const { clientId } = propertiesOf(entry)
-  if (typeof clientId === 'string') return clientId
+  if (typeof clientId === 'string') return `client ${clientId}`
   return entry.callerIpAddress === 'service' ? 'OwnKey' : 'nobody'
 }
 
 /** The last names of the resource that was touched: vault, key and version, or account and what is in it. */
 function what(entry: AuditRecord['entry']): string {
-  const { id } = propertiesOf(entry)
+  const { id, resource } = propertiesOf(entry)
+  if (typeof resource === 'string') return `for ${resource.replace(/^https:\/\//, '')}`
   const text = typeof id === 'string' && id !== '' ? id : (entry.resourceId ?? '')
   const key = /^https:\/\/([^./]+)[^/]*\/(?:deleted)?keys\/(.*)$/i.exec(text)
-  const named = key === null ? lastNames(text) : `${key[1]}/${key[2]}`
+  const named = key === null ? lastNames(text) : `${key[1]}/${key[2]?.replace(/\/([0-9a-f]{8})[0-9a-f]{24}$/i, '/$1…')}`
   const isAccount = /\/accounts\//i.test(text) && entry.resultType === 'Success' && entry.resultDescription
   return isAccount ? `${named} ${entry.resultDescription}` : named
 }
@@ -132,13 +149,13 @@ function lastNames(id: string): string {
   return names.join('/').toLowerCase()
 }
 
-/** Exactly so many columns: padded, or cut in the middle, where the least is lost. */
-function fit(text: string, width: number): string {
+/** Exactly so many columns: padded, or cut where the least is lost. */
+function fit(text: string, width: number, cut: 'middle' | 'end' = 'middle'): string {
   // oxlint-disable-next-line no-control-regex -- names and messages hold what clients sent: no terminal may act on it
   const plain = text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, '?')
   const characters = Array.from(new Intl.Segmenter().segment(plain), ({ segment }) => segment)
   if (characters.length <= width) return plain + ' '.repeat(width - characters.length)
-  if (width < 12) return `${characters.slice(0, width - 1).join('')}…`
+  if (width < 12 || cut === 'end') return `${characters.slice(0, width - 1).join('')}…`
   const head = Math.ceil((width - 1) * 0.6)
   return `${characters.slice(0, head).join('')}…${characters.slice(characters.length - (width - 1 - head)).join('')}`
 }
