@@ -52,8 +52,10 @@ class SqliteRecords implements RecordStore {
   readonly #deleteRecord: StatementSync
   readonly #begin: StatementSync
   readonly #commit: StatementSync
-  readonly #logState: StatementSync
-  readonly #checkpointFrames: number
+  readonly #pageSize: number
+  readonly #logState: StatementSync | undefined
+  /** Where SQLite can't count them. */
+  #estimatedFrames = 0
   readonly #cache = recordCache()
   readonly #log: LogSync
   #pending: PendingCommit[] = []
@@ -68,8 +70,8 @@ class SqliteRecords implements RecordStore {
     this.#deleteRecord = database.prepare(queries.deleteRecord)
     this.#begin = database.prepare('BEGIN IMMEDIATE')
     this.#commit = database.prepare('COMMIT')
-    this.#logState = database.prepare('PRAGMA wal_checkpoint(NOOP)')
-    this.#checkpointFrames = checkpointBytes / pragma(database, 'page_size')
+    this.#pageSize = pragma(database, 'page_size')
+    this.#logState = countsFrames(database) ? database.prepare('PRAGMA wal_checkpoint(NOOP)') : undefined
     // A crash may have come between a checkpoint and its scrub.
     this.#checkpoint('TRUNCATE')
     this.#scrubber.scrub()
@@ -186,6 +188,8 @@ class SqliteRecords implements RecordStore {
       throw error
     }
     for (const { collection, id, version, json } of plan) {
+      // A change brings about two pages into the log, besides its value.
+      this.#estimatedFrames += 2 + (json?.length ?? 0) / this.#pageSize
       this.#cache.drop(collection, id)
       if (json === undefined) this.#deleteRecord.run(collection, id)
       else this.#upsertRecord.run(collection, id, version, json)
@@ -196,7 +200,7 @@ class SqliteRecords implements RecordStore {
   #shredAfter(done: readonly PendingCommit[]): ShredIncomplete | undefined {
     try {
       if (done.some(commit => commit.shred)) this.#checkpoint('TRUNCATE')
-      else if (this.#framesInLog() > this.#checkpointFrames) this.#checkpoint('RESTART')
+      else if (this.#framesInLog() * this.#pageSize > checkpointBytes) this.#checkpoint('RESTART')
       return undefined
     } catch (error) {
       // Without shred the log only grows; the next commit tries again.
@@ -206,6 +210,7 @@ class SqliteRecords implements RecordStore {
 
   /** Frames that no checkpoint has brought into the database: https://www.sqlite.org/pragma.html#pragma_wal_checkpoint */
   #framesInLog(): number {
+    if (this.#logState === undefined) return this.#estimatedFrames
     const state = this.#logState.get()
     const [log, checkpointed] = [Number(state?.['log']), Number(state?.['checkpointed'])]
     return log === checkpointed ? 0 : log
@@ -221,6 +226,7 @@ class SqliteRecords implements RecordStore {
     this.#scrubber.scrub(pages)
     // SQLite does not sync the empty log: after a power cut the old one could stand there again.
     if (mode === 'TRUNCATE') this.#scrubber.syncLog()
+    this.#estimatedFrames = 0
   }
 
   #rangeStatement(kind: string, range: Range, compile: (shape: queries.RangeShape) => string): StatementSync {
@@ -234,6 +240,13 @@ class SqliteRecords implements RecordStore {
     }
     return statement
   }
+}
+
+/** From 3.51 on; before, SQLite takes NOOP for a checkpoint, which it must not make by itself. */
+function countsFrames(database: DatabaseSync): boolean {
+  const version = String(Object.values(database.prepare('SELECT sqlite_version()').get() ?? {})[0])
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  return major > 3 || (major === 3 && minor >= 51)
 }
 
 function rangeValues(from: Collection<unknown>, { low, high }: Range): string[] {
