@@ -127,3 +127,22 @@ export async function newPrincipal(administrator: Client, tenant: Client, name: 
   const { clientId, objectId, clientSecret } = made.body.properties
   return new Client(tenant.endpoints, { tenantId: tenant.login.tenantId, clientId, objectId, clientSecret })
 }
+
+/** Role definitions by the names that people use. */
+export const ROLES = {
+  owner: '8e3af657-a8ff-443c-a75c-2fe8c4bcb635',
+  contributor: 'b24988ac-6180-42a0-ab88-20f7382dd24c',
+  reader: 'acdd72a7-3385-48ef-bd42-f606fba81ae7',
+  userAccessAdministrator: '18d7d88d-d35e-4fb5-a5c3-7773c20a72d9',
+  cognitiveServicesContributor: '25fbc0a9-bd7c-42a3-aa1a-3b75d497ee68',
+  openAiContributor: 'a001fd3d-188f-4b5d-821b-7da978bf7442',
+  openAiUser: '5e0bd9bd-7b93-4f28-af87-19fc36ad61bd',
+  keyVaultContributor: 'f25e0fa2-a7c8-4377-a976-54943a77a395',
+} as const
+
+export function assign(by: Client, scope: string, principalId: string, role: string): Promise<Reply> {
+  const name = crypto.randomUUID()
+  return by.arm('PUT', `${scope}/providers/Microsoft.Authorization/roleAssignments/${name}`, {
+    properties: { roleDefinitionId: `/providers/Microsoft.Authorization/roleDefinitions/${role}`, principalId },
+  })
+}
