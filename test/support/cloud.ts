@@ -45,7 +45,7 @@ export async function cloudFor(
 
 /** A cloud with a group, an account with an identity, a vault, a key and the policy; `keyVersion` is the key's first version. */
 export async function sceneFor(
-  test: TestContext,
+  test: TestContext | { after(fn: () => Promise<void>): void },
   args: readonly string[] = [],
 ): Promise<{ scene: Scene; cloud: CloudProcess; dataDir: string; keyVersion: string }> {
   const cloud = await cloudFor(test, args)
