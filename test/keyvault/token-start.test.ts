@@ -3,8 +3,11 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { toFile } from 'openai'
+import { administratorCredential, ArmClient } from '../../src/demo/azure-client.ts'
+import { administratorObjectId, Scene } from '../../src/demo/scene.ts'
 import { PIN, softHsm, softHsmMissing, softTokens } from '../../src/pkcs11/soft-token.fixture.ts'
-import { cloudFor } from '../support/cloud.ts'
+import { cloudFor, LEASE_SECONDS } from '../support/cloud.ts'
 
 const cli = new URL('../../src/cli.ts', import.meta.url).pathname
 
@@ -37,6 +40,32 @@ describe('start with a PKCS #11 token', { skip: softHsmMissing }, () => {
     const log = readFileSync(join(dataDir, 'service.log'), 'utf8')
     assert.match(log, /OwnKey is ready/u)
     assert.ok(!log.includes(PIN))
+  })
+
+  it('an account is encrypted under a key in the token, rotated and revoked · R13 R18 R22', async test => {
+    const { dataDir, endpoints } = await cloudFor(test, ['--pkcs11-module', softHsm, '--pkcs11-pin-file', pinFile])
+    const scene = new Scene(endpoints, dataDir)
+    await scene.createGroup()
+    await scene.createAccount()
+    await scene.createVault(await administratorObjectId(endpoints))
+    const arm = new ArmClient(endpoints, administratorCredential(endpoints))
+    const vault = `/resourceGroups/${scene.group}/providers/Microsoft.KeyVault/vaults/${scene.vault}`
+    await arm.call('PATCH', vault, '2023-07-01', { properties: { sku: { family: 'A', name: 'premium' } } })
+    const key = await scene.keys.createRsaKey(scene.key, { hsm: true, keySize: 2048 })
+    assert.equal(key.keyType, 'RSA-HSM')
+    await scene.grant()
+    await scene.setEncryption(key.properties.version)
+    const lines = '{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}\n'.repeat(10)
+    const file = await scene.openai.files.create({
+      file: await toFile(Buffer.from(lines), 'a.jsonl'),
+      purpose: 'fine-tune',
+    })
+    const next = await scene.keys.rotateKey(scene.key)
+    await scene.setEncryption(next.properties.version)
+    assert.equal(await (await scene.openai.files.content(file.id)).text(), lines)
+    await scene.revoke()
+    await new Promise(resolve => setTimeout(resolve, LEASE_SECONDS * 1000 + 200))
+    await assert.rejects(scene.openai.files.content(file.id), { status: 403 })
   })
 
   it('a wrong PIN, token or module ends the start with what to do, and without the PIN', () => {
