@@ -7,7 +7,7 @@ import type { RecordStore } from '../store/records.ts'
 import { ACCOUNT_TYPE, accountNames, subdomains } from './account.ts'
 import { storedAccount } from './account-routes.ts'
 import type { Accounts } from './accounts.ts'
-import { MAX_ACCOUNTS } from './create-account.ts'
+import { KINDS, MAX_ACCOUNTS } from './create-account.ts'
 import { MAX_DEPLOYMENTS } from './deployments.ts'
 import { deployments } from './deployment.ts'
 
@@ -93,7 +93,7 @@ function ofSubscription(service: Accounts, bases: readonly BaseName[]): Route[] 
       handler: async call => {
         await enter(call, 'skus/read')
         return json({
-          value: ['OpenAI', 'AIServices'].map(kind => ({
+          value: KINDS.map(kind => ({
             resourceType: 'accounts',
             name: 'S0',
             tier: 'Standard',
@@ -105,6 +105,14 @@ function ofSubscription(service: Accounts, bases: readonly BaseName[]): Route[] 
       },
     },
     domainRoute(records, enter),
+    {
+      ...BASE,
+      path: `${PROVIDER}/operations`,
+      handler: call => {
+        apiVersion(call)
+        return json({ value: OPERATIONS.map(showOperation) })
+      },
+    },
   ]
 }
 
@@ -124,6 +132,29 @@ function domainRoute(records: RecordStore, enter: (call: Call, action: string) =
       return json({ isSubdomainAvailable: !taken, subdomainName, type, ...reason })
     },
   }
+}
+
+/** What roles can allow here, as the provider lists it. */
+const OPERATIONS = [
+  'accounts/read',
+  'accounts/write',
+  'accounts/delete',
+  'accounts/listKeys/action',
+  'accounts/regenerateKey/action',
+  'accounts/deployments/read',
+  'accounts/deployments/write',
+  'accounts/deployments/delete',
+  'accounts/models/read',
+  'accounts/skus/read',
+  'accounts/usages/read',
+  'deletedAccounts/read',
+  'locations/resourceGroups/deletedAccounts/delete',
+]
+
+function showOperation(name: string): object {
+  const [resource = '', ...operation] = name.split('/')
+  const display = { provider: 'Azure AI services', resource, operation: operation.join(' '), description: name }
+  return { name: `Microsoft.CognitiveServices/${name}`, isDataAction: false, display }
 }
 
 function showModel({ name, base }: BaseName): object {

@@ -144,13 +144,16 @@ function checkName(name: string): void {
   )
 }
 
+/** `CognitiveServices` and `AIServices` are Azure's accounts for several services: here each is one of Azure OpenAI. */
+export const KINDS: readonly string[] = ['OpenAI', 'AIServices', 'CognitiveServices']
+
 function checkKind(kind: string): string {
-  const known = ['OpenAI', 'AIServices'].find(name => name.toLowerCase() === kind.toLowerCase())
+  const known = KINDS.find(name => name.toLowerCase() === kind.toLowerCase())
   if (known !== undefined) return known
   throw new AzureError(
     'InvalidKind',
     400,
-    `The account kind '${kind.slice(0, 64)}' is not available here. Use OpenAI or AIServices.`,
+    `The account kind '${kind.slice(0, 64)}' is not available here. Use ${KINDS.join(', ')}.`,
     { target: 'kind' },
   )
 }

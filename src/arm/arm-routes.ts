@@ -10,6 +10,7 @@ import { resourceRoutes } from './resource-routes.ts'
 import { roleAssignmentRoutes } from './role-assignment-routes.ts'
 import { roleDefinitionRoutes } from './role-definitions.ts'
 import { subscriptionRoutes } from './subscription-routes.ts'
+import { tagNameRoutes } from './tag-name-routes.ts'
 import { tagRoutes } from './tag-routes.ts'
 import { tenantRoutes } from './tenant-routes.ts'
 
@@ -24,6 +25,7 @@ export function armRoutes(options: ArmOptions): Route[] {
     ...resourceRoutes(options),
     ...moveRoutes(options),
     ...tagRoutes(options),
+    ...tagNameRoutes(options),
     ...roleAssignmentRoutes(options),
     ...roleDefinitionRoutes(options),
     ...operationRoutes(options.operations, options.resourceManager),

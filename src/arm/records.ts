@@ -12,6 +12,9 @@ export const roleAssignments = collection<RoleAssignment>('arm.role-assignments'
 /** Names that subscriptions were created under, by `<tenant id>/<alias in lower case>`. */
 export const aliases = collection<{ readonly alias: string; readonly subscriptionId: string }>('arm.aliases')
 
+/** Tag names that were created before anything has them, by `<subscription id>/<name in lower case>`. */
+export const tagNames = collection<{ readonly tagName: string }>('arm.tag-names')
+
 export function groupKey(subscriptionId: string, name: string): string {
   return `${subscriptionId}/${name.toLowerCase()}`
 }

@@ -8,7 +8,7 @@ import { armAudit } from './arm-audit.ts'
 import type { ArmOptions } from './arm-options.ts'
 import { changedMeanwhile } from './manage-subscriptions.ts'
 import { groupKey, groups, subscriptions } from './records.ts'
-import { allResources, findResource } from './resources.ts'
+import { findResource } from './resources.ts'
 import type { Tags } from './resource-manager.ts'
 import { findScope, scopeOf, type Scope } from './scope.ts'
 import { patchedTags, tagsBody, tagsPatchBody } from './tags.ts'
@@ -75,12 +75,6 @@ export function tagRoutes(options: ArmOptions): Route[] {
         return empty(200)
       },
     },
-    {
-      ...base,
-      method: 'GET',
-      path: '/subscriptions/:subscriptionid/tagnames',
-      handler: call => listNames(options, call),
-    },
   ]
 }
 
@@ -107,34 +101,6 @@ async function tagged(options: ArmOptions, scope: Scope): Promise<Tagged> {
   }
   const { type, resource } = await findResource(resourceTypes, scope.id)
   return { scope, tags: resource.tags ?? {}, change: tags => type.setTags(resource, tags) }
-}
-
-async function listNames(options: ArmOptions, call: Call): Promise<Response> {
-  apiVersion(call)
-  const { subscriptionId } = await options.resourceManager.subscription(call.params['subscriptionid'] ?? '')
-  const id = `/subscriptions/${subscriptionId}`
-  await options.resourceManager.authorize(call.caller, id, 'Microsoft.Resources/subscriptions/tagNames/read')
-  const names = new Map<string, Map<string, number>>()
-  const inGroups = await options.records.list(groups, { prefix: `${subscriptionId}/` })
-  const all = [...(await allResources(options.resourceTypes, subscriptionId)), ...inGroups.map(({ value }) => value)]
-  for (const { tags } of all) {
-    for (const [name, value] of Object.entries(tags ?? {})) {
-      const values = names.get(name) ?? new Map<string, number>()
-      names.set(name, values.set(value, (values.get(value) ?? 0) + 1))
-    }
-  }
-  const count = (value: number): object => ({ type: 'Total', value })
-  const value = [...names].map(([tagName, values]) => ({
-    id: `${id}/tagNames/${tagName}`,
-    tagName,
-    count: count([...values.values()].reduce((sum, one) => sum + one, 0)),
-    values: [...values].map(([tagValue, times]) => ({
-      id: `${id}/tagNames/${tagName}/tagValues/${tagValue}`,
-      tagValue,
-      count: count(times),
-    })),
-  }))
-  return json({ value })
 }
 
 function showTags({ id }: Scope, tags: Tags): object {

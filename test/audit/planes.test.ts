@@ -30,7 +30,7 @@ interface Asking {
 }
 
 before(async () => {
-  ;({ scene, dataDir } = await sceneFor(SUITE as never))
+  ;({ scene, dataDir } = await sceneFor(SUITE))
   objectId = await administratorObjectId(scene.endpoints)
   const listed = await send(`${account()}/listKeys?api-version=2025-06-01`, { method: 'POST' })
   apiKey = ((await listed.json()) as { key1: string }).key1

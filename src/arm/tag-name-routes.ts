@@ -1,0 +1,101 @@
+import { AzureError } from '../http/errors.ts'
+import { empty, json } from '../http/respond.ts'
+import type { Call, Route } from '../http/route.ts'
+import { put, remove } from '../store/records.ts'
+import { apiVersion } from './api-version.ts'
+import { armAudit } from './arm-audit.ts'
+import type { ArmOptions } from './arm-options.ts'
+import { groups, tagNames } from './records.ts'
+import { allResources } from './resources.ts'
+
+const PATH = '/subscriptions/:subscriptionid/tagnames'
+
+/** The tag names of a subscription: those in use, and those created before anything has them. */
+export function tagNameRoutes(options: ArmOptions): Route[] {
+  const base = { host: 'management', auth: 'management', maxBody: 0, path: `${PATH}/:tag` } as const
+  const enter = async (call: Call, action: string): Promise<string> => {
+    apiVersion(call)
+    const { subscriptionId } = await options.resourceManager.subscription(call.params['subscriptionid'] ?? '')
+    const id = `/subscriptions/${subscriptionId}`
+    await options.resourceManager.authorize(call.caller, id, `Microsoft.Resources/subscriptions/tagNames/${action}`)
+    return subscriptionId
+  }
+  return [
+    {
+      ...base,
+      method: 'GET',
+      path: PATH,
+      handler: async call => json({ value: await inUse(options, await enter(call, 'read')) }),
+    },
+    {
+      ...base,
+      method: 'PUT',
+      maxBody: 1024,
+      handler: async call => {
+        const subscriptionId = await enter(call, 'write')
+        const tagName = checkTagName(call.params['tag'] ?? '')
+        const key = `${subscriptionId}/${tagName.toLowerCase()}`
+        const known = await options.records.get(tagNames, key)
+        const entry = armAudit('Microsoft.Resources/subscriptions/tagNames/write', `/subscriptions/${subscriptionId}`, {
+          tagName,
+        })
+        if (known === undefined) await options.audit.append(entry, [put(tagNames, key, { tagName })])
+        return json(shown(subscriptionId, known?.value.tagName ?? tagName, new Map()), {
+          status: known === undefined ? 201 : 200,
+        })
+      },
+    },
+    {
+      ...base,
+      method: 'DELETE',
+      handler: async call => {
+        const subscriptionId = await enter(call, 'delete')
+        const key = `${subscriptionId}/${checkTagName(call.params['tag'] ?? '').toLowerCase()}`
+        const known = await options.records.get(tagNames, key)
+        if (known === undefined) return empty(204)
+        const entry = armAudit(
+          'Microsoft.Resources/subscriptions/tagNames/delete',
+          `/subscriptions/${subscriptionId}`,
+          known.value,
+        )
+        await options.audit.append(entry, [remove(tagNames, key)])
+        return empty(200)
+      },
+    },
+  ]
+}
+
+async function inUse({ records, resourceTypes }: ArmOptions, subscriptionId: string): Promise<object[]> {
+  const names = new Map<string, Map<string, number>>()
+  const created = await records.list(tagNames, { prefix: `${subscriptionId}/` })
+  for (const { value } of created) names.set(value.tagName, new Map())
+  const inGroups = await records.list(groups, { prefix: `${subscriptionId}/` })
+  const all = [...(await allResources(resourceTypes, subscriptionId)), ...inGroups.map(({ value }) => value)]
+  for (const { tags } of all) {
+    for (const [name, value] of Object.entries(tags ?? {})) {
+      const values = names.get(name) ?? new Map<string, number>()
+      names.set(name, values.set(value, (values.get(value) ?? 0) + 1))
+    }
+  }
+  return [...names].map(([tagName, values]) => shown(subscriptionId, tagName, values))
+}
+
+function shown(subscriptionId: string, tagName: string, values: ReadonlyMap<string, number>): object {
+  const id = `/subscriptions/${subscriptionId}/tagNames/${tagName}`
+  const count = (value: number): object => ({ type: 'Total', value })
+  return {
+    id,
+    tagName,
+    count: count([...values.values()].reduce((sum, one) => sum + one, 0)),
+    values: [...values].map(([tagValue, times]) => ({
+      id: `${id}/tagValues/${tagValue}`,
+      tagValue,
+      count: count(times),
+    })),
+  }
+}
+
+function checkTagName(name: string): string {
+  if (name.length <= 512 && /^[^<>%&\\?/]+$/.test(name)) return name
+  throw new AzureError('InvalidTagName', 400, 'A tag name has 1 to 512 characters, and none of < > % & \\ ? /.')
+}
