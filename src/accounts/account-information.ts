@@ -31,7 +31,7 @@ const BASE = { host: 'management', auth: 'management', method: 'GET', maxBody: 0
 
 /** What can be had: models, skus, usages, free subdomains. */
 export function accountInformationRoutes(service: Accounts, bases: readonly BaseName[]): Route[] {
-  return [...ofAccount(service, bases), ...ofSubscription(service, bases)]
+  return [...ofAccount(service, bases), ...ofSubscription(service, bases), operationsRoute]
 }
 
 function ofAccount(service: Accounts, bases: readonly BaseName[]): Route[] {
@@ -105,14 +105,6 @@ function ofSubscription(service: Accounts, bases: readonly BaseName[]): Route[] 
       },
     },
     domainRoute(records, enter),
-    {
-      ...BASE,
-      path: `${PROVIDER}/operations`,
-      handler: call => {
-        apiVersion(call)
-        return json({ value: OPERATIONS.map(showOperation) })
-      },
-    },
   ]
 }
 
@@ -155,6 +147,15 @@ function showOperation(name: string): object {
   const [resource = '', ...operation] = name.split('/')
   const display = { provider: 'Azure AI services', resource, operation: operation.join(' '), description: name }
   return { name: `Microsoft.CognitiveServices/${name}`, isDataAction: false, display }
+}
+
+const operationsRoute: Route = {
+  ...BASE,
+  path: `${PROVIDER}/operations`,
+  handler: call => {
+    apiVersion(call)
+    return json({ value: OPERATIONS.map(showOperation) })
+  },
 }
 
 function showModel({ name, base }: BaseName): object {
