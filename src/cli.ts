@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util'
 const USAGE = `Usage: ./ownkey <command> [options]
 
   demo     play the main story: seal, train, deploy, rotate, revoke, delete   [--keep]
-  start    run the cloud until stopped     --data-dir DIR [--port 8443] [--key-lease-seconds 10] [--location westeurope] [--clock-control] [--diagnostics-dir DIR/diagnostics] [--verbose]
+  start    run the cloud until stopped     --data-dir DIR [--port 8443] [--key-lease-seconds 10] [--key-watch-seconds 60] [--location westeurope] [--clock-control] [--diagnostics-dir DIR/diagnostics] [--verbose]
            RSA-HSM keys in a PKCS #11 token:   --pkcs11-module PATH --pkcs11-pin-file FILE [--pkcs11-token LABEL]
   audit    print the audit log      --data-dir DIR [--vault V] [--since 24h|T] [--last N] [--follow] [--format table|json]
            audit verify: is it as it was written?   --data-dir DIR [--known N:HASH]
@@ -19,6 +19,7 @@ const OPTIONS = {
   'data-dir': { type: 'string' },
   port: { type: 'string', default: '8443' },
   'key-lease-seconds': { type: 'string', default: '10' },
+  'key-watch-seconds': { type: 'string', default: '60' },
   location: { type: 'string', default: 'westeurope' },
   'diagnostics-dir': { type: 'string' },
   'pkcs11-module': { type: 'string' },
@@ -52,6 +53,7 @@ const commands: Record<string, (values: Values, words: readonly string[]) => Pro
       dataDir: dataDir(values),
       port: wholeNumber(values.port, 'port', 65_535),
       keyLeaseSeconds: wholeNumber(values['key-lease-seconds'], 'key-lease-seconds', 3600),
+      keyWatchSeconds: wholeNumber(values['key-watch-seconds'], 'key-watch-seconds', 86_400),
       location: values.location,
       clockControl: values['clock-control'],
       diagnosticsFolder: values['diagnostics-dir'],

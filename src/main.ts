@@ -28,6 +28,8 @@ export interface CloudOptions {
   readonly port: number
   /** Seconds that an unwrapped data key may be used: the bound of a revocation. */
   readonly keyLeaseSeconds: number
+  /** Seconds after which vaults are asked about keys that nobody uses; default 60. */
+  readonly keyWatchSeconds?: number
   readonly location: string
   /** The administrator may move the clock, and where he left it it stands after a restart. */
   readonly clockControl?: boolean
@@ -124,6 +126,7 @@ async function openFolder(settings: Settings, closers: (() => Promise<void>)[]):
     rootKeys,
     token,
     keyLeaseSeconds: settings.keyLeaseSeconds,
+    keyWatchSeconds: settings.keyWatchSeconds ?? 60,
     location: settings.location,
     log: settings.log,
   })

@@ -43,6 +43,7 @@ export interface RoomsOptions {
   /** Where RSA-HSM keys live. */
   readonly token?: Token | undefined
   readonly keyLeaseSeconds: number
+  readonly keyWatchSeconds: number
   readonly location: string
   readonly log: (line: object) => void
 }

@@ -29,7 +29,7 @@ import type { RoomsOptions } from './rooms.ts'
 import type { RecordStore } from './store/records.ts'
 
 const VAULT_TIMEOUT_MS = 8000
-/** Vaults are not asked more often than this without need, however short the lease. */
+/** Vaults are not asked more often than this without need. */
 const MIN_WATCH_MS = 1000
 
 /** The Azure OpenAI service: accounts, their keys and data, and the engines. Part of the composition root. */
@@ -53,6 +53,7 @@ export function openService(
   ring.onAnswer = keyStatuses.note
   const accounts = new Accounts({
     keyStatuses,
+    keyLeaseMs: options.keyLeaseSeconds * 1000,
     records,
     env,
     keyRing: ring,
@@ -84,7 +85,7 @@ export function openService(
   const dependents = { stop: (accountId: string) => jobs.stopAll(accountId), collections: ownedByAccount }
   const life = new AccountLife({ accounts, blobs, running, dependents })
   const runner = new JobRunner({ jobs, ring, trainer: ggmlTrainer(catalogue), log: logError })
-  const watch = new KeyWatch(accounts, Math.max(options.keyLeaseSeconds * 1000, MIN_WATCH_MS), logError)
+  const watch = new KeyWatch(accounts, Math.max(options.keyWatchSeconds * 1000, MIN_WATCH_MS), logError)
   const connect = (own: Agent): void => {
     agent = own
   }

@@ -12,6 +12,7 @@ import { patchAccountBody, putAccountBody } from './account-body.ts'
 import { mustRestore, type AccountLife } from './account-life.ts'
 import type { Accounts } from './accounts.ts'
 import { createAccount } from './create-account.ts'
+import { freshStatus } from './fresh-status.ts'
 import { regenerateKey } from './regenerate-key.ts'
 import { showAccount } from './show-account.ts'
 import { updateAccount } from './update-account.ts'
@@ -60,8 +61,13 @@ export function accountRoutes(room: AccountRoom): Route[] {
       maxBody: 0,
       handler: async call => {
         const found = await storedAccount(service, call, 'read')
+        await freshStatus(service, found.value)
         const headers = { etag: etagOf(found) }
-        return isUnchanged(call, found) ? empty(304, headers) : json(showAccount(service, found), { headers })
+        // What is shown of a customer's key changes without the account.
+        const hasStatus = found.value.encryption.keyVaultProperties !== undefined
+        return !hasStatus && isUnchanged(call, found)
+          ? empty(304, headers)
+          : json(showAccount(service, found), { headers })
       },
     },
     {

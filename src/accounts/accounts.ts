@@ -29,6 +29,8 @@ export interface AccountsOptions {
   readonly resourceManager: ResourceManager
   readonly identities: Identities
   readonly keyStatuses: KeyStatuses
+  /** Milliseconds; what is shown of a key is no older. */
+  readonly keyLeaseMs: number
   readonly audit: AuditSink
   readonly identityKey: KeyObject
   readonly locations: readonly string[]

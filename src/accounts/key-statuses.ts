@@ -81,8 +81,11 @@ export class KeyStatuses {
     return {
       changes: [fresh === undefined ? remove(keyStatuses, accountId) : put(keyStatuses, accountId, fresh)],
       settled: () => {
-        if (fresh === undefined) this.#known.delete(accountId)
-        else this.#known.set(accountId, fresh)
+        this.#known.delete(accountId)
+        if (fresh === undefined) return
+        this.#known.set(accountId, fresh)
+        // The change itself has read, wrapped and unwrapped with it.
+        this.#asked.set(accountId, performance.now())
       },
     }
   }

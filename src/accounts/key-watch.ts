@@ -15,8 +15,9 @@ const AT_ONCE = 16
 const OPERATION = 'Microsoft.CognitiveServices/accounts/encryption/rotate'
 
 /**
- * Asks the vaults of all accounts under customer-managed keys once a lease, so that what became of a key is known, shown and
- * audited without anybody using it; and lets accounts whose key URI has no version follow a rotation (R18).
+ * Asks the vaults of all accounts under customer-managed keys again and again, so that what became of a key is known and
+ * audited without anybody using it; and lets accounts whose key URI has no version follow a rotation (R18). Each question makes
+ * three or four audit records in the vault: so an unused key is asked about less often than once a lease.
  */
 export class KeyWatch {
   readonly #service: Accounts

@@ -5,6 +5,7 @@ export async function start(options: {
   dataDir: string
   port: number
   keyLeaseSeconds: number
+  keyWatchSeconds: number
   location: string
   clockControl: boolean
   diagnosticsFolder: string | undefined

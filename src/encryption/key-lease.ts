@@ -21,6 +21,7 @@ interface Lease {
 export class KeyLeases {
   readonly #leases = new Map<string, Lease>()
   readonly #renewals = new Map<string, Promise<DataKeys>>()
+  readonly #probes = new Map<string, Promise<void>>()
   readonly #leaseMs: number
   readonly #renew: (accountId: string) => Promise<DataKeys>
   readonly #now: () => number
@@ -60,7 +61,15 @@ export class KeyLeases {
    * Asks the vault without keeping what it unwraps: nobody needs the keys now. A refusal ends the lease at once; a vault
    * that does not answer leaves it to run out. @throws KeyUnavailable
    */
-  async probe(accountId: string): Promise<void> {
+  probe(accountId: string): Promise<void> {
+    const running = this.#probes.get(accountId)
+    if (running !== undefined) return running
+    const probe = this.#probe(accountId).finally(() => this.#probes.delete(accountId))
+    this.#probes.set(accountId, probe)
+    return probe
+  }
+
+  async #probe(accountId: string): Promise<void> {
     try {
       await (this.#renewals.get(accountId) ?? this.#renew(accountId))
     } catch (error) {

@@ -4,7 +4,7 @@ import { auditRecords } from '../audit/ownkey.fixture.ts'
 import { Azure, pause, refusal, untilAllowed } from '../support/azure.ts'
 import { cloudFor, LEASE_SECONDS } from '../support/cloud.ts'
 
-const cloud = await cloudFor({ after })
+const cloud = await cloudFor({ after }, ['--key-watch-seconds', '1'])
 const azure = await Azure.in(cloud.endpoints)
 const account = await azure.account('watched')
 const keys = await azure.vault('kv-watched')

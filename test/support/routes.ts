@@ -23,6 +23,7 @@ export async function everyRoute(): Promise<Route[]> {
     audit: await openAuditLog(records, env),
     rootKeys: await openRootKeys({ file: join(folder, 'root.key'), fromEnvironment: undefined, env }),
     keyLeaseSeconds: 60,
+    keyWatchSeconds: 60,
     location: 'westeurope',
     log: () => {},
   })

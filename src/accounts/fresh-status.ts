@@ -1,0 +1,14 @@
+import { setTimeout } from 'node:timers/promises'
+import type { Account } from './account.ts'
+import type { Accounts } from './accounts.ts'
+
+const PATIENCE_MS = 2000
+
+/** Who looks at an account sees what the vault says of its key now, at most a lease old; but he waits for no silent vault. */
+export async function freshStatus({ options }: Accounts, { accountId, encryption }: Account): Promise<void> {
+  const { keyRing, keyStatuses, keyLeaseMs } = options
+  if (encryption.keyVaultProperties === undefined || keyStatuses.sinceAsked(accountId) < keyLeaseMs) return
+  // The answer, a refusal too, is in the status.
+  const asked = keyRing.leases.probe(accountId).catch(() => undefined)
+  await Promise.race([asked, setTimeout(PATIENCE_MS, undefined, { ref: false })])
+}
