@@ -23,7 +23,7 @@ export interface KeyStatus {
 }
 
 /** By account id. Written when the state changes; times in between are kept in memory, and written at a clean end. */
-export const keyStatuses = collection<KeyStatus>('accounts.key-statuses')
+const keyStatuses = collection<KeyStatus>('accounts.key-statuses')
 
 /** Keeps for each account under a customer-managed key whether the key can be used, and records in the audit log when that changes. */
 export class KeyStatuses {

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Account } from './account.ts'
+import { checkVault, vaultNotFound } from './requirements.ts'
+import { requirementsNotMet } from './unmet-requirement.ts'
+
+const account = { name: 'a', group: 'rg', location: 'westeurope', id: '/subscriptions/s1/accounts/a' } as Account
+const good = {
+  name: 'kv',
+  id: '/subscriptions/s2/vaults/kv',
+  location: 'westeurope',
+  tenantId: 't1',
+  softDelete: true,
+  purgeProtection: true,
+  rbacAuthorization: false,
+  firewall: false,
+  trustedServices: false,
+}
+const codes = (vault: typeof good): string[] =>
+  checkVault(account, 't1', vault).map(({ requirement, name }) => `${requirement}.${name}`)
+
+test('a vault that meets every requirement has none unmet, in whatever subscription it is · R07', () => {
+  assert.deepEqual(codes(good), [])
+  assert.deepEqual(codes({ ...good, firewall: true, trustedServices: true }), [])
+})
+
+test('each requirement of a vault is checked by itself · R07 R08 R09 R10', () => {
+  assert.deepEqual(codes({ ...good, location: 'eastus' }), ['R07.RegionMismatch'])
+  assert.deepEqual(codes({ ...good, tenantId: 't2' }), ['R07.TenantMismatch'])
+  assert.deepEqual(codes({ ...good, softDelete: false }), ['R08.SoftDeleteOff'])
+  assert.deepEqual(codes({ ...good, purgeProtection: false }), ['R08.PurgeProtectionOff'])
+  assert.deepEqual(codes({ ...good, firewall: true }), ['R09.TrustedServicesBlocked'])
+  assert.deepEqual(codes({ ...good, rbacAuthorization: true }), ['R10.RbacAuthorization'])
+})
+
+test('what no vault can be called does not get into a command that people copy', () => {
+  for (const uri of ['https://kv;reboot.example', 'https://$(reboot).example', "https://a'b.example", 'nonsense']) {
+    const { options } = requirementsNotMet([vaultNotFound(account, uri)])
+    const [{ info } = { info: {} }] = options.details?.[0]?.additionalInfo ?? []
+    assert.equal((info as { command: string }).command, 'az keyvault recover --name <vault> --location westeurope')
+  }
+})
