@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util'
 const USAGE = `Usage: ./ownkey <command> [options]
 
   demo     play the main story: seal, train, deploy, rotate, revoke, delete   [--keep]
-  start    run the cloud until stopped     --data-dir DIR [--port 8443] [--key-lease-seconds 10] [--key-watch-seconds 60] [--location westeurope] [--clock-control] [--diagnostics-dir DIR/diagnostics] [--verbose]
+  start    run the cloud until stopped     --data-dir DIR [--port 8443] [--key-lease-seconds 10] [--key-watch-seconds 60] [--location westeurope] [--clock-control] [--allow-ropc] [--diagnostics-dir DIR/diagnostics] [--verbose]
            RSA-HSM keys in a PKCS #11 token:   --pkcs11-module PATH --pkcs11-pin-file FILE [--pkcs11-token LABEL]
   audit    print the audit log      --data-dir DIR [--vault V] [--since 24h|T] [--last N] [--follow] [--format table|json]
            audit verify: is it as it was written?   --data-dir DIR [--known N:HASH]
@@ -26,6 +26,7 @@ const OPTIONS = {
   'pkcs11-pin-file': { type: 'string' },
   'pkcs11-token': { type: 'string' },
   'clock-control': { type: 'boolean', default: false },
+  'allow-ropc': { type: 'boolean', default: false },
   format: { type: 'string' },
   vault: { type: 'string' },
   since: { type: 'string' },
@@ -56,6 +57,7 @@ const commands: Record<string, (values: Values, words: readonly string[]) => Pro
       keyWatchSeconds: wholeNumber(values['key-watch-seconds'], 'key-watch-seconds', 86_400),
       location: values.location,
       clockControl: values['clock-control'],
+      allowPasswordGrant: values['allow-ropc'],
       diagnosticsFolder: values['diagnostics-dir'],
       pkcs11: pkcs11(values),
       verbose: values.verbose,

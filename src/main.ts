@@ -33,6 +33,8 @@ export interface CloudOptions {
   readonly location: string
   /** The administrator may move the clock, and where he left it it stands after a restart. */
   readonly clockControl?: boolean
+  /** Clients may send people's names and passwords (ROPC), which Entra discourages. */
+  readonly allowPasswordGrant?: boolean
   /** Where diagnostic settings write to; default `<dataDir>/diagnostics`. */
   readonly diagnosticsFolder?: string | undefined
   /** RSA-HSM keys live in this PKCS #11 token; `label` may be left out where there is only one. */
@@ -127,6 +129,7 @@ async function openFolder(settings: Settings, closers: (() => Promise<void>)[]):
     token,
     keyLeaseSeconds: settings.keyLeaseSeconds,
     keyWatchSeconds: settings.keyWatchSeconds ?? 60,
+    allowPasswordGrant: settings.allowPasswordGrant ?? false,
     location: settings.location,
     log: settings.log,
   })

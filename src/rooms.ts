@@ -44,6 +44,8 @@ export interface RoomsOptions {
   readonly token?: Token | undefined
   readonly keyLeaseSeconds: number
   readonly keyWatchSeconds: number
+  /** Clients may send people's names and passwords. */
+  readonly allowPasswordGrant?: boolean
   readonly location: string
   readonly log: (line: object) => void
 }
@@ -81,14 +83,14 @@ const FLUSH_MS = 60_000
 const EXPORT_MS = 1000
 
 export async function openRooms(options: RoomsOptions): Promise<Rooms> {
-  const { env, records, rootKeys, domain, port, log } = options
+  const { env, records, rootKeys, domain, port, log, allowPasswordGrant = false } = options
   const requestAudit = openRequestAudit(options.audit, env)
   const audit = requestAudit.sink
   const at = (host: string): string => `https://${host}.${domain}:${port}`
   const locations = [...new Set([options.location, ...LOCATIONS])]
   const authority = (tenantId: string): string => `${at('login')}/${tenantId}`
-  const sealingKey = rootKeys.identity
-  const entra = await openEntra({ records, env, domain, authority, sealingKey, portal: at('portal') })
+  const login = { portal: at('portal'), sealingKey: rootKeys.identity, allowPasswordGrant }
+  const entra = await openEntra({ records, env, domain, authority, ...login })
   const subscriptionId = await openSubscription(options, entra)
   const resourceManager = openResourceManager(records, { authority })
   const keyVault = openKeyVault({

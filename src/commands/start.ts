@@ -8,6 +8,7 @@ export async function start(options: {
   keyWatchSeconds: number
   location: string
   clockControl: boolean
+  allowPasswordGrant: boolean
   diagnosticsFolder: string | undefined
   pkcs11: CloudOptions['pkcs11']
   verbose: boolean

@@ -10,6 +10,10 @@ type LoginError =
   | 'invalid_resource'
   | 'unauthorized_client'
   | 'unsupported_grant_type'
+  | 'authorization_pending'
+  | 'authorization_declined'
+  | 'expired_token'
+  | 'bad_verification_code'
   | 'temporarily_unavailable'
 
 /** An error as Entra words it: the OAuth code of RFC 6749 5.2 and `AADSTS<number>: …`, which clients show to people. */

@@ -1,12 +1,14 @@
 import { createSecretKey } from 'node:crypto'
-import { equalSecrets, mac, stretch } from '../crypto/derive.ts'
+import { mac } from '../crypto/derive.ts'
 import type { Env } from '../env.ts'
 import type { AzureError } from '../http/errors.ts'
 import { put, type Change, type RecordStore, type Stored } from '../store/records.ts'
-import { applicationNotFound, loginError } from './aadsts.ts'
+import { loginError } from './aadsts.ts'
 import { loginLimits } from './login-limits.ts'
+import { GENERATED_ITERATIONS, hashSecret, matchesSecret } from './secret-hash.ts'
 import {
   applications,
+  applicationsByObject,
   principals,
   principalsByApp,
   type Application,
@@ -14,11 +16,8 @@ import {
   type Principal,
 } from './records.ts'
 
-/** Secrets are ours and have 256 bits: stretching guards the hash of a weaker one that an operator may have set. */
-const iterations = 100_000
 const secretLifeMs = 2 * 365 * 86_400_000
 const maxSecretLength = 256
-const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 const maxRemembered = 1_000
 
 export interface NewApplication {
@@ -32,14 +31,19 @@ export interface NewApplication {
 /** An application with a secret (good for two years unless it `lasts`) and its service principal, as changes to commit. */
 export async function newApplication(
   env: Env,
-  wanted: { readonly tenantId: string; readonly displayName: string; readonly lasts?: boolean },
+  wanted: {
+    readonly tenantId: string
+    readonly displayName: string
+    readonly lasts?: boolean
+    readonly directoryAdministrator?: true | undefined
+  },
 ): Promise<NewApplication> {
   const { tenantId, displayName, lasts = false } = wanted
   const appId = env.uuid()
   const now = env.now()
   const clientSecret = env.randomBytes(32).toString('base64url')
   const secrets = [await newSecret(env, clientSecret, lasts ? undefined : now + secretLifeMs)]
-  const application: Application = { appId, tenantId, displayName, secrets }
+  const application: Application = { appId, objectId: env.uuid(), tenantId, displayName, createdAt: now, secrets }
   const principal: Principal = {
     objectId: env.uuid(),
     tenantId,
@@ -48,9 +52,11 @@ export async function newApplication(
     displayName,
     enabled: true,
     createdAt: now,
+    ...(wanted.directoryAdministrator ? { directoryAdministrator: true } : {}),
   }
   const changes = [
     put(applications, appId, application, 0),
+    put(applicationsByObject, application.objectId ?? appId, { appId }, 0),
     put(principals, principal.objectId, principal, 0),
     put(principalsByApp, appId, { objectId: principal.objectId }, 0),
   ]
@@ -58,14 +64,11 @@ export async function newApplication(
 }
 
 export interface ClientLogins {
-  /**
-   * Who logs in with a client id and secret.
-   * @throws AADSTS700016 unknown, 7000215 wrong secret, 7000222 expired secret, 7000112 disabled, 50053 locked out
-   */
-  login(tenantId: string | undefined, appId: string, secret: string, peer: string): Promise<Principal>
+  /** Whether the secret is the application's. @throws AADSTS7000215 wrong secret, 7000222 expired secret, 50053 locked out */
+  checkSecret(found: Stored<Application>, secret: string, peer: string): Promise<void>
 }
 
-export function clientLogins(records: RecordStore, env: Env): ClientLogins {
+export function clientLogins(env: Env): ClientLogins {
   const limits = loginLimits(env)
   const cacheKey = createSecretKey(env.randomBytes(32))
   /** MACs of secrets that were right, with the record's version: the next login of the same client skips the stretching. */
@@ -75,8 +78,7 @@ export function clientLogins(records: RecordStore, env: Env): ClientLogins {
     for (const candidate of found.value.secrets) {
       const tag = mac(cacheKey, found.id, candidate.keyId, secret).toString('base64url')
       if (remembered.get(tag) === found.version) return candidate
-      const hash = await limits.run(async () => hashOf(secret, candidate))
-      if (!equalSecrets(hash, candidate.hash)) continue
+      if (!(await limits.run(async () => matchesSecret(secret, candidate)))) continue
       remembered.delete(tag)
       remembered.set(tag, found.version)
       const [oldest] = remembered.keys()
@@ -87,28 +89,28 @@ export function clientLogins(records: RecordStore, env: Env): ClientLogins {
   }
 
   return {
-    async login(tenantId, appId, secret, peer) {
-      const found = GUID.test(appId) ? await records.get(applications, appId.toLowerCase()) : undefined
-      if (!found || (tenantId !== undefined && found.value.tenantId !== tenantId)) {
-        throw applicationNotFound(appId, tenantId ?? 'of this cloud')
-      }
+    async checkSecret(found, secret, peer) {
       const key = `${found.id} ${peer}`
       limits.check(key)
       const secretFound = secret.length > maxSecretLength || secret === '' ? undefined : await matching(found, secret)
       if (!secretFound) {
         limits.failed(key)
-        throw wrongSecret(appId)
+        throw wrongSecret(found.id)
       }
       limits.succeeded(key)
       if ((secretFound.expiresAt ?? Infinity) <= env.now()) {
-        throw loginError('invalid_client', 7000222, `The provided client secret keys for app '${appId}' are expired.`)
+        throw loginError(
+          'invalid_client',
+          7000222,
+          `The provided client secret keys for app '${found.id}' are expired.`,
+        )
       }
-      return enabledPrincipal(records, found.value)
     },
   }
 }
 
-async function enabledPrincipal(records: RecordStore, application: Application): Promise<Principal> {
+/** The principal as which an application acts. @throws AADSTS7000112 when it is disabled or has none */
+export async function enabledPrincipal(records: RecordStore, application: Application): Promise<Principal> {
   const known = await records.get(principalsByApp, application.appId)
   const principal = known && (await records.get(principals, known.value.objectId))?.value
   if (principal?.enabled) return principal
@@ -116,22 +118,20 @@ async function enabledPrincipal(records: RecordStore, application: Application):
 }
 
 /** A secret as it is kept. */
-export async function newSecret(env: Env, secret: string, expiresAt: number | undefined): Promise<ClientSecret> {
-  const draft = { salt: env.randomBytes(16).toString('base64url'), iterations }
+export async function newSecret(
+  env: Env,
+  secret: string,
+  expiresAt: number | undefined,
+  displayName?: string,
+): Promise<ClientSecret> {
   return {
-    ...draft,
+    ...(await hashSecret(env, secret, GENERATED_ITERATIONS)),
     keyId: env.uuid(),
     hint: secret.slice(0, 3),
-    hash: await hashOf(secret, draft),
     createdAt: env.now(),
+    ...(displayName === undefined ? {} : { displayName }),
     ...(expiresAt === undefined ? {} : { expiresAt }),
   }
-}
-
-/** base64url of the stretched secret. */
-export async function hashOf(secret: string, kept: Pick<ClientSecret, 'salt' | 'iterations'>): Promise<string> {
-  const key = await stretch(secret, Buffer.from(kept.salt, 'base64url'), kept.iterations)
-  return key.export().toString('base64url')
 }
 
 function wrongSecret(appId: string): AzureError {

@@ -1,5 +1,5 @@
 /** The services that tokens can be for. */
-export type Audience = 'management' | 'vault' | 'openai' | 'graph'
+export type Audience = 'management' | 'vault' | 'openai' | 'graph' | 'exchange'
 
 /** Names under which Azure's clients ask for them: URLs without a trailing slash, and application ids. */
 const knownNames: Readonly<Record<Audience, readonly string[]>> = {
@@ -10,6 +10,8 @@ const knownNames: Readonly<Record<Audience, readonly string[]>> = {
   ],
   vault: ['https://vault.azure.net', 'cfa8b339-82a2-471a-a3c9-0fc0be7a4093'],
   openai: ['https://cognitiveservices.azure.com', 'https://ai.azure.com', '7d312290-28c8-473c-a0ed-8e53749b6d6d'],
+  // Tokens that an application takes for a secret: a federated credential.
+  exchange: ['api://azureadtokenexchange', 'fb60f99c-7a34-4190-8149-302f77469936'],
   graph: ['https://graph.microsoft.com', 'https://graph.windows.net', '00000003-0000-0000-c000-000000000000'],
 }
 

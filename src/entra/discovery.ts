@@ -1,7 +1,7 @@
 import { json } from '../http/respond.ts'
 import type { Call, Handler, Route } from '../http/route.ts'
 import { tenantNotFound } from './aadsts.ts'
-import { issuerOf } from './tokens.ts'
+import { issuerOf } from './claims.ts'
 import type { SigningKeys } from './signing-keys.ts'
 
 /** The id of a tenant named in a path; undefined for `adfs`, which stands for the client's own. @throws AADSTS90002 */
@@ -30,10 +30,13 @@ export function discoveryRoutes(findTenant: FindTenant, keys: SigningKeys): Rout
     get('/:tenant/discovery/v2.0/keys', jwks),
     get('/:tenant/discovery/keys', jwks),
     get('/common/discovery/instance', call => instance(call)),
+    // Asked before a name and a password are sent: everybody's account is ours, also of whoever does not exist.
+    get('/common/userrealm/:user', call => userRealm(call)),
   ]
 }
 
-const cacheable = { headers: { 'cache-control': 'max-age=300' } }
+/** Public, so that pages of every origin may read them. */
+const cacheable = { headers: { 'cache-control': 'max-age=300', 'access-control-allow-origin': '*' } }
 
 async function configuration(call: Call, findTenant: FindTenant, isV2: boolean): Promise<Response> {
   const name = call.params['tenant'] ?? ''
@@ -48,13 +51,20 @@ async function configuration(call: Call, findTenant: FindTenant, isV2: boolean):
       token_endpoint: `${base}/oauth2${version}/token`,
       end_session_endpoint: `${base}/oauth2${version}/logout`,
       jwks_uri: `${base}/discovery${version}/keys`,
-      response_types_supported: ['code', 'token'],
-      response_modes_supported: ['query', 'fragment'],
-      grant_types_supported: ['authorization_code', 'client_credentials', 'refresh_token'],
+      device_authorization_endpoint: `${base}/oauth2${version}/devicecode`,
+      response_types_supported: ['code'],
+      response_modes_supported: ['query', 'fragment', 'form_post'],
+      grant_types_supported: [
+        'authorization_code',
+        'client_credentials',
+        'refresh_token',
+        'urn:ietf:params:oauth:grant-type:device_code',
+      ],
       code_challenge_methods_supported: ['S256'],
       subject_types_supported: ['pairwise'],
       id_token_signing_alg_values_supported: ['RS256'],
-      token_endpoint_auth_methods_supported: ['client_secret_post', 'client_secret_basic', 'none'],
+      token_endpoint_auth_methods_supported: ['client_secret_post', 'client_secret_basic', 'private_key_jwt', 'none'],
+      token_endpoint_auth_signing_alg_values_supported: ['RS256', 'PS256'],
       scopes_supported: ['openid', 'profile', 'offline_access'],
       claims_supported: [
         'aud',
@@ -75,6 +85,13 @@ async function configuration(call: Call, findTenant: FindTenant, isV2: boolean):
     },
     cacheable,
   )
+}
+
+function userRealm(call: Call): Response {
+  const name = (call.params['user'] ?? '').slice(0, 256)
+  const domain = name.slice(name.indexOf('@') + 1)
+  const cloud = { cloud_instance_name: new URL(call.origin).host, cloud_audience_urn: 'urn:federation:MicrosoftOnline' }
+  return json({ ver: '1.0', account_type: 'Managed', domain_name: domain, ...cloud })
 }
 
 function instance(call: Call): Response {

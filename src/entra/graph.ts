@@ -2,11 +2,11 @@ import { AzureError, Forbidden, NotFound } from '../http/errors.ts'
 import { json } from '../http/respond.ts'
 import type { Call, Route } from '../http/route.ts'
 import type { RecordStore } from '../store/records.ts'
+import { allPrincipals } from './all-principals.ts'
 import { bearerToken } from './authenticate.ts'
 import { principals, type Principal } from './records.ts'
 import type { PrincipalCaller, Tokens } from './tokens.ts'
 
-const page = 500
 const most = 999
 const reason = 'asks for a token for Microsoft Graph or Resource Manager by itself'
 
@@ -33,7 +33,7 @@ export function graphRoutes(records: RecordStore, tokens: Tokens): Route[] {
       const matches = filterOf(call.query.get('$filter') ?? '')
       const top = Math.min(Number(call.query.get('$top') ?? most) || most, most)
       const value: object[] = []
-      for await (const principal of all(records)) {
+      for await (const principal of allPrincipals(records)) {
         if (value.length === top) break
         if (principal.tenantId === tenantId && principal.kind !== 'user' && matches(principal))
           value.push(shown(principal))
@@ -47,15 +47,6 @@ export function graphRoutes(records: RecordStore, tokens: Tokens): Route[] {
       throw new NotFound('Request_ResourceNotFound', `Resource '${id.slice(0, 64)}' does not exist.`)
     }),
   ]
-}
-
-async function* all(records: RecordStore): AsyncGenerator<Principal> {
-  let after: string | undefined
-  do {
-    const found = await records.list(principals, { limit: page, ...(after === undefined ? {} : { after }) })
-    for (const { value } of found) yield value
-    after = found.length === page ? found.at(-1)?.id : undefined
-  } while (after !== undefined)
 }
 
 /** The filters that az, the SDKs and the portal send; quotes inside of a value are doubled (OData 4.01 5.1.1.11.1). */

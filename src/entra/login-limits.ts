@@ -23,7 +23,7 @@ export interface LoginLimits {
   run<T>(work: () => Promise<T>): Promise<T>
 }
 
-export function loginLimits(env: Env): LoginLimits {
+export function loginLimits(env: Env, free = freeAttempts): LoginLimits {
   const failures = new Map<string, Failures>()
   const waiting: (() => void)[] = []
   let running = 0
@@ -36,8 +36,8 @@ export function loginLimits(env: Env): LoginLimits {
   return {
     check(key) {
       const known = recent(key)
-      if (!known || known.count < freeAttempts) return
-      const lock = Math.min(1000 * 2 ** (known.count - freeAttempts), longestLockMs)
+      if (!known || known.count < free) return
+      const lock = Math.min(1000 * 2 ** (known.count - free), longestLockMs)
       const left = Math.ceil((known.last + lock - env.now()) / 1000)
       if (left <= 0) return
       const message = `Too many failed logins of this client: try again in ${left} seconds.`

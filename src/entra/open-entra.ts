@@ -4,12 +4,13 @@ import type { Env } from '../env.ts'
 import { NotFound } from '../http/errors.ts'
 import type { Authenticator, Route } from '../http/route.ts'
 import { put, VersionConflict, type RecordStore } from '../store/records.ts'
-import { tenantNotFound } from './aadsts.ts'
-import { clientLogins, newApplication, newSecret } from './applications.ts'
+import { newApplication, newSecret } from './applications.ts'
 import { bearerAuthenticator } from './authenticate.ts'
-import { discoveryRoutes, type FindTenant } from './discovery.ts'
+import { PORTAL_CLIENT } from './clients.ts'
+import { allPrincipals } from './all-principals.ts'
 import { graphRoutes } from './graph.ts'
 import { openIdentities, type Identities } from './identities.ts'
+import { loginRoutes } from './login-routes.ts'
 import {
   administrators,
   administratorUsers,
@@ -19,14 +20,10 @@ import {
   type Administrator,
   type Principal,
 } from './records.ts'
-import { authorizeRoutes, Codes } from './authorize.ts'
-import { PORTAL_CLIENT, publicClients } from './public-clients.ts'
-import { openSessions } from './sessions.ts'
-import { userGrants } from './user-grants.ts'
-import { newUser, userLogins } from './users.ts'
 import { openSigningKeys } from './signing-keys.ts'
-import { tokenRoutes } from './token-endpoint.ts'
+import { createTenant, domainOf, newTenant } from './tenants.ts'
 import { openTokens, type Tokens } from './tokens.ts'
+import { newUser, openUsers } from './users.ts'
 
 export interface EntraOptions {
   readonly records: RecordStore
@@ -39,12 +36,15 @@ export interface EntraOptions {
   readonly authority: (tenantId: string) => string
   /** Origin of the portal, to which signed-in users are sent back. */
   readonly portal: string
+  /** Clients may send people's names and passwords (`start --allow-ropc`). */
+  readonly allowPasswordGrant?: boolean
 }
 
 /** The person who may do what the administrator's application may. */
 export interface AdministratorPerson {
   readonly objectId: string
   readonly userName: string
+  /** Empty once he has chosen one himself. */
   readonly password: string
 }
 
@@ -88,26 +88,17 @@ export async function openEntra(options: EntraOptions): Promise<Entra> {
   const keys = await openSigningKeys(options)
   const tokens = openTokens({ records, env, keys, domain })
   const administrator = await openAdministrator(options)
+  const users = openUsers(options)
   const administratorUser = await openAdministratorUser(options, administrator.tenantId)
-  const findTenant = tenantFinder(records)
   const readPrincipal = async (objectId: string): Promise<Principal | undefined> =>
     (await records.get(principals, objectId))?.value
-  const clients = publicClients(options.portal)
-  const codes = new Codes(env)
-  const users = userLogins(records, env)
-  const grants = userGrants({ records, env, tokens, users, clients, codes, domain })
   return {
     administrator,
     administratorUser,
     portalClientId: PORTAL_CLIENT,
     tokens,
     identities: openIdentities({ ...options, tokens }),
-    routes: [
-      ...discoveryRoutes(findTenant, keys),
-      ...tokenRoutes({ findTenant, tokens, domain, logins: clientLogins(records, env), userGrants: grants }),
-      ...authorizeRoutes({ findTenant, clients, users, codes, sessions: openSessions(env, options.sealingKey) }),
-      ...graphRoutes(records, tokens),
-    ],
+    routes: [...loginRoutes(options, { users, tokens, keys }), ...graphRoutes(records, tokens)],
     managementAuthenticator: bearerAuthenticator({
       tokens,
       audiences: ['management'],
@@ -118,7 +109,11 @@ export async function openEntra(options: EntraOptions): Promise<Entra> {
     async createApplication({ tenantId, displayName }) {
       if (!(await records.get(tenants, tenantId)))
         throw new NotFound('TenantNotFound', `There is no tenant ${tenantId}.`)
-      const made = await newApplication(env, { tenantId, displayName })
+      const made = await newApplication(env, {
+        tenantId,
+        displayName,
+        directoryAdministrator: await isFirst(records, tenantId),
+      })
       await records.commit(made.changes)
       const { appId, objectId } = made.principal
       return { tenantId, clientId: appId, objectId, clientSecret: made.clientSecret }
@@ -133,22 +128,27 @@ export async function openEntra(options: EntraOptions): Promise<Entra> {
   }
 }
 
+/** The first application of a tenant administers it. */
+async function isFirst(records: RecordStore, tenantId: string): Promise<true | undefined> {
+  for await (const { tenantId: own, kind } of allPrincipals(records))
+    if (own === tenantId && kind === 'application') return undefined
+  return true
+}
+
 const stands = 'administrator'
 
 async function openAdministrator(options: EntraOptions): Promise<ClientCredentials> {
   const { records, env } = options
   const known = await records.get(administrators, stands)
   if (known) return credentialsOf(options, known.value)
-  const tenantId = env.uuid()
-  const made = await newApplication(env, { tenantId, displayName: 'OwnKey administrator', lasts: true })
+  const { tenant, changes } = newTenant(env, { displayName: 'OwnKey', domain: options.domain })
+  const { tenantId } = tenant
+  const displayName = 'OwnKey administrator'
+  const made = await newApplication(env, { tenantId, displayName, lasts: true, directoryAdministrator: true })
   const { appId, objectId } = made.principal
   const value = { tenantId, appId, objectId, sealedSecret: sealSecret(options, made.clientSecret) }
   try {
-    await records.commit([
-      put(tenants, tenantId, { tenantId, displayName: 'OwnKey', createdAt: env.now() }, 0),
-      ...made.changes,
-      put(administrators, stands, value, 0),
-    ])
+    await records.commit([...changes, ...made.changes, put(administrators, stands, value, 0)])
   } catch (error) {
     // Another process on the same store was first: its administrator counts.
     if (!(error instanceof VersionConflict)) throw error
@@ -165,17 +165,28 @@ async function openAdministratorUser(options: EntraOptions, tenantId: string): P
   const known = await records.get(administratorUsers, stands)
   if (known) {
     const { objectId, userPrincipalName, sealedPassword } = known.value
-    const password = openBox(sealingKey, passwordPlace, Buffer.from(sealedPassword, 'base64url')).toString()
+    const password =
+      sealedPassword === undefined
+        ? ''
+        : openBox(sealingKey, passwordPlace, Buffer.from(sealedPassword, 'base64url')).toString()
     return { objectId, userName: userPrincipalName, password }
   }
   const password = env.randomBytes(18).toString('base64url')
-  const userName = `admin@ownkey.${domain}`
-  const wanted = { tenantId, userPrincipalName: userName, displayName: 'Administrator', password }
-  const { user, changes } = await newUser(records, env, wanted)
+  const tenant = await records.get(tenants, tenantId)
+  const userName = `admin@${tenant === undefined ? domain : domainOf(tenant.value, domain)}`
+  const { account, changes } = await newUser(records, env, {
+    tenantId,
+    userPrincipalName: userName,
+    displayName: 'Administrator',
+    password,
+    generated: true,
+    principal: { directoryAdministrator: true },
+  })
+  const { objectId } = account.user
   const sealedPassword = sealBox(sealingKey, passwordPlace, Buffer.from(password)).toString('base64url')
-  const value = { objectId: user.objectId, userPrincipalName: userName, sealedPassword }
+  const value = { objectId, userPrincipalName: userName, sealedPassword }
   await records.commit([...changes, put(administratorUsers, stands, value, 0)])
-  return { objectId: user.objectId, userName, password }
+  return { objectId, userName, password }
 }
 
 async function renewSecret(options: EntraOptions): Promise<ClientCredentials> {
@@ -191,24 +202,6 @@ async function renewSecret(options: EntraOptions): Promise<ClientCredentials> {
     put(administrators, stands, value, known.version),
   ])
   return credentialsOf(options, value)
-}
-
-async function createTenant({ records, env }: EntraOptions, displayName: string): Promise<string> {
-  const tenantId = env.uuid()
-  await records.commit([put(tenants, tenantId, { tenantId, displayName, createdAt: env.now() }, 0)])
-  return tenantId
-}
-
-/** Names that stand for the tenant of whoever logs in. */
-const anyTenant = new Set(['adfs', 'common', 'organizations'])
-
-function tenantFinder(records: RecordStore): FindTenant {
-  return async name => {
-    const id = name.toLowerCase()
-    if (anyTenant.has(id)) return undefined
-    if (/^[0-9a-f-]{36}$/.test(id) && (await records.get(tenants, id))) return id
-    throw tenantNotFound(name)
-  }
 }
 
 const secretPlace = Buffer.from('entra administrator secret')

@@ -3,6 +3,8 @@ import { collection } from '../store/records.ts'
 export interface Tenant {
   readonly tenantId: string
   readonly displayName: string
+  /** What the names of its users end in, for example `contoso.localhost`; also stands for the id in paths. */
+  readonly domainName?: string
   readonly createdAt: number
 }
 
@@ -18,28 +20,100 @@ export interface Principal {
   readonly resourceId?: string
   readonly enabled: boolean
   readonly createdAt: number
+  /** May change users and applications of its tenant. */
+  readonly directoryAdministrator?: true
+  /** Sign-ins and tokens from before this time (milliseconds) count no more: a password was changed since. */
+  readonly tokensValidFrom?: number
 }
 
-/** A client secret: what is kept is a salted hash. */
-export interface ClientSecret {
-  readonly keyId: string
-  /** Its first three characters, by which people tell their secrets apart. */
-  readonly hint: string
+/** What is kept of a secret: a salted hash (PBKDF2). */
+export interface HashedSecret {
   /** base64url */
   readonly salt: string
   /** base64url */
   readonly hash: string
   readonly iterations: number
+}
+
+export interface ClientSecret extends HashedSecret {
+  readonly keyId: string
+  readonly displayName?: string
+  /** Its first three characters, by which people tell their secrets apart. */
+  readonly hint: string
   readonly createdAt: number
   /** Absent: never. */
   readonly expiresAt?: number
 }
 
+/** A certificate whose key signs a client's assertions. */
+export interface ClientCertificate {
+  readonly keyId: string
+  readonly displayName: string
+  /** DER, base64. */
+  readonly certificate: string
+  /** SHA-1 and SHA-256 of the DER, base64url: `x5t` and `x5t#S256` of RFC 7515. */
+  readonly x5t: string
+  readonly x5tS256: string
+  /** Milliseconds since 1970. */
+  readonly notBefore: number
+  readonly notAfter: number
+}
+
+/** Tokens of another issuer that are as good as a secret. */
+export interface FederatedCredential {
+  readonly id: string
+  readonly name: string
+  readonly issuer: string
+  readonly subject: string
+  readonly audiences: readonly string[]
+  readonly description?: string
+}
+
+/** Where a client may have its users sent back to, by what kind of client waits there. */
+export interface RedirectUris {
+  readonly web: readonly string[]
+  readonly spa: readonly string[]
+  readonly publicClient: readonly string[]
+}
+
 export interface Application {
   readonly appId: string
+  /** Its id in Microsoft Graph; absent in records of the first version: the application id stands for it. */
+  readonly objectId?: string
   readonly tenantId: string
   readonly displayName: string
+  readonly createdAt?: number
   readonly secrets: readonly ClientSecret[]
+  readonly certificates?: readonly ClientCertificate[]
+  readonly federatedCredentials?: readonly FederatedCredential[]
+  readonly redirectUris?: RedirectUris
+  readonly identifierUris?: readonly string[]
+  /** May log users in without a secret where no redirect URI says what kind of client it is: device code, password. */
+  readonly isFallbackPublicClient?: boolean
+  /** Shape of the tokens that are for this application. */
+  readonly requestedAccessTokenVersion?: 1 | 2
+}
+
+/** A browser in which somebody has signed in; by the hash of its cookie. */
+export interface Session {
+  readonly objectId: string
+  readonly tenantId: string
+  /** When the password was entered, milliseconds since 1970. */
+  readonly authTime: number
+  readonly expiresAt: number
+}
+
+/** All refresh tokens that descend from one sign-in; only the newest counts. */
+export interface RefreshFamily {
+  readonly objectId: string
+  readonly tenantId: string
+  readonly clientId: string
+  readonly generation: number
+  readonly rotatedAt: number
+  readonly authTime: number
+  readonly expiresAt: number
+  /** Of a single-page application: ends with its session, and only pages may use it. */
+  readonly spa?: { readonly origin: string; readonly session: string }
 }
 
 /** A token-signing key; the private key (PKCS #8) is sealed. */
@@ -58,21 +132,21 @@ export interface User {
   /** As given; compared in lower case. */
   readonly userPrincipalName: string
   readonly displayName: string
-  readonly password: ClientSecret
-}
-
-/** What a public client may ask for in a person's name, until it expires or is used: each use makes the next one. */
-export interface RefreshToken {
-  readonly objectId: string
-  readonly clientId: string
-  readonly expiresAt: number
+  readonly password: HashedSecret
+  /** The next sign-in asks for a new password. */
+  readonly mustChangePassword?: true
+  readonly givenName?: string
+  readonly surname?: string
+  readonly mail?: string
+  readonly jobTitle?: string
 }
 
 /** The person that the first start made, beside the application; the password is sealed, so that it can be shown again. */
 export interface AdministratorUser {
   readonly objectId: string
   readonly userPrincipalName: string
-  readonly sealedPassword: string
+  /** Absent once the person has chosen one. */
+  readonly sealedPassword?: string
 }
 
 /** The administrator that the first start made; his secret is sealed, so that it can be shown again. */
@@ -102,5 +176,13 @@ export const administratorUsers = collection<AdministratorUser>('entra.administr
 export const users = collection<User>('entra.users')
 /** By user principal name in lower case. */
 export const usersByName = collection<{ objectId: string }>('entra.users-by-name')
-/** By the SHA-256 of the token, base64url. */
-export const refreshTokens = collection<RefreshToken>('entra.refresh-tokens')
+/** By the SHA-256 of the cookie, base64url. */
+export const sessions = collection<Session>('entra.sessions')
+/** By the family's own id, which stands in its tokens. */
+export const refreshFamilies = collection<RefreshFamily>('entra.refresh-families')
+/** By the domain's name, lower case. */
+export const tenantsByDomain = collection<{ tenantId: string }>('entra.tenants-by-domain')
+/** Application ids by the application's object id. */
+export const applicationsByObject = collection<{ appId: string }>('entra.applications-by-object')
+/** Application ids by identifier URI, lower case, behind the tenant's id. */
+export const applicationsByUri = collection<{ appId: string }>('entra.applications-by-uri')

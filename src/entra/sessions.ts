@@ -1,68 +1,124 @@
-import type { KeyObject } from 'node:crypto'
+import { createHash, type KeyObject } from 'node:crypto'
 import { openBox, sealBox } from '../crypto/box.ts'
 import { equalSecrets } from '../crypto/derive.ts'
 import type { Env } from '../env.ts'
 import type { Call } from '../http/route.ts'
+import { put, remove, type RecordStore } from '../store/records.ts'
+import { sessions, type Session } from './records.ts'
 
-const SESSION_MS = 12 * 3_600_000
+const SESSION_MS = 24 * 3_600_000
 const SESSION = '__Host-ownkey-session'
 const SIGN_IN = '__Host-ownkey-sign-in'
 const ATTRIBUTES = 'Path=/; Secure; HttpOnly; SameSite=Lax'
+const FORM_MS = 10 * 60_000
+const SWEEP_MS = 600_000
+const LONGEST_STATE = 24_576
 
-/** Who signed in with this browser, and which sign-in page it was shown: sealed cookies, so that nothing is kept here. */
+/** A browser in which somebody has signed in. */
+export interface SignedInSession extends Session {
+  readonly id: string
+}
+
+/** Who signed in with this browser, and which page it was shown. */
 export interface Sessions {
-  /** Object id of the person who signed in, while the session lasts. */
-  signedIn(call: Call): string | undefined
-  /** A `set-cookie` header that begins a session. */
-  begin(objectId: string): string
-  readonly end: string
+  /** Undefined when nobody is signed in, or the session has ended. */
+  signedIn(call: Call): Promise<SignedInSession | undefined>
+  /** Does the session still last? */
+  lasts(id: string): Promise<boolean>
+  /** A new session (the browser's former one ends), and its `set-cookie` header. */
+  begin(
+    call: Call,
+    account: Pick<Session, 'objectId' | 'tenantId'>,
+  ): Promise<{ session: SignedInSession; cookie: string }>
+  /** Ends the session of this browser; the header that takes its cookie away. */
+  end(call: Call): Promise<string>
   /** The form's own secret: its cookie, and the sealed state that the page carries. */
-  openForm(state: object): { cookie: string; sealed: string }
+  openForm(call: Call, state: object): { cookie: string; sealed: string }
   /** The state of a form that this browser was shown, within ten minutes; undefined for any other. */
   readForm(call: Call, sealed: string): unknown
 }
 
-interface Opened {
-  readonly until: number
-  readonly objectId?: string
-  readonly state?: unknown
-  readonly secret?: string
-}
-
-const FORM_MS = 10 * 60_000
-
-export function openSessions(env: Env, key: KeyObject): Sessions {
-  const seal = (place: string, value: object): string =>
-    sealBox(key, Buffer.from(place), Buffer.from(JSON.stringify(value))).toString('base64url')
-  const open = (place: string, sealed: string | undefined): Opened | undefined => {
-    if (sealed === undefined || sealed.length > 16_384) return undefined
-    try {
-      const value = JSON.parse(openBox(key, Buffer.from(place), Buffer.from(sealed, 'base64url')).toString()) as Opened
-      return value.until > env.now() ? value : undefined
-    } catch {
-      return undefined
-    }
+export function openSessions(options: {
+  readonly records: RecordStore
+  readonly env: Env
+  readonly sealingKey: KeyObject
+}): Sessions {
+  const { records, env } = options
+  const read = async (id: string): Promise<SignedInSession | undefined> => {
+    const found = (await records.get(sessions, id))?.value
+    return found !== undefined && found.expiresAt > env.now() ? { ...found, id } : undefined
+  }
+  const idOf = (call: Call): string | undefined => {
+    const cookie = cookieOf(call, SESSION)
+    return cookie === undefined || !/^[\w-]{43}$/.test(cookie) ? undefined : digest(cookie)
+  }
+  let sweptAt = env.now()
+  const sweep = async (): Promise<void> => {
+    if (Math.abs(env.now() - sweptAt) < SWEEP_MS) return
+    sweptAt = env.now()
+    const expired = (await records.list(sessions)).filter(({ value }) => value.expiresAt <= env.now())
+    if (expired.length > 0) await records.commit(expired.map(({ id }) => remove(sessions, id)))
   }
   return {
-    signedIn: call => open('entra session', cookieOf(call, SESSION))?.objectId,
-    begin(objectId) {
-      const value = seal('entra session', { objectId, until: env.now() + SESSION_MS })
-      return `${SESSION}=${value}; Max-Age=${SESSION_MS / 1000}; ${ATTRIBUTES}`
+    async signedIn(call) {
+      const id = idOf(call)
+      return id === undefined ? undefined : read(id)
     },
-    end: `${SESSION}=; Max-Age=0; ${ATTRIBUTES}`,
-    openForm(state) {
+    lasts: async id => (await read(id)) !== undefined,
+    async begin(call, { objectId, tenantId }) {
+      await sweep()
       const secret = env.randomBytes(32).toString('base64url')
-      const sealed = seal('entra sign-in form', { state, secret, until: env.now() + FORM_MS })
+      const [id, former] = [digest(secret), idOf(call)]
+      const session: Session = { objectId, tenantId, authTime: env.now(), expiresAt: env.now() + SESSION_MS }
+      await records.commit([put(sessions, id, session, 0), ...(former === undefined ? [] : [remove(sessions, former)])])
+      const cookie = `${SESSION}=${secret}; Max-Age=${SESSION_MS / 1000}; ${ATTRIBUTES}`
+      return { session: { ...session, id }, cookie }
+    },
+    async end(call) {
+      const id = idOf(call)
+      if (id !== undefined) await records.commit([remove(sessions, id)])
+      return `${SESSION}=; Max-Age=0; ${ATTRIBUTES}`
+    },
+    ...openForms(env, options.sealingKey),
+  }
+}
+
+/** Forms that only the browser can send that was shown them: the page's sealed state and a cookie hold the same secret. */
+function openForms(env: Env, key: KeyObject): Pick<Sessions, 'openForm' | 'readForm'> {
+  const place = Buffer.from('entra sign-in form')
+  return {
+    openForm(call, state) {
+      // The same secret for all tabs of a browser: a page in another one must not make the first one's form invalid.
+      const known = cookieOf(call, SIGN_IN)
+      const secret =
+        known !== undefined && /^[\w-]{43}$/.test(known) ? known : env.randomBytes(32).toString('base64url')
+      const text = JSON.stringify({ state, secret: digest(secret), until: env.now() + FORM_MS })
+      const sealed = sealBox(key, place, Buffer.from(text)).toString('base64url')
       return { cookie: `${SIGN_IN}=${secret}; Max-Age=${FORM_MS / 1000}; ${ATTRIBUTES}`, sealed }
     },
     readForm(call, sealed) {
-      const form = open('entra sign-in form', sealed)
-      // A form that another site made this browser send lacks the cookie that its page set (login CSRF).
-      return form !== undefined && equalSecrets(form.secret ?? '', cookieOf(call, SIGN_IN) ?? '')
-        ? form.state
-        : undefined
+      if (sealed.length > LONGEST_STATE) return undefined
+      // Another site's form lacks the cookie (login CSRF); browsers also say where a form comes from.
+      const origin = call.headers.get('origin')
+      if (origin !== null && origin !== call.origin) return undefined
+      try {
+        const form = JSON.parse(openBox(key, place, Buffer.from(sealed, 'base64url')).toString()) as {
+          state: unknown
+          secret: string
+          until: number
+        }
+        const cookie = cookieOf(call, SIGN_IN)
+        const fits = cookie !== undefined && equalSecrets(form.secret, digest(cookie)) && form.until > env.now()
+        return fits ? form.state : undefined
+      } catch {
+        return undefined
+      }
     },
   }
+}
+
+export function digest(text: string): string {
+  return createHash('sha256').update(text).digest('base64url')
 }
 
 function cookieOf(call: Call, name: string): string | undefined {

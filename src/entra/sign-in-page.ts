@@ -1,82 +1,107 @@
-import { createHash } from 'node:crypto'
-import { bytes } from '../http/respond.ts'
+import { escaped, page } from './page.ts'
 
-const STYLE = `
-:root{color-scheme:light dark;--bg:#f3f2f1;--card:#fff;--text:#242424;--soft:#616161;--line:#8a8886;--brand:#0f6cbd;--bad:#b10e1c}
-@media (prefers-color-scheme:dark){:root{--bg:#1b1a19;--card:#292827;--text:#fff;--soft:#c8c6c4;--line:#979593;--brand:#479ef5;--bad:#f1707b}}
-*{box-sizing:border-box}
-body{margin:0;min-height:100vh;display:grid;place-items:center;background:var(--bg);color:var(--text);font:16px/1.4 'Segoe UI',-apple-system,BlinkMacSystemFont,Roboto,'Helvetica Neue',sans-serif}
-main{width:min(440px,100vw);background:var(--card);padding:40px 36px;box-shadow:0 2px 6px rgba(0,0,0,.2)}
-h1{font-size:24px;font-weight:600;margin:16px 0 4px}
-p{margin:0 0 16px;color:var(--soft)}
-.brand{font-weight:600;color:var(--soft)}
-.bad{color:var(--bad);margin:12px 0}
-label{display:block;margin-top:16px}
-input{width:100%;font:inherit;color:inherit;background:transparent;padding:6px 2px;border:0;border-bottom:1px solid var(--line)}
-input:focus{outline:2px solid var(--brand);outline-offset:2px}
-button{margin-top:28px;float:right;min-width:108px;padding:8px 20px;font:inherit;font-weight:600;border:0;background:var(--brand);color:#fff}
-@media (prefers-color-scheme:dark){button{color:#000}}
-button:focus-visible{outline:2px solid var(--text);outline-offset:2px}
-main::after{content:'';display:block;clear:both}
-`
-
-const styleHash = `'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`
-
-/** A page of the login host: no script, no foreign asset; forms go to this host and then to `formTarget` only. */
-function page(
-  title: string,
-  body: string,
-  options: { status?: number; formTarget?: string; cookie?: string },
-): Response {
-  const { status = 200, formTarget = '', cookie } = options
-  const html = `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${title}</title><style>${STYLE}</style></head><body><main>${body}</main></body></html>`
-  return bytes(Buffer.from(html), 'text/html; charset=utf-8', {
-    status,
-    headers: {
-      'cache-control': 'no-store',
-      'content-security-policy': `default-src 'none'; style-src ${styleHash}; form-action 'self' ${formTarget}; base-uri 'none'; frame-ancestors 'none'`,
-      'referrer-policy': 'no-referrer',
-      ...(cookie === undefined ? {} : { 'set-cookie': cookie }),
-    },
-  })
-}
-
-/** Asks for name and password. `error`: what was wrong the last time. */
-export function signInPage(form: {
+/** What every form of a sign-in carries. */
+export interface FormBasics {
   readonly action: string
-  readonly client: string
+  /** Sealed; see sessions.ts. */
   readonly state: string
   readonly cookie: string
   readonly formTarget: string
-  readonly name: string
-  readonly error?: string
-}): Response {
+  readonly error?: string | undefined
+}
+
+const hidden = (name: string, value: string): string => `<input type="hidden" name="${name}" value="${escaped(value)}">`
+
+const alert = (error: string | undefined): string =>
+  error === undefined ? '' : `<div class="bad" id="error" role="alert">${escaped(error)}</div>`
+
+/** The form's head: where it goes, what was wrong, and its state. */
+const opening = ({ action, state, error }: FormBasics): string =>
+  `<form method="post" action="${escaped(action)}">${alert(error)}${hidden('state', state)}`
+
+const optionsOf = ({ formTarget, cookie, error }: FormBasics) => ({
+  formTarget,
+  cookie,
+  status: error === undefined ? 200 : 401,
+})
+
+const titled = (title: string, { error }: FormBasics): string => (error === undefined ? title : `Error: ${title}`)
+
+const describedBy = ({ error }: FormBasics): string =>
+  error === undefined ? '' : ' aria-invalid="true" aria-describedby="error"'
+
+/** Asks for name and password. `error`: what was wrong the last time. */
+export function signInPage(form: FormBasics & { readonly client: string; readonly name: string }): Response {
   const focusName = form.name === '' ? ' autofocus' : ''
   const focusPassword = form.name === '' ? '' : ' autofocus'
-  const body = `<div class="brand">OwnKey</div><h1>Sign in</h1><p>to continue to ${escaped(form.client)}</p>
-<form method="post" action="${escaped(form.action)}">
-${form.error === undefined ? '' : `<div class="bad" role="alert">${escaped(form.error)}</div>`}
-<input type="hidden" name="state" value="${escaped(form.state)}">
-<label for="name">User name</label><input id="name" name="name" type="text" autocomplete="username" autocapitalize="none" spellcheck="false" required maxlength="256" value="${escaped(form.name)}"${focusName}>
-<label for="password">Password</label><input id="password" name="password" type="password" autocomplete="current-password" required maxlength="256"${focusPassword}>
-<button type="submit">Sign in</button></form>`
-  const options = { formTarget: form.formTarget, cookie: form.cookie, status: form.error === undefined ? 200 : 401 }
-  return page('Sign in to OwnKey', body, options)
+  const body = `<h1>Sign in</h1><p>to continue to ${escaped(form.client)}</p>
+${opening(form)}
+<label for="name">User name</label><input id="name" name="name" type="text" autocomplete="username" autocapitalize="none" spellcheck="false" required maxlength="256" value="${escaped(form.name)}"${focusName}${describedBy(form)}>
+<label for="password">Password</label><input id="password" name="password" type="password" autocomplete="current-password" required maxlength="256"${focusPassword}${describedBy(form)}>
+<div class="row"><button type="submit" name="action" value="password">Sign in</button></div></form>`
+  return page(titled('Sign in to OwnKey', form), body, optionsOf(form))
+}
+
+/** Asks whom to go on as: one who is signed in, or somebody else. */
+export function continuePage(
+  form: FormBasics & { readonly client: string; readonly userName: string; readonly device?: string | undefined },
+): Response {
+  const { client, userName, device } = form
+  const heading = device === undefined ? `Continue to ${client}?` : `Are you trying to sign in to ${client}?`
+  const text =
+    device === undefined
+      ? `${client} gets access to this cloud in the name of ${userName}.`
+      : `A device at ${device} gets access to this cloud in the name of ${userName}. Only continue if you started this sign-in yourself, and nobody gave you the code.`
+  const body = `<h1>${escaped(heading)}</h1><p>${escaped(text)}</p>
+${opening(form)}<div class="row">
+<button type="submit" name="action" value="continue" autofocus>Continue</button>
+<button type="submit" name="action" value="other" class="second">Use another account</button>
+<button type="submit" name="action" value="cancel" class="second">Cancel</button></div></form>`
+  return page('Continue · OwnKey', body, optionsOf(form))
+}
+
+/** Asks for a new password where the old one counts once only. */
+export function changePasswordPage(form: FormBasics & { readonly name: string }): Response {
+  const field = (id: string, label: string, autocomplete: string, focus = ''): string =>
+    `<label for="${id}">${label}</label><input id="${id}" name="${id}" type="password" autocomplete="${autocomplete}" required maxlength="256"${focus}${describedBy(form)}>`
+  const body = `<h1>Choose a new password</h1><p>for ${escaped(form.name)}. It must have 8 characters or more.</p>
+${opening(form)}${hidden('name', form.name)}
+${field('password', 'Current password', 'current-password', ' autofocus')}
+${field('newPassword', 'New password', 'new-password')}
+${field('repeated', 'New password again', 'new-password')}
+<div class="row"><button type="submit" name="action" value="change">Sign in</button></div></form>`
+  return page(titled('Choose a new password · OwnKey', form), body, optionsOf(form))
+}
+
+/** Asks for the code that a device shows. */
+export function deviceCodePage(form: FormBasics): Response {
+  const body = `<h1>Enter code</h1><p>Enter the code that your device or application shows. Never enter one that somebody else gave you.</p>
+${opening(form)}
+<label for="code">Code</label><input id="code" name="code" type="text" class="code" autocomplete="off" autocapitalize="characters" spellcheck="false" required maxlength="20" autofocus${describedBy(form)}>
+<div class="row"><button type="submit">Next</button></div></form>`
+  return page(titled('Enter code · OwnKey', form), body, optionsOf(form))
+}
+
+/** Says how it ended, where no client waits in this browser. */
+export function endPage(heading: string, text: string, cookie?: string): Response {
+  const body = `<h1>${escaped(heading)}</h1><p>${escaped(text)}</p>`
+  return page(`${heading} · OwnKey`, body, cookie === undefined ? {} : { cookie })
 }
 
 /** What can't be sent back to the client, because it is not known to be the client. */
 export function signInProblem(message: string): Response {
-  const body = `<div class="brand">OwnKey</div><h1>Sign-in is not possible</h1><div class="bad" role="alert">${escaped(message)}</div><p>Go back to the application and start again.</p>`
-  return page('Sign-in is not possible', body, { status: 400 })
+  const body = `<h1>Sign-in is not possible</h1><div class="bad" role="alert">${escaped(message)}</div><p>Go back to the application and start again.</p>`
+  return page('Sign-in is not possible · OwnKey', body, { status: 400 })
 }
 
-export function signedOutPage(cookie: string): Response {
-  const body =
-    '<div class="brand">OwnKey</div><h1>You signed out</h1><p>It is a good idea to close all browser windows.</p>'
-  return page('Signed out', body, { cookie })
-}
-
-function escaped(text: string): string {
-  const names: Record<string, string> = { '&': 'amp', '<': 'lt', '>': 'gt', '"': 'quot', "'": '#39' }
-  return text.replaceAll(/[&<>"']/g, letter => `&${names[letter]};`)
+/** Hands an answer over with a form (OAuth 2.0 Form Post Response Mode); a button for browsers without scripts. */
+export function formPostPage(
+  target: string,
+  values: Readonly<Record<string, string>>,
+  options: { readonly formTarget: string; readonly cookie?: string | undefined },
+): Response {
+  const fields = Object.entries(values).map(([name, value]) => hidden(escaped(name), value))
+  const body = `<h1>Signed in</h1><form method="post" action="${escaped(target)}">${fields.join('')}<p>Going back to the application.</p><noscript><div class="row"><button type="submit">Continue</button></div></noscript></form>`
+  const { formTarget, cookie } = options
+  return page('Signed in · OwnKey', body, { submits: true, formTarget, ...(cookie === undefined ? {} : { cookie }) })
 }

@@ -101,7 +101,7 @@ describe('login host', () => {
       )
       assert.ok(!reply.body.includes(test.entra.administrator.clientSecret))
     }
-    const large = await login({ padding: 'x'.repeat(20_000) })
+    const large = await login({ padding: 'x'.repeat(70_000) })
     assert.equal(large.status, 413)
   })
 

@@ -1,24 +1,28 @@
 import { noteOperation } from '../audit/request-context.ts'
-import { AzureError } from '../http/errors.ts'
 import { json } from '../http/respond.ts'
 import type { Call, Route } from '../http/route.ts'
-import { loginError, missingParameter, resourceNotFound } from './aadsts.ts'
-import type { ClientLogins } from './applications.ts'
-import { audienceOf, resourceOfScope } from './audiences.ts'
+import type { RecordStore } from '../store/records.ts'
+import { loginError, missingParameter } from './aadsts.ts'
+import { enabledPrincipal } from './applications.ts'
+import { resourceOfScope } from './audiences.ts'
+import type { ClientAuthentication } from './client-authentication.ts'
 import type { FindTenant } from './discovery.ts'
 import { readForm } from './form.ts'
+import { pageOrigins } from './redirect-uris.ts'
+import type { FindResource } from './resources.ts'
 import { tokenSeconds, type Tokens } from './tokens.ts'
-import type { UserGrants } from './user-grants.ts'
+import type { Asker, UserGrants } from './user-grants.ts'
 
-const maxForm = 16_384
+const maxForm = 65_536
 const reason = 'the token endpoint is where callers prove who they are'
 
 export interface TokenEndpoint {
+  readonly records: RecordStore
   readonly findTenant: FindTenant
-  readonly logins: ClientLogins
+  readonly findResource: FindResource
+  readonly authentication: ClientAuthentication
   readonly userGrants: UserGrants
   readonly tokens: Tokens
-  readonly domain: string
 }
 
 /** The v2 endpoint (`scope`) and the v1 endpoint (`resource`); under `/adfs` only the latter exists, and clients send either there. */
@@ -43,62 +47,59 @@ async function answer(endpoint: TokenEndpoint, call: Call, isV2: boolean): Promi
   const form = await readForm(call)
   const grant = form.get('grant_type')
   if (grant === null) throw missingParameter('grant_type')
-  if (endpoint.userGrants.takes(grant)) {
-    return json(await endpoint.userGrants.answer(call, form, tenantId), { headers: noCache })
+  const isUsers = endpoint.userGrants.takes(grant)
+  if (!isUsers) checkGrant(grant)
+  const resource = isUsers ? '' : requestedResource(form, isV2)
+  noteOperation({ properties: { clientId: (form.get('client_id') ?? '').slice(0, 64) } })
+  const { client, proof } = await endpoint.authentication.authenticate(call, form, tenantId)
+  const asker: Asker = { call, form, tenantId, client, proof }
+  const body = isUsers
+    ? await endpoint.userGrants.answer(asker, isV2)
+    : await ownToken(endpoint, asker, { resource, isV2 })
+  const origin = call.headers.get('origin')
+  // The edge knows the portal's origin only; pages of other applications are known here.
+  const isPage = origin !== null && pageOrigins(client.redirectUris).includes(origin)
+  return json(body, {
+    headers: isPage ? { ...noCache, 'access-control-allow-origin': origin, vary: 'origin' } : noCache,
+  })
+}
+
+const noCache = { 'cache-control': 'no-store', pragma: 'no-cache' }
+
+/** The client's own token (RFC 6749 4.4). */
+async function ownToken(
+  { records, findResource, tokens }: TokenEndpoint,
+  { call, client, proof }: Asker,
+  { resource, isV2 }: { readonly resource: string; readonly isV2: boolean },
+): Promise<object> {
+  const { application } = client
+  noteOperation({ properties: { resource: resource.slice(0, 256), grantType: 'client_credentials', proof } })
+  if (application === undefined || proof === 'none') {
+    const message = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."
+    throw loginError('invalid_client', 7_000_218, message)
   }
-  checkGrant(grant)
-  const { clientId, clientSecret } = credentials(call, form)
-  const resource = requestedResource(form, isV2)
-  noteOperation({ properties: { clientId: clientId.slice(0, 64), resource: resource.slice(0, 256) } })
-  if (audienceOf(resource, endpoint.domain) === undefined) throw resourceNotFound(resource, tenantId ?? 'of this cloud')
-  const principal = await endpoint.logins.login(tenantId, clientId, clientSecret, call.peer)
+  const { audience, version } = await findResource(resource, application.value.tenantId)
+  const principal = await enabledPrincipal(records, application.value)
   noteOperation({ resourceId: `/tenants/${principal.tenantId}`, properties: { objectId: principal.objectId } })
-  const { token, expiresAt } = await endpoint.tokens.issue(principal, resource.replace(/\/+$/, ''))
-  const body = { token_type: 'Bearer', expires_in: tokenSeconds, ext_expires_in: tokenSeconds, access_token: token }
-  if (isV2) return json(body, { headers: noCache })
+  const issuer = `${call.origin}/${principal.tenantId}/v2.0`
+  const { token, expiresAt } = await tokens.issue(principal, audience, { proof, ...(version === 2 ? { issuer } : {}) })
   const expires = Math.floor(expiresAt / 1000)
-  const v1 = {
-    token_type: 'Bearer',
+  const common = { token_type: 'Bearer', access_token: token }
+  if (isV2) return { ...common, expires_in: tokenSeconds, ext_expires_in: tokenSeconds }
+  return {
+    ...common,
     expires_in: String(tokenSeconds),
     ext_expires_in: String(tokenSeconds),
     expires_on: String(expires),
     not_before: String(expires - tokenSeconds),
     resource,
-    access_token: token,
   }
-  return json(v1, { headers: noCache })
 }
-
-const noCache = { 'cache-control': 'no-store', pragma: 'no-cache' }
 
 function checkGrant(grant: string): void {
   if (grant === 'client_credentials') return
-  const message = `The app requested an unsupported grant type '${grant.slice(0, 64)}': this service takes client_credentials, authorization_code and refresh_token.`
-  throw loginError('unsupported_grant_type', 70003, message)
-}
-
-/** From the form, or from an `Authorization: Basic` header (RFC 6749 2.3.1). */
-function credentials(call: Call, form: URLSearchParams): { clientId: string; clientSecret: string } {
-  const basic = /^basic +([\w+/-]+=*) *$/i.exec(call.headers.get('authorization') ?? '')?.[1]
-  const [basicId, basicSecret] = basic === undefined ? [] : basicParts(basic)
-  const clientId = form.get('client_id') ?? basicId
-  if (!clientId) throw missingParameter('client_id')
-  const clientSecret = form.get('client_secret') ?? basicSecret
-  if (clientSecret) return { clientId, clientSecret }
-  const message = "The request body must contain the following parameter: 'client_secret'."
-  throw loginError('invalid_client', 7000218, message)
-}
-
-function basicParts(encoded: string): string[] {
-  const decoded = Buffer.from(encoded, 'base64').toString('utf8')
-  const colon = decoded.indexOf(':')
-  try {
-    return [decoded.slice(0, colon), decoded.slice(colon + 1)].map(decodeURIComponent)
-  } catch (error) {
-    throw new AzureError('invalid_request', 400, 'AADSTS9002019: The Authorization header is malformed.', {
-      cause: error,
-    })
-  }
+  const message = `The app requested an unsupported grant type '${grant.slice(0, 64)}': this service takes client_credentials, authorization_code, device_code, refresh_token and password.`
+  throw loginError('unsupported_grant_type', 70_003, message)
 }
 
 function requestedResource(form: URLSearchParams, isV2: boolean): string {

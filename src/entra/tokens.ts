@@ -5,7 +5,8 @@ import { AzureError } from '../http/errors.ts'
 import type { Caller } from '../http/route.ts'
 import type { RecordStore } from '../store/records.ts'
 import { isAudience } from './audiences.ts'
-import { principals, tenants, type Principal } from './records.ts'
+import { accessClaims, idClaims, issuerOf } from './claims.ts'
+import { principals, tenants, type Principal, type User } from './records.ts'
 import type { SigningKeys } from './signing-keys.ts'
 import { verifiedTokens, type VerifiedTokens } from './verified-tokens.ts'
 
@@ -28,17 +29,31 @@ export interface IssuedToken {
 /** A client that acts in a person's name. */
 export interface Delegation {
   readonly clientId: string
-  readonly userPrincipalName: string
+  readonly user: User
+  /** When the person entered the password, milliseconds since 1970. */
+  readonly authTime: number
+  /** The client's address. */
+  readonly peer: string
+}
+
+/** How a client proved who it is. */
+export type ClientProof = 'none' | 'secret' | 'certificate' | 'federated'
+
+interface IssueOptions {
+  readonly proof?: ClientProof
+  /** For a person's token. */
+  readonly delegation?: Delegation
+  /** Given: the token has the shape of version 2, with this issuer. */
+  readonly issuer?: string
 }
 
 export interface Tokens {
-  /** @param delegation for a person's token: the client that holds it */
-  issue(principal: Principal, audience: string, delegation?: Delegation): Promise<IssuedToken>
-  /** OpenID Connect: tells `clientId` who signed in. `issuer`: the one that discovery names. */
+  issue(principal: Principal, audience: string, options?: IssueOptions): Promise<IssuedToken>
+  /** OpenID Connect: tells the delegation's client who signed in. `issuer`: the one that discovery names. */
   issueIdToken(
     principal: Principal,
     delegation: Delegation,
-    said: { readonly issuer: string; readonly nonce?: string | undefined },
+    said: { readonly issuer: string; readonly nonce?: string | undefined; readonly isV2: boolean },
   ): Promise<string>
   /**
    * Checks signature, algorithm, issuer, times and audience, and that the principal still exists and is enabled (R31).
@@ -56,7 +71,7 @@ export function openTokens(options: {
 }): Tokens {
   const { records, env, keys, domain } = options
   const known = verifiedTokens()
-  const sign = (claims: Record<string, string>, now: number): Promise<string> => {
+  const sign = (claims: Record<string, unknown>, now: number): Promise<string> => {
     const { kid, privateKey } = keys.active()
     return new SignJWT(claims)
       .setProtectedHeader({ typ: 'JWT', alg: 'RS256', kid, x5t: kid })
@@ -66,27 +81,13 @@ export function openTokens(options: {
       .sign(privateKey)
   }
   return {
-    async issue(principal, audience, delegation) {
+    async issue(principal, audience, issueOptions = {}) {
       const now = Math.floor(env.now() / 1000)
-      const token = await sign(claimsOf(principal, audience, env, delegation), now)
+      const token = await sign(accessClaims(principal, audience, env, issueOptions), now)
       return { token, expiresAt: (now + tokenSeconds) * 1000 }
     },
-    async issueIdToken(principal, { clientId, userPrincipalName }, { issuer, nonce }) {
-      const { objectId, tenantId, displayName } = principal
-      const claims = {
-        aud: clientId,
-        iss: issuer,
-        name: displayName,
-        oid: objectId,
-        preferred_username: userPrincipalName,
-        sub: objectId,
-        tid: tenantId,
-        uti: env.randomBytes(16).toString('base64url'),
-        ver: '2.0',
-        ...(nonce === undefined ? {} : { nonce }),
-      }
-      return sign(claims, Math.floor(env.now() / 1000))
-    },
+    issueIdToken: async (principal, delegation, said) =>
+      sign(idClaims(principal, delegation, env, said), Math.floor(env.now() / 1000)),
     async verify(token, { audiences }) {
       const claims = await verifiedClaims(token, keys, env, known)
       if (!isAudience(claims['aud'] ?? '', audiences, domain)) {
@@ -96,42 +97,6 @@ export function openTokens(options: {
       return callerOf(records, claims)
     },
   }
-}
-
-export function issuerOf(tenantId: string): string {
-  return `https://sts.windows.net/${tenantId}/`
-}
-
-function claimsOf(principal: Principal, audience: string, env: Env, delegation?: Delegation): Record<string, string> {
-  const { tenantId, objectId, appId, kind, resourceId, displayName } = principal
-  return {
-    aud: audience,
-    iss: issuerOf(tenantId),
-    appid: delegation?.clientId ?? appId,
-    // 0: a public client; 1: a client secret; 2: a certificate, as which Entra counts managed identities.
-    appidacr: delegation !== undefined ? '0' : kind === 'application' ? '1' : '2',
-    idp: issuerOf(tenantId),
-    idtyp: delegation === undefined ? 'app' : 'user',
-    oid: objectId,
-    sub: objectId,
-    tid: tenantId,
-    uti: env.randomBytes(16).toString('base64url'),
-    ver: '1.0',
-    ...(resourceId === undefined ? {} : { xms_mirid: lowerGroups(resourceId) }),
-    ...(delegation === undefined
-      ? {}
-      : {
-          name: displayName,
-          scp: 'user_impersonation',
-          unique_name: delegation.userPrincipalName,
-          upn: delegation.userPrincipalName,
-        }),
-  }
-}
-
-/** Entra spells this one segment in lower case whatever the resource says. */
-function lowerGroups(resourceId: string): string {
-  return resourceId.replace(/\/resourcegroups\//i, '/resourcegroups/')
 }
 
 async function verifiedClaims(
@@ -187,6 +152,9 @@ async function callerOf(records: RecordStore, claims: Readonly<Record<string, st
   if (!tenant || principal?.value.tenantId !== tid || !principal.value.enabled) {
     throw invalidToken(`The principal ${oid} of this access token does not exist any more, or is disabled.`)
   }
+  const { tokensValidFrom = 0 } = principal.value
+  if (Number(claims['iat']) < Math.floor(tokensValidFrom / 1000))
+    throw invalidToken('The password was changed after this access token was issued: sign in again.')
   return { type: 'principal', tenantId: tid, objectId: oid, appId: principal.value.appId || appid, claims }
 }
 

@@ -1,153 +1,206 @@
 import { noteOperation } from '../audit/request-context.ts'
 import type { Env } from '../env.ts'
 import type { Call } from '../http/route.ts'
-import { put, remove, type RecordStore } from '../store/records.ts'
-import { loginError, missingParameter, resourceNotFound } from './aadsts.ts'
-import { audienceOf } from './audiences.ts'
-import { digest, type Codes } from './authorize.ts'
-import type { PublicClient } from './public-clients.ts'
-import { refreshTokens } from './records.ts'
-import { tokenSeconds, type Tokens } from './tokens.ts'
-import type { SignedIn, UserLogins } from './users.ts'
+import { loginError, missingParameter } from './aadsts.ts'
+import type { Proof } from './client-authentication.ts'
+import { needsNoSecret, type Client } from './clients.ts'
+import type { Codes, Grant } from './codes.ts'
+import type { DeviceCodes } from './device-codes.ts'
+import type { RefreshTokens } from './refresh-tokens.ts'
+import type { ClientKind } from './redirect-uris.ts'
+import { readScope, type AskedScope } from './scopes.ts'
+import { digest, type Sessions } from './sessions.ts'
+import type { Granted, UserTokens } from './user-tokens.ts'
+import { checkedAccount, type UserAccount, type Users } from './users.ts'
 
-/** As Entra gives single-page applications: a day, then the person signs in again. */
-const REFRESH_MS = 24 * 3_600_000
-const OPENID = new Set(['openid', 'profile', 'offline_access', 'email'])
-const GRAPH = 'https://graph.microsoft.com'
+const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code'
+
+/** Who asks, as far as it proved it. */
+export interface Asker {
+  readonly call: Call
+  readonly form: URLSearchParams
+  readonly tenantId: string | undefined
+  readonly client: Client
+  readonly proof: Proof
+}
+
+export interface UserGrantOptions {
+  readonly env: Env
+  readonly users: Users
+  readonly sessions: Sessions
+  readonly codes: Codes
+  readonly deviceCodes: DeviceCodes
+  readonly refreshTokens: RefreshTokens
+  readonly userTokens: UserTokens
+  /** `--allow-ropc`: clients may send a person's name and password. */
+  readonly allowPasswordGrant: boolean
+}
 
 export interface UserGrants {
   takes(grant: string): boolean
   /** The token response of a person's grant. @throws 400 invalid_grant and its like */
-  answer(call: Call, form: URLSearchParams, tenantId: string | undefined): Promise<object>
+  answer(asker: Asker, isV2: boolean): Promise<object>
 }
 
-export interface UserGrantOptions {
-  readonly records: RecordStore
-  readonly env: Env
-  readonly tokens: Tokens
-  readonly users: UserLogins
-  readonly clients: ReadonlyMap<string, PublicClient>
-  readonly codes: Codes
-  readonly domain: string
+type Redeem = (options: UserGrantOptions, asker: Asker) => Promise<Granted>
+
+const grants: Readonly<Record<string, Redeem>> = {
+  authorization_code: redeemCode,
+  refresh_token: redeemRefresh,
+  password: redeemPassword,
+  // The name as RFC 8628 has it, and as JavaScript's MSAL sends it.
+  [DEVICE]: redeemDevice,
+  device_code: redeemDevice,
 }
 
-interface Granted {
-  readonly person: SignedIn
-  readonly clientId: string
-  readonly nonce?: string
-}
-
-/** Authorization code with PKCE (RFC 7636) and refresh tokens (RFC 6749 6), for public clients. */
+/** Authorization code with PKCE (RFC 7636), refresh tokens (RFC 6749 6), device code (RFC 8628), and names with passwords where they are allowed. */
 export function userGrants(options: UserGrantOptions): UserGrants {
   return {
-    takes: grant => grant === 'authorization_code' || grant === 'refresh_token',
-    async answer(call, form, tenantId) {
-      const clientId = (form.get('client_id') ?? '').toLowerCase()
-      if (!options.clients.has(clientId))
-        throw loginError('unauthorized_client', 700016, 'The application is not known here. Check client_id.')
-      const isCode = form.get('grant_type') === 'authorization_code'
-      const granted = isCode ? await redeemCode(options, form, clientId) : await redeemRefresh(options, form, clientId)
-      const { user } = granted.person
-      if (tenantId !== undefined && user.tenantId !== tenantId)
-        throw loginError('invalid_grant', 700_005, 'The grant was given for another tenant.')
-      noteOperation({
-        resourceId: `/tenants/${user.tenantId}`,
-        properties: { objectId: user.objectId, clientId, grantType: form.get('grant_type') },
-      })
-      return respond(options, call, form, granted)
+    takes: grant => Object.hasOwn(grants, grant),
+    async answer(asker, isV2) {
+      const { form, client, tenantId } = asker
+      const grant = form.get('grant_type') ?? ''
+      noteOperation({ properties: { clientId: client.clientId, grantType: grant } })
+      const granted = await (grants[grant] ?? redeemCode)(options, asker)
+      const { user } = granted.account
+      checkedAccount(granted.account, tenantId ?? client.tenantId)
+      noteOperation({ resourceId: `/tenants/${user.tenantId}`, properties: { objectId: user.objectId } })
+      const { body, family } = await options.userTokens.respond(asker.call, granted, isV2)
+      const code = form.get('code')
+      if (code && family !== undefined && grant === 'authorization_code') options.codes.ledTo(code, family)
+      return body
     },
   }
 }
 
-async function redeemCode(
-  { codes, users }: UserGrantOptions,
-  form: URLSearchParams,
-  clientId: string,
-): Promise<Granted> {
-  const [code, verifier] = [form.get('code'), form.get('code_verifier')]
+async function redeemCode(options: UserGrantOptions, asker: Asker): Promise<Granted> {
+  const { form, client, call } = asker
+  const code = form.get('code')
   if (!code) throw missingParameter('code')
-  if (!verifier) throw missingParameter('code_verifier')
-  const grant = codes.redeem(code)
-  if (grant?.clientId !== clientId)
-    throw loginError(
-      'invalid_grant',
-      70008,
-      'The authorization code has expired, was used before, or is not for this client.',
-    )
-  if (grant.redirectUri !== form.get('redirect_uri'))
-    throw loginError(
-      'invalid_grant',
-      500_112,
-      'The reply address does not match the one that the code was asked for with.',
-    )
-  if (!/^[\w.~-]{43,128}$/.test(verifier) || digest(verifier) !== grant.challenge)
-    throw loginError(
-      'invalid_grant',
-      501_481,
-      'The code_verifier does not match the code_challenge of the authorization request.',
-    )
-  const person = await users.find(grant.objectId)
-  if (person === undefined) throw loginError('invalid_grant', 50057, 'The user account is disabled.')
-  return { person, clientId, ...(grant.nonce === undefined ? {} : { nonce: grant.nonce }) }
+  const { grant, spent } = options.codes.redeem(code)
+  if (spent !== undefined) await options.refreshTokens.end(spent)
+  if (grant?.clientId !== client.clientId) {
+    const message = 'The authorization code has expired, was used before, or is not for this client.'
+    throw loginError('invalid_grant', 70_008, message)
+  }
+  if (grant.redirectUri !== form.get('redirect_uri')) {
+    const message = 'The reply address does not match the one that the code was asked for with.'
+    throw loginError('invalid_grant', 500_112, message)
+  }
+  checkVerifier(grant, form.get('code_verifier'))
+  checkOrigin(call, grant.kind, new URL(grant.redirectUri).origin)
+  const proof = checkedProof(asker, grant.kind)
+  const account = await stillThere(options, grant)
+  const spa = grant.kind === 'spa' ? { origin: new URL(grant.redirectUri).origin, session: grant.session } : undefined
+  const { authTime, nonce } = grant
+  return { account, clientId: client.clientId, proof, authTime, nonce, spa, scope: mergedScope(form, grant.scope) }
 }
 
-async function redeemRefresh(
-  { records, users, env }: UserGrantOptions,
-  form: URLSearchParams,
-  clientId: string,
-): Promise<Granted> {
-  const token = form.get('refresh_token')
-  if (!token) throw missingParameter('refresh_token')
-  const found = await records.get(refreshTokens, digest(token.slice(0, 512)))
-  const person = found && (await users.find(found.value.objectId))
-  if (!found || !person || found.value.clientId !== clientId || found.value.expiresAt <= env.now())
-    throw loginError(
-      'invalid_grant',
-      700_082,
-      'The refresh token has expired, was used before, or is not for this client.',
-    )
-  // Each works once. Of two that use the same one at the same time, the second fails here.
-  await records.commit([remove(refreshTokens, found.id, found.version)]).catch((error: unknown) => {
-    throw loginError('invalid_grant', 700_082, `The refresh token was used before: ${String(error).slice(0, 60)}`)
-  })
-  return { person, clientId }
+/** RFC 7636 4.6; a verifier without a challenge is refused too, so that nobody can strip the challenge off (RFC 9700 4.8.2). */
+function checkVerifier({ challenge }: Grant, verifier: string | null): void {
+  if (challenge === undefined && verifier === null) return
+  if (challenge !== undefined && verifier === null) throw missingParameter('code_verifier')
+  if (challenge !== undefined && /^[\w.~-]{43,128}$/.test(verifier ?? '') && digest(verifier ?? '') === challenge)
+    return
+  const message = 'The code_verifier does not match the code_challenge of the authorization request.'
+  throw loginError('invalid_grant', 501_481, message)
 }
 
-async function respond(
-  { tokens, env, records, domain }: UserGrantOptions,
-  call: Call,
-  form: URLSearchParams,
-  { person, clientId, nonce }: Granted,
-): Promise<object> {
-  const { user, principal } = person
-  const scope = form.get('scope') ?? ''
-  const resource = form.get('resource') ?? resourceOf(scope)
-  if (audienceOf(resource, domain) === undefined) throw resourceNotFound(resource, user.tenantId)
-  const delegation = { clientId, userPrincipalName: user.userPrincipalName }
-  const { token } = await tokens.issue(principal, resource.replace(/\/+$/, ''), delegation)
-  const refresh = env.randomBytes(48).toString('base64url')
-  const value = { objectId: user.objectId, clientId, expiresAt: env.now() + REFRESH_MS }
-  await records.commit([put(refreshTokens, digest(refresh), value, 0)])
-  const issuer = `${call.origin}/${user.tenantId}/v2.0`
-  const client = JSON.stringify({ uid: user.objectId, utid: user.tenantId })
-  return {
-    token_type: 'Bearer',
-    scope: scope === '' ? `${resource}/.default` : scope,
-    expires_in: tokenSeconds,
-    ext_expires_in: tokenSeconds,
-    access_token: token,
-    refresh_token: refresh,
-    refresh_token_expires_in: REFRESH_MS / 1000,
-    id_token: await tokens.issueIdToken(principal, delegation, { issuer, nonce }),
-    client_info: Buffer.from(client).toString('base64url'),
+/** As Entra: what a page got only a page may use, and no page what was not for pages. */
+function checkOrigin(call: Call, kind: ClientKind | undefined, origin: string): void {
+  const asked = call.headers.get('origin')
+  if (kind === 'spa' && asked !== origin) {
+    const message =
+      "Tokens issued for the 'Single-Page Application' client-type may only be redeemed via cross-origin requests."
+    throw loginError('invalid_request', 9_002_327, message)
+  }
+  if (kind !== 'spa' && asked !== null) {
+    const message = "Cross-origin token redemption is permitted only for the 'Single-Page Application' client-type."
+    throw loginError('invalid_request', 9_002_326, message)
   }
 }
 
-/** `https://vault.azure.net/.default`, or any other scope of one resource; Graph where none is named. */
-function resourceOf(scope: string): string {
-  const [first, ...others] = scope.split(' ').filter(part => part !== '' && !OPENID.has(part.toLowerCase()))
-  if (first === undefined) return GRAPH
-  const resource = first.slice(0, Math.max(0, first.lastIndexOf('/')))
-  if (others.every(other => other.startsWith(`${resource}/`))) return resource === '' ? GRAPH : resource
-  throw loginError('invalid_scope', 28000, 'Scopes of more than one resource were asked for. Ask for one at a time.')
+async function redeemRefresh(options: UserGrantOptions, asker: Asker): Promise<Granted> {
+  const { form, client, call } = asker
+  const token = form.get('refresh_token')
+  if (!token) throw missingParameter('refresh_token')
+  const { family, id, next } = await options.refreshTokens.use(token)
+  const { spa, authTime } = family
+  const isOthers = family.clientId !== client.clientId
+  const sessionOver = spa !== undefined && !(await options.sessions.lasts(spa.session))
+  // A token in the wrong hands is one that was stolen.
+  if (isOthers || sessionOver) {
+    await options.refreshTokens.end(id)
+    const message = 'The refresh token is not for this client, or its session has ended: sign in again.'
+    throw loginError('invalid_grant', 700_082, message)
+  }
+  checkOrigin(call, spa === undefined ? undefined : 'spa', spa?.origin ?? '')
+  // Whose tokens began without a secret goes on without one: device codes of a client that has both.
+  const proof = client.application === undefined || spa !== undefined ? 'none' : asker.proof
+  if (proof === 'none' && spa === undefined && !mayGoOnWithoutSecret(client)) throw secretMissing()
+  const account = await stillThere(options, family)
+  return { account, clientId: client.clientId, proof, authTime, scope: mergedScope(form, ''), refresh: next }
+}
+
+function mayGoOnWithoutSecret(client: Client): boolean {
+  const { redirectUris, isPublic } = client
+  return isPublic || (redirectUris.publicClient.length > 0 && redirectUris.web.length === 0)
+}
+
+async function redeemDevice(options: UserGrantOptions, asker: Asker): Promise<Granted> {
+  const { form, client } = asker
+  const code = form.get('device_code') ?? form.get('code')
+  if (!code) throw missingParameter('device_code')
+  const { scope, ...approval } = options.deviceCodes.redeem(code, client.clientId)
+  const account = await stillThere(options, approval)
+  const proof = checkedProof(asker, undefined)
+  return { account, clientId: client.clientId, proof, authTime: approval.authTime, scope: mergedScope(form, scope) }
+}
+
+async function redeemPassword(options: UserGrantOptions, asker: Asker): Promise<Granted> {
+  const { form, client, call, tenantId } = asker
+  if (!options.allowPasswordGrant) {
+    const message =
+      'This cloud takes no passwords from applications. Sign in with a browser or a device code, or start it with --allow-ropc.'
+    throw loginError('unsupported_grant_type', 70_003, message)
+  }
+  const [userName, password] = [form.get('username'), form.get('password')]
+  if (!userName) throw missingParameter('username')
+  if (!password) throw missingParameter('password')
+  const proof = checkedProof(asker, undefined)
+  noteOperation({ properties: { userPrincipalName: userName.slice(0, 256) } })
+  const account = await options.users.signIn({ userName, password, tenantId, peer: call.peer })
+  if (account.user.mustChangePassword)
+    throw loginError('invalid_grant', 50_055, 'The password must be changed first: sign in with a browser.')
+  return { account, clientId: client.clientId, proof, authTime: options.env.now(), scope: mergedScope(form, '') }
+}
+
+/** @throws AADSTS7000218 where the client keeps a secret and did not show it */
+function checkedProof({ client, proof }: Asker, kind: ClientKind | undefined): Proof {
+  if (proof === 'none' && !needsNoSecret(client, kind)) throw secretMissing()
+  return proof
+}
+
+function secretMissing(): Error {
+  const message = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."
+  return loginError('invalid_client', 7_000_218, message)
+}
+
+/** The person of a grant, unless the account is gone, disabled, or has another password since. */
+async function stillThere(
+  { users }: UserGrantOptions,
+  { objectId, authTime }: { readonly objectId: string; readonly authTime: number },
+): Promise<UserAccount> {
+  const account = await users.byId(objectId)
+  if (account === undefined || !account.principal.enabled)
+    throw loginError('invalid_grant', 50_057, 'The user account is disabled.')
+  if (authTime >= (account.principal.tokensValidFrom ?? 0)) return account
+  throw loginError('invalid_grant', 50_173, 'The grant was revoked because the password was changed: sign in again.')
+}
+
+/** What is asked for now, with what was agreed to; a request that names no scope gets what was agreed to. */
+function mergedScope(form: URLSearchParams, agreed: string): AskedScope {
+  const now = readScope(form.get('scope') ?? agreed, form.get('resource'))
+  const before = readScope(agreed, null)
+  return { ...now, openid: now.openid || before.openid, offline: now.offline || before.offline }
 }

@@ -1,40 +1,133 @@
-import { equalSecrets } from '../crypto/derive.ts'
 import type { Env } from '../env.ts'
-import { Conflict } from '../http/errors.ts'
-import { put, type Change, type RecordStore } from '../store/records.ts'
+import { AzureError, Conflict } from '../http/errors.ts'
+import { put, remove, VersionConflict, type Change, type RecordStore, type Stored } from '../store/records.ts'
 import { loginError } from './aadsts.ts'
-import { hashOf, newSecret } from './applications.ts'
 import { loginLimits } from './login-limits.ts'
-import { principals, users, usersByName, type ClientSecret, type Principal, type User } from './records.ts'
+import {
+  administratorUsers,
+  principals,
+  users,
+  usersByName,
+  type HashedSecret,
+  type Principal,
+  type User,
+} from './records.ts'
+import { CHOSEN_ITERATIONS, hashSecret, matchesSecret } from './secret-hash.ts'
 
-const MAX_PASSWORD = 256
-const MAX_NAME = 256
+/** Failures of one address over all user names, before it waits: against trying one password on many names. */
+const failuresOfOneAddress = 50
+const longestPassword = 256
+const shortestPassword = 8
 /** Stretched in place of an unknown user's: an answer must not tell by its time which names exist. */
-const NOBODY: Pick<ClientSecret, 'salt' | 'iterations'> = { salt: 'AAAAAAAAAAAAAAAAAAAAAA', iterations: 100_000 }
+const NOBODY: HashedSecret = { salt: 'AAAAAAAAAAAAAAAAAAAAAA', hash: '', iterations: CHOSEN_ITERATIONS }
 
-export interface SignedIn {
+/** A person: the account and the principal that roles are given to. */
+export interface UserAccount {
   readonly user: User
   readonly principal: Principal
 }
 
-/** A person as changes to commit. @throws 409 when the name is taken */
+export interface NewUser {
+  readonly tenantId: string
+  readonly userPrincipalName: string
+  readonly displayName: string
+  readonly password: string
+  /** We made the password: it need not be judged. */
+  readonly generated?: boolean
+  readonly details?: Partial<Pick<User, 'mustChangePassword' | 'givenName' | 'surname' | 'mail' | 'jobTitle'>>
+  readonly principal?: Partial<Pick<Principal, 'enabled' | 'directoryAdministrator'>>
+}
+
+export interface Users {
+  byId(objectId: string): Promise<UserAccount | undefined>
+  byName(userPrincipalName: string): Promise<UserAccount | undefined>
+  /**
+   * Who this is. `tenantId` undefined: of whatever tenant the name says.
+   * @throws AADSTS50126 wrong name or password (both look and take the same), 50057 disabled, 50020 another tenant's, 50053 locked out
+   */
+  signIn(wanted: {
+    readonly userName: string
+    readonly password: string
+    readonly tenantId: string | undefined
+    readonly peer: string
+  }): Promise<UserAccount>
+  /** The user as changes to commit. @throws 400 for a password that is too easy, 409 when the name is taken */
+  create(wanted: NewUser): Promise<{ readonly account: UserAccount; readonly changes: readonly Change[] }>
+  /** A new password; whatever was signed in with the old one has to sign in again. @throws 400 */
+  setPassword(objectId: string, password: string, mustChange: boolean): Promise<void>
+  /** What has to go when the user goes. */
+  remove(account: Stored<User>): Promise<Change[]>
+}
+
+export function openUsers({ records, env }: { readonly records: RecordStore; readonly env: Env }): Users {
+  const limits = loginLimits(env)
+  const addresses = loginLimits(env, failuresOfOneAddress)
+
+  const byId: Users['byId'] = async objectId => {
+    const [user, principal] = await Promise.all([records.get(users, objectId), records.get(principals, objectId)])
+    return user && principal ? { user: user.value, principal: principal.value } : undefined
+  }
+  const byName: Users['byName'] = async name => {
+    if (name === '' || name.length > 256) return undefined
+    const found = await records.get(usersByName, name.toLowerCase())
+    return found && byId(found.value.objectId)
+  }
+  return {
+    byId,
+    byName,
+    async signIn({ userName, password, tenantId, peer }) {
+      const name = userName.trim().toLowerCase().slice(0, 256)
+      const key = `${name} ${peer}`
+      limits.check(key)
+      addresses.check(peer)
+      const account = await byName(name)
+      const fits = password !== '' && password.length <= longestPassword
+      const kept = account?.user.password ?? NOBODY
+      const matches = fits && (await limits.run(async () => matchesSecret(password, kept)))
+      if (!account || !matches) {
+        limits.failed(key)
+        addresses.failed(peer)
+        throw loginError('invalid_grant', 50126, 'Error validating credentials due to invalid username or password.')
+      }
+      limits.succeeded(key)
+      return checkedAccount(account, tenantId)
+    },
+    create: async wanted => newUser(records, env, wanted),
+    setPassword: async (objectId, password, mustChange) =>
+      changePassword(records, env, { objectId, password, mustChange }),
+    async remove({ id, value, version }) {
+      return [
+        remove(users, id, version),
+        remove(principals, id),
+        remove(usersByName, value.userPrincipalName.toLowerCase()),
+      ]
+    },
+  }
+}
+
+/** Only who knows the password learns that the account is disabled or of another tenant. */
+export function checkedAccount(account: UserAccount, tenantId: string | undefined): UserAccount {
+  if (!account.principal.enabled) throw loginError('invalid_grant', 50057, 'The user account is disabled.')
+  if (tenantId === undefined || account.user.tenantId === tenantId) return account
+  const message = `User account '${account.user.userPrincipalName}' does not exist in tenant '${tenantId}': sign in with an account of it.`
+  throw loginError('invalid_grant', 50020, message)
+}
+
 export async function newUser(
   records: RecordStore,
   env: Env,
-  wanted: {
-    readonly tenantId: string
-    readonly userPrincipalName: string
-    readonly displayName: string
-    readonly password: string
-  },
-): Promise<{ user: User; changes: Change[] }> {
-  const { tenantId, userPrincipalName, displayName } = wanted
+  wanted: NewUser,
+): Promise<{ account: UserAccount; changes: Change[] }> {
+  const { tenantId, userPrincipalName, displayName, password, generated = false, details = {} } = wanted
   const name = userPrincipalName.toLowerCase()
-  if ((await records.get(usersByName, name)) !== undefined)
-    throw new Conflict('Request_BadRequest', `Another object with the name '${userPrincipalName}' already exists.`)
+  if (await records.get(usersByName, name)) {
+    const message = 'Another object with the same value for property userPrincipalName already exists.'
+    throw new Conflict('Request_MultipleObjectsWithSameKeyValue', message)
+  }
+  if (!generated) checkPassword(password, userPrincipalName)
   const objectId = env.uuid()
-  const password = await newSecret(env, wanted.password, undefined)
-  const user: User = { objectId, tenantId, userPrincipalName, displayName, password: { ...password, hint: '' } }
+  const hashed = await hashSecret(env, password, CHOSEN_ITERATIONS)
+  const user: User = { objectId, tenantId, userPrincipalName, displayName, password: hashed, ...details }
   const principal: Principal = {
     objectId,
     tenantId,
@@ -43,46 +136,58 @@ export async function newUser(
     displayName,
     enabled: true,
     createdAt: env.now(),
+    ...wanted.principal,
   }
   const changes = [
     put(users, objectId, user, 0),
-    put(usersByName, name, { objectId }, 0),
     put(principals, objectId, principal, 0),
+    put(usersByName, name, { objectId }, 0),
   ]
-  return { user, changes }
+  return { account: { user, principal }, changes }
 }
 
-export interface UserLogins {
-  /** @throws AADSTS50034 unknown, 50126 wrong password, 50057 disabled, 50053 locked out */
-  login(tenantId: string | undefined, name: string, password: string, peer: string): Promise<SignedIn>
-  /** Someone who signed in before and may still. */
-  find(objectId: string): Promise<SignedIn | undefined>
+async function changePassword(
+  records: RecordStore,
+  env: Env,
+  { objectId, password, mustChange }: { objectId: string; password: string; mustChange: boolean },
+): Promise<void> {
+  const [user, principal] = await Promise.all([records.get(users, objectId), records.get(principals, objectId)])
+  if (!user || !principal) throw new AzureError('Request_ResourceNotFound', 404, `There is no user ${objectId}.`)
+  checkPassword(password, user.value.userPrincipalName)
+  const { mustChangePassword: _, ...kept } = user.value
+  const hashed = await hashSecret(env, password, CHOSEN_ITERATIONS)
+  const changed: User = { ...kept, password: hashed, ...(mustChange ? { mustChangePassword: true } : {}) }
+  try {
+    await records.commit([
+      ...(await forgetShown(records, objectId)),
+      put(users, objectId, changed, user.version),
+      put(principals, objectId, { ...principal.value, tokensValidFrom: env.now() }, principal.version),
+    ])
+  } catch (error) {
+    if (!(error instanceof VersionConflict)) throw error
+    throw new Conflict('Request_Conflict', 'The user was changed by someone else in the meantime: try again.')
+  }
 }
 
-export function userLogins(records: RecordStore, env: Env): UserLogins {
-  const limits = loginLimits(env)
-  const find = async (objectId: string): Promise<SignedIn | undefined> => {
-    const [user, principal] = await Promise.all([records.get(users, objectId), records.get(principals, objectId)])
-    return user && principal?.value.enabled ? { user: user.value, principal: principal.value } : undefined
-  }
-  return {
-    find,
-    async login(tenantId, name, password, peer) {
-      const key = `${name.slice(0, MAX_NAME).toLowerCase()} ${peer}`
-      limits.check(key)
-      const known = name.length > MAX_NAME ? undefined : await records.get(usersByName, name.trim().toLowerCase())
-      const user = known && (await records.get(users, known.value.objectId))?.value
-      const kept = user !== undefined && (tenantId === undefined || user.tenantId === tenantId) ? user : undefined
-      const given = password.slice(0, MAX_PASSWORD)
-      const hash = await limits.run(() => hashOf(given, kept?.password ?? NOBODY))
-      if (kept === undefined || password.length > MAX_PASSWORD || !equalSecrets(hash, kept.password.hash)) {
-        limits.failed(key)
-        throw loginError('invalid_grant', 50126, 'Error validating credentials due to invalid username or password.')
-      }
-      limits.succeeded(key)
-      const found = await find(kept.objectId)
-      if (found !== undefined) return found
-      throw loginError('invalid_grant', 50057, 'The user account is disabled.')
-    },
-  }
+/** The administrator's first password is kept sealed, to be shown; one that he chose is nobody's to see. */
+async function forgetShown(records: RecordStore, objectId: string): Promise<Change[]> {
+  const found = await records.get(administratorUsers, 'administrator')
+  if (found?.value.objectId !== objectId) return []
+  const { sealedPassword: _, ...kept } = found.value
+  return [put(administratorUsers, found.id, kept, found.version)]
+}
+
+/** Length is what counts (NIST SP 800-63B 3.1.1); no rules about kinds of letters. @throws 400 Request_BadRequest */
+function checkPassword(password: string, userPrincipalName: string): void {
+  const name = userPrincipalName.split('@')[0]?.toLowerCase() ?? ''
+  const refused =
+    password.length < shortestPassword || password.length > longestPassword
+      ? `The password must have ${shortestPassword} to ${longestPassword} characters.`
+      : name.length > 3 && password.toLowerCase().includes(name)
+        ? 'The password must not contain the user name.'
+        : new Set(password).size < 4
+          ? 'The password must have four different characters or more.'
+          : undefined
+  if (refused !== undefined)
+    throw new AzureError('Request_BadRequest', 400, refused, { target: 'passwordProfile.password' })
 }

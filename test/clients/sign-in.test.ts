@@ -118,12 +118,25 @@ test('a person signs in with name and password, and gets tokens that Resource Ma
     scope: 'https://vault.azure.net/.default offline_access',
   })
   assert.equal(next.status, 200, JSON.stringify(next.body))
-  const again = await redeem({
+  assert.notEqual(next.body['refresh_token'], body['refresh_token'], 'each use makes the next one')
+  const third = await redeem({
+    client_id: PORTAL,
+    grant_type: 'refresh_token',
+    refresh_token: next.body['refresh_token'] ?? '',
+  })
+  assert.equal(third.status, 200)
+  const stolen = await redeem({
     client_id: PORTAL,
     grant_type: 'refresh_token',
     refresh_token: body['refresh_token'] ?? '',
   })
-  assert.equal(again.body['error'], 'invalid_grant', 'a refresh token works once')
+  assert.equal(stolen.body['error'], 'invalid_grant', 'one that was replaced works no more')
+  const heirs = await redeem({
+    client_id: PORTAL,
+    grant_type: 'refresh_token',
+    refresh_token: third.body['refresh_token'] ?? '',
+  })
+  assert.equal(heirs.body['error'], 'invalid_grant', 'and whoever shows it ends all that came of the sign-in')
 })
 
 test('the browser stays signed in: the next sign-in needs no password, unless it is asked for', async () => {

@@ -1,0 +1,66 @@
+import type { Env } from '../env.ts'
+import type { ClientKind } from './redirect-uris.ts'
+import { digest } from './sessions.ts'
+
+/** As RFC 6749 4.1.2 recommends less than ten minutes; it is redeemed within seconds. */
+const LIFE_MS = 5 * 60_000
+const MOST = 10_000
+
+/** What a code stands for until it is redeemed (RFC 6749 4.1, RFC 7636). */
+export interface Grant {
+  readonly clientId: string
+  readonly redirectUri: string
+  readonly kind: ClientKind
+  /** Absent only for clients with a secret. */
+  readonly challenge?: string
+  readonly objectId: string
+  readonly tenantId: string
+  /** The browser's session. */
+  readonly session: string
+  readonly authTime: number
+  readonly scope: string
+  readonly nonce?: string
+}
+
+interface Kept {
+  readonly until: number
+  /** Absent once it was redeemed. */
+  readonly grant?: Grant
+  /** Refresh tokens that it led to. */
+  readonly family?: string
+}
+
+/** Codes live for five minutes, so they are kept in memory; a restart asks people to sign in again, no more. */
+export class Codes {
+  readonly #env: Env
+  readonly #kept = new Map<string, Kept>()
+
+  constructor(env: Env) {
+    this.#env = env
+  }
+
+  issue(grant: Grant): string {
+    const code = this.#env.randomBytes(32).toString('base64url')
+    const [oldest] = this.#kept.keys()
+    if (this.#kept.size >= MOST && oldest !== undefined) this.#kept.delete(oldest)
+    this.#kept.set(digest(code), { grant, until: this.#env.now() + LIFE_MS })
+    return code
+  }
+
+  /** Works once, whether what follows is right or wrong. `spent`: it was redeemed before, and led to this family. */
+  redeem(code: string): { readonly grant?: Grant; readonly spent?: string | undefined } {
+    const key = digest(code.slice(0, 128))
+    const kept = this.#kept.get(key)
+    if (kept === undefined || kept.until <= this.#env.now()) return {}
+    if (kept.grant === undefined) return { spent: kept.family }
+    this.#kept.set(key, { until: kept.until })
+    return { grant: kept.grant }
+  }
+
+  /** Remembers what a code led to: whoever presents it again shows that it was stolen (RFC 6749 4.1.2). */
+  ledTo(code: string, family: string): void {
+    const key = digest(code.slice(0, 128))
+    const kept = this.#kept.get(key)
+    if (kept !== undefined) this.#kept.set(key, { ...kept, family })
+  }
+}

@@ -1,0 +1,24 @@
+import { equalSecrets, stretch } from '../crypto/derive.ts'
+import type { Env } from '../env.ts'
+import type { HashedSecret } from './records.ts'
+
+/** Secrets that we made have 128 bits or more: stretching adds to what guessing costs, it need not carry it. */
+export const GENERATED_ITERATIONS = 100_000
+/** What people choose is guessable: OWASP's figure for PBKDF2-HMAC-SHA-256 (2023). */
+export const CHOSEN_ITERATIONS = 600_000
+
+/** A secret as it is kept: salted and stretched with PBKDF2 (NIST SP 800-132). */
+export async function hashSecret(env: Env, secret: string, iterations: number): Promise<HashedSecret> {
+  const draft = { salt: env.randomBytes(16).toString('base64url'), iterations }
+  return { ...draft, hash: await hashOf(secret, draft) }
+}
+
+/** Whether this is the secret; takes the same time whatever differs. */
+export async function matchesSecret(secret: string, kept: HashedSecret): Promise<boolean> {
+  return equalSecrets(await hashOf(secret, kept), kept.hash)
+}
+
+async function hashOf(secret: string, kept: Pick<HashedSecret, 'salt' | 'iterations'>): Promise<string> {
+  const key = await stretch(secret, Buffer.from(kept.salt, 'base64url'), kept.iterations)
+  return key.export().toString('base64url')
+}
