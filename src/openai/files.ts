@@ -51,12 +51,12 @@ export class Files {
         yield chunk
       }
     }
-    const { passing, watched } = tee(hashed(), copy => checkTrainingFile(copy))
+    const { passing, watched, stop } = tee(hashed(), copy => checkTrainingFile(copy))
     const metadata = (): Buffer => secrets({ filename, sha256: digest.digest('hex') })
-    const [created, checked] = await Promise.allSettled([
-      this.blobs.create({ accountId, kind: 'training-data', source: passing, metadata }),
-      watched,
-    ])
+    const creating = this.blobs.create({ accountId, kind: 'training-data', source: passing, metadata })
+    // A revoked key refuses before the first byte is read.
+    creating.catch(stop)
+    const [created, checked] = await Promise.allSettled([creating, watched])
     if (created.status === 'rejected') throw created.reason
     const { record, changes } = created.value
     if (checked.status === 'rejected') {

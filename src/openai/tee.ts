@@ -1,16 +1,22 @@
 import { once } from 'node:events'
 import { PassThrough, type Readable } from 'node:stream'
 
-/** Lets `watch` read along while the bytes pass: one pass over an upload serves sealing and checking. */
+/**
+ * Lets `watch` read along while the bytes pass: one pass over an upload serves sealing and checking. Call `stop` when nobody
+ * is going to read `passing`: `watched` then rejects, where it would wait for ever.
+ */
 export function tee<T>(
   source: AsyncIterable<Uint8Array>,
   watch: (copy: Readable) => Promise<T>,
-): { passing: AsyncGenerator<Uint8Array>; watched: Promise<T> } {
+): { passing: AsyncGenerator<Uint8Array>; watched: Promise<T>; stop: () => void } {
   const copy = new PassThrough()
   // A watcher that ends early must not hold up the bytes, and a source that fails ends the watcher.
   copy.on('error', () => copy.destroy())
   const watched = watch(copy).finally(() => copy.destroy())
   watched.catch(() => copy.destroy())
+  const stop = (): void => {
+    if (!copy.writableEnded) copy.destroy(new Error('The bytes ended early.'))
+  }
   async function* pass(): AsyncGenerator<Uint8Array> {
     try {
       for await (const chunk of source) {
@@ -21,9 +27,11 @@ export function tee<T>(
     } catch (error) {
       copy.destroy(error as Error)
       throw error
+    } finally {
+      stop()
     }
   }
-  return { passing: pass(), watched }
+  return { passing: pass(), watched, stop }
 }
 
 /** Resolves when the copy takes more, or takes nothing any more; leaves no listener behind. */
