@@ -73,11 +73,7 @@ export class KeyStatuses {
 
   /** The account is under another key from the commit of these changes on; call `settled` after it. R29: undefined, under none. */
   change(accountId: string, keyIdentifier: string | undefined): { changes: Change[]; settled: () => void } {
-    const now = this.#now()
-    const fresh: KeyStatus | undefined =
-      keyIdentifier === undefined
-        ? undefined
-        : { state: 'Active', keyIdentifier, since: now, lastSuccess: now, lastChecked: now }
+    const fresh = keyIdentifier === undefined ? undefined : active(keyIdentifier, this.#now())
     return {
       changes: [fresh === undefined ? remove(keyStatuses, accountId) : put(keyStatuses, accountId, fresh)],
       settled: () => {
@@ -88,6 +84,12 @@ export class KeyStatuses {
         this.#asked.set(accountId, performance.now())
       },
     }
+  }
+
+  /** The account turns out to be under this key; what the vault says of it is to be asked. */
+  adopt(accountId: string, keyIdentifier: string): void {
+    this.#known.set(accountId, active(keyIdentifier, this.#now()))
+    this.#asked.delete(accountId)
   }
 
   /** Writes what is only in memory. From now on no answer counts: a service that ends does not reach its own vaults. */
@@ -139,6 +141,10 @@ export class KeyStatuses {
   #now(): string {
     return new Date(this.#options.env.now()).toISOString()
   }
+}
+
+function active(keyIdentifier: string, now: string): KeyStatus {
+  return { state: 'Active', keyIdentifier, since: now, lastSuccess: now, lastChecked: now }
 }
 
 function after(before: KeyStatus, error: KeyUnavailable | undefined, now: string): KeyStatus {

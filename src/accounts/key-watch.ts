@@ -71,6 +71,11 @@ export class KeyWatch {
 
   async #askOne(account: Account): Promise<void> {
     const { keyRing, keyStatuses } = this.#service.options
+    const known = keyStatuses.of(account.accountId)
+    const wrapping = await keyRing.currentKekId(account.accountId)
+    // A crash can leave the state of the key before: then the watch would not recognise what the vault says of this one.
+    const isUnknown = wrapping.startsWith('https:') && wrapping !== known?.keyIdentifier
+    if (isUnknown && keyStatuses.of(account.accountId) === known) keyStatuses.adopt(account.accountId, wrapping)
     if (keyStatuses.sinceAsked(account.accountId) >= this.#intervalMs) await keyRing.leases.probe(account.accountId)
     const settings = account.encryption.keyVaultProperties
     if (settings?.keyVersion === '' && keyStatuses.of(account.accountId)?.state === 'Active')

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { KeyUnavailable } from '../encryption/key-unavailable.ts'
+import { systemEnv } from '../env.ts'
+import type { NewAuditEntry } from '../store/audit-log.ts'
+import { openMemoryRecords } from '../store/memory-records.ts'
+import { put, type RecordStore } from '../store/records.ts'
+import { accounts, type Account } from './account.ts'
+import { KeyStatuses } from './key-statuses.ts'
+
+const [first, second] = ['https://kv/keys/k/1', 'https://kv/keys/k/2']
+const refused = (kekId = first) => ({ accountId: 'a', kekId, error: new KeyUnavailable('AccessDenied', kekId) })
+const answered = (kekId = first) => ({ accountId: 'a', kekId })
+
+async function open(records: RecordStore = openMemoryRecords()) {
+  await records.commit([put(accounts, 'a', { accountId: 'a', id: '/accounts/a' } as Account)])
+  const clock = { now: Date.parse('2030-01-01T00:00:00Z') }
+  const entries: NewAuditEntry[] = []
+  const audit = {
+    append: async (entry: NewAuditEntry, changes: Parameters<RecordStore['commit']>[0] = []): Promise<void> => {
+      await records.commit(changes)
+      entries.push(entry)
+    },
+  }
+  const failures: unknown[] = []
+  const log = (_message: string, error: unknown): void => void failures.push(error)
+  const statuses = new KeyStatuses({ records, env: { ...systemEnv, now: () => (clock.now += 1000) }, audit, log })
+  const enable = async (kid: string | undefined): Promise<void> => {
+    const { changes, settled } = statuses.change('a', kid)
+    await records.commit(changes)
+    settled()
+  }
+  return { records, statuses, entries, failures, enable }
+}
+
+test('a state lasts from its first sign to another cause; the last success stays the last one', async () => {
+  const { statuses, enable } = await open()
+  await enable(first)
+  statuses.note(refused())
+  const lost = statuses.of('a')
+  statuses.note(refused())
+  const still = statuses.of('a')
+  assert.deepEqual([still?.state, still?.cause, still?.since], ['KeyUnavailable', 'AccessDenied', lost?.since])
+  assert.ok((still?.lastChecked ?? '') > (lost?.lastChecked ?? ''))
+  assert.equal(still?.lastSuccess, lost?.lastSuccess)
+  statuses.note({ ...refused(), error: new KeyUnavailable('KeyDisabled', first) })
+  assert.ok((statuses.of('a')?.since ?? '') > (lost?.since ?? ''))
+})
+
+test('each turn is recorded once, and what was known is known after a restart · R05', async () => {
+  const { records, statuses, entries, failures, enable } = await open()
+  await enable(first)
+  for (const outcome of [answered(), refused(), refused(), answered(), answered(), refused()]) statuses.note(outcome)
+  await statuses.close()
+  assert.deepEqual(
+    entries.map(({ resultType }) => resultType),
+    ['Failed', 'Success', 'Failed'],
+  )
+  assert.deepEqual(failures, [])
+  const again = await open(records)
+  await again.statuses.load()
+  assert.deepEqual(again.statuses.of('a'), statuses.of('a'))
+})
+
+test('an answer about a key that was replaced, or that comes while the service ends, counts for nothing', async () => {
+  const { statuses, enable } = await open()
+  await enable(first)
+  await enable(second)
+  statuses.note(refused(first))
+  assert.equal(statuses.of('a')?.state, 'Active')
+  await enable(undefined)
+  statuses.note(refused(second))
+  assert.equal(statuses.of('a'), undefined)
+  await enable(second)
+  await statuses.close()
+  statuses.note(refused(second))
+  assert.equal(statuses.of('a')?.state, 'Active')
+})
+
+test('a key that a crash kept from being known is adopted, and then asked about', async () => {
+  const { statuses, enable } = await open()
+  await enable(first)
+  statuses.adopt('a', second)
+  assert.equal(statuses.sinceAsked('a'), Number.POSITIVE_INFINITY)
+  statuses.note(refused(second))
+  assert.equal(statuses.of('a')?.state, 'KeyUnavailable')
+})
