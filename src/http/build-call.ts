@@ -87,9 +87,19 @@ export function buildCall(
     requestId: arrival.requestId,
     caller: { type: 'anonymous' },
     signal: disconnectSignal(outgoing),
-    json: async schema => readJson(body(), route.host, schema),
+    json: async schema => {
+      checkJsonType(incoming.headers['content-type'])
+      return readJson(body(), route.host, schema)
+    },
     body,
   }
+}
+
+/** A client that names no type is taken at its word. @throws 415 */
+function checkJsonType(type: string | undefined): void {
+  if (type === undefined || /^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(type)) return
+  const message = `The content media type '${type.slice(0, 64)}' is not supported. Only 'application/json' is supported.`
+  throw new AzureError('UnsupportedMediaType', 415, message)
 }
 
 function queryOf(url: URL): Map<string, string> {
