@@ -1,30 +1,110 @@
 import { z } from 'zod'
 import type { ChatMessage } from '../engines/engine.ts'
 
-const text = z.string().max(1024 * 1024)
+const MAX_TEXT = 1024 * 1024
+const text = z.string().max(MAX_TEXT)
 const parts = z
-  .array(z.object({ type: z.literal('text', 'only text parts are supported'), text }))
+  .array(z.looseObject({ type: z.literal('text'), text }))
   .min(1)
   .max(64)
 
-const message = z.object({
-  role: z.enum(['system', 'developer', 'user', 'assistant'], "must be 'system', 'developer', 'user' or 'assistant'"),
+/** Dropping a call of a tool silently would change what the conversation says. */
+const noTools = z
+  .custom<unknown>(isAbsent, {
+    error: 'Tool calls in messages are not supported with this model: leave them out.',
+    params: { code: 'unsupported_parameter' },
+  })
+  .optional()
+
+const message = z.looseObject({
+  role: z.enum(['system', 'developer', 'user', 'assistant']),
   content: z.union([text, parts]),
+  tool_calls: noTools,
+  function_call: noTools,
 })
 
-const wire = z.object({
-  model: z.string().max(256).nullish(),
-  messages: z.array(message).min(1).max(512),
-  stream: z.boolean().nullish(),
-  stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
-  max_tokens: z.int().min(1).max(100_000).nullish(),
-  max_completion_tokens: z.int().min(1).max(100_000).nullish(),
-  temperature: z.number().min(0).max(2).nullish(),
-  top_p: z.number().gt(0).max(1).nullish(),
-  seed: z.int().nullish(),
-  n: z.literal(1, 'only one choice is supported').nullish(),
-  stop: z.union([z.string().min(1).max(200), z.array(z.string().min(1).max(200)).max(4)]).nullish(),
-})
+const stop = z.union([z.string().min(1).max(200), z.array(z.string().min(1).max(200)).max(4)])
+const tokens = z.int().min(1).max(100_000)
+
+/** A field of OpenAI's that only does something this engine can't do: its neutral values pass, the others are refused by name. */
+const only = (name: string, isNeutral: (value: unknown) => boolean) =>
+  z
+    .custom<unknown>(value => isAbsent(value) || isNeutral(value), {
+      error: `Unsupported parameter: '${name}' is not supported with this model. Leave it out.`,
+      params: { code: 'unsupported_parameter' },
+    })
+    .optional()
+
+const standard = (name: string, value: number) =>
+  z
+    .custom<number>(given => isAbsent(given) || typeof given !== 'number' || given === value, {
+      error: `Unsupported value: '${name}' supports only the default (${value}) with this model.`,
+      params: { code: 'unsupported_value' },
+    })
+    .optional()
+
+const isNever = (): boolean => false
+const isFalse = (value: unknown): boolean => value === false
+const isEmptyList = (value: unknown): boolean => Array.isArray(value) && value.length === 0
+const isEmptyObject = (value: unknown): boolean => typeof value === 'object' && Object.keys(value ?? {}).length === 0
+
+/** Every other field of OpenAI's request, by what of it this engine can honour. */
+const beyond = {
+  audio: only('audio', isNever),
+  data_sources: only('data_sources', isEmptyList),
+  function_call: only('function_call', value => value === 'none' || value === 'auto'),
+  functions: only('functions', isEmptyList),
+  logit_bias: only('logit_bias', isEmptyObject),
+  logprobs: only('logprobs', isFalse),
+  modalities: only('modalities', value => JSON.stringify(value) === '["text"]'),
+  moderation: only('moderation', isNever),
+  prediction: only('prediction', isNever),
+  reasoning_effort: only('reasoning_effort', value => value === 'none'),
+  response_format: only('response_format', value => (value as { type?: unknown }).type === 'text'),
+  service_tier: only('service_tier', value => value === 'auto' || value === 'default'),
+  store: only('store', isFalse),
+  tool_choice: only('tool_choice', value => value === 'none' || value === 'auto'),
+  tools: only('tools', isEmptyList),
+  top_logprobs: only('top_logprobs', value => value === 0),
+  verbosity: only('verbosity', value => value === 'medium'),
+  web_search_options: only('web_search_options', isNever),
+  // Hints about caller and cache: nothing is kept of them.
+  metadata: z.record(z.string(), z.string()).nullish(),
+  parallel_tool_calls: z.boolean().nullish(),
+  prompt_cache_key: z.string().nullish(),
+  prompt_cache_options: z.unknown().optional(),
+  prompt_cache_retention: z.string().nullish(),
+  safety_identifier: z.string().nullish(),
+  user: z.string().nullish(),
+}
+
+const penalty = (name: string) => z.number().min(-2).max(2).nullish().pipe(standard(name, 0).nullish())
+
+const wire = z
+  .strictObject({
+    model: z.string().max(256).nullish(),
+    messages: z.array(message).min(1).max(512),
+    stream: z.boolean().nullish(),
+    stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
+    max_tokens: tokens.nullish(),
+    max_completion_tokens: tokens.nullish(),
+    temperature: z.number().min(0).max(2).nullish(),
+    top_p: z.number().min(0).max(1).nullish(),
+    seed: z.int().nullish(),
+    n: z.int().min(1).max(128).nullish().pipe(standard('n', 1).nullish()),
+    presence_penalty: penalty('presence_penalty'),
+    frequency_penalty: penalty('frequency_penalty'),
+    stop: stop.nullish(),
+    ...beyond,
+  })
+  .refine(body => body.max_tokens == null || body.max_completion_tokens == null, {
+    error: "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.",
+    params: { code: 'invalid_parameter_combination', param: 'max_tokens' },
+  })
+  .refine(body => body.stream_options == null || body.stream === true, {
+    error: "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
+    params: { code: 'invalid_value', param: 'stream_options' },
+  })
 
 /** A chat completion as asked for. `developer` is what newer models call the system's role. */
 export const chatBody = wire.transform(body => {
@@ -41,10 +121,15 @@ export const chatBody = wire.transform(body => {
       ...(maxTokens == null ? {} : { maxTokens }),
       ...(body.temperature == null ? {} : { temperature: body.temperature }),
       ...(body.top_p == null ? {} : { topP: body.top_p }),
-      ...(body.seed == null ? {} : { seed: body.seed }),
+      // OpenAI takes 64 bits, the engine 32.
+      ...(body.seed == null ? {} : { seed: body.seed >>> 0 }),
       ...(body.stop == null ? {} : { stop: typeof body.stop === 'string' ? [body.stop] : body.stop }),
     },
   }
 })
 
 export type ChatBody = z.infer<typeof chatBody>
+
+function isAbsent(value: unknown): boolean {
+  return value === undefined || value === null
+}

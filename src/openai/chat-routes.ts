@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Account } from '../accounts/account.ts'
 import type { Deployment } from '../accounts/deployment.ts'
 import type { Deployments } from '../accounts/deployments.ts'
@@ -9,6 +10,7 @@ import { json } from '../http/respond.ts'
 import type { Call } from '../http/route.ts'
 import { chatBody, type ChatBody } from './chat-body.ts'
 import type { DataRoute } from './data-plane.ts'
+import { inferenceBody } from './field-error.ts'
 import { badRequest } from './ids.ts'
 
 const MAX_BODY = 4 * 1024 * 1024
@@ -27,16 +29,20 @@ export function chatRoutes(deployments: Deployments, env: Env): DataRoute[] {
       path: '/deployments/:deployment/chat/completions',
       forms: ['classic'],
       handler: async (call, account) =>
-        answer(call, account, await call.json(chatBody), String(call.params['deployment'])),
+        answer(call, account, await inferenceBody(call, chatBody), String(call.params['deployment'])),
     },
     {
       ...base,
       path: '/chat/completions',
       forms: ['v1'],
       handler: async (call, account) => {
-        const body = await call.json(chatBody)
+        const body = await inferenceBody(call, chatBody)
         if (body.model === undefined)
-          throw badRequest("The field 'model' is missing: it is the name of a deployment.", 'model')
+          throw badRequest(
+            "Missing required parameter: 'model'. It is the name of a deployment.",
+            'model',
+            'missing_required_parameter',
+          )
         return answer(call, account, body, body.model)
       },
     },
@@ -56,6 +62,8 @@ interface Frame {
   readonly id: string
   readonly created: number
   readonly model: string
+  /** The same as long as the same model serves with the same weights. */
+  readonly system_fingerprint: string
 }
 
 async function complete(
@@ -69,6 +77,7 @@ async function complete(
     id: `chatcmpl-${env.randomBytes(16).toString('hex')}`,
     created: Math.floor(env.now() / 1000),
     model: deployment.model.name,
+    system_fingerprint: `fp_${createHash('sha256').update(`${deployment.base} ${deployment.model.name}`).digest('hex').slice(0, 10)}`,
   }
   const deltas = model.chat(body.request, call.signal)[Symbol.asyncIterator]()
   // The first delta is awaited before the response begins, so that a prompt that does not fit is a clean 400.
@@ -104,13 +113,7 @@ async function collect(frame: Frame, first: ChatDelta, deltas: AsyncIterator<Cha
     finish_reason: delta.finishReason,
     logprobs: null,
   }
-  return json({
-    ...frame,
-    object: 'chat.completion',
-    choices: [choice],
-    usage: usageOf(delta),
-    system_fingerprint: null,
-  })
+  return json({ ...frame, object: 'chat.completion', choices: [choice], usage: usageOf(delta) })
 }
 
 function stream(frame: Frame, first: ChatDelta, deltas: AsyncIterator<ChatDelta>, includeUsage: boolean): Response {
@@ -147,5 +150,13 @@ function usageOf(end: Extract<ChatDelta, { type: 'end' }>): object {
     prompt_tokens: end.promptTokens,
     completion_tokens: end.completionTokens,
     total_tokens: end.promptTokens + end.completionTokens,
+    // Nothing of one request is kept for another.
+    prompt_tokens_details: { audio_tokens: 0, cached_tokens: 0 },
+    completion_tokens_details: {
+      accepted_prediction_tokens: 0,
+      audio_tokens: 0,
+      reasoning_tokens: 0,
+      rejected_prediction_tokens: 0,
+    },
   }
 }
