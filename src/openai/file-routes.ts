@@ -63,7 +63,11 @@ export function fileRoutes(service: Files): DataRoute[] {
 
 /** Clients send the file before its purpose: it is sealed while it streams, and dropped when the purpose does not fit. */
 async function upload(service: Files, call: Call, account: Account): Promise<Response> {
-  const form = await readUploadForm(call, (bytes, name) => service.receive(account, bytes, name))
+  const form = await readUploadForm(
+    call,
+    (bytes, name) => service.receive(account, bytes, name),
+    pending => service.discard(pending),
+  )
   const purpose = form.fields.get('purpose')
   if (purpose !== 'fine-tune') {
     await service.discard(form.result)

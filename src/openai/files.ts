@@ -85,10 +85,13 @@ export class Files {
       bytes: record.bytes,
       ...CREATED,
     })
-    await this.accounts.options.audit.append(entry, [
-      ...changes,
-      put(files, ownedKey(account.accountId, record.fileId), record, 0),
-    ])
+    const kept = [...changes, put(files, ownedKey(account.accountId, record.fileId), record, 0)]
+    try {
+      await this.accounts.options.audit.append(entry, kept)
+    } catch (error) {
+      await this.discard(pending)
+      throw error
+    }
     return record
   }
 

@@ -1,6 +1,7 @@
 import busboy from 'busboy'
 import type { Readable } from 'node:stream'
 import type { Call } from '../http/route.ts'
+import { AzureError } from '../http/errors.ts'
 import { badRequest } from './ids.ts'
 
 const MAX_FIELDS = 16
@@ -15,62 +16,93 @@ export interface UploadForm<T> {
 
 /**
  * Reads a multipart form with one file, whose bytes go to `take` while they arrive: clients send the file before its purpose.
- * @throws 400 invalidPayload when the body is no such form
+ * What was taken of a form that turns out to be none goes to `drop`.
+ * @throws 400 invalidPayload when the body is no such form, 415 when it does not say that it is one
  */
 export async function readUploadForm<T>(
   call: Call,
   take: (bytes: Readable, filename: string) => Promise<T>,
+  drop: (taken: T) => Promise<void>,
 ): Promise<UploadForm<T>> {
   const contentType = call.headers.get('content-type') ?? ''
-  if (!/^multipart\/form-data\s*;/i.test(contentType))
-    throw badRequest("The body must be multipart/form-data with the parts 'file' and 'purpose'.")
+  if (!/^multipart\/form-data\s*(;|$)/i.test(contentType)) {
+    const message = "The body must be multipart/form-data with the parts 'file' and 'purpose'."
+    throw new AzureError('UnsupportedMediaType', 415, message)
+  }
   const form = openForm(contentType)
   const fields = new Map<string, string>()
   const body = call.body()
-  const parsed = new Promise<{ filename: string; result: T }>((resolve, reject) => {
-    let taken: Promise<{ filename: string; result: T }> | undefined
-    const fail = (error: unknown): void => {
-      body.unpipe(form)
-      body.resume()
-      reject(error)
+  let taken: Promise<{ filename: string; result: T }> | undefined
+  const { promise: parsed, resolve, reject } = Promise.withResolvers<{ filename: string; result: T }>()
+  const fail = (error: unknown): void => {
+    body.unpipe(form)
+    body.resume()
+    // Ends the file's stream too, where it is still open: whoever reads it must not wait for ever.
+    form.destroy()
+    reject(error)
+  }
+  form.on('file', (name, bytes, info) => {
+    // A form that breaks off fails this stream before anybody reads it; whoever reads it later sees the failure.
+    bytes.on('error', () => {})
+    if (name !== 'file' || taken !== undefined) {
+      bytes.resume()
+      return fail(badRequest("The form must have exactly one file, in the part named 'file'.", 'file'))
     }
-    form.on('file', (name, bytes, info) => {
-      if (name !== 'file' || taken !== undefined) {
-        bytes.resume()
-        fail(badRequest("The form must have exactly one file, in the part named 'file'.", 'file'))
-        return
-      }
-      // A form that breaks off fails this stream before anybody reads it; whoever reads it later sees the failure.
-      bytes.on('error', () => {})
-      const filename = checkFilename(info.filename)
-      taken = take(bytes, filename).then(result => ({ filename, result }))
-      taken.catch(error => {
-        bytes.resume()
-        fail(error)
-      })
-    })
-    form.on('field', (name, value, info) => {
-      if (info.valueTruncated || info.nameTruncated)
-        fail(badRequest(`The form field '${name.slice(0, 64)}' is longer than ${MAX_FIELD_BYTES} bytes.`))
-      else fields.set(name, value)
-    })
-    for (const limit of ['partsLimit', 'filesLimit', 'fieldsLimit'] as const)
-      form.on(limit, () => fail(badRequest(`The form has more than ${MAX_FIELDS} parts.`)))
-    form.on('error', error =>
-      fail(badRequest(`The multipart body is malformed: ${error instanceof Error ? error.message : 'unreadable'}.`)),
-    )
-    form.on('close', () => {
-      if (taken === undefined) fail(badRequest("The form has no part named 'file'.", 'file'))
-      else taken.then(resolve, reject)
-    })
-    body.on('error', error => {
-      form.destroy(error)
+    const filename = checkFilename(info.filename)
+    taken = take(bytes, filename).then(result => ({ filename, result }))
+    taken.catch(error => {
+      bytes.resume()
       fail(error)
     })
   })
+  form.on('field', (name, value, info) => {
+    const problem = fieldProblem(fields, name, info)
+    if (problem === undefined) fields.set(name, value)
+    else fail(problem)
+  })
+  form.on('close', () => {
+    if (taken === undefined) fail(badRequest("The form has no part named 'file'.", 'file'))
+    else taken.then(resolve, reject)
+  })
+  watch(form, body, fail)
   body.pipe(form)
-  const { filename, result } = await parsed
-  return { filename, result, fields }
+  try {
+    return { ...(await parsed), fields }
+  } catch (error) {
+    await taken?.then(
+      ({ result }) => drop(result),
+      () => undefined,
+    )
+    throw error
+  }
+}
+
+/** What breaks a form off. */
+function watch(form: busboy.Busboy, body: Readable, fail: (error: unknown) => void): void {
+  for (const limit of ['partsLimit', 'filesLimit', 'fieldsLimit'] as const)
+    form.on(limit, () => fail(badRequest(`The form has more than ${MAX_FIELDS} parts.`)))
+  form.on('error', error =>
+    fail(badRequest(`The multipart body is malformed: ${error instanceof Error ? error.message : 'unreadable'}.`)),
+  )
+  body.on('error', error => {
+    form.destroy(error)
+    fail(error)
+  })
+}
+
+function fieldProblem(
+  known: ReadonlyMap<string, string>,
+  name: string,
+  info: busboy.FieldInfo,
+): AzureError | undefined {
+  const shown = name.slice(0, 64)
+  if (info.valueTruncated || info.nameTruncated)
+    return badRequest(`The form field '${shown}' is longer than ${MAX_FIELD_BYTES} bytes.`)
+  if (known.has(name)) return badRequest(`The form field '${shown}' comes twice.`, shown)
+  // What a client believes to have asked for must not be dropped silently.
+  if (name.startsWith('expires_after'))
+    return badRequest('Files do not expire here: leave expires_after out, and delete the file in time.', shown)
+  return undefined
 }
 
 function openForm(contentType: string): busboy.Busboy {
@@ -90,6 +122,7 @@ function openForm(contentType: string): busboy.Busboy {
 }
 
 function checkFilename(filename: string | undefined): string {
-  const name = (filename ?? '').trim()
-  return name === '' ? 'upload.jsonl' : name.slice(0, 255)
+  // A cut through a pair of surrogates would leave text that no header can carry.
+  const name = (filename ?? '').trim().slice(0, 255).toWellFormed()
+  return name === '' ? 'upload.jsonl' : name
 }

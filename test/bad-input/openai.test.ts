@@ -82,7 +82,7 @@ const cases: [what: string, status: number, send: () => Promise<Answer>][] = [
   ['a job id that is none', 404, () => ask('GET', `${JOBS}/not-a-job`)],
   ['a limit that is no number', 400, () => ask('GET', `${JOBS}?limit=many`)],
   ['a limit beyond the largest', 400, () => ask('GET', `${JOBS}?limit=1000000`)],
-  ['an upload that is no form', 400, () => ask('POST', FILES, json({}))],
+  ['an upload that is no form', 415, () => ask('POST', FILES, json({}))],
   [
     'an upload without a boundary',
     400,
