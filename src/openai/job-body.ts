@@ -1,12 +1,19 @@
 import { z } from 'zod'
 import type { JobHyperparameters } from './records.ts'
 
-const epochs = z.union([z.literal('auto'), z.literal(-1), z.int().min(1).max(1000)])
-const hyperparameters = z.object({
-  n_epochs: epochs.nullish(),
-  batch_size: z.union([z.literal('auto'), z.literal(-1), z.int().min(1).max(256)]).nullish(),
-  learning_rate_multiplier: z.union([z.literal('auto'), z.literal(-1), z.number().positive().max(100)]).nullish(),
+/** Azure writes `auto` as -1. */
+const orAuto = (number: z.ZodNumber, range: string) =>
+  z.union([z.literal('auto'), z.literal(-1), number], `must be 'auto' (or -1) or ${range}`).nullish()
+
+const hyperparameters = z.strictObject({
+  n_epochs: orAuto(z.int().min(1).max(1000), 'a whole number from 1 to 1000'),
+  batch_size: orAuto(z.int().min(1).max(256), 'a whole number from 1 to 256'),
+  learning_rate_multiplier: orAuto(z.number().positive().max(100), 'a number above 0, up to 100'),
 })
+
+/** What a client believes to have asked for must not be dropped silently. */
+const absent = (what: string) =>
+  z.custom<unknown>(isNothing, `${what} are not supported here: leave the field out`).optional()
 
 const wire = z.object({
   model: z.string().min(1).max(256),
@@ -24,6 +31,8 @@ const wire = z.object({
       supervised: z.object({ hyperparameters: hyperparameters.nullish() }).nullish(),
     })
     .nullish(),
+  integrations: absent('integrations'),
+  metadata: absent('metadata of jobs'),
 })
 
 /** A job as asked for; `auto` (Azure: -1) leaves a number to the trainer. */
@@ -53,3 +62,7 @@ export const jobBody = wire.transform((body): JobBody => {
     },
   }
 })
+
+function isNothing(value: unknown): boolean {
+  return value === undefined || value === null || (typeof value === 'object' && Object.keys(value).length === 0)
+}

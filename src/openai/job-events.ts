@@ -7,6 +7,7 @@ import { put, type Change, type RecordStore } from '../store/records.ts'
 import { newId } from './ids.ts'
 import { jobEvents, ownedKey, type JobEvent, type JobRecord } from './records.ts'
 
+type ShownEvent = Readonly<Record<string, unknown>> & Pick<JobEvent, 'level'>
 type JobName = Pick<JobRecord, 'accountId' | 'jobId'>
 
 /** What a job tells of itself. Messages are metadata; losses are training results and so are sealed (R01). */
@@ -33,7 +34,7 @@ export class JobEvents {
   }
 
   /** Newest first, as OpenAI lists them. */
-  async list(job: JobName, limit: number, after?: string): Promise<{ events: object[]; hasMore: boolean }> {
+  async list(job: JobName, limit: number, after?: string): Promise<{ events: ShownEvent[]; hasMore: boolean }> {
     const prefix = `${ownedKey(job.accountId, job.jobId)}/`
     const from = after === undefined ? {} : { after: `${prefix}${after}` }
     const found = await this.#records.list(jobEvents, { prefix, reverse: true, limit: limit + 1, ...from })
@@ -42,7 +43,7 @@ export class JobEvents {
     return { events, hasMore: found.length > limit }
   }
 
-  async #show(job: JobName, event: JobEvent): Promise<object> {
+  async #show(job: JobName, event: JobEvent): Promise<ShownEvent> {
     const base = {
       object: 'fine_tuning.job.event',
       id: event.id,
@@ -86,10 +87,14 @@ export function wireMetrics(metrics: TrainingMetrics): object {
     total_steps: metrics.totalSteps,
     train_loss: metrics.trainLoss,
     train_mean_token_accuracy: metrics.trainMeanTokenAccuracy,
-    ...(metrics.validLoss === undefined ? {} : { valid_loss: metrics.validLoss }),
+    // Validation always runs over the whole file, so both pairs agree.
+    ...(metrics.validLoss === undefined ? {} : { valid_loss: metrics.validLoss, full_valid_loss: metrics.validLoss }),
     ...(metrics.validMeanTokenAccuracy === undefined
       ? {}
-      : { valid_mean_token_accuracy: metrics.validMeanTokenAccuracy }),
+      : {
+          valid_mean_token_accuracy: metrics.validMeanTokenAccuracy,
+          full_valid_mean_token_accuracy: metrics.validMeanTokenAccuracy,
+        }),
   }
 }
 

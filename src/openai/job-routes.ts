@@ -8,7 +8,7 @@ import { json } from '../http/respond.ts'
 import type { Call } from '../http/route.ts'
 import type { DataRoute } from './data-plane.ts'
 import { readQuery } from './file-routes.ts'
-import { checkId } from './ids.ts'
+import { checkId, notFound } from './ids.ts'
 import { jobBody } from './job-body.ts'
 import { wireMetrics } from './job-events.ts'
 import { checkpointName } from './job-run.ts'
@@ -91,18 +91,27 @@ async function listEvents(service: Jobs, call: Call, account: Account): Promise<
   const { value } = await service.get(account.accountId, String(call.params['job']))
   const from = after === undefined ? undefined : checkId(after, 'ftevent-', 'event')
   const { events, hasMore } = await service.options.events.list(value, limit, from)
-  return json({ object: 'list', data: events, has_more: hasMore })
+  // Azure says `warning`, OpenAI, whose form v1 is, says `warn`.
+  const isV1 = call.url.pathname.toLowerCase().startsWith('/openai/v1/')
+  const data = events.map(event => (isV1 && event.level === 'warning' ? { ...event, level: 'warn' } : event))
+  return json({ object: 'list', data, has_more: hasMore })
 }
 
 async function listCheckpoints(service: Jobs, ring: KeyRing, call: Call, account: Account): Promise<Response> {
+  const { limit, after } = readQuery(call, page)
   const { value: job } = await service.get(account.accountId, String(call.params['job']))
   const found = await service.options.accounts.options.records.list(checkpoints, {
     prefix: `${ownedKey(account.accountId, job.jobId)}/`,
     reverse: true,
   })
-  const data = []
-  for (const { value } of found) data.push({ ...showCheckpoint(job, value), metrics: await metricsOf(ring, value) })
-  return json({ object: 'list', data, has_more: false })
+  // A job keeps a few: they are paged in memory, from the newest on.
+  const begin = after === undefined ? 0 : found.findIndex(({ value }) => value.checkpointId === after) + 1
+  if (after !== undefined && begin === 0) throw notFound('checkpoint', after)
+  const data: ({ id: string } & Record<string, unknown>)[] = []
+  for (const { value } of found.slice(begin, begin + limit))
+    data.push({ ...showCheckpoint(job, value), metrics: await metricsOf(ring, value) })
+  const ends = { first_id: data[0]?.id ?? null, last_id: data.at(-1)?.id ?? null }
+  return json({ object: 'list', data, ...ends, has_more: found.length > begin + limit })
 }
 
 async function metricsOf(ring: KeyRing, checkpoint: CheckpointRecord): Promise<object> {
@@ -122,7 +131,7 @@ async function metricsOf(ring: KeyRing, checkpoint: CheckpointRecord): Promise<o
   }
 }
 
-function showCheckpoint(job: JobRecord, checkpoint: CheckpointRecord): object {
+function showCheckpoint(job: JobRecord, checkpoint: CheckpointRecord): { id: string } & Record<string, unknown> {
   return {
     id: checkpoint.checkpointId,
     object: 'fine_tuning.job.checkpoint',

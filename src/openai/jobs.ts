@@ -2,7 +2,7 @@ import type { Account } from '../accounts/account.ts'
 import { accountAudit, CREATED, type Accounts } from '../accounts/accounts.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import type { BaseModel } from '../engines/engine.ts'
-import { AzureError, Conflict } from '../http/errors.ts'
+import { AzureError, Conflict, NotFound } from '../http/errors.ts'
 import { put, VersionConflict, type Change, type Stored } from '../store/records.ts'
 import type { Files } from './files.ts'
 import { badRequest, checkId, newId, notFound } from './ids.ts'
@@ -178,12 +178,13 @@ export class Jobs {
   }
 
   async #inputFile(account: Account, fileId: string, target: string): Promise<FileRecord> {
-    const found = await this.options.files.get(account.accountId, fileId).catch(() => undefined)
-    if (found === undefined)
+    const found = await this.options.files.get(account.accountId, fileId).catch((error: unknown) => {
+      if (!(error instanceof NotFound)) throw error
       throw badRequest(
         `The ${target} '${fileId.slice(0, 64)}' was not found in this resource. Upload it first.`,
         target,
       )
+    })
     if (found.value.purpose === 'fine-tune') return found.value
     throw badRequest(
       `The ${target} '${fileId}' is a result file. Use a file that was uploaded with the purpose fine-tune.`,

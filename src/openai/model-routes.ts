@@ -42,6 +42,9 @@ export function modelRoutes(service: Models, deployments: Deployments): DataRout
   ]
 }
 
+/** Azure's clients ask for the dates in any case; nothing here is withdrawn by a calendar. 2100-01-01, seconds since 1970. */
+const NEVER = 4_102_444_800
+
 /** An alias says what it really is: `base_model` and `description` are ours beyond Azure's fields. */
 function showBase({ name, base }: NamedBase): object {
   return {
@@ -59,7 +62,9 @@ function showBase({ name, base }: NamedBase): object {
       embeddings: false,
     },
     lifecycle_status: 'generally-available',
-    deprecation: {},
+    deprecation: { fine_tune: NEVER, inference: NEVER },
+    model: null,
+    fine_tune: null,
     base_model: base.name,
     description: base.description,
   }
@@ -75,7 +80,7 @@ function showModel(model: ModelRecord): object {
     status: 'succeeded',
     capabilities: { fine_tune: false, inference: true, completion: false, chat_completion: true, embeddings: false },
     lifecycle_status: 'generally-available',
-    deprecation: {},
+    deprecation: { inference: NEVER },
     model: model.base,
     fine_tune: model.jobId,
   }
