@@ -11,7 +11,7 @@ export function apiVersion(call: Call): string {
       "The api-version query parameter (?api-version=) is required for all requests. Add it, for example '?api-version=2025-04-01'.",
     )
   }
-  if (!/^20\d\d-\d\d-\d\d(-preview)?$/.test(version)) {
+  if (!isVersion(version)) {
     throw new AzureError(
       'InvalidApiVersionParameter',
       400,
@@ -19,4 +19,11 @@ export function apiVersion(call: Call): string {
     )
   }
   return version
+}
+
+/** A day of the calendar, with or without `-preview`. */
+export function isVersion(text: string): boolean {
+  const day = /^(20\d\d-\d\d-\d\d)(-preview)?$/.exec(text)?.[1]
+  const time = day === undefined ? Number.NaN : Date.parse(day)
+  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(`${day}T`)
 }

@@ -1,4 +1,5 @@
 import { noteOperation } from '../audit/request-context.ts'
+import { isVersion } from '../arm/api-version.ts'
 import type { ResourceManager } from '../arm/resource-manager.ts'
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/accounts.ts'
@@ -66,8 +67,17 @@ export function dataPlaneAuthenticator(
       throw account.disableLocalAuth ? localAuthDisabled() : wrongKey()
     }
     if (bearer === undefined) throw wrongKey()
-    return verifyToken(bearer)
+    return verifyToken(bearer).catch(badToken)
   }
+}
+
+/** Azure OpenAI's words for every token that it does not take, and what is wrong with this one. */
+function badToken(error: unknown): never {
+  if (!(error instanceof AzureError) || error.status !== 401) throw error
+  const message =
+    'Unauthorized. Access token is missing, invalid, audience is incorrect (https://cognitiveservices.azure.com), or have expired. ' +
+    error.message
+  throw new AzureError('401', 401, message, { cause: error })
 }
 
 /** A cancelled subscription serves nobody. */
@@ -97,9 +107,8 @@ async function authorize(plane: DataPlane, call: Call, account: Account, route: 
   const action = `${ACTIONS}/${route.action}`
   if (call.caller.type === 'principal') {
     const { tenantId } = await plane.resourceManager.subscription(account.subscriptionId)
-    const allowed =
-      call.caller.tenantId === tenantId && (await plane.resourceManager.allowsData(call.caller, account.id, action))
-    if (allowed) return
+    if (call.caller.tenantId !== tenantId) throw otherTenant(call.caller.tenantId)
+    if (await plane.resourceManager.allowsData(call.caller, account.id, action)) return
   }
   const who = call.caller.type === 'principal' ? call.caller.objectId : 'anonymous'
   throw new AzureError(
@@ -109,9 +118,15 @@ async function authorize(plane: DataPlane, call: Call, account: Account, route: 
   )
 }
 
+/** Azure answers 400 with this sentence for a code. */
+function otherTenant(tenantId: string): AzureError {
+  const message = `Token tenant ${tenantId} does not match resource tenant.`
+  return new AzureError('Tenant provided in token does not match resource token', 400, message)
+}
+
 function checkVersion(call: Call): void {
   const version = call.query.get('api-version') ?? ''
-  if (/^20\d\d-\d\d-\d\d(-preview)?$/.test(version)) return
+  if (isVersion(version)) return
   throw new AzureError(
     'InvalidApiVersionParameter',
     400,
