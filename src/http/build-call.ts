@@ -20,13 +20,16 @@ const maxSegmentBytes = 400
 // oxlint-disable-next-line no-control-regex -- they are what is refused
 const controlCharacter = /[\0-\x1f\x7f]/
 
+const dotSegment = /(^|\/)(\.|%2e){1,2}(\/|$)/i
+
 /** Duplicate slashes collapse (the SDKs send `//subscriptions`), a trailing one is tolerated. */
 export function parseTarget(target: string, origin: string): { url: URL; segments: string[] } {
   const malformed = () => new AzureError('InvalidRequestUri', 400, 'The request target is not a valid path.')
   if (!target.startsWith('/')) throw malformed()
   const query = target.indexOf('?')
   const path = query < 0 ? target : target.slice(0, query)
-  if (path.includes('\\')) throw malformed()
+  // Never resolved: a child called `..` must not become its parent, on which a DELETE would then fall.
+  if (path.includes('\\') || dotSegment.test(path)) throw malformed()
   const parsed = parse(`${origin}${path.replace(/\/{2,}/g, '/')}${query < 0 ? '' : target.slice(query)}`)
   if (parsed === undefined || parsed.segments.some(segment => controlCharacter.test(segment))) throw malformed()
   if (parsed.segments.some(segment => Buffer.byteLength(segment) > maxSegmentBytes)) {

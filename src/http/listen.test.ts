@@ -126,6 +126,9 @@ describe('listener', () => {
 
   it('refuses paths with control characters, and with parts that no name can be', async () => {
     for (const path of [
+      '/keys/a/..',
+      '/keys/%2E%2e/1',
+      '/keys/./1',
       '/keys/a%00b/1',
       '/keys/a%0ab/1',
       `/keys/${'a'.repeat(401)}/1`,
