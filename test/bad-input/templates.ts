@@ -131,8 +131,59 @@ const TEMPLATES: readonly [method: string, path: RegExp, body: (names: Names) =>
   ],
 ]
 
+/** The rest of Resource Manager, by what ends a path. */
+const MANAGEMENT: readonly [method: string, path: RegExp, body: (names: Names) => unknown][] = [
+  ['PATCH', /\/resourcegroups\/:group$/, () => ({ tags: { a: 'b' } })],
+  ['POST', /\/rename$/, () => ({ subscriptionName: 'Other' })],
+  [
+    'PUT',
+    /\/aliases\/:alias$/,
+    () => ({ properties: { displayName: 'Fuzz', workload: 'Production', billingScope: '/x', subscriptionId: null } }),
+  ],
+  ['POST', /\/changetenant$/, ({ tenantId }) => ({ tenantId, properties: { tenantId } })],
+  [
+    'POST',
+    /\/acceptownership$/,
+    ({ tenantId }) => ({ properties: { displayName: 'x', subscriptionTenantId: tenantId } }),
+  ],
+  ['POST', /\/tenants$/, () => ({ displayName: 'Fuzz' })],
+  ['POST', /\/applications$/, () => ({ displayName: 'Fuzz' })],
+  [
+    'POST',
+    /moveresources$/,
+    () => ({ resources: ['/subscriptions/s'], targetResourceGroup: '/subscriptions/s/resourceGroups/g' }),
+  ],
+  ['PUT', /\/tags\/default$/, () => ({ properties: { tags: { a: 'b' } } })],
+  ['PATCH', /\/tags\/default$/, () => ({ operation: 'Merge', properties: { tags: { a: 'b' } } })],
+  [
+    'PUT',
+    /\/roleassignments\/:assignment$/,
+    () => ({
+      properties: {
+        roleDefinitionId: '/providers/Microsoft.Authorization/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7',
+        principalId: '00000000-0000-4000-8000-000000000003',
+        principalType: 'ServicePrincipal',
+      },
+    }),
+  ],
+  [
+    'PUT',
+    /\/roledefinitions\/:role$/,
+    () => ({
+      properties: {
+        roleName: 'Fuzz',
+        type: 'CustomRole',
+        permissions: [{ actions: ['*/read'], notActions: [], dataActions: [], notDataActions: [] }],
+        assignableScopes: ['/'],
+      },
+    }),
+  ],
+  ['POST', /\/regeneratekey$/, () => ({ keyName: 'Key1' })],
+  ['POST', /\/checkdomainavailability$/, () => ({ subdomainName: 'x', type: 'Microsoft.CognitiveServices/accounts' })],
+]
+
 export function templateOf(method: string, path: string, names: Names): unknown {
-  const found = TEMPLATES.find(([wanted, pattern]) => wanted === method && pattern.test(path))
+  const found = [...TEMPLATES, ...MANAGEMENT].find(([wanted, pattern]) => wanted === method && pattern.test(path))
   return found?.[2](names)
 }
 
