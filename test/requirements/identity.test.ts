@@ -77,6 +77,7 @@ test('R31: turned off, the data is out of reach at once, features that need it s
   const refused = {
     download: await refusal(() => account.download(file)),
     results: await refusal(() => account.download(job.result_files[0] ?? '')),
+    upload: await refusal(() => account.upload('more')),
     job: await refusal(() => account.train(file)),
     deployment: await refusal(() => account.deploy('another', model)),
     'another key': await refusal(() => account.encrypt({ ...cmk, name: 'other' })),
