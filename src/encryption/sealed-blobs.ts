@@ -181,6 +181,7 @@ function corrupted(record: Pick<BlobRecord, 'blobId'>, why: string, cause?: unkn
     'DataCorrupted',
     500,
     `The blob ${record.blobId} can't be opened: ${why}. Restore it from a backup.`,
-    { cause },
+    // Asking again changes nothing, and clients ask again after a 500 unless they are told.
+    { cause, headers: { 'x-should-retry': 'false' } },
   )
 }
