@@ -22,9 +22,15 @@ export function deploymentKey(accountId: string, name: string): string {
   return `${accountId}/${name.toLowerCase()}`
 }
 
+/** az 2.91 sends it as a text. */
+const capacity = z.preprocess(
+  given => (typeof given === 'string' && /^\d{1,6}$/.test(given) ? Number(given) : given),
+  z.int().min(1).max(10_000),
+)
+
 /** az 2.45 sends `scaleSettings` and no sku, newer clients a sku: both are taken. */
 export const deploymentBody = z.object({
-  sku: z.object({ name: z.string().min(1).max(64), capacity: z.int().min(1).max(10_000).nullish() }).nullish(),
+  sku: z.object({ name: z.string().min(1).max(64), capacity: capacity.nullish() }).nullish(),
   properties: z.object({
     model: z.object({
       format: z.string().max(32).nullish(),
@@ -33,9 +39,7 @@ export const deploymentBody = z.object({
       source: z.string().max(500).nullish(),
       sourceAccount: z.string().max(500).nullish(),
     }),
-    scaleSettings: z
-      .object({ scaleType: z.string().max(64).nullish(), capacity: z.int().min(1).max(10_000).nullish() })
-      .nullish(),
+    scaleSettings: z.object({ scaleType: z.string().max(64).nullish(), capacity: capacity.nullish() }).nullish(),
   }),
 })
 

@@ -28,12 +28,7 @@ export function subscriptionRoutes(options: ArmOptions): Route[] {
       auth: 'none',
       reason: 'clients read the endpoints before they can log in',
       path: '/metadata/endpoints',
-      handler: call =>
-        json(
-          call.query.get('api-version')?.startsWith('2015') === false
-            ? cloudMetadata(endpoints)
-            : oldMetadata(endpoints),
-        ),
+      handler: call => json(metadata(endpoints, call.query.get('api-version') ?? '')),
     },
     { ...base, path: '/subscriptions', handler: call => listSubscriptions(options, call) },
     { ...base, path: '/subscriptions/:subscriptionid', handler: async call => json(showSubscription(await one(call))) },
@@ -70,6 +65,12 @@ async function listSubscriptions({ records }: ArmOptions, call: Call): Promise<R
   )
 }
 
+/** Three forms: az up to 2.x registers a cloud by the oldest, today's by the newest; `ARM_CLOUD_METADATA_URL` takes the list in between. */
+function metadata(endpoints: ArmOptions['endpoints'], version: string): object {
+  if (version === '' || version < '2018') return oldMetadata(endpoints)
+  return version < '2022' ? [cloudMetadata(endpoints)] : cloudMetadata(endpoints)
+}
+
 /** The form of api-version 2015-01-01, which `az cloud register` reads. */
 function oldMetadata({ authority, resourceManager, portal, audiences }: ArmOptions['endpoints']): object {
   return {
@@ -80,26 +81,24 @@ function oldMetadata({ authority, resourceManager, portal, audiences }: ArmOptio
   }
 }
 
-/** The newer form: one entry a cloud. `ARM_CLOUD_METADATA_URL` takes it as it is. */
+/** What `az cloud register` needs to know of a cloud. */
 function cloudMetadata({
   authority,
   resourceManager,
   portal,
   audiences,
   keyVaultSuffix,
-}: ArmOptions['endpoints']): object[] {
-  return [
-    {
-      name: 'OwnKey',
-      portal,
-      resourceManager,
-      graph: authority,
-      graphAudience: authority,
-      microsoftGraphResourceId: authority,
-      authentication: { loginEndpoint: authority, audiences, tenant: 'common', identityProvider: 'AAD' },
-      suffixes: { keyVaultDns: keyVaultSuffix },
-    },
-  ]
+}: ArmOptions['endpoints']): object {
+  return {
+    name: 'OwnKey',
+    portal,
+    resourceManager,
+    graph: authority,
+    graphAudience: authority,
+    microsoftGraphResourceId: authority,
+    authentication: { loginEndpoint: authority, audiences, tenant: 'common', identityProvider: 'AAD' },
+    suffixes: { keyVaultDns: keyVaultSuffix },
+  }
 }
 
 function showLocation(subscriptionId: string, name: string): object {
