@@ -9,7 +9,7 @@ const USAGE = `Usage: ./ownkey <command> [options]
   audit    print the audit log      --data-dir DIR [--vault V] [--since 24h|T] [--last N] [--follow] [--format table|json]
            audit verify: is it as it was written?   --data-dir DIR [--known N:HASH]
   clock    show | advance 91d | set T | reset the clock   --data-dir DIR, of a cloud started with --clock-control
-  env      print the environment for clients          --data-dir DIR [--format shell|json]
+  env      print the environment for clients          --data-dir DIR [--format shell|az|json]
   doctor   say what this machine lacks                [--port 8443]
   test     run every test
   help     this text

@@ -1,7 +1,9 @@
-import { readEndpoints } from '../endpoints.ts'
+import { lookup } from 'node:dns/promises'
+import { readEndpoints, type Endpoints } from '../endpoints.ts'
 
 /** The environment that points clients at a running cloud. */
 export async function printEnvironment(options: { dataDir: string; format: string }): Promise<number> {
+  const endpoints = await readEndpoints(options.dataDir)
   const {
     authority,
     tenantId,
@@ -11,7 +13,7 @@ export async function printEnvironment(options: { dataDir: string; format: strin
     subscriptionId,
     openAiSuffix,
     keyVaultSuffix,
-  } = await readEndpoints(options.dataDir)
+  } = endpoints
   const variables = {
     AZURE_AUTHORITY_HOST: authority,
     AZURE_TENANT_ID: tenantId,
@@ -27,8 +29,32 @@ export async function printEnvironment(options: { dataDir: string; format: strin
   }
   if (options.format === 'json') process.stdout.write(`${JSON.stringify(variables, null, 2)}\n`)
   else if (options.format === 'shell')
-    for (const [name, value] of Object.entries(variables))
-      process.stdout.write(`export ${name}='${value.replaceAll("'", `'\\''`)}'\n`)
-  else throw new Error(`--format ${options.format} is not known: use shell or json.`)
+    for (const [name, value] of Object.entries(variables)) process.stdout.write(`export ${name}=${quoted(value)}\n`)
+  else if (options.format === 'az') process.stdout.write(`${(await azLines(endpoints)).join('\n')}\n`)
+  else throw new Error(`--format ${options.format} is not known: use shell, az or json.`)
   return 0
+}
+
+/** What registers the cloud with the az CLI and logs in, for bash and zsh: the secret never stands in the process list. */
+async function azLines({ caCertificate, resourceManager, tenantId, administrator }: Endpoints): Promise<string[]> {
+  const isResolved = await lookup(new URL(resourceManager).hostname).then(
+    () => true,
+    () => false,
+  )
+  const names = new URL('../http/python', import.meta.url).pathname
+  return [
+    `export REQUESTS_CA_BUNDLE=${quoted(caCertificate)}`,
+    // The authority is one that Microsoft's list of instances does not know.
+    'export AZURE_CORE_INSTANCE_DISCOVERY=false',
+    ...(isResolved ? [] : [`export PYTHONPATH=${quoted(names)} # this machine does not find *.localhost by itself`]),
+    'az cloud set --name AzureCloud --only-show-errors',
+    'az cloud unregister --name OwnKey --only-show-errors 2>/dev/null',
+    `az cloud register --name OwnKey --endpoint-resource-manager ${quoted(resourceManager)} --only-show-errors`,
+    'az cloud set --name OwnKey --only-show-errors',
+    `az login --service-principal --tenant ${tenantId} --username ${administrator.clientId} --password @<(printf %s ${quoted(administrator.clientSecret)}) --output none`,
+  ]
+}
+
+function quoted(value: string): string {
+  return `'${value.replaceAll("'", `'\\''`)}'`
 }
