@@ -141,6 +141,7 @@ const REQUIREMENT: Readonly<Record<KeyUnavailableCause, string>> = {
   AccessDenied: 'R11',
   IdentityMissing: 'R11',
   IdentityLeftBehind: 'R32',
+  RbacAuthorization: 'R10',
   FirewallDenied: 'R09',
   TenantMismatch: 'R07',
   KeyDisabled: 'R12',

@@ -3,6 +3,7 @@ import { Forbidden, type InnerError } from '../http/errors.ts'
 /** Why a customer-managed key can't be used: the inner error's code. */
 export type KeyUnavailableCause =
   | 'AccessDenied'
+  | 'RbacAuthorization'
   | 'FirewallDenied'
   | 'KeyDisabled'
   | 'KeyExpired'
@@ -19,6 +20,8 @@ export type KeyUnavailableCause =
 const REMEDY: Record<KeyUnavailableCause, string> = {
   AccessDenied:
     "Give the resource's system-assigned identity the key permissions get, wrapKey and unwrapKey in the vault's access policies.",
+  RbacAuthorization:
+    'The vault is in RBAC mode, where its access policies do not count: turn enableRbacAuthorization off again.',
   FirewallDenied: "Let trusted Microsoft services through the vault's firewall (networkAcls.bypass = AzureServices).",
   KeyDisabled: 'Enable the key version again.',
   KeyExpired: 'Move the expiry date of the key version, or change to a new version.',

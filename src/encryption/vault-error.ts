@@ -16,7 +16,7 @@ export class IdentityMissing extends Error {
 const CAUSE_BY_INNER: Readonly<Record<string, KeyUnavailableCause>> = {
   AccessDenied: 'AccessDenied',
   ForbiddenByPolicy: 'AccessDenied',
-  ForbiddenByRbac: 'AccessDenied',
+  ForbiddenByRbac: 'RbacAuthorization',
   ForbiddenByFirewall: 'FirewallDenied',
   ForbiddenByConnection: 'FirewallDenied',
   KeyDisabled: 'KeyDisabled',
