@@ -1,0 +1,26 @@
+import { EXPECTED, expectedAnswer } from './expected.ts'
+import type { Row } from './play.ts'
+
+/** Where a measured row is not what the table says, one line each. */
+export function differences(row: Row, leaseSeconds: number): string[] {
+  const expected = EXPECTED.find(({ cause }) => cause === row.cause)
+  if (expected === undefined) return [`${row.cause}: the table has no such row`]
+  const found: string[] = []
+  const compare = (when: string, operation: string, wanted: string, answer: string): void => {
+    if (answer !== wanted) found.push(`${row.cause}, ${when}, ${operation}: ${answer} instead of ${wanted}`)
+  }
+  compare('at once', 'download training data', expectedAnswer('download training data', expected), row.firstRefusal)
+  if (!row.pausedJob.includes(`(${expected.told})`))
+    found.push(`${row.cause}: the paused job's event is '${row.pausedJob}' and does not name ${expected.told}`)
+  const bound = (leaseSeconds + 1) * 1000
+  if (row.refusedMs > bound)
+    found.push(`${row.cause}: refused after ${row.refusedMs.toFixed(0)} ms, more than ${bound}`)
+  // A job looks at its lease when it writes.
+  if (row.pausedMs > bound + 1000) found.push(`${row.cause}: the job paused after ${row.pausedMs.toFixed(0)} ms`)
+  for (const [operation, answer] of Object.entries(row.whileRevoked))
+    compare('revoked', operation, expectedAnswer(operation, expected), answer)
+  for (const [operation, answer] of Object.entries(row.afterRestart))
+    compare('after a restart', operation, expectedAnswer(operation, expected), answer)
+  for (const [operation, answer] of Object.entries(row.givenBack)) compare('given back', operation, 'allowed', answer)
+  return found
+}

@@ -1,0 +1,98 @@
+import { refusal, type Refusal } from '../support/azure.ts'
+import type { Keyed } from '../support/causes.ts'
+
+/** What one row of the table is played on: an account with something of everything. */
+export interface Stage {
+  readonly keyed: Keyed
+  readonly newerVersion: string
+  readonly file: string
+  readonly results: string
+  readonly model: string
+  readonly finishedJob: string
+  /** Of its own for each cause: what is deleted, and a job that runs when the key goes. */
+  readonly spare: { readonly file: string; readonly model: string; readonly runningJob: string }
+}
+
+export interface Operation {
+  readonly name: string
+  /** Leaves nothing behind when it is allowed. */
+  readonly attempt: (stage: Stage) => Promise<unknown>
+}
+
+const chat: Operation = { name: 'chat on a running deployment', attempt: ({ keyed }) => keyed.account.chat('served') }
+const download: Operation = {
+  name: 'download training data',
+  attempt: ({ keyed, file }) => keyed.account.download(file),
+}
+const resume: Operation = {
+  name: 'resume the paused job',
+  attempt: ({ keyed, spare }) => keyed.account.openai.fineTuning.jobs.resume(spare.runningJob),
+}
+
+/** What needs a data key: refused without the customer's key, allowed again once it is back. */
+const NEEDS_KEY: readonly Operation[] = [
+  download,
+  { name: 'download results', attempt: ({ keyed, results }) => keyed.account.download(results) },
+  {
+    name: 'upload',
+    attempt: async ({ keyed: { account } }) => account.openai.files.delete(await account.upload('sent while revoked')),
+  },
+  {
+    name: 'create a job',
+    attempt: async ({ keyed: { account }, file }) => account.openai.fineTuning.jobs.cancel(await account.train(file)),
+  },
+  {
+    name: 'deploy a fine-tuned model',
+    attempt: async ({ keyed: { account }, model }) => {
+      const reply = await account.deploy('another', model)
+      if (reply.status < 300) await account.undeploy('another')
+      return reply
+    },
+  },
+]
+
+const METADATA: readonly Operation[] = [
+  { name: 'list files', attempt: ({ keyed }) => keyed.account.openai.files.list() },
+  { name: 'list models', attempt: ({ keyed }) => keyed.account.openai.models.list() },
+  {
+    name: 'read a job',
+    attempt: ({ keyed, finishedJob }) => keyed.account.openai.fineTuning.jobs.retrieve(finishedJob),
+  },
+  {
+    name: "read a job's events",
+    attempt: ({ keyed, finishedJob }) => keyed.account.openai.fineTuning.jobs.listEvents(finishedJob),
+  },
+]
+
+const changeKey: Operation = {
+  name: 'change to a newer version',
+  attempt: ({ keyed: { account, vault, key }, newerVersion }) =>
+    account.encrypt({ vault, name: key, version: newerVersion }),
+}
+
+/** In the order in which they are tried while the key is gone. */
+export const WHILE_REVOKED: readonly Operation[] = [
+  ...NEEDS_KEY,
+  resume,
+  changeKey,
+  { name: 'disable customer-managed keys', attempt: ({ keyed }) => keyed.account.encrypt() },
+  chat,
+  ...METADATA,
+  { name: 'delete a file', attempt: ({ keyed, spare }) => keyed.account.openai.files.delete(spare.file) },
+  { name: 'delete a deployment', attempt: ({ keyed }) => keyed.account.undeploy('spare') },
+  { name: 'delete a model', attempt: ({ keyed, spare }) => keyed.account.openai.models.delete(spare.model) },
+]
+
+export const AFTER_RESTART: readonly Operation[] = [...NEEDS_KEY, resume, chat, ...METADATA]
+export const GIVEN_BACK: readonly Operation[] = [...NEEDS_KEY, resume, chat, ...METADATA]
+
+/** `allowed`, or the status with the code and the cause that the error names. */
+export async function answerTo(operation: Operation, stage: Stage): Promise<string> {
+  return describe(await refusal(() => operation.attempt(stage)))
+}
+
+export function describe(refused: Refusal | undefined): string {
+  if (refused === undefined) return 'allowed'
+  const cause = /can't be used \((\w+)\)/.exec(refused.message)?.[1]
+  return [refused.status, refused.code, ...(cause === undefined ? [] : [cause])].join(' ')
+}

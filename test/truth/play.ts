@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import { Azure, BASE_MODEL, pause, untilRefused } from '../support/azure.ts'
+import { keyedAccount, type Cause, type Keyed } from '../support/causes.ts'
+import type { TestCloud } from '../support/cloud.ts'
+import { AFTER_RESTART, answerTo, describe, GIVEN_BACK, WHILE_REVOKED, type Stage } from './operations.ts'
+
+/** One row, as it was measured. */
+export interface Row {
+  readonly cause: string
+  /** Milliseconds from the vault's answer to the change to the first refused download, and to the paused job. */
+  readonly refusedMs: number
+  readonly pausedMs: number
+  readonly firstRefusal: string
+  readonly pausedJob: string
+  /** Answers by operation. */
+  readonly whileRevoked: Readonly<Record<string, string>>
+  readonly afterRestart: Readonly<Record<string, string>>
+  readonly givenBack: Readonly<Record<string, string>>
+}
+
+/** A running job that lasts longer than any row. */
+const LONG = { hyperparameters: { n_epochs: 60, batch_size: 2 } }
+
+export async function openStage(cloud: TestCloud): Promise<Omit<Stage, 'spare'>> {
+  const azure = await Azure.in(cloud.endpoints)
+  const keyed = await keyedAccount(azure, 'truth')
+  const file = await keyed.account.upload('kept')
+  const { model, results, job } = await trained(keyed, file)
+  assert.equal((await keyed.account.deploy('served', model)).status, 201)
+  const { properties } = await keyed.keys.getKey(keyed.key)
+  return { keyed, newerVersion: properties.version ?? '', file, results, model, finishedJob: job }
+}
+
+/** Takes the key away in one way, tries everything, restarts the service, tries again, gives the key back, tries again. */
+export async function play(cloud: TestCloud, before: Omit<Stage, 'spare'>, cause: Cause): Promise<Row> {
+  const { keyed } = before
+  const { account } = keyed
+  const file = await account.upload('to be deleted')
+  const { model } = await trained(keyed, file)
+  assert.equal((await account.deploy('spare', model)).status, 201)
+  const runningJob = await account.train(before.file, LONG)
+  const stage: Stage = { ...before, spare: { file, model, runningJob } }
+  while ((await jobOf(stage)).status !== 'running' || !(await hasStepped(stage))) await pause(50)
+
+  await account.download(before.file)
+  await cause.revoke(keyed)
+  const since = performance.now()
+  const [first, pausedMs] = await Promise.all([
+    untilRefused(() => account.download(before.file)),
+    account.jobIs(runningJob, ['paused'], 30).then(() => performance.now() - since),
+  ])
+  const { data } = await account.openai.fineTuning.jobs.listEvents(runningJob, { limit: 5 })
+  const pausedJob = data.find(({ level }) => level === 'error')?.message ?? ''
+  const whileRevoked = await tryAll(WHILE_REVOKED, stage)
+  await cloud.restart()
+  const afterRestart = await tryAll(AFTER_RESTART, stage)
+  await cause.restore(keyed)
+  const givenBack = await tryAll(GIVEN_BACK, stage)
+  await account.openai.fineTuning.jobs.cancel(runningJob)
+  const refusedMs = first.seconds * 1000
+  return {
+    cause: cause.name,
+    refusedMs,
+    pausedMs,
+    firstRefusal: describe(first),
+    pausedJob,
+    whileRevoked,
+    afterRestart,
+    givenBack,
+  }
+}
+
+async function tryAll(
+  operations: readonly (typeof WHILE_REVOKED)[number][],
+  stage: Stage,
+): Promise<Record<string, string>> {
+  const answers: Record<string, string> = {}
+  for (const operation of operations) answers[operation.name] = await answerTo(operation, stage)
+  return answers
+}
+
+const jobOf = ({ keyed, spare }: Stage) => keyed.account.openai.fineTuning.jobs.retrieve(spare.runningJob)
+
+async function hasStepped({ keyed, spare }: Stage): Promise<boolean> {
+  const { data } = await keyed.account.openai.fineTuning.jobs.listEvents(spare.runningJob, { limit: 1 })
+  return data.some(({ type }) => type === 'metrics')
+}
+
+async function trained({ account }: Keyed, file: string): Promise<{ model: string; results: string; job: string }> {
+  const hyperparameters = { n_epochs: 1, batch_size: 4 }
+  const job = await account.train(file, { model: BASE_MODEL, hyperparameters })
+  const {
+    fine_tuned_model: model,
+    result_files: [results = ''],
+  } = await account.jobIs(job, ['succeeded'])
+  assert.ok(model)
+  return { model, results, job }
+}
