@@ -38,8 +38,9 @@ const properties = z.object({
   customSubDomainName: z
     .string()
     .regex(
-      /^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$/i,
-      "must be 1 to 64 letters, digits and '-', not beginning or ending in '-'",
+      // It becomes a label of a host's name (RFC 1035 2.3.4).
+      /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i,
+      "must be 1 to 63 letters, digits and '-', not beginning or ending in '-'",
     )
     .nullish(),
   disableLocalAuth: z.boolean().nullish(),

@@ -101,8 +101,8 @@ async function freeSubdomain(service: Accounts, name: string, wanted: string | n
   const plain = name
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^-|-$/g, '')
     .slice(0, 50)
+    .replace(/^-|-$/g, '')
   if (plain !== '' && (await records.get(subdomains, plain)) === undefined) return plain
   return `${plain === '' ? 'account' : plain}-${env.randomBytes(4).toString('hex')}`
 }
