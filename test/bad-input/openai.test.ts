@@ -1,8 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { blobDigests } from '../../src/demo/search-folder.ts'
 import { Azure } from '../support/azure.ts'
 import { cloudFor } from '../support/cloud.ts'
 
@@ -34,27 +31,11 @@ const json = (body: unknown): RequestInit => ({
   body: typeof body === 'string' ? body : JSON.stringify(body),
 })
 
-function form(parts: Record<string, string | Blob>): RequestInit {
-  const body = new FormData()
-  for (const [name, value] of Object.entries(parts)) {
-    if (typeof value === 'string') body.append(name, value)
-    else body.append(name, value, 'train.jsonl')
-  }
-  return { body }
-}
-
 const token = async (scope: string): Promise<Record<string, string>> => ({
   'api-key': '',
   authorization: `Bearer ${(await azure.credential.getToken(scope))?.token ?? ''}`,
 })
 
-const line = JSON.stringify({
-  messages: [
-    { role: 'user', content: 'a' },
-    { role: 'assistant', content: 'b' },
-  ],
-})
-const valid = new Blob([Array.from({ length: 12 }, () => line).join('\n')])
 const chat = { messages: [{ role: 'user', content: 'Hello' }] }
 const CHAT = '/openai/deployments/base/chat/completions?api-version=2024-10-21'
 const FILES = '/openai/v1/files'
@@ -82,25 +63,6 @@ const cases: [what: string, status: number, send: () => Promise<Answer>][] = [
   ['a job id that is none', 404, () => ask('GET', `${JOBS}/not-a-job`)],
   ['a limit that is no number', 400, () => ask('GET', `${JOBS}?limit=many`)],
   ['a limit beyond the largest', 400, () => ask('GET', `${JOBS}?limit=1000000`)],
-  ['an upload that is no form', 415, () => ask('POST', FILES, json({}))],
-  [
-    'an upload without a boundary',
-    400,
-    () => ask('POST', FILES, { headers: { 'content-type': 'multipart/form-data' }, body: 'x' }),
-  ],
-  ['an upload without a file', 400, () => ask('POST', FILES, form({ purpose: 'fine-tune' }))],
-  ['an upload without a purpose', 400, () => ask('POST', FILES, form({ file: valid }))],
-  ['an upload for another purpose', 400, () => ask('POST', FILES, form({ file: valid, purpose: 'assistants' }))],
-  ['an upload of an empty file', 400, () => ask('POST', FILES, form({ file: new Blob([]), purpose: 'fine-tune' }))],
-  [
-    'an upload that breaks off',
-    400,
-    () =>
-      ask('POST', FILES, {
-        headers: { 'content-type': 'multipart/form-data; boundary=b' },
-        body: '--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n{',
-      }),
-  ],
   ['a job that is no JSON', 400, () => ask('POST', JOBS, json('{'))],
   ['a job that is a list', 400, () => ask('POST', JOBS, json([]))],
   ['a job of 200 kB', 413, () => ask('POST', JOBS, json({ ...job, suffix: 'x'.repeat(200_000) }))],
@@ -151,31 +113,6 @@ for (const [what, status, send] of cases) {
     assert.doesNotMatch(answer.text, new RegExp(`${key}|node:internal|\\.ts:\\d+`))
   })
 }
-
-test('each file that is no training data is refused with findings by line, and nothing of it stays', async t => {
-  const folder = new URL('../data/bad/', import.meta.url).pathname
-  const before = await blobDigests(cloud.dataDir)
-  for (const name of (await readdir(folder)).filter(found => found.endsWith('.jsonl') || found.endsWith('.json'))) {
-    const file = new Blob([new Uint8Array(await readFile(join(folder, name)))])
-    const answer = await ask('POST', FILES, form({ purpose: 'fine-tune', file }))
-    t.diagnostic(`${name}: ${answer.status} ${answer.message.slice(0, 120)}`)
-    if (answer.status === 201) {
-      // Too few examples is found when a job is created: the same file may serve for validation.
-      const { id } = JSON.parse(answer.text) as { id: string }
-      const refused = await ask('POST', JOBS, json({ ...job, training_file: id }))
-      assert.equal(refused.status, 400, name)
-      await account.openai.files.delete(id)
-      continue
-    }
-    assert.equal(answer.status, 400, name)
-    assert.equal(answer.code, 'jsonlValidationFailed', name)
-  }
-  assert.deepEqual(await blobDigests(cloud.dataDir), before)
-  assert.deepEqual(
-    (await account.openai.files.list()).data.map(({ id }) => id),
-    [good],
-  )
-})
 
 test('after all of that the account works as before', async () => {
   assert.match((await account.download(good)).toString(), /good data/)

@@ -146,8 +146,8 @@ const MANAGEMENT: readonly [method: string, path: RegExp, body: (names: Names) =
     /\/acceptownership$/,
     ({ tenantId }) => ({ properties: { displayName: 'x', subscriptionTenantId: tenantId } }),
   ],
-  ['POST', /\/tenants$/, () => ({ displayName: 'Fuzz' })],
-  ['POST', /\/applications$/, () => ({ displayName: 'Fuzz' })],
+  ['POST', /\/tenants$/, () => ({ properties: { displayName: 'Fuzz' } })],
+  ['POST', /\/applications$/, () => ({ properties: { displayName: 'Fuzz' } })],
   [
     'POST',
     /moveresources$/,
