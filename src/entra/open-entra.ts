@@ -8,7 +8,7 @@ import { newApplication, newSecret } from './applications.ts'
 import { bearerAuthenticator } from './authenticate.ts'
 import { PORTAL_CLIENT } from './clients.ts'
 import { allPrincipals } from './all-principals.ts'
-import { graphRoutes } from './graph.ts'
+import { graphRoutes } from './graph/graph-routes.ts'
 import { openIdentities, type Identities } from './identities.ts'
 import { loginRoutes } from './login-routes.ts'
 import {
@@ -98,7 +98,7 @@ export async function openEntra(options: EntraOptions): Promise<Entra> {
     portalClientId: PORTAL_CLIENT,
     tokens,
     identities: openIdentities({ ...options, tokens }),
-    routes: [...loginRoutes(options, { users, tokens, keys }), ...graphRoutes(records, tokens)],
+    routes: [...loginRoutes(options, { users, tokens, keys }), ...graphRoutes({ records, env, tokens, users, domain })],
     managementAuthenticator: bearerAuthenticator({
       tokens,
       audiences: ['management'],
