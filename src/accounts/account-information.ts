@@ -22,7 +22,7 @@ const SUBSCRIPTION = `/subscriptions/:subscriptionid${PROVIDER}`
 const ACCOUNT = `/subscriptions/:subscriptionid/resourcegroups/:group${PROVIDER}/accounts/:account`
 
 const checkBody = z.object({
-  subdomainName: z.string().min(1).max(100),
+  subdomainName: z.string().regex(/^[\w.-]{1,100}$/, 'must have 1 to 100 letters, digits, dots, - or _'),
   type: z.string().max(100),
   kind: z.string().max(64).nullish(),
 })
