@@ -28,7 +28,7 @@ export function resourceFinder(records: RecordStore, domain: string): FindResour
 
 async function applicationOf(records: RecordStore, name: string, tenantId: string): Promise<string | undefined> {
   if (/^[0-9a-f-]{36}$/.test(name)) return name
-  if (name === '' || name.length > 256) return undefined
+  if (name.length > 256 || !/^api:\/\/[\w./-]+$/.test(name)) return undefined
   return (await records.get(applicationsByUri, uriKey(tenantId, name)))?.value.appId
 }
 

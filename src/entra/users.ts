@@ -18,6 +18,8 @@ import { CHOSEN_ITERATIONS, hashSecret, matchesSecret } from './secret-hash.ts'
 const failuresOfOneAddress = 50
 const longestPassword = 256
 const shortestPassword = 8
+/** `name@domain`; which letters exactly is checked where one is made. */
+const NAME = /^[\x21-\x7e]+@[a-z0-9.-]+$/i
 /** Stretched in place of an unknown user's: an answer must not tell by its time which names exist. */
 const NOBODY: HashedSecret = { salt: 'AAAAAAAAAAAAAAAAAAAAAA', hash: '', iterations: CHOSEN_ITERATIONS }
 
@@ -68,7 +70,7 @@ export function openUsers({ records, env }: { readonly records: RecordStore; rea
     return user && principal ? { user: user.value, principal: principal.value } : undefined
   }
   const byName: Users['byName'] = async name => {
-    if (name === '' || name.length > 256) return undefined
+    if (name.length > 256 || !NAME.test(name)) return undefined
     const found = await records.get(usersByName, name.toLowerCase())
     return found && byId(found.value.objectId)
   }

@@ -23,14 +23,13 @@ import {
   type ApplicationBody,
 } from './application-shape.ts'
 import { certificatesFrom } from './certificates.ts'
-import { badRequest, commitAs, graphRoute, listPage, notFound, single, type GraphOptions } from './graph-route.ts'
+import { badRequest, commitAs, GUID, graphRoute, listPage, notFound, single, type GraphOptions } from './graph-route.ts'
 import { z } from 'zod'
 
 const mostApplications = 50_000
 const mostSecrets = 20
 const secretLifeMs = 2 * 365 * 86_400_000
 const kinds: readonly ClientKind[] = ['web', 'spa', 'publicClient']
-const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /** `/applications` and their secrets. */
 export function applicationRoutes(options: GraphOptions): Route[] {

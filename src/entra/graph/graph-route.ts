@@ -25,6 +25,8 @@ const reason = 'asks for a token for Microsoft Graph or Resource Manager by itse
 const largestBody = 64 * 1024
 const largestPage = 999
 const usualPage = 100
+/** Ids of this directory, in lower case. */
+export const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /** A route of Microsoft Graph: reading is for everybody of the tenant, changing for its administrators, unless `changes` is `self`. */
 export function graphRoute(
@@ -102,7 +104,7 @@ export async function listPage(
   const value: object[] = []
   let last: string | undefined
   let more = false
-  for await (const { id, shown } of objects(query.get('$skiptoken')?.slice(0, 64))) {
+  for await (const { id, shown } of objects(skipToken(query.get('$skiptoken')))) {
     if (!matches.every(match => match(shown))) continue
     if (value.length === top) {
       more = true
@@ -118,6 +120,11 @@ export async function listPage(
     ...(more ? { '@odata.nextLink': next.href } : {}),
     value,
   })
+}
+
+function skipToken(token: string | undefined): string | undefined {
+  if (token === undefined || GUID.test(token)) return token
+  throw new AzureError('Request_BadRequest', 400, 'The value of $skiptoken is none of a next link of this service.')
 }
 
 /** `$search` comes as OData has it, and with the quotes that shells leave over. */

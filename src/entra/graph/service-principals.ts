@@ -8,7 +8,7 @@ import { applications, principals, principalsByApp, tenants, type Application, t
 import { domainOf } from '../tenants.ts'
 import type { PrincipalCaller } from '../tokens.ts'
 import { addPassword, removePassword } from './applications.ts'
-import { badRequest, commitAs, graphRoute, listPage, notFound, single, type GraphOptions } from './graph-route.ts'
+import { badRequest, commitAs, GUID, graphRoute, listPage, notFound, single, type GraphOptions } from './graph-route.ts'
 import { shownUser } from './users.ts'
 
 const newPrincipal = z.object({ appId: z.guid(), accountEnabled: z.boolean().default(true) })
@@ -71,7 +71,7 @@ async function principalOf(
   { tenantId }: PrincipalCaller,
 ): Promise<Stored<Principal>> {
   const id = (call.params['id'] ?? '').toLowerCase()
-  const found = id.length <= 64 && id !== '' ? await records.get(principals, id) : undefined
+  const found = GUID.test(id) ? await records.get(principals, id) : undefined
   if (found?.value.tenantId === tenantId && found.value.kind !== 'user') return found
   throw notFound(id)
 }
@@ -149,7 +149,7 @@ async function directoryObject(
   id: string,
   tenantId: string,
 ): Promise<Shown | undefined> {
-  const found = id !== '' && id.length <= 64 ? (await records.get(principals, id.toLowerCase()))?.value : undefined
+  const found = GUID.test(id.toLowerCase()) ? (await records.get(principals, id.toLowerCase()))?.value : undefined
   if (found?.tenantId !== tenantId) return undefined
   if (found.kind !== 'user') return { '@odata.type': '#microsoft.graph.servicePrincipal', ...shownPrincipal(found) }
   const account = await users.byId(found.objectId)

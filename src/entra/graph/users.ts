@@ -8,7 +8,7 @@ import { administratorUsers, principals, tenants, users, usersByName, type User 
 import { domainOf } from '../tenants.ts'
 import type { PrincipalCaller } from '../tokens.ts'
 import type { UserAccount } from '../users.ts'
-import { badRequest, commitAs, graphRoute, listPage, notFound, single, type GraphOptions } from './graph-route.ts'
+import { badRequest, commitAs, GUID, graphRoute, listPage, notFound, single, type GraphOptions } from './graph-route.ts'
 
 const mostUsers = 50_000
 const name = z.string().min(1).max(256)
@@ -94,7 +94,7 @@ async function userOf(
   const id = call.params['id'] ?? ''
   const found = id.includes('@')
     ? await directory.byName(id)
-    : id.length <= 64 && id !== ''
+    : GUID.test(id.toLowerCase())
       ? await directory.byId(id.toLowerCase())
       : undefined
   if (found?.user.tenantId === tenantId) return found
