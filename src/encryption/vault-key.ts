@@ -21,6 +21,8 @@ export interface VaultKey extends KeyEncryptionKey {
   read(): Promise<KeyVaultKey>
 }
 
+const RETRY_DELAY_MS = 150
+
 /** @param key with its version: what was wrapped by a version is unwrapped by that version */
 export function openVaultKey(key: KeyIdentifier, credential: TokenCredential, connection: VaultConnection): VaultKey {
   const id = formatKeyIdentifier(key)
@@ -60,6 +62,17 @@ export function openVaultKey(key: KeyIdentifier, credential: TokenCredential, co
   }
 }
 
+/** The SDK tries a 429 again only when it says how long to wait. */
+const waitWhenThrottled: PipelinePolicy = {
+  name: 'ownkeyWaitWhenThrottled',
+  sendRequest: async (request, next) => {
+    const response = await next(request)
+    const says = ['retry-after', 'retry-after-ms', 'x-ms-retry-after-ms'].some(name => response.headers.has(name))
+    if (response.status === 429 && !says) response.headers.set('retry-after-ms', String(RETRY_DELAY_MS))
+    return response
+  },
+}
+
 function clientOptions(vaultUri: string, connection: VaultConnection): object {
   const agent = connection.agentFor(vaultUri)
   const useAgent: PipelinePolicy = {
@@ -73,8 +86,9 @@ function clientOptions(vaultUri: string, connection: VaultConnection): object {
     additionalPolicies: [
       { policy: useAgent, position: 'perRetry' },
       { policy: keepRefusals, position: 'perRetry' },
+      { policy: waitWhenThrottled, position: 'perRetry' },
     ],
-    retryOptions: { maxRetries: 2, retryDelayInMs: 150, maxRetryDelayInMs: 1000 },
+    retryOptions: { maxRetries: 2, retryDelayInMs: RETRY_DELAY_MS, maxRetryDelayInMs: 1000 },
     // An embedded vault's challenge names our own domain, which is not Microsoft's.
     ...(agent === undefined ? {} : { disableChallengeResourceVerification: true }),
   }

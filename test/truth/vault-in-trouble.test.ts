@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict'
+import { createSecretKey, randomBytes, randomUUID } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { request } from 'node:https'
+import { after, beforeEach, test } from 'node:test'
+import { changeKey } from '../../src/encryption/change-key.ts'
+import { KeyRing } from '../../src/encryption/key-ring.ts'
+import { KeyUnavailable } from '../../src/encryption/key-unavailable.ts'
+import { serviceConnection } from '../../src/http/service-connection.ts'
+import { openMemoryRecords } from '../../src/store/memory-records.ts'
+import { ACCOUNT, ADMIN, policy, startCloud } from '../keyvault/cloud.fixture.ts'
+
+const LEASE_MS = 400
+const TIMEOUT_MS = 1200
+
+/** What stands between the service and its vault; each request asks it for one. */
+type Trouble = (request: IncomingMessage, response: ServerResponse) => 'pass' | 'handled'
+
+const cloud = await startCloud()
+await cloud.vault('kv-troubled', {
+  accessPolicies: [policy(ADMIN, 'all'), policy(ACCOUNT, 'get', 'wrapKey', 'unwrapKey')],
+})
+const { id: keyId = '' } = await cloud.keys('kv-troubled').createRsaKey('cmk', { keySize: 2048 })
+
+let trouble: Trouble = () => 'pass'
+let asked = 0
+const line = serviceConnection((incoming, outgoing) => {
+  asked += 1
+  if (trouble(incoming, outgoing) === 'pass') forward(incoming, outgoing)
+})
+
+function forward(incoming: IncomingMessage, outgoing: ServerResponse): void {
+  const { method, headers, url: path } = incoming
+  const { serviceAgent: agent } = cloud.server.listener
+  const onward = request({ agent, host: headers.host, method, headers, path }, reply => {
+    outgoing.writeHead(reply.statusCode ?? 500, reply.headers)
+    reply.pipe(outgoing)
+  })
+  incoming.pipe(onward)
+}
+
+const secret = () => createSecretKey(randomBytes(32))
+const records = openMemoryRecords()
+const account = randomUUID()
+const ring = new KeyRing({
+  records,
+  rootKeys: { service: secret(), mac: secret(), deployment: secret(), hsm: secret(), identity: secret() },
+  leaseMs: LEASE_MS,
+  vaults: { agentFor: () => line.agent, timeoutMs: TIMEOUT_MS },
+  credentialOf: () => cloud.credential(ACCOUNT),
+})
+await records.commit(await ring.create(account))
+await changeKey(ring, account, ring.vaultKey(account, keyId), changes => records.commit(changes))
+
+after(async () => {
+  line.close()
+  await cloud.close()
+})
+
+beforeEach(() => {
+  trouble = () => 'pass'
+  ring.leases.end(account)
+})
+
+const answer =
+  (status: number, headers: Record<string, string> = {}): Trouble =>
+  (_, response) => {
+    response.writeHead(status, { 'content-type': 'application/json', ...headers })
+    response.end(JSON.stringify({ error: { code: 'Troubled', message: 'The vault is in trouble.' } }))
+    return 'handled'
+  }
+
+/** Ways of not answering that last. */
+const LASTING: Readonly<Record<string, Trouble>> = {
+  '429': answer(429),
+  '429 with Retry-After: 60': answer(429, { 'retry-after': '60' }),
+  '500': answer(500),
+  '503': answer(503),
+  '503 with Retry-After: 0': answer(503, { 'retry-after': '0' }),
+  'no answer at all': () => 'handled',
+  'connections that break': request => {
+    request.socket.destroy()
+    return 'handled'
+  },
+  'an answer that never ends': (_, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' })
+    response.write('{"value":"')
+    return 'handled'
+  },
+}
+
+for (const [name, kind] of Object.entries(LASTING)) {
+  test(`${name}: the running lease is used to its end, then nothing opens, and it does at once when the vault is back`, async () => {
+    const keys = await ring.leases.keys(account)
+    const leased = performance.now()
+    trouble = kind
+    assert.equal(await ring.leases.keys(account), keys, 'the lease still runs')
+    await new Promise(resolve => setTimeout(resolve, LEASE_MS - (performance.now() - leased) + 10))
+    const started = performance.now()
+    await assert.rejects(ring.leases.keys(account), (error: unknown) => {
+      assert.ok(error instanceof KeyUnavailable)
+      // 403: clients would try 429 and 5xx again and again.
+      assert.deepEqual([error.status, error.reason], [403, 'Unreachable'])
+      return true
+    })
+    assert.ok(performance.now() - started < TIMEOUT_MS + 500, 'nobody waits longer than the limit')
+    trouble = () => 'pass'
+    assert.equal((await ring.leases.keys(account)).current, 1)
+  })
+}
+
+for (const status of [429, 503]) {
+  test(`a single ${status} is tried again and nobody notices`, async () => {
+    const seen = new Set<string>()
+    trouble = (incoming, outgoing) => {
+      const path = incoming.url ?? ''
+      if (seen.has(path)) return 'pass'
+      seen.add(path)
+      return answer(status)(incoming, outgoing)
+    }
+    assert.equal((await ring.leases.keys(account)).current, 1)
+    assert.ok(seen.size >= 3, 'read, wrap and unwrap each met it')
+  })
+}
+
+test('a vault slower than the lease still serves, and each use asks again', async () => {
+  trouble = (incoming, outgoing) => {
+    setTimeout(() => forward(incoming, outgoing), LEASE_MS + 100)
+    return 'handled'
+  }
+  const before = asked
+  await ring.leases.keys(account)
+  const first = asked
+  await ring.leases.keys(account)
+  assert.ok(first > before && asked > first)
+})
+
+test('many uses at once ask a silent vault once, not once each', async () => {
+  trouble = LASTING['no answer at all'] as Trouble
+  const before = asked
+  const uses = Array.from({ length: 100 }, () => ring.leases.keys(account))
+  const settled = await Promise.allSettled(uses)
+  assert.ok(settled.every(({ status }) => status === 'rejected'))
+  assert.ok(asked - before <= 9, `${asked - before} requests`)
+})
+
+test('a key is not changed nor disabled while its vault is silent, and stays as it is', async () => {
+  const kekId = await ring.currentKekId(account)
+  trouble = LASTING['503'] as Trouble
+  const commit = (): Promise<void> => assert.fail('nothing may be committed')
+  await assert.rejects(changeKey(ring, account, await ring.serviceKey(account), commit), KeyUnavailable)
+  assert.equal(await ring.currentKekId(account), kekId)
+})
