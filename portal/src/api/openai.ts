@@ -1,0 +1,82 @@
+import type { Account } from './arm.ts'
+import { arm, VERSIONS } from './arm.ts'
+import { call, send, type RequestOptions } from './http.ts'
+
+export interface OpenAiFile {
+  readonly id: string
+  readonly bytes: number
+  readonly created_at: number
+  readonly filename: string
+  readonly purpose: string
+  readonly status?: string
+}
+
+export interface FineTuningJob {
+  readonly id: string
+  readonly model: string
+  readonly status: string
+  readonly created_at: number
+  readonly finished_at?: number | null
+  readonly fine_tuned_model?: string | null
+  readonly training_file: string
+  readonly validation_file?: string | null
+  readonly result_files: readonly string[]
+  readonly trained_tokens?: number | null
+  readonly hyperparameters?: Readonly<Record<string, unknown>>
+  readonly error?: { readonly code?: string; readonly message?: string } | null
+}
+
+export interface JobEvent {
+  readonly id: string
+  readonly created_at: number
+  readonly level: string
+  readonly message: string
+  readonly type?: string
+  readonly data?: Readonly<Record<string, number>> | null
+}
+
+export interface Checkpoint {
+  readonly id: string
+  readonly created_at: number
+  readonly step_number: number
+  readonly fine_tuned_model_checkpoint: string
+  readonly metrics: Readonly<Record<string, number>>
+}
+
+const keys = new Map<string, Promise<string>>()
+
+/** The account's first key, asked of Resource Manager with the user's token and kept in memory only. */
+function apiKey(account: Account): Promise<string> {
+  const known = keys.get(account.id)
+  if (known !== undefined) return known
+  const asked = arm<{ key1: string }>(`${account.id}/listKeys`, VERSIONS.accounts, { method: 'POST' }).then(
+    ({ key1 }) => key1,
+  )
+  keys.set(account.id, asked)
+  asked.catch(() => keys.delete(account.id))
+  return asked
+}
+
+/** After a key was regenerated. */
+export const forgetKeys = (account: Account): boolean => keys.delete(account.id)
+
+export async function openai<T>(account: Account, path: string, options: RequestOptions = {}): Promise<T> {
+  return call<T>(openaiUrl(account, path), await withKey(account, options))
+}
+
+/** For streams and downloads. */
+export async function openaiSend(account: Account, path: string, options: RequestOptions = {}): Promise<Response> {
+  return send(openaiUrl(account, path), await withKey(account, options))
+}
+
+export const openaiUrl = (account: Account, path: string): string =>
+  `${account.properties.endpoint.replace(/\/$/, '')}/openai/v1${path}`
+
+export async function withKey(account: Account, options: RequestOptions): Promise<RequestOptions> {
+  return { ...options, headers: { ...options.headers, 'api-key': await apiKey(account) } }
+}
+
+export async function openaiList<T>(account: Account, path: string): Promise<T[]> {
+  const { data } = await openai<{ data: T[] }>(account, path)
+  return data
+}

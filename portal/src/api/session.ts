@@ -1,0 +1,57 @@
+import { InteractionRequiredAuthError, PublicClientApplication, type AccountInfo } from '@azure/msal-browser'
+import { config } from './config.ts'
+
+/** Scopes of the three kinds of API that the portal calls. */
+export const SCOPES = {
+  management: 'https://management.azure.com//.default',
+  vault: 'https://vault.azure.net/.default',
+  graph: 'https://graph.microsoft.com/.default',
+} as const
+
+export type Scope = keyof typeof SCOPES
+
+let client: PublicClientApplication | undefined
+let account: AccountInfo | undefined
+
+/** Ends a sign-in that is under way, or begins one; undefined when the browser is on its way to the sign-in page. */
+export async function signIn(): Promise<AccountInfo | undefined> {
+  const { authority, clientId } = config()
+  client = new PublicClientApplication({
+    auth: {
+      clientId,
+      authority,
+      knownAuthorities: [new URL(authority).host],
+      redirectUri: `${location.origin}/`,
+      postLogoutRedirectUri: `${location.origin}/`,
+    },
+    // The tab's own storage: no token outlives the tab, and none is in local storage.
+    cache: { cacheLocation: 'sessionStorage' },
+  })
+  await client.initialize()
+  const returned = await client.handleRedirectPromise({ navigateToLoginRequestUrl: true })
+  account = returned?.account ?? client.getAllAccounts()[0]
+  if (account === undefined) await client.loginRedirect({ scopes: [SCOPES.management], redirectStartPage: location.href })
+  else client.setActiveAccount(account)
+  return account
+}
+
+export async function signOut(): Promise<void> {
+  await client?.logoutRedirect({ account: account ?? null })
+}
+
+/** A token for one of the APIs; goes to the sign-in page when only the user can help. */
+export async function accessToken(scope: Scope): Promise<string> {
+  if (client === undefined || account === undefined) throw new Error('Nobody is signed in.')
+  try {
+    const { accessToken: token } = await client.acquireTokenSilent({ scopes: [SCOPES[scope]], account })
+    return token
+  } catch (error) {
+    if (!(error instanceof InteractionRequiredAuthError)) throw error
+    await client.acquireTokenRedirect({ scopes: [SCOPES[scope]], account, redirectStartPage: location.href })
+    return new Promise(() => {})
+  }
+}
+
+export function signedInUser(): { name: string; userName: string } {
+  return { name: account?.name ?? account?.username ?? '', userName: account?.username ?? '' }
+}

@@ -1,0 +1,14 @@
+import { defineConfig } from 'vite'
+
+/** Everything from our own host, no inline scripts: what the content security policy of src/portal allows. */
+export default defineConfig({
+  root: import.meta.dirname,
+  build: {
+    outDir: 'dist',
+    emptyOutDir: true,
+    target: 'es2023',
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    reportCompressedSize: false,
+  },
+})
