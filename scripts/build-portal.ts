@@ -7,7 +7,7 @@ const portal = new URL('../portal', import.meta.url).pathname
 const dist = join(portal, 'dist')
 
 /** Builds the portal into portal/dist, each text file with its Brotli and gzip twins beside it. */
-await build({ root: portal, configFile: join(portal, 'vite.config.ts'), logLevel: 'warn' })
+await build({ root: portal, configFile: join(portal, 'vite.config.ts'), logLevel: 'error' })
 for (const entry of await readdir(dist, { recursive: true, withFileTypes: true })) {
   const path = join(entry.parentPath, entry.name)
   if (!entry.isFile() || !/\.(js|css|html|svg)$/.test(path)) continue

@@ -24,6 +24,8 @@ import { modelRoutes } from './openai/model-routes.ts'
 import { openManagement, type Management } from './management.ts'
 import { openService } from './service.ts'
 import type { Token } from './pkcs11/token.ts'
+import { readPortalFiles } from './portal/portal-files.ts'
+import { portalRoutes, type PortalConfig } from './portal/portal-routes.ts'
 import type { AuditLog } from './store/audit-log.ts'
 import type { BlobStore } from './store/blobs.ts'
 import type { RecordStore } from './store/records.ts'
@@ -78,6 +80,7 @@ const LOCATIONS = [
   'australiaeast',
   'japaneast',
 ]
+const PORTAL_FOLDER = new URL('../portal/dist', import.meta.url).pathname
 const TICK_MS = 30_000
 const FLUSH_MS = 60_000
 const EXPORT_MS = 1000
@@ -120,6 +123,7 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
     subscriptionId,
     routes: [
       ...entra.routes.filter(({ method }) => method === 'GET'),
+      ...portalRoutes(await readPortalFiles(PORTAL_FOLDER), portalConfig(options, entra, at)),
       ...requestAudit.routes([
         ...entra.routes.filter(({ method }) => method !== 'GET'),
         ...management.routes,
@@ -132,6 +136,22 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
     connect: agent => service.connect(agent),
     audited: routes => requestAudit.routes(routes),
     ...lifeOf(service, management, { tick, flush: () => requestAudit.flush(), exporter, log }),
+  }
+}
+
+function portalConfig(options: RoomsOptions, entra: Entra, at: (host: string) => string): PortalConfig {
+  const { domain, port, location } = options
+  const { tenantId } = entra.administrator
+  return {
+    tenantId,
+    clientId: entra.portalClientId,
+    authority: `${at('login')}/${tenantId}`,
+    resourceManager: at('management'),
+    graph: at('login'),
+    keyVaultSuffix: `.vault.${domain}:${port}`,
+    openAiSuffix: `.openai.${domain}:${port}`,
+    location,
+    clockControl: options.clock !== undefined,
   }
 }
 

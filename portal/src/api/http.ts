@@ -14,7 +14,13 @@ export class ApiError extends Error {
   readonly details: readonly ErrorDetail[]
   readonly requestId: string
 
-  constructor(init: { status: number; code: string; message: string; details?: readonly ErrorDetail[]; requestId: string }) {
+  constructor(init: {
+    status: number
+    code: string
+    message: string
+    details?: readonly ErrorDetail[]
+    requestId: string
+  }) {
     super(init.message)
     this.name = 'ApiError'
     this.status = init.status
@@ -75,7 +81,8 @@ export async function listAll<T>(url: string, options: RequestOptions = {}): Pro
 
 async function refusal(response: Response): Promise<ApiError> {
   const { status, headers } = response
-  const requestId = headers.get('x-ms-request-id') ?? headers.get('apim-request-id') ?? headers.get('x-request-id') ?? ''
+  const requestId =
+    headers.get('x-ms-request-id') ?? headers.get('apim-request-id') ?? headers.get('x-request-id') ?? ''
   const text = await response.text().catch(() => '')
   try {
     const { error } = JSON.parse(text) as {

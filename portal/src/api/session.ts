@@ -30,7 +30,8 @@ export async function signIn(): Promise<AccountInfo | undefined> {
   await client.initialize()
   const returned = await client.handleRedirectPromise({ navigateToLoginRequestUrl: true })
   account = returned?.account ?? client.getAllAccounts()[0]
-  if (account === undefined) await client.loginRedirect({ scopes: [SCOPES.management], redirectStartPage: location.href })
+  if (account === undefined)
+    await client.loginRedirect({ scopes: [SCOPES.management], redirectStartPage: location.href })
   else client.setActiveAccount(account)
   return account
 }

@@ -1,0 +1,48 @@
+import { config } from './config.ts'
+import { call } from './http.ts'
+
+export interface Principal {
+  readonly id: string
+  readonly displayName: string
+  /** What kind of object this is, for people. */
+  readonly kind: string
+}
+
+interface DirectoryObject {
+  readonly id: string
+  readonly displayName: string
+  readonly appId?: string
+  readonly servicePrincipalType?: string
+  readonly userPrincipalName?: string
+}
+
+async function all(): Promise<DirectoryObject[]> {
+  const list = (path: string): Promise<{ value: DirectoryObject[] }> =>
+    call(`${config().graph}/v1.0/${path}?$top=999`, { scope: 'graph' })
+  const [applications, people] = await Promise.all([list('servicePrincipals'), list('users')])
+  return [...applications.value, ...people.value]
+}
+
+/** Those whose name, object id or application id holds the text. */
+export async function searchPrincipals(text: string): Promise<Principal[]> {
+  const wanted = text.trim().toLowerCase()
+  const found = (await all()).filter(({ id, displayName, appId = '', userPrincipalName = '' }) =>
+    [id, displayName, appId, userPrincipalName].some(value => value.toLowerCase().includes(wanted)),
+  )
+  return found.map(({ id, displayName, servicePrincipalType, userPrincipalName }) => ({
+    id,
+    displayName: userPrincipalName ?? displayName,
+    kind:
+      servicePrincipalType === 'ManagedIdentity'
+        ? 'managed identity'
+        : userPrincipalName === undefined
+          ? 'application'
+          : 'user',
+  }))
+}
+
+/** Names by object id; whoever is gone is left out. */
+export async function namesOfPrincipals(ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  const objects = await all()
+  return new Map(objects.filter(({ id }) => ids.includes(id)).map(({ id, displayName }) => [id, displayName]))
+}

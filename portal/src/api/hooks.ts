@@ -1,0 +1,20 @@
+import { useQuery, useQueryClient, type UseQueryResult } from '@tanstack/react-query'
+import { getAccount, getVault, listResources, type Account, type Vault } from './arm.ts'
+
+export const useAccounts = (): UseQueryResult<Account[]> =>
+  useQuery({ queryKey: ['accounts'], queryFn: () => listResources<Account>('accounts') })
+
+export const useVaults = (): UseQueryResult<Vault[]> =>
+  useQuery({ queryKey: ['vaults'], queryFn: () => listResources<Vault>('vaults') })
+
+export const useAccount = (id: string): UseQueryResult<Account> =>
+  useQuery({ queryKey: ['resource', id], queryFn: () => getAccount(id), refetchInterval: 15_000 })
+
+export const useVault = (id: string): UseQueryResult<Vault> =>
+  useQuery({ queryKey: ['resource', id], queryFn: () => getVault(id) })
+
+/** After a change: everything that is on the page is asked for anew. */
+export function useRefresh(): () => Promise<void> {
+  const client = useQueryClient()
+  return () => client.invalidateQueries()
+}

@@ -1,0 +1,67 @@
+import { FluentProvider, webDarkTheme, webLightTheme } from '@fluentui/react-components'
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
+import { lazy, Suspense, useState, useSyncExternalStore } from 'react'
+import { Route, Switch } from 'wouter'
+import { ApiError } from './api/http.ts'
+import { Loading } from './parts/states.tsx'
+import { Home } from './pages/home.tsx'
+import { TopBar } from './shell/top-bar.tsx'
+
+const AccountBlade = lazy(() => import('./pages/account/account-blade.tsx'))
+const VaultBlade = lazy(() => import('./pages/vault/vault-blade.tsx'))
+const ClockPage = lazy(() => import('./pages/clock.tsx'))
+
+const isWorthRetrying = (count: number, error: Error): boolean =>
+  count < 2 && !(error instanceof ApiError && error.status >= 400 && error.status < 500)
+
+const queries = new QueryClient({
+  defaultOptions: { queries: { retry: isWorthRetrying, staleTime: 2000, refetchOnWindowFocus: true } },
+})
+
+export type ThemeChoice = 'system' | 'light' | 'dark'
+
+const darkQuery = matchMedia('(prefers-color-scheme: dark)')
+
+export function App() {
+  const [choice, setChoice] = useState<ThemeChoice>(
+    () => (localStorage.getItem('ownkey-theme') as ThemeChoice | null) ?? 'system',
+  )
+  const systemIsDark = useSyncExternalStore(
+    changed => {
+      darkQuery.addEventListener('change', changed)
+      return () => darkQuery.removeEventListener('change', changed)
+    },
+    () => darkQuery.matches,
+  )
+  const choose = (next: ThemeChoice): void => {
+    localStorage.setItem('ownkey-theme', next)
+    setChoice(next)
+  }
+  const isDark = choice === 'dark' || (choice === 'system' && systemIsDark)
+  return (
+    <QueryClientProvider client={queries}>
+      <FluentProvider theme={isDark ? webDarkTheme : webLightTheme}>
+        <div className="shell">
+          <TopBar theme={choice} onTheme={choose} />
+          <Suspense fallback={<Loading what="the page" />}>
+            <Switch>
+              <Route path="/" component={Home} />
+              <Route path="/clock" component={ClockPage} />
+              <Route path={ACCOUNT} component={AccountBlade} />
+              <Route path={VAULT} component={VaultBlade} />
+              <Route>
+                <main className="home">
+                  <h2>There is no such page</h2>
+                </main>
+              </Route>
+            </Switch>
+          </Suspense>
+        </div>
+      </FluentProvider>
+    </QueryClientProvider>
+  )
+}
+
+const GROUP = '/resource/subscriptions/:subscription/resourceGroups/:group/providers'
+const ACCOUNT = `${GROUP}/Microsoft.CognitiveServices/accounts/:name/:page?`
+const VAULT = `${GROUP}/Microsoft.KeyVault/vaults/:name/:page?/:key?`

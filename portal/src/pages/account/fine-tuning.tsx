@@ -1,0 +1,158 @@
+import { Badge, Button, Field, Input, Select } from '@fluentui/react-components'
+import { useQuery } from '@tanstack/react-query'
+import { useState } from 'react'
+import type { Account } from '../../api/arm.ts'
+import { openai, openaiList, type FineTuningJob } from '../../api/openai.ts'
+import { Confirm } from '../../parts/confirm.tsx'
+import { time } from '../../parts/facts.tsx'
+import { Rows } from '../../parts/rows.tsx'
+import { Loaded } from '../../parts/states.tsx'
+import { useFiles } from './files.tsx'
+import { JobDetails } from './job-details.tsx'
+
+const COLOURS: Readonly<Record<string, 'success' | 'danger' | 'warning' | 'brand'>> = {
+  succeeded: 'success',
+  failed: 'danger',
+  paused: 'warning',
+}
+
+export const JobStatus = ({ status }: { status: string }) => <Badge color={COLOURS[status] ?? 'brand'}>{status}</Badge>
+
+export function FineTuning({ account }: { account: Account }) {
+  const jobs = useQuery({
+    queryKey: ['jobs', account.id],
+    queryFn: () => openaiList<FineTuningJob>(account, '/fine_tuning/jobs?limit=100'),
+    refetchInterval: 2000,
+  })
+  const [creating, setCreating] = useState(false)
+  const [chosen, setChosen] = useState<string>()
+  const shown = jobs.data?.find(({ id }) => id === chosen) ?? jobs.data?.[0]
+  return (
+    <>
+      <div className="commands">
+        <Button appearance="primary" onClick={() => setCreating(true)}>
+          Create a job
+        </Button>
+        <Button appearance="subtle" onClick={() => void jobs.refetch()}>
+          Refresh
+        </Button>
+      </div>
+      <Loaded query={jobs} what="jobs">
+        {found => (
+          <Rows
+            label="Fine-tuning jobs"
+            rows={found}
+            keyOf={job => job.id}
+            empty="No jobs yet. Upload a training file under Files, then create one."
+            columns={[
+              {
+                name: 'Job',
+                cell: job => (
+                  <Button
+                    size="small"
+                    appearance="transparent"
+                    aria-pressed={job.id === shown?.id}
+                    onClick={() => setChosen(job.id)}
+                  >
+                    {job.id}
+                  </Button>
+                ),
+              },
+              { name: 'Status', cell: job => <JobStatus status={job.status} /> },
+              { name: 'Base', cell: job => job.model },
+              { name: 'Created', cell: job => time(job.created_at) },
+              { name: 'Model', cell: job => <span className="mono">{job.fine_tuned_model ?? '-'}</span> },
+            ]}
+          />
+        )}
+      </Loaded>
+      {shown !== undefined && (
+        <JobDetails key={shown.id} account={account} job={shown} onChange={async () => void (await jobs.refetch())} />
+      )}
+      {creating && (
+        <CreateJob
+          account={account}
+          onDone={async () => void (await jobs.refetch())}
+          onClose={() => setCreating(false)}
+        />
+      )}
+    </>
+  )
+}
+
+function CreateJob({
+  account,
+  onDone,
+  onClose,
+}: {
+  account: Account
+  onDone: () => Promise<void>
+  onClose: () => void
+}) {
+  const files = useFiles(account)
+  const models = useQuery({
+    queryKey: ['models', account.id],
+    queryFn: () => openaiList<{ id: string; capabilities?: { fine_tune?: boolean } }>(account, '/models'),
+  })
+  const data = (files.data ?? []).filter(({ purpose }) => purpose === 'fine-tune')
+  const bases = (models.data ?? []).filter(({ capabilities }) => capabilities?.fine_tune === true)
+  const [form, setForm] = useState({ model: '', training: '', validation: '', suffix: '', epochs: '' })
+  const set =
+    (name: keyof typeof form) =>
+    (_: unknown, { value }: { value: string }) =>
+      setForm({ ...form, [name]: value })
+  const model = form.model === '' ? (bases[0]?.id ?? '') : form.model
+  const training = form.training === '' ? (data[0]?.id ?? '') : form.training
+  const create = async (): Promise<void> => {
+    const body = {
+      model,
+      training_file: training,
+      ...(form.validation === '' ? {} : { validation_file: form.validation }),
+      ...(form.suffix === '' ? {} : { suffix: form.suffix }),
+      ...(form.epochs === '' ? {} : { hyperparameters: { n_epochs: Number(form.epochs) } }),
+    }
+    await openai(account, '/fine_tuning/jobs', { method: 'POST', body })
+    await onDone()
+  }
+  const options = data.map(file => (
+    <option key={file.id} value={file.id}>
+      {file.filename} ({file.id})
+    </option>
+  ))
+  return (
+    <Confirm
+      title="Create a fine-tuning job"
+      action="Create"
+      disabled={model === '' || training === ''}
+      onConfirm={create}
+      onClose={onClose}
+    >
+      <Field label="Base model" required>
+        <Select value={model} onChange={set('model')}>
+          {bases.map(({ id }) => (
+            <option key={id} value={id}>
+              {id}
+            </option>
+          ))}
+        </Select>
+      </Field>
+      <Field label="Training file" required hint={data.length === 0 ? 'Upload one under Files first.' : undefined}>
+        <Select value={training} onChange={set('training')}>
+          {options}
+        </Select>
+      </Field>
+      <Field label="Validation file">
+        <Select value={form.validation} onChange={set('validation')}>
+          <option value="">None</option>
+          {options}
+        </Select>
+      </Field>
+      <Field label="Suffix of the model's name">
+        <Input value={form.suffix} onChange={set('suffix')} />
+      </Field>
+      <Field label="Epochs" hint="Empty: chosen by the size of the file.">
+        <Input type="number" min={1} value={form.epochs} onChange={set('epochs')} />
+      </Field>
+    </Confirm>
+  )
+}

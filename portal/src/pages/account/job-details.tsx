@@ -1,0 +1,129 @@
+import { Button } from '@fluentui/react-components'
+import { useQuery } from '@tanstack/react-query'
+import { useState } from 'react'
+import type { Account } from '../../api/arm.ts'
+import { openai, openaiList, type Checkpoint, type FineTuningJob, type JobEvent } from '../../api/openai.ts'
+import { Facts, time } from '../../parts/facts.tsx'
+import { LossCurve } from '../../parts/loss-curve.tsx'
+import { Rows } from '../../parts/rows.tsx'
+import { Failure, Loaded } from '../../parts/states.tsx'
+import { JobStatus } from './fine-tuning.tsx'
+
+const isOver = (status: string): boolean => ['succeeded', 'failed', 'cancelled'].includes(status)
+
+/** One job: how it stands, its loss as it goes, its events and checkpoints. */
+export function JobDetails({
+  account,
+  job,
+  onChange,
+}: {
+  account: Account
+  job: FineTuningJob
+  onChange: () => Promise<void>
+}) {
+  const [error, setError] = useState<unknown>()
+  const refetchInterval = isOver(job.status) ? (false as const) : 1000
+  const events = useQuery({
+    queryKey: ['events', job.id, job.status],
+    queryFn: () => allEvents(account, job.id),
+    refetchInterval,
+  })
+  const checkpoints = useQuery({
+    queryKey: ['checkpoints', job.id, job.status],
+    queryFn: () => openaiList<Checkpoint>(account, `/fine_tuning/jobs/${job.id}/checkpoints`),
+    refetchInterval,
+  })
+  const act = async (name: 'cancel' | 'pause' | 'resume'): Promise<void> => {
+    setError(undefined)
+    try {
+      await openai(account, `/fine_tuning/jobs/${job.id}/${name}`, { method: 'POST' })
+      await onChange()
+    } catch (failed) {
+      setError(failed)
+    }
+  }
+  return (
+    <section aria-label={`Job ${job.id}`}>
+      <h2 className="section">{job.id}</h2>
+      <div className="commands">
+        <Button disabled={isOver(job.status)} onClick={() => void act('cancel')}>
+          Cancel
+        </Button>
+        <Button disabled={!['running', 'pending'].includes(job.status)} onClick={() => void act('pause')}>
+          Pause
+        </Button>
+        <Button disabled={job.status !== 'paused'} onClick={() => void act('resume')}>
+          Resume
+        </Button>
+      </div>
+      {error !== undefined && <Failure error={error} />}
+      {job.error?.message !== undefined && <Failure error={new Error(job.error.message)} />}
+      <Facts
+        facts={{
+          Status: <JobStatus status={job.status} />,
+          'Training file': <span className="mono">{job.training_file}</span>,
+          'Trained tokens': job.trained_tokens?.toLocaleString(),
+          Finished: time(job.finished_at),
+        }}
+      />
+      <Loaded query={events} what="events">
+        {found => (
+          <>
+            <LossCurve events={found} />
+            <h3 className="section">Events</h3>
+            <Rows
+              label="Events"
+              rows={found.filter(({ type }) => type !== 'metrics').slice(0, 20)}
+              keyOf={event => event.id}
+              empty="No events yet."
+              columns={[
+                { name: 'Time', cell: event => time(event.created_at) },
+                {
+                  name: 'Level',
+                  cell: event => <span className={event.level === 'error' ? 'bad' : undefined}>{event.level}</span>,
+                },
+                { name: 'Message', cell: event => event.message },
+              ]}
+            />
+          </>
+        )}
+      </Loaded>
+      <h3 className="section">Checkpoints</h3>
+      <Loaded query={checkpoints} what="checkpoints">
+        {found => (
+          <Rows
+            label="Checkpoints"
+            rows={found}
+            keyOf={checkpoint => checkpoint.id}
+            empty="No checkpoints yet: one is kept at the end of an epoch."
+            columns={[
+              { name: 'Step', cell: checkpoint => checkpoint.step_number },
+              { name: 'Training loss', cell: checkpoint => checkpoint.metrics['train_loss']?.toFixed(4) ?? '-' },
+              { name: 'Validation loss', cell: checkpoint => checkpoint.metrics['valid_loss']?.toFixed(4) ?? '-' },
+              {
+                name: 'Model',
+                cell: checkpoint => <span className="mono">{checkpoint.fine_tuned_model_checkpoint}</span>,
+              },
+            ]}
+          />
+        )}
+      </Loaded>
+    </section>
+  )
+}
+
+/** Newest first, all pages. */
+async function allEvents(account: Account, jobId: string): Promise<JobEvent[]> {
+  const all: JobEvent[] = []
+  for (let after = ''; all.length < 2000;) {
+    const { data, has_more: hasMore } = await openai<{ data: JobEvent[]; has_more: boolean }>(
+      account,
+      `/fine_tuning/jobs/${jobId}/events?limit=100${after}`,
+    )
+    all.push(...data)
+    const last = data.at(-1)
+    if (!hasMore || last === undefined) return all
+    after = `&after=${last.id}`
+  }
+  return all
+}

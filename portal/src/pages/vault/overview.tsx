@@ -1,0 +1,67 @@
+import { Button } from '@fluentui/react-components'
+import { useState } from 'react'
+import { useLocation } from 'wouter'
+import { arm, idParts, VERSIONS, type Vault } from '../../api/arm.ts'
+import { useRefresh } from '../../api/hooks.ts'
+import { Confirm } from '../../parts/confirm.tsx'
+import { Copyable, Facts } from '../../parts/facts.tsx'
+
+export function VaultOverview({ vault }: { vault: Vault }) {
+  const [deleting, setDeleting] = useState(false)
+  const refresh = useRefresh()
+  const [, navigate] = useLocation()
+  const { subscriptionId, group } = idParts(vault.id)
+  const { properties } = vault
+  const protect = async (): Promise<void> => {
+    await arm(vault.id, VERSIONS.vaults, { method: 'PATCH', body: { properties: { enablePurgeProtection: true } } })
+    await refresh()
+  }
+  const isProtected = properties.enablePurgeProtection === true
+  return (
+    <>
+      <div className="commands">
+        <Button appearance="subtle" onClick={() => setDeleting(true)}>
+          Delete
+        </Button>
+        <Button appearance="subtle" disabled={isProtected} onClick={() => void protect()}>
+          Enable purge protection
+        </Button>
+        <Button appearance="subtle" onClick={() => void refresh()}>
+          Refresh
+        </Button>
+      </div>
+      <Facts
+        facts={{
+          'Resource group': group,
+          'Vault URI': <Copyable value={properties.vaultUri} label="the vault URI" />,
+          Location: vault.location,
+          'Sku (Pricing tier)': properties.sku.name === 'premium' ? 'Premium' : 'Standard',
+          Subscription: <span className="mono">{subscriptionId}</span>,
+          'Directory ID': <span className="mono">{properties.tenantId}</span>,
+          'Soft-delete': properties.enableSoftDelete === false ? 'Disabled' : 'Enabled',
+          'Purge protection': isProtected ? 'Enabled' : 'Disabled: keys of this vault can not protect a resource',
+          'Retention (days)': properties.softDeleteRetentionInDays ?? 90,
+          'Permission model':
+            properties.enableRbacAuthorization === true ? 'Role-based access control' : 'Vault access policy',
+        }}
+      />
+      {deleting && (
+        <Confirm
+          title={`Delete ${vault.name}?`}
+          action="Delete"
+          onConfirm={async () => {
+            await arm(vault.id, VERSIONS.vaults, { method: 'DELETE' })
+            await refresh()
+            navigate('/')
+          }}
+          onClose={() => setDeleting(false)}
+        >
+          <p>
+            Resources under its keys can no longer open their data. It can be recovered for{' '}
+            {properties.softDeleteRetentionInDays ?? 90} days.
+          </p>
+        </Confirm>
+      )}
+    </>
+  )
+}

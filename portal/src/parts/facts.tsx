@@ -1,0 +1,49 @@
+import { Button, Tooltip } from '@fluentui/react-components'
+import { Fragment, useState, type ReactNode } from 'react'
+
+/** Names and values side by side; undefined values show a dash. */
+export function Facts({ facts }: { facts: Readonly<Record<string, ReactNode>> }) {
+  return (
+    <dl className="facts">
+      {Object.entries(facts).map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{value ?? '-'}</dd>
+        </div>
+      ))}
+    </dl>
+  )
+}
+
+/** A value with a button that copies it. */
+export function Copyable({ value, label, hidden = false }: { value: string; label: string; hidden?: boolean }) {
+  const [copied, setCopied] = useState(false)
+  const copy = async (): Promise<void> => {
+    await navigator.clipboard.writeText(value)
+    setCopied(true)
+    setTimeout(() => setCopied(false), 1500)
+  }
+  return (
+    <Fragment>
+      <span className="mono">{hidden ? '•'.repeat(24) : value}</span>{' '}
+      <Tooltip content={copied ? 'Copied' : `Copy ${label}`} relationship="label">
+        <Button size="small" appearance="subtle" onClick={() => void copy()}>
+          {copied ? 'Copied' : 'Copy'}
+        </Button>
+      </Tooltip>
+    </Fragment>
+  )
+}
+
+export const bytes = (count: number): string => {
+  if (count < 1024) return `${count} B`
+  if (count < 1024 ** 2) return `${(count / 1024).toFixed(1)} KiB`
+  return `${(count / 1024 ** 2).toFixed(1)} MiB`
+}
+
+/** Local date and time of seconds or milliseconds since 1970, or of an ISO date. */
+export function time(value: number | string | null | undefined): string {
+  if (value === null || value === undefined) return '-'
+  const date = typeof value === 'number' ? new Date(value < 1e11 ? value * 1000 : value) : new Date(value)
+  return date.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'medium' })
+}

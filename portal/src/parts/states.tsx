@@ -1,0 +1,74 @@
+import {
+  Button,
+  MessageBar,
+  MessageBarActions,
+  MessageBarBody,
+  MessageBarTitle,
+  Spinner,
+} from '@fluentui/react-components'
+import type { UseQueryResult } from '@tanstack/react-query'
+import type { ReactNode } from 'react'
+import { ApiError } from '../api/http.ts'
+
+export function Loading({ what }: { what: string }) {
+  return (
+    <div className="empty">
+      <Spinner label={`Loading ${what}…`} />
+    </div>
+  )
+}
+
+/** The server's own words, and the id under which its log knows the request. */
+export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => void }) {
+  const api = error instanceof ApiError ? error : undefined
+  return (
+    <MessageBar intent="error" layout="multiline" role="alert">
+      <MessageBarBody>
+        <MessageBarTitle>{api?.code ?? 'Something went wrong'}</MessageBarTitle>
+        {error instanceof Error ? error.message : String(error)}
+        {api !== undefined && api.details.length > 0 && (
+          <ul>
+            {api.details.map(detail => (
+              <li key={`${detail.code} ${detail.message}`}>
+                {detail.code !== undefined && <strong>{detail.code}: </strong>}
+                {detail.message}
+              </li>
+            ))}
+          </ul>
+        )}
+        {api !== undefined && api.requestId !== '' && <div className="small muted">Request id {api.requestId}</div>}
+      </MessageBarBody>
+      {onRetry !== undefined && (
+        <MessageBarActions>
+          <Button onClick={onRetry}>Try again</Button>
+        </MessageBarActions>
+      )}
+    </MessageBar>
+  )
+}
+
+/** Shows what a query found, or how it stands with it. */
+export function Loaded<T>({
+  query,
+  what,
+  children,
+}: {
+  query: UseQueryResult<T>
+  what: string
+  children: (data: T) => ReactNode
+}) {
+  if (query.data !== undefined) {
+    return (
+      <>
+        {query.error !== null && <Failure error={query.error} onRetry={() => void query.refetch()} />}
+        {children(query.data)}
+      </>
+    )
+  }
+  if (query.error !== null) return <Failure error={query.error} onRetry={() => void query.refetch()} />
+  return <Loading what={what} />
+}
+
+export function Empty({ children }: { children: ReactNode }) {
+  return <div className="empty">{children}</div>
+}

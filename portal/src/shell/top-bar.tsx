@@ -1,0 +1,48 @@
+import { Button, Menu, MenuItem, MenuItemRadio, MenuList, MenuPopover, MenuTrigger } from '@fluentui/react-components'
+import { Link } from 'wouter'
+import { config } from '../api/config.ts'
+import { signedInUser, signOut } from '../api/session.ts'
+import type { ThemeChoice } from '../app.tsx'
+
+/** The bar on every page: home, the theme, who is signed in. */
+export function TopBar({ theme, onTheme }: { theme: ThemeChoice; onTheme: (next: ThemeChoice) => void }) {
+  const { name, userName } = signedInUser()
+  return (
+    <header className="top">
+      <a className="skip" href="#content">
+        Skip to the content
+      </a>
+      <Link href="/" className="brand">
+        <img src="/icon.svg" alt="" />
+        OwnKey
+      </Link>
+      <span className="grow" />
+      {config().clockControl && <Link href="/clock">Clock</Link>}
+      <Menu
+        checkedValues={{ theme: [theme] }}
+        onCheckedValueChange={(_, data) => onTheme((data.checkedItems[0] ?? 'system') as ThemeChoice)}
+      >
+        <MenuTrigger disableButtonEnhancement>
+          <Button appearance="transparent" aria-label={`Signed in as ${userName}: menu`}>
+            <span className="user-name">{name || userName}</span> ▾
+          </Button>
+        </MenuTrigger>
+        <MenuPopover>
+          <MenuList>
+            <MenuItem disabled>{userName}</MenuItem>
+            <MenuItemRadio name="theme" value="system">
+              Theme of the system
+            </MenuItemRadio>
+            <MenuItemRadio name="theme" value="light">
+              Light
+            </MenuItemRadio>
+            <MenuItemRadio name="theme" value="dark">
+              Dark
+            </MenuItemRadio>
+            <MenuItem onClick={() => void signOut()}>Sign out</MenuItem>
+          </MenuList>
+        </MenuPopover>
+      </Menu>
+    </header>
+  )
+}
