@@ -13,8 +13,11 @@ export const useAccount = (id: string): UseQueryResult<Account> =>
 export const useVault = (id: string): UseQueryResult<Vault> =>
   useQuery({ queryKey: ['resource', id], queryFn: () => getVault(id) })
 
-/** After a change: everything that is on the page is asked for anew. */
-export function useRefresh(): () => Promise<void> {
+/** After a change: everything that is on the page is asked for anew, or only what is named. */
+export function useRefresh(): (...names: string[]) => Promise<void> {
   const client = useQueryClient()
-  return () => client.invalidateQueries()
+  return async (...names) => {
+    if (names.length === 0) await client.invalidateQueries()
+    else await Promise.all(names.map(name => client.invalidateQueries({ queryKey: [name] })))
+  }
 }

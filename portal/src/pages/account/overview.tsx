@@ -14,7 +14,7 @@ export function Overview({ account }: { account: Account }) {
   const { subscriptionId, group } = idParts(account.id)
   const remove = async (): Promise<void> => {
     await arm(account.id, VERSIONS.accounts, { method: 'DELETE' })
-    await refresh()
+    await refresh('accounts')
     navigate('/')
   }
   return (

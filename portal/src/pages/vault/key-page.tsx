@@ -91,7 +91,8 @@ export function KeyPage({ vault, name }: { vault: Vault; name: string }) {
           action="Delete"
           onConfirm={async () => {
             await vaultCall(uri, `/keys/${name}`, { method: 'DELETE' })
-            await refresh()
+            // This page must not ask for a key that is gone.
+            await refresh('vault-keys', 'deleted-keys')
             navigate(`/resource${vault.id}/keys`)
           }}
           onClose={() => setDeleting(false)}

@@ -51,7 +51,7 @@ export function VaultOverview({ vault }: { vault: Vault }) {
           action="Delete"
           onConfirm={async () => {
             await arm(vault.id, VERSIONS.vaults, { method: 'DELETE' })
-            await refresh()
+            await refresh('vaults')
             navigate('/')
           }}
           onClose={() => setDeleting(false)}

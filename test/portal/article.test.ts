@@ -1,0 +1,208 @@
+import assert from 'node:assert/strict'
+import { after, describe, test } from 'node:test'
+import type { Browser, Page } from 'playwright-core'
+import { Azure, refusal, untilAllowed, untilRefused, type TestAccount } from '../support/azure.ts'
+import { buildPortal, noBrowser, openBrowser, signedIn } from '../support/browser.ts'
+import { cloudFor } from '../support/cloud.ts'
+
+/** The article, click for click, with the openai SDK to see what each click did. */
+describe('the portal', { skip: noBrowser }, async () => {
+  if (noBrowser !== false) return
+  buildPortal()
+  const cloud = await cloudFor({ after })
+  const azure = await Azure.in(cloud.endpoints)
+  // Without an identity, as an account is that was made by a script.
+  const account: TestAccount = await azure.account('contoso', 'None')
+  const file = await account.upload('seen through the portal')
+  const browser: Browser = await openBrowser()
+  after(() => browser.close())
+  const page: Page = await signedIn(browser, cloud.endpoints)
+  page.setDefaultTimeout(10_000)
+  const problems: string[] = []
+  page.on('pageerror', error => problems.push(error.message))
+  page.on('response', response => {
+    // What the story provokes: a bad upload.
+    if (response.status() >= 400 && !response.url().endsWith('/files'))
+      problems.push(`${response.status()} ${response.url()}`)
+  })
+  page.on('console', message => {
+    if (message.type() === 'error' && !message.text().startsWith('Failed to load resource'))
+      problems.push(message.text())
+  })
+
+  const button = (name: string | RegExp) => page.getByRole('button', { name, exact: typeof name === 'string' })
+  const dialog = () => page.getByRole('dialog')
+  const inDialog = (name: string) => dialog().getByRole('button', { name, exact: true })
+  const menu = (name: string) =>
+    page.getByRole('navigation', { name: 'Resource menu' }).getByRole('link', { name, exact: true })
+  const openResource = async (name: string, entry: string): Promise<void> => {
+    await page.getByRole('link', { name: 'OwnKey' }).click()
+    await page.getByRole('link', { name, exact: true }).click()
+    await menu(entry).click()
+  }
+  const readable = async (): Promise<void> =>
+    assert.match((await account.download(file)).toString(), /seen through the portal/)
+
+  test('R06: a key vault is created as customer-managed keys need it, and a key generated in it', async () => {
+    await button('Create key vault').click()
+    await dialog().getByLabel('Name').fill('kv-portal')
+    await inDialog('Create').click()
+    await page.getByRole('heading', { name: 'kv-portal | Overview' }).waitFor()
+    await page.getByText('Enabled', { exact: true }).first().waitFor()
+    await menu('Keys').click()
+    for (const name of ['at-rest', 'second']) {
+      await button('Generate/Import').click()
+      await dialog().getByLabel('Name').fill(name)
+      await inDialog('Create').click()
+      await page.getByRole('link', { name, exact: true }).waitFor()
+    }
+  })
+
+  test('R15, R30: enabling by URI turns the identity on and gives it access to the vault, in one Save', async () => {
+    await page.getByRole('link', { name: 'at-rest' }).click()
+    const uri = await page.locator('table .mono').first().textContent()
+    await openResource('contoso', 'Encryption')
+    await page.getByLabel('Customer Managed Keys').check()
+    await page.getByRole('textbox', { name: 'Key URI' }).fill(uri ?? '')
+    await page.getByText('Purge protection (Do Not Purge) is on').getByText('(met)').waitFor()
+    await button('Save').click()
+    await page.getByText('Saved: the data is under this key.').waitFor()
+    await page.getByText('Customer-managed key at-rest').first().waitFor()
+    assert.equal((await account.encryption()).keySource, 'Microsoft.KeyVault')
+    await readable()
+  })
+
+  test('R13: the page Identity shows who the vault lets in', async () => {
+    await menu('Identity').click()
+    await page.getByText('Object (principal) ID').waitFor()
+    assert.ok(await page.getByLabel('On', { exact: true }).isChecked())
+  })
+
+  test('R16, R18: a rotated key is taken into use by its new URI', async () => {
+    await openResource('kv-portal', 'Keys')
+    await page.getByRole('link', { name: 'at-rest' }).click()
+    await button('Rotate now').click()
+    await page.locator('table tbody tr').nth(1).waitFor()
+    const uri = await page.locator('table .mono').first().textContent()
+    await openResource('contoso', 'Encryption')
+    await page.getByRole('textbox', { name: 'Key URI' }).fill(uri ?? '')
+    await button('Save').click()
+    await page.getByText('Saved: the data is under this key.').waitFor()
+    const { keyVaultProperties } = await account.encryption()
+    assert.ok(uri?.endsWith(keyVaultProperties.keyVersion))
+    await readable()
+  })
+
+  test('R15, R17: another key is picked from the vault', async () => {
+    await page.getByLabel('Select from Key Vault').check()
+    await page.getByRole('combobox', { name: 'Key vault' }).selectOption({ label: 'kv-portal' })
+    await page.getByRole('combobox', { name: 'Key', exact: true }).selectOption('second')
+    await button('Save').click()
+    await page.getByText('Saved: the data is under this key.').waitFor()
+    assert.equal((await account.encryption()).keyVaultProperties.keyName, 'second')
+    await readable()
+  })
+
+  test('R14, R19: deleting the access policy revokes; creating it again, by the name of the resource, gives it back', async () => {
+    await openResource('kv-portal', 'Access policies')
+    await button('Delete contoso').click()
+    await inDialog('Delete').click()
+    await dialog().waitFor({ state: 'hidden' })
+    const refused = await untilRefused(() => account.download(file))
+    assert.equal(refused.code, 'CustomerManagedKeyUnavailable')
+    await button('Create').click()
+    for (const permission of ['Get', 'Wrap Key', 'Unwrap Key'])
+      await dialog().getByLabel(permission, { exact: true }).check()
+    await inDialog('Next').click()
+    await dialog()
+      .getByLabel(/Search by name/)
+      .fill('contoso')
+    await dialog()
+      .getByRole('radio', { name: /^contoso \(managed identity/ })
+      .check()
+    await inDialog('Next').click()
+    await dialog().getByText('get, unwrapKey, wrapKey').waitFor()
+    await inDialog('Create').click()
+    await dialog().waitFor({ state: 'hidden' })
+    await untilAllowed(() => account.download(file))
+  })
+
+  test('R21: a deleted key takes the data away, and recovering it brings it back', async () => {
+    await menu('Keys').click()
+    await page.getByRole('link', { name: 'second' }).click()
+    await button('Delete').click()
+    await inDialog('Delete').click()
+    await button('Recover second').waitFor()
+    await untilRefused(() => account.download(file))
+    await button('Recover second').click()
+    await page.getByRole('link', { name: 'second' }).waitFor()
+    await untilAllowed(() => account.download(file))
+  })
+
+  test('R29: Microsoft-managed keys again, and the vault no longer matters', async () => {
+    await openResource('contoso', 'Encryption')
+    await page.getByLabel('Microsoft Managed Keys').check()
+    await button('Save').click()
+    await inDialog('Disable customer-managed key').click()
+    await dialog().waitFor({ state: 'hidden' })
+    await page.getByText('Microsoft-managed keys').first().waitFor()
+    assert.equal((await account.encryption()).keySource, 'Microsoft.CognitiveServices')
+    await readable()
+  })
+
+  test('R31: turning the identity off asks first', async () => {
+    await menu('Identity').click()
+    await page.getByLabel('Off', { exact: true }).check()
+    await button('Save').click()
+    await dialog().getByText('The identity is removed for good').waitFor()
+    await inDialog('Yes').click()
+    await dialog().waitFor({ state: 'hidden' })
+    const { body } = await azure.arm('GET', azure.accountPath('contoso'))
+    assert.equal(body.identity?.principalId ?? undefined, undefined)
+  })
+
+  test('data: a file is uploaded, a model trained, deployed and asked, all by hand', async () => {
+    await menu('Files').click()
+    await page
+      .getByLabel('Training file')
+      .setInputFiles(new URL('../../examples/data/marv.jsonl', import.meta.url).pathname)
+    await page.getByRole('cell', { name: 'marv.jsonl', exact: true }).waitFor()
+    await menu('Fine-tuning').click()
+    await button('Create a job').click()
+    await dialog().getByLabel('Epochs').fill('2')
+    await inDialog('Create').click()
+    await page.getByText('succeeded').first().waitFor({ timeout: 60_000 })
+    await page.getByRole('img', { name: /Training loss fell/ }).waitFor()
+    await menu('Deployments').click()
+    await button('Deploy model').click()
+    await dialog().getByLabel('Deployment name').fill('marv')
+    await inDialog('Deploy').click()
+    await button('Try marv').click()
+    await page.getByLabel('Message').fill('What is the capital of France?')
+    await button('Send').click()
+    await page.locator('.chat p').nth(1).filter({ hasText: /\w{3}/ }).waitFor()
+    await button('Delete marv').click()
+    await inDialog('Delete').click()
+    await page.getByText('Nothing is deployed yet').waitFor()
+    assert.equal((await refusal(() => account.chat('marv')))?.status, 404)
+  })
+
+  test('a refusal shows the words of the server and the id of the request', async () => {
+    await menu('Files').click()
+    await page
+      .getByLabel('Training file')
+      .setInputFiles({ name: 'bad.jsonl', mimeType: 'application/jsonl', buffer: Buffer.from('not json') })
+    await page.getByRole('alert').getByText('is not valid JSON').first().waitFor()
+    await page.getByText(/Request id \S+/).waitFor()
+  })
+
+  test('no page raised an error, and signing out needs a password the next time', async () => {
+    assert.deepEqual(
+      problems.filter(text => !/\b(400|403)\b/.test(text)),
+      [],
+    )
+    await button(/Signed in as/).click()
+    await page.getByRole('menuitem', { name: 'Sign out' }).click()
+    await page.getByLabel('Password').waitFor()
+  })
+})

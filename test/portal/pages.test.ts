@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict'
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import { Azure } from '../support/azure.ts'
+import { buildPortal, noBrowser, openBrowser, seriousProblems, signedIn } from '../support/browser.ts'
+import { cloudFor } from '../support/cloud.ts'
+import { ACCOUNT_PAGES, VAULT_PAGES } from '../support/portal-pages.ts'
+
+describe('every page of the portal', { skip: noBrowser }, async () => {
+  if (noBrowser !== false) return
+  buildPortal()
+  const cloud = await cloudFor({ after }, ['--clock-control'])
+  const azure = await Azure.in(cloud.endpoints)
+  const account = await azure.account('contoso')
+  await account.upload('for a page')
+  const keys = await azure.vault('kv-pages')
+  await keys.createRsaKey('at-rest', { keySize: 2048 })
+  const browser = await openBrowser()
+  after(() => browser.close())
+  const { subscriptionId, portal } = cloud.endpoints
+  const group = `/resource/subscriptions/${subscriptionId}/resourceGroups/${azure.group}/providers`
+  const paths = [
+    '/',
+    '/clock',
+    ...ACCOUNT_PAGES.map(page => `${group}/Microsoft.CognitiveServices/accounts/contoso/${page}`),
+    ...VAULT_PAGES.map(page => `${group}/Microsoft.KeyVault/vaults/kv-pages/${page}`),
+  ].map(path => path.replace(/(.)\/$/, '$1'))
+
+  for (const dark of [false, true]) {
+    test(`is accessible, fits 390 pixels and asks no other host, ${dark ? 'dark' : 'light'}`, async t => {
+      const page = await signedIn(browser, cloud.endpoints, { dark, width: 390, height: 844 })
+      const foreign: string[] = []
+      page.on('request', request => {
+        const { hostname, protocol } = new URL(request.url())
+        if (protocol.startsWith('http') && !hostname.endsWith('.localhost')) foreign.push(request.url())
+      })
+      for (const path of paths) {
+        await page.goto(`${portal}${path}`)
+        await page.locator('#content').waitFor()
+        await page.waitForLoadState('networkidle').catch(() => undefined)
+        const problems = await seriousProblems(page)
+        assert.deepEqual(problems, [], path)
+        const width = await page.evaluate<number>('document.documentElement.scrollWidth')
+        assert.ok(width <= 390, `${path} is ${width} pixels wide`)
+      }
+      t.diagnostic(`${paths.length} pages`)
+      assert.deepEqual(foreign, [])
+      await page.context().close()
+    })
+  }
+
+  test('the first load is less than 300 kB of compressed script', async t => {
+    const assets = new URL('../../portal/dist/assets/', import.meta.url).pathname
+    const names = (await readdir(assets)).filter(name => name.endsWith('.js.br'))
+    const sizes = await Promise.all(names.map(async name => (await stat(join(assets, name))).size))
+    const total = sizes.reduce((sum, size) => sum + size, 0)
+    t.diagnostic(`${total} bytes in ${names.length} scripts, all pages together`)
+    assert.ok(total < 300_000)
+  })
+})
