@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startCloudProcess } from '../src/demo/cloud-process.ts'
-import { Azure } from '../test/support/azure.ts'
+import { Azure, MANAGE } from '../test/support/azure.ts'
 import { buildPortal, openBrowser, signedIn } from '../test/support/browser.ts'
 import { ACCOUNT_PAGES, VAULT_PAGES } from '../test/support/portal-pages.ts'
 
@@ -18,6 +18,7 @@ try {
   const account = await azure.account('contoso')
   await azure.account('fabrikam-with-a-rather-long-name-for-a-resource', 'None')
   const keys = await azure.vault('contoso-keys', { sku: { family: 'A', name: 'premium' } })
+  await azure.policy('contoso-keys', 'add', await azure.administratorUserId(), MANAGE)
   const { properties } = await keys.createRsaKey('at-rest', { keySize: 2048 })
   await keys.createRsaKey('old', { keySize: 2048 })
   await (await keys.beginDeleteKey('old', { intervalInMs: 20 })).pollUntilDone()

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
-import { Azure } from '../support/azure.ts'
+import { Azure, MANAGE } from '../support/azure.ts'
 import { buildPortal, noBrowser, openBrowser, seriousProblems, signedIn } from '../support/browser.ts'
 import { cloudFor } from '../support/cloud.ts'
 import { ACCOUNT_PAGES, VAULT_PAGES } from '../support/portal-pages.ts'
@@ -16,6 +16,7 @@ describe('every page of the portal', { skip: noBrowser }, async () => {
   await account.upload('for a page')
   const keys = await azure.vault('kv-pages')
   await keys.createRsaKey('at-rest', { keySize: 2048 })
+  await azure.policy('kv-pages', 'add', await azure.administratorUserId(), MANAGE)
   const browser = await openBrowser()
   after(() => browser.close())
   const { subscriptionId, portal } = cloud.endpoints

@@ -23,7 +23,7 @@ export interface Refusal {
 
 export const KEY_PERMISSIONS = ['get', 'wrapKey', 'unwrapKey']
 export const BASE_MODEL = 'gpt-4o-mini-2024-07-18'
-const MANAGE = [
+export const MANAGE = [
   'create',
   'get',
   'list',
@@ -140,6 +140,15 @@ export class Azure {
       VAULTS,
     )
     assert.ok(status < 300, JSON.stringify(body))
+  }
+
+  /** Object id of the person who signs in to the portal. */
+  async administratorUserId(): Promise<string> {
+    const { authority, administrator } = this.endpoints
+    const token = await this.credential.getToken('https://graph.microsoft.com/.default')
+    const response = await fetch(`${authority}/v1.0/users`, { headers: { authorization: `Bearer ${token?.token}` } })
+    const { value } = (await response.json()) as { value: { id: string; userPrincipalName: string }[] }
+    return value.find(({ userPrincipalName }) => userPrincipalName === administrator.userName)?.id ?? ''
   }
 
   async patchVault(name: string, properties: object): Promise<Reply> {

@@ -62,7 +62,7 @@ export function Activity({ resourceId, vault }: { resourceId: string; vault?: st
             keyOf={({ sequence }) => String(sequence)}
             empty="Nothing was recorded here yet."
             columns={[
-              { name: 'Time', cell: ({ entry }) => time(entry.time) },
+              { name: 'Time', cell: ({ entry }) => <span className="nowrap">{time(entry.time)}</span> },
               { name: 'Operation', cell: ({ entry }) => entry.operationName },
               {
                 name: 'Result',
@@ -73,7 +73,7 @@ export function Activity({ resourceId, vault }: { resourceId: string; vault?: st
                 ),
               },
               { name: 'Who', cell: ({ who }) => who },
-              { name: 'From', cell: ({ entry }) => entry.callerIpAddress ?? '-' },
+              { name: 'From', cell: ({ entry }) => <span className="nowrap">{entry.callerIpAddress ?? '-'}</span> },
               { name: 'What', cell: ({ entry }) => <span className="small">{entry.resultDescription}</span> },
             ]}
           />

@@ -39,7 +39,7 @@ export function Rows<T>({
           {rows.map(row => (
             <tr key={keyOf(row)}>
               {columns.map(({ name, cell, isActions }) => (
-                <td key={name} className={isActions === true ? 'actions' : undefined}>
+                <td key={name} data-label={name} className={isActions === true ? 'actions' : undefined}>
                   {cell(row)}
                 </td>
               ))}

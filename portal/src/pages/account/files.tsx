@@ -81,8 +81,8 @@ export function Files({ account }: { account: Account }) {
             columns={[
               { name: 'Name', cell: file => file.filename },
               { name: 'Purpose', cell: file => file.purpose },
-              { name: 'Size', cell: file => bytes(file.bytes) },
-              { name: 'Created', cell: file => time(file.created_at) },
+              { name: 'Size', cell: file => <span className="nowrap">{bytes(file.bytes)}</span> },
+              { name: 'Created', cell: file => <span className="nowrap">{time(file.created_at)}</span> },
               { name: 'Id', cell: file => <span className="mono">{file.id}</span> },
               {
                 name: 'Actions',

@@ -48,20 +48,20 @@ export function FineTuning({ account }: { account: Account }) {
               {
                 name: 'Job',
                 cell: job => (
-                  <Button
-                    size="small"
-                    appearance="transparent"
+                  <button
+                    type="button"
+                    className="job mono"
                     aria-pressed={job.id === shown?.id}
                     onClick={() => setChosen(job.id)}
                   >
                     {job.id}
-                  </Button>
+                  </button>
                 ),
               },
               { name: 'Status', cell: job => <JobStatus status={job.status} /> },
-              { name: 'Base', cell: job => job.model },
-              { name: 'Created', cell: job => time(job.created_at) },
-              { name: 'Model', cell: job => <span className="mono">{job.fine_tuned_model ?? '-'}</span> },
+              { name: 'Base', cell: job => <span className="nowrap">{job.model}</span> },
+              { name: 'Created', cell: job => <span className="nowrap">{time(job.created_at)}</span> },
+              { name: 'Model', cell: job => <span className="mono wrap">{job.fine_tuned_model ?? '-'}</span> },
             ]}
           />
         )}

@@ -77,7 +77,7 @@ export function JobDetails({
               keyOf={event => event.id}
               empty="No events yet."
               columns={[
-                { name: 'Time', cell: event => time(event.created_at) },
+                { name: 'Time', cell: event => <span className="nowrap">{time(event.created_at)}</span> },
                 {
                   name: 'Level',
                   cell: event => <span className={event.level === 'error' ? 'bad' : undefined}>{event.level}</span>,
@@ -102,7 +102,7 @@ export function JobDetails({
               { name: 'Validation loss', cell: checkpoint => checkpoint.metrics['valid_loss']?.toFixed(4) ?? '-' },
               {
                 name: 'Model',
-                cell: checkpoint => <span className="mono">{checkpoint.fine_tuned_model_checkpoint}</span>,
+                cell: checkpoint => <span className="mono wrap">{checkpoint.fine_tuned_model_checkpoint}</span>,
               },
             ]}
           />
