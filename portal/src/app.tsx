@@ -7,9 +7,9 @@ import { Loading } from './parts/states.tsx'
 import { Home } from './pages/home.tsx'
 import { TopBar } from './shell/top-bar.tsx'
 
-const AccountBlade = lazy(() => import('./pages/account/account-blade.tsx'))
-const VaultBlade = lazy(() => import('./pages/vault/vault-blade.tsx'))
-const ClockPage = lazy(() => import('./pages/clock.tsx'))
+const AccountBlade = lazy(async () => ({ default: (await import('./pages/account/account-blade.tsx')).AccountBlade }))
+const VaultBlade = lazy(async () => ({ default: (await import('./pages/vault/vault-blade.tsx')).VaultBlade }))
+const ClockPage = lazy(async () => ({ default: (await import('./pages/clock.tsx')).ClockPage }))
 
 const isWorthRetrying = (count: number, error: Error): boolean =>
   count < 2 && !(error instanceof ApiError && error.status >= 400 && error.status < 500)

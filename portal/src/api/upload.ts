@@ -36,7 +36,7 @@ export async function uploadFile(account: Account, file: File, onShare: (share: 
             }),
           )
       } catch (error) {
-        reject(error as Error)
+        reject(error)
       }
     }
     request.send(form)

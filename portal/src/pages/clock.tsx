@@ -12,7 +12,7 @@ interface Clock {
 }
 
 /** Time travel, where the cloud was started with --clock-control: retention, purges, rotations and tokens follow it. */
-export default function ClockPage() {
+export function ClockPage() {
   const url = `${config().resourceManager}/ownkey/clock`
   const clock = useQuery({
     queryKey: ['clock'],

@@ -23,7 +23,7 @@ const MENU: readonly MenuEntry[] = [
   { page: 'files', label: 'Files' },
 ]
 
-export default function AccountBlade() {
+export function AccountBlade() {
   const { subscription = '', group = '', name = '', page = '' } = useParams()
   const id = `/subscriptions/${subscription}/resourceGroups/${group}/providers/Microsoft.CognitiveServices/accounts/${name}`
   const query = useAccount(id)

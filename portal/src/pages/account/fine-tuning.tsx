@@ -1,4 +1,4 @@
-import { Badge, Button, Field, Input, Select } from '@fluentui/react-components'
+import { Button, Field, Input, Select } from '@fluentui/react-components'
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import type { Account } from '../../api/arm.ts'
@@ -9,14 +9,7 @@ import { Rows } from '../../parts/rows.tsx'
 import { Loaded } from '../../parts/states.tsx'
 import { useFiles } from './files.tsx'
 import { JobDetails } from './job-details.tsx'
-
-const COLOURS: Readonly<Record<string, 'success' | 'danger' | 'warning' | 'brand'>> = {
-  succeeded: 'success',
-  failed: 'danger',
-  paused: 'warning',
-}
-
-export const JobStatus = ({ status }: { status: string }) => <Badge color={COLOURS[status] ?? 'brand'}>{status}</Badge>
+import { JobStatus } from './job-status.tsx'
 
 export function FineTuning({ account }: { account: Account }) {
   const jobs = useQuery({

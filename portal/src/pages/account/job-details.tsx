@@ -7,7 +7,7 @@ import { Facts, time } from '../../parts/facts.tsx'
 import { LossCurve } from '../../parts/loss-curve.tsx'
 import { Rows } from '../../parts/rows.tsx'
 import { Failure, Loaded } from '../../parts/states.tsx'
-import { JobStatus } from './fine-tuning.tsx'
+import { JobStatus } from './job-status.tsx'
 
 const isOver = (status: string): boolean => ['succeeded', 'failed', 'cancelled'].includes(status)
 

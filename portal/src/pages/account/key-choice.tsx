@@ -22,8 +22,8 @@ interface Form {
 
 export interface Choice {
   readonly form: Form
-  set(change: Partial<Form>): void
-  reset(): void
+  readonly set: (change: Partial<Form>) => void
+  readonly reset: () => void
   readonly key: ChosenKey | undefined
   /** The chosen key is the present one. */
   readonly isPresent: boolean

@@ -18,7 +18,7 @@ const MENU: readonly MenuEntry[] = [
   { page: 'networking', label: 'Networking', heading: 'Settings' },
 ]
 
-export default function VaultBlade() {
+export function VaultBlade() {
   const { subscription = '', group = '', name = '', page = '', key } = useParams()
   const id = `/subscriptions/${subscription}/resourceGroups/${group}/providers/Microsoft.KeyVault/vaults/${name}`
   const query = useVault(id)
