@@ -177,7 +177,7 @@ describe('the portal', { skip: noBrowser }, async () => {
     await button('Deploy model').click()
     await dialog().getByLabel('Deployment name').fill('marv')
     await inDialog('Deploy').click()
-    await button('Try marv').click()
+    await button('Try it: marv').click()
     await page.getByLabel('Message').fill('What is the capital of France?')
     await button('Send').click()
     await page.locator('.chat p').nth(1).filter({ hasText: /\w{3}/ }).waitFor()
@@ -201,7 +201,7 @@ describe('the portal', { skip: noBrowser }, async () => {
       problems.filter(text => !/\b(400|403)\b/.test(text)),
       [],
     )
-    await button(/Signed in as/).click()
+    await button(/^Administrator/).click()
     await page.getByRole('menuitem', { name: 'Sign out' }).click()
     await page.getByLabel('Password').waitFor()
   })

@@ -23,8 +23,8 @@ export function TopBar({ theme, onTheme }: { theme: ThemeChoice; onTheme: (next:
         onCheckedValueChange={(_, data) => onTheme((data.checkedItems[0] ?? 'system') as ThemeChoice)}
       >
         <MenuTrigger disableButtonEnhancement>
-          <Button appearance="transparent" aria-label={`Signed in as ${userName}: menu`}>
-            <span className="user-name">{name || userName}</span> ▾
+          <Button appearance="transparent">
+            <span className="user-name">{name || userName}</span> <span aria-hidden>▾</span>
           </Button>
         </MenuTrigger>
         <MenuPopover>

@@ -51,7 +51,12 @@ export function Deployments({ account }: { account: Account }) {
                 isActions: true,
                 cell: ({ name }) => (
                   <>
-                    <Button size="small" appearance="subtle" aria-label={`Try ${name}`} onClick={() => setTrying(name)}>
+                    <Button
+                      size="small"
+                      appearance="subtle"
+                      aria-label={`Try it: ${name}`}
+                      onClick={() => setTrying(name)}
+                    >
                       Try it
                     </Button>
                     <Button
