@@ -43,11 +43,12 @@ export function openResourceManager(
       if (inside?.state === 'Disabled' && !IN_DISABLED.test(action)) throw readOnly(inside)
     },
     async rights(caller, subscriptionId) {
-      const { tenantId } = await subscription(subscriptionId)
-      if (caller.type !== 'principal' || caller.tenantId !== tenantId) return () => false
+      const inside = await subscription(subscriptionId)
+      const { tenantId, objectId } = principalOf(caller)
+      if (tenantId !== inside.tenantId) throw wrongTenant(principalOf(caller), inside, authority)
       const held = await assignments(`/subscriptions/${subscriptionId}`, tenantId)
-      const own = held.filter(({ principalId }) => principalId === caller.objectId)
-      return (scope, action) => isAllowed(own, caller.objectId, scope, action, 'management')
+      const own = held.filter(({ principalId }) => principalId === objectId)
+      return (scope, action) => isAllowed(own, objectId, scope, action, 'management')
     },
     async allowsData(caller, scope, dataAction) {
       if (caller.type !== 'principal') return false

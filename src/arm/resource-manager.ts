@@ -34,7 +34,7 @@ export interface ResourceManager {
    * @throws 403 AuthorizationFailed, 401 InvalidAuthenticationTokenTenant, 404 SubscriptionNotFound, 409 ReadOnlyDisabledSubscription
    */
   authorize(caller: Caller, scope: string, action: string): Promise<void>
-  /** As `authorize`, for many scopes of one subscription; a foreign tenant's caller has no rights. */
+  /** As `authorize`, for many scopes of one subscription. @throws 401 InvalidAuthenticationTokenTenant for a caller of another tenant */
   rights(caller: Caller, subscriptionId: string): Promise<Rights>
   /** As `authorize`, for data actions (for example `Microsoft.CognitiveServices/accounts/OpenAI/files/read`), without throwing. */
   allowsData(caller: Caller, scope: string, dataAction: string): Promise<boolean>
