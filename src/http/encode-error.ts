@@ -107,7 +107,8 @@ function loginError(error: AzureError, context: ErrorContext): object {
   const timestamp = `${new Date(context.now).toISOString().slice(0, 19).replace('T', ' ')}Z`
   const correlation = context.clientRequestId ?? context.requestId
   return {
-    error: error.code,
+    // RFC 6749 5.2 knows no others of ours: what HTTP itself refuses is an invalid request.
+    error: /^[a-z_]+$/.test(error.code) ? error.code : 'invalid_request',
     error_description: `${error.message} Trace ID: ${context.requestId} Correlation ID: ${correlation} Timestamp: ${timestamp}`,
     error_codes: number === undefined ? [] : [Number(number)],
     timestamp,
