@@ -44,8 +44,9 @@ export function openIdentities(options: {
 }): Identities {
   const { records, env, sealingKey, tokens, domain } = options
   const issued = new Map<string, IssuedToken>()
+  // Hexadecimal: it may stand in an address, which some clients write in lower case.
   const secretOf = (principalId: string): string =>
-    `${principalId}.${mac(sealingKey, 'entra identity header', principalId).toString('base64url')}`
+    `${principalId}.${mac(sealingKey, 'entra identity header', principalId).toString('hex')}`
   const living = async (principalId: string): Promise<Principal | undefined> => {
     const found = (await records.get(principals, principalId))?.value
     return found?.enabled && found.kind === 'managed-identity' ? found : undefined
@@ -76,7 +77,7 @@ export function openIdentities(options: {
     },
     secret: secretOf,
     async bySecret(secret) {
-      const principalId = /^([0-9a-f-]{36})\.[\w-]{43}$/.exec(secret)?.[1]
+      const principalId = /^([0-9a-f-]{36})\.[0-9a-f]{64}$/.exec(secret)?.[1]
       if (principalId === undefined || !equalSecrets(secret, secretOf(principalId))) return undefined
       return living(principalId)
     },

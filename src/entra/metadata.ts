@@ -45,7 +45,7 @@ export async function listenMetadata(options: MetadataOptions): Promise<Metadata
     resolveHost: () => ({ host: 'metadata', label: '' }),
     unknownHost: () => '',
     trustedOrigins: () => new Set(),
-    ...(log ? { log } : {}),
+    ...(log ? { log: line => log({ ...line, path: withoutSecret(line.path) }) } : {}),
   })
   const identityEndpoint = `http://127.0.0.1:${listener.port}/msi/token`
   return { port: listener.port, identityEndpoint, close: async () => listener.close() }
@@ -69,14 +69,25 @@ function metadataRoutes(options: RouteOptions): Route[] {
     get('/ca.pem', 'a public certificate', () => bytes(Buffer.from(options.caPem), 'application/x-pem-file')),
     ...audited([
       get('/msi/token', secretReason, async call => identityToken(options, call)),
-      get('/metadata/identity/oauth2/token', secretReason, async call => {
-        if (call.headers.get('metadata')?.toLowerCase() !== 'true') {
-          throw invalid('Required metadata header not specified: send Metadata: true.')
-        }
-        return identityToken(options, call)
-      }),
+      get('/metadata/identity/oauth2/token', secretReason, async call => instanceToken(options, call)),
+      // Clients of this form send no secret, but go where AZURE_POD_IDENTITY_AUTHORITY_HOST says: http://127.0.0.1:<port>/<secret>.
+      get('/:secret/metadata/identity/oauth2/token', secretReason, async call => instanceToken(options, call)),
     ]),
   ]
+}
+
+async function instanceToken(options: RouteOptions, call: Call): Promise<Response> {
+  const { secret } = call.params
+  if (secret !== undefined) noteOperation({ properties: { requestUri: withoutSecret(call.url.href) } })
+  if (call.headers.get('metadata')?.toLowerCase() !== 'true') {
+    throw invalid('Required metadata header not specified: send Metadata: true.')
+  }
+  return identityToken(options, call)
+}
+
+/** A secret that stands in a path goes into no log. */
+function withoutSecret(text: string): string {
+  return text.replace(/[^/]+(?=\/+metadata\/+identity)/gi, '***')
 }
 
 async function identityToken(options: RouteOptions, call: Call): Promise<Response> {
@@ -90,7 +101,7 @@ async function identityToken(options: RouteOptions, call: Call): Promise<Respons
     throw new AzureError('invalid_resource', 400, `No service is called ${resource.slice(0, 200)}.`)
   }
   // Any process on this machine can reach this address, so only the secret makes an identity available.
-  const secret = call.headers.get('x-identity-header') ?? call.headers.get('secret') ?? ''
+  const secret = call.params['secret'] ?? call.headers.get('x-identity-header') ?? call.headers.get('secret') ?? ''
   const principal = await identities.bySecret(secret)
   if (!principal) throw invalid('Identity not found: send its secret as X-IDENTITY-HEADER.', 401)
   const { resourceId, appId, objectId } = principal

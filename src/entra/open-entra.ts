@@ -10,6 +10,7 @@ import { PORTAL_CLIENT } from './clients.ts'
 import { allPrincipals } from './all-principals.ts'
 import { graphRoutes } from './graph/graph-routes.ts'
 import { openIdentities, type Identities } from './identities.ts'
+import { identitySecretRoute } from './identity-secret.ts'
 import { loginRoutes } from './login-routes.ts'
 import {
   administrators,
@@ -64,7 +65,7 @@ export interface Entra {
   readonly portalClientId: string
   readonly identities: Identities
   readonly tokens: Tokens
-  /** Everything that the login host serves. */
+  /** Everything that the login host serves, and what the management host serves of identities. */
   readonly routes: readonly Route[]
   /** For Resource Manager: tokens for the management service, 401 with a challenge for everybody else. */
   readonly managementAuthenticator: Authenticator
@@ -92,13 +93,18 @@ export async function openEntra(options: EntraOptions): Promise<Entra> {
   const administratorUser = await openAdministratorUser(options, administrator.tenantId)
   const readPrincipal = async (objectId: string): Promise<Principal | undefined> =>
     (await records.get(principals, objectId))?.value
+  const identities = openIdentities({ ...options, tokens })
   return {
     administrator,
     administratorUser,
     portalClientId: PORTAL_CLIENT,
     tokens,
-    identities: openIdentities({ ...options, tokens }),
-    routes: [...loginRoutes(options, { users, tokens, keys }), ...graphRoutes({ records, env, tokens, users, domain })],
+    identities,
+    routes: [
+      identitySecretRoute(records, identities),
+      ...loginRoutes(options, { users, tokens, keys }),
+      ...graphRoutes({ records, env, tokens, users, domain }),
+    ],
     managementAuthenticator: bearerAuthenticator({
       tokens,
       audiences: ['management'],
