@@ -3,6 +3,7 @@ import type { Account } from '../accounts/account.ts'
 import { accountAudit } from '../accounts/accounts.ts'
 import { blobRecord } from '../encryption/blob-records.ts'
 import type { KeyRing } from '../encryption/key-ring.ts'
+import type { OpenBlob } from '../encryption/sealed-blobs.ts'
 import { openRecord, sealRecord } from '../encryption/sealed-records.ts'
 import type { Trainer, TrainingCheckpoint, TrainingMetrics, TrainingSink } from '../engines/engine.ts'
 import { put, remove, type Change, type Stored } from '../store/records.ts'
@@ -25,6 +26,7 @@ export class JobRun {
   #stored: Stored<JobRecord>
   #metrics: TrainingMetrics[] = []
   #startedAt = 0
+  readonly #opened: OpenBlob[] = []
 
   constructor(options: { jobs: Jobs; ring: KeyRing; trainer: Trainer; account: Account; stored: Stored<JobRecord> }) {
     this.#jobs = options.jobs
@@ -36,6 +38,15 @@ export class JobRun {
 
   /** Resolves when the model is stored. @throws KeyUnavailable (R23), the signal's reason, or the engine's failure */
   async run(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#train(signal)
+    } finally {
+      // A run that broke off may never have come to read them.
+      for (const blob of this.#opened.splice(0)) await blob.close()
+    }
+  }
+
+  async #train(signal: AbortSignal): Promise<void> {
     const job = this.#stored.value
     const { env } = this.#jobs.options.accounts.options
     this.#startedAt = env.now()
@@ -185,13 +196,18 @@ export class JobRun {
   async #open(fileId: string): Promise<Readable> {
     const { files } = this.#jobs.options
     const { value } = await files.get(this.#stored.value.accountId, fileId)
-    return Readable.from((await files.open(value)).read(), { objectMode: false })
+    return this.#reading(await files.open(value))
+  }
+
+  #reading(blob: OpenBlob): Readable {
+    this.#opened.push(blob)
+    return Readable.from(blob.read(), { objectMode: false })
   }
 
   async #openBlob(blobId: string): Promise<Readable> {
     const { accounts, blobs } = this.#jobs.options
     const record = await blobRecord(accounts.options.records, this.#stored.value.accountId, blobId)
-    return Readable.from((await blobs.open(record)).read(), { objectMode: false })
+    return this.#reading(await blobs.open(record))
   }
 
   async #move(change: Partial<JobRecord>, message: string): Promise<void> {
