@@ -107,6 +107,9 @@ describe('az, unmodified', { concurrency: false, skip }, () => {
     await on('network-rule', 'add', ...account, '--ip-address', '203.0.113.7')
     assert.equal((await on('network-rule', 'list', ...account)).ipRules.length, 1)
     await on('network-rule', 'remove', ...account, '--ip-address', '203.0.113.7')
+    // az sets defaultAction to Deny with the first rule, and has no word that takes it back.
+    const body = JSON.stringify({ properties: { networkAcls: { defaultAction: 'Allow' } } })
+    await call('rest', '--method', 'patch', '--url', `${made.id}?api-version=2025-09-01`, '--body', body)
   })
 
   it('az cognitiveservices account deployment: create, show, list, delete', async () => {
