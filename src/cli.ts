@@ -8,6 +8,7 @@ const USAGE = `Usage: ./ownkey <command> [options]
            RSA-HSM keys in a PKCS #11 token:   --pkcs11-module PATH --pkcs11-pin-file FILE [--pkcs11-token LABEL]
   audit    print the audit log      --data-dir DIR [--vault V] [--since 24h|T] [--last N] [--follow] [--format table|json]
            audit verify: is it as it was written?   --data-dir DIR [--known N:HASH]
+  prove    open every sealed blob under its account's key, and verify the audit log   --data-dir DIR [--account NAME] [--whole] [--format table|json]
   clock    show | advance 91d | set T | reset the clock   --data-dir DIR, of a cloud started with --clock-control
   env      print the environment for clients          --data-dir DIR [--format shell|az|json]
   doctor   say what this machine lacks                [--port 8443]
@@ -29,6 +30,8 @@ const OPTIONS = {
   'allow-ropc': { type: 'boolean', default: false },
   format: { type: 'string' },
   vault: { type: 'string' },
+  account: { type: 'string' },
+  whole: { type: 'boolean', default: false },
   since: { type: 'string' },
   last: { type: 'string' },
   known: { type: 'string' },
@@ -69,6 +72,10 @@ const commands: Record<string, (values: Values, words: readonly string[]) => Pro
     const { vault, since, follow, format = 'table' } = values
     const last = values.last === undefined ? undefined : wholeNumber(values.last, 'last', 999_999)
     return printAudit({ dataDir: dataDir(values), vault, since, follow, format, last })
+  },
+  prove: async values => {
+    const { account, whole, format = 'table' } = values
+    return (await import('./commands/prove.ts')).prove({ dataDir: dataDir(values), account, whole, format })
   },
   clock: async (values, [action = 'show', argument]) => {
     const { clock } = await import('./commands/clock.ts')

@@ -5,6 +5,7 @@ import { Accounts } from './accounts/accounts.ts'
 import { Deployments } from './accounts/deployments.ts'
 import { KeyStatuses } from './accounts/key-statuses.ts'
 import { KeyWatch } from './accounts/key-watch.ts'
+import { Protection } from './accounts/protection.ts'
 import { RunningModels } from './accounts/running-models.ts'
 import type { VaultDirectory } from './accounts/vault-directory.ts'
 import type { Account } from './accounts/account.ts'
@@ -67,11 +68,7 @@ export function openService(
   })
   const blobs = new SealedBlobs(ring, options.blobs, env, rootKeys.deployment)
   const catalogue = new Catalogue()
-  const named = [
-    ...catalogue.models.map(base => ({ name: base.name, base })),
-    ...catalogue.aliases.map(([name]) => ({ name, base: catalogue.find(name) })),
-  ]
-  const models = new Models({ accounts, blobs, bases: named })
+  const models = new Models({ accounts, blobs, bases: namedBases(catalogue) })
   const running = new RunningModels({ records, blobs, runtime: llamaRuntime(catalogue) })
   const deployments = new Deployments({ accounts, blobs, models, running })
   const files = new Files(accounts, blobs)
@@ -89,7 +86,16 @@ export function openService(
   const connect = (own: Agent): void => {
     agent = own
   }
-  return { accounts, life, ring, keyStatuses, watch, models, running, deployments, files, jobs, runner, connect }
+  const data = { models, running, deployments, files, jobs, runner }
+  return { accounts, protection: new Protection(accounts, blobs), life, ring, keyStatuses, watch, ...data, connect }
+}
+
+/** Every base under its own name, and under those that stand for it. */
+function namedBases(catalogue: Catalogue) {
+  return [
+    ...catalogue.models.map(base => ({ name: base.name, base })),
+    ...catalogue.aliases.map(([name]) => ({ name, base: catalogue.find(name) })),
+  ]
 }
 
 /** R13, R31: the account's own identity asks the vault, whatever the caller's rights. */

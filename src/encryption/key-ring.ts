@@ -72,6 +72,12 @@ export class KeyRing {
     return [remove(serviceKeys, accountId), ...rows.flat().map(({ id }) => remove(keyRows, id))]
   }
 
+  /** Which key-encryption key wraps each generation of the account's data key by now. */
+  async generations(accountId: string): Promise<Map<number, string>> {
+    const rows = await rowsOf(this.records, accountId, 'active')
+    return new Map(rows.map(({ value }) => [value.generation, value.kekId]))
+  }
+
   /** Id of the key-encryption key that the account's data keys are wrapped by now. */
   async currentKekId(accountId: string): Promise<string> {
     const row = (await rowsOf(this.records, accountId, 'active')).at(-1)

@@ -72,6 +72,16 @@ describe('the portal', { skip: noBrowser }, async () => {
     await readable()
   })
 
+  test("R05: the page What is protected opens every blob under the customer's key", async () => {
+    await menu('What is protected').click()
+    await button('Prove').click()
+    await page.getByText('Opened', { exact: true }).first().waitFor()
+    await page
+      .getByText(/kv-portal\.vault\..*\/keys\/at-rest/)
+      .first()
+      .waitFor()
+  })
+
   test('R13: the page Identity shows who the vault lets in', async () => {
     await menu('Identity').click()
     await page.getByText('Object (principal) ID').waitFor()

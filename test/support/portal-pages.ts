@@ -1,3 +1,13 @@
 /** Every page of a resource and of a vault, by the last part of its path. */
-export const ACCOUNT_PAGES = ['', 'activity', 'keys', 'encryption', 'identity', 'deployments', 'fine-tuning', 'files']
+export const ACCOUNT_PAGES = [
+  '',
+  'activity',
+  'keys',
+  'encryption',
+  'protected',
+  'identity',
+  'deployments',
+  'fine-tuning',
+  'files',
+]
 export const VAULT_PAGES = ['', 'audit', 'policies', 'keys', 'keys/at-rest', 'networking']

@@ -11,12 +11,14 @@ import { FineTuning } from './fine-tuning.tsx'
 import { Identity } from './identity.tsx'
 import { KeysAndEndpoint } from './keys.tsx'
 import { Overview } from './overview.tsx'
+import { Protected } from './protected.tsx'
 
 const MENU: readonly MenuEntry[] = [
   { page: '', label: 'Overview' },
   { page: 'activity', label: 'Activity log' },
   { page: 'keys', label: 'Keys and Endpoint', heading: 'Resource Management' },
   { page: 'encryption', label: 'Encryption' },
+  { page: 'protected', label: 'What is protected' },
   { page: 'identity', label: 'Identity' },
   { page: 'deployments', label: 'Deployments', heading: 'Models' },
   { page: 'fine-tuning', label: 'Fine-tuning' },
@@ -46,6 +48,8 @@ function Page({ page, account }: { page: string; account: Account }) {
       return <KeysAndEndpoint account={account} />
     case 'encryption':
       return <EncryptionPage account={account} />
+    case 'protected':
+      return <Protected account={account} />
     case 'identity':
       return <Identity account={account} />
     case 'deployments':

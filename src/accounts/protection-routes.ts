@@ -1,0 +1,63 @@
+import { z } from 'zod'
+import { noteOperation } from '../audit/request-context.ts'
+import { AzureError } from '../http/errors.ts'
+import { json } from '../http/respond.ts'
+import type { Call, Route } from '../http/route.ts'
+import { storedAccount } from './account-routes.ts'
+import type { Accounts } from './accounts.ts'
+import { freshStatus } from './fresh-status.ts'
+import type { Protection } from './protection.ts'
+import { showAccount } from './show-account.ts'
+
+const ACCOUNT =
+  '/subscriptions/:subscriptionid/resourcegroups/:group/providers/microsoft.cognitiveservices/accounts/:account'
+const proveBody = z.object({ after: z.uuid().optional(), whole: z.boolean().default(false) })
+
+/** Ours beyond Azure: what of an account is sealed under which key, and a fresh proof that it opens under that key. */
+export function protectionRoutes(accounts: Accounts, protection: Protection): Route[] {
+  return [
+    {
+      host: 'management',
+      auth: 'management',
+      method: 'GET',
+      path: `${ACCOUNT}/protecteddata`,
+      maxBody: 0,
+      handler: async call => {
+        const { value: account } = await storedAccount(accounts, call, 'read')
+        const { blobs, next } = await protection.list(account, afterOf(call))
+        return json({ value: blobs, ...(next === undefined ? {} : { nextLink: nextLink(call, next) }) })
+      },
+    },
+    {
+      host: 'management',
+      auth: 'management',
+      method: 'POST',
+      path: `${ACCOUNT}/proveprotection`,
+      maxBody: 4096,
+      handler: async call => {
+        // Opening data, even unseen, is for those who may read it.
+        const stored = await storedAccount(accounts, call, 'listKeys/action')
+        const { after, whole } = await call.json(proveBody)
+        const { proofs, next } = await protection.prove(stored.value, {
+          whole,
+          ...(after === undefined ? {} : { after }),
+        })
+        noteOperation({ operationName: 'Microsoft.CognitiveServices/accounts/proveProtection/action' })
+        await freshStatus(accounts, stored.value)
+        return json({ account: showAccount(accounts, stored), proofs, ...(next === undefined ? {} : { next }) })
+      },
+    },
+  ]
+}
+
+function afterOf(call: Call): string | undefined {
+  const after = call.query.get('$skiptoken')
+  if (after === undefined || z.uuid().safeParse(after).success) return after
+  throw new AzureError('InvalidSkipToken', 400, 'The $skiptoken is none that this service gave: begin without it.')
+}
+
+function nextLink(call: Call, after: string): string {
+  const url = new URL(call.url)
+  url.searchParams.set('$skiptoken', after)
+  return url.href
+}

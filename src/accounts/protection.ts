@@ -1,0 +1,100 @@
+import { blobRecords, type BlobRecord, type DataKind } from '../encryption/blob-records.ts'
+import { KeyUnavailable } from '../encryption/key-unavailable.ts'
+import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
+import { AzureError } from '../http/errors.ts'
+import type { Account } from './account.ts'
+import type { Accounts } from './accounts.ts'
+
+/** One sealed blob and whose key it hangs on. */
+export interface ProtectedBlob {
+  readonly blobId: string
+  readonly kind: DataKind
+  /** Bytes of the data, and of what lies on the disk. */
+  readonly size: number
+  readonly storedSize: number
+  readonly createdAt: string
+  /** Generation of the account's data key; 0: a deployment's own copy. */
+  readonly generation: number
+  /** The key-encryption key that wraps that data key by now: a key identifier, or `service`. */
+  readonly protectedBy: string
+  /** A revocation closes it within a lease (R22 to R24); a deployment's copy stays open (R25). */
+  readonly revocable: boolean
+}
+
+export interface Proof {
+  readonly blobId: string
+  readonly outcome: 'Opened' | 'KeyUnavailable' | 'Corrupted'
+  readonly message?: string
+}
+
+/** Blobs of one answer; an account with more is proven in pages. */
+const MOST = 1000
+const SAMPLE = 64 * 1024
+const SERVICE = 'service'
+
+/** What of an account lies sealed on the disk, and that it opens under its key and under no other way. */
+export class Protection {
+  readonly #accounts: Accounts
+  readonly #blobs: SealedBlobs
+
+  constructor(accounts: Accounts, blobs: SealedBlobs) {
+    this.#accounts = accounts
+    this.#blobs = blobs
+  }
+
+  /** @param after the last blob id of the page before */
+  async list(account: Account, after?: string): Promise<{ blobs: ProtectedBlob[]; next?: string }> {
+    const { records, next } = await this.#page(account, after)
+    const wrappedBy = await this.#accounts.options.keyRing.generations(account.accountId)
+    return { blobs: records.map(record => shown(record, wrappedBy)), ...(next === undefined ? {} : { next }) }
+  }
+
+  /**
+   * Asks the vault anew, whatever the lease says, and opens each blob; `whole` reads every byte, else the first segment.
+   * @returns no data: only whether it opened
+   */
+  async prove(
+    account: Account,
+    options: { after?: string; whole: boolean },
+  ): Promise<{ proofs: Proof[]; next?: string }> {
+    const { keyRing } = this.#accounts.options
+    keyRing.leases.end(account.accountId)
+    const { records, next } = await this.#page(account, options.after)
+    const proofs: Proof[] = []
+    for (const record of records) proofs.push(await this.#open(record, options.whole))
+    return { proofs, ...(next === undefined ? {} : { next }) }
+  }
+
+  async #open(record: BlobRecord, whole: boolean): Promise<Proof> {
+    const { blobId } = record
+    try {
+      const opened = await this.#blobs.open(record)
+      let bytes = 0
+      for await (const chunk of opened.read(0, whole ? opened.size : Math.min(SAMPLE, opened.size)))
+        bytes += chunk.length
+      return { blobId, outcome: 'Opened', message: `${bytes} of ${opened.size} bytes read` }
+    } catch (error) {
+      if (error instanceof KeyUnavailable) return { blobId, outcome: 'KeyUnavailable', message: error.message }
+      if (error instanceof AzureError) return { blobId, outcome: 'Corrupted', message: error.message }
+      throw error
+    }
+  }
+
+  async #page({ accountId }: Account, after: string | undefined): Promise<{ records: BlobRecord[]; next?: string }> {
+    const found = await this.#accounts.options.records.list(blobRecords, {
+      prefix: `${accountId}/`,
+      limit: MOST,
+      ...(after === undefined ? {} : { after: `${accountId}/${after}` }),
+    })
+    const records = found.map(({ value }) => value)
+    const last = records.at(-1)
+    return { records, ...(records.length === MOST && last !== undefined ? { next: last.blobId } : {}) }
+  }
+}
+
+function shown(record: BlobRecord, wrappedBy: ReadonlyMap<number, string>): ProtectedBlob {
+  const { blobId, kind, size, storedSize, createdAt, generation } = record
+  const kekId = generation === 0 ? SERVICE : (wrappedBy.get(generation) ?? 'missing')
+  const protectedBy = kekId.startsWith('service:') ? SERVICE : kekId
+  return { blobId, kind, size, storedSize, createdAt, generation, protectedBy, revocable: protectedBy !== SERVICE }
+}

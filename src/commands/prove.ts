@@ -1,0 +1,134 @@
+import { connectAdministrator, type AdministratorClient } from '../administrator-client.ts'
+import { readEndpoints } from '../endpoints.ts'
+
+interface Blob {
+  readonly blobId: string
+  readonly kind: string
+  readonly storedSize: number
+  readonly protectedBy: string
+  readonly revocable: boolean
+}
+
+interface Proof {
+  readonly blobId: string
+  readonly outcome: 'Opened' | 'KeyUnavailable' | 'Corrupted'
+  readonly message?: string
+}
+
+interface Account {
+  readonly id: string
+  readonly name: string
+  readonly properties: {
+    readonly encryption: {
+      readonly keySource: string
+      readonly status?: { readonly state: string; readonly cause?: string; readonly keyIdentifier?: string }
+    }
+  }
+}
+
+/** What was found of one account. */
+interface Finding {
+  readonly account: string
+  readonly key: string
+  readonly state: string
+  readonly blobs: number
+  readonly bytes: number
+  readonly opened: number
+  readonly closed: number
+  /** What contradicts the promise: a blob that does not open under its key, or one that opens without. */
+  readonly problems: string[]
+}
+
+const VERSION = 'api-version=2025-06-01'
+
+/**
+ * Asks each account's vault anew and opens each of its blobs: under an available key all open, without it none that is
+ * revocable. Then verifies the audit log. Resolves to the exit code: 0 when everything is as promised.
+ */
+export async function prove(options: {
+  dataDir: string
+  account?: string | undefined
+  whole: boolean
+  format: string
+}): Promise<number> {
+  if (options.format !== 'table' && options.format !== 'json')
+    throw new Error(`--format ${options.format} is not known here: use table or json.`)
+  const client = await connectAdministrator(options.dataDir)
+  const { subscriptionId } = await readEndpoints(options.dataDir)
+  const path = `/subscriptions/${subscriptionId}/providers/Microsoft.CognitiveServices/accounts?${VERSION}`
+  const all = await client.call<{ value: Account[] }>('GET', path)
+  const wanted = all.value.filter(({ name }) => options.account === undefined || name === options.account)
+  if (options.account !== undefined && wanted.length === 0) throw new Error(`There is no account ${options.account}.`)
+  const findings: Finding[] = []
+  for (const account of wanted) findings.push(await examine(client, account, options.whole))
+  const audit = await client.call<{ ok: boolean; entries?: number; at?: number }>('GET', '/ownkey/audit/verify')
+  const isProven = audit.ok && findings.every(({ problems }) => problems.length === 0)
+  process.stdout.write(
+    options.format === 'json'
+      ? `${JSON.stringify({ proven: isProven, accounts: findings, audit }, null, 2)}\n`
+      : report(findings, audit, isProven),
+  )
+  return isProven ? 0 : 1
+}
+
+async function examine(client: AdministratorClient, account: Account, whole: boolean): Promise<Finding> {
+  const blobs = new Map<string, Blob>()
+  for (let path: string | undefined = `${account.id}/protectedData?${VERSION}`; path !== undefined;) {
+    const page: { value: Blob[]; nextLink?: string } = await client.call('GET', path)
+    for (const blob of page.value) blobs.set(blob.blobId, blob)
+    const next = page.nextLink === undefined ? undefined : new URL(page.nextLink)
+    path = next && `${next.pathname}${next.search}`
+  }
+  const proofs: Proof[] = []
+  let shown = account
+  for (let after: string | undefined | null = null; after !== undefined;) {
+    const body = { whole, ...(after === null ? {} : { after }) }
+    const page: { account: Account; proofs: Proof[]; next?: string } = await client.call(
+      'POST',
+      `${account.id}/proveProtection?${VERSION}`,
+      body,
+    )
+    proofs.push(...page.proofs)
+    shown = page.account
+    after = page.next
+  }
+  const { keySource, status } = shown.properties.encryption
+  const isAvailable = keySource !== 'Microsoft.KeyVault' || status?.state === 'Active'
+  const problems = proofs.flatMap(({ blobId, outcome, message = '' }) => {
+    const blob = blobs.get(blobId)
+    const mayOpen = isAvailable || blob?.revocable !== true
+    if (outcome === 'Opened') return mayOpen ? [] : [`${blobId} (${blob?.kind}) opened without its key`]
+    if (outcome === 'KeyUnavailable' && !mayOpen) return []
+    return [`${blobId} (${blob?.kind ?? 'unknown'}) did not open: ${message}`]
+  })
+  return {
+    account: account.name,
+    key: keySource === 'Microsoft.KeyVault' ? (status?.keyIdentifier ?? 'customer-managed') : 'Microsoft-managed',
+    state: isAvailable ? 'available' : `unavailable (${status?.cause ?? 'unknown'})`,
+    blobs: proofs.length,
+    bytes: [...blobs.values()].reduce((sum, { storedSize }) => sum + storedSize, 0),
+    opened: proofs.filter(({ outcome }) => outcome === 'Opened').length,
+    closed: proofs.filter(({ outcome }) => outcome === 'KeyUnavailable').length,
+    problems,
+  }
+}
+
+function report(
+  findings: readonly Finding[],
+  audit: { ok: boolean; entries?: number; at?: number },
+  isProven: boolean,
+): string {
+  const lines = findings.flatMap(({ account, key, state, blobs, bytes, opened, closed, problems }) => [
+    `${problems.length === 0 ? 'yes' : 'NO '}  ${account}: ${blobs} sealed blobs, ${bytes.toLocaleString('en')} bytes; ${opened} opened under their key, ${closed} closed`,
+    `     key ${key}, ${state}`,
+    ...problems.map(problem => `     ${problem}`),
+  ])
+  return [
+    ...lines,
+    audit.ok
+      ? `yes  the audit log is as it was written: ${audit.entries?.toLocaleString('en')} records`
+      : `NO   the audit log was changed at record ${audit.at}`,
+    isProven ? 'Everything is as promised.' : 'This is NOT as promised.',
+    '',
+  ].join('\n')
+}

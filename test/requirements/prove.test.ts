@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { open, readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { Azure, untilRefused } from '../support/azure.ts'
+import { cloudFor } from '../support/cloud.ts'
+
+const cloud = await cloudFor({ after })
+const azure = await Azure.in(cloud.endpoints)
+const [own, plain] = [await azure.account('proven'), await azure.account('plain', 'None')]
+const keys = await azure.vault('kv-prove')
+const { properties } = await keys.createRsaKey('cmk', { keySize: 2048 })
+await azure.policy('kv-prove', 'add', own.principalId)
+const file = await own.upload('proven data')
+await plain.upload('other data')
+await own.encrypt({ vault: 'kv-prove', name: 'cmk', version: properties.version })
+const { fine_tuned_model: model } = await own.jobIs(await own.train(file), ['succeeded'])
+await own.deploy('serving', model ?? '')
+
+interface Report {
+  readonly proven: boolean
+  readonly accounts: readonly {
+    readonly account: string
+    readonly key: string
+    readonly state: string
+    readonly blobs: number
+    readonly opened: number
+    readonly closed: number
+    readonly problems: readonly string[]
+  }[]
+}
+
+const cli = new URL('../../src/cli.ts', import.meta.url).pathname
+const prove = (...args: string[]): Promise<{ code: number; text: string; report: Report }> =>
+  new Promise(resolve => {
+    execFile(process.execPath, [cli, 'prove', '--data-dir', cloud.dataDir, ...args], (error, stdout) => {
+      const report = (args.includes('json') ? JSON.parse(stdout) : {}) as Report
+      resolve({ code: Number(error?.code ?? 0), text: stdout, report })
+    })
+  })
+
+test('R01, R05: `ownkey prove` opens every blob of every account under its own key, and names that key', async () => {
+  const { code, report } = await prove('--format', 'json', '--whole')
+  assert.equal(code, 0, JSON.stringify(report))
+  const proven = report.accounts.find(({ account }) => account === 'proven')
+  assert.match(proven?.key ?? '', /kv-prove\.vault\..*\/keys\/cmk\//)
+  assert.ok((proven?.blobs ?? 0) > 4)
+  assert.equal(proven?.opened, proven?.blobs)
+  assert.equal(report.accounts.find(({ account }) => account === 'plain')?.key, 'Microsoft-managed')
+  const { text } = await prove()
+  assert.match(text, /Everything is as promised\./)
+})
+
+test('R22, R25: revoked, it shows that nothing opens but what serves', async () => {
+  await azure.policy('kv-prove', 'remove', own.principalId)
+  await untilRefused(() => own.download(file))
+  const { code, report } = await prove('--format', 'json', '--account', 'proven')
+  assert.equal(code, 0, JSON.stringify(report))
+  const [found] = report.accounts
+  assert.match(found?.state ?? '', /unavailable \(AccessDenied\)/)
+  assert.equal(found?.opened, 1, 'the deployment')
+  assert.equal(found.closed, found.blobs - 1)
+  await azure.policy('kv-prove', 'add', own.principalId)
+})
+
+test('R01: a changed byte on the disk is found and named, and the exit code says so', async () => {
+  const folder = join(cloud.dataDir, 'blobs')
+  const entries = (await readdir(folder, { recursive: true, withFileTypes: true })).filter(entry => entry.isFile())
+  const [first] = entries.map(entry => join(entry.parentPath, entry.name))
+  const handle = await open(first ?? '', 'r+')
+  const at = (await stat(first ?? '')).size - 3
+  const byte = Buffer.alloc(1)
+  await handle.read(byte, 0, 1, at)
+  await handle.write(Buffer.from([(byte[0] ?? 0) ^ 1]), 0, 1, at)
+  const { code, report } = await prove('--format', 'json', '--whole')
+  assert.equal(code, 1)
+  assert.match(report.accounts.flatMap(({ problems }) => problems).join(), /did not open/)
+  await handle.write(byte, 0, 1, at)
+  await handle.close()
+  assert.equal((await prove('--whole')).code, 0)
+})
