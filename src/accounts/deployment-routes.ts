@@ -65,7 +65,7 @@ export function deploymentRoutes(service: Deployments): Route[] {
 }
 
 function showDeployment(account: Account, deployment: Deployment): object {
-  const { name, sku, model, createdAt } = deployment
+  const { name, sku, model, onKeyUnavailable = 'serve', createdAt } = deployment
   return {
     id: `${account.id}/deployments/${name}`,
     type: 'Microsoft.CognitiveServices/accounts/deployments',
@@ -74,6 +74,7 @@ function showDeployment(account: Account, deployment: Deployment): object {
     properties: {
       model,
       provisioningState: 'Succeeded',
+      onKeyUnavailable,
       capabilities: { chatCompletion: 'true' },
       versionUpgradeOption: 'NoAutoUpgrade',
       createdAt,

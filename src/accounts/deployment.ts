@@ -12,6 +12,8 @@ export interface Deployment {
   readonly base: string
   /** The deployment's own sealed copy of a fine-tuned model's adapter (R25); absent for a base model. */
   readonly blobId?: string
+  /** `stop`: beyond the article, serving ends with the customer's key; absent: it goes on (R25). */
+  readonly onKeyUnavailable?: 'stop'
   readonly createdAt: string
 }
 
@@ -39,6 +41,7 @@ export const deploymentBody = z.object({
       source: z.string().max(500).nullish(),
       sourceAccount: z.string().max(500).nullish(),
     }),
+    onKeyUnavailable: z.enum(['serve', 'stop']).nullish(),
     scaleSettings: z.object({ scaleType: z.string().max(64).nullish(), capacity: capacity.nullish() }).nullish(),
   }),
 })

@@ -1,5 +1,6 @@
 import { AzureError, Conflict, NotFound } from '../http/errors.ts'
 import type { LoadedModel } from '../engines/engine.ts'
+import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import { put, remove, VersionConflict, type Change, type Stored } from '../store/records.ts'
 import { accountAudit, CREATED, type Accounts } from './accounts.ts'
@@ -49,9 +50,26 @@ export class Deployments {
     throw new NotFound('DeploymentNotFound', `The deployment '${name}' does not exist.`)
   }
 
-  /** The process that serves a deployment. */
-  model(deployment: Deployment): Promise<LoadedModel> {
+  /** The process that serves a deployment. @throws KeyUnavailable when it is one that stops with its key */
+  async model(deployment: Deployment): Promise<LoadedModel> {
+    if (deployment.onKeyUnavailable === 'stop') await this.#holdKey(deployment)
     return this.#running.get(deployment)
+  }
+
+  /** Ends the account's processes that are to stop with its key. */
+  async keyLost(accountId: string): Promise<void> {
+    for (const deployment of await this.list(accountId))
+      if (deployment.onKeyUnavailable === 'stop') await this.#running.stop(deployment)
+  }
+
+  async #holdKey(deployment: Deployment): Promise<void> {
+    try {
+      await this.accounts.options.keyRing.leases.keys(deployment.accountId)
+    } catch (error) {
+      if (!(error instanceof KeyUnavailable)) throw error
+      await this.#running.stop(deployment)
+      throw error.because(`The deployment '${deployment.name}' stops when its key is unavailable.`)
+    }
   }
 
   /** Creates or replaces; resolves when the model answers. R24: a fine-tuned model is opened with the account's key here. */
@@ -64,7 +82,9 @@ export class Deployments {
     checkSource(account, body)
     const before = await this.find(account.accountId, name)
     const model = body.properties.model
-    if (before !== undefined && before.value.model.name === model.name) return this.#updateSku(account, before, body)
+    const stops = stopsWithKey(body, before?.value)
+    const isSame = before?.value.model.name === model.name && (before.value.onKeyUnavailable === 'stop') === stops
+    if (before !== undefined && isSame) return this.#updateSku(account, before, body)
     if (before === undefined && (await this.list(account.accountId)).length >= MAX_DEPLOYMENTS) {
       throw new AzureError(
         'QuotaExceeded',
@@ -81,7 +101,7 @@ export class Deployments {
         { target: 'properties.model.name' },
       )
     }
-    const { deployment, changes } = await this.#ownCopy(account, name, body, resolved)
+    const { deployment, changes } = await this.#ownCopy(account, name, body, resolved, stops)
     await this.#commit(
       account,
       'write',
@@ -126,12 +146,16 @@ export class Deployments {
     return { deployment, created: false }
   }
 
-  /** R25: the deployment's own copy under the service's key, so that serving needs no customer key from here on. */
+  /**
+   * R25: the deployment's own copy under the service's key, so that serving needs no customer key from here on; under the
+   * customer's for one that stops with it.
+   */
   async #ownCopy(
     account: Account,
     name: string,
     body: DeploymentBody,
     model: DeployableModel,
+    stops: boolean,
   ): Promise<{ deployment: Deployment; changes: Change[] }> {
     const { accountId } = account
     const given = body.properties.model
@@ -141,11 +165,13 @@ export class Deployments {
       model: { format: given.format ?? 'OpenAI', name: given.name, version: given.version ?? '1' },
       sku: skuOf(body),
       base: model.base,
+      ...(stops ? { onKeyUnavailable: 'stop' } : {}),
       createdAt: new Date(this.accounts.options.env.now()).toISOString(),
     }
     if (model.blob === undefined) return { deployment: base, changes: [] }
     const opened = await this.#blobs.open(model.blob)
-    const { record, changes } = await this.#blobs.create({ accountId, kind: 'deployment', source: opened.read() })
+    const kind = stops ? 'fine-tuned-model' : 'deployment'
+    const { record, changes } = await this.#blobs.create({ accountId, kind, source: opened.read() })
     return { deployment: { ...base, blobId: record.blobId }, changes }
   }
 
@@ -178,6 +204,11 @@ export class Deployments {
       )
     }
   }
+}
+
+/** What the body leaves out stays as it was. */
+function stopsWithKey(body: DeploymentBody, before: Deployment | undefined): boolean {
+  return (body.properties.onKeyUnavailable ?? before?.onKeyUnavailable) === 'stop'
 }
 
 function skuOf(body: DeploymentBody): Deployment['sku'] {

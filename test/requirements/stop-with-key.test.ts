@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { after, test } from 'node:test'
+import { pause, refusal, untilAllowed, untilRefused, Azure } from '../support/azure.ts'
+import { keyedAccount } from '../support/causes.ts'
+import { cloudFor, LEASE_SECONDS } from '../support/cloud.ts'
+
+const cloud = await cloudFor({ after }, ['--key-watch-seconds', '1'])
+const azure = await Azure.in(cloud.endpoints)
+const { account, vault, principalId } = await keyedAccount(azure, 'strict')
+const file = await account.upload('served with the key alone')
+const { fine_tuned_model: model } = await account.jobIs(await account.train(file), ['succeeded'])
+
+const deploy = (name: string, onKeyUnavailable?: string) =>
+  azure.arm('PUT', `${azure.accountPath(account.name)}/deployments/${name}`, {
+    sku: { name: 'Standard', capacity: 1 },
+    properties: { model: { format: 'OpenAI', name: model, version: '1' }, onKeyUnavailable },
+  })
+const revoke = () => azure.policy(vault, 'remove', principalId)
+const grant = () => azure.policy(vault, 'add', principalId)
+
+test('a deployment says what it does without its key, and keeps that when an update leaves it out', async () => {
+  assert.equal((await deploy('lasting')).body.properties.onKeyUnavailable, 'serve')
+  assert.equal((await deploy('strict', 'stop')).body.properties.onKeyUnavailable, 'stop')
+  assert.equal((await deploy('strict')).body.properties.onKeyUnavailable, 'stop')
+  assert.equal((await deploy('wrong', 'explode')).status, 400)
+  assert.notEqual(await account.chat('strict'), '')
+})
+
+test('R25: onKeyUnavailable stop ends serving within the lease, also after a restart; the others go on; all is back with the key', async t => {
+  await revoke()
+  const { seconds, status, code, message } = await untilRefused(() => account.chat('strict'))
+  t.diagnostic(`stopped after ${seconds.toFixed(2)} s: ${message}`)
+  assert.ok(seconds < LEASE_SECONDS + 1)
+  assert.deepEqual([status, code], [403, 'CustomerManagedKeyUnavailable'])
+  assert.match(message, /'strict' stops when its key is unavailable/)
+  assert.notEqual(await account.chat('lasting'), '')
+  await cloud.restart()
+  assert.equal((await refusal(() => account.chat('strict')))?.status, 403)
+  assert.notEqual(await account.chat('lasting'), '')
+  // It can't be made one that serves on without the key.
+  assert.equal((await deploy('strict', 'serve')).status, 403)
+  await grant()
+  await untilAllowed(() => account.chat('strict'))
+})
+
+test('the process of a deployment that stops with its key ends although nobody asks it', async () => {
+  await account.chat('strict')
+  await account.chat('lasting')
+  const before = await engineProcesses()
+  await revoke()
+  for (let tries = 0; (await engineProcesses()) !== before - 1; tries += 1) {
+    assert.ok(tries < 100, `${await engineProcesses()} of ${before} processes are left`)
+    await pause(50)
+  }
+  assert.notEqual(await account.chat('lasting'), '')
+  await grant()
+  await untilAllowed(() => account.chat('strict'))
+  assert.equal((await account.undeploy('strict')).status, 200)
+})
+
+/** Children of this cloud that hold weights. */
+async function engineProcesses(): Promise<number> {
+  const listed = execFileSync('ps', ['-eo', 'ppid,args'], { encoding: 'utf8' })
+  return listed.split('\n').filter(line => line.trim().startsWith(`${cloud.pid} `) && line.includes('inference.child'))
+    .length
+}
