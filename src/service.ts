@@ -51,6 +51,7 @@ export function openService(
   const logError = (message: string, error?: unknown): void =>
     log({ level: 'error', message, error: error instanceof Error ? error.stack : String(error) })
   const keyStatuses = new KeyStatuses({ records, env, audit, log: logError })
+  ring.onAnswer = keyStatuses.note
   const accounts = new Accounts({
     keyStatuses,
     keyLeaseMs: options.keyLeaseSeconds * 1000,
@@ -70,14 +71,6 @@ export function openService(
   const models = new Models({ accounts, blobs, bases: namedBases(catalogue) })
   const running = new RunningModels({ records, blobs, runtime: llamaRuntime(catalogue) })
   const deployments = new Deployments({ accounts, blobs, models, running })
-  ring.onAnswer = outcome => {
-    keyStatuses.note(outcome)
-    // A vault that does not answer leaves a running lease to run out; the next use then decides.
-    if (outcome.error === undefined || outcome.error.reason === 'Unreachable') return
-    deployments
-      .keyLost(outcome.accountId)
-      .catch((error: unknown) => logError('A deployment that stops with its key could not be stopped', error))
-  }
   const files = new Files(accounts, blobs)
   const jobs = new Jobs({
     accounts,
