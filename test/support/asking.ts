@@ -22,19 +22,23 @@ export interface Question {
 export function ask({ method = 'GET', url, headers = {}, body, announce }: Question): Promise<Answered> {
   const [, hostname = '', port = '', path = '/'] = /^https:\/\/([^:/]+)(?::(\d+))?(\/.*)?$/.exec(url) ?? []
   const length = announce ?? (body === undefined ? undefined : Buffer.byteLength(body))
-  const sized = length === undefined ? headers : { ...headers, 'content-length': String(length) }
+  const isChunked = headers['transfer-encoding'] !== undefined
+  const sized = length === undefined || isChunked ? headers : { ...headers, 'content-length': String(length) }
   return new Promise((resolve, reject) => {
-    const outgoing = request({ method, hostname, port, path, headers: sized, agent: false }, incoming => {
-      const chunks: Buffer[] = []
-      const done = (): void =>
-        resolve({
-          status: incoming.statusCode ?? 0,
-          headers: incoming.headers,
-          text: Buffer.concat(chunks).toString(),
-        })
-      incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
-      incoming.on('end', done).on('error', done)
-    })
+    const outgoing = request(
+      { method, hostname, servername: hostname, port, path, headers: sized, agent: false },
+      incoming => {
+        const chunks: Buffer[] = []
+        const done = (): void =>
+          resolve({
+            status: incoming.statusCode ?? 0,
+            headers: incoming.headers,
+            text: Buffer.concat(chunks).toString(),
+          })
+        incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
+        incoming.on('end', done).on('error', done)
+      },
+    )
     outgoing.setTimeout(20_000, () => outgoing.destroy(new Error('no answer within 20 s')))
     outgoing.on('error', reject)
     // A body that is announced and never sent: the answer must not wait for it.
