@@ -37,7 +37,10 @@ export const deploymentBody = z.object({
     model: z.object({
       format: z.string().max(32).nullish(),
       name: z.string().min(1).max(256),
-      version: z.string().max(64).nullish(),
+      version: z
+        .string()
+        .regex(/^[\w.-]{0,64}$/, "must be up to 64 letters, digits, '_', '.' and '-'")
+        .nullish(),
       source: z.string().max(500).nullish(),
       sourceAccount: z.string().max(500).nullish(),
     }),

@@ -13,6 +13,14 @@ import {
   type DeploymentBody,
   type ModelSource,
 } from './deployment.ts'
+import {
+  checkDeploymentModel,
+  checkDeploymentName,
+  checkSource,
+  isDeploymentName,
+  modelNotSupported,
+  skuOf,
+} from './deployment-rules.ts'
 import type { RunningModels } from './running-models.ts'
 
 /** Each deployment is a process with a model in memory. */
@@ -80,6 +88,7 @@ export class Deployments {
   ): Promise<{ deployment: Deployment; created: boolean }> {
     checkDeploymentName(name)
     checkSource(account, body)
+    checkDeploymentModel(body)
     const before = await this.find(account.accountId, name)
     const model = body.properties.model
     const stops = stopsWithKey(body, before?.value)
@@ -93,14 +102,7 @@ export class Deployments {
       )
     }
     const resolved = await this.#models.resolve(account.accountId, model.name)
-    if (resolved === undefined) {
-      throw new AzureError(
-        'InvalidResourceProperties',
-        400,
-        `The model '${model.name}' is not available in this account. GET /openai/models lists the models.`,
-        { target: 'properties.model.name' },
-      )
-    }
+    if (resolved === undefined) throw modelNotSupported(body, 'name')
     const { deployment, changes } = await this.#ownCopy(account, name, body, resolved, stops)
     await this.#commit(
       account,
@@ -162,7 +164,7 @@ export class Deployments {
     const base: Deployment = {
       accountId,
       name,
-      model: { format: given.format ?? 'OpenAI', name: given.name, version: given.version ?? '1' },
+      model: { format: given.format ?? 'OpenAI', name: given.name, version: given.version || '1' },
       sku: skuOf(body),
       base: model.base,
       ...(stops ? { onKeyUnavailable: 'stop' } : {}),
@@ -209,34 +211,4 @@ export class Deployments {
 /** What the body leaves out stays as it was. */
 function stopsWithKey(body: DeploymentBody, before: Deployment | undefined): boolean {
   return (body.properties.onKeyUnavailable ?? before?.onKeyUnavailable) === 'stop'
-}
-
-function skuOf(body: DeploymentBody): Deployment['sku'] {
-  const name = body.sku?.name ?? body.properties.scaleSettings?.scaleType ?? 'Standard'
-  return { name, capacity: body.sku?.capacity ?? body.properties.scaleSettings?.capacity ?? 1 }
-}
-
-function isDeploymentName(name: string): boolean {
-  return /^[a-zA-Z0-9]([a-zA-Z0-9_.-]{0,62}[a-zA-Z0-9])?$/.test(name)
-}
-
-function checkDeploymentName(name: string): void {
-  if (isDeploymentName(name)) return
-  throw new AzureError(
-    'InvalidResourceName',
-    400,
-    `The deployment name '${name.slice(0, 80)}' is invalid: 1 to 64 letters, digits, '_', '.' and '-', beginning and ending with a letter or digit.`,
-  )
-}
-
-/** R27: a model of another account is not deployable here. */
-function checkSource(account: Account, body: DeploymentBody): void {
-  const source = body.properties.model.source ?? body.properties.model.sourceAccount
-  if (source == null || source === '' || source.toLowerCase() === account.id.toLowerCase()) return
-  throw new AzureError(
-    'CrossAccountDeploymentNotSupported',
-    400,
-    'A model can be deployed in its own account only: leave model.source empty.',
-    { target: 'properties.model.source' },
-  )
 }
