@@ -41,7 +41,7 @@ export function keyIdentifierFrom(properties: {
     throw new AzureError(
       'InvalidKeyUri',
       400,
-      `keyVaultUri '${properties.keyVaultUri.slice(0, 200)}' is no vault URI: it looks like https://<vault>.vault.azure.net/.`,
+      `keyVaultUri ${uri?.username === '' ? `'${properties.keyVaultUri.slice(0, 200)}' ` : ''}is no vault URI: it looks like https://<vault>.vault.azure.net/.`,
       { target: 'properties.encryption.keyVaultProperties.keyVaultUri' },
     )
   }
