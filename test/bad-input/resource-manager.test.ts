@@ -1,73 +1,22 @@
-import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { after, afterEach, test } from 'node:test'
-import { blobDigests } from '../../src/demo/search-folder.ts'
-import { ask, checkTells, type Answered } from '../support/asking.ts'
-import { Azure, BASE_MODEL } from '../support/azure.ts'
-import { cloudFor } from '../support/cloud.ts'
+import {
+  at,
+  accountAt,
+  GROUP,
+  groupAt,
+  location,
+  newAccount,
+  refuses,
+  SUBSCRIPTION,
+  tenantId,
+  withProperties,
+  type Case,
+} from './management.fixture.ts'
 
-const cloud = await cloudFor({ after })
-const azure = await Azure.in(cloud.endpoints)
-const { resourceManager, subscriptionId, tenantId, location } = cloud.endpoints
-const account = await azure.account('existing')
-await azure.vault('kv-existing')
-const key = String(account.openai.apiKey)
-const token = (await azure.credential.getToken(`${resourceManager}/.default`))?.token ?? ''
-
-const SUBSCRIPTION = `/subscriptions/${subscriptionId}`
-const GROUP = `${SUBSCRIPTION}/resourceGroups/tests`
-const groupAt = (name: string): string => `${SUBSCRIPTION}/resourceGroups/${name}`
-const accountAt = (name: string, group = 'tests'): string =>
-  `${groupAt(group)}/providers/Microsoft.CognitiveServices/accounts/${name}`
 const vaultAt = (name: string): string => `${GROUP}/providers/Microsoft.KeyVault/vaults/${name}`
-const deploymentAt = (name: string, of = 'existing'): string => `${accountAt(of)}/deployments/${name}`
 const OTHER = location === 'eastus' ? 'uksouth' : 'eastus'
-
-function send(method: string, path: string, body?: unknown, version = '2025-06-01'): Promise<Answered> {
-  const query = version === '' ? '' : `${path.includes('?') ? '&' : '?'}api-version=${version}`
-  return ask({
-    method,
-    url: `${resourceManager}${path}${query}`,
-    headers: {
-      authorization: `Bearer ${token}`,
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-    },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  })
-}
-
-const newAccount = { location, kind: 'OpenAI', sku: { name: 'S0' }, properties: { customSubDomainName: 'fresh' } }
-const withProperties = (properties: object) => ({
-  ...newAccount,
-  properties: { ...newAccount.properties, ...properties },
-})
 const newVault = { location, properties: { tenantId, sku: { family: 'A', name: 'standard' }, accessPolicies: [] } }
-const newDeployment = {
-  sku: { name: 'Standard', capacity: 1 },
-  properties: { model: { format: 'OpenAI', name: BASE_MODEL, version: '1' } },
-}
-const model = (change: object) => ({
-  ...newDeployment,
-  properties: { model: { ...newDeployment.properties.model, ...change } },
-})
-const keyOf = (change: object) => ({
-  properties: {
-    encryption: {
-      keySource: 'Microsoft.KeyVault',
-      keyVaultProperties: { keyVaultUri: azure.vaultUri('kv-existing'), keyName: 'k', keyVersion: '', ...change },
-    },
-  },
-})
 const tags = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, n) => [`tag${n}`, 'x']))
-
-type Case = readonly [
-  what: string,
-  status: number,
-  code: string,
-  target: string | undefined,
-  send: () => Promise<Answered>,
-]
-const at = (method: string, path: string, body?: unknown, version?: string) => () => send(method, path, body, version)
 
 const SCOPES: readonly Case[] = [
   ['no api-version', 400, 'MissingApiVersionParameter', undefined, at('GET', GROUP, undefined, '')],
@@ -289,203 +238,6 @@ const ACCOUNTS: readonly Case[] = [
   ],
 ]
 
-const ENCRYPTION: readonly Case[] = [
-  [
-    'a new account with a customer key',
-    400,
-    'CustomerManagedKeyBeforeIdentity',
-    'properties.encryption',
-    at('PUT', accountAt('xx'), { ...newAccount, ...keyOf({}) }),
-  ],
-  [
-    'a key source that is none',
-    400,
-    'InvalidRequestContent',
-    'properties.encryption.keySource',
-    at('PATCH', accountAt('existing'), { properties: { encryption: { keySource: 'Mine' } } }),
-  ],
-  [
-    'a key vault source without a key',
-    400,
-    'InvalidEncryptionSettings',
-    'properties.encryption.keyVaultProperties',
-    at('PATCH', accountAt('existing'), { properties: { encryption: { keySource: 'Microsoft.KeyVault' } } }),
-  ],
-  [
-    'a key without a name',
-    400,
-    'InvalidRequestContent',
-    'properties.encryption.keyVaultProperties.keyName',
-    at('PATCH', accountAt('existing'), keyOf({ keyName: '' })),
-  ],
-  [
-    'a key with a slash in its name',
-    400,
-    'InvalidKeyUri',
-    undefined,
-    at('PATCH', accountAt('existing'), keyOf({ keyName: 'a/b' })),
-  ],
-  [
-    'a key version that is none',
-    400,
-    'InvalidKeyUri',
-    undefined,
-    at('PATCH', accountAt('existing'), keyOf({ keyVersion: 'latest' })),
-  ],
-  [
-    'a vault that is no address',
-    400,
-    'InvalidKeyUri',
-    'properties.encryption.keyVaultProperties.keyVaultUri',
-    at('PATCH', accountAt('existing'), keyOf({ keyVaultUri: 'contoso' })),
-  ],
-  [
-    'a vault over plain HTTP',
-    400,
-    'InvalidKeyUri',
-    'properties.encryption.keyVaultProperties.keyVaultUri',
-    at('PATCH', accountAt('existing'), keyOf({ keyVaultUri: azure.vaultUri('kv-existing').replace('https', 'http') })),
-  ],
-  [
-    'a vault with a password in it',
-    400,
-    'InvalidKeyUri',
-    'properties.encryption.keyVaultProperties.keyVaultUri',
-    at('PATCH', accountAt('existing'), keyOf({ keyVaultUri: 'https://me:secret@kv.vault.localhost/' })),
-  ],
-  [
-    "a vault of somebody's metadata service",
-    400,
-    'CustomerManagedKeyRequirementsNotMet',
-    'properties.encryption',
-    at('PATCH', accountAt('existing'), keyOf({ keyVaultUri: 'https://169.254.169.254/' })),
-  ],
-  [
-    'a vault that is not there',
-    400,
-    'CustomerManagedKeyRequirementsNotMet',
-    'properties.encryption',
-    at('PATCH', accountAt('existing'), keyOf({ keyVaultUri: azure.vaultUri('kv-absent') })),
-  ],
-  [
-    'a key that is not there',
-    400,
-    'CustomerManagedKeyRequirementsNotMet',
-    'properties.encryption',
-    at('PATCH', accountAt('existing'), keyOf({ keyName: 'absent' })),
-  ],
-  [
-    'an identity of the user',
-    400,
-    'InvalidEncryptionSettings',
-    'properties.encryption.keyVaultProperties.identityClientId',
-    at('PATCH', accountAt('existing'), keyOf({ identityClientId: randomUUID() })),
-  ],
-]
-
-const DEPLOYMENTS: readonly Case[] = [
-  ['a deployment that is not there', 404, 'DeploymentNotFound', undefined, at('GET', deploymentAt('absent'))],
-  [
-    'a deployment of an account that is not there',
-    404,
-    'ResourceNotFound',
-    undefined,
-    at('GET', deploymentAt('d', 'absent')),
-  ],
-  [
-    'a new deployment of an account that is not there',
-    404,
-    'ResourceNotFound',
-    undefined,
-    at('PUT', deploymentAt('d', 'absent'), newDeployment),
-  ],
-  ['a deployment with a space', 400, 'InvalidResourceName', undefined, at('PUT', deploymentAt('a%20b'), newDeployment)],
-  [
-    'a deployment that ends in a hyphen',
-    400,
-    'InvalidResourceName',
-    undefined,
-    at('PUT', deploymentAt('a-'), newDeployment),
-  ],
-  [
-    'a deployment of 65 letters',
-    400,
-    'InvalidResourceName',
-    undefined,
-    at('PUT', deploymentAt('d'.repeat(65)), newDeployment),
-  ],
-  [
-    'a deployment of nothing',
-    400,
-    'InvalidRequestContent',
-    'properties',
-    at('PUT', deploymentAt('d'), { sku: { name: 'Standard' } }),
-  ],
-  [
-    'a deployment without a model',
-    400,
-    'InvalidRequestContent',
-    'properties.model',
-    at('PUT', deploymentAt('d'), { properties: {} }),
-  ],
-  [
-    'a deployment of an unknown model',
-    400,
-    'DeploymentModelNotSupported',
-    'properties.model.name',
-    at('PUT', deploymentAt('d'), model({ name: 'gpt-99' })),
-  ],
-  [
-    'a model with a zero byte in its name',
-    400,
-    'DeploymentModelNotSupported',
-    'properties.model.name',
-    at('PUT', deploymentAt('d'), model({ name: 'a\0b' })),
-  ],
-  [
-    'a model of another format',
-    400,
-    'DeploymentModelNotSupported',
-    'properties.model.format',
-    at('PUT', deploymentAt('d'), model({ format: 'Meta' })),
-  ],
-  [
-    'a model version with a slash',
-    400,
-    'InvalidRequestContent',
-    'properties.model.version',
-    at('PUT', deploymentAt('d'), model({ version: '../1' })),
-  ],
-  [
-    "a model of somebody else's account",
-    400,
-    'CrossAccountDeploymentNotSupported',
-    'properties.model.source',
-    at('PUT', deploymentAt('d'), model({ source: accountAt('other') })),
-  ],
-  [
-    'a capacity of 0',
-    400,
-    'InvalidRequestContent',
-    'sku.capacity',
-    at('PUT', deploymentAt('d'), { ...newDeployment, sku: { name: 'Standard', capacity: 0 } }),
-  ],
-  [
-    'a capacity of half',
-    400,
-    'InvalidRequestContent',
-    'sku.capacity',
-    at('PUT', deploymentAt('d'), { ...newDeployment, sku: { name: 'Standard', capacity: 0.5 } }),
-  ],
-  [
-    'a sku that is none',
-    400,
-    'InvalidResourceProperties',
-    'sku.name',
-    at('PUT', deploymentAt('d'), { ...newDeployment, sku: { name: 'Turbo', capacity: 1 } }),
-  ],
-]
-
 const VAULTS: readonly Case[] = [
   [
     'a vault of 40 letters',
@@ -515,36 +267,4 @@ const VAULTS: readonly Case[] = [
   ],
 ]
 
-async function everything(): Promise<unknown> {
-  const lists = [
-    '/resourcegroups',
-    '/resources',
-    '/providers/Microsoft.CognitiveServices/accounts',
-    '/providers/Microsoft.KeyVault/vaults',
-  ]
-  const texts = await Promise.all(lists.map(async path => (await send('GET', `${SUBSCRIPTION}${path}`)).text))
-  const deployments = await send('GET', `${accountAt('existing')}/deployments`)
-  return [...texts, deployments.text, await blobDigests(cloud.dataDir)]
-}
-const before = await everything()
-afterEach(async () => assert.deepEqual(await everything(), before, 'something was made'))
-
-for (const [what, status, code, target, attempt] of [
-  ...SCOPES,
-  ...GROUPS,
-  ...ACCOUNTS,
-  ...ENCRYPTION,
-  ...DEPLOYMENTS,
-  ...VAULTS,
-]) {
-  test(`${what}: ${status} ${code}, and nothing is made`, async () => {
-    const answer = await attempt()
-    const { error } = JSON.parse(answer.text) as { error: { code: string; message: string; target?: string } }
-    assert.deepEqual([answer.status, error.code], [status, code], answer.text.slice(0, 400))
-    if (target !== undefined) assert.equal(error.target, target)
-    assert.ok(error.message.length > 20 && error.message.length < 2000, error.message)
-    assert.equal(answer.headers['x-ms-error-code'], code)
-    assert.match(String(answer.headers['x-ms-request-id']), /^[0-9a-f-]{36}$/)
-    checkTells(answer.text, [token, key, 'secret@'])
-  })
-}
+await refuses([...SCOPES, ...GROUPS, ...ACCOUNTS, ...VAULTS])
