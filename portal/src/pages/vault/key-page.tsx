@@ -59,9 +59,16 @@ export function KeyPage({ vault, name }: { vault: Vault; name: string }) {
             keyOf={({ kid }) => kid}
             empty="This key has no versions."
             columns={[
-              { name: 'Key identifier', cell: ({ kid }) => <Copyable value={kid} label="the key identifier" /> },
+              {
+                name: 'Key identifier',
+                cell: ({ kid }) => (
+                  <span className="wraps">
+                    <Copyable value={kid} label="the key identifier" />
+                  </span>
+                ),
+              },
               { name: 'Status', cell: ({ attributes }) => (attributes.enabled ? 'Enabled' : 'Disabled') },
-              { name: 'Created', cell: ({ attributes }) => time(attributes.created) },
+              { name: 'Created', cell: ({ attributes }) => <span className="nowrap">{time(attributes.created)}</span> },
               { name: 'Expires', cell: ({ attributes }) => time(attributes.exp) },
               {
                 name: 'Actions',
