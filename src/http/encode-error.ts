@@ -47,7 +47,7 @@ export function fieldErrors(host: HostName, error: z.ZodError): AzureError {
   const code = badBodyCode(host)
   const details = error.issues.slice(0, 20).map(issue => {
     const target = issue.path.map(String).join('.')
-    return { code, message: issue.message, target }
+    return { code, message: inPlainWords(issue.message), target }
   })
   const first = details[0]
   const where = first?.target ? `The field '${first.target}' does not fit` : 'The request body does not fit'
@@ -56,6 +56,15 @@ export function fieldErrors(host: HostName, error: z.ZodError): AzureError {
     ...(first?.target ? { target: first.target } : {}),
     ...(details.length > 1 ? { details } : {}),
   })
+}
+
+/** The schema library's own messages speak of JavaScript. */
+function inPlainWords(message: string): string {
+  const [, expected, received] = /^Invalid input: expected (\w+), received (\w+)$/.exec(message) ?? []
+  if (expected === undefined) return message
+  return received === 'undefined'
+    ? `it is missing, a value of type ${expected} is needed`
+    : `it must be a value of type ${expected}, not ${received}`
 }
 
 /** Planes whose errors are those of RFC 6749 5.2. */
