@@ -82,8 +82,18 @@ async function upload(service: Files, call: Call, account: Account): Promise<Res
   return json(showFile(file, form.filename), { status: 201, headers: { location } })
 }
 
+/** A `limit` of a list. */
+export const pageSize = (most: number) => {
+  const message = `must be a whole number from 1 to ${most}`
+  return z
+    .string()
+    .regex(/^\d{1,6}$/, message)
+    .transform(Number)
+    .pipe(z.int(message).min(1, message).max(most, message))
+}
+
 const listQuery = z.object({
-  limit: z.coerce.number().int().min(1).max(10_000).default(10_000),
+  limit: pageSize(10_000).default(10_000),
   order: z.enum(['asc', 'desc']).default('desc'),
   purpose: z.enum(['fine-tune', 'fine-tune-results']).optional(),
   after: z.string().max(64).optional(),

@@ -7,7 +7,7 @@ import type { TrainingMetrics } from '../engines/engine.ts'
 import { json } from '../http/respond.ts'
 import type { Call } from '../http/route.ts'
 import type { DataRoute } from './data-plane.ts'
-import { readQuery } from './file-routes.ts'
+import { pageSize, readQuery } from './file-routes.ts'
 import { checkId, notFound } from './ids.ts'
 import { jobBody } from './job-body.ts'
 import { wireMetrics } from './job-events.ts'
@@ -16,7 +16,7 @@ import type { Jobs } from './jobs.ts'
 import { checkpoints, ownedKey, type CheckpointRecord, type JobRecord } from './records.ts'
 
 const page = z.object({
-  limit: z.coerce.number().int().min(1).max(100).default(20),
+  limit: pageSize(100).default(20),
   after: z.string().max(64).optional(),
 })
 
