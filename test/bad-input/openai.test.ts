@@ -1,121 +1,319 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { Azure } from '../support/azure.ts'
+import { blobDigests } from '../../src/demo/search-folder.ts'
+import { ask, checkTells, type Answered } from '../support/asking.ts'
+import { Azure, BASE_MODEL } from '../support/azure.ts'
 import { cloudFor } from '../support/cloud.ts'
 
 const cloud = await cloudFor({ after })
 const azure = await Azure.in(cloud.endpoints)
 const account = await azure.account('input')
+const neighbour = await azure.account('neighbour')
 const key = String(account.openai.apiKey)
+const neighbourKey = String(neighbour.openai.apiKey)
 const host = `https://input${azure.endpoints.openAiSuffix}`
 const good = await account.upload('good data')
-await account.deploy('base', 'gpt-4o-mini-2024-07-18')
+const foreign = await neighbour.upload('other data')
+await account.deploy('base', BASE_MODEL)
 
-interface Answer {
-  readonly status: number
-  readonly code: unknown
-  readonly message: string
-  readonly text: string
-}
-
-async function ask(method: string, path: string, init: RequestInit = {}): Promise<Answer> {
-  const headers = { 'api-key': key, ...(init.headers as Record<string, string> | undefined) }
-  const response = await fetch(`${host}${path}`, { ...init, method, headers })
-  const text = await response.text()
-  const { error } = (text === '' ? {} : JSON.parse(text)) as { error?: { code?: unknown; message?: string } }
-  return { status: response.status, code: error?.code, message: error?.message ?? '', text }
-}
-
-const json = (body: unknown): RequestInit => ({
-  headers: { 'content-type': 'application/json' },
-  body: typeof body === 'string' ? body : JSON.stringify(body),
-})
-
-const token = async (scope: string): Promise<Record<string, string>> => ({
-  'api-key': '',
-  authorization: `Bearer ${(await azure.credential.getToken(scope))?.token ?? ''}`,
-})
-
-const chat = { messages: [{ role: 'user', content: 'Hello' }] }
 const CHAT = '/openai/deployments/base/chat/completions?api-version=2024-10-21'
 const FILES = '/openai/v1/files'
 const JOBS = '/openai/v1/fine_tuning/jobs'
-const job = { model: 'gpt-4o-mini-2024-07-18', training_file: good }
+const MODELS = '/openai/v1/models'
+const noFile = `file-${'0'.repeat(32)}`
+const noJob = `ftjob-${'0'.repeat(32)}`
+const job = { model: BASE_MODEL, training_file: good }
+const chat = { messages: [{ role: 'user', content: 'Hello' }] }
 
-/** What a client sends wrong, and the status that it must get. */
-const cases: [what: string, status: number, send: () => Promise<Answer>][] = [
-  ['no key', 401, () => ask('GET', FILES, { headers: { 'api-key': '' } })],
-  ['a wrong key', 401, () => ask('GET', FILES, { headers: { 'api-key': 'f'.repeat(32) } })],
-  ['a key of 100 kB', 431, () => ask('GET', FILES, { headers: { 'api-key': 'f'.repeat(100_000) } })],
+type Headers = Readonly<Record<string, string>>
+const send =
+  (method: string, path: string, body?: unknown, headers: Headers = { 'api-key': key }) =>
+  () =>
+    ask({
+      method,
+      url: `${host}${path}`,
+      headers: body === undefined ? headers : { ...headers, 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    })
+const newJob = (change: object) => send('POST', JOBS, { ...job, ...change })
+const tuned = (hyperparameters: object) => newJob({ hyperparameters })
+const words = (count: number) => ({ messages: [{ role: 'user', content: 'word '.repeat(count) }] })
+
+/** What a client sends wrong; the status, code and param that it must get, and what the message must say. */
+type Case = readonly [
+  what: string,
+  status: number,
+  code: string,
+  param: string | null,
+  message: RegExp,
+  send: () => Promise<Answered>,
+]
+
+const WRONG_KEY = /^Access denied due to invalid subscription key or wrong API endpoint\. /
+const CALLERS: readonly Case[] = [
+  ['no key', 401, '401', null, WRONG_KEY, send('GET', FILES, undefined, {})],
+  ['an empty key', 401, '401', null, WRONG_KEY, send('GET', FILES, undefined, { 'api-key': '' })],
+  ['a wrong key', 401, '401', null, WRONG_KEY, send('GET', FILES, undefined, { 'api-key': 'f'.repeat(64) })],
+  ['half a key', 401, '401', null, WRONG_KEY, send('GET', FILES, undefined, { 'api-key': key.slice(0, 32) })],
+  ['a key of 10 kB', 401, '401', null, WRONG_KEY, send('GET', FILES, undefined, { 'api-key': key.repeat(160) })],
+  ["a neighbour's key", 401, '401', null, WRONG_KEY, send('GET', FILES, undefined, { 'api-key': neighbourKey })],
   [
-    'a token for another audience',
+    'a wrong key as a bearer',
     401,
-    async () => ask('GET', FILES, { headers: await token('https://vault.azure.net/.default') }),
+    '401',
+    null,
+    WRONG_KEY,
+    send('GET', FILES, undefined, { authorization: 'Bearer f' }),
   ],
-  ['a token that is none', 401, () => ask('GET', FILES, { headers: { 'api-key': '', authorization: 'Bearer a.b.c' } })],
-  ['an unknown route', 404, () => ask('GET', '/openai/v1/nothing')],
-  ['a method the route does not have', 405, () => ask('PUT', FILES)],
-  ['no api-version on a classic path', 400, () => ask('GET', '/openai/files')],
-  ['an api-version that is none', 400, () => ask('GET', '/openai/files?api-version=latest')],
-  ['a file id that is none', 404, () => ask('GET', `${FILES}/not-a-file`)],
-  ['a file id that nobody has', 404, () => ask('GET', `${FILES}/file-${'0'.repeat(32)}`)],
-  ['a file id with a climb in it', 404, () => ask('GET', `${FILES}/..%2F..%2Froot.key`)],
-  ['a job id that is none', 404, () => ask('GET', `${JOBS}/not-a-job`)],
-  ['a limit that is no number', 400, () => ask('GET', `${JOBS}?limit=many`)],
-  ['a limit beyond the largest', 400, () => ask('GET', `${JOBS}?limit=1000000`)],
-  ['a job that is no JSON', 400, () => ask('POST', JOBS, json('{'))],
-  ['a job that is a list', 400, () => ask('POST', JOBS, json([]))],
-  ['a job of 200 kB', 413, () => ask('POST', JOBS, json({ ...job, suffix: 'x'.repeat(200_000) }))],
-  ['a job nested 10,000 deep', 400, () => ask('POST', JOBS, json(`${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`))],
-  ['a job without a model', 400, () => ask('POST', JOBS, json({ training_file: good }))],
-  ['a job with an unknown model', 400, () => ask('POST', JOBS, json({ ...job, model: 'gpt-99' }))],
-  ['a job without a file', 400, () => ask('POST', JOBS, json({ model: job.model }))],
+  ['an unknown route', 404, '404', null, /nothing at GET/, send('GET', '/openai/v1/nothing')],
+  ['another method', 405, 'MethodNotAllowed', null, /Possible: GET, POST/, send('PUT', FILES)],
+  ['no api-version', 400, 'InvalidApiVersionParameter', null, /api-version=2024-10-21/, send('GET', '/openai/files')],
+  [
+    'an api-version of words',
+    400,
+    'InvalidApiVersionParameter',
+    null,
+    /\/openai\/v1\//,
+    send('GET', '/openai/files?api-version=latest'),
+  ],
+  [
+    'an api-version of no day',
+    400,
+    'InvalidApiVersionParameter',
+    null,
+    /api-version/,
+    send('GET', '/openai/files?api-version=2024-13-45'),
+  ],
+]
+
+const IDS: readonly Case[] = [
+  ['a file id that is none', 404, 'notFound', null, /file 'not-a-file'/, send('GET', `${FILES}/not-a-file`)],
+  [
+    'a file id that nobody has',
+    404,
+    'notFound',
+    null,
+    /was not found in this resource/,
+    send('GET', `${FILES}/${noFile}`),
+  ],
+  ["a neighbour's file", 404, 'notFound', null, /was not found/, send('GET', `${FILES}/${foreign}/content`)],
+  ["a neighbour's file deleted", 404, 'notFound', null, /was not found/, send('DELETE', `${FILES}/${foreign}`)],
+  ['a file id with a climb in it', 404, 'notFound', null, /was not found/, send('GET', `${FILES}/..%2F..%2Froot.key`)],
+  ['a job id that is none', 404, 'notFound', null, /job 'x'/, send('GET', `${JOBS}/x`)],
+  ['a job id that nobody has', 404, 'notFound', null, /was not found/, send('POST', `${JOBS}/${noJob}/cancel`)],
+  ['events of no job', 404, 'notFound', null, /was not found/, send('GET', `${JOBS}/${noJob}/events`)],
+  ['checkpoints of no job', 404, 'notFound', null, /was not found/, send('GET', `${JOBS}/${noJob}/checkpoints`)],
+  [
+    'a limit that is no number',
+    400,
+    'invalidPayload',
+    'limit',
+    /whole number from 1 to 100/,
+    send('GET', `${JOBS}?limit=many`),
+  ],
+  ['a limit of nothing', 400, 'invalidPayload', 'limit', /from 1 to 100/, send('GET', `${JOBS}?limit=`)],
+  ['a limit of 0', 400, 'invalidPayload', 'limit', /from 1 to 10000/, send('GET', `${FILES}?limit=0`)],
+  ['a limit in hexadecimal', 400, 'invalidPayload', 'limit', /from 1 to 100/, send('GET', `${JOBS}?limit=0x10`)],
+  ['an order that is none', 400, 'invalidPayload', 'order', /order/, send('GET', `${FILES}?order=random`)],
+  ['a cursor that is none', 404, 'notFound', null, /was not found/, send('GET', `${FILES}?after=x`)],
+  ['a model that nobody has', 404, 'notFound', null, /model 'absent'/, send('GET', `${MODELS}/absent`)],
+  ['a base model deleted', 400, 'invalidPayload', 'model', /base model/, send('DELETE', `${MODELS}/${BASE_MODEL}`)],
+]
+
+const BODIES: readonly Case[] = [
+  [
+    'a job without a model',
+    400,
+    'invalidPayload',
+    'model',
+    /'model' does not fit: it is missing/,
+    send('POST', JOBS, { training_file: good }),
+  ],
+  [
+    'a job with an unknown model',
+    400,
+    'invalidPayload',
+    'model',
+    /capabilities\.fine_tune/,
+    newJob({ model: 'gpt-99' }),
+  ],
+  ['a job with a number for a model', 400, 'invalidPayload', 'model', /not number/, newJob({ model: 7 })],
+  [
+    'a job without a file',
+    400,
+    'invalidPayload',
+    'training_file',
+    /it is missing/,
+    send('POST', JOBS, { model: BASE_MODEL }),
+  ],
   [
     'a job with an unknown file',
     400,
-    () => ask('POST', JOBS, json({ ...job, training_file: `file-${'0'.repeat(32)}` })),
+    'invalidPayload',
+    'training_file',
+    /Upload it first/,
+    newJob({ training_file: noFile }),
   ],
-  ['a job with zero epochs', 400, () => ask('POST', JOBS, json({ ...job, hyperparameters: { n_epochs: 0 } }))],
   [
-    'a job with a batch of text',
+    "a job with a neighbour's file",
     400,
-    () => ask('POST', JOBS, json({ ...job, hyperparameters: { batch_size: 'big' } })),
+    'invalidPayload',
+    'training_file',
+    /Upload it first/,
+    newJob({ training_file: foreign }),
   ],
-  ['a job with a suffix that is too long', 400, () => ask('POST', JOBS, json({ ...job, suffix: 'x'.repeat(100) }))],
-  ['a chat with a deployment that is not there', 404, () => ask('POST', CHAT.replace('base', 'absent'), json(chat))],
-  ['a chat without messages', 400, () => ask('POST', CHAT, json({}))],
-  ['a chat with no message', 400, () => ask('POST', CHAT, json({ messages: [] }))],
-  ['a chat with an unknown role', 400, () => ask('POST', CHAT, json({ messages: [{ role: 'robot', content: 'x' }] }))],
   [
-    'a chat with a number for content',
+    'a job that validates with nothing',
     400,
-    () => ask('POST', CHAT, json({ messages: [{ role: 'user', content: 7 }] })),
+    'invalidPayload',
+    'validation_file',
+    /Upload it first/,
+    newJob({ validation_file: noFile }),
   ],
-  ['a chat that is too hot', 400, () => ask('POST', CHAT, json({ ...chat, temperature: 9 }))],
-  ['a chat with a negative length', 400, () => ask('POST', CHAT, json({ ...chat, max_tokens: -1 }))],
-  ['a chat with a thousand answers', 400, () => ask('POST', CHAT, json({ ...chat, n: 1000 }))],
+  ['a job of zero epochs', 400, 'invalidPayload', 'hyperparameters.n_epochs', /n_epochs/, tuned({ n_epochs: 0 })],
   [
-    'a chat longer than the context',
+    'a job of a million epochs',
     400,
-    () => ask('POST', CHAT, json({ messages: [{ role: 'user', content: 'word '.repeat(20_000) }] })),
+    'invalidPayload',
+    'hyperparameters.n_epochs',
+    /n_epochs/,
+    tuned({ n_epochs: 1e6 }),
   ],
-  ['a model that nobody has', 404, () => ask('GET', '/openai/v1/models/absent')],
+  [
+    'a job of half an epoch',
+    400,
+    'invalidPayload',
+    'hyperparameters.n_epochs',
+    /whole number from 1 to 1000/,
+    tuned({ n_epochs: 0.5 }),
+  ],
+  [
+    'a batch of text',
+    400,
+    'invalidPayload',
+    'hyperparameters.batch_size',
+    /'auto' \(or -1\) or a whole number/,
+    tuned({ batch_size: 'big' }),
+  ],
+  [
+    'a negative rate',
+    400,
+    'invalidPayload',
+    'hyperparameters.learning_rate_multiplier',
+    /rate/,
+    tuned({ learning_rate_multiplier: -2 }),
+  ],
+  ['a hyperparameter of nobody', 400, 'invalidPayload', 'hyperparameters', /epochs/, tuned({ epochs: 3 })],
+  ['the method dpo', 400, 'invalidPayload', 'method.type', /supervised/, newJob({ method: { type: 'dpo' } })],
+  [
+    'integrations',
+    400,
+    'invalidPayload',
+    'integrations',
+    /not supported/,
+    newJob({ integrations: [{ type: 'wandb' }] }),
+  ],
+  ['a seed below 0', 400, 'invalidPayload', 'seed', /seed/, newJob({ seed: -1 })],
+  ['a suffix of 41 letters', 400, 'invalidPayload', 'suffix', /1 to 40 letters/, newJob({ suffix: 'x'.repeat(41) })],
+  ['a suffix with a slash', 400, 'invalidPayload', 'suffix', /1 to 40 letters/, newJob({ suffix: '../x' })],
+  [
+    'a chat with nobody',
+    404,
+    'DeploymentNotFound',
+    null,
+    /API deployment for this resource/,
+    send('POST', CHAT.replace('base', 'absent'), chat),
+  ],
+  [
+    'a chat with a space',
+    404,
+    'DeploymentNotFound',
+    null,
+    /deployment/,
+    send('POST', CHAT.replace('base', 'a%20b'), chat),
+  ],
+  [
+    'a v1 chat without a model',
+    400,
+    'missing_required_parameter',
+    'model',
+    /name of a deployment/,
+    send('POST', '/openai/v1/chat/completions', chat),
+  ],
+  [
+    'a v1 chat with a zero byte',
+    404,
+    'DeploymentNotFound',
+    null,
+    /deployment/,
+    send('POST', '/openai/v1/chat/completions', { ...chat, model: 'a\0b' }),
+  ],
+  [
+    'a chat that is too hot',
+    400,
+    'decimal_above_max_value',
+    'temperature',
+    /got 9 instead/,
+    send('POST', CHAT, { ...chat, temperature: 9 }),
+  ],
+  [
+    'a chat with tools',
+    400,
+    'unsupported_parameter',
+    'tools',
+    /'tools' is not supported/,
+    send('POST', CHAT, { ...chat, tools: [{}] }),
+  ],
+  [
+    'a chat too long for the context',
+    400,
+    'context_length_exceeded',
+    'messages',
+    /maximum context length is \d+ tokens/,
+    send('POST', CHAT, words(20_000)),
+  ],
+  [
+    'a streamed chat too long for the context',
+    400,
+    'context_length_exceeded',
+    'messages',
+    /tokens/,
+    send('POST', CHAT, { ...words(20_000), stream: true }),
+  ],
 ]
 
-for (const [what, status, send] of cases) {
-  test(`${what} is a ${status} in the API's own error shape, and says what is wrong`, async t => {
-    const answer = await send()
-    t.diagnostic(`${answer.status} ${String(answer.code)} ${answer.message.slice(0, 160)}`)
-    assert.equal(answer.status, status, answer.text.slice(0, 300))
-    if (status === 431) return
-    assert.ok(typeof answer.code === 'string' && answer.code !== '')
-    assert.ok(answer.message.length > 15)
-    assert.doesNotMatch(answer.text, new RegExp(`${key}|node:internal|\\.ts:\\d+`))
+const blobs = await blobDigests(cloud.dataDir)
+async function checkUnchanged(): Promise<void> {
+  assert.deepEqual(
+    (await account.openai.files.list()).data.map(({ id }) => id),
+    [good],
+  )
+  assert.deepEqual((await account.openai.fineTuning.jobs.list()).data, [])
+  assert.deepEqual(await blobDigests(cloud.dataDir), blobs)
+}
+
+for (const [what, status, code, param, message, attempt] of [...CALLERS, ...IDS, ...BODIES]) {
+  test(`${what}: ${status} ${code}, and nothing is made`, async () => {
+    const answer = await attempt()
+    const { error } = JSON.parse(answer.text) as { error: Record<string, unknown> }
+    assert.deepEqual([answer.status, error['code'], error['param']], [status, code, param], answer.text.slice(0, 300))
+    assert.match(String(error['message']), message)
+    assert.equal(error['type'], status === 401 ? 'authentication_error' : 'invalid_request_error')
+    assert.equal(answer.headers['x-request-id'], answer.headers['apim-request-id'])
+    checkTells(answer.text, [key, neighbourKey])
+    await checkUnchanged()
   })
 }
 
-test('after all of that the account works as before', async () => {
-  assert.match((await account.download(good)).toString(), /good data/)
-  assert.notEqual(await account.chat('base'), '')
-  assert.deepEqual((await account.openai.fineTuning.jobs.list()).data, [])
+test('a job that ended can be neither cancelled, paused nor resumed: 409, which clients do not try again', async () => {
+  const { id } = await account.openai.fineTuning.jobs.create({ ...job, hyperparameters: { n_epochs: 1000 } })
+  await account.openai.fineTuning.jobs.cancel(id)
+  await account.jobIs(id, ['cancelled'])
+  for (const action of ['cancel', 'pause', 'resume']) {
+    const answer = await send('POST', `${JOBS}/${id}/${action}`)()
+    const { error } = JSON.parse(answer.text) as { error: { code: string; message: string } }
+    assert.deepEqual([answer.status, error.code], [409, 'unexpectedEntityState'])
+    assert.match(error.message, /is cancelled: it can't be/)
+    assert.equal(answer.headers['x-should-retry'], 'false')
+  }
 })
