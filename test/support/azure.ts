@@ -59,12 +59,17 @@ export class Azure {
   }
 
   /** @param path below the subscription */
-  async arm(method: string, path: string, body?: object, version = COGNITIVE): Promise<Reply> {
-    const { resourceManager, subscriptionId } = this.endpoints
-    const token = await this.credential.getToken(`${resourceManager}/.default`)
+  arm(method: string, path: string, body?: object, version = COGNITIVE): Promise<Reply> {
     const separator = path.includes('?') ? '&' : '?'
-    const url = `${resourceManager}/subscriptions/${subscriptionId}${path}${separator}api-version=${version}`
-    const response = await fetch(url, {
+    const { subscriptionId } = this.endpoints
+    return this.armRoot(method, `/subscriptions/${subscriptionId}${path}${separator}api-version=${version}`, body)
+  }
+
+  /** @param path below Resource Manager, with its query */
+  async armRoot(method: string, path: string, body?: object): Promise<Reply> {
+    const { resourceManager } = this.endpoints
+    const token = await this.credential.getToken(`${resourceManager}/.default`)
+    const response = await fetch(`${resourceManager}${path}`, {
       method,
       headers: { authorization: `Bearer ${token?.token ?? ''}`, 'content-type': 'application/json' },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
