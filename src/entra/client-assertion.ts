@@ -80,11 +80,15 @@ async function checkCertificate(
     )
 }
 
-/** By SHA-256 or, as older clients say it, by SHA-1; both may stand there in base64url. */
+/** By SHA-256 or, as older clients say it, by SHA-1. Python's MSAL leaves the padding in, which RFC 7515 takes away. */
 function isNamed(known: ClientCertificate, header: ProtectedHeaderParameters): boolean {
   const { x5t, 'x5t#S256': x5tS256 } = header as { x5t?: unknown; 'x5t#S256'?: unknown }
-  if (x5tS256 !== undefined) return x5tS256 === known.x5tS256
-  return x5t === known.x5t
+  if (x5tS256 !== undefined) return unpadded(x5tS256) === known.x5tS256
+  return unpadded(x5t) === known.x5t
+}
+
+function unpadded(text: unknown): string | undefined {
+  return typeof text === 'string' ? text.replace(/={0,2}$/, '') : undefined
 }
 
 async function checkFederated(

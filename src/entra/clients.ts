@@ -1,6 +1,6 @@
 import type { RecordStore, Stored } from '../store/records.ts'
-import { applicationNotFound } from './aadsts.ts'
-import { applications, type Application, type RedirectUris } from './records.ts'
+import { applicationNotFound, loginError } from './aadsts.ts'
+import { applications, principals, principalsByApp, type Application, type RedirectUris } from './records.ts'
 import { kindOfRedirect, type ClientKind } from './redirect-uris.ts'
 
 /** An application that people sign in to, or that logs in by itself. */
@@ -17,7 +17,7 @@ export interface Client {
 }
 
 export interface Clients {
-  /** @throws AADSTS700016 */
+  /** @throws AADSTS700016 unknown, 7000112 disabled */
   find(clientId: string, tenantId: string | undefined): Promise<Client>
   /** May somebody who signed out be sent there? */
   mayReturnTo(uri: string): boolean
@@ -55,6 +55,7 @@ export function openClients(records: RecordStore, portal: string): Clients {
       const found = GUID.test(id) ? await records.get(applications, id) : undefined
       if (!found || (tenantId !== undefined && found.value.tenantId !== tenantId))
         throw applicationNotFound(clientId, tenantId ?? 'of this cloud')
+      await checkEnabled(records, id)
       const { displayName, redirectUris = nowhere, isFallbackPublicClient = false } = found.value
       return {
         clientId: id,
@@ -67,6 +68,14 @@ export function openClients(records: RecordStore, portal: string): Clients {
     },
     mayReturnTo: uri => own.some(client => kindOfRedirect(client.redirectUris, uri) !== undefined),
   }
+}
+
+/** An application whose service principal is disabled lets nobody in. @throws AADSTS7000112 */
+async function checkEnabled(records: RecordStore, appId: string): Promise<void> {
+  const known = await records.get(principalsByApp, appId)
+  const principal = known && (await records.get(principals, known.value.objectId))
+  if (principal === undefined || principal.value.enabled) return
+  throw loginError('unauthorized_client', 7_000_112, `Application '${appId}' is disabled.`)
 }
 
 /** Clients that keep no secret: pages, and programs on people's own machines. */

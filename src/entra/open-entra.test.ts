@@ -160,6 +160,21 @@ describe('directory', () => {
     await test.entra.tokens.verify(fresh.token, vault)
   })
 
+  it('signs with a new key every 30 days, once for all who ask at that time', async () => {
+    const kidOf = async () => {
+      const principal = await test.entra.principal(test.entra.administrator.objectId)
+      assert.ok(principal)
+      return decodeProtectedHeader((await test.entra.tokens.issue(principal, 'https://vault.azure.net')).token).kid
+    }
+    const first = await kidOf()
+    test.advance(29 * 86_400_000)
+    assert.equal(await kidOf(), first)
+    test.advance(86_400_000)
+    const later = new Set(await Promise.all([kidOf(), kidOf(), kidOf()]))
+    assert.equal(later.size, 1)
+    assert.ok(!later.has(first))
+  })
+
   it('keeps tenants apart: a principal counts in the tenant of its token only · R07', async () => {
     const principalId = await identity()
     const { token } = await test.entra.identities.token(principalId, 'https://vault.azure.net')

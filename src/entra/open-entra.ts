@@ -21,6 +21,7 @@ import {
   type Administrator,
   type Principal,
 } from './records.ts'
+import { rotateRoute } from './rotate-route.ts'
 import { openSigningKeys } from './signing-keys.ts'
 import { createTenant, domainOf, newTenant } from './tenants.ts'
 import { openTokens, type Tokens } from './tokens.ts'
@@ -102,6 +103,7 @@ export async function openEntra(options: EntraOptions): Promise<Entra> {
     identities,
     routes: [
       identitySecretRoute(records, identities),
+      rotateRoute(keys),
       ...loginRoutes(options, { users, tokens, keys }),
       ...graphRoutes({ records, env, tokens, users, domain }),
     ],

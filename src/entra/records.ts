@@ -112,6 +112,8 @@ export interface RefreshFamily {
   readonly rotatedAt: number
   readonly authTime: number
   readonly expiresAt: number
+  /** The client proved itself when it began, so it has to each time. */
+  readonly confidential?: true
   /** Of a single-page application: ends with its session, and only pages may use it. */
   readonly spa?: { readonly origin: string; readonly session: string }
 }

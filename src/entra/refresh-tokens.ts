@@ -13,7 +13,7 @@ const GRACE_MS = 60_000
 const SWEEP_MS = 600_000
 const TOKEN_BYTES = 16 + 4 + 32
 
-export type NewFamily = Pick<RefreshFamily, 'objectId' | 'tenantId' | 'clientId' | 'authTime' | 'spa'>
+export type NewFamily = Pick<RefreshFamily, 'objectId' | 'tenantId' | 'clientId' | 'authTime' | 'confidential' | 'spa'>
 
 export interface UsedToken {
   readonly family: RefreshFamily

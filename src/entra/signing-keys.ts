@@ -8,12 +8,15 @@ import { signingKeys, type SigningKey } from './records.ts'
 /** Retired keys verify for so long: longer than any token lives. */
 const retiredForMs = 25 * 3_600_000
 const maxKeys = 20
+/** A key signs for so long; then the next one does. */
+const signsForMs = 30 * 24 * 3_600_000
 
 interface LoadedKey {
   readonly kid: string
   readonly privateKey: KeyObject
   readonly publicKey: KeyObject
   readonly jwk: JWK
+  readonly createdAt: number
   readonly retiredAt: number | undefined
 }
 
@@ -23,6 +26,8 @@ export interface SigningKeys {
   publicKey(kid: string): KeyObject | undefined
   /** Public keys as RFC 7517 says, with what Entra adds. */
   jwks(): { readonly keys: readonly JWK[] }
+  /** A new key, where the present one has signed for 30 days. */
+  rotateIfDue(): Promise<void>
   /** A new key signs from now on; tokens of the old one stay valid until they expire. */
   rotate(): Promise<void>
 }
@@ -35,6 +40,7 @@ export async function openSigningKeys(options: {
 }): Promise<SigningKeys> {
   const { records, env, sealingKey } = options
   let loaded: LoadedKey[] = []
+  let rotating: Promise<void> | undefined
 
   async function load(): Promise<void> {
     const stored = await records.list(signingKeys, { limit: maxKeys })
@@ -72,6 +78,12 @@ export async function openSigningKeys(options: {
     active,
     publicKey: kid => current().find(key => key.kid === kid)?.publicKey,
     jwks: () => ({ keys: current().map(key => key.jwk) }),
+    async rotateIfDue() {
+      if (env.now() - active().createdAt < signsForMs) return
+      // Those who come meanwhile wait for the same new key.
+      rotating ??= rotate().finally(() => (rotating = undefined))
+      await rotating
+    },
     rotate,
   }
 }
@@ -91,7 +103,7 @@ async function openKey(sealingKey: KeyObject, record: SigningKey): Promise<Loade
   const publicKey = createPublicKey(privateKey)
   const { n, e } = publicKey.export({ format: 'jwk' })
   const jwk: JWK = { kty: 'RSA', use: 'sig', alg: 'RS256', kid: record.kid, x5t: record.kid, n: n ?? '', e: e ?? '' }
-  return { kid: record.kid, privateKey, publicKey, jwk, retiredAt: record.retiredAt }
+  return { kid: record.kid, privateKey, publicKey, jwk, createdAt: record.createdAt, retiredAt: record.retiredAt }
 }
 
 function place(kid: string): Uint8Array {

@@ -71,7 +71,8 @@ export function openTokens(options: {
 }): Tokens {
   const { records, env, keys, domain } = options
   const known = verifiedTokens()
-  const sign = (claims: Record<string, unknown>, now: number): Promise<string> => {
+  const sign = async (claims: Record<string, unknown>, now: number): Promise<string> => {
+    await keys.rotateIfDue()
     const { kid, privateKey } = keys.active()
     return new SignJWT(claims)
       .setProtectedHeader({ typ: 'JWT', alg: 'RS256', kid, x5t: kid })

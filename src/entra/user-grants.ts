@@ -135,16 +135,10 @@ async function redeemRefresh(options: UserGrantOptions, asker: Asker): Promise<G
     throw loginError('invalid_grant', 700_082, message)
   }
   checkOrigin(call, spa === undefined ? undefined : 'spa', spa?.origin ?? '')
-  // Whose tokens began without a secret goes on without one: device codes of a client that has both.
-  const proof = client.application === undefined || spa !== undefined ? 'none' : asker.proof
-  if (proof === 'none' && spa === undefined && !mayGoOnWithoutSecret(client)) throw secretMissing()
+  const { proof } = asker
+  if (proof === 'none' && family.confidential) throw secretMissing()
   const account = await stillThere(options, family)
   return { account, clientId: client.clientId, proof, authTime, scope: mergedScope(form, ''), refresh: next }
-}
-
-function mayGoOnWithoutSecret(client: Client): boolean {
-  const { redirectUris, isPublic } = client
-  return isPublic || (redirectUris.publicClient.length > 0 && redirectUris.web.length === 0)
 }
 
 async function redeemDevice(options: UserGrantOptions, asker: Asker): Promise<Granted> {

@@ -39,9 +39,16 @@ export function userTokens(options: {
   async function refreshOf(granted: Granted): Promise<{ token?: string; family?: string }> {
     if (granted.refresh !== undefined) return { token: granted.refresh }
     if (!granted.scope.offline) return {}
-    const { account, clientId, authTime, spa } = granted
+    const { account, clientId, authTime, proof, spa } = granted
     const { objectId, tenantId } = account.user
-    return refreshTokens.begin({ objectId, tenantId, clientId, authTime, ...(spa === undefined ? {} : { spa }) })
+    return refreshTokens.begin({
+      objectId,
+      tenantId,
+      clientId,
+      authTime,
+      ...(proof === 'none' ? {} : { confidential: true }),
+      ...(spa === undefined ? {} : { spa }),
+    })
   }
 
   return {

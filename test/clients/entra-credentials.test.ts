@@ -11,6 +11,7 @@ import {
   ClientSecretCredential,
   DeviceCodeCredential,
   UsernamePasswordCredential,
+  WorkloadIdentityCredential,
 } from '@azure/identity'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 import { Azure } from '../support/azure.ts'
@@ -107,6 +108,10 @@ describe('@azure/identity against a whole cloud', () => {
     await graph.get('POST', path, body)
     assert.equal((await graph.ask('POST', path, { ...body, name: 'again' })).status, 409)
     assert.equal((await claimsOf((await credential.getToken(VAULT)).token))['oid'], principalId)
+    const tokenFilePath = join(dir, 'token')
+    await writeFile(tokenFilePath, await ownToken(endpoints, administrator, `${EXCHANGE}/.default`))
+    const workload = new WorkloadIdentityCredential({ ...options, tenantId, clientId: appId, tokenFilePath })
+    assert.equal((await claimsOf((await workload.getToken(VAULT)).token))['oid'], principalId)
     await graph.get('DELETE', `${path}/own`)
     const late = new ClientAssertionCredential(
       tenantId,

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { createHash, type webcrypto } from 'node:crypto'
 import { after, test } from 'node:test'
+import { promisify } from 'node:util'
 import { createRemoteJWKSet, jwtVerify, SignJWT } from 'jose'
 import { makeCertificate } from '../support/certificate.ts'
 import { cloudFor } from '../support/cloud.ts'
@@ -188,4 +190,64 @@ test('tokens for an application have its version`s shape, and no service of ours
     401,
     'nor an id token',
   )
+})
+
+test('the administrator changes the signing key at once; tokens of the former one stay good', async () => {
+  const { resourceManager } = endpoints
+  const token = await ownToken(endpoints, administrator, 'https://management.azure.com/.default')
+  const headers = { authorization: `Bearer ${token}` }
+  const rotated = await fetch(`${resourceManager}/providers/OwnKey.Directory/signingKeys/rotate`, {
+    method: 'POST',
+    headers,
+  })
+  const { kid } = (await rotated.json()) as { kid: string }
+  const jwks = (await (await fetch(`${authority}/${tenantId}/discovery/v2.0/keys`)).json()) as {
+    keys: { kid: string }[]
+  }
+  assert.deepEqual(jwks.keys.map(key => key.kid === kid).toSorted(), [false, true])
+  assert.equal((await fetch(`${resourceManager}/subscriptions?api-version=2022-12-01`, { headers })).status, 200)
+  const caller = await application('no administrator')
+  const own = await ownToken(
+    endpoints,
+    { clientId: caller.appId, clientSecret: caller.secret },
+    'https://management.azure.com/.default',
+  )
+  const refused = await fetch(`${resourceManager}/providers/OwnKey.Directory/signingKeys/rotate`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${own}` },
+  })
+  assert.equal(refused.status, 403)
+})
+
+test('sign-ins that fail, sign-ins that succeed and changes of the directory are in the audit log, without a secret', async () => {
+  const browser = newBrowser()
+  await browser.signIn(await browser.go(attempt().url), administrator.userName, 'a-wrong-Passw0rd')
+  await signedIn(newBrowser())
+  const { secret } = await application('audited')
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [new URL('../../src/cli.ts', import.meta.url).pathname, 'audit', '--data-dir', cloud.dataDir, '--format', 'json'],
+    { maxBuffer: 1e8 },
+  )
+  const records = stdout
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line) as Record<string, string> & { properties: Record<string, unknown> })
+  const signIns = records.filter(
+    ({ operationName, properties }) =>
+      operationName === 'SignIn' && properties['userPrincipalName'] === administrator.userName,
+  )
+  assert.ok(
+    signIns.some(({ resultType, properties }) => resultType === 'Failed' && properties['errorCode'] === 'AADSTS50126'),
+  )
+  assert.ok(
+    signIns.some(({ resultType, properties }) => resultType === 'Success' && properties['objectId'] !== undefined),
+  )
+  const added = records.find(
+    ({ operationName, properties }) => operationName === 'Add application' && properties['displayName'] === 'audited',
+  )
+  assert.ok(added !== undefined && added['callerIpAddress'])
+  assert.equal((added.properties['initiatedBy'] as { appId: string }).appId, administrator.clientId)
+  for (const hidden of [secret, 'a-wrong-Passw0rd', administrator.password, administrator.clientSecret, 'third-Secret'])
+    assert.ok(!stdout.includes(hidden))
 })
