@@ -53,7 +53,7 @@ export async function listenMetadata(options: MetadataOptions): Promise<Metadata
 
 type RouteOptions = Pick<MetadataOptions, 'env' | 'identities' | 'domain' | 'caPem' | 'audited'>
 
-function metadataRoutes(options: RouteOptions): Route[] {
+export function metadataRoutes(options: RouteOptions): Route[] {
   const get = (path: string, reason: string, handler: Route['handler']): Route => ({
     host: 'metadata',
     method: 'GET',

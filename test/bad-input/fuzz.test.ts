@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
+import { request as plainRequest } from 'node:http'
 import { Agent, request, type RequestOptions } from 'node:https'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -87,7 +88,7 @@ const HOSTS: Readonly<Record<HostName, string>> = {
   portal: new URL(endpoints.portal).host,
   vault: `kv-fuzz${endpoints.keyVaultSuffix}`,
   openai: `fuzz${endpoints.openAiSuffix}`,
-  metadata: '',
+  metadata: new URL(endpoints.instanceMetadata).host,
 }
 const VERSIONS: Partial<Record<HostName, string>> = { management: '2022-09-01', vault: '7.4', openai: '2024-10-21' }
 
@@ -133,8 +134,16 @@ function queryOf(random: Random, route: Route): string {
     query.push([random.chance(0.1) ? 'API-Version' : 'api-version', sometimes(random, 0.08, apiVersion)])
   const more = ['$filter', '$top', '$skiptoken', 'maxresults', 'limit', 'after', 'order', 'purpose', 'since', 'entries']
   while (random.chance(0.25)) query.push([sometimes(random, 0.2, random.pick(more)), strangeText(random)])
-  const logins = ['client_id', 'redirect_uri', 'response_type', 'code_challenge', 'state', 'authorization_endpoint']
-  if (route.host === 'login')
+  const logins = [
+    'resource',
+    'client_id',
+    'redirect_uri',
+    'response_type',
+    'code_challenge',
+    'state',
+    'authorization_endpoint',
+  ]
+  if (route.host === 'login' || route.host === 'metadata')
     while (random.chance(0.5)) query.push([random.pick(logins), sometimes(random, 0.7, names.clientId)])
   const text = query.map(([name, value]) => `${inUrl(name)}=${inUrl(value)}`).join('&')
   return text === '' ? '' : `?${text}`
@@ -229,12 +238,14 @@ interface Answer {
   readonly text: string
 }
 
-function send({ method, host, path, headers, body }: Sending): Promise<Answer> {
+function send({ route, method, host, path, headers, body }: Sending): Promise<Answer> {
   const [hostname, port] = host.split(':')
   const length = body === undefined ? {} : { 'content-length': String(body.length) }
-  const options: RequestOptions = { method, hostname, port, path, agent, headers: { ...headers, ...length } }
+  const options: RequestOptions = { method, hostname, port, path, headers: { ...headers, ...length } }
+  // Instance metadata is served over plain HTTP, as on every Azure machine.
+  const open = route.host === 'metadata' ? plainRequest : request
   return new Promise((resolve, reject) => {
-    const outgoing = request(options, incoming => {
+    const outgoing = open({ ...options, ...(open === request ? { agent } : {}) }, incoming => {
       const chunks: Buffer[] = []
       incoming.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', reject)
       incoming.on('end', () =>
@@ -268,7 +279,7 @@ function checkShape(sending: Sending, { status, type, text }: Answer): void {
     error_description?: string
   }
   const isGraph = sending.path.toLowerCase().startsWith('/v1.0/')
-  if (sending.route.host === 'login' && !isGraph) {
+  if (sending.route.host === 'metadata' || (sending.route.host === 'login' && !isGraph)) {
     assert.match(parsed.error as string, /^[a-z_]+$/i)
     assert.ok(String(parsed.error_description).length > 15)
     return
@@ -287,6 +298,7 @@ function check(sending: Sending, answer: Answer): void {
   const served = servedBy(sending)
   if (served !== undefined && served.auth !== 'none' && sending.identity !== 'right' && sending.method !== 'OPTIONS')
     assert.ok(status >= 400, 'answered without authentication')
+  assert.ok(sending.route.host !== 'metadata' || !text.includes('access_token'), 'a token without its secret')
   if (status >= 400) {
     assert.doesNotMatch(text, /node:internal|\.ts:\d+|PRIVATE KEY|SQLITE/)
     for (const secret of SECRETS) assert.equal(text.includes(secret), false, 'a secret in an answer')

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openRootKeys } from '../../src/encryption/root-key.ts'
+import { metadataRoutes } from '../../src/entra/metadata.ts'
 import { systemEnv as env } from '../../src/env.ts'
 import type { Route } from '../../src/http/route.ts'
 import { openRooms } from '../../src/rooms.ts'
@@ -27,7 +28,8 @@ export async function everyRoute(): Promise<Route[]> {
     location: 'westeurope',
     log: () => {},
   })
+  const metadata = metadataRoutes({ env, identities: rooms.entra.identities, domain: 'localhost', caPem: '' })
   await rooms.close()
   await rm(folder, { recursive: true })
-  return [...rooms.routes]
+  return [...rooms.routes, ...metadata]
 }
