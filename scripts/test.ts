@@ -21,6 +21,7 @@ const results = [
   only.length > 0 || run('lint', 'npm', ['run', '--silent', 'lint']),
   only.length > 0 || run('types', `${bin}tsc`, ['--noEmit']),
   only.length > 0 || run('dead code', `${bin}knip`, []),
+  run('portal', process.execPath, [`${root}scripts/build-portal.ts`]),
   run('tests', process.execPath, [
     '--test',
     '--test-reporter=spec',
