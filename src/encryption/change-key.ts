@@ -51,7 +51,7 @@ async function rewrap(
 ): Promise<{ rewrapped: number }> {
   try {
     // R20, R29: unwrapping alone would let the data out after get or wrapKey was taken away.
-    await ring.leases.probe(accountId)
+    await ring.leases.probe(accountId).catch(presentKeyNeeded)
     const rows = await rowsOf(ring.records, accountId, 'active')
     const pending = await wrapPending(ring, accountId, target, rows)
     await verifyPending(ring, target, pending)
