@@ -175,6 +175,24 @@ describe('directory', () => {
     assert.ok(!later.has(first))
   })
 
+  it('always has a key that signs, however many and whoever change it at a time', async () => {
+    const principalId = await identity()
+    const first = await test.entra.identities.token(principalId, 'https://vault.azure.net')
+    await Promise.all([test.entra.rotateSigningKey(), test.entra.rotateSigningKey(), test.entra.rotateSigningKey()])
+    let refused = 0
+    for (let turn = 0; turn < 20; turn++)
+      await test.entra.rotateSigningKey().catch((error: unknown) => {
+        assert.ok(error instanceof AzureError && error.status === 429)
+        refused++
+      })
+    assert.equal(refused, 2)
+    await test.entra.tokens.verify(first.token, vault)
+    const again = await openEntra(test.options)
+    await again.tokens.verify((await again.identities.token(principalId, 'https://vault.azure.net')).token, vault)
+    test.advance(26 * 3_600_000)
+    await test.entra.rotateSigningKey()
+  })
+
   it('keeps tenants apart: a principal counts in the tenant of its token only · R07', async () => {
     const principalId = await identity()
     const { token } = await test.entra.identities.token(principalId, 'https://vault.azure.net')

@@ -2,11 +2,13 @@ import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 import { calculateJwkThumbprint, exportPKCS8, generateKeyPair, type JWK } from 'jose'
 import { openBox, sealBox } from '../crypto/box.ts'
 import type { Env } from '../env.ts'
+import { AzureError } from '../http/errors.ts'
 import { put, remove, VersionConflict, type RecordStore } from '../store/records.ts'
 import { signingKeys, type SigningKey } from './records.ts'
 
 /** Retired keys verify for so long: longer than any token lives. */
 const retiredForMs = 25 * 3_600_000
+/** Keys at a time: each lives for a day after the next one came, so that many changes a day are possible. */
 const maxKeys = 20
 /** A key signs for so long; then the next one does. */
 const signsForMs = 30 * 24 * 3_600_000
@@ -28,36 +30,34 @@ export interface SigningKeys {
   jwks(): { readonly keys: readonly JWK[] }
   /** A new key, where the present one has signed for 30 days. */
   rotateIfDue(): Promise<void>
-  /** A new key signs from now on; tokens of the old one stay valid until they expire. */
+  /** A new key signs from now on; tokens of the old one stay valid until they expire. @throws 429 after 19 times a day */
   rotate(): Promise<void>
 }
 
-/** Opens the token-signing keys (RSA 2048, sealed at rest), and makes the first one. */
-export async function openSigningKeys(options: {
+interface SigningKeyOptions {
   readonly records: RecordStore
   readonly env: Env
   readonly sealingKey: KeyObject
-}): Promise<SigningKeys> {
+}
+
+/** Opens the token-signing keys (RSA 2048, sealed at rest), and makes the first one. */
+export async function openSigningKeys(options: SigningKeyOptions): Promise<SigningKeys> {
   const { records, env, sealingKey } = options
   let loaded: LoadedKey[] = []
   let rotating: Promise<void> | undefined
 
   async function load(): Promise<void> {
-    const stored = await records.list(signingKeys, { limit: maxKeys })
+    const stored = await records.list(signingKeys)
     loaded = await Promise.all(stored.map(async ({ value }) => openKey(sealingKey, value)))
     loaded.sort((a, b) => Number(a.retiredAt !== undefined) - Number(b.retiredAt !== undefined))
   }
 
-  async function rotate(): Promise<void> {
-    const now = env.now()
-    const stored = await records.list(signingKeys, { limit: maxKeys })
-    const old = stored.flatMap(({ id, value, version }) => {
-      if (value.retiredAt === undefined) return [put(signingKeys, id, { ...value, retiredAt: now }, version)]
-      return now - value.retiredAt > retiredForMs ? [remove(signingKeys, id, version)] : []
-    })
-    const next = await newKey(sealingKey, now)
-    await records.commit([put(signingKeys, next.kid, next, 0), ...old])
-    await load()
+  /** Those who come while one is made wait for the same new key. */
+  function rotate(): Promise<void> {
+    rotating ??= addKey(options)
+      .then(load)
+      .finally(() => (rotating = undefined))
+    return rotating
   }
 
   await load()
@@ -79,13 +79,27 @@ export async function openSigningKeys(options: {
     publicKey: kid => current().find(key => key.kid === kid)?.publicKey,
     jwks: () => ({ keys: current().map(key => key.jwk) }),
     async rotateIfDue() {
-      if (env.now() - active().createdAt < signsForMs) return
-      // Those who come meanwhile wait for the same new key.
-      rotating ??= rotate().finally(() => (rotating = undefined))
-      await rotating
+      if (env.now() - active().createdAt >= signsForMs) await rotate()
     },
     rotate,
   }
+}
+
+/** A new key that signs from now on; keys whose tokens have all expired go. @throws 429 */
+async function addKey({ records, env, sealingKey }: SigningKeyOptions): Promise<void> {
+  const now = env.now()
+  const stored = await records.list(signingKeys)
+  const old = stored.flatMap(({ id, value, version }) => {
+    if (value.retiredAt === undefined) return [put(signingKeys, id, { ...value, retiredAt: now }, version)]
+    return now - value.retiredAt > retiredForMs ? [remove(signingKeys, id, version)] : []
+  })
+  const kept = stored.length - old.filter(({ value }) => value === undefined).length
+  if (kept >= maxKeys) {
+    const message = `The signing key was changed ${maxKeys - 1} times within a day: tokens of all these keys are still valid. Try again later.`
+    throw new AzureError('TooManyRequests', 429, message, { headers: { 'retry-after': '3600' } })
+  }
+  const next = await newKey(sealingKey, now)
+  await records.commit([put(signingKeys, next.kid, next, 0), ...old])
 }
 
 async function newKey(sealingKey: KeyObject, now: number): Promise<SigningKey> {
