@@ -138,7 +138,7 @@ async function checked(
     )
   }
   const principalId = given.principalId.toLowerCase()
-  const principal = await directory.principal(principalId)
+  const principal = UUID.test(principalId) ? await directory.principal(principalId) : undefined
   if (principal?.tenantId !== tenantId) {
     throw new AzureError(
       'PrincipalNotFound',
