@@ -10,4 +10,4 @@ export const ACCOUNT_PAGES = [
   'fine-tuning',
   'files',
 ]
-export const VAULT_PAGES = ['', 'audit', 'policies', 'keys', 'keys/at-rest', 'networking']
+export const VAULT_PAGES = ['', 'audit', 'policies', 'keys', 'keys/at-rest', 'networking', 'properties']

@@ -9,6 +9,7 @@ import { KeyPage } from './key-page.tsx'
 import { KeysPage } from './keys.tsx'
 import { Networking } from './networking.tsx'
 import { VaultOverview } from './overview.tsx'
+import { VaultProperties } from './properties.tsx'
 
 const MENU: readonly MenuEntry[] = [
   { page: '', label: 'Overview' },
@@ -16,6 +17,7 @@ const MENU: readonly MenuEntry[] = [
   { page: 'policies', label: 'Access policies' },
   { page: 'keys', label: 'Keys', heading: 'Objects' },
   { page: 'networking', label: 'Networking', heading: 'Settings' },
+  { page: 'properties', label: 'Properties' },
 ]
 
 export function VaultBlade() {
@@ -41,6 +43,8 @@ function Page({ page, keyName, vault }: { page: string; keyName: string | undefi
       return <AccessPolicies vault={vault} />
     case 'keys':
       return keyName === undefined ? <KeysPage vault={vault} /> : <KeyPage vault={vault} name={keyName} />
+    case 'properties':
+      return <VaultProperties vault={vault} />
     case 'networking':
       return <Networking vault={vault} />
     default:
