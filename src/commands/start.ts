@@ -22,6 +22,7 @@ export async function start(options: {
   process.stdout.write(
     [
       `OwnKey is ready on https://*.localhost:${endpoints.port} (loopback only).`,
+      `  portal     ${endpoints.portal} as ${endpoints.administrator.userName}, password in endpoints.json`,
       `  endpoints  ${options.dataDir}/endpoints.json`,
       `  CA         ${endpoints.caCertificate}`,
       `  clients    eval "$(./ownkey env --data-dir ${options.dataDir})"`,
