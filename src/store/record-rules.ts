@@ -12,6 +12,7 @@ export interface EncodedChange {
   readonly id: string
   readonly json: string | undefined
   readonly ifVersion: number | undefined
+  readonly mustExist: boolean
 }
 
 /** What a commit does to one record: its new version and JSON, or undefined JSON where it is removed. */
@@ -52,7 +53,13 @@ export function encodeChanges(changes: readonly Change[]): EncodedChange[] {
     if (ifVersion !== undefined && !(Number.isSafeInteger(ifVersion) && ifVersion >= 0)) {
       throw new RangeError(`ifVersion must be a whole number from 0, not ${ifVersion}.`)
     }
-    return { collection: change.collection, id: change.id, json: encodeValue(change), ifVersion }
+    return {
+      collection: change.collection,
+      id: change.id,
+      json: encodeValue(change),
+      ifVersion,
+      mustExist: change.mustExist === true,
+    }
   })
 }
 
@@ -76,10 +83,14 @@ export function planCommit(
 ): Write[] {
   // A single change, the usual case, needs no memory of what the same commit did before.
   const planned = changes.length > 1 ? new Map<string, number>() : undefined
-  return changes.map(({ collection, id, json, ifVersion }) => {
+  return changes.flatMap(({ collection, id, json, ifVersion, mustExist }) => {
     const key = `${collection}\0${id}`
     const present = planned?.get(key) ?? versionOf(collection, id)
     if (ifVersion !== undefined && ifVersion !== present) throw new VersionConflict(collection, id)
+    if (mustExist) {
+      if (present === 0) throw new VersionConflict(collection, id)
+      return []
+    }
     const version = json === undefined ? 0 : present + 1
     planned?.set(key, version)
     return { collection, id, version, json }

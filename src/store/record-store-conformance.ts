@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { collection, put, remove, VersionConflict, type ListOptions, type RecordStore } from './records.ts'
+import {
+  collection,
+  mustExist,
+  put,
+  remove,
+  VersionConflict,
+  type Change,
+  type ListOptions,
+  type RecordStore,
+} from './records.ts'
 
 const things = collection<{ n: number }>('things')
 const oddIds = [
@@ -81,6 +90,19 @@ function versionRules(rule: Rule): void {
     await records.commit([remove(things, 'a', 1), remove(things, 'gone', 1), remove(things, 'b', 0)])
     assert.equal(await records.count(things), 0)
   })
+  rule(
+    'a commit that depends on a record writes nothing to it, and fails as a whole where it is not there',
+    async records => {
+      await records.commit([put(things, 'a', { n: 1 })])
+      await records.commit([put(things, 'b', { n: 2 }), mustExist(things, 'a')])
+      assert.deepEqual(await records.get(things, 'a'), { id: 'a', version: 1, value: { n: 1 } })
+      for (const [gone, ...before] of [[mustExist(things, 'c')], [mustExist(things, 'a'), remove(things, 'a')]]) {
+        const commit = records.commit([put(things, 'b', { n: 3 }), ...before, gone as Change])
+        await assert.rejects(commit, VersionConflict)
+      }
+      assert.deepEqual(await records.get(things, 'b'), { id: 'b', version: 1, value: { n: 2 } })
+    },
+  )
   rule('of commits that come at once each stands or falls alone', async records => {
     const commits = Array.from({ length: 50 }, async (_, n) =>
       records.commit([put(things, `own-${n}`, { n }), put(things, 'shared', { n }, 0)]),

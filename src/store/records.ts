@@ -17,7 +17,7 @@ export function collection<T>(name: string): Collection<T> {
 
 /**
  * One write of a commit. `ifVersion`: 0 = must not exist, n = must stand at n, absent = whatever is there.
- * Build them with `put` and `remove`, which keep value and collection type together.
+ * Build them with `put`, `remove` and `mustExist`, which keep value and collection type together.
  */
 export interface Change {
   readonly collection: string
@@ -25,6 +25,8 @@ export interface Change {
   /** Absent: the record is removed. */
   readonly value?: unknown
   readonly ifVersion?: number
+  /** Writes nothing: the commit fails where there is no such record. */
+  readonly mustExist?: true
 }
 
 export function put<T>(target: Collection<T>, id: string, value: T, ifVersion?: number): Change {
@@ -33,6 +35,11 @@ export function put<T>(target: Collection<T>, id: string, value: T, ifVersion?: 
 
 export function remove(target: Collection<unknown>, id: string, ifVersion?: number): Change {
   return { collection: target.name, id, ...(ifVersion === undefined ? {} : { ifVersion }) }
+}
+
+/** The commit depends on this record being there, and leaves it alone. */
+export function mustExist(target: Collection<unknown>, id: string): Change {
+  return { collection: target.name, id, mustExist: true }
 }
 
 export interface ListOptions {
@@ -54,7 +61,7 @@ export interface CommitOptions {
   readonly shred?: boolean
 }
 
-/** Thrown by `commit` when an `ifVersion` does not hold; nothing of that commit was written. */
+/** Thrown by `commit` when an `ifVersion` or a `mustExist` does not hold; nothing of that commit was written. */
 export class VersionConflict extends Error {
   readonly collection: string
   readonly id: string
