@@ -1,46 +1,27 @@
 import { timingSafeEqual } from 'node:crypto'
 import { wipe } from '../crypto/wrap.ts'
-import { Conflict } from '../http/errors.ts'
 import type { Change, Stored } from '../store/records.ts'
 import type { KeyEncryptionKey } from './key-encryption-key.ts'
 import type { KeyRing } from './key-ring.ts'
 import { activate, dropPending, putPending, rowsOf, unwrapDataKey, wrapDataKey, type KeyRow } from './key-ring-rows.ts'
 import { KeyUnavailable } from './key-unavailable.ts'
-
-interface Running {
-  readonly yields: boolean
-  readonly ended: Promise<unknown>
-}
-
-/** Changes under way, by account id. */
-const changing = new WeakMap<KeyRing, Map<string, Running>>()
+import { oneChange } from './one-change.ts'
 
 /**
  * Re-wraps the account's data keys with another key-encryption key. R18: never re-encrypts, so the cost is the number of
  * generations, not of blobs. Enabling, updating the version, another key and disabling (R29) all come through here.
- * @param options `yields`: the service's own change, which a customer's waits for, and which does not begin during another
+ * @param options as for `oneChange`
  * @param commit writes the key ring's changes together with the account's settings and the audit record, in one transaction
  * @throws KeyUnavailable when the present or the new key can't be used; then nothing has changed
  */
-export async function changeKey(
+export function changeKey(
   ring: KeyRing,
   accountId: string,
   target: KeyEncryptionKey,
   commit: (changes: Change[]) => Promise<void>,
-  { yields = false }: { yields?: boolean } = {},
+  options: { yields?: boolean } = {},
 ): Promise<{ rewrapped: number }> {
-  const running = changing.get(ring) ?? new Map<string, Running>()
-  changing.set(ring, running)
-  const other = running.get(accountId)
-  if (other?.yields === true && !yields) await other.ended
-  if (running.has(accountId))
-    throw new Conflict(
-      'AnotherOperationInProgress',
-      "The account's key is being changed already. Wait for that change to end, then try again.",
-    )
-  const change = rewrap(ring, accountId, target, commit).finally(() => running.delete(accountId))
-  running.set(accountId, { yields, ended: change.catch(() => undefined) })
-  return change
+  return oneChange(ring, accountId, options, () => rewrap(ring, accountId, target, commit))
 }
 
 async function rewrap(
