@@ -9,6 +9,7 @@ const USAGE = `Usage: ./ownkey <command> [options]
   audit    print the audit log      --data-dir DIR [--vault V] [--since 24h|T] [--last N] [--follow] [--format table|json]
            audit verify: is it as it was written?   --data-dir DIR [--known N:HASH]
   prove    open every sealed blob under its account's key, and verify the audit log   --data-dir DIR [--account NAME] [--whole] [--format table|json]
+  re-encrypt  seal all data of an account anew under a new data key     --data-dir DIR --account NAME [--mib-per-second N] [--no-wait]
   clock    show | advance 91d | set T | reset the clock   --data-dir DIR, of a cloud started with --clock-control
   env      print the environment for clients          --data-dir DIR [--format shell|az|json]
   doctor   say what this machine lacks                [--port 8443]
@@ -31,6 +32,8 @@ const OPTIONS = {
   format: { type: 'string' },
   vault: { type: 'string' },
   account: { type: 'string' },
+  'mib-per-second': { type: 'string' },
+  'no-wait': { type: 'boolean', default: false },
   whole: { type: 'boolean', default: false },
   since: { type: 'string' },
   last: { type: 'string' },
@@ -76,6 +79,13 @@ const commands: Record<string, (values: Values, words: readonly string[]) => Pro
   prove: async values => {
     const { account, whole, format = 'table' } = values
     return (await import('./commands/prove.ts')).prove({ dataDir: dataDir(values), account, whole, format })
+  },
+  're-encrypt': async values => {
+    const { account, 'mib-per-second': rate, 'no-wait': noWait } = values
+    if (account === undefined || account === '') throw new UsageError('--account NAME is missing.')
+    const mebibytesPerSecond = rate === undefined ? undefined : wholeNumber(rate, 'mib-per-second', 100_000)
+    const { reEncrypt } = await import('./commands/re-encrypt.ts')
+    return reEncrypt({ dataDir: dataDir(values), account, mebibytesPerSecond, wait: !noWait })
   },
   clock: async (values, [action = 'show', argument]) => {
     const { clock } = await import('./commands/clock.ts')

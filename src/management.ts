@@ -2,6 +2,7 @@ import { accountInformationRoutes } from './accounts/account-information.ts'
 import { accountResourceType } from './accounts/account-resource-type.ts'
 import { accountRoutes } from './accounts/account-routes.ts'
 import { protectionRoutes } from './accounts/protection-routes.ts'
+import { reEncryptionRoutes } from './accounts/re-encryption-routes.ts'
 import { deletedAccountRoutes } from './accounts/deleted-account-routes.ts'
 import type { ArmOptions, Directory } from './arm/arm-options.ts'
 import { armRoutes, resumeOperations } from './arm/arm-routes.ts'
@@ -57,6 +58,7 @@ export function openManagement(
       ...armRoutes(arm),
       ...accountRoutes(room),
       ...protectionRoutes(accounts, given.service.protection),
+      ...reEncryptionRoutes(accounts, given.service.reEncryptions),
       ...deletedAccountRoutes(room),
       ...accountInformationRoutes(accounts, models.bases),
     ],

@@ -217,6 +217,7 @@ function lifeOf(
       await service.keyStatuses.load()
       service.watch.start()
       await service.runner.start()
+      await service.reEncryptions.resume()
       await management.resume()
       repeating.push(
         upkeep('Upkeep failed', tick, TICK_MS),
@@ -227,6 +228,7 @@ function lifeOf(
     },
     stop: async () => {
       await service.watch.close()
+      await service.reEncryptions.close()
       await service.keyStatuses.close()
     },
     close: async () => {

@@ -6,6 +6,7 @@ import { Deployments } from './accounts/deployments.ts'
 import { KeyStatuses } from './accounts/key-statuses.ts'
 import { KeyWatch } from './accounts/key-watch.ts'
 import { Protection } from './accounts/protection.ts'
+import { ReEncryptions } from './accounts/re-encryptions.ts'
 import { RunningModels } from './accounts/running-models.ts'
 import type { VaultDirectory } from './accounts/vault-directory.ts'
 import type { Account } from './accounts/account.ts'
@@ -25,6 +26,7 @@ import { JobRunner } from './openai/job-runner.ts'
 import { Jobs } from './openai/jobs.ts'
 import { Models } from './openai/models.ts'
 import { ownedByAccount } from './openai/records.ts'
+import { resealRecords } from './openai/reseal.ts'
 import type { AuditSink } from './audit/audit-event.ts'
 import type { RoomsOptions } from './rooms.ts'
 import type { RecordStore } from './store/records.ts'
@@ -67,6 +69,25 @@ export function openService(
     endpoint: subdomain => `https://${subdomain}.openai.${domain}:${port}/`,
   })
   const blobs = new SealedBlobs(ring, options.blobs, env, rootKeys.deployment)
+  const data = openData(options, { accounts, blobs, ring, logError })
+  const watch = new KeyWatch(accounts, Math.max(options.keyWatchSeconds * 1000, MIN_WATCH_MS), logError)
+  const connect = (own: Agent): void => {
+    agent = own
+  }
+  return { accounts, protection: new Protection(accounts, blobs), ring, keyStatuses, watch, ...data, connect }
+}
+
+/** What works on an account's data, with the engines. */
+function openData(
+  { records, env }: Pick<RoomsOptions, 'records' | 'env'>,
+  given: {
+    readonly accounts: Accounts
+    readonly blobs: SealedBlobs
+    readonly ring: KeyRing
+    readonly logError: (message: string, error?: unknown) => void
+  },
+) {
+  const { accounts, blobs, ring, logError } = given
   const catalogue = new Catalogue()
   const models = new Models({ accounts, blobs, bases: namedBases(catalogue) })
   const running = new RunningModels({ records, blobs, runtime: llamaRuntime(catalogue) })
@@ -82,12 +103,13 @@ export function openService(
   const dependents = { stop: (accountId: string) => jobs.stopAll(accountId), collections: ownedByAccount }
   const life = new AccountLife({ accounts, blobs, running, dependents })
   const runner = new JobRunner({ jobs, ring, trainer: ggmlTrainer(catalogue), log: logError })
-  const watch = new KeyWatch(accounts, Math.max(options.keyWatchSeconds * 1000, MIN_WATCH_MS), logError)
-  const connect = (own: Agent): void => {
-    agent = own
-  }
-  const data = { models, running, deployments, files, jobs, runner }
-  return { accounts, protection: new Protection(accounts, blobs), life, ring, keyStatuses, watch, ...data, connect }
+  const reEncryptions = new ReEncryptions({
+    accounts,
+    blobs,
+    resealRecords: accountId => resealRecords(records, ring, accountId),
+    log: logError,
+  })
+  return { models, running, deployments, files, jobs, life, runner, reEncryptions }
 }
 
 /** Every base under its own name, and under those that stand for it. */

@@ -6,6 +6,7 @@ import { put, remove, VersionConflict, type Change, type Collection, type Stored
 import { accountKey, accountNames, accounts, subdomains, type Account } from './account.ts'
 import { accountAudit, type Accounts } from './accounts.ts'
 import { deployments } from './deployment.ts'
+import { reEncryptions } from './re-encryption.ts'
 import type { RunningModels } from './running-models.ts'
 
 /** What hangs on an account in rooms that this one does not know. */
@@ -90,7 +91,7 @@ export class AccountLife {
       await audit.append(entry, [marked]).catch(changedMeanwhile)
     }
     await this.stop(accountId)
-    await records.commit(await keyRing.destroy(accountId), { shred: true })
+    await records.commit([...(await keyRing.destroy(accountId)), remove(reEncryptions, accountId)], { shred: true })
     const blobs = await this.#removeBlobs(accountId)
     for (const collection of [deployments, ...this.#options.dependents.collections])
       await this.#removeAll(collection, accountId)

@@ -8,6 +8,8 @@ export type DataKind = 'training-data' | 'training-result' | 'checkpoint' | 'fin
 export interface BlobRecord {
   /** UUID. */
   readonly blobId: string
+  /** Name of the sealed file; absent: the blob id. A blob that was re-encrypted lies in a file of its own. */
+  readonly storedAs?: string
   readonly accountId: string
   readonly kind: DataKind
   /** Generation of the account's data key that wraps the blob key; 0: a deployment's own copy, under the service's key (R25). */
@@ -31,6 +33,16 @@ export const blobRecords = collection<BlobRecord>('encryption.blobs')
 
 export function blobKeyOf(accountId: string, blobId: string): string {
   return `${accountId}/${blobId}`
+}
+
+/** The name in the blob store. */
+export function fileOf(record: Pick<BlobRecord, 'blobId' | 'storedAs'>): string {
+  return record.storedAs ?? record.blobId
+}
+
+/** Where the re-encryption to this generation of the data key puts a blob. */
+export function fileOfGeneration(blobId: string, generation: number): string {
+  return `${blobId}-g${generation}`
 }
 
 /** @throws 404 BlobNotFound */

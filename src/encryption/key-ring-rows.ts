@@ -1,7 +1,16 @@
 import { createHash, type KeyObject } from 'node:crypto'
 import { mac, verifyMac } from '../crypto/derive.ts'
 import { encodeContext, newDataKey, wipe } from '../crypto/wrap.ts'
-import { collection, put, remove, type Change, type RecordStore, type Stored } from '../store/records.ts'
+import {
+  collection,
+  mustExist,
+  put,
+  remove,
+  VersionConflict,
+  type Change,
+  type RecordStore,
+  type Stored,
+} from '../store/records.ts'
 import { AzureError } from '../http/errors.ts'
 import type { KeyEncryptionKey } from './key-encryption-key.ts'
 
@@ -56,7 +65,7 @@ export async function firstDataKey(kek: KeyEncryptionKey, macKey: KeyObject, acc
   const dataKey = newDataKey()
   const row = await wrapDataKey(kek, macKey, { accountId, generation: 1 }, dataKey, 'active')
   wipe(dataKey)
-  return [put(keyRows, rowId(row), row, 0)]
+  return [putNew(row)]
 }
 
 export function rowsOf(records: RecordStore, accountId: string, status: KeyRow['status']): Promise<Stored<KeyRow>[]> {
@@ -66,6 +75,21 @@ export function rowsOf(records: RecordStore, accountId: string, status: KeyRow['
 /** Takes back what a change that broke off left behind: pending rows never count. */
 export async function dropPending(records: RecordStore, accountId: string): Promise<Change[]> {
   return (await rowsOf(records, accountId, 'pending')).map(({ id }) => remove(keyRows, id))
+}
+
+/** Whatever was sealed under a generation may be committed only while its data key is there. */
+export function heldBy(accountId: string, generation: number): Change {
+  return mustExist(keyRows, rowId({ accountId, generation, status: 'active' }))
+}
+
+/** The commit came too late: the data key that its content is sealed under was retired. */
+export function isRetired(error: unknown): boolean {
+  return error instanceof VersionConflict && error.collection === keyRows.name
+}
+
+/** A generation that the account did not have. */
+export function putNew(row: KeyRow): Change {
+  return put(keyRows, rowId(row), row, 0)
 }
 
 export function putPending(row: KeyRow): Change {

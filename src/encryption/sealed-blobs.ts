@@ -5,8 +5,9 @@ import { encodeContext, newDataKey, unwrap, wipe, wrap } from '../crypto/wrap.ts
 import type { Env } from '../env.ts'
 import { AzureError } from '../http/errors.ts'
 import type { BlobReader, BlobStore } from '../store/blobs.ts'
-import { put, remove, type Change } from '../store/records.ts'
-import { blobKeyOf, blobRecords, type BlobRecord, type DataKind } from './blob-records.ts'
+import { put, remove, type Change, type Stored } from '../store/records.ts'
+import { blobKeyOf, blobRecords, fileOf, fileOfGeneration, type BlobRecord, type DataKind } from './blob-records.ts'
+import { heldBy } from './key-ring-rows.ts'
 import type { KeyRing } from './key-ring.ts'
 
 export interface NewBlob {
@@ -33,6 +34,7 @@ export class SealedBlobs {
   readonly #blobs: BlobStore
   readonly #env: Env
   readonly #deploymentRoot: KeyObject
+  readonly #writing = new Set<Pick<BlobRecord, 'accountId' | 'generation'>>()
 
   constructor(ring: KeyRing, blobs: BlobStore, env: Env, deploymentRoot: KeyObject) {
     this.#ring = ring
@@ -47,20 +49,55 @@ export class SealedBlobs {
    * @throws KeyUnavailable before the first byte, or in mid-stream when the lease ends
    */
   async create(blob: NewBlob): Promise<{ record: BlobRecord; changes: Change[] }> {
-    const { accountId, kind } = blob
     const blobId = this.#env.uuid()
+    const record = await this.#write(blob, blobId, () => blobId)
+    return { record, changes: [put(blobRecords, blobKeyOf(blob.accountId, blobId), record, 0), ...held(record)] }
+  }
+
+  /**
+   * Seals a blob anew, under a blob key of its own and the account's present data key, into a file beside the present one.
+   * `changes` puts it in the place of the former if nobody removed that meanwhile; then call `settle`, else `undo`.
+   * @param through what the plaintext passes on its way, as a limit on its rate. @throws KeyUnavailable, DataCorrupted
+   */
+  async rewrite(
+    { id, version, value }: Stored<BlobRecord>,
+    through: (bytes: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>,
+  ): Promise<{ changes: Change[]; settle: () => Promise<void>; undo: () => Promise<void> }> {
+    const { accountId, kind, blobId, createdAt } = value
+    const secrets = value.metadata === undefined ? undefined : await this.metadata(value)
+    const opened = await this.open(value)
+    const source = through(opened.read())
+    const blob = { accountId, kind, source, ...(secrets === undefined ? {} : { metadata: () => secrets }) }
+    const record = await this.#write(blob, blobId, generation => fileOfGeneration(blobId, generation))
+    return {
+      changes: [put(blobRecords, id, { ...record, createdAt }, version), ...held(record)],
+      settle: () => this.#blobs.remove(fileOf(value)),
+      undo: () => this.#blobs.remove(fileOf(record)),
+    }
+  }
+
+  /** Whether something is being sealed for the account under a data key before `generation`. */
+  isWriting(accountId: string, generation: number): boolean {
+    return [...this.#writing].some(one => one.accountId === accountId && one.generation < generation)
+  }
+
+  async #write(blob: NewBlob, blobId: string, nameOf: (generation: number) => string): Promise<BlobRecord> {
+    const { accountId, kind } = blob
     const { generation } = await this.#wrappingKey(accountId, kind)
     const context = { accountId, kind, blobId, generation }
+    const name = nameOf(generation)
     const keyBytes = newDataKey()
     const key = createSecretKey(keyBytes)
+    this.#writing.add(context)
     try {
       const sealed = seal(key, context, this.#underLease(accountId, kind, blob.source))
-      const storedSize = await this.#blobs.create(blobId, sealed.bytes)
+      const storedSize = await this.#blobs.create(name, sealed.bytes)
       const metadata =
         blob.metadata === undefined ? undefined : sealMetadata(key, sealed.header, context, blob.metadata())
       const { key: kek } = await this.#wrappingKey(accountId, kind, generation)
-      const record: BlobRecord = {
+      return {
         ...context,
+        ...(name === blobId ? {} : { storedAs: name }),
         wrappedKey: wrap(kek, keyBytes, blobContext(context)).toString('base64'),
         header: sealed.header.toString('base64'),
         ...(metadata === undefined ? {} : { metadata: metadata.toString('base64') }),
@@ -68,16 +105,18 @@ export class SealedBlobs {
         storedSize,
         createdAt: new Date(this.#env.now()).toISOString(),
       }
-      return { record, changes: [put(blobRecords, blobKeyOf(accountId, blobId), record, 0)] }
     } finally {
+      this.#writing.delete(context)
       wipe(keyBytes)
     }
   }
 
   /** @throws KeyUnavailable; AzureError 500 DataCorrupted when the bytes are not what was stored */
-  async open(record: BlobRecord): Promise<OpenBlob> {
-    const key = await this.#blobKey(record)
-    const reader = await this.#blobs.open(record.blobId)
+  async open(given: BlobRecord): Promise<OpenBlob> {
+    const { record, key } = await this.#blobKey(given)
+    const reader = await this.#blobs.open(fileOf(record))
+    const moved = reader === undefined ? await this.#rewritten(record) : undefined
+    if (moved !== undefined) return this.open(moved)
     if (reader === undefined) throw corrupted(record, 'its sealed file is missing')
     try {
       const opened = await openSealed(key, contextOf(record), reader)
@@ -94,9 +133,10 @@ export class SealedBlobs {
   }
 
   /** The sealed metadata. @throws KeyUnavailable */
-  async metadata(record: BlobRecord): Promise<Buffer> {
+  async metadata(given: BlobRecord): Promise<Buffer> {
+    if (given.metadata === undefined) return Buffer.alloc(0)
+    const { record, key } = await this.#blobKey(given)
     if (record.metadata === undefined) return Buffer.alloc(0)
-    const key = await this.#blobKey(record)
     return openMetadata(
       key,
       Buffer.from(record.header, 'base64'),
@@ -106,23 +146,45 @@ export class SealedBlobs {
   }
 
   /** R26, R28: the change destroys the only copy of the blob's key; call `unlink` once it is committed (with `shred`). */
-  remove(record: Pick<BlobRecord, 'accountId' | 'blobId'>): { changes: Change[]; unlink: () => Promise<void> } {
+  remove(record: Pick<BlobRecord, 'accountId' | 'blobId' | 'storedAs'>): {
+    changes: Change[]
+    unlink: () => Promise<void>
+  } {
+    const { accountId, blobId } = record
     return {
-      changes: [remove(blobRecords, blobKeyOf(record.accountId, record.blobId))],
-      unlink: () => this.#blobs.remove(record.blobId),
+      changes: [remove(blobRecords, blobKeyOf(accountId, blobId))],
+      unlink: async () => {
+        // A re-encryption may have given it another file since the caller looked.
+        const generations = [...(await this.#ring.generations(accountId)).keys()].filter(generation => generation > 1)
+        const rewritten = generations.map(generation => fileOfGeneration(blobId, generation))
+        for (const name of new Set([fileOf(record), blobId, ...rewritten])) await this.#blobs.remove(name)
+      },
     }
   }
 
-  async #blobKey(record: BlobRecord): Promise<KeyObject> {
-    const { key: kek } = await this.#wrappingKey(record.accountId, record.kind, record.generation)
+  /** The blob's key, and the record that it is of: a re-encryption may have replaced the one given. */
+  async #blobKey(given: BlobRecord): Promise<{ record: BlobRecord; key: KeyObject }> {
+    const { accountId, kind, generation } = given
+    const kek = await this.#wrappingKey(accountId, kind, generation).catch(async (error: unknown) => {
+      const record = error instanceof GenerationMissing ? await this.#rewritten(given) : undefined
+      if (record === undefined) throw error
+      return { record, ...(await this.#wrappingKey(accountId, kind, record.generation)) }
+    })
+    const record = 'record' in kek ? kek.record : given
     try {
-      const bytes = unwrap(kek, Buffer.from(record.wrappedKey, 'base64'), blobContext(record))
+      const bytes = unwrap(kek.key, Buffer.from(record.wrappedKey, 'base64'), blobContext(record))
       const key = createSecretKey(bytes)
       wipe(bytes)
-      return key
+      return { record, key }
     } catch (error) {
       throw corrupted(record, 'its wrapped key was changed', error)
     }
+  }
+
+  /** The record of now, where a re-encryption has replaced it. */
+  async #rewritten({ accountId, blobId, generation }: BlobRecord): Promise<BlobRecord | undefined> {
+    const now = (await this.#ring.records.get(blobRecords, blobKeyOf(accountId, blobId)))?.value
+    return now !== undefined && now.generation > generation ? now : undefined
   }
 
   /** R25: a deployment's copy hangs on the service's own key, so that serving outlives a revocation and a restart. */
@@ -136,12 +198,7 @@ export class SealedBlobs {
     const keys = await this.#ring.leases.keys(accountId)
     const wanted = generation ?? keys.current
     const key = keys.byGeneration.get(wanted)
-    if (key === undefined)
-      throw new AzureError(
-        'DataCorrupted',
-        500,
-        `The account has no data key of generation ${wanted}. Restore the database from a backup.`,
-      )
+    if (key === undefined) throw new GenerationMissing(wanted)
     return { key, generation: wanted }
   }
 
@@ -165,6 +222,21 @@ export class SealedBlobs {
       await reader.close()
     }
   }
+}
+
+class GenerationMissing extends AzureError {
+  constructor(generation: number) {
+    super(
+      'DataCorrupted',
+      500,
+      `The account has no data key of generation ${generation}. Restore the database from a backup.`,
+    )
+  }
+}
+
+/** R26: what is sealed may only be acknowledged while the data key that opens it is there. */
+function held({ accountId, generation }: BlobRecord): Change[] {
+  return generation === 0 ? [] : [heldBy(accountId, generation)]
 }
 
 function contextOf(record: BlobRecord): { accountId: string; kind: string; blobId: string; generation: number } {

@@ -2,13 +2,20 @@ import { openBox, sealBox } from '../crypto/box.ts'
 import { deriveKey } from '../crypto/derive.ts'
 import { encodeContext } from '../crypto/wrap.ts'
 import { AzureError } from '../http/errors.ts'
+import { heldBy } from './key-ring-rows.ts'
 import type { KeyRing } from './key-ring.ts'
+import type { Change } from '../store/records.ts'
 
 /** A small value that belongs to the customer (a job's losses), sealed under the account's data key. */
 export interface SealedRecord {
   readonly generation: number
   /** Base64. */
   readonly sealed: string
+}
+
+/** To be committed with the record: that the data key which opens it is still there. */
+export function heldRecord(accountId: string, { generation }: SealedRecord): Change {
+  return heldBy(accountId, generation)
 }
 
 /** @param name says which record this is, so that it can't be moved to another one. @throws KeyUnavailable */

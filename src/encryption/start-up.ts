@@ -1,16 +1,16 @@
 import { remove, type Change, type RecordStore } from '../store/records.ts'
-import { blobRecords } from './blob-records.ts'
+import { blobRecords, fileOf } from './blob-records.ts'
 import { keyRows } from './key-ring-rows.ts'
 
 const PAGE = 1000
 
-/** Ids of all blobs that a record names: the rest are orphans of uploads that were never acknowledged. */
+/** Files of all blobs that a record names: the rest are orphans of uploads that were never acknowledged, or of before a re-encryption. */
 export async function referencedBlobs(records: RecordStore): Promise<Set<string>> {
   const referenced = new Set<string>()
   let after: string | undefined
   for (;;) {
     const page = await records.list(blobRecords, { limit: PAGE, ...(after === undefined ? {} : { after }) })
-    for (const { value } of page) referenced.add(value.blobId)
+    for (const { value } of page) referenced.add(fileOf(value))
     if (page.length < PAGE) return referenced
     after = page.at(-1)?.id
   }

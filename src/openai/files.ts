@@ -3,11 +3,12 @@ import type { Readable } from 'node:stream'
 import type { Account } from '../accounts/account.ts'
 import { accountAudit, CREATED, type Accounts } from '../accounts/accounts.ts'
 import { blobRecord } from '../encryption/blob-records.ts'
+import { isRetired } from '../encryption/key-ring-rows.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import type { OpenBlob, SealedBlobs } from '../encryption/sealed-blobs.ts'
 import type { Finding } from '../engines/engine.ts'
 import { checkTrainingFile } from '../engines/training-file.ts'
-import { AzureError } from '../http/errors.ts'
+import { AzureError, Conflict } from '../http/errors.ts'
 import { put, remove, type Change, type Stored } from '../store/records.ts'
 import { checkId, newId, notFound } from './ids.ts'
 import { files, ownedKey, type FileRecord } from './records.ts'
@@ -90,7 +91,7 @@ export class Files {
       await this.accounts.options.audit.append(entry, kept)
     } catch (error) {
       await this.discard(pending)
-      throw error
+      throw isRetired(error) ? resealedMeanwhile() : error
     }
     return record
   }
@@ -184,6 +185,13 @@ export class Files {
     const { env } = this.accounts.options
     return { fileId: newId(env, 'file-'), accountId, purpose, blobId, bytes, createdAt: Math.floor(env.now() / 1000) }
   }
+}
+
+function resealedMeanwhile(): Conflict {
+  return new Conflict(
+    'conflict',
+    "The resource's data was re-encrypted while the file came in, and its former data key is gone. Upload the file again.",
+  )
 }
 
 function secrets(value: FileSecrets): Buffer {

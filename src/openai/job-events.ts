@@ -1,7 +1,7 @@
 import type { Env } from '../env.ts'
 import type { KeyRing } from '../encryption/key-ring.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
-import { openRecord, sealRecord, type SealedRecord } from '../encryption/sealed-records.ts'
+import { heldRecord, openRecord, sealRecord, type SealedRecord } from '../encryption/sealed-records.ts'
 import type { TrainingMetrics } from '../engines/engine.ts'
 import { put, type Change, type RecordStore } from '../store/records.ts'
 import { newId } from './ids.ts'
@@ -27,10 +27,10 @@ export class JobEvents {
   }
 
   /** @throws KeyUnavailable: the next write of a running job after a revocation (R23) */
-  async metrics(job: JobName, metrics: TrainingMetrics): Promise<Change> {
+  async metrics(job: JobName, metrics: TrainingMetrics): Promise<Change[]> {
     const event = this.#base(job, 'info')
-    const sealed = await sealRecord(this.#ring, job.accountId, `event ${job.jobId}/${event.id}`, metrics)
-    return this.#put(job, { ...event, type: 'metrics', sealed })
+    const sealed = await sealRecord(this.#ring, job.accountId, eventName(event), metrics)
+    return [this.#put(job, { ...event, type: 'metrics', sealed }), heldRecord(job.accountId, sealed)]
   }
 
   /** Newest first, as OpenAI lists them. */
@@ -64,7 +64,7 @@ export class JobEvents {
 
   async #openMetrics(job: JobName, event: JobEvent, sealed: SealedRecord): Promise<TrainingMetrics | undefined> {
     try {
-      return (await openRecord(this.#ring, job.accountId, `event ${job.jobId}/${event.id}`, sealed)) as TrainingMetrics
+      return (await openRecord(this.#ring, job.accountId, eventName(event), sealed)) as TrainingMetrics
     } catch (error) {
       if (error instanceof KeyUnavailable) return undefined
       throw error
@@ -78,6 +78,10 @@ export class JobEvents {
   #put(job: JobName, event: JobEvent): Change {
     return put(jobEvents, ownedKey(job.accountId, job.jobId, event.id), event, 0)
   }
+}
+
+export function eventName({ jobId, id }: Pick<JobEvent, 'jobId' | 'id'>): string {
+  return `event ${jobId}/${id}`
 }
 
 /** Metrics as the API spells them; absent ones are left out. */

@@ -4,9 +4,9 @@ import { accountAudit } from '../accounts/accounts.ts'
 import { blobRecord } from '../encryption/blob-records.ts'
 import type { KeyRing } from '../encryption/key-ring.ts'
 import type { OpenBlob } from '../encryption/sealed-blobs.ts'
-import { openRecord, sealRecord } from '../encryption/sealed-records.ts'
+import { heldRecord, openRecord, sealRecord } from '../encryption/sealed-records.ts'
 import type { Trainer, TrainingCheckpoint, TrainingMetrics, TrainingSink } from '../engines/engine.ts'
-import { put, remove, type Change, type Stored } from '../store/records.ts'
+import { put, remove, VersionConflict, type Change, type Stored } from '../store/records.ts'
 import { newId } from './ids.ts'
 import type { Jobs } from './jobs.ts'
 import { checkpointKey, checkpoints, jobs, models, ownedKey, type CheckpointRecord, type JobRecord } from './records.ts'
@@ -16,6 +16,7 @@ import { resultsCsv } from './results-file.ts'
 const KEPT_CHECKPOINTS = 3
 /** A job with more steps than this reports every n-th. */
 const MAX_METRIC_EVENTS = 200
+const ATTEMPTS = 5
 
 /** One run of one job: opens the data, trains, seals what comes out. */
 export class JobRun {
@@ -93,7 +94,7 @@ export class JobRun {
           estimatedFinish: this.#estimate(metrics),
         }
         // R23: sealing needs the account's key, so a job whose key was revoked stops here.
-        await this.#put(job, [await events.metrics(job, metrics)])
+        await this.#put(job, await events.metrics(job, metrics))
       },
       checkpoint: checkpoint => this.#keep(checkpoint),
     }
@@ -119,25 +120,40 @@ export class JobRun {
       stateBlobId: state.record.blobId,
       metrics: await sealRecord(this.#ring, accountId, checkpointName(name), this.#metrics),
     }
-    const older = await this.#checkpoints()
-    const dropped = older.slice(0, Math.max(0, older.length - KEPT_CHECKPOINTS + 1))
-    const stale = [
-      ...dropped.map(({ value }) => value.blobId),
-      ...older.flatMap(({ value }) => value.stateBlobId ?? []),
-    ]
-    const changes: Change[] = [
+    const own = [
       put(checkpoints, checkpointKey(accountId, jobId, checkpoint.step), record),
+      heldRecord(accountId, record.metrics),
       ...adapter.changes,
       ...state.changes,
-      ...older.map(({ id, value }) =>
-        dropped.some(({ id: gone }) => gone === id)
-          ? remove(checkpoints, id)
-          : put(checkpoints, id, withoutState(value)),
-      ),
-      ...stale.flatMap(blobId => blobs.remove({ accountId, blobId }).changes),
     ]
-    await this.#put({ ...this.#stored.value, step: checkpoint.step }, changes)
+    const stale = await this.#overOlder(async older => {
+      const dropped = older.slice(0, Math.max(0, older.length - KEPT_CHECKPOINTS + 1))
+      const gone = [
+        ...dropped.map(({ value }) => value.blobId),
+        ...older.flatMap(({ value }) => value.stateBlobId ?? []),
+      ]
+      const kept = older.slice(dropped.length)
+      await this.#put({ ...this.#stored.value, step: checkpoint.step }, [
+        ...own,
+        ...dropped.map(({ id }) => remove(checkpoints, id)),
+        ...kept.map(({ id, value, version }) => put(checkpoints, id, withoutState(value), version)),
+        ...gone.flatMap(blobId => blobs.remove({ accountId, blobId }).changes),
+      ])
+      return gone
+    })
     for (const blobId of stale) await blobs.remove({ accountId, blobId }).unlink()
+  }
+
+  /** Commits over the checkpoints of now: a re-encryption may seal one anew between reading and writing it. */
+  async #overOlder<T>(commit: (older: Stored<CheckpointRecord>[]) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await commit(await this.#checkpoints())
+      } catch (error) {
+        const isTheirs = error instanceof VersionConflict && error.collection === checkpoints.name
+        if (!isTheirs || attempt === ATTEMPTS) throw error
+      }
+    }
   }
 
   /** The model, the result file and the job's end are one commit: there is no model of a job that has not succeeded. */
@@ -164,23 +180,26 @@ export class JobRun {
       blobId: model.record.blobId,
       createdAt: finishedAt,
     }
-    const states = (await this.#checkpoints()).filter(({ value }) => value.stateBlobId !== undefined)
-    const stale = states.flatMap(({ value }) => value.stateBlobId ?? [])
-    await accounts.options.audit.append(
-      accountAudit(this.#account, 'Microsoft.CognitiveServices/accounts/OpenAI/fine-tunes/succeeded', jobId, {
-        fineTunedModel: job.modelName,
-      }),
-      [
-        put(jobs, this.#stored.id, done, this.#stored.version),
-        put(models, ownedKey(accountId, job.modelName), record, 0),
-        ...model.changes,
-        ...result.changes,
-        ...states.map(({ id, value }) => put(checkpoints, id, withoutState(value))),
-        ...stale.flatMap(blobId => blobs.remove({ accountId, blobId }).changes),
-        events.message(job, 'info', `New fine-tuned model created: ${job.modelName}`),
-        events.message(job, 'info', 'Job succeeded.'),
-      ],
-    )
+    const stale = await this.#overOlder(async older => {
+      const states = older.filter(({ value }) => value.stateBlobId !== undefined)
+      const gone = states.flatMap(({ value }) => value.stateBlobId ?? [])
+      await accounts.options.audit.append(
+        accountAudit(this.#account, 'Microsoft.CognitiveServices/accounts/OpenAI/fine-tunes/succeeded', jobId, {
+          fineTunedModel: job.modelName,
+        }),
+        [
+          put(jobs, this.#stored.id, done, this.#stored.version),
+          put(models, ownedKey(accountId, job.modelName), record, 0),
+          ...model.changes,
+          ...result.changes,
+          ...states.map(({ id, value, version }) => put(checkpoints, id, withoutState(value), version)),
+          ...gone.flatMap(blobId => blobs.remove({ accountId, blobId }).changes),
+          events.message(job, 'info', `New fine-tuned model created: ${job.modelName}`),
+          events.message(job, 'info', 'Job succeeded.'),
+        ],
+      )
+      return gone
+    })
     for (const blobId of stale) await blobs.remove({ accountId, blobId }).unlink()
   }
 

@@ -1,4 +1,5 @@
 import type { KeyRing } from '../encryption/key-ring.ts'
+import { isRetired } from '../encryption/key-ring-rows.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import type { Trainer } from '../engines/engine.ts'
 import { AzureError } from '../http/errors.ts'
@@ -119,6 +120,10 @@ export class JobRunner {
         'info',
         messages[error.to],
       )
+    } else if (isRetired(error)) {
+      const message = 'The data was re-encrypted meanwhile. The job goes on from its last checkpoint.'
+      await service.move(stored, { status: 'pending' }, 'warning', message)
+      this.#enqueue(stored.id)
     } else if (error instanceof KeyUnavailable) {
       // R23: what was trained up to the last checkpoint is sealed and waits for the key.
       await service.move(

@@ -1,0 +1,27 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** Lets bytes pass no faster than a rate, over all that passes. */
+export interface Pace {
+  through(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>
+}
+
+const MEBIBYTE = 1024 * 1024
+/** Shorter waits cost more than they save. Milliseconds. */
+const MIN_WAIT_MS = 10
+
+/** @param mebibytesPerSecond undefined: no limit. The signal ends a wait with its reason. */
+export function pace(mebibytesPerSecond: number | undefined, signal: AbortSignal): Pace {
+  if (mebibytesPerSecond === undefined) return { through: bytes => bytes }
+  /** When what has passed so far was due, in monotonic milliseconds. */
+  let due = performance.now()
+  return {
+    async *through(bytes) {
+      for await (const chunk of bytes) {
+        yield chunk
+        const now = performance.now()
+        due = Math.max(due, now - MIN_WAIT_MS) + (chunk.length / MEBIBYTE / mebibytesPerSecond) * 1000
+        if (due - now > MIN_WAIT_MS) await sleep(due - now, undefined, { signal })
+      }
+    },
+  }
+}

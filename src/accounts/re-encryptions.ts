@@ -1,0 +1,258 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { blobRecords, type BlobRecord } from '../encryption/blob-records.ts'
+import { addGeneration, retireGenerations } from '../encryption/data-key-generations.ts'
+import { KeyUnavailable } from '../encryption/key-unavailable.ts'
+import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
+import { AzureError, Conflict, NotFound } from '../http/errors.ts'
+import { put, VersionConflict, type Change, type Stored } from '../store/records.ts'
+import type { Account } from './account.ts'
+import { accountAudit, type Accounts } from './accounts.ts'
+import { pace, type Pace } from './pace.ts'
+import { reEncryptions, type ReEncryption } from './re-encryption.ts'
+
+const PAGE = 500
+/** After a refusal of the vault, and after a fault of ours. Milliseconds. */
+const RETRY_MS = 5000
+/** With so many the disk is broken: it ends there. */
+const MAX_FAILED = 100
+const MIN_QUIET_MS = 1000
+const OPERATION = 'Microsoft.CognitiveServices/accounts/reEncrypt'
+
+export interface ReEncryptionsOptions {
+  readonly accounts: Accounts
+  readonly blobs: SealedBlobs
+  /** Seals anew what other rooms keep sealed in records; resolves to how many. */
+  readonly resealRecords: (accountId: string) => Promise<number>
+  readonly log: (message: string, error?: unknown) => void
+}
+
+/** Re-encrypts accounts in the background, one blob after another, and goes on after a stop or a crash. */
+export class ReEncryptions {
+  readonly #options: ReEncryptionsOptions
+  readonly #running = new Map<string, Promise<void>>()
+  readonly #closing = new AbortController()
+
+  constructor(options: ReEncryptionsOptions) {
+    this.#options = options
+  }
+
+  /** The last one of the account. @throws 404 ReEncryptionNotFound */
+  async get(accountId: string): Promise<Stored<ReEncryption>> {
+    const found = await this.#records.get(reEncryptions, accountId)
+    if (found !== undefined) return found
+    throw new NotFound('ReEncryptionNotFound', 'The data of this resource was never re-encrypted: POST to reEncrypt.')
+  }
+
+  /** Makes the new data key; what is stored follows in the background. @throws KeyUnavailable, 409 when one is under way */
+  async start(account: Account, mebibytesPerSecond: number | undefined): Promise<ReEncryption> {
+    const { audit, env, keyRing } = this.#options.accounts.options
+    const { accountId } = account
+    const before = await this.#records.get(reEncryptions, accountId)
+    if (before?.value.status === 'InProgress') throw underWay()
+    const totals = await this.#totals(accountId)
+    let state: ReEncryption | undefined
+    await addGeneration(keyRing, accountId, async (generation, changes) => {
+      state = {
+        accountId,
+        status: 'InProgress',
+        generation,
+        startedAt: new Date(env.now()).toISOString(),
+        ...(mebibytesPerSecond === undefined ? {} : { mebibytesPerSecond }),
+        ...totals,
+        records: 0,
+        failed: [],
+      }
+      const entry = accountAudit(account, `${OPERATION}/action`, 'Begun', { generation, httpStatusCode: 202 })
+      const written = put(reEncryptions, accountId, state, before?.version ?? 0)
+      await audit.append(entry, [...changes, written]).catch((error: unknown) => {
+        throw error instanceof VersionConflict ? underWay() : error
+      })
+    })
+    this.#run(accountId)
+    return state as ReEncryption
+  }
+
+  /** Those that a stop of the service broke off go on. */
+  async resume(): Promise<void> {
+    const all = await this.#records.list(reEncryptions, { limit: 100_000 })
+    for (const { id, value } of all) if (value.status === 'InProgress') this.#run(id)
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await Promise.all(this.#running.values())
+  }
+
+  get #records(): Accounts['options']['records'] {
+    return this.#options.accounts.options.records
+  }
+
+  #run(accountId: string): void {
+    const run = this.#untilDone(accountId).finally(() => this.#running.delete(accountId))
+    this.#running.set(accountId, run)
+  }
+
+  async #untilDone(accountId: string): Promise<void> {
+    while (!this.#closing.signal.aborted) {
+      try {
+        const stored = await this.#records.get(reEncryptions, accountId)
+        // A purge of the account takes it along.
+        if (stored?.value.status !== 'InProgress') return
+        await this.#pass(stored)
+      } catch (error) {
+        if (this.#closing.signal.aborted) return
+        if (error instanceof KeyUnavailable) await this.#wait(accountId, error)
+        // Changed by somebody else meanwhile: looked at again.
+        else if (!(error instanceof AzureError || error instanceof VersionConflict))
+          this.#options.log(`The data of the account ${accountId} can't be re-encrypted`, error)
+        await sleep(RETRY_MS, undefined, { signal: this.#closing.signal }).catch(() => undefined)
+      }
+    }
+  }
+
+  /** Everything that is left, and again until nothing is; then the former data keys go. */
+  async #pass(stored: Stored<ReEncryption>): Promise<void> {
+    const run = new Run(this.#options, stored, this.#closing.signal)
+    const { accountId, generation } = stored.value
+    const quietMs = Math.max(MIN_QUIET_MS, this.#options.accounts.options.keyLeaseMs)
+    for (let quietSince = performance.now(); performance.now() - quietSince < quietMs;) {
+      const found = (await run.blobs()) + (await run.records())
+      // What is being sealed under the former data key is still to be committed.
+      if (found > 0 || this.#options.blobs.isWriting(accountId, generation)) quietSince = performance.now()
+      await sleep(MIN_QUIET_MS / 4, undefined, { signal: this.#closing.signal })
+    }
+    await run.end()
+  }
+
+  /** The key may come back: what was done is done. */
+  async #wait(accountId: string, error: KeyUnavailable): Promise<void> {
+    const stored = await this.#records.get(reEncryptions, accountId)
+    if (stored === undefined || stored.value.waitingFor === error.message) return
+    await this.#records.commit([
+      put(reEncryptions, accountId, { ...stored.value, waitingFor: error.message }, stored.version),
+    ])
+  }
+
+  async #totals(accountId: string): Promise<Pick<ReEncryption, 'blobs' | 'bytes'>> {
+    let total = 0
+    let bytes = 0
+    for await (const { value } of blobsOf(this.#options.accounts, accountId)) {
+      if (value.generation === 0) continue
+      total += 1
+      bytes += value.size
+    }
+    return { blobs: { total, done: 0 }, bytes: { total: bytes, done: 0 } }
+  }
+}
+
+/** One process's work on one re-encryption; the state is written with each blob. */
+class Run {
+  readonly #options: ReEncryptionsOptions
+  readonly #signal: AbortSignal
+  readonly #pace: Pace
+  #stored: Stored<ReEncryption>
+
+  constructor(options: ReEncryptionsOptions, stored: Stored<ReEncryption>, signal: AbortSignal) {
+    this.#options = options
+    this.#stored = stored
+    this.#signal = signal
+    this.#pace = pace(stored.value.mebibytesPerSecond, signal)
+  }
+
+  async blobs(): Promise<number> {
+    const { accountId, generation } = this.#stored.value
+    let found = 0
+    for await (const blob of blobsOf(this.#options.accounts, accountId)) {
+      this.#signal.throwIfAborted()
+      if (this.#stored.value.failed.length >= MAX_FAILED) return 0
+      const isOld = blob.value.generation > 0 && blob.value.generation < generation
+      if (!isOld || this.#stored.value.failed.some(({ blobId }) => blobId === blob.value.blobId)) continue
+      found += 1
+      await this.#rewrite(blob)
+    }
+    return found
+  }
+
+  async records(): Promise<number> {
+    const count = await this.#options.resealRecords(this.#stored.value.accountId)
+    if (count > 0) await this.#write({ records: this.#stored.value.records + count })
+    return count
+  }
+
+  /** Destroys the former data keys, unless a blob that does not open still needs its own. */
+  async end(): Promise<void> {
+    const { accounts } = this.#options
+    const { audit, env, keyRing } = accounts.options
+    const { accountId, generation, failed, blobs } = this.#stored.value
+    const status = failed.length === 0 ? 'Succeeded' : 'Failed'
+    const { waitingFor: _, ...rest } = this.#stored.value
+    const state: ReEncryption = { ...rest, status, endedAt: new Date(env.now()).toISOString() }
+    const account = await accounts.byId(accountId)
+    const commit = async (changes: Change[]): Promise<void> => {
+      const written = [put(reEncryptions, accountId, state, this.#stored.version), ...changes]
+      if (account === undefined) return this.#records.commit(written, { shred: true })
+      const done = failed.length === 0 ? 'Done: the former data keys are destroyed' : 'Done but for what does not open'
+      const entry = accountAudit(account, OPERATION, done, { generation, blobs: blobs.done, failed: failed.length })
+      await audit.append({ ...entry, ...(failed.length === 0 ? {} : { resultType: 'Failed' as const }) }, written, {
+        shred: true,
+      })
+    }
+    await (failed.length === 0 ? retireGenerations(keyRing, accountId, generation, commit) : commit([]))
+  }
+
+  get #records(): Accounts['options']['records'] {
+    return this.#options.accounts.options.records
+  }
+
+  async #rewrite(blob: Stored<BlobRecord>): Promise<void> {
+    const { blobs, bytes, failed } = this.#stored.value
+    let rewritten
+    try {
+      rewritten = await this.#options.blobs.rewrite(blob, source => this.#pace.through(source))
+    } catch (error) {
+      if (!(error instanceof AzureError) || error instanceof KeyUnavailable) throw error
+      // Deleted while it was read: nothing is left to do. Else it is damaged, and the others go on.
+      if ((await this.#records.get(blobRecords, blob.id))?.version !== blob.version) return
+      await this.#write({ failed: [...failed, { blobId: blob.value.blobId, message: error.message }] })
+      return
+    }
+    try {
+      const done = {
+        blobs: { ...blobs, done: blobs.done + 1 },
+        bytes: { ...bytes, done: bytes.done + blob.value.size },
+      }
+      await this.#write(done, rewritten.changes)
+    } catch (error) {
+      await rewritten.undo()
+      const isGone = error instanceof VersionConflict && error.collection === blobRecords.name
+      if (!isGone) throw error
+      return
+    }
+    await rewritten.settle()
+  }
+
+  async #write(change: Partial<ReEncryption>, more: readonly Change[] = []): Promise<void> {
+    const { id, version } = this.#stored
+    const { waitingFor: _, ...rest } = this.#stored.value
+    const value: ReEncryption = { ...rest, ...change }
+    await this.#records.commit([put(reEncryptions, id, value, version), ...more])
+    this.#stored = { id, version: version + 1, value }
+  }
+}
+
+async function* blobsOf({ options: { records } }: Accounts, accountId: string): AsyncGenerator<Stored<BlobRecord>> {
+  for (let after: string | undefined; ;) {
+    const from = after === undefined ? {} : { after }
+    const page = await records.list(blobRecords, { prefix: `${accountId}/`, limit: PAGE, ...from })
+    yield* page
+    if (page.length < PAGE) return
+    after = page.at(-1)?.id
+  }
+}
+
+function underWay(): Conflict {
+  return new Conflict(
+    'ReEncryptionInProgress',
+    'The data of this resource is being re-encrypted already: GET reEncryption says how far it is.',
+  )
+}

@@ -1,0 +1,57 @@
+import { timingSafeEqual } from 'node:crypto'
+import { newDataKey, wipe } from '../crypto/wrap.ts'
+import { NotFound } from '../http/errors.ts'
+import { remove, type Change } from '../store/records.ts'
+import { keyRows, putNew, rowsOf, unwrapDataKey, wrapDataKey } from './key-ring-rows.ts'
+import type { KeyRing } from './key-ring.ts'
+import { KeyUnavailable } from './key-unavailable.ts'
+import { oneChange } from './one-change.ts'
+
+/**
+ * Gives the account a new data key, wrapped by its present key-encryption key; from the commit on everything new is sealed
+ * under it. @throws KeyUnavailable, 409 AnotherOperationInProgress; then nothing has changed
+ */
+export function addGeneration(
+  ring: KeyRing,
+  accountId: string,
+  commit: (generation: number, changes: Change[]) => Promise<void>,
+): Promise<number> {
+  return oneChange(ring, accountId, {}, async () => {
+    await ring.leases.probe(accountId)
+    const last = (await rowsOf(ring.records, accountId, 'active')).at(-1)
+    if (last === undefined) throw new NotFound('KeyRingNotFound', 'The account has no data keys: it was deleted.')
+    const generation = last.value.generation + 1
+    const kek = await ring.kek(accountId, last.value.kekId)
+    const dataKey = newDataKey()
+    try {
+      const row = await wrapDataKey(kek, ring.macKey, { accountId, generation }, dataKey, 'active')
+      // What the vault gives back must be what went in, before anything depends on it.
+      const again = await unwrapDataKey(kek, ring.macKey, row)
+      if (!timingSafeEqual(again, dataKey)) throw new KeyUnavailable('KeyReplaced', kek.id)
+      wipe(again)
+      await commit(generation, [putNew(row)])
+    } finally {
+      wipe(dataKey)
+    }
+    ring.leases.end(accountId)
+    return generation
+  })
+}
+
+/**
+ * Destroys the data keys before `generation`, which nothing is sealed under any more. Needs no vault. What was sealed under
+ * one of them and not committed yet can't be committed from then on. @throws 409 AnotherOperationInProgress
+ */
+export function retireGenerations(
+  ring: KeyRing,
+  accountId: string,
+  generation: number,
+  commit: (changes: Change[]) => Promise<void>,
+): Promise<void> {
+  return oneChange(ring, accountId, { yields: true }, async () => {
+    const rows = await rowsOf(ring.records, accountId, 'active')
+    const former = rows.filter(({ value }) => value.generation < generation)
+    await commit(former.map(({ id, version }) => remove(keyRows, id, version)))
+    ring.leases.end(accountId)
+  })
+}

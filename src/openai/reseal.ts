@@ -1,0 +1,60 @@
+import type { KeyRing } from '../encryption/key-ring.ts'
+import { heldRecord, openRecord, sealRecord, type SealedRecord } from '../encryption/sealed-records.ts'
+import { put, VersionConflict, type Change, type Collection, type RecordStore, type Stored } from '../store/records.ts'
+import { eventName } from './job-events.ts'
+import { checkpointName } from './job-run.ts'
+import { checkpoints, jobEvents, type CheckpointRecord, type JobEvent } from './records.ts'
+
+const PAGE = 500
+
+/** Seals the losses of an account's jobs anew under its present data key; resolves to how many there were. @throws KeyUnavailable */
+export async function resealRecords(records: RecordStore, ring: KeyRing, accountId: string): Promise<number> {
+  const again = async (name: string, sealed: SealedRecord): Promise<SealedRecord> =>
+    sealRecord(ring, accountId, name, await openRecord(ring, accountId, name, sealed))
+  const { current } = await ring.leases.keys(accountId)
+  const isOld = (sealed: SealedRecord | undefined): sealed is SealedRecord =>
+    sealed !== undefined && sealed.generation < current
+  const ofEvents = await eachPage(records, jobEvents, accountId, async ({ id, version, value }: Stored<JobEvent>) => {
+    if (!isOld(value.sealed)) return []
+    const sealed = await again(eventName(value), value.sealed)
+    return [put(jobEvents, id, { ...value, sealed }, version), heldRecord(accountId, sealed)]
+  })
+  const ofCheckpoints = await eachPage(
+    records,
+    checkpoints,
+    accountId,
+    async ({ id, version, value }: Stored<CheckpointRecord>) => {
+      if (!isOld(value.metrics)) return []
+      const metrics = await again(checkpointName(value), value.metrics)
+      return [put(checkpoints, id, { ...value, metrics }, version), heldRecord(accountId, metrics)]
+    },
+  )
+  return ofEvents + ofCheckpoints
+}
+
+async function eachPage<T>(
+  records: RecordStore,
+  from: Collection<T>,
+  accountId: string,
+  change: (stored: Stored<T>) => Promise<Change[]>,
+): Promise<number> {
+  let count = 0
+  for (let after: string | undefined; ;) {
+    const page = await records.list(from, {
+      prefix: `${accountId}/`,
+      limit: PAGE,
+      ...(after === undefined ? {} : { after }),
+    })
+    for (const stored of page) {
+      const changes = await change(stored)
+      if (changes.length === 0) continue
+      count += 1
+      // Removed or written anew meanwhile: the next round looks again.
+      await records.commit(changes).catch((error: unknown) => {
+        if (!(error instanceof VersionConflict)) throw error
+      })
+    }
+    if (page.length < PAGE) return count
+    after = page.at(-1)?.id
+  }
+}
