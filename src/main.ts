@@ -31,6 +31,8 @@ export interface CloudOptions {
   /** Seconds after which vaults are asked about keys that nobody uses; default 60. */
   readonly keyWatchSeconds?: number
   readonly location: string
+  /** Hosts of vaults that are none of this cloud's and may be called, for example `*.vault.azure.net`; default none. */
+  readonly outsideVaults?: readonly string[]
   /** The administrator may move the clock, and where he left it it stands after a restart. */
   readonly clockControl?: boolean
   /** Clients may send people's names and passwords (ROPC), which Entra discourages. */
@@ -129,6 +131,7 @@ async function openFolder(settings: Settings, closers: (() => Promise<void>)[]):
     token,
     keyLeaseSeconds: settings.keyLeaseSeconds,
     keyWatchSeconds: settings.keyWatchSeconds ?? 60,
+    outsideVaults: settings.outsideVaults ?? [],
     allowPasswordGrant: settings.allowPasswordGrant ?? false,
     location: settings.location,
     log: settings.log,

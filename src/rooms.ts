@@ -44,6 +44,8 @@ export interface RoomsOptions {
   readonly rootKeys: RootKeys
   /** Where RSA-HSM keys live. */
   readonly token?: Token | undefined
+  /** Hosts of vaults that are none of this cloud's and may be called; see outside-vaults.ts. */
+  readonly outsideVaults?: readonly string[]
   readonly keyLeaseSeconds: number
   readonly keyWatchSeconds: number
   /** Clients may send people's names and passwords. */

@@ -5,9 +5,13 @@ import type { Accounts } from './accounts.ts'
 const PATIENCE_MS = 2000
 
 /** Who looks at an account sees what the vault says of its key now, at most a lease old; but he waits for no silent vault. */
-export async function freshStatus({ options }: Accounts, { accountId, encryption }: Account): Promise<void> {
-  const { keyRing, keyStatuses, keyLeaseMs } = options
-  if (encryption.keyVaultProperties === undefined || keyStatuses.sinceAsked(accountId) < keyLeaseMs) return
+export async function freshStatus(
+  { options }: Accounts,
+  { accountId, encryption }: Account,
+  { atMostMs = options.keyLeaseMs }: { atMostMs?: number } = {},
+): Promise<void> {
+  const { keyRing, keyStatuses } = options
+  if (encryption.keyVaultProperties === undefined || keyStatuses.sinceAsked(accountId) < atMostMs) return
   // The answer, a refusal too, is in the status.
   const asked = keyRing.leases.probe(accountId).catch(() => undefined)
   await Promise.race([asked, setTimeout(PATIENCE_MS, undefined, { ref: false })])

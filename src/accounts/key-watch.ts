@@ -96,7 +96,7 @@ export class KeyWatch {
     if (next.id === present) return
     try {
       const ofKey = checkKey(latest, env.now())
-      const unmet = ofKey.length > 0 ? ofKey : (await checkAccess(next, identity.principalId)).unmet
+      const unmet = ofKey.length > 0 ? ofKey : (await checkAccess(next, identity)).unmet
       if (unmet.length > 0) throw requirementsNotMet(unmet)
       await this.#switch(account, present, next)
       this.#refused.delete(accountId)

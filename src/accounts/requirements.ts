@@ -81,12 +81,38 @@ export function checkKey(key: KeyVaultKey, now: number): UnmetRequirement[] {
   return unmet
 }
 
+/** R08 of a vault of which only the key can be seen: its recovery level tells soft delete and purge protection. */
+export function checkRecovery(key: KeyVaultKey): UnmetRequirement[] {
+  const level = key.properties.recoveryLevel ?? ''
+  const target = key.id ?? key.name
+  const unmet: UnmetRequirement[] = []
+  const add = (name: string, what: string, command: string): void => {
+    const found = `${what}: the key's recovery level is ${level === '' ? 'not told' : `'${level}'`}.`
+    unmet.push({ requirement: 'R08', name, found, command, target })
+  }
+  const update = `az keyvault update --name ${vaultNameOf(target)}`
+  if (!level.includes('Recoverable')) add('SoftDeleteOff', 'Soft delete is off', `${update} --enable-soft-delete true`)
+  if (level === '' || level.includes('Purgeable'))
+    add('PurgeProtectionOff', 'Purge protection (Do Not Purge) is off', `${update} --enable-purge-protection true`)
+  return unmet
+}
+
+/** Who asks a vault for a key. */
+interface Asker {
+  readonly principalId: string
+  /** Absent: the resource's identity. */
+  readonly name?: string
+}
+
+/** Asks vaults outside on an account's behalf; who it is there, only the operator knows. */
+export const OPERATOR: Asker = { principalId: '<object id>', name: "The operator's credential" }
+
 const SEEN_IN_KEY = new Set<KeyUnavailableCause>(['KeyDisabled', 'KeyExpired', 'KeyOperationForbidden'])
 
 /** R11: tries get, wrapKey and unwrapKey with the account's identity, each by itself, and names every one that fails. */
 export async function checkAccess(
   key: VaultKey,
-  principalId: string,
+  asker: Asker,
 ): Promise<{ unmet: UnmetRequirement[]; read?: KeyVaultKey }> {
   const failed: { permission: string; error: KeyUnavailable }[] = []
   const attempt = async <T>(permission: string, operation: () => Promise<T>): Promise<T | undefined> => {
@@ -109,7 +135,7 @@ export async function checkAccess(
     if (read !== undefined && SEEN_IN_KEY.has(reason)) return false
     return failed.findIndex(({ error }) => error.reason === reason) === index
   })
-  const unmet = told.map(({ permission, error }) => accessFinding(permission, key.id, principalId, error))
+  const unmet = told.map(({ permission, error }) => accessFinding(permission, key.id, asker, error))
   return { unmet, ...(read === undefined ? {} : { read }) }
 }
 
@@ -119,7 +145,7 @@ export function vaultNotFound(account: Account, vaultUri: string): UnmetRequirem
   return {
     requirement: 'R06',
     name: 'VaultNotFound',
-    found: `There is no key vault at ${vaultUri}. Check keyVaultUri; a vault that was deleted can be recovered.`,
+    found: `There is no key vault at ${vaultUri}. Check keyVaultUri; a vault that was deleted can be recovered. A vault outside this cloud is only used when its operator allows it (--outside-vaults).`,
     command: `az keyvault recover --name ${name} --location ${account.location}`,
     target: vaultUri,
   }
@@ -149,7 +175,10 @@ const REQUIREMENT: Readonly<Record<KeyUnavailableCause, string>> = {
   KeyOperationForbidden: 'R12',
   KeyReplaced: 'R12',
   KeyNotFound: 'R06',
+  KeyPurged: 'R06',
   VaultNotFound: 'R06',
+  VaultNotAllowed: 'R06',
+  CredentialUnavailable: 'R11',
   Unreachable: 'R06',
   Refused: 'R06',
 }
@@ -165,7 +194,7 @@ const NAME: Partial<Record<KeyUnavailableCause, string>> = {
 function accessFinding(
   permission: string,
   keyId: string,
-  principalId: string,
+  { principalId, name = "The resource's identity" }: Asker,
   error: KeyUnavailable,
 ): UnmetRequirement {
   const { reason } = error
@@ -173,7 +202,7 @@ function accessFinding(
   return {
     requirement: REQUIREMENT[reason],
     name: NAME[reason] ?? reason,
-    found: `The resource's identity can't do '${permission}' with the key. The vault says: ${inner}`,
+    found: `${name} can't do '${permission}' with the key. The vault says: ${inner}`,
     command: mending(reason, keyId, principalId),
     target: keyId,
   }

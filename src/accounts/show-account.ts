@@ -2,6 +2,7 @@ import { etagOf } from '../arm/etag.ts'
 import type { Stored } from '../store/records.ts'
 import { ACCOUNT_TYPE, type Account } from './account.ts'
 import type { Accounts } from './accounts.ts'
+import { encryptionWarnings } from './encryption-warnings.ts'
 
 const CAPABILITIES = [{ name: 'CustomerManagedKey' }, { name: 'VirtualNetworks' }]
 
@@ -49,7 +50,10 @@ function deletedAccountId({ subscriptionId, location, group, name }: Account): s
 /** `encryption` is always there: tools that read before they write could not switch back to service-managed keys otherwise. */
 function propertiesOf(service: Accounts, account: Account): object {
   const { subdomain, accountId, createdAt, disableLocalAuth, networkAcls, publicNetworkAccess, encryption } = account
+  const { keyStatuses, vaultDirectory } = service.options
   const endpoint = service.options.endpoint(subdomain)
+  const status = keyStatuses.of(accountId)
+  const warnings = encryptionWarnings(account, status, vaultUri => vaultDirectory.isOwn(vaultUri))
   return {
     provisioningState: 'Succeeded',
     endpoint,
@@ -63,6 +67,10 @@ function propertiesOf(service: Accounts, account: Account): object {
     publicNetworkAccess: publicNetworkAccess ?? 'Enabled',
     ...(networkAcls === undefined ? {} : { networkAcls }),
     privateEndpointConnections: [],
-    encryption: { ...encryption, status: service.options.keyStatuses.of(accountId) ?? { state: 'Active' } },
+    encryption: {
+      ...encryption,
+      status: status ?? { state: 'Active' },
+      ...(warnings.length === 0 ? {} : { warnings }),
+    },
   }
 }

@@ -1,13 +1,22 @@
 import { AzureError, Conflict } from '../http/errors.ts'
 import { changeKey } from '../encryption/change-key.ts'
-import { formatKeyIdentifier, keyIdentifierFrom, type KeyIdentifier } from '../encryption/key-identifier.ts'
+import { formatKeyIdentifier, keyIdentifierFrom } from '../encryption/key-identifier.ts'
 import type { KeyEncryptionKey } from '../encryption/key-encryption-key.ts'
 import { put, VersionConflict, type Change, type Stored } from '../store/records.ts'
 import { accountAudit, type Accounts } from './accounts.ts'
 import { checkSku, networkAclsOf, wantsIdentity } from './create-account.ts'
 import { accounts, type Account, type EncryptionSettings } from './account.ts'
 import type { AccountBody, EncryptionBody } from './account-body.ts'
-import { checkAccess, checkKey, checkVault, identityOff, vaultNotFound } from './requirements.ts'
+import {
+  checkAccess,
+  checkKey,
+  checkRecovery,
+  checkVault,
+  identityOff,
+  OPERATOR,
+  vaultNotFound,
+} from './requirements.ts'
+import { freshStatus } from './fresh-status.ts'
 import { requirementsNotMet, type UnmetRequirement } from './unmet-requirement.ts'
 
 /** PATCH (and PUT on an account that exists): what the body leaves out stays as it is. */
@@ -41,7 +50,10 @@ export async function updateAccount(service: Accounts, stored: Stored<Account>, 
   if (wanted == null) {
     await commit(identity?.changes ?? [], account, identity === undefined ? 'Update' : 'Identity')
     // R31: without its identity the account has no access from now on, not from the end of the lease on.
-    if (identity !== undefined) service.options.keyRing.forget(account.accountId)
+    if (identity !== undefined) {
+      service.options.keyRing.forget(account.accountId)
+      await freshStatus(service, account, { atMostMs: 0 })
+    }
     return account
   }
   if (identity !== undefined) {
@@ -82,29 +94,21 @@ async function resolveKey(
   const { keyRing } = service.options
   if (settings.keyVaultProperties === undefined) return keyRing.serviceKey(account.accountId)
   const key = keyIdentifierFrom(settings.keyVaultProperties)
-  const ofVault = await vaultFindings(service, account, tenantId, key)
+  const vault = await service.options.vaultDirectory.describe(key.vaultUri)
+  if (vault === undefined) throw requirementsNotMet([vaultNotFound(account, key.vaultUri)])
+  const ofVault = vault === 'outside' ? [] : checkVault(account, tenantId, vault)
   if (account.identity === undefined) throw requirementsNotMet([...ofVault, identityOff(account)])
   const vaultKey = keyRing.vaultKey(account.accountId, formatKeyIdentifier(key))
-  const { unmet: ofAccess, read } = await checkAccess(vaultKey, account.identity.principalId)
+  const { unmet: ofAccess, read } = await checkAccess(vaultKey, vault === 'outside' ? OPERATOR : account.identity)
   const ofKey = read === undefined ? [] : checkKey(read, service.options.env.now())
-  const unmet = [...ofVault, ...ofAccess, ...ofKey]
+  const ofRecovery = read === undefined || vault !== 'outside' ? [] : checkRecovery(read)
+  const unmet = [...ofVault, ...ofRecovery, ...ofAccess, ...ofKey]
   if (unmet.length > 0 || read === undefined) throw requirementsNotMet(firstOfEach(unmet))
   const version = read.properties.version ?? key.version
   return keyRing.vaultKey(
     account.accountId,
     formatKeyIdentifier({ ...key, ...(version === undefined ? {} : { version }) }),
   )
-}
-
-async function vaultFindings(
-  service: Accounts,
-  account: Account,
-  tenantId: string,
-  key: KeyIdentifier,
-): Promise<UnmetRequirement[]> {
-  const vault = await service.options.vaultDirectory.describe(key.vaultUri)
-  if (vault !== undefined) return checkVault(account, tenantId, vault)
-  throw requirementsNotMet([vaultNotFound(account, key.vaultUri)])
 }
 
 /** What two checks found is told once; only R11 may name several permissions. */

@@ -13,7 +13,11 @@ export interface VaultDescription {
   readonly trustedServices: boolean
 }
 
-/** Tells a vault's settings from its URI; undefined when Resource Manager knows no such vault. */
+/**
+ * Tells a vault's settings from its URI; undefined when Resource Manager knows no such vault. `outside`: one that the operator
+ * lets this service call, and of which nothing but its keys can be seen.
+ */
 export interface VaultDirectory {
-  describe(vaultUri: string): Promise<VaultDescription | undefined>
+  isOwn(vaultUri: string): boolean
+  describe(vaultUri: string): Promise<VaultDescription | 'outside' | undefined>
 }

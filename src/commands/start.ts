@@ -7,6 +7,7 @@ export async function start(options: {
   keyLeaseSeconds: number
   keyWatchSeconds: number
   location: string
+  outsideVaults: readonly string[]
   clockControl: boolean
   allowPasswordGrant: boolean
   diagnosticsFolder: string | undefined

@@ -20,8 +20,8 @@ export interface KeyRingOptions {
   /** Milliseconds. */
   readonly leaseMs: number
   readonly vaults: VaultConnection
-  /** A credential that answers with the account's managed-identity token, and throws IdentityMissing without one. */
-  readonly credentialOf: (accountId: string) => TokenCredential
+  /** A credential for that vault: answers with the account's managed-identity token, and throws IdentityMissing without one. */
+  readonly credentialOf: (accountId: string, vaultUri: string) => TokenCredential
 }
 
 /** What a vault said when an account's key was needed. */
@@ -102,7 +102,8 @@ export class KeyRing {
     const known = this.#vaultKeys.get(cacheId)
     if (known !== undefined) return known
     const { vaults, credentialOf } = this.#options
-    const opened = openVaultKey(parseKeyIdentifier(keyId), credentialOf(accountId), vaults)
+    const key = parseKeyIdentifier(keyId)
+    const opened = openVaultKey(key, credentialOf(accountId, key.vaultUri), vaults)
     if (this.#vaultKeys.size >= 10_000) this.#vaultKeys.clear()
     this.#vaultKeys.set(cacheId, opened)
     return opened
@@ -132,8 +133,10 @@ export class KeyRing {
       this.onAnswer(outcome)
       return keys
     } catch (error) {
-      if (error instanceof KeyUnavailable) this.onAnswer({ ...outcome, error })
-      throw error
+      if (!(error instanceof KeyUnavailable)) throw error
+      const explained = await kek.explain(error)
+      this.onAnswer({ ...outcome, error: explained })
+      throw explained
     }
   }
 

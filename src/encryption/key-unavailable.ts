@@ -8,7 +8,10 @@ export type KeyUnavailableCause =
   | 'KeyDisabled'
   | 'KeyExpired'
   | 'KeyNotFound'
+  | 'KeyPurged'
   | 'VaultNotFound'
+  | 'VaultNotAllowed'
+  | 'CredentialUnavailable'
   | 'IdentityMissing'
   | 'IdentityLeftBehind'
   | 'TenantMismatch'
@@ -26,6 +29,12 @@ const REMEDY: Record<KeyUnavailableCause, string> = {
   KeyDisabled: 'Enable the key version again.',
   KeyExpired: 'Move the expiry date of the key version, or change to a new version.',
   KeyNotFound: 'Recover the deleted key. If it was purged, the data under it is gone for good.',
+  KeyPurged:
+    'The key was purged, and the data under it is gone for good: only a backup of the key, restored into the vault, would open it again.',
+  VaultNotAllowed:
+    "The operator of this service allows no calls to that vault: it is neither one of this cloud's nor named by --outside-vaults.",
+  CredentialUnavailable:
+    "The operator's credential for vaults outside this cloud gives no token: its operator finds the reason in the service's log.",
   VaultNotFound: 'Recover the deleted vault. If it was purged, the data under its keys is gone for good.',
   IdentityMissing: "Turn the resource's system-assigned identity on and give the new principal access to the vault.",
   IdentityLeftBehind:

@@ -2,11 +2,14 @@ import { isRestError, type PipelinePolicy, type PipelineRequest } from '@azure/c
 import type { InnerError } from '../http/errors.ts'
 import { KeyUnavailable, type KeyUnavailableCause } from './key-unavailable.ts'
 
+/** `CredentialUnavailable`: for vaults outside, the operator's own. */
+type IdentityProblem = 'IdentityMissing' | 'IdentityLeftBehind' | 'CredentialUnavailable'
+
 /** Thrown by a credential when the account has no identity (any more): R31, or when it lives in another tenant: R32. */
 export class IdentityMissing extends Error {
-  readonly reason: 'IdentityMissing' | 'IdentityLeftBehind'
+  readonly reason: IdentityProblem
 
-  constructor(message: string, reason: 'IdentityMissing' | 'IdentityLeftBehind' = 'IdentityMissing') {
+  constructor(message: string, reason: IdentityProblem = 'IdentityMissing') {
     super(message)
     this.name = 'IdentityMissing'
     this.reason = reason

@@ -6,11 +6,12 @@ import type { KeyEncryptionKey } from './key-encryption-key.ts'
 import { keepRefusals, keyUnavailableFrom } from './vault-error.ts'
 import type { KeyIdentifier } from './key-identifier.ts'
 import { formatKeyIdentifier } from './key-identifier.ts'
+import { KeyUnavailable } from './key-unavailable.ts'
 
 /** How this process reaches vaults. */
 export interface VaultConnection {
-  /** Agent for the vaults of our own domain; undefined: the ordinary network. */
-  agentFor(vaultUri: string): Agent | undefined
+  /** Agent for our own vaults, the network for those outside that may be called; undefined: this one may not. */
+  agentFor(vaultUri: string): Agent | 'network' | undefined
   /** Milliseconds for one operation, retries included; then the vault counts as unreachable. */
   readonly timeoutMs: number
 }
@@ -19,6 +20,8 @@ export interface VaultConnection {
 export interface VaultKey extends KeyEncryptionKey {
   /** Reads the key: checks the permission `get` by itself, which the SDK's cryptography client would skip. */
   read(): Promise<KeyVaultKey>
+  /** What became of a key that is not found: one that is not even among the deleted ones was purged, and its data is gone. */
+  explain(refused: KeyUnavailable): Promise<KeyUnavailable>
 }
 
 const RETRY_DELAY_MS = 150
@@ -36,6 +39,8 @@ export function openVaultKey(key: KeyIdentifier, credential: TokenCredential, co
   }
   const cryptography = new CryptographyClient(remote, credential, options)
   const ask = async <T>(operation: (abortSignal: AbortSignal) => Promise<T>): Promise<T> => {
+    // Asked each time, before anything is sent: a URI that a customer gives must not choose whom this service calls.
+    if (connection.agentFor(key.vaultUri) === undefined) throw new KeyUnavailable('VaultNotAllowed', id)
     const abortSignal = AbortSignal.timeout(connection.timeoutMs)
     try {
       return await operation(abortSignal)
@@ -59,6 +64,22 @@ export function openVaultKey(key: KeyIdentifier, credential: TokenCredential, co
       const { result } = await ask(abortSignal => cryptography.unwrapKey('RSA-OAEP-256', wrapped, { abortSignal }))
       return Buffer.from(result)
     },
+    explain: async refused => {
+      if (refused.reason !== 'KeyNotFound') return refused
+      const found = async (operation: (abortSignal: AbortSignal) => Promise<unknown>): Promise<boolean | undefined> => {
+        try {
+          await ask(operation)
+          return true
+        } catch (error) {
+          return (error as KeyUnavailable).reason === 'KeyNotFound' ? false : undefined
+        }
+      }
+      const isDeleted = await found(abortSignal => keys.getDeletedKey(key.name, { abortSignal }))
+      // A key of the same name means that it is only this version which is missing.
+      const isThere =
+        isDeleted === false ? await found(abortSignal => keys.getKey(key.name, { abortSignal })) : undefined
+      return isThere === false ? new KeyUnavailable('KeyPurged', id, refused.options.innererror?.innererror) : refused
+    },
   }
 }
 
@@ -74,7 +95,8 @@ const waitWhenThrottled: PipelinePolicy = {
 }
 
 function clientOptions(vaultUri: string, connection: VaultConnection): object {
-  const agent = connection.agentFor(vaultUri)
+  const route = connection.agentFor(vaultUri)
+  const agent = typeof route === 'object' ? route : undefined
   const useAgent: PipelinePolicy = {
     name: 'ownkeyAgent',
     sendRequest: (request, next) => {
@@ -89,6 +111,8 @@ function clientOptions(vaultUri: string, connection: VaultConnection): object {
       { policy: waitWhenThrottled, position: 'perRetry' },
     ],
     retryOptions: { maxRetries: 2, retryDelayInMs: RETRY_DELAY_MS, maxRetryDelayInMs: 1000 },
+    // No vault redirects; who does may lead elsewhere.
+    redirectOptions: { maxRetries: 0 },
     // An embedded vault's challenge names our own domain, which is not Microsoft's.
     ...(agent === undefined ? {} : { disableChallengeResourceVerification: true }),
   }

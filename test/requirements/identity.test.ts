@@ -29,9 +29,12 @@ async function inDirectory(name: string): Promise<ServicePrincipal[]> {
   return ((await response.json()) as { value: ServicePrincipal[] }).value
 }
 
+/** Codes of what the last answer warned of. */
+let warned: string[] = []
 const identity = async (type: string): Promise<{ type: string; principalId?: string; tenantId?: string }> => {
   const { status, body } = await account.patch({ identity: { type } })
   assert.equal(status, 200, JSON.stringify(body))
+  warned = (body.properties.encryption.warnings ?? []).map(({ code }: { code: string }) => code)
   return body.identity
 }
 
@@ -73,6 +76,7 @@ test('R31: turned off, the data is out of reach at once, features that need it s
   const running = await account.train(file, { hyperparameters: { n_epochs: 60, batch_size: 2 } })
   await account.jobIs(running, ['running'])
   assert.deepEqual(await identity('None'), { type: 'None' })
+  assert.deepEqual(warned, ['IdentityOff'])
   assert.deepEqual(await inDirectory('personal'), [])
   const refused = {
     download: await refusal(() => account.download(file)),
@@ -105,6 +109,7 @@ test('R31: across a restart too; on again it is another principal, to which acce
   const before = (await azure.arm('GET', azure.vaultPath('kv-identity'), undefined, '2023-07-01')).body
   const granted = before.properties.accessPolicies.map(({ objectId }: { objectId: string }) => objectId)
   const { principalId = '' } = await identity('SystemAssigned')
+  assert.deepEqual(warned, ['IdentityWithoutAccess'])
   assert.equal(granted.includes(principalId), false)
   const refused = await untilRefused(() => account.download(file))
   assert.match(refused.message, /\(AccessDenied\)/)

@@ -9,12 +9,10 @@ import { KeyUnavailable } from '../../src/encryption/key-unavailable.ts'
 import { serviceConnection } from '../../src/http/service-connection.ts'
 import { openMemoryRecords } from '../../src/store/memory-records.ts'
 import { ACCOUNT, ADMIN, policy, startCloud } from '../keyvault/cloud.fixture.ts'
+import { answer, LASTING, type Trouble } from '../support/troubles.ts'
 
 const LEASE_MS = 400
 const TIMEOUT_MS = 1200
-
-/** What stands between the service and its vault; each request asks it for one. */
-type Trouble = (request: IncomingMessage, response: ServerResponse) => 'pass' | 'handled'
 
 const cloud = await startCloud()
 await cloud.vault('kv-troubled', {
@@ -61,33 +59,6 @@ beforeEach(() => {
   trouble = () => 'pass'
   ring.leases.end(account)
 })
-
-const answer =
-  (status: number, headers: Record<string, string> = {}): Trouble =>
-  (_, response) => {
-    response.writeHead(status, { 'content-type': 'application/json', ...headers })
-    response.end(JSON.stringify({ error: { code: 'Troubled', message: 'The vault is in trouble.' } }))
-    return 'handled'
-  }
-
-/** Ways of not answering that last. */
-const LASTING: Readonly<Record<string, Trouble>> = {
-  '429': answer(429),
-  '429 with Retry-After: 60': answer(429, { 'retry-after': '60' }),
-  '500': answer(500),
-  '503': answer(503),
-  '503 with Retry-After: 0': answer(503, { 'retry-after': '0' }),
-  'no answer at all': () => 'handled',
-  'connections that break': request => {
-    request.socket.destroy()
-    return 'handled'
-  },
-  'an answer that never ends': (_, response) => {
-    response.writeHead(200, { 'content-type': 'application/json' })
-    response.write('{"value":"')
-    return 'handled'
-  },
-}
 
 for (const [name, kind] of Object.entries(LASTING)) {
   test(`${name}: the running lease is used to its end, then nothing opens, and it does at once when the vault is back`, async () => {
@@ -136,7 +107,7 @@ test('a vault slower than the lease still serves, and each use asks again', asyn
 })
 
 test('many uses at once ask a silent vault once, not once each', async () => {
-  trouble = LASTING['no answer at all'] as Trouble
+  trouble = LASTING['no answer at all']
   const before = asked
   const uses = Array.from({ length: 100 }, () => ring.leases.keys(account))
   const settled = await Promise.allSettled(uses)
@@ -146,7 +117,7 @@ test('many uses at once ask a silent vault once, not once each', async () => {
 
 test('a key is not changed nor disabled while its vault is silent, and stays as it is', async () => {
   const kekId = await ring.currentKekId(account)
-  trouble = LASTING['503'] as Trouble
+  trouble = LASTING['503']
   const commit = (): Promise<void> => assert.fail('nothing may be committed')
   await assert.rejects(changeKey(ring, account, await ring.serviceKey(account), commit), KeyUnavailable)
   assert.equal(await ring.currentKekId(account), kekId)
