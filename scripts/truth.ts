@@ -1,86 +1,100 @@
 import { writeFile } from 'node:fs/promises'
 import { CAUSES } from '../test/support/causes.ts'
 import { cloudFor, LEASE_SECONDS } from '../test/support/cloud.ts'
+import { outsideVault } from '../test/support/outside-vault.ts'
+import { Crashing } from '../test/truth/crash.ts'
 import { differences } from '../test/truth/differences.ts'
-import { EXPECTED } from '../test/truth/expected.ts'
+import { playTroubles, type TroubleRow } from '../test/truth/in-trouble.ts'
+import { playMany, type ManyRow } from '../test/truth/many-accounts.ts'
 import { openStage, play, type Row } from '../test/truth/play.ts'
+import { page, type CrashRow } from './truth-page.ts'
 
-/** Plays every cause against every operation on a fresh cloud, and writes docs/truth-table.md when all is as the table says. */
-const closers: (() => Promise<void>)[] = []
-const rows: Row[] = []
+/**
+ * Plays every cause against every operation on a fresh cloud, then the same service dying, with many accounts, and with a vault
+ * in trouble; writes docs/truth-table.md when all is as the table says. Names of parts (`causes`, `troubles`, `deaths`,
+ * `accounts`) play these alone, and words behind `--only` the causes that contain one of them; then nothing is written.
+ */
+const ACCOUNTS = 20
+const PARTS = ['causes', 'troubles', 'deaths', 'accounts']
+const args = process.argv.slice(2)
+const at = args.indexOf('--only')
+const only = at < 0 ? [] : args.slice(at + 1)
+const parts = args.slice(0, at < 0 ? undefined : at)
+const unknown = parts.filter(part => !PARTS.includes(part))
+if (unknown.length > 0) throw new Error(`There is no part ${unknown.join(', ')}: use ${PARTS.join(', ')}.`)
+
+interface Closing {
+  after(close: () => Promise<void>): void
+}
+
 const wrong: string[] = []
-try {
-  const cloud = await cloudFor({ after: (close: () => Promise<void>) => void closers.push(close) })
-  const stage = await openStage(cloud)
-  for (const cause of CAUSES) {
-    const row = await play(cloud, stage, cause)
-    const found = differences(row, LEASE_SECONDS)
-    rows.push(row)
-    wrong.push(...found)
-    process.stdout.write(
-      `${found.length === 0 ? 'ok ' : 'NOT'} ${cause.name}: refused after ${row.refusedMs.toFixed(0)} ms, job paused after ${row.pausedMs.toFixed(0)} ms\n`,
-    )
-    for (const line of found) process.stdout.write(`    ${line}\n`)
+
+function tell(what: string, found: readonly string[]): void {
+  wrong.push(...found)
+  process.stdout.write(`${found.length === 0 ? 'ok ' : 'NOT'} ${what}\n${found.map(line => `    ${line}\n`).join('')}`)
+}
+
+/** Clouds end with the part that they were started for. */
+async function part<T>(name: string, run: (closing: Closing) => Promise<T>): Promise<T | undefined> {
+  if (parts.length > 0 && !parts.includes(name)) return undefined
+  const closers: (() => Promise<void>)[] = []
+  try {
+    return await run({ after: close => void closers.push(close) })
+  } finally {
+    for (const close of closers.reverse()) await close()
   }
-} finally {
-  for (const close of closers) await close()
 }
-if (wrong.length === 0) await writeFile(new URL('../docs/truth-table.md', import.meta.url), page(rows))
+
+async function causes(closing: Closing): Promise<Row[]> {
+  const outside = await outsideVault(closing)
+  const cloud = await cloudFor(closing, ['--clock-control', '--outside-vaults', outside.pattern])
+  const [shared, elsewhere] = [await openStage(cloud), await openStage(cloud, 'outside', outside)]
+  const rows: Row[] = []
+  for (const [index, cause] of CAUSES.entries()) {
+    if (only.length > 0 && !only.some(word => cause.name.includes(word))) continue
+    // Who loses his key for good has a stage of his own.
+    const own = cause.restore === undefined ? await openStage(cloud, `lost-${index}`) : undefined
+    const row = await play(cloud, own ?? (cause.outside ? elsewhere : shared), cause)
+    rows.push(row)
+    const times = `refused after ${row.refusedMs.toFixed(0)} ms, job paused after ${row.pausedMs.toFixed(0)} ms`
+    tell(`${cause.name}: ${times}`, differences(row, LEASE_SECONDS))
+  }
+  return rows
+}
+
+async function troubles(closing: Closing): Promise<TroubleRow[]> {
+  const outside = await outsideVault(closing)
+  const cloud = await cloudFor(closing, ['--outside-vaults', outside.pattern])
+  const rows = await playTroubles(cloud, await openStage(cloud, 'outside', outside))
+  for (const { trouble, download, wrong: found } of rows) tell(`${trouble}: a download is ${download}`, found)
+  return rows
+}
+
+async function deaths(closing: Closing): Promise<CrashRow[]> {
+  const crashing = await Crashing.open(closing)
+  const rows: CrashRow[] = []
+  for (const change of Object.keys(crashing.changes)) {
+    const { deaths: count, wrong: found } = await crashing.dieAtEveryCommit(change)
+    rows.push({ change, deaths: count })
+    tell(`killed ${count} times in the change '${change}'`, found)
+  }
+  return rows
+}
+
+async function accounts(closing: Closing): Promise<ManyRow[]> {
+  const rows = await playMany(closing, ACCOUNTS)
+  for (const { cause, refusedMs, wrong: found } of rows)
+    tell(`${ACCOUNTS} accounts, ${cause}: the last was refused after ${refusedMs.toFixed(0)} ms`, found)
+  return rows
+}
+
+const played = {
+  rows: await part('causes', causes),
+  troubled: await part('troubles', troubles),
+  died: await part('deaths', deaths),
+  many: await part('accounts', accounts),
+}
+const { rows, troubled, died, many } = played
+if (wrong.length === 0 && only.length === 0 && rows && troubled && died && many)
+  await writeFile(new URL('../docs/truth-table.md', import.meta.url), page({ rows, troubled, died, many }))
 process.exit(wrong.length === 0 ? 0 : 1)
-
-function page(measured: readonly Row[]): string {
-  const names = measured.map(({ cause }) => cause)
-  const told = new Map(EXPECTED.map(row => [row.cause, row.told]))
-  const causes = measured.map(
-    ({ cause, refusedMs, pausedMs }) =>
-      `| ${cause} | \`${told.get(cause) ?? ''}\` | ${refusedMs.toFixed(0)} | ${pausedMs.toFixed(0)} |`,
-  )
-  const pick = (part: (row: Row) => Readonly<Record<string, string>>): string[] =>
-    Object.keys(part(measured[0] as Row)).map(operation => {
-      const answers = [...new Set(measured.map(row => statusOf(part(row)[operation] ?? '')))]
-      return `| ${operation} | ${answers.length === 1 ? answers[0] : exceptions(names, measured, part, operation)} |`
-    })
-  return [
-    '# What happens when the key is taken away',
-    '',
-    `Written by \`npm run truth\`, which plays each cause against each operation over HTTP on a cloud with a key lease of ${LEASE_SECONDS} s, restarts the`,
-    'service in the middle, gives access back, and compares every answer with `test/truth/expected.ts`. The bound is one lease: 10 s unless',
-    '`--key-lease-seconds` says otherwise. Times are those of one run on two shared cores.',
-    '',
-    '`refused` is status 403, code `CustomerManagedKeyUnavailable`, with the cause below as inner code and a message that names vault, key and remedy.',
-    '',
-    '| Cause | What clients are told | Download refused after, ms | Running job paused after, ms |',
-    '|---|---|---|---|',
-    ...causes,
-    '',
-    '| While the key is gone | Answer |',
-    '|---|---|',
-    ...pick(row => row.whileRevoked),
-    '',
-    '| After a restart of the service meanwhile | Answer |',
-    '|---|---|',
-    ...pick(row => row.afterRestart),
-    '',
-    '| After access was given back | Answer |',
-    '|---|---|',
-    ...pick(row => row.givenBack),
-    '',
-  ].join('\n')
-}
-
-function statusOf(answer: string): string {
-  if (answer.startsWith('403 CustomerManagedKeyUnavailable')) return 'refused'
-  return answer === 'allowed' ? 'allowed' : `\`${answer}\``
-}
-
-/** The answer that most causes share, and who differs. */
-function exceptions(
-  names: readonly string[],
-  measured: readonly Row[],
-  part: (row: Row) => Readonly<Record<string, string>>,
-  operation: string,
-): string {
-  const byAnswer = Map.groupBy(names, (_, index) => statusOf(part(measured[index] as Row)[operation] ?? ''))
-  const [most, ...others] = [...byAnswer].toSorted(([, a], [, b]) => b.length - a.length)
-  return [most?.[0], ...others.map(([answer, of]) => `${answer} after: ${of.join(', ')}`)].join('; ')
-}

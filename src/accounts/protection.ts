@@ -61,11 +61,22 @@ export class Protection {
     keyRing.leases.end(account.accountId)
     const { records, next } = await this.#page(account, options.after)
     const proofs: Proof[] = []
-    for (const record of records) proofs.push(await this.#open(record, options.whole))
+    let silent: KeyUnavailable | undefined
+    for (const record of records) {
+      const { blobId, generation } = record
+      // A vault that does not answer would let each blob wait as long again.
+      if (silent !== undefined && generation !== 0)
+        proofs.push({ blobId, outcome: 'KeyUnavailable', message: silent.message })
+      else {
+        const { refused, ...proof } = await this.#open(record, options.whole)
+        if (refused?.reason === 'Unreachable') silent = refused
+        proofs.push(proof)
+      }
+    }
     return { proofs, ...(next === undefined ? {} : { next }) }
   }
 
-  async #open(record: BlobRecord, whole: boolean): Promise<Proof> {
+  async #open(record: BlobRecord, whole: boolean): Promise<Proof & { readonly refused?: KeyUnavailable }> {
     const { blobId } = record
     try {
       const opened = await this.#blobs.open(record)
@@ -74,7 +85,8 @@ export class Protection {
         bytes += chunk.length
       return { blobId, outcome: 'Opened', message: `${bytes} of ${opened.size} bytes read` }
     } catch (error) {
-      if (error instanceof KeyUnavailable) return { blobId, outcome: 'KeyUnavailable', message: error.message }
+      if (error instanceof KeyUnavailable)
+        return { blobId, outcome: 'KeyUnavailable', message: error.message, refused: error }
       if (error instanceof AzureError) return { blobId, outcome: 'Corrupted', message: error.message }
       throw error
     }

@@ -42,7 +42,8 @@ const VAULTS = '2023-07-01'
 /** A user's hands in a cloud: plain HTTP for Resource Manager, the official clients for the rest. */
 export class Azure {
   readonly endpoints: Endpoints
-  readonly credential: TokenCredential
+  /** Whoever acts: after a move to another tenant it is somebody there. */
+  credential: TokenCredential
   readonly group = 'tests'
 
   constructor(endpoints: Endpoints) {
@@ -54,7 +55,8 @@ export class Azure {
   static async in(endpoints: Endpoints): Promise<Azure> {
     const azure = new Azure(endpoints)
     const { location } = endpoints
-    assert.equal((await azure.arm('PUT', `/resourceGroups/${azure.group}`, { location }, '2025-04-01')).status, 201)
+    const { status, body } = await azure.arm('PUT', `/resourceGroups/${azure.group}`, { location }, '2025-04-01')
+    assert.ok(status < 300, JSON.stringify(body))
     return azure
   }
 
@@ -161,6 +163,12 @@ export class Azure {
   }
 }
 
+/** A key of one of the cloud's vaults, or of any by its URI; without a version the latest. */
+type KeyPlace = ({ readonly vault: string } | { readonly uri: string }) & {
+  readonly name: string
+  readonly version?: string | undefined
+}
+
 /** An account and its data. */
 export class TestAccount {
   readonly azure: Azure
@@ -176,14 +184,14 @@ export class TestAccount {
   }
 
   /** Under a customer's key, or Microsoft's again when `key` is undefined. */
-  encrypt(key?: { vault: string; name: string; version?: string | undefined }): Promise<Reply> {
+  encrypt(key?: KeyPlace): Promise<Reply> {
     const encryption =
       key === undefined
         ? { keySource: 'Microsoft.CognitiveServices' }
         : {
             keySource: 'Microsoft.KeyVault',
             keyVaultProperties: {
-              keyVaultUri: this.azure.vaultUri(key.vault),
+              keyVaultUri: 'uri' in key ? key.uri : this.azure.vaultUri(key.vault),
               keyName: key.name,
               keyVersion: key.version ?? '',
             },

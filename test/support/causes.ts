@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import type { KeyClient } from '@azure/keyvault-keys'
+import { administratorOf, newTenant, type Client } from '../arm/arm.fixture.ts'
 import { KEY_PERMISSIONS, type Azure, type Reply, type TestAccount } from './azure.ts'
+import type { OutsideVault } from './outside-vault.ts'
+import { LASTING } from './troubles.ts'
 
 /** An account under a customer's key, and where that key lies. */
 export interface Keyed {
@@ -8,6 +11,9 @@ export interface Keyed {
   readonly account: TestAccount
   readonly keys: KeyClient
   readonly vault: string
+  readonly uri: string
+  /** Set: the vault is another cloud's. */
+  readonly outside?: OutsideVault
   readonly key: string
   /** The version that wraps the account's keys. */
   readonly version: string
@@ -19,24 +25,30 @@ export interface Keyed {
 export interface Cause {
   readonly name: string
   readonly revoke: (keyed: Keyed) => Promise<unknown>
-  readonly restore: (keyed: Keyed) => Promise<unknown>
+  /** Absent: there is none, and the account with all that it has is lost. */
+  readonly restore?: (keyed: Keyed) => Promise<unknown>
+  /** Needs a key in a vault outside this cloud. */
+  readonly outside?: true
 }
 
 const VAULTS = '2023-07-01'
 
-/** An account with its key in a vault of its own, encrypted under it. */
-export async function keyedAccount(azure: Azure, name: string): Promise<Keyed> {
+/** An account with its key in a vault of its own, or in the one outside, encrypted under it. */
+export async function keyedAccount(azure: Azure, name: string, outside?: OutsideVault): Promise<Keyed> {
   const vault = `kv-${name}`
   const account = await azure.account(name)
-  const keys = await azure.vault(vault)
+  const keys = outside?.keys ?? (await azure.vault(vault))
+  const uri = outside?.uri ?? azure.vaultUri(vault)
   const { properties } = await keys.createRsaKey('cmk', { keySize: 2048 })
   // A newer version that stays enabled: what counts is the one that wraps the account's keys.
   await keys.createRsaKey('cmk', { keySize: 2048 })
-  await azure.policy(vault, 'add', account.principalId)
+  await (outside?.permit(KEY_PERMISSIONS) ?? azure.policy(vault, 'add', account.principalId))
   const version = properties.version ?? ''
-  const { status, body } = await account.encrypt({ vault, name: 'cmk', version })
+  const { status, body } = await account.encrypt({ uri, name: 'cmk', version })
   assert.equal(status, 200, JSON.stringify(body))
-  return { azure, account, keys, vault, key: 'cmk', version, principalId: account.principalId }
+  const { principalId } = account
+  const place = { vault, uri, key: 'cmk', version, ...(outside === undefined ? {} : { outside }) }
+  return { azure, account, keys, principalId, ...place }
 }
 
 const permit = async ({ azure, vault, principalId }: Keyed, permissions: readonly string[]): Promise<void> => {
@@ -68,6 +80,27 @@ const recovery = (azure: Azure): object => ({
   location: azure.endpoints.location,
   properties: { createMode: 'recover', tenantId: azure.endpoints.tenantId, sku: { family: 'A', name: 'standard' } },
 })
+
+/** R32: offered by whoever acts for the subscription, accepted by its future owner, who acts for it from then on. */
+async function changeTenant(azure: Azure, to: Client): Promise<void> {
+  const { subscriptionId } = azure.endpoints
+  const properties = { destinationTenantId: to.login.tenantId, destinationOwnerId: to.objectId }
+  await done(azure.arm('POST', '/providers/Microsoft.Subscription/changeTenant', { properties }, '2021-10-01'))
+  const accept = `/providers/Microsoft.Subscription/subscriptions/${subscriptionId}/acceptOwnership`
+  const accepted = await to.arm('POST', accept, {})
+  assert.equal(accepted.status, 200, JSON.stringify(accepted.body))
+  azure.credential = { getToken: async () => ({ token: await to.token(), expiresOnTimestamp: 0 }) }
+}
+
+/** Past the retention period of whatever was deleted. */
+const outlast = async ({ azure }: Keyed): Promise<void> => {
+  await done(azure.armRoot('PUT', '/ownkey/clock', { advanceSeconds: 91 * 86_400 }))
+}
+
+const deleteKey = async ({ keys, key }: Keyed): Promise<unknown> =>
+  (await keys.beginDeleteKey(key, { intervalInMs: 20 })).pollUntilDone()
+const deleteVault = ({ azure, vault }: Keyed): Promise<void> =>
+  done(azure.arm('DELETE', azure.vaultPath(vault), undefined, VAULTS))
 
 /** Every way that the article or a vault has to take the key away from an account. */
 export const CAUSES: readonly Cause[] = [
@@ -112,12 +145,12 @@ export const CAUSES: readonly Cause[] = [
   },
   {
     name: 'key deleted',
-    revoke: async ({ keys, key }) => (await keys.beginDeleteKey(key, { intervalInMs: 20 })).pollUntilDone(),
+    revoke: deleteKey,
     restore: async ({ keys, key }) => (await keys.beginRecoverDeletedKey(key, { intervalInMs: 20 })).pollUntilDone(),
   },
   {
     name: 'vault deleted',
-    revoke: ({ azure, vault }) => done(azure.arm('DELETE', azure.vaultPath(vault), undefined, VAULTS)),
+    revoke: deleteVault,
     restore: ({ azure, vault }) => done(azure.arm('PUT', azure.vaultPath(vault), recovery(azure), VAULTS)),
   },
   {
@@ -127,6 +160,33 @@ export const CAUSES: readonly Cause[] = [
     restore: async keyed => {
       await setIdentity(keyed, 'SystemAssigned')
       await permit(keyed, KEY_PERMISSIONS)
+    },
+  },
+  {
+    name: 'subscription moved to another tenant',
+    revoke: async ({ azure }) =>
+      changeTenant(azure, await newTenant(await administratorOf(azure.endpoints), 'Fabrikam')),
+    // The identity lives in the first tenant still.
+    restore: async ({ azure }) => changeTenant(azure, await administratorOf(azure.endpoints)),
+  },
+  {
+    name: 'vault unreachable',
+    outside: true,
+    revoke: async ({ outside }) => void (outside!.trouble = LASTING['connections that break']),
+    restore: async ({ outside }) => void (outside!.trouble = () => 'pass'),
+  },
+  {
+    name: 'key purged',
+    revoke: async keyed => {
+      await deleteKey(keyed)
+      await outlast(keyed)
+    },
+  },
+  {
+    name: 'vault purged',
+    revoke: async keyed => {
+      await deleteVault(keyed)
+      await outlast(keyed)
     },
   },
 ]

@@ -20,6 +20,8 @@ export interface OutsideVault {
   /** A vault beside it whose properties differ, with the key `cmk` in it, for the same credential. */
   another(name: string, properties: object): Promise<string>
   trouble: Trouble
+  /** Each answer comes that much later. */
+  late(milliseconds: number): Trouble
   /** Requests that it was asked since the last look. */
   asked(): number
 }
@@ -41,7 +43,7 @@ export async function outsideVault(test: Closers, name = 'kv-outside'): Promise<
   const operator = await newPrincipal(administrator, administrator, 'operator')
   const keys = await azure.vault(name)
   await useEnvironment(cloud, operator.login)
-  const { port, close, state } = await listenInBetween(cloud)
+  const { port, close, state, forward } = await listenInBetween(cloud)
   test.after(close)
   let seen = 0
   return {
@@ -60,6 +62,10 @@ export async function outsideVault(test: Closers, name = 'kv-outside'): Promise<
     },
     set trouble(trouble: Trouble) {
       state.trouble = trouble
+    },
+    late: milliseconds => (incoming, outgoing) => {
+      setTimeout(() => forward(incoming, outgoing), milliseconds)
+      return 'handled'
     },
     asked: () => {
       const before = seen
@@ -87,6 +93,7 @@ async function useEnvironment(
 async function listenInBetween({ endpoints, dataDir }: TestCloud): Promise<{
   port: number
   state: { trouble: Trouble; asked: number }
+  forward: (incoming: IncomingMessage, outgoing: ServerResponse) => void
   close: () => Promise<void>
 }> {
   const state: { trouble: Trouble; asked: number } = { trouble: () => 'pass', asked: 0 }
@@ -125,5 +132,5 @@ async function listenInBetween({ endpoints, dataDir }: TestCloud): Promise<{
       server.close(resolve)
     })
   }
-  return { port: (server.address() as AddressInfo).port, state, close }
+  return { port: (server.address() as AddressInfo).port, state, forward, close }
 }

@@ -21,6 +21,10 @@ export function differences(row: Row, leaseSeconds: number): string[] {
     compare('revoked', operation, expectedAnswer(operation, expected), answer)
   for (const [operation, answer] of Object.entries(row.afterRestart))
     compare('after a restart', operation, expectedAnswer(operation, expected), answer)
-  for (const [operation, answer] of Object.entries(row.givenBack)) compare('given back', operation, 'allowed', answer)
+  if (expected.gone && row.messages.some(message => !message.includes('gone for good')))
+    found.push(`${row.cause}: not everything says that the data is gone for good: ${row.messages.join(' | ')}`)
+  found.push(...row.broken.map(what => `${row.cause}: ${what}`))
+  for (const [operation, answer] of Object.entries(row.givenBack ?? {}))
+    compare('given back', operation, 'allowed', answer)
   return found
 }

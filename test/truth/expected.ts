@@ -5,9 +5,16 @@ export interface Expected {
   readonly told: string
   /** Changing the key: `key` when the present one is missed, `requirements` when already the new one can't be used. */
   readonly changeKey: 'key' | 'requirements'
+  /** The key is gone for good, and everything says so. */
+  readonly gone?: true
 }
 
-const row = (cause: string, told: string, changeKey: Expected['changeKey']): Expected => ({ cause, told, changeKey })
+const row = (cause: string, told: string, changeKey: Expected['changeKey'], gone?: 'gone'): Expected => ({
+  cause,
+  told,
+  changeKey,
+  ...(gone === undefined ? {} : { gone: true }),
+})
 
 export const EXPECTED: readonly Expected[] = [
   row('access policy removed', 'AccessDenied', 'requirements'),
@@ -22,6 +29,10 @@ export const EXPECTED: readonly Expected[] = [
   row('key deleted', 'KeyNotFound', 'requirements'),
   row('vault deleted', 'VaultNotFound', 'requirements'),
   row('identity turned off', 'IdentityMissing', 'requirements'),
+  row('subscription moved to another tenant', 'IdentityLeftBehind', 'requirements'),
+  row('vault unreachable', 'Unreachable', 'requirements'),
+  row('key purged', 'KeyPurged', 'requirements', 'gone'),
+  row('vault purged', 'VaultNotFound', 'requirements', 'gone'),
 ]
 
 /** What each operation answers, whatever the cause: `refused` needs the customer's key, `allowed` never does. */

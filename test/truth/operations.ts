@@ -66,8 +66,8 @@ const METADATA: readonly Operation[] = [
 
 const changeKey: Operation = {
   name: 'change to a newer version',
-  attempt: ({ keyed: { account, vault, key }, newerVersion }) =>
-    account.encrypt({ vault, name: key, version: newerVersion }),
+  attempt: ({ keyed: { account, uri, key }, newerVersion }) =>
+    account.encrypt({ uri, name: key, version: newerVersion }),
 }
 
 /** In the order in which they are tried while the key is gone. */

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { Azure, BASE_MODEL, pause, untilRefused } from '../support/azure.ts'
 import { keyedAccount, type Cause, type Keyed } from '../support/causes.ts'
 import type { TestCloud } from '../support/cloud.ts'
+import type { OutsideVault } from '../support/outside-vault.ts'
+import { brokenInvariants } from './invariants.ts'
 import { AFTER_RESTART, answerTo, describe, GIVEN_BACK, WHILE_REVOKED, type Stage } from './operations.ts'
 
 /** One row, as it was measured. */
@@ -12,18 +14,26 @@ export interface Row {
   readonly pausedMs: number
   readonly firstRefusal: string
   readonly pausedJob: string
+  /** What a refused client, the account's own status and the paused job's event read. */
+  readonly messages: readonly string[]
+  /** What contradicts the invariants, see invariants.ts. */
+  readonly broken: readonly string[]
   /** Answers by operation. */
   readonly whileRevoked: Readonly<Record<string, string>>
   readonly afterRestart: Readonly<Record<string, string>>
-  readonly givenBack: Readonly<Record<string, string>>
+  /** Absent where there is no way back. */
+  readonly givenBack?: Readonly<Record<string, string>>
 }
+
+/** Where a row is played. */
+export type Setting = Omit<Stage, 'spare'>
 
 /** A running job that lasts longer than any row. */
 const LONG = { hyperparameters: { n_epochs: 60, batch_size: 2 } }
 
-export async function openStage(cloud: TestCloud): Promise<Omit<Stage, 'spare'>> {
+export async function openStage(cloud: TestCloud, name = 'truth', outside?: OutsideVault): Promise<Setting> {
   const azure = await Azure.in(cloud.endpoints)
-  const keyed = await keyedAccount(azure, 'truth')
+  const keyed = await keyedAccount(azure, name, outside)
   const file = await keyed.account.upload('kept')
   const { model, results, job } = await trained(keyed, file)
   assert.equal((await keyed.account.deploy('served', model)).status, 201)
@@ -32,7 +42,7 @@ export async function openStage(cloud: TestCloud): Promise<Omit<Stage, 'spare'>>
 }
 
 /** Takes the key away in one way, tries everything, restarts the service, tries again, gives the key back, tries again. */
-export async function play(cloud: TestCloud, before: Omit<Stage, 'spare'>, cause: Cause): Promise<Row> {
+export async function play(cloud: TestCloud, before: Setting, cause: Cause): Promise<Row> {
   const { keyed } = before
   const { account } = keyed
   const file = await account.upload('to be deleted')
@@ -52,11 +62,14 @@ export async function play(cloud: TestCloud, before: Omit<Stage, 'spare'>, cause
   const { data } = await account.openai.fineTuning.jobs.listEvents(runningJob, { limit: 5 })
   const pausedJob = data.find(({ level }) => level === 'error')?.message ?? ''
   const whileRevoked = await tryAll(WHILE_REVOKED, stage)
+  const { status } = await account.encryption()
+  const broken = await brokenInvariants(cloud, keyed.azure)
   await cloud.restart()
   const afterRestart = await tryAll(AFTER_RESTART, stage)
-  await cause.restore(keyed)
-  const givenBack = await tryAll(GIVEN_BACK, stage)
+  await cause.restore?.(keyed)
+  const givenBack = cause.restore === undefined ? undefined : await tryAll(GIVEN_BACK, stage)
   await account.openai.fineTuning.jobs.cancel(runningJob)
+  broken.push(...(await brokenInvariants(cloud, keyed.azure)))
   const refusedMs = first.seconds * 1000
   return {
     cause: cause.name,
@@ -64,9 +77,11 @@ export async function play(cloud: TestCloud, before: Omit<Stage, 'spare'>, cause
     pausedMs,
     firstRefusal: describe(first),
     pausedJob,
+    messages: [first.message, status?.message ?? '', pausedJob],
+    broken,
     whileRevoked,
     afterRestart,
-    givenBack,
+    ...(givenBack === undefined ? {} : { givenBack }),
   }
 }
 
