@@ -10,6 +10,7 @@ const USAGE = `Usage: ./ownkey <command> [options]
   audit    print the audit log      --data-dir DIR [--vault V] [--since 24h|T] [--last N] [--follow] [--format table|json]
            audit verify: is it as it was written?   --data-dir DIR [--known N:HASH]
   prove    open every sealed blob under its account's key, and verify the audit log   --data-dir DIR [--account NAME] [--whole] [--format table|json]
+           when was its key destroyed, and by whom?   --deleted FILE|MODEL|DEPLOYMENT|ACCOUNT --data-dir DIR [--account NAME]
   re-encrypt  seal all data of an account anew under a new data key     --data-dir DIR --account NAME [--mib-per-second N] [--no-wait]
   clock    show | advance 91d | set T | reset the clock   --data-dir DIR, of a cloud started with --clock-control
   env      print the environment for clients          --data-dir DIR [--format shell|az|json]
@@ -37,6 +38,7 @@ const OPTIONS = {
   'mib-per-second': { type: 'string' },
   'no-wait': { type: 'boolean', default: false },
   whole: { type: 'boolean', default: false },
+  deleted: { type: 'string' },
   since: { type: 'string' },
   last: { type: 'string' },
   known: { type: 'string' },
@@ -80,8 +82,14 @@ const commands: Record<string, (values: Values, words: readonly string[]) => Pro
     return printAudit({ dataDir: dataDir(values), vault, since, follow, format, last })
   },
   prove: async values => {
-    const { account, whole, format = 'table' } = values
-    return (await import('./commands/prove.ts')).prove({ dataDir: dataDir(values), account, whole, format })
+    const { account, whole, deleted, format = 'table' } = values
+    return (await import('./commands/prove.ts')).prove({
+      dataDir: dataDir(values),
+      account,
+      deleted,
+      whole,
+      format,
+    })
   },
   're-encrypt': async values => {
     const { account, 'mib-per-second': rate, 'no-wait': noWait } = values

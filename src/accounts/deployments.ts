@@ -114,6 +114,7 @@ export class Deployments {
       ],
       name,
       before === undefined ? CREATED : {},
+      before?.value.blobId !== undefined,
     )
     if (before !== undefined) await this.#end(before.value)
     await this.#running.get(deployment)
@@ -127,7 +128,8 @@ export class Deployments {
       account,
       'delete',
       [remove(deployments, deploymentKey(value.accountId, value.name), stored.version), ...this.#copyChanges(value)],
-      value.name,
+      value.blobId === undefined ? value.name : `${value.name}: key destroyed`,
+      value.blobId === undefined ? {} : { blobId: value.blobId },
     )
     await this.#end(value)
   }
@@ -194,10 +196,11 @@ export class Deployments {
     changes: Change[],
     name: string,
     properties: object = {},
+    shred = action === 'delete',
   ): Promise<void> {
     const entry = accountAudit(account, `Microsoft.CognitiveServices/accounts/deployments/${action}`, name, properties)
     try {
-      await this.accounts.options.audit.append(entry, changes, { shred: action === 'delete' })
+      await this.accounts.options.audit.append(entry, changes, { shred })
     } catch (error) {
       if (!(error instanceof VersionConflict)) throw error
       throw new Conflict(

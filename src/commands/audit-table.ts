@@ -121,7 +121,8 @@ function shortOperation(name: string): string {
   return name.replace(/^Microsoft\.CognitiveServices\/(accounts\/(?=.*\/))?/, '').replace(/^Microsoft\./, '')
 }
 
-function who({ entry }: AuditRecord, names: Readonly<Record<string, string>>): string {
+/** Who did it, for people: a name where one is known. */
+export function who({ entry }: Pick<AuditRecord, 'entry'>, names: Readonly<Record<string, string>>): string {
   const id = objectIdOf(entry)
   if (id !== undefined) return names[id] ?? id
   const { claim } = (entry.identity ?? {}) as { claim?: Record<string, unknown> }

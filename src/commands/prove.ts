@@ -1,5 +1,6 @@
 import { connectAdministrator, type AdministratorClient } from '../administrator-client.ts'
 import { readEndpoints } from '../endpoints.ts'
+import { proveDeleted } from './prove-deleted.ts'
 
 interface Blob {
   readonly blobId: string
@@ -48,11 +49,15 @@ const VERSION = 'api-version=2025-06-01'
 export async function prove(options: {
   dataDir: string
   account?: string | undefined
+  /** Prove instead that the key of this file, model, deployment or account was destroyed. */
+  deleted?: string | undefined
   whole: boolean
   format: string
 }): Promise<number> {
-  if (options.format !== 'table' && options.format !== 'json')
-    throw new Error(`--format ${options.format} is not known here: use table or json.`)
+  const { dataDir, deleted, format } = options
+  if (format !== 'table' && format !== 'json')
+    throw new Error(`--format ${format} is not known here: use table or json.`)
+  if (deleted !== undefined) return proveDeleted({ dataDir, id: deleted, account: options.account, format })
   const client = await connectAdministrator(options.dataDir)
   const { subscriptionId } = await readEndpoints(options.dataDir)
   const path = `/subscriptions/${subscriptionId}/providers/Microsoft.CognitiveServices/accounts?${VERSION}`

@@ -186,6 +186,7 @@ export class JobRun {
       await accounts.options.audit.append(
         accountAudit(this.#account, 'Microsoft.CognitiveServices/accounts/OpenAI/fine-tunes/succeeded', jobId, {
           fineTunedModel: job.modelName,
+          resultFile: result.record.fileId,
         }),
         [
           put(jobs, this.#stored.id, done, this.#stored.version),
