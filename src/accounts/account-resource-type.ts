@@ -6,6 +6,7 @@ import { put, remove, type Change, type Stored } from '../store/records.ts'
 import { ACCOUNT_TYPE, accountKey, accountNames, accounts, type Account } from './account.ts'
 import type { AccountLife } from './account-life.ts'
 import type { Accounts } from './accounts.ts'
+import { accountsBeforeTenantChange } from './tenant-change.ts'
 
 /** Accounts as Resource Manager lists, moves, tags and deletes them with their group. */
 export function accountResourceType(service: Accounts, life: AccountLife): ResourceType {
@@ -27,6 +28,7 @@ export function accountResourceType(service: Accounts, life: AccountLife): Resou
         throw new Conflict('ResourceNotFound', `The account '${resource.name}' is not there any more.`)
       return moved(service, found, to)
     },
+    beforeTenantChange: subscriptionId => accountsBeforeTenantChange(service, subscriptionId),
     async setTags(resource, tags) {
       const found = await find(resource)
       return found === undefined ? [] : [put(accounts, found.id, { ...found.value, tags }, found.version)]

@@ -9,6 +9,7 @@ import type { ArmOptions } from './arm-options.ts'
 import { subscriptionOwner } from './first-subscription.ts'
 import { changedMeanwhile, changeSubscription } from './manage-subscriptions.ts'
 import { aliases, roleAssignments, subscriptions } from './records.ts'
+import { validateChangeTenant } from './validate-change-tenant.ts'
 
 const guid = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, 'must be a GUID')
 const changeTenantBody = z.object({ properties: z.object({ destinationTenantId: guid, destinationOwnerId: guid }) })
@@ -18,7 +19,7 @@ const ACCEPT = '/providers/microsoft.subscription/subscriptions/:subscriptionid'
 /**
  * R32: moves a subscription to another tenant in two steps, as Azure's portal does: the owner offers it, and the future
  * owner accepts it with a login of his own tenant. Role assignments vanish, identities stay behind in the old tenant, and
- * vaults keep their tenantId, so customer-managed keys stop working until both are mended.
+ * vaults keep their tenantId, so customer-managed keys stop working until both are mended: `validateChangeTenant` says beforehand.
  */
 export function moveSubscriptionRoutes(options: ArmOptions): Route[] {
   const base = { host: 'management', auth: 'management', maxBody: 0 } as const
@@ -29,6 +30,13 @@ export function moveSubscriptionRoutes(options: ArmOptions): Route[] {
       path: '/subscriptions/:subscriptionid/providers/microsoft.subscription/changetenant',
       maxBody: 4096,
       handler: call => offer(options, call),
+    },
+    {
+      ...base,
+      method: 'POST',
+      path: '/subscriptions/:subscriptionid/providers/microsoft.subscription/validatechangetenant',
+      maxBody: 4096,
+      handler: call => validateChangeTenant(options, call),
     },
     {
       ...base,

@@ -64,6 +64,15 @@ export interface Place {
   readonly group: string
 }
 
+/** R32: something that a move of the subscription to another tenant breaks or leaves behind, and what mends it. */
+export interface TenantChangeFinding {
+  readonly code: string
+  /** Resource id. */
+  readonly target: string
+  readonly message: string
+  readonly remedy: string
+}
+
 /** A provider's resource type, registered with Resource Manager by main. */
 export interface ResourceType {
   /** For example `Microsoft.KeyVault/vaults`. */
@@ -76,4 +85,6 @@ export interface ResourceType {
   /** What moves a resource, to be committed with everything that moves along. @throws 409 when it can't be moved */
   move(resource: GenericResource, to: Place): Promise<readonly Change[]>
   setTags(resource: GenericResource, tags: Tags): Promise<readonly Change[]>
+  /** What a move of the subscription to another tenant would break. */
+  beforeTenantChange(subscriptionId: string): Promise<readonly TenantChangeFinding[]>
 }

@@ -1,4 +1,4 @@
-import type { GenericResource, Place, ResourceType, Tags } from '../arm/resource-manager.ts'
+import type { GenericResource, Place, ResourceType, Tags, TenantChangeFinding } from '../arm/resource-manager.ts'
 import { Conflict } from '../http/errors.ts'
 import { put, type Change, type Stored } from '../store/records.ts'
 import { systemEvent } from '../audit/audit-event.ts'
@@ -33,6 +33,7 @@ export function vaultResourceType(room: Room): ResourceType {
       if (found !== undefined) return moved(room, found, to)
       throw new Conflict('ResourceNotFound', `The vault '${resource.name}' is not there any more.`)
     },
+    beforeTenantChange: async subscriptionId => (await listVaults(room, 'live', subscriptionId)).map(keepsTenant),
     async setTags(resource, tags: Tags) {
       const found = await find(resource)
       return found === undefined ? [] : [put(vaults, found.id, { ...found.value, tags }, found.version)]
@@ -49,6 +50,17 @@ async function moved(room: Room, stored: Stored<Vault>, { subscriptionId, group 
     put(vaults, stored.id, vault, stored.version),
     ...settings.map(({ id, value, version }) => put(diagnosticSettings, id, { ...value, resourceId }, version)),
   ]
+}
+
+/** R32 */
+function keepsTenant(vault: Vault): TenantChangeFinding {
+  const { tenantId } = vault.properties
+  return {
+    code: 'VaultKeepsTenant',
+    target: vaultResourceId(vault),
+    message: `The vault '${vault.name}' keeps the tenant ${tenantId}: its access policies name principals of that tenant, and nobody of the new one has access.`,
+    remedy: `After the move, set its tenantId to the new tenant and its access policies anew: az keyvault update --name ${vault.name} --set properties.tenantId=<tenant> properties.accessPolicies=[]`,
+  }
 }
 
 function shown(vault: Vault): GenericResource {

@@ -119,6 +119,24 @@ describe('Subscriptions', { concurrency: false }, () => {
     const fabrikam = await newTenant(admin, 'Fabrikam')
 
     const properties = { destinationTenantId: fabrikam.login.tenantId, destinationOwnerId: fabrikam.objectId }
+    const validate = `${sub}/providers/Microsoft.Subscription/validateChangeTenant`
+    const preflight = await admin.arm('POST', validate, { properties })
+    assert.equal(preflight.status, 200, JSON.stringify(preflight.body))
+    const foretold = (code: string): string[] =>
+      preflight.body.findings
+        .filter((one: { code: string }) => one.code === code)
+        .map((one: { target: string; message: string }) => `${one.target} ${one.message}`)
+    assert.ok(foretold('RoleAssignmentRemoved').some(text => text.includes(reader.objectId) && /'Reader'/.test(text)))
+    assert.match(foretold('IdentityLeftBehind').join(), new RegExp(`accounts/contoso .*${scene.principalId} stays`))
+    assert.match(foretold('VaultKeepsTenant').join(), new RegExp(`vaults/contoso-keys .*${admin.login.tenantId}`))
+    assert.match(foretold('CustomerManagedKeyStops').join(), /accounts\/contoso The key in https:/)
+    assert.match(foretold('DeploymentKeepsServing').join(), /contoso\/deployments\/base /)
+    assert.equal(preflight.body.counts.VaultKeepsTenant, foretold('VaultKeepsTenant').length)
+    assert.equal((await reader.arm('POST', validate, { properties })).status, 403)
+    const nowhere = { properties: { destinationTenantId: crypto.randomUUID() } }
+    assert.equal((await admin.arm('POST', validate, nowhere)).body.error.code, 'TenantNotFound')
+    assert.equal(await content(), examples)
+
     assert.equal(
       (await admin.arm('POST', `${sub}/providers/Microsoft.Subscription/changeTenant`, { properties })).status,
       202,
