@@ -46,7 +46,7 @@ async function updatePolicies(
     },
     changes: [put(vaults, before.id, vault, before.version)],
     properties: { update },
-    afterwards: () => notePolicyChange(room, vault, call.requestId),
+    afterwards: () => notePolicyChange(room, vault, before.value, call.requestId),
   }
 }
 

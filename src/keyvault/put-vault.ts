@@ -81,21 +81,35 @@ export function changed({ room, call, now }: ManagementContext, before: Stored<V
     body: vaultBody(vault, room.vaultUri(vault.name)),
     changes: [put(vaults, before.id, vault, before.version)],
     id: vaultResourceId(vault),
-    ...(policiesDiffer ? { afterwards: () => notePolicyChange(room, vault, call.requestId) } : {}),
+    ...(policiesDiffer ? { afterwards: () => notePolicyChange(room, vault, before.value, call.requestId) } : {}),
   }
 }
 
-/** R19: who may do what from now on, in the audit log. */
-export function notePolicyChange(room: Room, vault: Vault, correlationId: string): Promise<void> {
+/** So many fit into one record, with every permission that there is. */
+const POLICIES_IN_RECORD = 40
+
+/** R19: who may do what from now on, in the audit log; of more policies than a record holds, those that changed. */
+export async function notePolicyChange(room: Room, vault: Vault, before: Vault, correlationId: string): Promise<void> {
   const resourceId = vaultResourceId(vault)
-  return room.audit.append(
-    systemEvent(room.env.now(), correlationId, {
-      operationName: 'VaultAccessPolicyChangedEventGridNotification',
-      resourceId,
-      id: resourceId,
-      properties: { accessPolicies: vault.properties.accessPolicies },
-    }),
-  )
+  const note = (properties: Readonly<Record<string, unknown>>): Promise<void> => {
+    const operationName = 'VaultAccessPolicyChangedEventGridNotification'
+    const subject = { operationName, resourceId, id: resourceId, properties }
+    return room.audit.append(systemEvent(room.env.now(), correlationId, subject))
+  }
+  const { accessPolicies } = vault.properties
+  if (accessPolicies.length <= POLICIES_IN_RECORD) return note({ accessPolicies })
+  const total = accessPolicies.length
+  const [old, now] = [policyTexts(before), policyTexts(vault)]
+  const changedOnes = accessPolicies.filter(policy => !old.has(JSON.stringify(policy)))
+  const removed = before.properties.accessPolicies.filter(policy => !now.has(JSON.stringify(policy)))
+  for (let from = 0; from < Math.max(changedOnes.length, removed.length); from += POLICIES_IN_RECORD) {
+    const part = <T>(all: readonly T[]): T[] => all.slice(from, from + POLICIES_IN_RECORD)
+    await note({ total, accessPolicies: part(changedOnes), removed: part(removed).map(({ objectId }) => objectId) })
+  }
+}
+
+function policyTexts({ properties }: Vault): Set<string> {
+  return new Set(properties.accessPolicies.map(policy => JSON.stringify(policy)))
 }
 
 function samePolicies(a: readonly AccessPolicy[], b: readonly AccessPolicy[]): boolean {

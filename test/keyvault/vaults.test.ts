@@ -278,3 +278,27 @@ test('in a vault made without soft delete, what is deleted is gone at once · R0
   assert.equal((await cloud.vault('kv-hard', { enableSoftDelete: false, enablePurgeProtection: true })).status, 400)
   assert.equal((await cloud.vault('kv-hard')).status, 201)
 })
+
+test('a vault takes as many access policies as Azure`s does, and each change of them is in the audit log · R19', async () => {
+  await cloud.vault('kv-many')
+  const ids = Array.from({ length: 1000 }, (_, n) => `bbbbbbbb-0000-4000-9000-${String(n).padStart(12, '0')}`)
+  const accessPolicies = [policy(ADMIN, 'all'), ...ids.map(id => policy(id, 'get', 'wrapKey', 'unwrapKey'))]
+  const path = cloud.vaultId('kv-many')
+  const noted = async () =>
+    (await cloud.auditEntries('VaultAccessPolicyChangedEventGridNotification'))
+      .filter(({ resourceId }) => resourceId === path.toUpperCase())
+      .map(({ properties }) => properties as { accessPolicies: { objectId: string }[]; removed?: string[] })
+  const { status, body } = await cloud.arm('PATCH', path, { body: { properties: { accessPolicies } } })
+  assert.equal(status, 200, JSON.stringify(body))
+  const all = (await noted()).flatMap(one => one.accessPolicies.map(({ objectId }) => objectId))
+  assert.deepEqual(new Set(ids.filter(id => !all.includes(id))), new Set())
+  const before = (await noted()).length
+  const [gone = ''] = ids
+  await cloud.arm('PUT', `${path}/accessPolicies/remove`, {
+    body: { properties: { accessPolicies: [policy(gone, 'get', 'wrapKey', 'unwrapKey')] } },
+  })
+  assert.deepEqual(
+    (await noted()).slice(before).flatMap(({ removed }) => removed),
+    [gone],
+  )
+})
