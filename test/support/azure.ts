@@ -200,7 +200,9 @@ export class TestAccount {
   }
 
   async encryption(): Promise<Reply['body']> {
-    return (await this.azure.arm('GET', this.azure.accountPath(this.name))).body.properties.encryption
+    const { status, body } = await this.azure.arm('GET', this.azure.accountPath(this.name))
+    assert.equal(status, 200, JSON.stringify(body))
+    return body.properties.encryption
   }
 
   patch(body: object): Promise<Reply> {

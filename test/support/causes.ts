@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type { KeyClient } from '@azure/keyvault-keys'
+import { administratorCredential } from '../../src/demo/azure-client.ts'
 import { administratorOf, newTenant, type Client } from '../arm/arm.fixture.ts'
 import { KEY_PERMISSIONS, type Azure, type Reply, type TestAccount } from './azure.ts'
 import type { OutsideVault } from './outside-vault.ts'
@@ -167,7 +168,10 @@ export const CAUSES: readonly Cause[] = [
     revoke: async ({ azure }) =>
       changeTenant(azure, await newTenant(await administratorOf(azure.endpoints), 'Fabrikam')),
     // The identity lives in the first tenant still.
-    restore: async ({ azure }) => changeTenant(azure, await administratorOf(azure.endpoints)),
+    restore: async ({ azure }) => {
+      await changeTenant(azure, await administratorOf(azure.endpoints))
+      azure.credential = administratorCredential(azure.endpoints)
+    },
   },
   {
     name: 'vault unreachable',
