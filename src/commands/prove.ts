@@ -5,6 +5,8 @@ import { proveDeleted } from './prove-deleted.ts'
 interface Blob {
   readonly blobId: string
   readonly kind: string
+  readonly size: number
+  readonly generation: number
   readonly storedSize: number
   readonly protectedBy: string
   readonly revocable: boolean
@@ -22,7 +24,13 @@ interface Account {
   readonly properties: {
     readonly encryption: {
       readonly keySource: string
-      readonly status?: { readonly state: string; readonly cause?: string; readonly keyIdentifier?: string }
+      readonly status?: {
+        readonly state: string
+        readonly cause?: string
+        readonly keyIdentifier?: string
+        readonly since?: string
+        readonly lastSuccess?: string
+      }
     }
   }
 }
@@ -32,12 +40,19 @@ interface Finding {
   readonly account: string
   readonly key: string
   readonly state: string
+  /** Since when it has been in that state, and when its vault last let it read, wrap and unwrap; of customer-managed keys. */
+  readonly since?: string
+  readonly lastSuccess?: string
+  /** Blobs that a revocation of the key would close within a lease. */
+  readonly revocable: number
   readonly blobs: number
   readonly bytes: number
   readonly opened: number
   readonly closed: number
   /** What contradicts the promise: a blob that does not open under its key, or one that opens without. */
   readonly problems: string[]
+  /** Each blob: which key protects it, and whether it opened just now. */
+  readonly each: readonly (Blob & Pick<Proof, 'outcome'>)[]
 }
 
 const VERSION = 'api-version=2025-06-01'
@@ -98,7 +113,8 @@ async function examine(client: AdministratorClient, account: Account, whole: boo
     after = page.next
   }
   const { keySource, status } = shown.properties.encryption
-  const isAvailable = keySource !== 'Microsoft.KeyVault' || status?.state === 'Active'
+  const isCustomers = keySource === 'Microsoft.KeyVault'
+  const isAvailable = !isCustomers || status?.state === 'Active'
   const problems = proofs.flatMap(({ blobId, outcome, message = '' }) => {
     const blob = blobs.get(blobId)
     const mayOpen = isAvailable || blob?.revocable !== true
@@ -108,13 +124,19 @@ async function examine(client: AdministratorClient, account: Account, whole: boo
   })
   return {
     account: account.name,
-    key: keySource === 'Microsoft.KeyVault' ? (status?.keyIdentifier ?? 'customer-managed') : 'Microsoft-managed',
+    key: isCustomers ? (status?.keyIdentifier ?? 'customer-managed') : 'Microsoft-managed',
     state: isAvailable ? 'available' : `unavailable (${status?.cause ?? 'unknown'})`,
+    ...(isCustomers ? { since: status?.since ?? '', lastSuccess: status?.lastSuccess ?? '' } : {}),
+    revocable: [...blobs.values()].filter(({ revocable }) => revocable).length,
     blobs: proofs.length,
     bytes: [...blobs.values()].reduce((sum, { storedSize }) => sum + storedSize, 0),
     opened: proofs.filter(({ outcome }) => outcome === 'Opened').length,
     closed: proofs.filter(({ outcome }) => outcome === 'KeyUnavailable').length,
     problems,
+    each: proofs.flatMap(({ blobId, outcome }) => {
+      const blob = blobs.get(blobId)
+      return blob === undefined ? [] : [{ ...blob, outcome }]
+    }),
   }
 }
 
@@ -123,11 +145,16 @@ function report(
   audit: { ok: boolean; entries?: number; at?: number },
   isProven: boolean,
 ): string {
-  const lines = findings.flatMap(({ account, key, state, blobs, bytes, opened, closed, problems }) => [
-    `${problems.length === 0 ? 'yes' : 'NO '}  ${account}: ${blobs} sealed blobs, ${bytes.toLocaleString('en')} bytes; ${opened} opened under their key, ${closed} closed`,
-    `     key ${key}, ${state}`,
-    ...problems.map(problem => `     ${problem}`),
-  ])
+  const lines = findings.flatMap(({ account, key, state, since, lastSuccess, ...rest }) => {
+    const { blobs, bytes, opened, closed, revocable, problems } = rest
+    const times = since === undefined ? '' : ` since ${since}, last used ${lastSuccess}`
+    return [
+      `${problems.length === 0 ? 'yes' : 'NO '}  ${account}: ${blobs} sealed blobs, ${bytes.toLocaleString('en')} bytes; ${opened} opened under their key, ${closed} closed`,
+      `     key ${key}, ${state}${times}`,
+      ...(since === undefined ? [] : [`     a revocation closes ${revocable} of ${blobs} within a lease`]),
+      ...problems.map(problem => `     ${problem}`),
+    ]
+  })
   return [
     ...lines,
     audit.ok

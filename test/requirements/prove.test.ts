@@ -28,6 +28,10 @@ interface Report {
     readonly opened: number
     readonly closed: number
     readonly problems: readonly string[]
+    readonly since?: string
+    readonly lastSuccess?: string
+    readonly revocable: number
+    readonly each: readonly { readonly kind: string; readonly protectedBy: string; readonly outcome: string }[]
   }[]
 }
 
@@ -47,9 +51,16 @@ test('R01, R05: `ownkey prove` opens every blob of every account under its own k
   assert.match(proven?.key ?? '', /kv-prove\.vault\..*\/keys\/cmk\//)
   assert.ok((proven?.blobs ?? 0) > 4)
   assert.equal(proven?.opened, proven?.blobs)
+  assert.match(`${proven?.since} ${proven?.lastSuccess}`, /^20\S+Z 20\S+Z$/)
+  // All but the deployment's own copy.
+  assert.equal(proven?.revocable, (proven?.blobs ?? 0) - 1)
+  const ofService = proven?.each.filter(({ protectedBy }) => protectedBy === 'service').map(({ kind }) => kind)
+  assert.deepEqual(ofService, ['deployment'])
+  assert.ok(proven?.each.every(({ outcome }) => outcome === 'Opened'))
   assert.equal(report.accounts.find(({ account }) => account === 'plain')?.key, 'Microsoft-managed')
   const { text } = await prove()
   assert.match(text, /Everything is as promised\./)
+  assert.match(text, /available since 20.*\n {5}a revocation closes \d+ of \d+ within a lease/)
 })
 
 test('R22, R25: revoked, it shows that nothing opens but what serves', async () => {
