@@ -17,7 +17,9 @@ const given = process.env['AZURE_KEYVAULT_URI']
 const prefix = `ownkey-conformance-${randomUUID().slice(0, 8)}`
 const other: OutsideVault | undefined = given === undefined ? await outsideVault({ after }) : undefined
 const uri = other?.uri ?? given ?? ''
-const keys = other?.keys ?? new KeyClient(uri, new DefaultAzureCredential())
+const keys =
+  other?.keys ??
+  new KeyClient(uri, new DefaultAzureCredential({ disableInstanceDiscovery: 'AZURE_AUTHORITY_HOST' in process.env }))
 await other?.permit(['get', 'wrapKey', 'unwrapKey'])
 const cloud = await cloudFor({ after }, ['--outside-vaults', other?.pattern ?? new URL(uri).host])
 const azure = await Azure.in(cloud.endpoints)
@@ -124,17 +126,19 @@ test('R19, R20, R22: each permission taken from the operator`s credential closes
 })
 
 test('R13, R31: without the identity of the account an outside key is out of reach as well', async () => {
+  assert.equal((await encrypt(prefix, first.version)).status, 200)
   await account.patch({ identity: { type: 'None' } })
   assert.match((await refusal(() => account.download(file)))?.message ?? '', /\(IdentityMissing\)/)
   await account.patch({ identity: { type: 'SystemAssigned' } })
   await untilAllowed(() => account.download(file))
 })
 
-test('an operator who takes the vault from the list has closed the data under it, and says so', async () => {
+test('an operator who takes the vault from the list has closed the data under it, and says so', async t => {
+  assert.equal((await encrypt(prefix, first.version)).status, 200)
   const port = String(azure.endpoints.port)
   await cloud.stop()
   const closed = await startCloudProcess(cloud.dataDir, ['--key-lease-seconds', '1', '--port', port])
+  t.after(() => closed.stop())
   const refused = await refusal(() => account.download(file))
   assert.match(refused?.message ?? '', /\(VaultNotAllowed\).*--outside-vaults/)
-  await closed.stop()
 })
