@@ -36,9 +36,13 @@ export function openVaultAccess(
 ): VaultAccess {
   let agent: Agent | undefined
   const outside = outsideVaults(allowed, log)
-  // With the port: the vaults of another cloud on this machine are not ours.
-  const suffix = port === 443 ? `.vault.${domain}` : `.vault.${domain}:${port}`
-  const isOwn = (vaultUri: string): boolean => new URL(vaultUri).host.endsWith(suffix)
+  const isOwn = (vaultUri: string): boolean => {
+    const url = new URL(vaultUri)
+    if (!url.hostname.endsWith(`.vault.${domain}`)) return false
+    // A key URI that was written before the cloud moved to another port is still its own; the vaults of another cloud on
+    // this machine are not, and the operator has named them.
+    return Number(url.port || 443) === port || !outside.allows(vaultUri)
+  }
   return {
     timeoutMs: VAULT_TIMEOUT_MS,
     isOwn,

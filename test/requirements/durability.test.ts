@@ -3,8 +3,9 @@ import { spawnSync } from 'node:child_process'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { openAiClient } from '../../src/demo/azure-client.ts'
 import { endpointsFile } from '../../src/endpoints.ts'
-import { Azure, pause, refusal } from '../support/azure.ts'
+import { Azure, pause, refusal, TestAccount } from '../support/azure.ts'
 import { cloudFor } from '../support/cloud.ts'
 
 const cloud = await cloudFor({ after })
@@ -19,14 +20,30 @@ const cli = new URL('../../src/cli.ts', import.meta.url).pathname
 test('a folder started again is the same cloud: CA, ids, secrets, keys, data and deployments', async () => {
   const file = await account.upload('remembered')
   await account.deploy('base', 'gpt-4o-mini-2024-07-18')
-  const ca = await readFile(cloud.endpoints.caCertificate, 'utf8')
+  const before = cloud.endpoints
+  const ca = await readFile(before.caCertificate, 'utf8')
   await cloud.restart()
   const again = JSON.parse(await readFile(endpointsFile(cloud.dataDir), 'utf8')) as typeof cloud.endpoints
-  assert.deepEqual({ ...again, instanceMetadata: '' }, { ...cloud.endpoints, instanceMetadata: '' })
+  assert.deepEqual({ ...again, instanceMetadata: '' }, { ...before, instanceMetadata: '' })
   assert.equal(await readFile(again.caCertificate, 'utf8'), ca)
   assert.match((await account.download(file)).toString(), /remembered/)
   assert.notEqual(await account.chat('base'), '')
   assert.equal((await keys.getKey('cmk')).properties.version, versions[0])
+})
+
+test('a folder started again on another port: what the key URI of before protects opens, and can change to the new one', async () => {
+  const { port } = cloud.endpoints
+  assert.equal((await account.encrypt({ vault: 'kv-lasting', name: 'cmk', version: versions[0] })).status, 200)
+  const file = await account.upload('under a key URI with the former port')
+  await cloud.restart('clean', 0)
+  assert.notEqual(cloud.endpoints.port, port)
+  const { name, principalId, openai } = account
+  const openaiThere = openAiClient(cloud.endpoints, name, openai.apiKey ?? '')
+  const moved = new TestAccount(new Azure(cloud.endpoints), name, principalId, openaiThere)
+  assert.match((await moved.download(file)).toString(), /with the former port/)
+  assert.equal((await moved.encrypt({ vault: 'kv-lasting', name: 'cmk', version: versions[0] })).status, 200)
+  assert.equal((await moved.encrypt(undefined)).status, 200)
+  await cloud.restart('clean', port)
 })
 
 test('a second process on the same folder is refused and says what to do; the first goes on', async () => {

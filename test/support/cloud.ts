@@ -10,8 +10,8 @@ export const LEASE_SECONDS = 1
 
 export interface TestCloud extends CloudProcess {
   readonly dataDir: string
-  /** Starts it again in its folder on its port, after a clean end or after a kill. */
-  restart(how?: 'clean' | 'kill'): Promise<void>
+  /** Starts it again in its folder on its port or another, after a clean end or after a kill. */
+  restart(how?: 'clean' | 'kill', port?: number): Promise<void>
 }
 
 /** A cloud in a process of its own, in a fresh folder, gone after the test. This process trusts its CA and finds its names. */
@@ -28,7 +28,6 @@ export async function cloudFor(
     await rm(dataDir, { recursive: true, force: true })
   })
   return {
-    endpoints,
     startMs,
     get pid() {
       return running.pid
@@ -36,9 +35,12 @@ export async function cloudFor(
     dataDir,
     stop: () => running.stop(),
     kill: () => running.kill(),
-    restart: async (how = 'clean') => {
+    get endpoints() {
+      return running.endpoints
+    },
+    restart: async (how = 'clean', port = endpoints.port) => {
       await (how === 'kill' ? running.kill() : running.stop())
-      running = await startCloudProcess(dataDir, [...lease, '--port', String(endpoints.port), ...args])
+      running = await startCloudProcess(dataDir, [...lease, '--port', String(port), ...args])
     },
   }
 }
