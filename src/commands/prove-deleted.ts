@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { openAuditSource, type AuditSource, type NamedPage, type Verification } from '../audit-source.ts'
+import { isFileOf } from '../encryption/blob-records.ts'
 import { who } from './audit-table.ts'
 
 type AuditRecord = NamedPage['records'][number]
@@ -149,9 +150,10 @@ function factOf(
 }
 
 async function withDisk(fact: Fact, dataDir: string): Promise<Fact> {
-  if (fact.blobId === undefined) return fact
-  const names = await readdir(join(dataDir, 'blobs'), { recursive: true })
-  return { ...fact, leftOnDisk: names.some(name => name.endsWith(fact.blobId ?? '')) }
+  const { blobId } = fact
+  if (blobId === undefined) return fact
+  const paths = await readdir(join(dataDir, 'blobs'), { recursive: true })
+  return { ...fact, leftOnDisk: paths.some(path => isFileOf(basename(path), blobId)) }
 }
 
 function propertiesOf(entry: AuditRecord['entry']): Record<string, unknown> {

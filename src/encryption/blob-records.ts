@@ -45,6 +45,11 @@ export function fileOfGeneration(blobId: string, generation: number): string {
   return `${blobId}-g${generation}`
 }
 
+/** Whether a name in the blob store is the blob's, of whatever generation. */
+export function isFileOf(name: string, blobId: string): boolean {
+  return name === blobId || (name.startsWith(`${blobId}-g`) && /^\d+$/.test(name.slice(blobId.length + 2)))
+}
+
 /** @throws 404 BlobNotFound */
 export async function blobRecord(records: RecordStore, accountId: string, blobId: string): Promise<BlobRecord> {
   const found = await records.get(blobRecords, blobKeyOf(accountId, blobId))

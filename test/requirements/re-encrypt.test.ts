@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { promisify } from 'node:util'
+import { ownkey } from '../audit/ownkey.fixture.ts'
 import { Azure, pause, refusal, untilRefused, type Reply, type TestAccount } from '../support/azure.ts'
 import { cloudFor } from '../support/cloud.ts'
 
@@ -36,6 +37,9 @@ const sealedFiles = async (): Promise<string[]> =>
   (await readdir(join(cloud.dataDir, 'blobs'), { recursive: true, withFileTypes: true }))
     .filter(entry => entry.isFile())
     .map(entry => entry.name)
+
+const proofOfDeletion = async (id: string): Promise<string> =>
+  (await ownkey('prove', '--deleted', id, '--data-dir', cloud.dataDir)).output
 
 /** @param everyMs each look leaves an audit record, and so is a commit */
 async function ended(of: TestAccount, everyMs = 100): Promise<Reply['body']> {
@@ -83,8 +87,17 @@ test('R01, R18: re-encryption seals every blob and loss anew under a new data ke
   assert.equal((await account.deploy('after', model)).status, 201)
   assert.notEqual(await account.chat('after'), '')
   assert.equal((await account.undeploy('after')).status, 200)
+  const kept = await sealedFiles()
   await account.openai.files.delete(file)
-  assert.equal((await sealedFiles()).length, files.length - 1)
+  const left = await sealedFiles()
+  assert.equal(left.length, files.length - 1)
+  assert.match(await proofOfDeletion(file), /no file of it is in the folder/)
+  const deleted = kept.find(name => !left.includes(name)) ?? ''
+  assert.match(deleted, /-g2$/)
+  const putBack = join(cloud.dataDir, 'blobs', deleted)
+  await writeFile(putBack, 'put back')
+  assert.match(await proofOfDeletion(file), /A FILE OF IT IS STILL IN THE FOLDER/)
+  await rm(putBack)
 })
 
 test('R05: it is audited, told apart from a second one, and a bad rate is refused by name', async () => {
