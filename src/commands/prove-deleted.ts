@@ -1,7 +1,5 @@
-import { readdir } from 'node:fs/promises'
-import { basename, join } from 'node:path'
 import { openAuditSource, type AuditSource, type NamedPage, type Verification } from '../audit-source.ts'
-import { isFileOf } from '../encryption/blob-records.ts'
+import { sealedFilesOf } from '../sealed-files.ts'
 import { who } from './audit-table.ts'
 
 type AuditRecord = NamedPage['records'][number]
@@ -152,8 +150,7 @@ function factOf(
 async function withDisk(fact: Fact, dataDir: string): Promise<Fact> {
   const { blobId } = fact
   if (blobId === undefined) return fact
-  const paths = await readdir(join(dataDir, 'blobs'), { recursive: true })
-  return { ...fact, leftOnDisk: paths.some(path => isFileOf(basename(path), blobId)) }
+  return { ...fact, leftOnDisk: (await sealedFilesOf(dataDir, blobId)).length > 0 }
 }
 
 function propertiesOf(entry: AuditRecord['entry']): Record<string, unknown> {
