@@ -22,6 +22,7 @@ import { fileRoutes } from './openai/file-routes.ts'
 import { jobRoutes } from './openai/job-routes.ts'
 import { modelRoutes } from './openai/model-routes.ts'
 import { openManagement, type Management } from './management.ts'
+import { rememberPort } from './own-ports.ts'
 import { openService } from './service.ts'
 import type { Token } from './pkcs11/token.ts'
 import { readPortalFiles } from './portal/portal-files.ts'
@@ -113,7 +114,8 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
     locations,
   })
   const exporter = new DiagnosticExport({ records, auditLog: options.audit, folder: options.diagnosticsFolder })
-  const service = openService({ ...options, audit }, { entra, resourceManager, locations })
+  const ownPorts = await rememberPort(records, port)
+  const service = openService({ ...options, audit, ownPorts }, { entra, resourceManager, locations })
   stopWithKeys(service, log)
   const plane = { accounts: service.accounts, resourceManager }
   const management = openManagement(

@@ -29,7 +29,7 @@ const MIN_WATCH_MS = 1000
 
 /** The Azure OpenAI service: accounts, their keys and data, and the engines. Part of the composition root. */
 export function openService(
-  options: Omit<RoomsOptions, 'audit'> & { readonly audit: AuditSink },
+  options: Omit<RoomsOptions, 'audit'> & { readonly audit: AuditSink; readonly ownPorts: ReadonlySet<number> },
   given: { entra: Entra; resourceManager: ResourceManager; locations: readonly string[] },
 ) {
   const { env, records, audit, rootKeys, domain, port, log } = options

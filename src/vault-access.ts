@@ -24,13 +24,15 @@ interface VaultAccessOptions {
   readonly records: RecordStore
   readonly domain: string
   readonly port: number
+  /** Every port this cloud has listened on. */
+  readonly ownPorts: ReadonlySet<number>
   readonly outsideVaults?: readonly string[]
   readonly log: (message: string, error?: unknown) => void
 }
 
 /** Part of the composition root. */
 export function openVaultAccess(
-  { records, domain, port, outsideVaults: allowed = [], log }: VaultAccessOptions,
+  { records, domain, port, ownPorts, outsideVaults: allowed = [], log }: VaultAccessOptions,
   given: { readonly entra: Entra; readonly resourceManager: ResourceManager },
   accountOf: (accountId: string) => Promise<Account | undefined>,
 ): VaultAccess {
@@ -39,9 +41,9 @@ export function openVaultAccess(
   const isOwn = (vaultUri: string): boolean => {
     const url = new URL(vaultUri)
     if (!url.hostname.endsWith(`.vault.${domain}`)) return false
-    // A key URI that was written before the cloud moved to another port is still its own; the vaults of another cloud on
-    // this machine are not, and the operator has named them.
-    return Number(url.port || 443) === port || !outside.allows(vaultUri)
+    const named = Number(url.port || 443)
+    // A key URI of before the cloud moved to another port is still its own, unless the operator says whose that port is now.
+    return named === port || (ownPorts.has(named) && !outside.allows(vaultUri))
   }
   return {
     timeoutMs: VAULT_TIMEOUT_MS,
