@@ -9,8 +9,16 @@ export interface Stage {
   readonly results: string
   readonly model: string
   readonly finishedJob: string
-  /** Of its own for each cause: what is deleted, and a job that runs when the key goes. */
-  readonly spare: { readonly file: string; readonly model: string; readonly runningJob: string }
+  /** Runs when the key goes. */
+  readonly runningJob: string
+  readonly spare: Spare
+}
+
+/** What is deleted: of its own for each cause and part. */
+export interface Spare {
+  readonly file: string
+  readonly model: string
+  readonly deployment: string
 }
 
 export interface Operation {
@@ -26,7 +34,7 @@ const download: Operation = {
 }
 const resume: Operation = {
   name: 'resume the paused job',
-  attempt: ({ keyed, spare }) => keyed.account.openai.fineTuning.jobs.resume(spare.runningJob),
+  attempt: ({ keyed, runningJob }) => keyed.account.openai.fineTuning.jobs.resume(runningJob),
 }
 
 /** What needs a data key: refused without the customer's key, allowed again once it is back. */
@@ -64,27 +72,31 @@ const METADATA: readonly Operation[] = [
   },
 ]
 
-const changeKey: Operation = {
-  name: 'change to a newer version',
-  attempt: ({ keyed: { account, uri, key }, newerVersion }) =>
-    account.encrypt({ uri, name: key, version: newerVersion }),
-}
+const CHANGES: readonly Operation[] = [
+  {
+    name: 'change to a newer version',
+    attempt: async ({ keyed: { account, uri, key, version }, newerVersion }) => {
+      const reply = await account.encrypt({ uri, name: key, version: newerVersion })
+      return reply.status < 300 ? account.encrypt({ uri, name: key, version }) : reply
+    },
+  },
+  {
+    name: 'disable customer-managed keys',
+    attempt: async ({ keyed: { account, uri, key, version } }) => {
+      const reply = await account.encrypt()
+      return reply.status < 300 ? account.encrypt({ uri, name: key, version }) : reply
+    },
+  },
+]
 
-/** In the order in which they are tried while the key is gone. */
-export const WHILE_REVOKED: readonly Operation[] = [
-  ...NEEDS_KEY,
-  resume,
-  changeKey,
-  { name: 'disable customer-managed keys', attempt: ({ keyed }) => keyed.account.encrypt() },
-  chat,
-  ...METADATA,
+const DELETIONS: readonly Operation[] = [
   { name: 'delete a file', attempt: ({ keyed, spare }) => keyed.account.openai.files.delete(spare.file) },
-  { name: 'delete a deployment', attempt: ({ keyed }) => keyed.account.undeploy('spare') },
+  { name: 'delete a deployment', attempt: ({ keyed, spare }) => keyed.account.undeploy(spare.deployment) },
   { name: 'delete a model', attempt: ({ keyed, spare }) => keyed.account.openai.models.delete(spare.model) },
 ]
 
-export const AFTER_RESTART: readonly Operation[] = [...NEEDS_KEY, resume, chat, ...METADATA]
-export const GIVEN_BACK: readonly Operation[] = [...NEEDS_KEY, resume, chat, ...METADATA]
+/** In the order in which they are tried: while the key is gone, after a restart, and when it is back. */
+export const OPERATIONS: readonly Operation[] = [...NEEDS_KEY, resume, ...CHANGES, chat, ...METADATA, ...DELETIONS]
 
 /** `allowed`, or the status with the code and the cause that the error names. */
 export async function answerTo(operation: Operation, stage: Stage): Promise<string> {

@@ -4,7 +4,7 @@ import { keyedAccount, type Cause, type Keyed } from '../support/causes.ts'
 import type { TestCloud } from '../support/cloud.ts'
 import type { OutsideVault } from '../support/outside-vault.ts'
 import { brokenInvariants } from './invariants.ts'
-import { AFTER_RESTART, answerTo, describe, GIVEN_BACK, WHILE_REVOKED, type Stage } from './operations.ts'
+import { answerTo, describe, OPERATIONS, type Spare, type Stage } from './operations.ts'
 
 /** One row, as it was measured. */
 export interface Row {
@@ -26,7 +26,7 @@ export interface Row {
 }
 
 /** Where a row is played. */
-export type Setting = Omit<Stage, 'spare'>
+export type Setting = Omit<Stage, 'spare' | 'runningJob'>
 
 /** A running job that lasts longer than any row. */
 const LONG = { hyperparameters: { n_epochs: 60, batch_size: 2 } }
@@ -45,11 +45,9 @@ export async function openStage(cloud: TestCloud, name = 'truth', outside?: Outs
 export async function play(cloud: TestCloud, before: Setting, cause: Cause): Promise<Row> {
   const { keyed } = before
   const { account } = keyed
-  const file = await account.upload('to be deleted')
-  const { model } = await trained(keyed, file)
-  assert.equal((await account.deploy('spare', model)).status, 201)
+  const spares = [await spareOf(keyed, 'spare'), await spareOf(keyed, 'another-spare')] as const
   const runningJob = await account.train(before.file, LONG)
-  const stage: Stage = { ...before, spare: { file, model, runningJob } }
+  const stage = { ...before, runningJob }
   while ((await jobOf(stage)).status !== 'running' || !(await hasStepped(stage))) await pause(50)
 
   await account.download(before.file)
@@ -61,13 +59,14 @@ export async function play(cloud: TestCloud, before: Setting, cause: Cause): Pro
   ])
   const { data } = await account.openai.fineTuning.jobs.listEvents(runningJob, { limit: 5 })
   const pausedJob = data.find(({ level }) => level === 'error')?.message ?? ''
-  const whileRevoked = await tryAll(WHILE_REVOKED, stage)
+  const whileRevoked = await tryAll({ ...stage, spare: spares[0] })
   const { status } = await account.encryption()
   const broken = await brokenInvariants(cloud, keyed.azure)
   await cloud.restart()
-  const afterRestart = await tryAll(AFTER_RESTART, stage)
+  const afterRestart = await tryAll({ ...stage, spare: spares[1] })
   await cause.restore?.(keyed)
-  const givenBack = cause.restore === undefined ? undefined : await tryAll(GIVEN_BACK, stage)
+  const givenBack =
+    cause.restore === undefined ? undefined : await tryAll({ ...stage, spare: await spareOf(keyed, 'spare') })
   await account.openai.fineTuning.jobs.cancel(runningJob)
   broken.push(...(await brokenInvariants(cloud, keyed.azure)))
   const refusedMs = first.seconds * 1000
@@ -85,20 +84,27 @@ export async function play(cloud: TestCloud, before: Setting, cause: Cause): Pro
   }
 }
 
-async function tryAll(
-  operations: readonly (typeof WHILE_REVOKED)[number][],
-  stage: Stage,
-): Promise<Record<string, string>> {
+async function tryAll(stage: Stage): Promise<Record<string, string>> {
   const answers: Record<string, string> = {}
-  for (const operation of operations) answers[operation.name] = await answerTo(operation, stage)
+  for (const operation of OPERATIONS) answers[operation.name] = await answerTo(operation, stage)
   return answers
 }
 
-const jobOf = ({ keyed, spare }: Stage) => keyed.account.openai.fineTuning.jobs.retrieve(spare.runningJob)
+type Running = Omit<Stage, 'spare'>
 
-async function hasStepped({ keyed, spare }: Stage): Promise<boolean> {
-  const { data } = await keyed.account.openai.fineTuning.jobs.listEvents(spare.runningJob, { limit: 1 })
+const jobOf = ({ keyed, runningJob }: Running) => keyed.account.openai.fineTuning.jobs.retrieve(runningJob)
+
+async function hasStepped({ keyed, runningJob }: Running): Promise<boolean> {
+  const { data } = await keyed.account.openai.fineTuning.jobs.listEvents(runningJob, { limit: 1 })
   return data.some(({ type }) => type === 'metrics')
+}
+
+async function spareOf(keyed: Keyed, deployment: string): Promise<Spare> {
+  const { account } = keyed
+  const file = await account.upload('to be deleted')
+  const { model } = await trained(keyed, file)
+  assert.equal((await account.deploy(deployment, model)).status, 201)
+  return { file, model, deployment }
 }
 
 async function trained({ account }: Keyed, file: string): Promise<{ model: string; results: string; job: string }> {
