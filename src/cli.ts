@@ -14,7 +14,8 @@ const USAGE = `Usage: ./ownkey <command> [options]
   re-encrypt  seal all data of an account anew under a new data key     --data-dir DIR --account NAME [--mib-per-second N] [--no-wait]
   clock    show | advance 91d | set T | reset the clock   --data-dir DIR, of a cloud started with --clock-control
   env      print the environment for clients          --data-dir DIR [--format shell|az|json]
-  doctor   say what this machine lacks                [--port 8443]
+  trust    put the cloud's CA into the system's store and your browsers', or take it out   --data-dir DIR [--remove] [--system-root DIR]
+  doctor   say what this machine lacks                [--port 8443] [--data-dir DIR: who trusts its CA]
   test     run every test
   help     this text
 `
@@ -44,6 +45,8 @@ const OPTIONS = {
   known: { type: 'string' },
   follow: { type: 'boolean', default: false },
   keep: { type: 'boolean', default: false },
+  remove: { type: 'boolean', default: false },
+  'system-root': { type: 'string' },
   verbose: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
 } as const
@@ -107,8 +110,18 @@ const commands: Record<string, (values: Values, words: readonly string[]) => Pro
       dataDir: dataDir(values),
       format: values.format ?? 'shell',
     }),
+  trust: async values =>
+    (await import('./commands/trust.ts')).trust({
+      dataDir: dataDir(values),
+      remove: values.remove,
+      systemRoot: values['system-root'],
+    }),
   doctor: async values =>
-    (await import('./commands/doctor.ts')).doctor({ port: wholeNumber(values.port, 'port', 65_535) }),
+    (await import('./commands/doctor.ts')).doctor({
+      port: wholeNumber(values.port, 'port', 65_535),
+      dataDir: values['data-dir'],
+      systemRoot: values['system-root'],
+    }),
   help: async () => {
     process.stdout.write(USAGE)
     return 0

@@ -4,8 +4,10 @@ import { join } from 'node:path'
 /** `endpoints.json`: all that a client needs to know of a running cloud. */
 export interface Endpoints {
   readonly port: number
-  /** Path of the CA's PEM. */
+  /** Absolute path of the CA's PEM. */
   readonly caCertificate: string
+  /** The same over plain HTTP on loopback, for clients that trust nothing yet. */
+  readonly caCertificateUrl: string
   readonly authority: string
   readonly resourceManager: string
   /** For example `.vault.localhost:8443`. */

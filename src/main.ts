@@ -1,6 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { mac } from './crypto/derive.ts'
 import { fipsStatus } from './crypto/fips.ts'
 import { controlledClock, storedOffset, type ControlledClock } from './clock/controlled-clock.ts'
@@ -184,7 +184,8 @@ async function listenAll(settings: Settings, rooms: Rooms, closers: (() => Promi
   const at = (host: string): string => `https://${host}.${DOMAIN}:${port}`
   return {
     port,
-    caCertificate: certificates.caFile,
+    caCertificate: resolve(certificates.caFile),
+    caCertificateUrl: `http://127.0.0.1:${metadata.port}/ca.pem`,
     authority: at('login'),
     resourceManager: at('management'),
     keyVaultSuffix: `.vault.${DOMAIN}:${port}`,

@@ -1,54 +1,48 @@
-import { lookup } from 'node:dns/promises'
-import { createServer } from 'node:net'
 import { getFips } from 'node:crypto'
+import { createServer } from 'node:net'
 import { fipsStatus } from '../crypto/fips.ts'
+import { readEndpoints } from '../endpoints.ts'
+import { namesFinding } from './doctor-names.ts'
+import { trustFindings } from './doctor-trust.ts'
+import { finding, type Finding } from './finding.ts'
 
-interface Finding {
-  readonly ok: boolean
-  readonly what: string
-  readonly remedy?: string
-}
+const MARKS = { ok: 'ok      ', lacking: 'lacking ', note: 'note    ' }
 
-/** Says what this machine lacks. Resolves to the exit code. */
-export async function doctor(options: { port: number }): Promise<number> {
-  const findings = [node(), await names(), await portIsFree(options.port), fips()]
-  for (const { ok, what, remedy } of findings) {
-    process.stdout.write(`${ok ? 'ok      ' : 'lacking '} ${what}\n`)
-    if (!ok && remedy !== undefined) process.stdout.write(`         ${remedy}\n`)
+/** Says what this machine lacks, and with a cloud's folder who trusts its CA. Resolves to the exit code. */
+export async function doctor(options: {
+  port: number
+  dataDir: string | undefined
+  systemRoot: string | undefined
+}): Promise<number> {
+  const { dataDir } = options
+  const findings: Finding[] = [node(), await namesFinding(dataDir), await portFinding(options.port, dataDir), fips()]
+  if (dataDir !== undefined) findings.push(...(await trustFindings(dataDir, options.systemRoot)))
+  for (const { state, what, remedy = [] } of findings) {
+    process.stdout.write(`${MARKS[state]} ${what}\n`)
+    for (const line of remedy) process.stdout.write(`         ${line}\n`)
   }
-  return findings.every(({ ok }) => ok) ? 0 : 1
+  return findings.some(({ state }) => state === 'lacking') ? 1 : 0
 }
 
 function node(): Finding {
-  const major = Number(process.versions.node.split('.')[0])
-  return {
-    ok: major >= 24,
-    what: `Node ${process.versions.node}, OpenSSL ${process.versions.openssl}`,
-    remedy: 'OwnKey runs on Node >= 24.',
-  }
+  const [major] = process.versions.node.split('.')
+  const what = `Node ${process.versions.node}, OpenSSL ${process.versions.openssl}`
+  return finding(Number(major) >= 24, what, 'OwnKey runs on Node >= 24.')
 }
 
-async function names(): Promise<Finding> {
-  const name = 'contoso.vault.localhost'
-  const resolved = await lookup(name).then(
-    () => true,
-    () => false,
-  )
-  return {
-    ok: resolved,
-    what: `${name} ${resolved ? 'resolves' : 'does not resolve'} for programs on this machine`,
-    remedy:
-      'Browsers, curl and Node clients started with --import ownkey/localhost do without. For others: apt-get install libnss-myhostname, or add the names to /etc/hosts.',
-  }
+async function portFinding(port: number, dataDir: string | undefined): Promise<Finding> {
+  const running = dataDir === undefined ? undefined : await readEndpoints(dataDir).catch(() => undefined)
+  if (running !== undefined) return finding(true, `a cloud runs in ${dataDir}, on port ${running.port}`)
+  return portIsFree(port)
 }
 
 function portIsFree(port: number): Promise<Finding> {
   return new Promise(resolve => {
     const server = createServer()
     server.once('error', () =>
-      resolve({ ok: false, what: `port ${port} is in use`, remedy: 'Start with --port 0, or another port.' }),
+      resolve(finding(false, `port ${port} is in use`, 'Start with --port 0, or another port.')),
     )
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve({ ok: true, what: `port ${port} is free` })))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(finding(true, `port ${port} is free`))))
   })
 }
 
@@ -59,9 +53,6 @@ function fips(): Finding {
     off: 'FIPS provider off (approved algorithms only, all the same)',
     broken: 'FIPS mode is set, but its provider does not work',
   }
-  return {
-    ok: status !== 'broken',
-    what: words[status],
-    remedy: `getFips() is ${getFips()}: build and configure an OpenSSL FIPS provider, or start without --enable-fips.`,
-  }
+  const remedy = `getFips() is ${getFips()}: build and configure an OpenSSL FIPS provider, or start without --enable-fips.`
+  return finding(status !== 'broken', words[status], remedy)
 }

@@ -20,7 +20,8 @@ export function authorityName(domain: string): string {
 export async function issueAuthority(domain: string): Promise<IssuedCertificate> {
   const keys = await newKeys()
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    name: `CN=${authorityName(domain)}, O=OwnKey`,
+    // NSS takes CAs of one subject for one: each cloud's has its own.
+    name: `CN=${authorityName(domain)}, OU=${await keyDigits(keys.publicKey)}, O=OwnKey`,
     ...validFor(3650),
     keys,
     signingAlgorithm: algorithm,
@@ -62,6 +63,11 @@ export async function issueServerCertificate(
     ],
   })
   return { certificatePem: pem(certificate), keyPem: await exportKey(keys) }
+}
+
+async function keyDigits(key: webcrypto.CryptoKey): Promise<string> {
+  const digest = await crypto.subtle.digest('SHA-256', await crypto.subtle.exportKey('spki', key))
+  return Buffer.from(digest).toString('hex').slice(0, 16)
 }
 
 /** A day of grace backwards, for clients whose clock is behind. */

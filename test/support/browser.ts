@@ -11,12 +11,14 @@ const executablePath = PATHS.find(path => existsSync(path))
 /** For `{ skip }`: why there can be no browser here. */
 export const noBrowser = executablePath === undefined ? 'Chromium is not installed' : false
 
-export async function openBrowser(): Promise<Browser> {
+/** @param home whose stores of certificates the browser uses; default the user's */
+export async function openBrowser(home?: string): Promise<Browser> {
   if (executablePath === undefined) throw new Error('Chromium is not installed.')
   return chromium.launch({
     executablePath,
     // As root Chromium has no sandbox; the pages are our own.
     args: ['--no-sandbox', '--disable-background-networking', '--disable-gpu'],
+    ...(home === undefined ? {} : { env: { ...process.env, HOME: home } }),
   })
 }
 

@@ -23,7 +23,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   engines: ['.'],
   portal: ['.', 'http'],
   demo: ['.', 'http'],
-  commands: ['.', 'crypto', 'audit'],
+  trust: ['.'],
+  commands: ['.', 'crypto', 'audit', 'trust'],
 }
 /** Files of src itself that wire the rooms together or start them: nothing below imports them. */
 const TOP = new Set(['main.ts', 'cli.ts', 'rooms.ts'])

@@ -1,0 +1,66 @@
+import { lookup } from 'node:dns/promises'
+import { connectAdministrator } from '../administrator-client.ts'
+import { readEndpoints } from '../endpoints.ts'
+import { finding, type Finding } from './finding.ts'
+
+const FIXED = ['login.localhost', 'management.localhost', 'portal.localhost']
+const EXAMPLES = ['contoso.vault.localhost', 'contoso.openai.localhost']
+const PER_LINE = 8
+/** As the machine resolves names: to ask the cloud, this process soon finds them by itself. */
+const systemLookup = lookup
+
+/** Whether programs of this machine find the cloud's names: with a running cloud those of its vaults and accounts, else examples. */
+export async function namesFinding(dataDir: string | undefined): Promise<Finding> {
+  const own = dataDir === undefined ? undefined : await namesOf(dataDir)
+  const names = [...FIXED, ...(own ?? EXAMPLES)]
+  const lost: string[] = []
+  for (const name of names) if (!(await resolves(name))) lost.push(name)
+  if (lost.length === 0) return finding(true, `${names.join(', ')} resolve for programs on this machine`)
+  return finding(
+    false,
+    `${lost.join(', ')} ${lost.length === 1 ? 'does' : 'do'} not resolve for programs on this machine`,
+    'Browsers, curl and Node clients started with --import ownkey/localhost do without. For others:',
+    'apt-get install libnss-myhostname, which finds every *.localhost; or, as root, these lines in /etc/hosts:',
+    ...hostsLines(lost),
+    ...(own === undefined
+      ? ['and a line for each vault and account that you make: --data-dir DIR of a running cloud lists them.']
+      : []),
+  )
+}
+
+function hostsLines(names: readonly string[]): string[] {
+  const lines: string[] = []
+  for (let from = 0; from < names.length; from += PER_LINE)
+    lines.push(`127.0.0.1 ${names.slice(from, from + PER_LINE).join(' ')}`)
+  return lines
+}
+
+/** The hosts of a running cloud's vaults and accounts; undefined when none runs in the folder. */
+async function namesOf(dataDir: string): Promise<string[] | undefined> {
+  const endpoints = await readEndpoints(dataDir).catch(() => undefined)
+  if (endpoints === undefined) return undefined
+  const client = await connectAdministrator(dataDir)
+  const list = async (path: string): Promise<{ readonly properties: Record<string, unknown> }[]> =>
+    (await client.call<{ value: { properties: Record<string, unknown> }[] }>('GET', path)).value
+  const { value: subscriptions } = await client.call<{ value: { id: string }[] }>(
+    'GET',
+    '/subscriptions?api-version=2022-12-01',
+  )
+  const found: string[] = []
+  for (const { id } of subscriptions) {
+    const vaults = await list(`${id}/providers/Microsoft.KeyVault/vaults?api-version=2023-07-01`)
+    const accounts = await list(`${id}/providers/Microsoft.CognitiveServices/accounts?api-version=2025-06-01`)
+    for (const { properties } of [...vaults, ...accounts]) {
+      const url = properties['vaultUri'] ?? properties['endpoint']
+      if (typeof url === 'string') found.push(new URL(url).hostname)
+    }
+  }
+  return found
+}
+
+function resolves(name: string): Promise<boolean> {
+  return systemLookup(name).then(
+    () => true,
+    () => false,
+  )
+}

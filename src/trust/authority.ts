@@ -1,0 +1,67 @@
+import { X509Certificate } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+
+/** The one CA of a cloud, as trust stores know it. */
+export interface Authority {
+  readonly pem: string
+  /** Where it lies, absolute. */
+  readonly file: string
+  /** SHA-256 of the certificate in 64 hex digits, lower case. */
+  readonly fingerprint: string
+  /** `ownkey-` and the first 16 digits of the fingerprint: two clouds never share it. */
+  readonly name: string
+  readonly subject: string
+  readonly expiresAt: Date
+}
+
+/** id-ce-nameConstraints (RFC 5280, 4.2.1.10), marked critical, in DER. */
+const CONSTRAINED = Buffer.from('0603551d1e0101ff', 'hex')
+
+/** @throws when no cloud has been started in the folder, and when its certificate could vouch for names of others */
+export async function readAuthority(dataDir: string): Promise<Authority> {
+  const file = resolve(join(dataDir, 'ca', 'ca.pem'))
+  const pem = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+    throw new Error(`There is no ${file}: start the cloud once with ./ownkey start --data-dir ${dataDir}`)
+  })
+  const certificate = parsed(pem, file)
+  // A store trusts a CA for whatever it signs: only one that is bound to this machine's names goes in.
+  if (!certificate.ca || !certificate.raw.includes(CONSTRAINED))
+    throw new Error(`${file} is no CA that is limited to names of its cloud, so nothing was trusted.`)
+  const fingerprint = fingerprintOf(certificate)
+  return {
+    pem,
+    file,
+    fingerprint,
+    name: `ownkey-${fingerprint.slice(0, 16)}`,
+    subject: certificate.subject.replaceAll('\n', ', '),
+    expiresAt: new Date(certificate.validTo),
+  }
+}
+
+function fingerprintOf(certificate: X509Certificate): string {
+  return certificate.fingerprint256.replaceAll(':', '').toLowerCase()
+}
+
+/** Whether one of the certificates in the text is the authority's. What is no certificate is passed over. */
+export function holds(text: string, { fingerprint }: Authority): boolean {
+  const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
+  return blocks.some(block => {
+    try {
+      return fingerprintOf(new X509Certificate(block)) === fingerprint
+    } catch {
+      return false
+    }
+  })
+}
+
+function parsed(pem: string, file: string): X509Certificate {
+  try {
+    return new X509Certificate(pem)
+  } catch (error) {
+    throw new Error(`${file} is no certificate: restore the folder 'ca', or remove it to begin with a new CA.`, {
+      cause: error,
+    })
+  }
+}

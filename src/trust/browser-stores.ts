@@ -1,0 +1,143 @@
+import { mkdtemp, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { holds, type Authority } from './authority.ts'
+import { findProgram, runProgram } from './run-program.ts'
+import type { Outcome } from './system-store.ts'
+
+const CHROMIUM = '.pki/nssdb'
+/** Folders of profiles, each with a store of its own. */
+const PROFILES = [
+  '.mozilla/firefox',
+  'snap/firefox/common/.mozilla/firefox',
+  '.var/app/org.mozilla.firefox/.mozilla/firefox',
+]
+const BROWSERS = [
+  'chromium',
+  'chromium-browser',
+  'google-chrome',
+  'google-chrome-stable',
+  'microsoft-edge',
+  'brave-browser',
+]
+const INSTALL = 'Debian, Ubuntu: apt-get install libnss3-tools, then run this again.'
+
+/** The NSS stores below a user's home, which Chromium, Chrome, Edge and Firefox read; they are changed by NSS's own certutil. */
+export class BrowserStores {
+  readonly #home: string
+
+  constructor(home: string) {
+    this.#home = home
+  }
+
+  /** One outcome for each store; a single one with a reason when there is none or no certutil. */
+  add(authority: Authority): Promise<Outcome[]> {
+    return this.#each(true, async (certutil, folder) => {
+      if (await listed(certutil, folder, authority)) return { done: 'present', where: folder }
+      await mkdir(folder, { recursive: true, mode: 0o700 })
+      if (!(await isStore(folder))) await runProgram(certutil, ['-N', '-d', `sql:${folder}`, '--empty-password'])
+      const errors = await imported(certutil, folder, authority)
+      if (await listed(certutil, folder, authority)) return { done: 'added', where: folder }
+      return {
+        done: 'not',
+        where: folder,
+        why: `certutil refused: ${errors}`,
+        remedy: 'Close the browser, then run this again.',
+      }
+    })
+  }
+
+  remove(authority: Authority): Promise<Outcome[]> {
+    return this.#each(false, async (certutil, folder) => {
+      if (!(await listed(certutil, folder, authority))) return { done: 'absent', where: folder }
+      const { errors } = await runProgram(certutil, ['-D', '-d', `sql:${folder}`, '-n', authority.name])
+      if (!(await listed(certutil, folder, authority))) return { done: 'removed', where: folder }
+      return {
+        done: 'not',
+        where: folder,
+        why: `certutil refused: ${errors.trim()}`,
+        remedy: 'Close the browser, then run this again.',
+      }
+    })
+  }
+
+  /** The stores that there are, and whether each trusts it; undefined where certutil is not installed to tell. */
+  async trusts(authority: Authority): Promise<{ readonly where: string; readonly trusted: boolean | undefined }[]> {
+    const certutil = await findProgram('certutil')
+    const folders = await this.#folders(false)
+    return Promise.all(
+      folders.map(async where => ({
+        where,
+        trusted: certutil === undefined ? undefined : await listed(certutil, where, authority),
+      })),
+    )
+  }
+
+  async #each(create: boolean, change: (certutil: string, folder: string) => Promise<Outcome>): Promise<Outcome[]> {
+    const folders = await this.#folders(create)
+    if (folders.length === 0) return [{ done: 'absent', where: `browsers' stores in ${this.#home} (there is none)` }]
+    const certutil = await findProgram('certutil')
+    if (certutil === undefined)
+      return folders.map(where => ({ done: 'not', where, why: 'certutil is not installed', remedy: INSTALL }))
+    const outcomes: Outcome[] = []
+    for (const folder of folders) outcomes.push(await change(certutil, folder))
+    return outcomes
+  }
+
+  async #folders(create: boolean): Promise<string[]> {
+    const chromium = join(this.#home, CHROMIUM)
+    // A browser that never ran has no store yet, and takes the one that it finds.
+    const wanted = (await isStore(chromium)) || (create && (await findProgram(...BROWSERS)) !== undefined)
+    const found = wanted ? [chromium] : []
+    for (const profiles of PROFILES) {
+      const names = await readdir(join(this.#home, profiles)).catch(() => [])
+      for (const name of names) {
+        const folder = join(this.#home, profiles, name)
+        if (await isStore(folder)) found.push(folder)
+      }
+    }
+    return found
+  }
+}
+
+/** In the store, and trusted to vouch for servers. */
+async function listed(certutil: string, folder: string, authority: Authority): Promise<boolean> {
+  if (!(await isStore(folder))) return false
+  const { name } = authority
+  const [pem, all] = await Promise.all([
+    runProgram(certutil, ['-L', '-d', `sql:${folder}`, '-n', name, '-a']),
+    runProgram(certutil, ['-L', '-d', `sql:${folder}`]),
+  ])
+  const line = all.output.split('\n').find(text => text.startsWith(`${name} `))
+  return holds(pem.output, authority) && line !== undefined && / C[^,]*,[^,]*,\S*\s*$/.test(line)
+}
+
+/** Resolves to what certutil complained about. */
+async function imported(certutil: string, folder: string, authority: Authority): Promise<string> {
+  const scratch = await mkdtemp(join(tmpdir(), 'ownkey-trust-'))
+  try {
+    const file = join(scratch, 'ca.pem')
+    await writeFile(file, authority.pem)
+    const { errors } = await runProgram(certutil, [
+      '-A',
+      '-d',
+      `sql:${folder}`,
+      '-n',
+      authority.name,
+      '-t',
+      'C,,',
+      '-i',
+      file,
+    ])
+    return errors.trim()
+  } finally {
+    await rm(scratch, { recursive: true, force: true })
+  }
+}
+
+function isStore(folder: string): Promise<boolean> {
+  return stat(join(folder, 'cert9.db')).then(
+    () => true,
+    () => false,
+  )
+}

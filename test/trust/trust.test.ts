@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict'
+import { spawn, spawnSync } from 'node:child_process'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { ownkey } from '../audit/ownkey.fixture.ts'
+import { noBrowser, openBrowser } from '../support/browser.ts'
+import { cloudFor } from '../support/cloud.ts'
+
+const cli = new URL('../../src/cli.ts', import.meta.url).pathname
+const lacks = (program: string): string | false =>
+  spawnSync('sh', ['-c', `PATH=$PATH:/usr/sbin:/sbin command -v ${program}`]).status === 0
+    ? false
+    : `${program} is not installed`
+const noStore = lacks('update-ca-certificates')
+
+async function folder(test: TestContext): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'ownkey-trust-test-'))
+  test.after(() => rm(path, { recursive: true, force: true }))
+  return path
+}
+
+/** curl with the store below `root` alone. Empty when it trusts the server, else what it complains about. */
+function refusedByCurl(root: string, url: string): string {
+  const bundle = join(root, 'etc/ssl/certs/ca-certificates.crt')
+  return spawnSync('curl', ['-sS', '--cacert', bundle, '-o', '/dev/null', url], { encoding: 'utf8' }).stderr
+}
+
+test(
+  'the CA of a cloud goes into the system store and out again, as often as one likes, beside that of another cloud',
+  { skip: noStore },
+  async t => {
+    const [root, home] = [await folder(t), await folder(t)]
+    const [one, other] = [await cloudFor(t), await cloudFor(t)]
+    const trust = (dataDir: string, ...more: string[]) =>
+      asUser(home, ['trust', '--data-dir', dataDir, '--system-root', root, ...more])
+    assert.match((await trust(other.dataDir)).output, /^trusted in .*\/ownkey-[0-9a-f]{16}\.crt$/m)
+    assert.notEqual(refusedByCurl(root, one.endpoints.portal), '')
+    for (const words of [/^trusted in /m, /^already in /m]) {
+      const { code, output } = await trust(one.dataDir)
+      assert.equal(code, 0, output)
+      assert.match(output, words)
+      assert.equal(refusedByCurl(root, one.endpoints.portal), '')
+    }
+    assert.equal((await readdir(join(root, 'usr/local/share/ca-certificates'))).length, 2)
+    const doctor = await ownkey('doctor', '--data-dir', one.dataDir, '--system-root', root)
+    assert.match(doctor.output, /^ok +the system trusts the CA ownkey-/m)
+    for (const words of [/^removed from /m, /^not in /m]) {
+      const { code, output } = await trust(one.dataDir, '--remove')
+      assert.equal(code, 0, output)
+      assert.match(output, words)
+    }
+    assert.match(refusedByCurl(root, one.endpoints.portal), /certificate/)
+    assert.equal(refusedByCurl(root, other.endpoints.portal), '')
+    assert.equal((await readdir(join(root, 'etc/ssl/certs'))).filter(name => name.startsWith('ownkey-')).length, 1)
+    const after = await ownkey('doctor', '--data-dir', one.dataDir, '--system-root', root)
+    assert.match(after.output, /^lacking +the system does not trust the CA ownkey-.*\n +\.\/ownkey trust --data-dir/m)
+  },
+)
+
+test(
+  "Chromium opens the portal without a warning once the CA is in the user's store, and no longer after --remove",
+  { skip: noBrowser || lacks('certutil') || noStore },
+  async t => {
+    const [root, home] = [await folder(t), await folder(t)]
+    const { dataDir, endpoints } = await cloudFor(t)
+    await mkdir(join(home, '.pki/nssdb'), { recursive: true })
+    spawnSync('certutil', ['-N', '-d', `sql:${join(home, '.pki/nssdb')}`, '--empty-password'])
+    const trust = (...args: string[]) => asUser(home, ['trust', '--data-dir', dataDir, '--system-root', root, ...args])
+    const open = async (): Promise<string> => {
+      const browser = await openBrowser(home)
+      try {
+        const page = await browser.newPage()
+        return await page.goto(endpoints.portal).then(
+          response => `${response?.status()}`,
+          (error: Error) => error.message,
+        )
+      } finally {
+        await browser.close()
+      }
+    }
+    assert.match(await open(), /ERR_CERT_AUTHORITY_INVALID/)
+    assert.match((await trust()).output, /^trusted in .*nssdb$/m)
+    assert.match((await trust()).output, /^already in .*nssdb$/m)
+    assert.equal(await open(), '200')
+    assert.match((await trust('--remove')).output, /^removed from .*nssdb$/m)
+    assert.match(await open(), /ERR_CERT_AUTHORITY_INVALID/)
+  },
+)
+
+test(
+  'who is not root is told what to run, and the browsers are done all the same',
+  { skip: noStore || lacks('certutil') },
+  async t => {
+    const [root, home] = [await folder(t), await folder(t)]
+    const { dataDir, endpoints } = await cloudFor(t)
+    await mkdir(join(home, 'cloud/ca'), { recursive: true })
+    await cp(endpoints.caCertificate, join(home, 'cloud/ca/ca.pem'))
+    spawnSync('chown', ['-R', '65534', home])
+    spawnSync('chmod', ['555', root])
+    const { code, output } = await asUser(
+      home,
+      ['trust', '--data-dir', join(home, 'cloud'), '--system-root', root],
+      65_534,
+    )
+    assert.equal(code, 1, output)
+    assert.match(
+      output,
+      /^NOT DONE .*\n +the system store belongs to root\. .*sudo sh -c "install -D -m 644 '.*ca\.pem' .*update-ca-certificates"$/m,
+    )
+    assert.ok(!output.includes(dataDir))
+  },
+)
+
+test('a CA that could vouch for any name is not trusted', async t => {
+  const dataDir = await folder(t)
+  await mkdir(join(dataDir, 'ca'))
+  const made = spawnSync('openssl', [
+    'req',
+    '-x509',
+    '-newkey',
+    'rsa:2048',
+    '-nodes',
+    '-keyout',
+    join(dataDir, 'key.pem'),
+    '-out',
+    join(dataDir, 'ca/ca.pem'),
+    '-subj',
+    '/CN=any',
+  ])
+  assert.equal(made.status, 0)
+  const { code, errors } = await ownkey('trust', '--data-dir', dataDir, '--system-root', dataDir)
+  assert.equal(code, 1)
+  assert.match(errors, /no CA that is limited to names of its cloud/)
+  await writeFile(join(dataDir, 'ca/ca.pem'), 'no certificate')
+  assert.match((await ownkey('trust', '--data-dir', dataDir)).errors, /ca\.pem is no certificate/)
+  assert.match((await ownkey('trust', '--data-dir', join(dataDir, 'none'))).errors, /start the cloud once with/)
+})
+
+test('clients that trust nothing yet get the certificate over plain HTTP, at an address in endpoints.json', async t => {
+  const { endpoints } = await cloudFor(t)
+  assert.match(endpoints.caCertificateUrl, /^http:\/\/127\.0\.0\.1:\d+\/ca\.pem$/)
+  const response = await fetch(endpoints.caCertificateUrl)
+  assert.equal(await response.text(), await readFile(endpoints.caCertificate, 'utf8'))
+})
+
+async function asUser(home: string, args: readonly string[], uid?: number): Promise<{ code: number; output: string }> {
+  const isRoot = process.getuid?.() === 0
+  const child = spawn(process.execPath, [cli, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, HOME: home },
+    ...(uid !== undefined && isRoot ? { uid } : {}),
+  })
+  let output = ''
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
+  const code = await new Promise<number>(resolve => child.once('close', status => resolve(status ?? -1)))
+  return { code, output }
+}
