@@ -51,7 +51,7 @@ async function azLines({ caCertificate, resourceManager, tenantId, administrator
     'az cloud unregister --name OwnKey --only-show-errors 2>/dev/null',
     `az cloud register --name OwnKey --endpoint-resource-manager ${quoted(resourceManager)} --only-show-errors`,
     'az cloud set --name OwnKey --only-show-errors',
-    `az login --service-principal --tenant ${tenantId} --username ${administrator.clientId} --password @<(printf %s ${quoted(administrator.clientSecret)}) --output none`,
+    `az login --service-principal --tenant ${tenantId} --username ${administrator.clientId} --password=@<(printf %s ${quoted(administrator.clientSecret)}) --output none`,
   ]
 }
 

@@ -5,7 +5,7 @@ import type { AzureError } from '../http/errors.ts'
 import { put, type Change, type RecordStore, type Stored } from '../store/records.ts'
 import { loginError } from './aadsts.ts'
 import { loginLimits } from './login-limits.ts'
-import { GENERATED_ITERATIONS, hashSecret, matchesSecret } from './secret-hash.ts'
+import { GENERATED_ITERATIONS, hashSecret, matchesSecret, newSecretText } from './secret-hash.ts'
 import {
   applications,
   applicationsByObject,
@@ -41,7 +41,7 @@ export async function newApplication(
   const { tenantId, displayName, lasts = false } = wanted
   const appId = env.uuid()
   const now = env.now()
-  const clientSecret = env.randomBytes(32).toString('base64url')
+  const clientSecret = newSecretText(env, 32)
   const secrets = [await newSecret(env, clientSecret, lasts ? undefined : now + secretLifeMs)]
   const application: Application = { appId, objectId: env.uuid(), tenantId, displayName, createdAt: now, secrets }
   const principal: Principal = {

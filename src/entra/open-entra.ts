@@ -22,6 +22,7 @@ import {
   type Principal,
 } from './records.ts'
 import { rotateRoute } from './rotate-route.ts'
+import { newSecretText } from './secret-hash.ts'
 import { openSigningKeys } from './signing-keys.ts'
 import { createTenant, domainOf, newTenant } from './tenants.ts'
 import { openTokens, type Tokens } from './tokens.ts'
@@ -179,7 +180,7 @@ async function openAdministratorUser(options: EntraOptions, tenantId: string): P
         : openBox(sealingKey, passwordPlace, Buffer.from(sealedPassword, 'base64url')).toString()
     return { objectId, userName: userPrincipalName, password }
   }
-  const password = env.randomBytes(18).toString('base64url')
+  const password = newSecretText(env, 18)
   const tenant = await records.get(tenants, tenantId)
   const userName = `admin@${tenant === undefined ? domain : domainOf(tenant.value, domain)}`
   const { account, changes } = await newUser(records, env, {
@@ -202,7 +203,7 @@ async function renewSecret(options: EntraOptions): Promise<ClientCredentials> {
   const known = await records.get(administrators, stands)
   const application = known && (await records.get(applications, known.value.appId))
   if (!application) throw new NotFound('ApplicationNotFound', 'There is no administrator application.')
-  const clientSecret = env.randomBytes(32).toString('base64url')
+  const clientSecret = newSecretText(env, 32)
   const value = { ...known.value, sealedSecret: sealSecret(options, clientSecret) }
   const secrets = [await newSecret(env, clientSecret, undefined)]
   await records.commit([

@@ -7,6 +7,14 @@ export const GENERATED_ITERATIONS = 100_000
 /** What people choose is guessable: OWASP's figure for PBKDF2-HMAC-SHA-256 (2023). */
 export const CHOSEN_ITERATIONS = 600_000
 
+/** Random text of `bytes` in base64url. None begins with `-`, which command lines take for an option. */
+export function newSecretText(env: Pick<Env, 'randomBytes'>, bytes: number): string {
+  for (;;) {
+    const text = env.randomBytes(bytes).toString('base64url')
+    if (!text.startsWith('-')) return text
+  }
+}
+
 /** A secret as it is kept: salted and stretched with PBKDF2 (NIST SP 800-132). */
 export async function hashSecret(env: Env, secret: string, iterations: number): Promise<HashedSecret> {
   const draft = { salt: env.randomBytes(16).toString('base64url'), iterations }

@@ -14,6 +14,7 @@ import {
 } from '../records.ts'
 import { checkRedirectUris, type ClientKind } from '../redirect-uris.ts'
 import { uriKey } from '../resources.ts'
+import { newSecretText } from '../secret-hash.ts'
 import type { PrincipalCaller } from '../tokens.ts'
 import {
   applicationBody,
@@ -237,7 +238,7 @@ export async function addPassword(
   const expiresAt = asked === undefined ? env.now() + secretLifeMs : Date.parse(asked)
   if (expiresAt <= env.now())
     throw badRequest('The secret would have expired already.', 'passwordCredential.endDateTime')
-  const text = env.randomBytes(32).toString('base64url')
+  const text = newSecretText(env, 32)
   const secret = await newSecret(env, text, expiresAt, passwordCredential?.displayName ?? undefined)
   const operation = {
     name: 'Update application – Certificates and secrets management',
