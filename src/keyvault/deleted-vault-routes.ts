@@ -8,11 +8,14 @@ import { purgeVault } from './purge-vault.ts'
 import type { Room } from './room.ts'
 import { invalidVaultName, isVaultName, takenVaultName } from './vault-name.ts'
 import { vaultResourceId, vaults } from './vault-record.ts'
-import { checkNameBody } from './vault-requests.ts'
+import { checkHsmNameBody, checkNameBody } from './vault-requests.ts'
 import { deletedVaultBody, deletedVaultId } from './wire-vaults.ts'
 
 const PROVIDER = '/subscriptions/:subscription/providers/microsoft.keyvault'
 const DELETED = `${PROVIDER}/locations/:location/deletedvaults/:vault`
+
+const NO_MANAGED_HSM =
+  'There are no managed HSMs here, so no name can be taken for one. For vaults ask POST .../providers/Microsoft.KeyVault/checkNameAvailability.'
 
 /** Soft-deleted vaults, and the question whether a name is free. */
 export function deletedVaultRoutes(room: Room): Route[] {
@@ -46,6 +49,16 @@ export function deletedVaultRoutes(room: Room): Route[] {
       maxBody: 4096,
       body: checkNameBody,
       run: checkName,
+    }),
+    managementRoute(room, {
+      method: 'POST',
+      path: `${PROVIDER}/checkmhsmnameavailability`,
+      operationName: 'ManagedHsmCheckNameAvailability',
+      action: 'Microsoft.KeyVault/checkMhsmNameAvailability/read',
+      maxBody: 4096,
+      body: checkHsmNameBody,
+      // `az keyvault check-name` asks about managed HSMs alone.
+      run: async () => ({ body: { nameAvailable: false, reason: 'AccountNameInvalid', message: NO_MANAGED_HSM } }),
     }),
     ...['deletedmanagedhsms', 'managedhsms'].map(kind =>
       managementRoute<undefined>(room, {

@@ -84,3 +84,5 @@ export const patchVaultBody = z.object({ tags: optional(tags), properties: optio
 export const accessPoliciesBody = z.object({ properties: z.object({ accessPolicies }) })
 
 export const checkNameBody = z.object({ name: z.string().max(256), type: anyCase('Microsoft.KeyVault/vaults') })
+
+export const checkHsmNameBody = z.object({ name: z.string().max(256) })
