@@ -6,22 +6,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
+import { AZ, noAz } from '../support/az-session.ts'
 import { makeCertificate } from '../support/certificate.ts'
 import { cloudFor } from '../support/cloud.ts'
 import { Graph } from '../support/graph.ts'
 import { Browser } from '../support/sign-in-browser.ts'
 
 const run = promisify(execFile)
-const az = process.env['OWNKEY_AZ'] ?? 'az'
-const version = await run(az, ['version', '--output', 'json']).then(
-  ({ stdout }) => (JSON.parse(stdout) as { 'azure-cli': string })['azure-cli'],
-  () => undefined,
-)
-const isRecent = version !== undefined && Number(version.split('.')[1]) >= 60
-const skip = isRecent ? false : 'needs the az CLI, 2.60 or newer; OWNKEY_AZ names another one than that on PATH'
 
 /** People sign in to the unmodified az, and it manages the directory. */
-describe('az login', { concurrency: false, skip }, () => {
+describe('az login', { concurrency: false, skip: noAz }, () => {
   const ends: (() => Promise<void>)[] = []
   let cloud: Awaited<ReturnType<typeof cloudFor>>
   let dir: string
@@ -49,7 +43,7 @@ describe('az login', { concurrency: false, skip }, () => {
   })
 
   const ask = async (args: string[], more: NodeJS.ProcessEnv = {}): Promise<unknown> => {
-    const { stdout } = await run(az, [...args, '--only-show-errors', '--output', 'json'], {
+    const { stdout } = await run(AZ, [...args, '--only-show-errors', '--output', 'json'], {
       env: { ...env, ...more },
       timeout: 60_000,
     })
@@ -59,7 +53,7 @@ describe('az login', { concurrency: false, skip }, () => {
 
   it('--use-device-code: the code is entered on the page', async () => {
     const { authority, tenantId, administrator } = cloud.endpoints
-    const child = spawn(az, ['login', '--use-device-code', '--tenant', tenantId, '--output', 'json'], { env })
+    const child = spawn(AZ, ['login', '--use-device-code', '--tenant', tenantId, '--output', 'json'], { env })
     const browser = new Browser(authority)
     let said = ''
     let entered: Promise<unknown> | undefined
