@@ -6,6 +6,7 @@ import { wipe } from '../crypto/wrap.ts'
 import { Conflict } from '../http/errors.ts'
 import { put } from '../store/records.ts'
 import type { Outcome } from './audited.ts'
+import { checkSku } from './create-key.ts'
 import { dataRoutes, type DataContext } from './data-route.ts'
 import { badParameter, keyIsDeleted } from './errors.ts'
 import { findKey } from './find-version.ts'
@@ -88,6 +89,7 @@ function notExportable(name: string): Error {
 async function restore(context: DataContext, sealed: Buffer): Promise<Outcome> {
   const { room, call, vault } = context
   const { key, versions } = opened(room, vault, sealed)
+  for (const { version } of versions) checkSku(context, version.kty)
   const present = await room.records.get(keys, keyId(vault, key.name))
   if (present?.value.deleted !== undefined) throw keyIsDeleted(key.name)
   if (present !== undefined) {

@@ -110,7 +110,8 @@ function importedType(body: ImportBody): KeyType {
   return hsm && !isHsm(kty) ? (`${kty}-HSM` as KeyType) : kty
 }
 
-function checkSku({ vault }: DataContext, kty: KeyType): void {
+/** @throws 400 BadParameter for an HSM key in a standard vault */
+export function checkSku({ vault }: Pick<DataContext, 'vault'>, kty: KeyType): void {
   if (!isHsm(kty) || vault.properties.sku.name === 'premium') return
   throw badParameter(
     `Keys of type ${kty} need a vault with the SKU 'premium'; this vault's is '${vault.properties.sku.name}'.`,

@@ -27,16 +27,19 @@ export function defaultKeyOps(kty: KeyType): readonly string[] {
   return DEFAULT_OPERATIONS[kty]
 }
 
-/** @throws 400 when the key type can't do one of them; `import` and `export` exclude all others, as on Azure */
+/** @throws 400 when the key type can't do one of them; `import` excludes all others, as on Azure */
 export function checkKeyOps(kty: KeyType, wanted: readonly string[]): readonly string[] {
   const operations = [...new Set(wanted)]
   if (operations.includes('import')) {
     if (operations.length === 1 && kty === 'RSA-HSM') return operations
     throw badParameter("key_ops 'import' must stand alone and needs a key of type RSA-HSM.", 'key_ops')
   }
-  const possible: readonly string[] = [...DEFAULT_OPERATIONS[kty], 'export']
+  const possible: readonly string[] = DEFAULT_OPERATIONS[kty]
   const impossible = operations.find(operation => !possible.includes(operation))
   if (impossible === undefined) return operations
+  if (impossible === 'export') {
+    throw badParameter("key_ops 'export' needs an exportable key, and there are none here.", 'key_ops')
+  }
   throw badParameter(`key_ops '${impossible}' is not possible with a key of type ${kty}.`, 'key_ops')
 }
 

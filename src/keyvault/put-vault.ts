@@ -3,11 +3,12 @@ import type { Caller } from '../http/route.ts'
 import { put, type Stored } from '../store/records.ts'
 import { systemEvent } from '../audit/audit-event.ts'
 import type { Outcome } from './audited.ts'
-import { findDeletedVault, isPlacedIn, plainLocation } from './find-vault.ts'
+import { isPlacedIn, plainLocation, vaultNamed } from './find-vault.ts'
 import type { ManagementContext } from './management-route.ts'
+import { checkModelChange } from './permission-model.ts'
 import type { Room } from './room.ts'
 import { invalidVaultName, isVaultName, NAME_IS_DELETED, takenVaultName } from './vault-name.ts'
-import { vaultResourceId, vaults, type AccessPolicy, type Vault } from './vault-record.ts'
+import { vaultResourceId, vaults, type AccessPolicy, type Vault, type VaultProperties } from './vault-record.ts'
 import type { PutVaultBody } from './vault-requests.ts'
 import { badRequest, newVaultProperties, replacedVaultProperties } from './vault-rules.ts'
 import { vaultBody } from './wire-vaults.ts'
@@ -30,7 +31,22 @@ export async function putVault(context: ManagementContext, body: PutVaultBody): 
     )
   }
   const properties = replacedVaultProperties(before.value.properties, body.properties)
-  return changed(context, before, { ...before.value, tags: body.tags ?? {}, properties })
+  return changeVault(context, before, { ...before.value, tags: body.tags ?? {}, properties })
+}
+
+/** What PUT and PATCH come to for a vault that exists. @throws 400 InsufficientPermissions, BadRequest (tenant) */
+export async function changeVault(context: ManagementContext, before: Stored<Vault>, after: Vault): Promise<Outcome> {
+  await checkModelChange(context, before.value, after)
+  if (after.properties.tenantId !== before.value.properties.tenantId) await checkTenant(context, after.properties)
+  return changed(context, before, after)
+}
+
+/** R07 R32: a vault serves the tenant of its subscription, or, when that has moved, still the one it had. @throws 400 BadRequest */
+async function checkTenant({ room, subscriptionId }: ManagementContext, { tenantId }: VaultProperties): Promise<void> {
+  const own = (await room.resourceManager.subscription(subscriptionId)).tenantId
+  if (tenantId === own.toLowerCase()) return
+  const message = `An invalid value was provided for 'tenantId'. The tenant of the vault's subscription is '${own}'.`
+  throw badRequest(message, 'properties.tenantId')
 }
 
 async function createVault(context: ManagementContext, body: PutVaultBody): Promise<Outcome> {
@@ -38,6 +54,8 @@ async function createVault(context: ManagementContext, body: PutVaultBody): Prom
   const { group = '', vault: name = '' } = call.params
   const { name: groupName } = await room.resourceManager.groupForNew(subscriptionId, group)
   const by = nameOf(call.caller)
+  const properties = newVaultProperties(body.properties, context.apiVersion)
+  await checkTenant(context, properties)
   const vault: Vault = {
     id: room.env.uuid(),
     name,
@@ -45,7 +63,7 @@ async function createVault(context: ManagementContext, body: PutVaultBody): Prom
     group: groupName,
     location: checkedLocation(room, body.location),
     tags: body.tags ?? {},
-    properties: newVaultProperties(body.properties, context.apiVersion),
+    properties,
     createdAt: now,
     createdBy: by,
     changedAt: now,
@@ -61,8 +79,9 @@ async function createVault(context: ManagementContext, body: PutVaultBody): Prom
 
 /** R21: a recovered vault comes back with its keys, policies and firewall. */
 async function recoverVault(context: ManagementContext): Promise<Outcome> {
-  const before = await findDeletedVault(context)
-  const { group = '' } = context.call.params
+  const { group = '', vault: name = '' } = context.call.params
+  const before = await vaultNamed(context.room, name)
+  if (before?.value.deleted === undefined || !isPlacedIn(before.value, context.subscriptionId)) throw nothingToRecover()
   if (!isPlacedIn(before.value, context.subscriptionId, group)) {
     throw badRequest(`The vault was deleted from resource group '${before.value.group}': recover it there.`)
   }
@@ -72,8 +91,16 @@ async function recoverVault(context: ManagementContext): Promise<Outcome> {
   return { ...changed(context, before, vault), properties: { recovered: true } }
 }
 
+function nothingToRecover(): AzureError {
+  return new AzureError(
+    'SoftDeletedVaultDoesNotExist',
+    400,
+    'A soft deleted vault with the given name does not exist. Ensure that the name for the vault that is being attempted to recover is in a recoverable state.',
+  )
+}
+
 /** A vault as it is from now on. */
-export function changed({ room, call, now }: ManagementContext, before: Stored<Vault>, after: Vault): Outcome {
+function changed({ room, call, now }: ManagementContext, before: Stored<Vault>, after: Vault): Outcome {
   const vault: Vault = { ...after, changedAt: now, changedBy: nameOf(call.caller) }
   const policiesDiffer = !samePolicies(before.value.properties.accessPolicies, vault.properties.accessPolicies)
   return {

@@ -15,7 +15,7 @@ function anyCase<const T extends string>(...values: readonly T[]) {
     .transform((text, context): T => {
       const found = values.find(value => value.toLowerCase() === text.toLowerCase())
       if (found !== undefined) return found
-      context.addIssue({ code: 'custom', message: `must be one of ${values.join(', ')}` })
+      context.addIssue({ code: 'custom', message: `must be one of ${values.filter(Boolean).join(', ')}` })
       return z.NEVER
     })
 }

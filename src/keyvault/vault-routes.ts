@@ -5,7 +5,7 @@ import { findVault, isPlacedIn, vaultNamed, vaultPage } from './find-vault.ts'
 import { deletion } from './key-record.ts'
 import { managementRoute, type ManagementContext } from './management-route.ts'
 import { purgeVault } from './purge-vault.ts'
-import { changed, putVault } from './put-vault.ts'
+import { changeVault, putVault } from './put-vault.ts'
 import type { Room } from './room.ts'
 import { vaultResourceId, vaults, type Vault } from './vault-record.ts'
 import { patchVaultBody, putVaultBody } from './vault-requests.ts'
@@ -52,7 +52,7 @@ async function getVault(context: ManagementContext): Promise<Outcome> {
 async function patchVault(context: ManagementContext, body: ReturnType<typeof patchVaultBody.parse>): Promise<Outcome> {
   const before = await findVault(context)
   const properties = patchedVaultProperties(before.value.properties, body.properties ?? {})
-  return changed(context, before, { ...before.value, tags: body.tags ?? before.value.tags, properties })
+  return changeVault(context, before, { ...before.value, tags: body.tags ?? before.value.tags, properties })
 }
 
 async function deleteVault(context: ManagementContext): Promise<Outcome> {

@@ -254,7 +254,11 @@ test('HSM key types need a premium vault', async () => {
   const refused = await cloud.call('kv-standard', 'POST', '/keys/k/create', { body: { kty: 'RSA-HSM' } })
   assert.equal(refused.status, 400)
   assert.match(refused.body.error.message, /premium/)
-  assert.equal((await cloud.keys('kv-one').createRsaKey('hsm', { hsm: true })).keyType, 'RSA-HSM')
+  const keys = cloud.keys('kv-one')
+  assert.equal((await keys.createRsaKey('hsm', { hsm: true })).keyType, 'RSA-HSM')
+  const backup = await keys.backupKey('hsm')
+  assert.ok(backup)
+  await assert.rejects(cloud.keys('kv-standard').restoreKeyBackup(backup), code(400))
 })
 
 test('random bytes come as many as asked', async () => {
@@ -281,6 +285,7 @@ test('each malformed field is refused with its name', async () => {
     [{ kty: 'RSA', public_exponent: 2 }, 'public_exponent'],
     [{ kty: 'EC', crv: 'P-1' }, 'crv'],
     [{ kty: 'EC', key_ops: ['wrapKey'] }, 'key_ops'],
+    [{ kty: 'RSA', key_ops: ['export'] }, 'key_ops'],
     [{ kty: 'RSA', attributes: { exp: 'soon' } }, 'attributes.exp'],
     [{ kty: 'RSA', attributes: { nbf: 10, exp: 5 } }, 'attributes.exp'],
     [{ kty: 'RSA', tags: { a: 1 } }, 'tags.a'],

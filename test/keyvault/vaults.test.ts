@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { ADMIN, policy, startCloud, TENANT, USER, type Cloud } from './cloud.fixture.ts'
+import { ADMIN, OTHER_TENANT, policy, startCloud, TENANT, USER, type Cloud } from './cloud.fixture.ts'
 
 let cloud: Cloud
 
@@ -168,6 +168,32 @@ test('rotation policies keep to the limits of Azure', async () => {
   }
   const { body } = await cloud.call('kv-policy', 'GET', '/keys/k/rotationpolicy')
   assert.deepEqual(body.lifetimeActions, [notify])
+})
+
+test('what is not deleted cannot be recovered', async () => {
+  await cloud.vault('kv-alive')
+  const body = { location: 'eastus', properties: { tenantId: TENANT, sku, createMode: 'recover' } }
+  for (const name of ['kv-alive', 'kv-never']) {
+    const { status, body: answer } = await cloud.arm('PUT', cloud.vaultId(name), { body })
+    assert.equal(status, 400)
+    assert.equal(answer.error.code, 'SoftDeletedVaultDoesNotExist')
+    assert.match(
+      answer.error.message,
+      /^A soft deleted vault with the given name does not exist\. Ensure that the name /,
+    )
+  }
+})
+
+test("a vault is made for the tenant of its subscription, and changed to another's never · R07", async () => {
+  const properties = { tenantId: OTHER_TENANT, sku, accessPolicies: [] }
+  const created = await cloud.arm('PUT', cloud.vaultId('kv-abroad'), { body: { location: 'eastus', properties } })
+  assert.equal(created.status, 400)
+  assert.match(created.body.error.message, /^An invalid value was provided for 'tenantId'\./)
+  assert.equal(created.body.error.target, 'properties.tenantId')
+  await cloud.vault('kv-home')
+  const body = { properties: { tenantId: OTHER_TENANT, accessPolicies: [] } }
+  assert.equal((await cloud.arm('PATCH', cloud.vaultId('kv-home'), { body })).status, 400)
+  assert.equal((await cloud.arm('GET', cloud.vaultId('kv-home'))).body.properties.tenantId, TENANT)
 })
 
 test('names are global, checked, and refused with the reason', async () => {

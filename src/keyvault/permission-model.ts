@@ -1,0 +1,27 @@
+import { AzureError } from '../http/errors.ts'
+import type { ManagementContext } from './management-route.ts'
+import { vaultResourceId, type Vault } from './vault-record.ts'
+
+const ACTION = 'Microsoft.Authorization/roleAssignments/write'
+
+/**
+ * R10: between access policies and RBAC a vault is switched only by who may assign roles on it. Otherwise whoever manages it could leave
+ * RBAC mode and give himself its keys. @throws 400 InsufficientPermissions, as Azure
+ */
+export async function checkModelChange({ room, call }: ManagementContext, before: Vault, after: Vault): Promise<void> {
+  if (before.properties.enableRbacAuthorization === after.properties.enableRbacAuthorization) return
+  const resource = vaultResourceId(before)
+  try {
+    await room.resourceManager.authorize(call.caller, resource, ACTION)
+  } catch (error) {
+    if (!(error instanceof AzureError) || error.code !== 'AuthorizationFailed') throw error
+    const oid = call.caller.type === 'principal' ? call.caller.objectId : ''
+    throw new AzureError(
+      'InsufficientPermissions',
+      400,
+      'Caller is not allowed to change permission model. For more information on how to change the permissions model follow this link: ' +
+        `https://go.microsoft.com/fwlink/?linkid=2155160. Details: oid=${oid}; action=${ACTION}; resource=${resource}; decision=NotAllowed;`,
+      { target: 'properties.enableRbacAuthorization', cause: error },
+    )
+  }
+}
