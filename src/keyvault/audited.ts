@@ -16,6 +16,8 @@ export interface Outcome {
   readonly shred?: boolean
   /** For the audit record: `kid` or resource id. */
   readonly id?: string
+  /** Where only the request's body told what it was about. */
+  readonly operationName?: string
   readonly properties?: Readonly<Record<string, unknown>>
   /** Runs after the commit, before the answer. */
   readonly afterwards?: () => void | Promise<void>
@@ -74,6 +76,7 @@ async function commitOutcome(
     const status = outcome.status ?? (outcome.body === undefined ? 204 : 200)
     const entry = auditEvent(call, room.env.now(), {
       ...name,
+      operationName: outcome.operationName ?? name.operationName,
       id: outcome.id ?? name.id,
       status,
       durationMs: performance.now() - started,

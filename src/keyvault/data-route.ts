@@ -60,7 +60,7 @@ async function handle<T>(room: Room, call: Call, operation: DataOperation<T>): P
   const subject = {
     operationName: operation.operationName,
     resourceId: vaultResourceId(first),
-    ...(name === '' ? {} : { id: kid(call.origin, name, version).slice(0, 512) }),
+    id: name === '' ? `${call.origin}/` : kid(call.origin, name, version).slice(0, 512),
   }
   let body: { readonly value: T }
   return audited(room, call, subject, {

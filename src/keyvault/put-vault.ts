@@ -88,7 +88,7 @@ async function recoverVault(context: ManagementContext): Promise<Outcome> {
   if (before.value.purging) throw new Conflict('ConflictError', `The vault '${before.value.name}' is being purged.`)
   await context.room.resourceManager.groupForNew(context.subscriptionId, group)
   const { deleted: _, ...vault } = before.value
-  return { ...changed(context, before, vault), properties: { recovered: true } }
+  return { ...changed(context, before, vault), operationName: 'VaultRecover' }
 }
 
 function nothingToRecover(): AzureError {
