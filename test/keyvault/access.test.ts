@@ -158,13 +158,19 @@ test('every call makes one audit record, allowed or refused · R05', async () =>
 })
 
 test('the data plane takes the api-versions of the official clients and no others', async () => {
-  for (const version of ['7.0', '7.4-preview.1', '7.6', '2025-07-01']) {
-    assert.equal((await cloud.call('kv-access', 'GET', '/keys', { version })).status, 200)
+  const versions =
+    '7.0 7.1 7.2 7.3 7.4 7.5 7.6 7.2-preview 7.3-preview 7.4-preview.1 7.5-preview.1 7.6-preview.2 2025-07-01'
+  for (const version of versions.split(' ')) {
+    assert.equal((await cloud.call('kv-access', 'GET', '/keys', { version })).status, 200, version)
   }
-  for (const version of [null, '6.9']) {
-    const { status, body } = await cloud.call('kv-access', 'GET', '/keys', { version })
-    assert.equal(status, 400)
+  const { status } = await cloud.call('kv-access', 'GET', '/keys?API%2DVersion=2025%2D07%2D01', { version: null })
+  assert.equal(status, 200)
+  for (const version of [null, '', '6.9', '7', '7.60', '7.6,7.5', '2025-07-02', '7.6%00']) {
+    const { status: refused, body } = await cloud.call('kv-access', 'GET', '/keys', { version })
+    assert.equal(refused, 400, String(version))
     assert.equal(body.error.code, 'BadParameter')
+    assert.equal(body.error.target, 'api-version')
+    assert.match(body.error.message, version ? /is not recognized/ : /must be specified/)
   }
 })
 

@@ -40,6 +40,8 @@ export interface Reply {
 export interface Sending {
   readonly as?: string
   readonly token?: string | null
+  /** The whole header, in place of a token. */
+  readonly authorization?: string
   readonly version?: string | null
   readonly body?: unknown
   readonly service?: boolean
@@ -142,7 +144,7 @@ export class Cloud {
   }
 
   async #send(host: string, method: string, path: string, sending: Sending): Promise<Reply> {
-    const { token, version, body, service } = sending
+    const { token, authorization, version, body, service } = sending
     const query = version == null ? '' : `${path.includes('?') ? '&' : '?'}api-version=${version}`
     const options: Ask = {
       host,
@@ -151,6 +153,7 @@ export class Cloud {
       headers: {
         host: `${host}:${this.port}`,
         ...(token == null ? {} : { authorization: `Bearer ${token}` }),
+        ...(authorization === undefined ? {} : { authorization }),
         'content-type': 'application/json',
       },
       ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
