@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { startCloudProcess } from '../src/demo/cloud-process.ts'
 import { Azure, MANAGE } from '../test/support/azure.ts'
 import { buildPortal, openBrowser, signedIn } from '../test/support/browser.ts'
-import { ACCOUNT_PAGES, VAULT_PAGES } from '../test/support/portal-pages.ts'
+import { ACCOUNT_PAGES, OWN_PAGES, VAULT_PAGES } from '../test/support/portal-pages.ts'
 
 /** Writes a picture of each page of the portal, wide and narrow, light and dark: `npm run portal:shots -- FOLDER`. */
 const folder = process.argv[2] ?? 'coverage/portal'
@@ -37,8 +37,7 @@ try {
   const { subscriptionId, portal } = cloud.endpoints
   const group = `/resource/subscriptions/${subscriptionId}/resourceGroups/${azure.group}/providers`
   const pages: Record<string, string> = {
-    home: '/',
-    clock: '/clock',
+    ...Object.fromEntries(OWN_PAGES.map(path => [path.slice(1) || 'home', path])),
     ...Object.fromEntries(
       ACCOUNT_PAGES.map(page => [
         `account-${page || 'overview'}`,

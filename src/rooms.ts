@@ -27,6 +27,8 @@ import { openService } from './service.ts'
 import type { Token } from './pkcs11/token.ts'
 import { readPortalFiles } from './portal/portal-files.ts'
 import { portalRoutes, type PortalConfig } from './portal/portal-routes.ts'
+import { readTruthTable } from './portal/truth-table.ts'
+import { truthTableRoutes } from './portal/truth-table-routes.ts'
 import type { AuditLog } from './store/audit-log.ts'
 import type { BlobStore } from './store/blobs.ts'
 import type { RecordStore } from './store/records.ts'
@@ -84,6 +86,7 @@ const LOCATIONS = [
   'japaneast',
 ]
 const PORTAL_FOLDER = new URL('../portal/dist', import.meta.url).pathname
+const TRUTH_TABLE = new URL('../docs/truth-table.md', import.meta.url).pathname
 const TICK_MS = 30_000
 const FLUSH_MS = 60_000
 const EXPORT_MS = 1000
@@ -134,6 +137,7 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
         ...management.routes,
         ...keyVault.routes,
         ...serviceRoutes(service, plane, env),
+        ...truthTableRoutes(await readTruthTable(TRUTH_TABLE)),
         ...administrationRoutes(options, { entra, audit, moved: tick }),
       ]),
     ],

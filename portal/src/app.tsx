@@ -1,7 +1,7 @@
 import { FluentProvider, webDarkTheme, webLightTheme } from '@fluentui/react-components'
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
 import { lazy, Suspense, useState, useSyncExternalStore } from 'react'
-import { Route, Switch } from 'wouter'
+import { Link, Route, Switch } from 'wouter'
 import { ApiError } from './api/http.ts'
 import { Loading } from './parts/states.tsx'
 import { Home } from './pages/home.tsx'
@@ -9,6 +9,7 @@ import { TopBar } from './shell/top-bar.tsx'
 
 const AccountBlade = lazy(async () => ({ default: (await import('./pages/account/account-blade.tsx')).AccountBlade }))
 const VaultBlade = lazy(async () => ({ default: (await import('./pages/vault/vault-blade.tsx')).VaultBlade }))
+const TruthTable = lazy(async () => ({ default: (await import('./pages/truth-table.tsx')).TruthTable }))
 const ClockPage = lazy(async () => ({ default: (await import('./pages/clock.tsx')).ClockPage }))
 
 const isWorthRetrying = (count: number, error: Error): boolean =>
@@ -46,19 +47,32 @@ export function App() {
           <Suspense fallback={<Loading what="the page" />}>
             <Switch>
               <Route path="/" component={Home} />
+              <Route path="/truth-table" component={TruthTable} />
               <Route path="/clock" component={ClockPage} />
               <Route path={ACCOUNT} component={AccountBlade} />
               <Route path={VAULT} component={VaultBlade} />
               <Route>
-                <main className="home">
-                  <h2>There is no such page</h2>
-                </main>
+                <NoSuchPage />
               </Route>
             </Switch>
           </Suspense>
         </div>
       </FluentProvider>
     </QueryClientProvider>
+  )
+}
+
+function NoSuchPage() {
+  return (
+    <main className="home" id="content" tabIndex={-1}>
+      <h1 className="section">There is no such page</h1>
+      <p>
+        The address may be mistyped, or of another version.{' '}
+        <Link className="link" href="/">
+          Go to Home
+        </Link>
+      </p>
+    </main>
   )
 }
 

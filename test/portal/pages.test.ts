@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { readdir, stat } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { Azure, MANAGE } from '../support/azure.ts'
 import { buildPortal, noBrowser, openBrowser, seriousProblems, signedIn } from '../support/browser.ts'
 import { cloudFor } from '../support/cloud.ts'
-import { ACCOUNT_PAGES, VAULT_PAGES } from '../support/portal-pages.ts'
+import { ACCOUNT_PAGES, OWN_PAGES, VAULT_PAGES } from '../support/portal-pages.ts'
 
 describe('every page of the portal', { skip: noBrowser }, async () => {
   if (noBrowser !== false) return
@@ -22,8 +22,7 @@ describe('every page of the portal', { skip: noBrowser }, async () => {
   const { subscriptionId, portal } = cloud.endpoints
   const group = `/resource/subscriptions/${subscriptionId}/resourceGroups/${azure.group}/providers`
   const paths = [
-    '/',
-    '/clock',
+    ...OWN_PAGES,
     ...ACCOUNT_PAGES.map(page => `${group}/Microsoft.CognitiveServices/accounts/contoso/${page}`),
     ...VAULT_PAGES.map(page => `${group}/Microsoft.KeyVault/vaults/kv-pages/${page}`),
   ].map(path => path.replace(/(.)\/$/, '$1'))
@@ -50,6 +49,20 @@ describe('every page of the portal', { skip: noBrowser }, async () => {
       await page.context().close()
     })
   }
+
+  test('the truth table on the page is the one that was measured, for whoever is signed in', async () => {
+    const { resourceManager } = cloud.endpoints
+    assert.equal((await fetch(`${resourceManager}/ownkey/truth-table`)).status, 401)
+    const measured = await readFile(new URL('../../docs/truth-table.md', import.meta.url), 'utf8')
+    const causes = [...measured.matchAll(/^\| ([^|]+) \| `\w+` \| (\d+) \|/gm)]
+    assert.ok(causes.length > 10)
+    const page = await signedIn(browser, cloud.endpoints)
+    await page.getByRole('link', { name: 'Truth table' }).click()
+    const table = page.getByRole('table', { name: 'Cause' }).first()
+    for (const [, cause = '', refusedMs = ''] of causes)
+      await table.getByRole('row', { name: cause }).getByRole('cell', { name: refusedMs }).first().waitFor()
+    await page.context().close()
+  })
 
   test('the first load is less than 300 kB of compressed script', async t => {
     const assets = new URL('../../portal/dist/assets/', import.meta.url).pathname

@@ -11,3 +11,6 @@ export const ACCOUNT_PAGES = [
   'files',
 ]
 export const VAULT_PAGES = ['', 'audit', 'policies', 'keys', 'keys/at-rest', 'networking', 'properties']
+
+/** The pages of no resource. */
+export const OWN_PAGES = ['/', '/truth-table', '/clock']
