@@ -76,7 +76,10 @@ export const importBody = z.object({
 })
 export type ImportBody = z.infer<typeof importBody>
 
-export const updateBody = z.object({ key_ops: optional(keyOps), ...common })
+/** A time that is null is taken away, one that is left out stays. */
+const changedAttributes = attributes.extend({ nbf: seconds.nullish(), exp: seconds.nullish() })
+
+export const updateBody = z.object({ key_ops: optional(keyOps), ...common, attributes: optional(changedAttributes) })
 export type UpdateBody = z.infer<typeof updateBody>
 
 /** Larger than any RSA block; symmetric algorithms take as much as fits into a request. */

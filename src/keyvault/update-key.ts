@@ -36,16 +36,17 @@ async function update(context: DataContext, body: UpdateBody): Promise<Outcome> 
   }
 }
 
-/** What the body leaves out stays; tags are replaced as a whole. @throws 400 BadParameter */
+/** What the body leaves out stays, a time that is null goes; tags are replaced as a whole. @throws 400 BadParameter */
 function updated(before: KeyVersion, body: UpdateBody, now: number): KeyVersion {
   const given = body.attributes
-  const nbf = given?.nbf ?? before.nbf
-  const exp = given?.exp ?? before.exp
+  const nbf = changed(before.nbf, given?.nbf)
+  const exp = changed(before.exp, given?.exp)
   checkTimes(nbf, exp)
-  const { notified: _, expiryNotified: __, ...unnoticed } = before
+  const { nbf: _nbf, exp: _exp, ...timeless } = before
+  const { notified: _, expiryNotified: __, ...unnoticed } = timeless
   return {
     // With another end, the notices that were given are about nothing any more.
-    ...(exp === before.exp ? before : unnoticed),
+    ...(exp === before.exp ? timeless : unnoticed),
     keyOps: body.key_ops === undefined ? before.keyOps : checkKeyOps(before.kty, body.key_ops),
     enabled: given?.enabled ?? before.enabled,
     ...(nbf === undefined ? {} : { nbf }),
@@ -54,3 +55,6 @@ function updated(before: KeyVersion, body: UpdateBody, now: number): KeyVersion 
     updated: Math.floor(now / 1000),
   }
 }
+
+const changed = (before: number | undefined, given: number | null | undefined): number | undefined =>
+  given === null ? undefined : (given ?? before)

@@ -195,6 +195,22 @@ test('key_ops and times are enforced: an expired key still unwraps, and wraps no
   }
 })
 
+test('a date of expiry is moved, stays where it is not named, and is taken away with null', async () => {
+  const keys = cloud.keys('kv-one')
+  const wrap = { alg: 'RSA-OAEP-256', value: Buffer.alloc(32).toString('base64url') }
+  const change = (attributes: object) => cloud.call('kv-one', 'PATCH', '/keys/ends', { body: { attributes } })
+  await keys.createRsaKey('ends', { expiresOn: new Date(1_000_000_000_000) })
+  assert.equal((await cloud.call('kv-one', 'POST', '/keys/ends/wrapkey', { body: wrap })).status, 403)
+  const moved = await change({ exp: 4_000_000_000 })
+  assert.equal(moved.body.attributes.exp, 4_000_000_000)
+  const other = await change({ enabled: true })
+  assert.equal(other.body.attributes.exp, 4_000_000_000)
+  const cleared = await change({ exp: null })
+  assert.equal(cleared.status, 200)
+  assert.ok(!('exp' in cleared.body.attributes))
+  assert.equal((await cloud.call('kv-one', 'POST', '/keys/ends/wrapkey', { body: wrap })).status, 200)
+})
+
 test('lists come in pages that the official client follows', async () => {
   await cloud.vault('kv-lists')
   const keys = cloud.keys('kv-lists')
