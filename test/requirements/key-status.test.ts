@@ -137,6 +137,20 @@ test('R12: a new version that can not be used is not followed, once recorded, an
   await statusIs(({ keyIdentifier }) => keyIdentifier === right)
 })
 
+test('R12, R20: a key that expires while it protects data still unwraps: nothing is lost, and a change to it is refused', async () => {
+  const version = ((await status()).keyIdentifier ?? '').split('/').at(-1) ?? ''
+  await keys.updateKeyProperties('cmk', version, { expiresOn: new Date(Date.now() - 1000) })
+  const since = (await status()).lastChecked
+  await statusIs(({ lastChecked }) => lastChecked > since)
+  await pause(LEASE_SECONDS * 1000)
+  assert.match((await account.download(file)).toString(), /seen through every key/)
+  await account.openai.files.delete(await account.upload('sealed while the key is expired'))
+  assert.equal((await status()).state, 'Active')
+  const again = await refusal(() => account.encrypt({ vault: 'kv-watched', name: 'cmk', version }))
+  assert.deepEqual([again?.status, again?.code], [400, 'CustomerManagedKeyRequirementsNotMet'])
+  await keys.updateKeyProperties('cmk', version, { expiresOn: new Date(Date.now() + 1e9) })
+})
+
 test('R17, R18, R29: without the present key no other one is taken, nor Microsoft’s: re-wrapping needs it once', async () => {
   const present = (await status()).keyIdentifier ?? ''
   const other = (await keys.createRsaKey('other', { keySize: 2048 })).properties.version
