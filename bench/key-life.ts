@@ -7,18 +7,16 @@ import { blobKeyOf, blobRecords } from '../src/encryption/blob-records.ts'
 import { accounts } from '../src/accounts/account.ts'
 import { put } from '../src/store/records.ts'
 import { openSqliteRecords } from '../src/store/sqlite-records.ts'
-import { Azure, pause, refusal, type TestAccount } from '../test/support/azure.ts'
+import { Azure } from '../test/support/azure.ts'
 import type { Figure } from './figure.ts'
 
 const SIZES = [0, 1000, 10_000, 100_000]
 const ROUNDS = 5
-const ACCOUNTS = 20
-const REVOCATIONS = 200
 const READS = 300
 
-/** What a key's life costs: changes against the number of blobs, the bound of a revocation, reads under a lease. */
+/** What a key's life costs: changes against the number of blobs, and reads under a lease. */
 export async function figures(): Promise<Figure[]> {
-  return [...(await changeFigures()), ...(await revocationFigures()), ...(await readFigures())]
+  return [...(await changeFigures()), ...(await readFigures())]
 }
 
 /** R18: the cost of a change must not grow with the data. Records of blobs are put straight into the stopped cloud's database. */
@@ -102,50 +100,6 @@ async function addBlobs(database: string, from: number, to: number): Promise<voi
     await records.commit(changes)
   }
   await records.close()
-}
-
-/** R19: from the answer to the customer's change to the first refused download, of many accounts on one vault at once. */
-async function revocationFigures(): Promise<Figure[]> {
-  const lease = 1
-  return withCloud(['--key-lease-seconds', String(lease)], async azure => {
-    const keys = await azure.vault('kv-revoke')
-    const { properties } = await keys.createRsaKey('cmk', { keySize: 2048 })
-    const all: { account: TestAccount; file: string }[] = []
-    for (let n = 0; n < ACCOUNTS; n++) {
-      const account = await azure.account(`revoked-${n}`)
-      await azure.policy('kv-revoke', 'add', account.principalId)
-      const file = await account.upload('bench')
-      assert.equal(
-        (await account.encrypt({ vault: 'kv-revoke', name: 'cmk', version: properties.version })).status,
-        200,
-      )
-      all.push({ account, file })
-    }
-    const seconds: number[] = []
-    for (let round = 0; round < REVOCATIONS / ACCOUNTS; round++) {
-      const measured = all.map(async ({ account, file }) => {
-        await account.download(file)
-        await azure.policy('kv-revoke', 'remove', account.principalId)
-        const start = performance.now()
-        while ((await refusal(() => account.download(file))) === undefined) await pause(20)
-        seconds.push((performance.now() - start) / 1000)
-        await azure.policy('kv-revoke', 'add', account.principalId)
-      })
-      await Promise.all(measured)
-    }
-    const sorted = seconds.toSorted((a, b) => a - b)
-    const at = (share: number): number =>
-      sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
-    const against = `a lease of ${lease} s`
-    const row = (name: string, value: number): Figure => ({
-      name: `revocation, ${name} of ${sorted.length}`,
-      value,
-      unit: 's',
-      ratio: lease / value,
-      against,
-    })
-    return [row('median', at(0.5)), row('99 %', at(0.99)), row('slowest', at(1))]
-  })
 }
 
 /** A small download under a customer's key, with a lease and with the vault asked each time, against Microsoft-managed keys. */

@@ -1,0 +1,70 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startCloudProcess } from '../src/demo/cloud-process.ts'
+import { Azure, pause, refusal, untilAllowed } from '../test/support/azure.ts'
+import { CAUSES, keyedAccount, type Cause, type Keyed } from '../test/support/causes.ts'
+import type { Figure } from './figure.ts'
+
+const LEASE_SECONDS = 1
+const ACCOUNTS = 20
+const REVOCATIONS = 200
+const POLL_MS = 20
+/** Those that take the key from one account alone and give it back; the truth table has the others. */
+const WAYS = CAUSES.filter(
+  ({ name, restore, outside }) => restore !== undefined && outside === undefined && !name.startsWith('subscription'),
+)
+
+/** R19: from the answer to the customer's change to the first refused download, of many accounts at once and in every way. */
+export async function figures(): Promise<Figure[]> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'ownkey-bench-'))
+  const cloud = await startCloudProcess(dataDir, ['--key-lease-seconds', String(LEASE_SECONDS)])
+  try {
+    const azure = await Azure.in(cloud.endpoints)
+    const all: { keyed: Keyed; file: string }[] = []
+    for (let n = 0; n < ACCOUNTS; n++) {
+      const keyed = await keyedAccount(azure, `revoked-${n}`)
+      all.push({ keyed, file: await keyed.account.upload('bench') })
+    }
+    const seconds: number[] = []
+    for (let round = 0; round < REVOCATIONS / ACCOUNTS; round++) {
+      const measured = all.map(async ({ keyed, file }, index) => {
+        const way = WAYS[(round * ACCOUNTS + index) % WAYS.length]
+        if (way !== undefined) seconds.push(await secondsToRefusal(keyed, file, way))
+      })
+      await Promise.all(measured)
+    }
+    return distribution(seconds)
+  } finally {
+    await cloud.stop()
+    await rm(dataDir, { recursive: true })
+  }
+}
+
+async function secondsToRefusal(keyed: Keyed, file: string, way: Cause): Promise<number> {
+  const { account } = keyed
+  await account.download(file)
+  await way.revoke(keyed)
+  const start = performance.now()
+  while ((await refusal(() => account.download(file))) === undefined) await pause(POLL_MS)
+  const seconds = (performance.now() - start) / 1000
+  await way.restore?.(keyed)
+  await untilAllowed(() => account.download(file))
+  return seconds
+}
+
+function distribution(seconds: readonly number[]): Figure[] {
+  const sorted = seconds.toSorted((a, b) => a - b)
+  const row = (name: string, share: number): Figure => {
+    const value = sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
+    const against = `a lease of ${LEASE_SECONDS} s`
+    return {
+      name: `revocation in ${WAYS.length} ways, ${name} of ${sorted.length}`,
+      value,
+      unit: 's',
+      ratio: LEASE_SECONDS / value,
+      against,
+    }
+  }
+  return [row('median', 0.5), row('99 %', 0.99), row('slowest', 1)]
+}
