@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { AuditSink } from '../audit/audit-event.ts'
-import { KeyUnavailable, type KeyUnavailableCause } from '../encryption/key-unavailable.ts'
+import type { KeyUnavailableCause } from '../encryption/key-unavailable.ts'
 import type { KeyOutcome } from '../encryption/key-ring.ts'
 import type { Env } from '../env.ts'
 import { collection, put, remove, type Change, type RecordStore } from '../store/records.ts'
@@ -20,6 +20,8 @@ export interface KeyStatus {
   readonly lastSuccess: string
   /** When the vault was last asked. */
   readonly lastChecked: string
+  /** When the key version expires; absent: never. From then on it can unwrap, and nothing else. */
+  readonly expiresOn?: string
 }
 
 /** By account id. Written when the state changes; times in between are kept in memory, and written at a clean end. */
@@ -101,12 +103,13 @@ export class KeyStatuses {
       await this.#options.records.commit(changes.slice(from, from + 1000))
   }
 
-  #note({ accountId, kekId, error }: KeyOutcome): void {
+  #note(outcome: KeyOutcome): void {
+    const { accountId, kekId } = outcome
     const before = this.#known.get(accountId)
     // An answer about a key that has been replaced meanwhile, or about none.
     if (this.#closed || before?.keyIdentifier !== kekId) return
     this.#asked.set(accountId, performance.now())
-    const status = after(before, error, this.#now())
+    const status = after(before, outcome, this.#now())
     this.#known.set(accountId, status)
     if (status.since === before.since && status.state === before.state) return
     this.#writing = this.#writing
@@ -147,11 +150,13 @@ function active(keyIdentifier: string, now: string): KeyStatus {
   return { state: 'Active', keyIdentifier, since: now, lastSuccess: now, lastChecked: now }
 }
 
-function after(before: KeyStatus, error: KeyUnavailable | undefined, now: string): KeyStatus {
+function after(before: KeyStatus, { error, expiresOn }: KeyOutcome, now: string): KeyStatus {
   const { keyIdentifier } = before
   const state = error === undefined ? 'Active' : 'KeyUnavailable'
   const since = before.state === state && before.cause === error?.reason ? before.since : now
   const lastSuccess = error === undefined ? now : before.lastSuccess
   const why = error === undefined ? {} : { cause: error.reason, message: error.message }
-  return { state, keyIdentifier, ...why, since, lastSuccess, lastChecked: now }
+  const expiry = error === undefined ? expiresOn?.toISOString() : before.expiresOn
+  const times = { since, lastSuccess, lastChecked: now, ...(expiry === undefined ? {} : { expiresOn: expiry }) }
+  return { state, keyIdentifier, ...why, ...times }
 }

@@ -50,10 +50,13 @@ function deletedAccountId({ subscriptionId, location, group, name }: Account): s
 /** `encryption` is always there: tools that read before they write could not switch back to service-managed keys otherwise. */
 function propertiesOf(service: Accounts, account: Account): object {
   const { subdomain, accountId, createdAt, disableLocalAuth, networkAcls, publicNetworkAccess, encryption } = account
-  const { keyStatuses, vaultDirectory } = service.options
+  const { keyStatuses, vaultDirectory, env } = service.options
   const endpoint = service.options.endpoint(subdomain)
   const status = keyStatuses.of(accountId)
-  const warnings = encryptionWarnings(account, status, vaultUri => vaultDirectory.isOwn(vaultUri))
+  const warnings = encryptionWarnings(account, status, {
+    isOwnVault: vaultUri => vaultDirectory.isOwn(vaultUri),
+    now: env.now(),
+  })
   return {
     provisioningState: 'Succeeded',
     endpoint,

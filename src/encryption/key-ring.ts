@@ -30,6 +30,8 @@ export interface KeyOutcome {
   readonly kekId: string
   /** Absent: the account may read, wrap and unwrap. */
   readonly error?: KeyUnavailable
+  /** When the key version expires, as far as it does and was read. */
+  readonly expiresOn?: Date
 }
 
 /** The data keys of all accounts: who wraps them, and under which lease they may be used. */
@@ -129,8 +131,10 @@ export class KeyRing {
     if (!isVaultKey(kek)) return this.#unwrapAll(accountId, rows)
     const outcome = { accountId, kekId: kek.id }
     try {
-      const keys = await this.#unwrapAll(accountId, rows, Promise.all([kek.read(), probeWrap(kek)]))
-      this.onAnswer(outcome)
+      const key = kek.read()
+      const keys = await this.#unwrapAll(accountId, rows, Promise.all([key, probeWrap(kek)]))
+      const { expiresOn } = (await key).properties
+      this.onAnswer(expiresOn === undefined ? outcome : { ...outcome, expiresOn })
       return keys
     } catch (error) {
       if (!(error instanceof KeyUnavailable)) throw error

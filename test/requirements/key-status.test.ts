@@ -20,6 +20,7 @@ interface Status {
   readonly since: string
   readonly lastSuccess: string
   readonly lastChecked: string
+  readonly expiresOn?: string
 }
 
 const status = async (): Promise<Status> => (await account.encryption()).status
@@ -145,10 +146,17 @@ test('R12, R20: a key that expires while it protects data still unwraps: nothing
   await pause(LEASE_SECONDS * 1000)
   assert.match((await account.download(file)).toString(), /seen through every key/)
   await account.openai.files.delete(await account.upload('sealed while the key is expired'))
-  assert.equal((await status()).state, 'Active')
+  const { status: expired, warnings } = await account.encryption()
+  assert.deepEqual([expired.state, warnings[0].code], ['Active', 'KeyExpired'])
+  assert.match(warnings[0].message, /Rotate the key/)
   const again = await refusal(() => account.encrypt({ vault: 'kv-watched', name: 'cmk', version }))
   assert.deepEqual([again?.status, again?.code], [400, 'CustomerManagedKeyRequirementsNotMet'])
   await keys.updateKeyProperties('cmk', version, { expiresOn: new Date(Date.now() + 1e9) })
+  await statusIs(({ expiresOn = '' }) => Date.parse(expiresOn) > Date.now())
+  assert.equal((await account.encryption()).warnings[0].code, 'KeyExpiresSoon')
+  await keys.updateKeyProperties('cmk', version, { expiresOn: new Date(Date.now() + 1e10) })
+  await statusIs(({ expiresOn = '' }) => Date.parse(expiresOn) > Date.now() + 5e9)
+  assert.equal((await account.encryption()).warnings, undefined)
 })
 
 test('R17, R18, R29: without the present key no other one is taken, nor Microsoft’s: re-wrapping needs it once', async () => {
