@@ -6,9 +6,8 @@ import type { Endpoints } from '../../src/endpoints.ts'
 import { cloudFor } from '../support/cloud.ts'
 
 /*
- * The five tests inside the package @azure/arm-keyvault 3.1.0 (dist-esm/test/keyvault_examples.js), sentence by sentence, with the
- * client of today. The compiled originals pass too: run them with mocha, their recorder replaced by one that records nothing, in a
- * fresh folder where the group `myjstest` exists.
+ * The five tests inside the package @azure/arm-keyvault 3.1.0 (dist-esm/test/keyvault_examples.js), sentence by sentence, with the client
+ * of today. The compiled originals run in microsoft-tests.test.ts.
  *
  * Not here, because there is nothing behind it: managed HSM pools, their keys, regions and private endpoints; secrets of vaults;
  * private endpoint connections and private link resources of vaults; keys made through Resource Manager instead of the vault.
