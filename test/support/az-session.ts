@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import type { TestCloud } from './cloud.ts'
 
@@ -25,11 +25,12 @@ export const noAz =
 export class AzSession {
   /** For files that commands read and write. */
   readonly dir: string
-  readonly #env: NodeJS.ProcessEnv
+  /** Of the shell; what runs in it finds this az. */
+  readonly env: NodeJS.ProcessEnv
 
   constructor(dir: string, env: NodeJS.ProcessEnv) {
     this.dir = dir
-    this.#env = env
+    this.env = { ...env, PATH: AZ.includes('/') ? `${dirname(AZ)}:${env['PATH'] ?? ''}` : env['PATH'] }
   }
 
   /** `ends` gets what to do after the tests. */
@@ -59,7 +60,7 @@ export class AzSession {
     const args = [...command.trim().split(/\s+/), ...more]
     try {
       const { stdout } = await run(AZ, [...args, '--output', 'json', '--only-show-errors'], {
-        env: this.#env,
+        env: this.env,
         maxBuffer: 1 << 26,
       })
       return stdout.trim() === '' ? undefined : JSON.parse(stdout)
