@@ -170,3 +170,10 @@ test('soft delete and purge protection are never undone, whichever way it is tri
   await cloud.arm('DELETE', cloud.vaultId('kv-firm'))
   assert.equal((await cloud.arm('POST', `${deletedPath('kv-firm')}/purge`)).status, 405)
 })
+
+test('access policies that are too many or too large are refused', async () => {
+  const many = Array.from({ length: 1025 }, (_, index) => policy(`${USER}-${index}`, 'get'))
+  assert.equal((await cloud.vault('kv-many', { accessPolicies: many })).status, 400)
+  const huge = await cloud.vault('kv-huge', { accessPolicies: [policy('x'.repeat(3_000_000), 'get')] })
+  assert.equal(huge.status, 413)
+})
