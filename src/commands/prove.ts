@@ -149,7 +149,7 @@ function report(
     const { blobs, bytes, opened, closed, revocable, problems } = rest
     const times = since === undefined ? '' : ` since ${since}, last used ${lastSuccess}`
     return [
-      `${problems.length === 0 ? 'yes' : 'NO '}  ${account}: ${blobs} sealed blobs, ${bytes.toLocaleString('en')} bytes; ${opened} opened under their key, ${closed} closed`,
+      `${problems.length === 0 ? 'yes' : 'NO '}  ${account}: ${blobs} sealed ${blobs === 1 ? 'blob' : 'blobs'}, ${bytes.toLocaleString('en')} bytes; ${opened} opened under their key, ${closed} closed`,
       `     key ${key}, ${state}${times}`,
       ...(since === undefined ? [] : [`     a revocation closes ${revocable} of ${blobs} within a lease`]),
       ...problems.map(problem => `     ${problem}`),

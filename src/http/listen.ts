@@ -126,9 +126,17 @@ async function listenOnAll<S extends Server | PlainServer>(
     } catch (error) {
       await Promise.all(servers.map(closeServer))
       const taken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
-      if (!taken || port !== 0 || attempt === 10) throw error
+      if (!taken || port !== 0 || attempt === 10) throw explained(error as NodeJS.ErrnoException, port)
     }
   }
+}
+
+function explained(error: NodeJS.ErrnoException, port: number): Error {
+  const why = {
+    EADDRINUSE: `Port ${port} is in use by another program. Stop it, or choose another port with --port (0: any free one).`,
+    EACCES: `Port ${port} may be used by root alone. Choose one from 1024 on with --port.`,
+  }[error.code ?? '']
+  return why === undefined ? error : new Error(why, { cause: error })
 }
 
 /** False where the machine lacks the address and may. */

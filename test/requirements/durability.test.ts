@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { openAiClient } from '../../src/demo/azure-client.ts'
@@ -55,6 +56,16 @@ test('a second process on the same folder is refused and says what to do; the fi
   assert.match(second.stderr, /in use by another OwnKey, process \d+\. Stop/)
   assert.doesNotMatch(second.stderr, /at .*\.ts:\d+/, 'a stack is no message')
   assert.ok((await account.openai.files.list()).data.length > 0)
+})
+
+test('a port that another program has is named, with what to do', async t => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'ownkey-port-'))
+  t.after(() => rm(dataDir, { recursive: true }))
+  const args = [cli, 'start', '--data-dir', dataDir, '--port', String(cloud.endpoints.port)]
+  const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 20_000 })
+  assert.notEqual(status, 0)
+  assert.match(stderr, /Port \d+ is in use by another program\..*--port/)
+  assert.doesNotMatch(stderr, /at .*\.ts:\d+/, 'a stack is no message')
 })
 
 test('every file in the folder is for its owner alone', async () => {
