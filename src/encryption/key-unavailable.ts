@@ -27,7 +27,8 @@ const REMEDY: Record<KeyUnavailableCause, string> = {
     'The vault is in RBAC mode, where its access policies do not count: turn enableRbacAuthorization off again.',
   FirewallDenied: "Let trusted Microsoft services through the vault's firewall (networkAcls.bypass = AzureServices).",
   KeyDisabled: 'Enable the key version again.',
-  KeyExpired: 'Move the expiry date of the key version, or change to a new version.',
+  KeyExpired:
+    'The key version is before its activation date or past its expiry: move that date, or change to a new version.',
   KeyNotFound: 'Recover the deleted key. If it was purged, the data under it is gone for good.',
   KeyPurged:
     'The key was purged, and the data under it is gone for good: only a backup of the key, restored into the vault, would open it again.',
