@@ -6,6 +6,7 @@ const USAGE = `Usage: ./ownkey <command> [options]
   demo     play the main story: seal, train, deploy, rotate, revoke, delete   [--keep]
   start    run the cloud until stopped     --data-dir DIR [--port 8443] [--key-lease-seconds 10] [--key-watch-seconds 60] [--location westeurope] [--clock-control] [--allow-ropc] [--diagnostics-dir DIR/diagnostics] [--verbose]
            keys in vaults elsewhere, with the credential of your environment:   --outside-vaults '*.vault.azure.net'
+           with all that a file says in it, see examples/seed.yaml:   --seed FILE
            RSA-HSM keys in a PKCS #11 token:   --pkcs11-module PATH --pkcs11-pin-file FILE [--pkcs11-token LABEL]
   audit    print the audit log      --data-dir DIR [--vault V] [--since 24h|T] [--last N] [--follow] [--format table|json]
            audit verify: is it as it was written?   --data-dir DIR [--known N:HASH]
@@ -26,6 +27,7 @@ const OPTIONS = {
   'key-lease-seconds': { type: 'string', default: '10' },
   'key-watch-seconds': { type: 'string', default: '60' },
   location: { type: 'string', default: 'westeurope' },
+  seed: { type: 'string' },
   'outside-vaults': { type: 'string' },
   'diagnostics-dir': { type: 'string' },
   'pkcs11-module': { type: 'string' },
@@ -69,6 +71,7 @@ const commands: Record<string, (values: Values, words: readonly string[]) => Pro
       keyLeaseSeconds: wholeNumber(values['key-lease-seconds'], 'key-lease-seconds', 3600),
       keyWatchSeconds: wholeNumber(values['key-watch-seconds'], 'key-watch-seconds', 86_400),
       location: values.location,
+      seed: values.seed,
       outsideVaults: (values['outside-vaults'] ?? '').split(',').filter(host => host.trim() !== ''),
       clockControl: values['clock-control'],
       allowPasswordGrant: values['allow-ropc'],

@@ -1,9 +1,10 @@
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { mac } from './crypto/derive.ts'
 import { fipsStatus } from './crypto/fips.ts'
 import { controlledClock, storedOffset, type ControlledClock } from './clock/controlled-clock.ts'
+import type { Administration } from './administration.ts'
 import { administrators } from './entra/records.ts'
 import { systemEnv, type Env } from './env.ts'
 import { endpointsFile, type Endpoints } from './endpoints.ts'
@@ -43,9 +44,19 @@ export interface CloudOptions {
   readonly pkcs11?:
     | { readonly modulePath: string; readonly pinFile: string; readonly label: string | undefined }
     | undefined
+  /** Runs when the cloud answers, before `endpoints.json` says so; what it throws ends the start. */
+  readonly prepare?: (given: PreparedCloud) => Promise<void>
   readonly env?: Env
   /** One line of the service's own log; never customer data. */
   readonly log?: (line: object) => void
+}
+
+/** A cloud that answers already. */
+export interface PreparedCloud {
+  readonly endpoints: Endpoints
+  /** The local CA's certificate. */
+  readonly caPem: string
+  readonly administration: Administration
 }
 
 export interface Cloud {
@@ -76,6 +87,8 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     const port = options.port === 0 ? await freePort() : options.port
     const rooms = await openFolder({ ...options, env, clock, log, port }, closers)
     const endpoints = await listenAll({ ...options, env, clock, log, port }, rooms, closers)
+    const caPem = await readFile(endpoints.caCertificate, 'utf8')
+    await options.prepare?.({ endpoints, caPem, administration: rooms.administration })
     await writeFileAtomically(endpointsFile(dataDir), `${JSON.stringify(endpoints, null, 2)}\n`, 0o600)
     closers.push(() => rm(endpointsFile(dataDir), { force: true }))
     return { endpoints, close }

@@ -1,4 +1,5 @@
 import type { Agent } from 'node:http'
+import { openAdministration, type Administration } from './administration.ts'
 import type { AuditSink } from './audit/audit-event.ts'
 import { auditRoutes } from './audit/audit-routes.ts'
 import { openRequestAudit, type RequestAudit } from './audit/request-audit.ts'
@@ -60,6 +61,7 @@ export interface RoomsOptions {
 /** The rooms of a cloud, wired together. Part of the composition root, like main. */
 export interface Rooms {
   readonly entra: Entra
+  readonly administration: Administration
   readonly routes: readonly Route[]
   readonly authenticators: Readonly<Record<AuthScheme, Authenticator>>
   readonly subscriptionId: string
@@ -128,6 +130,7 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
   const tick = (): Promise<void> => keyVault.tick().then(() => service.life.tick())
   return {
     entra,
+    administration: openAdministration(records, entra),
     subscriptionId,
     routes: [
       ...entra.routes.filter(({ method }) => method === 'GET'),

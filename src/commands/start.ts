@@ -1,4 +1,6 @@
-import { startCloud, type CloudOptions } from '../main.ts'
+import { startCloud, type CloudOptions, type PreparedCloud } from '../main.ts'
+import type { Seed } from '../seed/seed-file.ts'
+import type { SeedReport } from '../seed/seed-run.ts'
 
 /** Runs the cloud until SIGTERM or SIGINT. Resolves to the exit code. */
 export async function start(options: {
@@ -7,6 +9,8 @@ export async function start(options: {
   keyLeaseSeconds: number
   keyWatchSeconds: number
   location: string
+  /** A file with what the cloud is to have. */
+  seed: string | undefined
   outsideVaults: readonly string[]
   clockControl: boolean
   allowPasswordGrant: boolean
@@ -18,7 +22,15 @@ export async function start(options: {
     const isProblem = 'fault' in line || 'level' in line
     if (options.verbose || isProblem) process.stderr.write(`${JSON.stringify(line)}\n`)
   }
-  const cloud = await startCloud({ ...options, log })
+  const { dataDir } = options
+  // First of all: with a file that is wrong nothing is made, not even the folder.
+  const seed = options.seed === undefined ? undefined : await readSeed(options.seed)
+  const prepare = async (access: PreparedCloud): Promise<void> => {
+    if (seed === undefined) return
+    const { applySeed } = await import('../seed/apply-seed.ts')
+    showReport(seed, await applySeed(seed, { access, dataDir, environment: process.env }))
+  }
+  const cloud = await startCloud({ ...options, log, prepare })
   const { endpoints } = cloud
   process.stdout.write(
     [
@@ -36,4 +48,17 @@ export async function start(options: {
   })
   await cloud.close()
   return 0
+}
+
+/** Loaded only where there is a seed: starting without one takes no longer for it. */
+async function readSeed(file: string): Promise<Seed> {
+  const { readSeedFile } = await import('../seed/seed-file.ts')
+  return readSeedFile(file, process.env)
+}
+
+function showReport({ lines: { file } }: Seed, { made, changed, same, lines, secretsFile }: SeedReport): void {
+  const secrets =
+    secretsFile === undefined ? [] : [`  secrets  ${secretsFile} (what was made up for it; keep it to yourself)`]
+  const summary = `Seed ${file}: ${made} made, ${changed} changed, ${same} as they were.`
+  process.stdout.write([summary, ...lines.map(line => `  ${line}`), ...secrets, ''].join('\n'))
 }
