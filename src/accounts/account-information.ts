@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { apiVersion } from '../arm/api-version.ts'
+import { providerOperationsRoute } from '../arm/provider-operations.ts'
 import { checkLocation } from '../arm/locations.ts'
 import { json } from '../http/respond.ts'
 import type { Call, Route } from '../http/route.ts'
@@ -31,7 +32,11 @@ const BASE = { host: 'management', auth: 'management', method: 'GET', maxBody: 0
 
 /** What can be had: models, skus, usages, free subdomains. */
 export function accountInformationRoutes(service: Accounts, bases: readonly BaseName[]): Route[] {
-  return [...ofAccount(service, bases), ...ofSubscription(service, bases), operationsRoute]
+  return [
+    ...ofAccount(service, bases),
+    ...ofSubscription(service, bases),
+    providerOperationsRoute('Microsoft.CognitiveServices', 'Azure AI services', OPERATIONS),
+  ]
 }
 
 function ofAccount(service: Accounts, bases: readonly BaseName[]): Route[] {
@@ -142,21 +147,6 @@ const OPERATIONS = [
   'deletedAccounts/read',
   'locations/resourceGroups/deletedAccounts/delete',
 ]
-
-function showOperation(name: string): object {
-  const [resource = '', ...operation] = name.split('/')
-  const display = { provider: 'Azure AI services', resource, operation: operation.join(' '), description: name }
-  return { name: `Microsoft.CognitiveServices/${name}`, isDataAction: false, display }
-}
-
-const operationsRoute: Route = {
-  ...BASE,
-  path: `${PROVIDER}/operations`,
-  handler: call => {
-    apiVersion(call)
-    return json({ value: OPERATIONS.map(showOperation) })
-  },
-}
 
 function showModel({ name, base }: BaseName): object {
   const sku = {

@@ -6,6 +6,7 @@ import { manageSubscriptionRoutes } from './manage-subscriptions.ts'
 import { moveRoutes } from './move-resources.ts'
 import { moveSubscriptionRoutes } from './move-subscription.ts'
 import { operationRoutes } from './operations.ts'
+import { ownOperationsRoutes } from './provider-operations.ts'
 import { resourceRoutes } from './resource-routes.ts'
 import { roleAssignmentRoutes } from './role-assignment-routes.ts'
 import { roleDefinitionRoutes } from './role-definitions.ts'
@@ -28,6 +29,7 @@ export function armRoutes(options: ArmOptions): Route[] {
     ...tagNameRoutes(options),
     ...roleAssignmentRoutes(options),
     ...roleDefinitionRoutes(options),
+    ...ownOperationsRoutes(),
     ...operationRoutes(options.operations, options.resourceManager),
   ]
 }

@@ -12,8 +12,13 @@ export const roleAssignments = collection<RoleAssignment>('arm.role-assignments'
 /** Names that subscriptions were created under, by `<tenant id>/<alias in lower case>`. */
 export const aliases = collection<{ readonly alias: string; readonly subscriptionId: string }>('arm.aliases')
 
+export interface TagName {
+  readonly tagName: string
+  /** Values that were created with it. */
+  readonly values?: readonly string[]
+}
 /** Tag names that were created before anything has them, by `<subscription id>/<name in lower case>`. */
-export const tagNames = collection<{ readonly tagName: string }>('arm.tag-names')
+export const tagNames = collection<TagName>('arm.tag-names')
 
 export function groupKey(subscriptionId: string, name: string): string {
   return `${subscriptionId}/${name.toLowerCase()}`

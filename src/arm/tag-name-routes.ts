@@ -1,4 +1,4 @@
-import { AzureError } from '../http/errors.ts'
+import { AzureError, NotFound } from '../http/errors.ts'
 import { empty, json } from '../http/respond.ts'
 import type { Call, Route } from '../http/route.ts'
 import { put, remove } from '../store/records.ts'
@@ -21,6 +21,7 @@ export function tagNameRoutes(options: ArmOptions): Route[] {
     return subscriptionId
   }
   return [
+    ...valueRoutes(options, enter),
     {
       ...base,
       method: 'GET',
@@ -65,10 +66,61 @@ export function tagNameRoutes(options: ArmOptions): Route[] {
   ]
 }
 
+/** Values of a name that was created: at most as many as Azure takes. */
+const MAX_VALUES = 1000
+
+function valueRoutes(options: ArmOptions, enter: (call: Call, action: string) => Promise<string>): Route[] {
+  const path = `${PATH}/:tag/tagvalues/:value`
+  const base = { host: 'management', auth: 'management', path } as const
+  /** The name with its values, and the value that the path names. */
+  const find = async (call: Call, verb: 'write' | 'delete') => {
+    const subscriptionId = await enter(call, `tagValues/${verb}`)
+    const tagName = checkTagName(call.params['tag'] ?? '')
+    const key = `${subscriptionId}/${tagName.toLowerCase()}`
+    const known = await options.records.get(tagNames, key)
+    if (known === undefined) throw new NotFound('TagNotFound', `There is no tag name '${tagName}'. Create it first.`)
+    const tagValue = call.params['value'] ?? ''
+    if (tagValue.length > 256) throw new AzureError('InvalidTagValue', 400, 'A tag value has at most 256 characters.')
+    const store = async (values: readonly string[]): Promise<void> => {
+      const operation = `Microsoft.Resources/subscriptions/tagNames/tagValues/${verb}`
+      const entry = armAudit(operation, `/subscriptions/${subscriptionId}`, { tagName, tagValue })
+      await options.audit.append(entry, [put(tagNames, key, { ...known.value, values }, known.version)])
+    }
+    return { subscriptionId, tagName: known.value.tagName, tagValue, values: known.value.values ?? [], store }
+  }
+  return [
+    {
+      ...base,
+      method: 'PUT',
+      maxBody: 1024,
+      handler: async call => {
+        const { subscriptionId, tagName, tagValue, values, store } = await find(call, 'write')
+        const isNew = !values.includes(tagValue)
+        if (isNew && values.length >= MAX_VALUES)
+          throw new AzureError('TooManyTagValues', 400, `A tag name has at most ${MAX_VALUES} values.`)
+        if (isNew) await store([...values, tagValue])
+        const id = `/subscriptions/${subscriptionId}/tagNames/${tagName}/tagValues/${tagValue}`
+        return json({ id, tagValue, count: { type: 'Total', value: 0 } }, { status: isNew ? 201 : 200 })
+      },
+    },
+    {
+      ...base,
+      method: 'DELETE',
+      maxBody: 0,
+      handler: async call => {
+        const { tagValue, values, store } = await find(call, 'delete')
+        if (!values.includes(tagValue)) return empty(204)
+        await store(values.filter(value => value !== tagValue))
+        return empty(200)
+      },
+    },
+  ]
+}
+
 async function inUse({ records, resourceTypes }: ArmOptions, subscriptionId: string): Promise<object[]> {
   const names = new Map<string, Map<string, number>>()
   const created = await records.list(tagNames, { prefix: `${subscriptionId}/` })
-  for (const { value } of created) names.set(value.tagName, new Map())
+  for (const { value } of created) names.set(value.tagName, new Map((value.values ?? []).map(one => [one, 0])))
   const inGroups = await records.list(groups, { prefix: `${subscriptionId}/` })
   const all = [...(await allResources(resourceTypes, subscriptionId)), ...inGroups.map(({ value }) => value)]
   for (const { tags } of all) {

@@ -1,3 +1,4 @@
+import { providerOperationsRoute } from '../arm/provider-operations.ts'
 import { AzureError } from '../http/errors.ts'
 import type { Route } from '../http/route.ts'
 import { put } from '../store/records.ts'
@@ -14,6 +15,18 @@ import { deletedVaultBody, deletedVaultId } from './wire-vaults.ts'
 const PROVIDER = '/subscriptions/:subscription/providers/microsoft.keyvault'
 const DELETED = `${PROVIDER}/locations/:location/deletedvaults/:vault`
 
+/** What roles can allow here, as the provider lists it. */
+const OPERATIONS = [
+  'vaults/read',
+  'vaults/write',
+  'vaults/delete',
+  'vaults/accessPolicies/write',
+  'deletedVaults/read',
+  'locations/deletedVaults/read',
+  'locations/deletedVaults/purge/action',
+  'checkNameAvailability/read',
+]
+
 const NO_MANAGED_HSM =
   'There are no managed HSMs here, so no name can be taken for one. For vaults ask POST .../providers/Microsoft.KeyVault/checkNameAvailability.'
 
@@ -21,6 +34,7 @@ const NO_MANAGED_HSM =
 export function deletedVaultRoutes(room: Room): Route[] {
   const get = { method: 'GET', action: 'Microsoft.KeyVault/locations/deletedVaults/read' } as const
   return [
+    providerOperationsRoute('Microsoft.KeyVault', 'Microsoft Key Vault', OPERATIONS),
     managementRoute<undefined>(room, {
       ...get,
       path: `${PROVIDER}/deletedvaults`,

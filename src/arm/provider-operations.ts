@@ -1,0 +1,52 @@
+import { json } from '../http/respond.ts'
+import type { Route } from '../http/route.ts'
+import { apiVersion } from './api-version.ts'
+
+/** `GET /providers/<namespace>/operations`: what roles can allow there, for example `vaults/read`. Anybody who is signed in may ask. */
+export function providerOperationsRoute(namespace: string, provider: string, names: readonly string[]): Route {
+  const value = names.map(name => {
+    const [resource = '', ...operation] = name.split('/')
+    const display = { provider, resource, operation: operation.join(' '), description: name }
+    return { name: `${namespace}/${name}`, isDataAction: false, display }
+  })
+  return {
+    host: 'management',
+    auth: 'management',
+    method: 'GET',
+    path: `/providers/${namespace.toLowerCase()}/operations`,
+    maxBody: 0,
+    handler: call => {
+      apiVersion(call)
+      return json({ value })
+    },
+  }
+}
+
+const all = (of: string): string[] => ['read', 'write', 'delete'].map(verb => `${of}/${verb}`)
+
+/** Those of Resource Manager itself. */
+export function ownOperationsRoutes(): Route[] {
+  return [
+    providerOperationsRoute('Microsoft.Resources', 'Azure Resource Manager', [
+      'subscriptions/read',
+      ...all('subscriptions/resourceGroups'),
+      'subscriptions/resourceGroups/resources/read',
+      'subscriptions/resourceGroups/moveResources/action',
+      'subscriptions/resourceGroups/validateMoveResources/action',
+      ...all('subscriptions/tagNames'),
+      ...all('subscriptions/tagNames/tagValues'),
+      ...all('tags'),
+    ]),
+    providerOperationsRoute('Microsoft.Authorization', 'Azure Authorization', [
+      ...all('roleAssignments'),
+      'roleDefinitions/read',
+      'permissions/read',
+    ]),
+    providerOperationsRoute('Microsoft.Subscription', 'Azure Subscriptions', [
+      ...all('aliases'),
+      ...['rename', 'cancel', 'enable', 'changeTenant', 'validateChangeTenant', 'acceptOwnership'].map(
+        verb => `${verb}/action`,
+      ),
+    ]),
+  ]
+}
