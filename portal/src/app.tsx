@@ -9,6 +9,7 @@ import { TopBar } from './shell/top-bar.tsx'
 
 const AccountBlade = lazy(async () => ({ default: (await import('./pages/account/account-blade.tsx')).AccountBlade }))
 const VaultBlade = lazy(async () => ({ default: (await import('./pages/vault/vault-blade.tsx')).VaultBlade }))
+const Deleted = lazy(async () => ({ default: (await import('./pages/deleted.tsx')).Deleted }))
 const TruthTable = lazy(async () => ({ default: (await import('./pages/truth-table.tsx')).TruthTable }))
 const ClockPage = lazy(async () => ({ default: (await import('./pages/clock.tsx')).ClockPage }))
 
@@ -47,6 +48,7 @@ export function App() {
           <Suspense fallback={<Loading what="the page" />}>
             <Switch>
               <Route path="/" component={Home} />
+              <Route path="/deleted" component={Deleted} />
               <Route path="/truth-table" component={TruthTable} />
               <Route path="/clock" component={ClockPage} />
               <Route path={ACCOUNT} component={AccountBlade} />
@@ -77,5 +79,5 @@ function NoSuchPage() {
 }
 
 const GROUP = '/resource/subscriptions/:subscription/resourceGroups/:group/providers'
-const ACCOUNT = `${GROUP}/Microsoft.CognitiveServices/accounts/:name/:page?`
+const ACCOUNT = `${GROUP}/Microsoft.CognitiveServices/accounts/:name/:page?/:item?`
 const VAULT = `${GROUP}/Microsoft.KeyVault/vaults/:name/:page?/:key?`

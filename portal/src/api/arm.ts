@@ -23,20 +23,28 @@ export interface Resource {
   readonly tags?: Readonly<Record<string, string>>
 }
 
+export interface KeyStatus {
+  readonly state: 'Active' | 'KeyUnavailable'
+  /** Of the key version that wraps the data keys now. */
+  readonly keyIdentifier?: string
+  readonly cause?: string
+  /** What is wrong and what mends it. */
+  readonly message?: string
+  readonly since?: string
+  readonly lastSuccess?: string
+  readonly lastChecked?: string
+}
+
 export interface Encryption {
   readonly keySource: 'Microsoft.CognitiveServices' | 'Microsoft.KeyVault'
   readonly keyVaultProperties?: {
     readonly keyVaultUri: string
     readonly keyName: string
+    /** Empty or absent: the newest version is followed. */
     readonly keyVersion?: string
   }
-  readonly status?: {
-    readonly state: 'Active' | 'KeyUnavailable'
-    readonly cause?: string
-    readonly since?: string
-    readonly lastSuccess?: string
-    readonly keyVersion?: string
-  }
+  readonly status?: KeyStatus
+  readonly warnings?: readonly { readonly code: string; readonly message: string }[]
 }
 
 export interface Account extends Resource {
@@ -134,3 +142,7 @@ export function idParts(id: string): { subscriptionId: string; group: string; na
   const parts = id.split('/')
   return { subscriptionId: parts[2] ?? '', group: parts[4] ?? '', name: parts[8] ?? '' }
 }
+
+/** The same vault, whatever the letter case and the last slash. */
+export const sameUri = (a: string, b: string): boolean =>
+  a.replace(/\/$/, '').toLowerCase() === b.replace(/\/$/, '').toLowerCase()

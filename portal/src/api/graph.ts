@@ -4,6 +4,8 @@ import { call } from './http.ts'
 export interface Principal {
   readonly id: string
   readonly displayName: string
+  /** Of applications and managed identities. */
+  readonly appId?: string | undefined
   /** What kind of object this is, for people. */
   readonly kind: string
 }
@@ -29,8 +31,9 @@ export async function searchPrincipals(text: string): Promise<Principal[]> {
   const found = (await all()).filter(({ id, displayName, appId = '', userPrincipalName = '' }) =>
     [id, displayName, appId, userPrincipalName].some(value => value.toLowerCase().includes(wanted)),
   )
-  return found.map(({ id, displayName, servicePrincipalType, userPrincipalName }) => ({
+  return found.map(({ id, displayName, appId, servicePrincipalType, userPrincipalName }) => ({
     id,
+    appId,
     displayName: userPrincipalName ?? displayName,
     kind:
       servicePrincipalType === 'ManagedIdentity'

@@ -1,4 +1,6 @@
 import { useQuery, useQueryClient, type UseQueryResult } from '@tanstack/react-query'
+import { config } from './config.ts'
+import { call } from './http.ts'
 import { getAccount, getVault, listResources, type Account, type Vault } from './arm.ts'
 
 export const useAccounts = (): UseQueryResult<Account[]> =>
@@ -20,4 +22,15 @@ export function useRefresh(): (...names: string[]) => Promise<void> {
     if (names.length === 0) await client.invalidateQueries()
     else await Promise.all(names.map(name => client.invalidateQueries({ queryKey: [name] })))
   }
+}
+
+/** Milliseconds of the cloud's clock, which a cloud started with --clock-control may have moved. */
+export function useNow(): number {
+  const { data } = useQuery({
+    queryKey: ['clock'],
+    queryFn: () => call<{ time: string }>(`${config().resourceManager}/ownkey/clock`, { scope: 'management' }),
+    enabled: config().clockControl,
+    retry: false,
+  })
+  return data === undefined ? Date.now() : Date.parse(data.time)
 }

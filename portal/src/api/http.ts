@@ -81,8 +81,7 @@ export async function listAll<T>(url: string, options: RequestOptions = {}): Pro
 
 async function refusal(response: Response): Promise<ApiError> {
   const { status, headers } = response
-  const requestId =
-    headers.get('x-ms-request-id') ?? headers.get('apim-request-id') ?? headers.get('x-request-id') ?? ''
+  const requestId = requestIdOf(headers)
   const text = await response.text().catch(() => '')
   try {
     const { error } = JSON.parse(text) as {
@@ -94,3 +93,7 @@ async function refusal(response: Response): Promise<ApiError> {
     return new ApiError({ status, code: String(status), message: text.slice(0, 500) || `HTTP ${status}`, requestId })
   }
 }
+
+/** The id under which the server's log knows the request. */
+export const requestIdOf = (headers: Headers): string =>
+  headers.get('x-ms-request-id') ?? headers.get('apim-request-id') ?? headers.get('x-request-id') ?? ''

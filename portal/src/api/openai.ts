@@ -80,3 +80,13 @@ export async function openaiList<T>(account: Account, path: string): Promise<T[]
   const { data } = await openai<{ data: T[] }>(account, path)
   return data
 }
+
+/** Saves a file of the account in the browser's folder of downloads. @throws ApiError */
+export async function downloadFile(account: Account, id: string, filename: string): Promise<void> {
+  const blob = await (await openaiSend(account, `/files/${id}/content`)).blob()
+  const link = document.createElement('a')
+  link.href = URL.createObjectURL(blob)
+  link.download = filename
+  link.click()
+  URL.revokeObjectURL(link.href)
+}

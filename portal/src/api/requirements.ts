@@ -1,5 +1,5 @@
 import type { Account, Vault } from './arm.ts'
-import type { KeyBundle } from './vault.ts'
+import { kidParts, type KeyBundle } from './vault.ts'
 import { config } from './config.ts'
 
 export interface Check {
@@ -7,10 +7,12 @@ export interface Check {
   readonly text: string
   /** undefined: can't be seen from here; the server checks it when it is saved. */
   readonly holds: boolean | undefined
+  /** The page of the vault on which it is mended. */
+  readonly page?: string
 }
 
 /** What the article asks of vault, key and access (R07 to R12), as far as this page can see it. The server checks again. */
-export function checksOf(account: Account, vault: Vault | undefined, key: KeyBundle | undefined): Check[] {
+export function checksOf(account: Account, vault: Vault | undefined, key: KeyBundle | undefined, now: number): Check[] {
   const { properties } = vault ?? {}
   const seen = (value: boolean | undefined): boolean | undefined => (vault === undefined ? undefined : value)
   const policy = properties?.accessPolicies?.find(({ objectId }) => objectId === account.identity?.principalId)
@@ -25,21 +27,40 @@ export function checksOf(account: Account, vault: Vault | undefined, key: KeyBun
       text: 'Resource and vault are in the same tenant',
       holds: seen(properties?.tenantId === config().tenantId),
     },
-    { id: 'R08', text: 'Soft delete is on', holds: seen(properties?.enableSoftDelete !== false) },
+    { id: 'R08', text: 'Soft delete is on', holds: seen(properties?.enableSoftDelete !== false), page: '' },
     {
       id: 'R08',
       text: 'Purge protection (Do Not Purge) is on',
       holds: seen(properties?.enablePurgeProtection === true),
+      page: '',
     },
     {
       id: 'R09',
       text: 'Trusted Microsoft services pass the firewall',
       holds: seen(!isFirewalled || networkAcls?.bypass !== 'None'),
+      page: 'networking',
     },
-    { id: 'R10', text: 'The vault uses access policies', holds: seen(properties?.enableRbacAuthorization !== true) },
+    {
+      id: 'R10',
+      text: 'The vault uses access policies',
+      holds: seen(properties?.enableRbacAuthorization !== true),
+      page: 'policies',
+    },
     { id: 'R11', text: 'The identity has get, wrap key and unwrap key', holds: seen(isOpen) },
-    { id: 'R12', text: 'The key is RSA or RSA-HSM of size 2048', holds: key && isRsa2048(key) },
-    { id: 'R12', text: 'The key version is enabled', holds: key && key.attributes.enabled },
+    ...keyChecks(key, now),
+  ]
+}
+
+function keyChecks(key: KeyBundle | undefined, now: number): Check[] {
+  const page = key === undefined ? 'keys' : `keys/${kidParts(key.key.kid).name}`
+  const { enabled, nbf = 0, exp = Infinity } = key?.attributes ?? {}
+  const ops = key?.key.key_ops ?? []
+  const check = (text: string, holds: boolean | undefined): Check => ({ id: 'R12', text, holds: key && holds, page })
+  return [
+    check('The key is RSA or RSA-HSM of size 2048', key && isRsa2048(key)),
+    check('The key version is enabled', enabled),
+    check('The key version is valid now, and not expired', nbf * 1000 <= now && now < exp * 1000),
+    check('The key may wrap and unwrap', ops.includes('wrapKey') && ops.includes('unwrapKey')),
   ]
 }
 

@@ -7,7 +7,7 @@ import {
   DialogSurface,
   DialogTitle,
 } from '@fluentui/react-components'
-import { useState, type ReactNode } from 'react'
+import { useEffect, useState, type ReactNode } from 'react'
 import { Failure } from './states.tsx'
 
 /** A dialog that does one thing when it is confirmed, shows how it goes, and closes when it went well; `false` leaves it open for a next step. */
@@ -16,12 +16,17 @@ export function Confirm(props: {
   readonly action: string
   readonly children: ReactNode
   readonly disabled?: boolean
+  /** Of a dialog with steps: goes back by one. */
+  readonly onBack?: (() => void) | undefined
   readonly onConfirm: () => Promise<unknown>
   readonly onClose: () => void
 }) {
-  const { title, action, children, disabled = false, onConfirm, onClose } = props
+  const { title, action, children, disabled = false, onBack, onConfirm, onClose } = props
   const [busy, setBusy] = useState(false)
   const [error, setError] = useState<unknown>()
+  const [opener] = useState(() => document.activeElement)
+  // Who works with the keyboard goes on where he was.
+  useEffect(() => () => (opener instanceof HTMLElement ? opener.focus() : undefined), [opener])
   const confirm = async (): Promise<void> => {
     setBusy(true)
     setError(undefined)
@@ -51,6 +56,17 @@ export function Confirm(props: {
               </div>
             </DialogContent>
             <DialogActions>
+              {onBack !== undefined && (
+                <Button
+                  disabled={busy}
+                  onClick={() => {
+                    setError(undefined)
+                    onBack()
+                  }}
+                >
+                  Previous
+                </Button>
+              )}
               <Button appearance="primary" type="submit" disabled={busy || disabled}>
                 {busy ? 'Working…' : action}
               </Button>

@@ -22,7 +22,7 @@ export function Loading({ what }: { what: string }) {
 export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => void }) {
   const api = error instanceof ApiError ? error : undefined
   return (
-    <MessageBar intent="error" layout="multiline" role="alert">
+    <MessageBar intent="error" layout="multiline" role="alert" className="spaced">
       <MessageBarBody>
         <MessageBarTitle>{api?.code ?? 'Something went wrong'}</MessageBarTitle>
         {error instanceof Error ? error.message : String(error)}
@@ -36,7 +36,11 @@ export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => vo
             ))}
           </ul>
         )}
-        {api !== undefined && api.requestId !== '' && <div className="small muted">Request id {api.requestId}</div>}
+        {api !== undefined && (
+          <div className="small muted">
+            {api.requestId === '' ? 'No answer came, so there is no request id.' : `Request id ${api.requestId}`}
+          </div>
+        )}
       </MessageBarBody>
       {onRetry !== undefined && (
         <MessageBarActions>

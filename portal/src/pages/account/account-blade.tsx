@@ -26,19 +26,19 @@ const MENU: readonly MenuEntry[] = [
 ]
 
 export function AccountBlade() {
-  const { subscription = '', group = '', name = '', page = '' } = useParams()
+  const { subscription = '', group = '', name = '', page = '', item } = useParams()
   const id = `/subscriptions/${subscription}/resourceGroups/${group}/providers/Microsoft.CognitiveServices/accounts/${name}`
   const query = useAccount(id)
   return (
     <Blade name={name} kind="Azure OpenAI" base={`/resource${id}`} page={page} menu={MENU}>
       <Loaded query={query} what={name}>
-        {account => <Page page={page} account={account} />}
+        {account => <Page page={page} item={item} account={account} />}
       </Loaded>
     </Blade>
   )
 }
 
-function Page({ page, account }: { page: string; account: Account }) {
+function Page({ page, item, account }: { page: string; item: string | undefined; account: Account }) {
   switch (page) {
     case '':
       return <Overview account={account} />
@@ -55,7 +55,7 @@ function Page({ page, account }: { page: string; account: Account }) {
     case 'deployments':
       return <Deployments account={account} />
     case 'fine-tuning':
-      return <FineTuning account={account} />
+      return <FineTuning account={account} jobId={item} />
     case 'files':
       return <Files account={account} />
     default:

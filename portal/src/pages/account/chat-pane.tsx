@@ -1,6 +1,7 @@
 import { Button, Input } from '@fluentui/react-components'
 import { useState } from 'react'
 import type { Account } from '../../api/arm.ts'
+import { ApiError, requestIdOf } from '../../api/http.ts'
 import { openaiSend } from '../../api/openai.ts'
 import { Failure } from '../../parts/states.tsx'
 
@@ -38,6 +39,7 @@ export function ChatPane({
     } catch (failed) {
       setError(failed)
       setMessages(messages)
+      setQuestion(question)
     } finally {
       setBusy(false)
     }
@@ -90,7 +92,14 @@ async function* stream(account: Account, deployment: string, messages: readonly 
     rest = lines.pop() ?? ''
     for (const line of lines) {
       if (!line.startsWith('data: ') || line === 'data: [DONE]') continue
-      const { choices } = JSON.parse(line.slice(6)) as { choices: { delta: { content?: string } }[] }
+      const { choices = [], error } = JSON.parse(line.slice(6)) as {
+        choices?: { delta: { content?: string } }[]
+        error?: { code?: string; message: string }
+      }
+      if (error !== undefined) {
+        const { code = 'Interrupted', message } = error
+        throw new ApiError({ status: 200, code, message, requestId: requestIdOf(response.headers) })
+      }
       yield choices[0]?.delta.content ?? ''
     }
   }

@@ -1,17 +1,12 @@
-import { Button, Field, Input, Select } from '@fluentui/react-components'
+import { Button } from '@fluentui/react-components'
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { arm, armList, VERSIONS, type Account, type Deployment } from '../../api/arm.ts'
-import { openaiList } from '../../api/openai.ts'
 import { Confirm } from '../../parts/confirm.tsx'
 import { Rows } from '../../parts/rows.tsx'
 import { Loaded } from '../../parts/states.tsx'
 import { ChatPane } from './chat-pane.tsx'
-
-interface Model {
-  readonly id: string
-  readonly status?: string
-}
+import { DeploymentForm } from './create-deployment.tsx'
 
 export function Deployments({ account }: { account: Account }) {
   const deployments = useQuery({
@@ -19,6 +14,7 @@ export function Deployments({ account }: { account: Account }) {
     queryFn: () => armList<Deployment>(`${account.id}/deployments`, VERSIONS.accounts),
   })
   const [creating, setCreating] = useState(false)
+  const [changing, setChanging] = useState<Deployment>()
   const [trying, setTrying] = useState<string>()
   const [deleting, setDeleting] = useState<string>()
   return (
@@ -32,7 +28,8 @@ export function Deployments({ account }: { account: Account }) {
         </Button>
       </div>
       <p className="muted">
-        What is deployed keeps serving after its key was revoked, until the deployment is deleted.
+        What is deployed keeps serving after its key was revoked, until the deployment is deleted or where it is set to
+        stop with its key.
       </p>
       <Loaded query={deployments} what="deployments">
         {found => (
@@ -47,23 +44,35 @@ export function Deployments({ account }: { account: Account }) {
               { name: 'State', cell: ({ properties }) => properties.provisioningState },
               { name: 'Capacity', cell: ({ sku }) => sku?.capacity ?? '-' },
               {
+                name: 'Without its key',
+                cell: ({ properties }) => (properties['onKeyUnavailable'] === 'stop' ? 'stops' : 'keeps serving'),
+              },
+              {
                 name: 'Actions',
                 isActions: true,
-                cell: ({ name }) => (
+                cell: deployment => (
                   <>
                     <Button
                       size="small"
                       appearance="subtle"
-                      aria-label={`Try it: ${name}`}
-                      onClick={() => setTrying(name)}
+                      aria-label={`Try it: ${deployment.name}`}
+                      onClick={() => setTrying(deployment.name)}
                     >
                       Try it
                     </Button>
                     <Button
                       size="small"
                       appearance="subtle"
-                      aria-label={`Delete ${name}`}
-                      onClick={() => setDeleting(name)}
+                      aria-label={`Change ${deployment.name}`}
+                      onClick={() => setChanging(deployment)}
+                    >
+                      Change
+                    </Button>
+                    <Button
+                      size="small"
+                      appearance="subtle"
+                      aria-label={`Delete ${deployment.name}`}
+                      onClick={() => setDeleting(deployment.name)}
                     >
                       Delete
                     </Button>
@@ -77,11 +86,15 @@ export function Deployments({ account }: { account: Account }) {
       {trying !== undefined && (
         <ChatPane key={trying} account={account} deployment={trying} onClose={() => setTrying(undefined)} />
       )}
-      {creating && (
-        <CreateDeployment
+      {(creating || changing !== undefined) && (
+        <DeploymentForm
           account={account}
+          present={changing}
           onDone={async () => void (await deployments.refetch())}
-          onClose={() => setCreating(false)}
+          onClose={() => {
+            setCreating(false)
+            setChanging(undefined)
+          }}
         />
       )}
       {deleting !== undefined && (
@@ -98,53 +111,5 @@ export function Deployments({ account }: { account: Account }) {
         </Confirm>
       )}
     </>
-  )
-}
-
-function CreateDeployment({
-  account,
-  onDone,
-  onClose,
-}: {
-  account: Account
-  onDone: () => Promise<void>
-  onClose: () => void
-}) {
-  const models = useQuery({ queryKey: ['models', account.id], queryFn: () => openaiList<Model>(account, '/models') })
-  const [name, setName] = useState('')
-  const [chosen, setChosen] = useState('')
-  const model = chosen === '' ? (models.data?.[0]?.id ?? '') : chosen
-  const create = async (): Promise<void> => {
-    const body = {
-      sku: { name: 'Standard', capacity: 1 },
-      properties: { model: { format: 'OpenAI', name: model, version: '1' } },
-    }
-    await arm(`${account.id}/deployments/${encodeURIComponent(name.trim())}`, VERSIONS.accounts, {
-      method: 'PUT',
-      body,
-    })
-    await onDone()
-  }
-  return (
-    <Confirm
-      title="Deploy model"
-      action="Deploy"
-      disabled={name.trim() === '' || model === ''}
-      onConfirm={create}
-      onClose={onClose}
-    >
-      <Field label="Model" required>
-        <Select value={model} onChange={(_, { value }) => setChosen(value)}>
-          {(models.data ?? []).map(({ id }) => (
-            <option key={id} value={id}>
-              {id}
-            </option>
-          ))}
-        </Select>
-      </Field>
-      <Field label="Deployment name" required hint="What clients send as model.">
-        <Input value={name} onChange={(_, { value }) => setName(value)} />
-      </Field>
-    </Confirm>
   )
 }

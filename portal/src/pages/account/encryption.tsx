@@ -1,14 +1,19 @@
 import { Button, MessageBar, MessageBarBody, Radio, RadioGroup } from '@fluentui/react-components'
 import { useState } from 'react'
-import type { Account, Encryption } from '../../api/arm.ts'
-import { useRefresh } from '../../api/hooks.ts'
-import { Facts, time } from '../../parts/facts.tsx'
-import { Failure } from '../../parts/states.tsx'
+import { Link } from 'wouter'
+import type { Account } from '../../api/arm.ts'
+import { vaultOf } from '../../api/attention.ts'
+import { useRefresh, useVaults } from '../../api/hooks.ts'
+import { useAction } from '../../parts/action.ts'
 import { Confirm } from '../../parts/confirm.tsx'
-import { EncryptionBadge } from '../home.tsx'
+import { Failure } from '../../parts/states.tsx'
 import { CheckList } from './check-list.tsx'
 import { KeyChoice, useKeyChoice } from './key-choice.tsx'
+import { PresentKey } from './present-key.tsx'
+import { ReEncrypt } from './re-encryption.tsx'
 import { disableKey, enableKey } from './save-encryption.ts'
+import { UpdateVersion, useVersions } from './update-version.tsx'
+import { EncryptionWarnings } from './warnings.tsx'
 
 /** R15 to R17, R29, R30: whose key the data is under. */
 export function EncryptionPage({ account }: { account: Account }) {
@@ -16,63 +21,66 @@ export function EncryptionPage({ account }: { account: Account }) {
   const isCustomer = encryption?.keySource === 'Microsoft.KeyVault'
   const [source, setSource] = useState(isCustomer ? 'customer' : 'microsoft')
   const choice = useKeyChoice(encryption)
+  const vault = vaultOf(account, useVaults().data ?? [])
+  const versions = useVersions(account, vault)
   const [asking, setAsking] = useState(false)
-  const [busy, setBusy] = useState(false)
-  const [step, setStep] = useState('')
-  const [error, setError] = useState<unknown>()
+  const [said, setSaid] = useState({ text: '', isDone: false })
+  const saving = useAction()
   const refresh = useRefresh()
+  const done = (text: string): void => setSaid({ text, isDone: true })
   const save = async (): Promise<void> => {
-    setBusy(true)
-    setError(undefined)
-    setStep('')
-    try {
+    const went = await saving.run(async () => {
       if (choice.key === undefined) return
-      await enableKey(account, choice.key, choice.vault, setStep)
-      setStep('Saved: the data is under this key.')
+      await enableKey(account, choice.key, choice.vault, text => setSaid({ text, isDone: false }))
+      done('Saved: the data is under this key.')
       await refresh()
-    } catch (failed) {
-      setStep('')
-      setError(failed)
-    } finally {
-      setBusy(false)
-    }
+    })
+    if (!went) setSaid({ text: '', isDone: false })
   }
-  const isUnchanged = source === 'microsoft' ? !isCustomer : isCustomer && choice.isPresent
+  const discard = (): void => {
+    setSource(isCustomer ? 'customer' : 'microsoft')
+    choice.reset()
+    saving.forget()
+  }
+  // Saved again, the same key gives a renewed identity its access anew.
+  const isLost = encryption?.status?.state === 'KeyUnavailable'
+  const isUnchanged = source === 'microsoft' ? !isCustomer : isCustomer && choice.isPresent && !isLost
   return (
     <>
       <div className="commands">
         <Button
           appearance="primary"
-          disabled={busy || isUnchanged || (source === 'customer' && choice.key === undefined)}
+          disabled={saving.busy || isUnchanged || (source === 'customer' && choice.key === undefined)}
           onClick={() => (source === 'microsoft' ? setAsking(true) : void save())}
         >
-          {busy ? 'Saving…' : 'Save'}
+          {saving.busy ? 'Saving…' : 'Save'}
         </Button>
-        <Button
-          disabled={busy}
-          onClick={() => {
-            setSource(isCustomer ? 'customer' : 'microsoft')
-            choice.reset()
-            setError(undefined)
-          }}
-        >
+        <Button disabled={saving.busy || isUnchanged} onClick={discard}>
           Discard
         </Button>
+        <UpdateVersion account={account} versions={versions.data} onDone={done} />
       </div>
       <div aria-live="polite">
-        {step !== '' && (
-          <MessageBar intent="success">
-            <MessageBarBody>{step}</MessageBarBody>
+        {said.text !== '' && (
+          <MessageBar intent={said.isDone ? 'success' : 'info'} className="spaced">
+            <MessageBarBody>{said.text}</MessageBarBody>
           </MessageBar>
         )}
       </div>
-      {error !== undefined && <Failure error={error} />}
-      <Present account={account} encryption={encryption} />
+      {saving.error !== undefined && <Failure error={saving.error} />}
+      <EncryptionWarnings account={account} />
+      <PresentKey account={account} vault={vault} versions={versions.data} />
       <p>
         All data of this resource is encrypted at rest, always. Choose whose key protects it: one of this service, or
-        one of yours in a key vault.
+        one of yours in a key vault.{' '}
+        <Link className="link" href="/truth-table">
+          What stops when your key is taken away
+        </Link>
       </p>
-      <RadioGroup aria-label="Encryption type" value={source} onChange={(_, { value }) => setSource(value)}>
+      <h2 className="section" id="encryption-type">
+        Encryption type
+      </h2>
+      <RadioGroup aria-labelledby="encryption-type" value={source} onChange={(_, { value }) => setSource(value)}>
         <Radio value="microsoft" label="Microsoft Managed Keys" />
         <Radio value="customer" label="Customer Managed Keys" />
       </RadioGroup>
@@ -83,51 +91,36 @@ export function EncryptionPage({ account }: { account: Account }) {
           <CheckList account={account} choice={choice} />
         </>
       )}
+      <ReEncrypt account={account} />
       {asking && (
-        <Confirm
-          title="Use Microsoft-managed keys?"
-          action="Disable customer-managed key"
-          onConfirm={async () => {
-            await disableKey(account)
-            await refresh()
-          }}
+        <Disable
+          account={account}
+          onDone={() => done('Saved: the data is under Microsoft-managed keys.')}
           onClose={() => setAsking(false)}
-        >
-          <p>
-            The data keys are re-wrapped under keys of this service; the data itself is not touched. Your key has to be
-            available at this moment. Afterwards, revoking it has no effect on this resource.
-          </p>
-        </Confirm>
+        />
       )}
     </>
   )
 }
 
-function Present({ account, encryption }: { account: Account; encryption: Encryption | undefined }) {
-  const { keyVaultProperties: key, status } = encryption ?? {}
+/** R29: says what it needs and what it changes. */
+function Disable({ account, onDone, onClose }: { account: Account; onDone: () => void; onClose: () => void }) {
+  const refresh = useRefresh()
   return (
-    <>
-      {status?.state === 'KeyUnavailable' && (
-        <MessageBar intent="error" layout="multiline">
-          <MessageBarBody>
-            The key is unavailable ({status.cause ?? 'unknown cause'}) since {time(status.since)}. Downloads, new jobs
-            and new deployments fail; what is deployed keeps serving.
-          </MessageBarBody>
-        </MessageBar>
-      )}
-      <Facts
-        facts={{
-          'Protected by': <EncryptionBadge account={account} />,
-          ...(key === undefined
-            ? {}
-            : {
-                'Key vault': <span className="mono">{key.keyVaultUri}</span>,
-                Key: key.keyName,
-                Version: <span className="mono">{key.keyVersion || status?.keyVersion || 'the newest'}</span>,
-                'Last seen available': time(status?.lastSuccess),
-              }),
-        }}
-      />
-    </>
+    <Confirm
+      title="Use Microsoft-managed keys?"
+      action="Disable customer-managed key"
+      onConfirm={async () => {
+        await disableKey(account)
+        onDone()
+        await refresh()
+      }}
+      onClose={onClose}
+    >
+      <p>
+        The data keys are re-wrapped under keys of this service; the data itself is not touched. Your key has to be
+        available at this moment. Afterwards, revoking it has no effect on this resource.
+      </p>
+    </Confirm>
   )
 }

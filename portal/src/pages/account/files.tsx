@@ -1,75 +1,33 @@
-import { Button, Field, ProgressBar } from '@fluentui/react-components'
+import { Button } from '@fluentui/react-components'
 import { useQuery } from '@tanstack/react-query'
-import { useRef, useState } from 'react'
+import { useState } from 'react'
 import type { Account } from '../../api/arm.ts'
-import { openai, openaiList, openaiSend, type OpenAiFile } from '../../api/openai.ts'
-import { uploadFile } from '../../api/upload.ts'
+import { downloadFile, openai, openaiList, type OpenAiFile } from '../../api/openai.ts'
 import { Confirm } from '../../parts/confirm.tsx'
 import { bytes, time } from '../../parts/facts.tsx'
 import { Rows } from '../../parts/rows.tsx'
 import { Failure, Loaded } from '../../parts/states.tsx'
+import { UploadButton } from './upload-button.tsx'
 
 export const useFiles = (account: Account) =>
   useQuery({ queryKey: ['files', account.id], queryFn: () => openaiList<OpenAiFile>(account, '/files') })
 
 export function Files({ account }: { account: Account }) {
   const files = useFiles(account)
-  const picker = useRef<HTMLInputElement>(null)
-  const [share, setShare] = useState<number>()
   const [error, setError] = useState<unknown>()
   const [deleting, setDeleting] = useState<OpenAiFile>()
-  const upload = async (chosen: File): Promise<void> => {
-    setError(undefined)
-    setShare(0)
-    try {
-      await uploadFile(account, chosen, setShare)
-      await files.refetch()
-    } catch (failed) {
-      setError(failed)
-    } finally {
-      setShare(undefined)
-      if (picker.current !== null) picker.current.value = ''
-    }
-  }
   const download = async (file: OpenAiFile): Promise<void> => {
     setError(undefined)
-    try {
-      const blob = await (await openaiSend(account, `/files/${file.id}/content`)).blob()
-      const link = document.createElement('a')
-      link.href = URL.createObjectURL(blob)
-      link.download = file.filename
-      link.click()
-      URL.revokeObjectURL(link.href)
-    } catch (failed) {
-      setError(failed)
-    }
+    await downloadFile(account, file.id, file.filename).catch(setError)
   }
   return (
     <>
       <div className="commands">
-        <Button appearance="primary" onClick={() => picker.current?.click()} disabled={share !== undefined}>
-          Upload file
-        </Button>
         <Button appearance="subtle" onClick={() => void files.refetch()}>
           Refresh
         </Button>
-        <input
-          ref={picker}
-          type="file"
-          accept=".jsonl"
-          hidden
-          aria-label="Training file"
-          onChange={({ target }) => target.files?.[0] !== undefined && void upload(target.files[0])}
-        />
+        <UploadButton account={account} isPrimary />
       </div>
-      {share !== undefined && (
-        <Field
-          validationMessage={share < 1 ? `Uploading, ${Math.round(share * 100)} %` : 'Sealing and checking…'}
-          validationState="none"
-        >
-          <ProgressBar value={share} />
-        </Field>
-      )}
       {error !== undefined && <Failure error={error} />}
       <Loaded query={files} what="files">
         {found => (

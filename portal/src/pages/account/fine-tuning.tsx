@@ -1,31 +1,34 @@
 import { Button, Field, Input, Select } from '@fluentui/react-components'
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
+import { Link } from 'wouter'
 import type { Account } from '../../api/arm.ts'
 import { openai, openaiList, type FineTuningJob } from '../../api/openai.ts'
 import { Confirm } from '../../parts/confirm.tsx'
 import { time } from '../../parts/facts.tsx'
 import { Rows } from '../../parts/rows.tsx'
-import { Loaded } from '../../parts/states.tsx'
+import { Empty, Loaded } from '../../parts/states.tsx'
 import { useFiles } from './files.tsx'
 import { JobDetails } from './job-details.tsx'
 import { JobStatus } from './job-status.tsx'
+import { UploadButton } from './upload-button.tsx'
 
-export function FineTuning({ account }: { account: Account }) {
+/** @param jobId of the job that the address names; the newest otherwise */
+export function FineTuning({ account, jobId }: { account: Account; jobId: string | undefined }) {
   const jobs = useQuery({
     queryKey: ['jobs', account.id],
     queryFn: () => openaiList<FineTuningJob>(account, '/fine_tuning/jobs?limit=100'),
     refetchInterval: 2000,
   })
   const [creating, setCreating] = useState(false)
-  const [chosen, setChosen] = useState<string>()
-  const shown = jobs.data?.find(({ id }) => id === chosen) ?? jobs.data?.[0]
+  const shown = jobId === undefined ? jobs.data?.[0] : jobs.data?.find(({ id }) => id === jobId)
   return (
     <>
       <div className="commands">
         <Button appearance="primary" onClick={() => setCreating(true)}>
           Create a job
         </Button>
+        <UploadButton account={account} />
         <Button appearance="subtle" onClick={() => void jobs.refetch()}>
           Refresh
         </Button>
@@ -41,14 +44,13 @@ export function FineTuning({ account }: { account: Account }) {
               {
                 name: 'Job',
                 cell: job => (
-                  <button
-                    type="button"
-                    className="job mono"
-                    aria-pressed={job.id === shown?.id}
-                    onClick={() => setChosen(job.id)}
+                  <Link
+                    className="link mono"
+                    href={`/resource${account.id}/fine-tuning/${job.id}`}
+                    aria-current={job.id === shown?.id ? 'true' : undefined}
                   >
                     {job.id}
-                  </button>
+                  </Link>
                 ),
               },
               { name: 'Status', cell: job => <JobStatus status={job.status} /> },
@@ -59,6 +61,9 @@ export function FineTuning({ account }: { account: Account }) {
           />
         )}
       </Loaded>
+      {jobs.data !== undefined && jobId !== undefined && shown === undefined && (
+        <Empty>There is no job {jobId} here.</Empty>
+      )}
       {shown !== undefined && (
         <JobDetails key={shown.id} account={account} job={shown} onChange={async () => void (await jobs.refetch())} />
       )}

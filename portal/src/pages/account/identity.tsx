@@ -4,6 +4,7 @@ import { arm, VERSIONS, type Account } from '../../api/arm.ts'
 import { useRefresh } from '../../api/hooks.ts'
 import { Confirm } from '../../parts/confirm.tsx'
 import { Copyable, Facts } from '../../parts/facts.tsx'
+import { EncryptionWarnings } from './warnings.tsx'
 
 /** R13, R31: the system-assigned identity, on and off. */
 export function Identity({ account }: { account: Account }) {
@@ -27,6 +28,7 @@ export function Identity({ account }: { account: Account }) {
           Discard
         </Button>
       </div>
+      <EncryptionWarnings account={account} />
       <p>
         A system-assigned managed identity is restricted to one per resource and is tied to the life of this resource. A
         key vault gives access to it.

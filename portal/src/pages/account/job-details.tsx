@@ -1,8 +1,15 @@
-import { Button } from '@fluentui/react-components'
+import { Button, MessageBar, MessageBarBody, MessageBarTitle } from '@fluentui/react-components'
 import { useQuery } from '@tanstack/react-query'
-import { useState } from 'react'
 import type { Account } from '../../api/arm.ts'
-import { openai, openaiList, type Checkpoint, type FineTuningJob, type JobEvent } from '../../api/openai.ts'
+import {
+  downloadFile,
+  openai,
+  openaiList,
+  type Checkpoint,
+  type FineTuningJob,
+  type JobEvent,
+} from '../../api/openai.ts'
+import { useAction } from '../../parts/action.ts'
 import { Facts, time } from '../../parts/facts.tsx'
 import { LossCurve } from '../../parts/loss-curve.tsx'
 import { Rows } from '../../parts/rows.tsx'
@@ -21,7 +28,7 @@ export function JobDetails({
   job: FineTuningJob
   onChange: () => Promise<void>
 }) {
-  const [error, setError] = useState<unknown>()
+  const acting = useAction()
   const refetchInterval = isOver(job.status) ? (false as const) : 1000
   const events = useQuery({
     queryKey: ['events', job.id, job.status],
@@ -33,35 +40,51 @@ export function JobDetails({
     queryFn: () => openaiList<Checkpoint>(account, `/fine_tuning/jobs/${job.id}/checkpoints`),
     refetchInterval,
   })
-  const act = async (name: 'cancel' | 'pause' | 'resume'): Promise<void> => {
-    setError(undefined)
-    try {
+  const act = (name: 'cancel' | 'pause' | 'resume'): Promise<boolean> =>
+    acting.run(async () => {
       await openai(account, `/fine_tuning/jobs/${job.id}/${name}`, { method: 'POST' })
       await onChange()
-    } catch (failed) {
-      setError(failed)
-    }
-  }
+    })
+  const [results] = job.result_files
   return (
     <section aria-label={`Job ${job.id}`}>
       <h2 className="section">{job.id}</h2>
       <div className="commands">
-        <Button disabled={isOver(job.status)} onClick={() => void act('cancel')}>
+        <Button disabled={acting.busy || isOver(job.status)} onClick={() => void act('cancel')}>
           Cancel
         </Button>
-        <Button disabled={!['running', 'pending'].includes(job.status)} onClick={() => void act('pause')}>
+        <Button
+          disabled={acting.busy || !['running', 'pending'].includes(job.status)}
+          onClick={() => void act('pause')}
+        >
           Pause
         </Button>
-        <Button disabled={job.status !== 'paused'} onClick={() => void act('resume')}>
+        <Button disabled={acting.busy || job.status !== 'paused'} onClick={() => void act('resume')}>
           Resume
         </Button>
+        {results !== undefined && (
+          <Button
+            disabled={acting.busy}
+            onClick={() => void acting.run(() => downloadFile(account, results, 'results.csv'))}
+          >
+            Download results
+          </Button>
+        )}
       </div>
-      {error !== undefined && <Failure error={error} />}
-      {job.error?.message !== undefined && <Failure error={new Error(job.error.message)} />}
+      {acting.error !== undefined && <Failure error={acting.error} />}
+      {job.error?.message !== undefined && (
+        <MessageBar intent={job.status === 'paused' ? 'warning' : 'error'} layout="multiline" className="spaced">
+          <MessageBarBody>
+            <MessageBarTitle>{job.error.code ?? job.status}</MessageBarTitle>
+            {job.error.message}
+          </MessageBarBody>
+        </MessageBar>
+      )}
       <Facts
         facts={{
           Status: <JobStatus status={job.status} />,
           'Training file': <span className="mono">{job.training_file}</span>,
+          'Validation file': job.validation_file ? <span className="mono">{job.validation_file}</span> : undefined,
           'Trained tokens': job.trained_tokens?.toLocaleString(),
           Finished: time(job.finished_at),
         }}

@@ -1,8 +1,9 @@
 import { Field, Input, Radio, RadioGroup, Select } from '@fluentui/react-components'
 import { useQuery, type UseQueryResult } from '@tanstack/react-query'
 import { useState } from 'react'
-import { listSubscriptions, type Encryption, type Vault } from '../../api/arm.ts'
+import { idParts, listSubscriptions, sameUri, type Encryption, type Vault } from '../../api/arm.ts'
 import { useVaults } from '../../api/hooks.ts'
+import { Failure } from '../../parts/states.tsx'
 import { kidParts, vault as vaultCall, vaultList, type KeyBundle, type KeyItem } from '../../api/vault.ts'
 
 /** A key that was named; an empty version means that the newest is followed. */
@@ -15,6 +16,8 @@ export interface ChosenKey {
 interface Form {
   readonly way: 'uri' | 'select'
   readonly uri: string
+  /** Id of the one that the user chose; empty: that of the vault in the URI. */
+  readonly subscription: string
   readonly vaultId: string
   readonly keyName: string
   readonly version: string
@@ -38,7 +41,7 @@ export function useKeyChoice(encryption: Encryption | undefined): Choice {
     present === undefined
       ? ''
       : `${present.keyVaultUri.replace(/\/$/, '')}/keys/${present.keyName}${present.keyVersion ? `/${present.keyVersion}` : ''}`
-  const initial: Form = { way: 'uri', uri, vaultId: '', keyName: '', version: '' }
+  const initial: Form = { way: 'uri', uri, subscription: '', vaultId: '', keyName: '', version: '' }
   const [form, setForm] = useState(initial)
   const vaults = useVaults()
   const picked = vaults.data?.find(({ id }) => id === form.vaultId)
@@ -75,9 +78,6 @@ export function useKeyChoice(encryption: Encryption | undefined): Choice {
   }
 }
 
-const sameUri = (a: string, b: string): boolean =>
-  a.replace(/\/$/, '').toLowerCase() === b.replace(/\/$/, '').toLowerCase()
-
 function keyOf(uri: string): ChosenKey | undefined {
   const url = URL.parse(uri.trim())
   if (url?.protocol !== 'https:' || !/^\/keys\/[0-9a-zA-Z-]+(\/[0-9a-f]{32})?\/?$/.test(url.pathname)) return undefined
@@ -87,7 +87,6 @@ function keyOf(uri: string): ChosenKey | undefined {
 
 export function KeyChoice({ choice }: { choice: Choice }) {
   const { form, set } = choice
-  const subscriptions = useQuery({ queryKey: ['subscriptions'], queryFn: listSubscriptions })
   return (
     <div className="form">
       <Field label="Encryption key">
@@ -110,20 +109,35 @@ export function KeyChoice({ choice }: { choice: Choice }) {
           >
             <Input value={form.uri} onChange={(_, { value }) => set({ uri: value })} spellCheck={false} />
           </Field>
-          <Field label="Subscription" required hint="That of the key vault; it may be another than the resource's.">
-            <Select>
-              {(subscriptions.data ?? []).map(({ subscriptionId, displayName }) => (
-                <option key={subscriptionId} value={subscriptionId}>
-                  {displayName}
-                </option>
-              ))}
-            </Select>
-          </Field>
+          <SubscriptionOfVault choice={choice} />
         </>
       ) : (
         <Picker choice={choice} />
       )}
     </div>
+  )
+}
+
+/** Of the vault in the URI; it may be another than the resource's (R07). */
+function SubscriptionOfVault({ choice: { form, set, vault } }: { choice: Choice }) {
+  const subscriptions = useQuery({ queryKey: ['subscriptions'], queryFn: listSubscriptions })
+  const own = vault === undefined ? '' : idParts(vault.id).subscriptionId
+  const isOther = form.subscription !== '' && own !== '' && form.subscription !== own
+  return (
+    <Field
+      label="Subscription"
+      required
+      hint="That of the key vault; it may be another than the resource's."
+      validationMessage={isOther ? `${vault?.name} is in another subscription.` : undefined}
+    >
+      <Select value={form.subscription || own} onChange={(_, { value }) => set({ subscription: value })}>
+        {(subscriptions.data ?? []).map(({ subscriptionId, displayName }) => (
+          <option key={subscriptionId} value={subscriptionId}>
+            {displayName}
+          </option>
+        ))}
+      </Select>
+    </Field>
   )
 }
 
@@ -156,7 +170,12 @@ function Picker({ choice: { form, set } }: { choice: Choice }) {
           ))}
         </Select>
       </Field>
-      <Field label="Key" required validationMessage={keys.error?.message}>
+      {keys.error !== null && <Failure error={keys.error} />}
+      <Field
+        label="Key"
+        required
+        hint={keys.data?.length === 0 ? 'This vault holds no keys yet. Generate one on its page Keys.' : undefined}
+      >
         <Select
           value={form.keyName}
           onChange={(_, { value }) => set({ keyName: value, version: '' })}
@@ -170,7 +189,8 @@ function Picker({ choice: { form, set } }: { choice: Choice }) {
           ))}
         </Select>
       </Field>
-      <Field label="Version">
+      {versions.error !== null && <Failure error={versions.error} />}
+      <Field label="Version" hint="Always the newest: a rotation is followed by itself.">
         <Select
           value={form.version}
           onChange={(_, { value }) => set({ version: value })}

@@ -5,7 +5,7 @@ import { arm, idParts, VERSIONS, type Account } from '../../api/arm.ts'
 import { useRefresh } from '../../api/hooks.ts'
 import { Confirm } from '../../parts/confirm.tsx'
 import { Copyable, Facts, time } from '../../parts/facts.tsx'
-import { EncryptionBadge } from '../home.tsx'
+import { EncryptionBadge } from '../../parts/encryption-badge.tsx'
 
 export function Overview({ account }: { account: Account }) {
   const [deleting, setDeleting] = useState(false)
@@ -51,7 +51,10 @@ export function Overview({ account }: { account: Account }) {
           onConfirm={remove}
           onClose={() => setDeleting(false)}
         >
-          <p>Its deployments stop answering and its data can no longer be read.</p>
+          <p>
+            Its deployments stop answering and its data can no longer be read. It can be recovered for 48 hours, under
+            Home, Deleted resources.
+          </p>
         </Confirm>
       )}
     </>

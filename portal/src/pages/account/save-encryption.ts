@@ -23,6 +23,11 @@ export async function enableKey(
     await arm(`${vault.id}/accessPolicies/add`, VERSIONS.vaults, { method: 'PUT', body })
   }
   onStep('Re-wrapping the data keys…')
+  await changeKey(account, key)
+}
+
+/** R16, R17: another version, or another key that the identity may use already. @throws ApiError */
+export async function changeKey(account: Account, key: ChosenKey): Promise<void> {
   const encryption = { keySource: 'Microsoft.KeyVault', keyVaultProperties: key }
   await arm(account.id, VERSIONS.accounts, { method: 'PATCH', body: { properties: { encryption } } })
 }

@@ -6,6 +6,7 @@ import { namesOfPrincipals } from '../../api/graph.ts'
 import { useRefresh } from '../../api/hooks.ts'
 import { Confirm } from '../../parts/confirm.tsx'
 import { Rows } from '../../parts/rows.tsx'
+import { permissionLabel } from './permissions.tsx'
 import { PolicyForm } from './policy-form.tsx'
 
 /** R14: who may do what with the keys of this vault. */
@@ -55,7 +56,18 @@ export function AccessPolicies({ vault }: { vault: Vault }) {
         columns={[
           { name: 'Name', cell: ({ objectId }) => nameOf(objectId) },
           { name: 'Object ID', cell: ({ objectId }) => <span className="mono">{objectId}</span> },
-          { name: 'Key permissions', cell: ({ permissions }) => (permissions.keys ?? []).join(', ') || '-' },
+          ...(policies.some(({ applicationId }) => applicationId !== undefined)
+            ? [
+                {
+                  name: 'Application',
+                  cell: ({ applicationId = '-' }: AccessPolicy) => <span className="mono">{applicationId}</span>,
+                },
+              ]
+            : []),
+          {
+            name: 'Key permissions',
+            cell: ({ permissions }) => (permissions.keys ?? []).map(permissionLabel).join(', ') || '-',
+          },
           {
             name: 'Actions',
             isActions: true,

@@ -4,11 +4,11 @@ import { useState } from 'react'
 import { Link, useLocation } from 'wouter'
 import type { Vault } from '../../api/arm.ts'
 import { useRefresh } from '../../api/hooks.ts'
-import { kidParts, vault as vaultCall, vaultList, type KeyItem } from '../../api/vault.ts'
+import { vault as vaultCall, vaultList, type KeyItem } from '../../api/vault.ts'
+import { useAction } from '../../parts/action.ts'
 import { Confirm } from '../../parts/confirm.tsx'
-import { Copyable, time } from '../../parts/facts.tsx'
-import { Rows } from '../../parts/rows.tsx'
 import { Failure, Loaded } from '../../parts/states.tsx'
+import { KeyVersions } from './key-versions.tsx'
 import { RotationPolicyForm } from './rotation-policy.tsx'
 
 /** One key: its versions, each with its identifier, and its rotation. */
@@ -20,28 +20,24 @@ export function KeyPage({ vault, name }: { vault: Vault; name: string }) {
   })
   const [deleting, setDeleting] = useState(false)
   const [planning, setPlanning] = useState(false)
-  const [error, setError] = useState<unknown>()
+  const rotating = useAction()
   const refresh = useRefresh()
   const [, navigate] = useLocation()
-  const act = async (path: string, method: 'POST' | 'PATCH', body?: object): Promise<void> => {
-    setError(undefined)
-    try {
-      await vaultCall(uri, path, { method, ...(body && { body }) })
+  const rotate = (): Promise<boolean> =>
+    rotating.run(async () => {
+      await vaultCall(uri, `/keys/${name}/rotate`, { method: 'POST' })
       await refresh()
-    } catch (failed) {
-      setError(failed)
-    }
-  }
+    })
   return (
     <>
-      <p>
+      <p className="path">
         <Link className="link" href={`/resource${vault.id}/keys`}>
           Keys
         </Link>{' '}
-        › {name}
+        › <strong>{name}</strong>
       </p>
       <div className="commands">
-        <Button appearance="primary" onClick={() => void act(`/keys/${name}/rotate`, 'POST')}>
+        <Button appearance="primary" disabled={rotating.busy} onClick={() => void rotate()}>
           Rotate now
         </Button>
         <Button onClick={() => setPlanning(true)}>Rotation policy</Button>
@@ -50,46 +46,9 @@ export function KeyPage({ vault, name }: { vault: Vault; name: string }) {
           Refresh
         </Button>
       </div>
-      {error !== undefined && <Failure error={error} />}
+      {rotating.error !== undefined && <Failure error={rotating.error} />}
       <Loaded query={versions} what="versions">
-        {found => (
-          <Rows
-            label={`Versions of ${name}`}
-            rows={found.toSorted((a, b) => b.attributes.created - a.attributes.created)}
-            keyOf={({ kid }) => kid}
-            empty="This key has no versions."
-            columns={[
-              {
-                name: 'Key identifier',
-                cell: ({ kid }) => (
-                  <span className="wraps">
-                    <Copyable value={kid} label="the key identifier" />
-                  </span>
-                ),
-              },
-              { name: 'Status', cell: ({ attributes }) => (attributes.enabled ? 'Enabled' : 'Disabled') },
-              { name: 'Created', cell: ({ attributes }) => <span className="nowrap">{time(attributes.created)}</span> },
-              { name: 'Expires', cell: ({ attributes }) => time(attributes.exp) },
-              {
-                name: 'Actions',
-                isActions: true,
-                cell: ({ kid, attributes }) => (
-                  <Button
-                    size="small"
-                    aria-label={`${attributes.enabled ? 'Disable' : 'Enable'} version ${kidParts(kid).version}`}
-                    onClick={() =>
-                      void act(`/keys/${name}/${kidParts(kid).version}`, 'PATCH', {
-                        attributes: { enabled: !attributes.enabled },
-                      })
-                    }
-                  >
-                    {attributes.enabled ? 'Disable' : 'Enable'}
-                  </Button>
-                ),
-              },
-            ]}
-          />
-        )}
+        {found => <KeyVersions uri={uri} name={name} versions={found} />}
       </Loaded>
       {planning && <RotationPolicyForm vaultUri={uri} name={name} onClose={() => setPlanning(false)} />}
       {deleting && (

@@ -5,10 +5,11 @@ import { Link } from 'wouter'
 import type { Vault } from '../../api/arm.ts'
 import { useRefresh } from '../../api/hooks.ts'
 import { kidParts, vault as vaultCall, vaultList, type DeletedKey, type KeyItem } from '../../api/vault.ts'
+import { useAction } from '../../parts/action.ts'
 import { Confirm } from '../../parts/confirm.tsx'
 import { time } from '../../parts/facts.tsx'
 import { Rows } from '../../parts/rows.tsx'
-import { Loaded } from '../../parts/states.tsx'
+import { Failure, Loaded } from '../../parts/states.tsx'
 
 /** The keys of a vault, those that were deleted, and new ones. */
 export function KeysPage({ vault }: { vault: Vault }) {
@@ -21,10 +22,12 @@ export function KeysPage({ vault }: { vault: Vault }) {
   const [creating, setCreating] = useState(false)
   const [purging, setPurging] = useState<string>()
   const refresh = useRefresh()
-  const recover = async (name: string): Promise<void> => {
-    await vaultCall(uri, `/deletedkeys/${name}/recover`, { method: 'POST' })
-    await refresh()
-  }
+  const recovering = useAction()
+  const recover = (name: string): Promise<boolean> =>
+    recovering.run(async () => {
+      await vaultCall(uri, `/deletedkeys/${name}/recover`, { method: 'POST' })
+      await refresh()
+    })
   return (
     <>
       <div className="commands">
@@ -41,7 +44,7 @@ export function KeysPage({ vault }: { vault: Vault }) {
             label="Keys"
             rows={found}
             keyOf={({ kid }) => kid}
-            empty="There are no keys available."
+            empty="There are no keys yet. Generate one, or import your own."
             columns={[
               {
                 name: 'Name',
@@ -59,6 +62,7 @@ export function KeysPage({ vault }: { vault: Vault }) {
         )}
       </Loaded>
       <h2 className="section">Deleted keys</h2>
+      {recovering.error !== undefined && <Failure error={recovering.error} />}
       <Loaded query={deleted} what="deleted keys">
         {found => (
           <Rows
@@ -77,6 +81,7 @@ export function KeysPage({ vault }: { vault: Vault }) {
                   <>
                     <Button
                       size="small"
+                      disabled={recovering.busy}
                       onClick={() => void recover(kidParts(kid).name)}
                       aria-label={`Recover ${kidParts(kid).name}`}
                     >
@@ -132,7 +137,7 @@ function CreateKey({ vault, onClose }: { vault: Vault; onClose: () => void }) {
     } else if (way === 'import') {
       await vaultCall(uri, `/keys/${name.trim()}`, {
         method: 'PUT',
-        body: { key: JSON.parse((await file?.text()) ?? '') as object },
+        body: { key: jwkOf((await file?.text()) ?? '') },
       })
     } else {
       await vaultCall(uri, '/keys/restore', { method: 'POST', body: { value: ((await file?.text()) ?? '').trim() } })
@@ -189,4 +194,13 @@ function CreateKey({ vault, onClose }: { vault: Vault; onClose: () => void }) {
       )}
     </Confirm>
   )
+}
+
+/** @throws in words for people */
+function jwkOf(text: string): object {
+  try {
+    return JSON.parse(text) as object
+  } catch {
+    throw new Error('The file is no JSON Web Key: it holds no JSON.')
+  }
 }

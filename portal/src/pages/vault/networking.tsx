@@ -1,7 +1,17 @@
-import { Button, Checkbox, Field, Radio, RadioGroup, Textarea } from '@fluentui/react-components'
+import {
+  Button,
+  Checkbox,
+  Field,
+  MessageBar,
+  MessageBarBody,
+  Radio,
+  RadioGroup,
+  Textarea,
+} from '@fluentui/react-components'
 import { useState } from 'react'
 import { arm, VERSIONS, type Vault } from '../../api/arm.ts'
 import { useRefresh } from '../../api/hooks.ts'
+import { useAction } from '../../parts/action.ts'
 import { Failure } from '../../parts/states.tsx'
 
 /** R09: the vault's firewall, and who passes it. */
@@ -10,34 +20,37 @@ export function Networking({ vault }: { vault: Vault }) {
   const [action, setAction] = useState(networkAcls?.defaultAction ?? 'Allow')
   const [bypass, setBypass] = useState(networkAcls?.bypass !== 'None')
   const [rules, setRules] = useState((networkAcls?.ipRules ?? []).map(({ value }) => value).join('\n'))
-  const [error, setError] = useState<unknown>()
-  const [busy, setBusy] = useState(false)
+  const saving = useAction()
+  const [saved, setSaved] = useState(false)
   const refresh = useRefresh()
   const save = async (): Promise<void> => {
-    setBusy(true)
-    setError(undefined)
+    setSaved(false)
     const ipRules = rules
       .split(/[\s,]+/)
       .filter(Boolean)
       .map(value => ({ value }))
     const acls = { defaultAction: action, bypass: bypass ? 'AzureServices' : 'None', ipRules, virtualNetworkRules: [] }
-    try {
+    const went = await saving.run(async () => {
       await arm(vault.id, VERSIONS.vaults, { method: 'PATCH', body: { properties: { networkAcls: acls } } })
       await refresh()
-    } catch (failed) {
-      setError(failed)
-    } finally {
-      setBusy(false)
-    }
+    })
+    setSaved(went)
   }
   return (
     <>
       <div className="commands">
-        <Button appearance="primary" disabled={busy} onClick={() => void save()}>
-          {busy ? 'Saving…' : 'Save'}
+        <Button appearance="primary" disabled={saving.busy} onClick={() => void save()}>
+          {saving.busy ? 'Saving…' : 'Save'}
         </Button>
       </div>
-      {error !== undefined && <Failure error={error} />}
+      <div aria-live="polite">
+        {saved && (
+          <MessageBar intent="success" className="spaced">
+            <MessageBarBody>Saved.</MessageBarBody>
+          </MessageBar>
+        )}
+      </div>
+      {saving.error !== undefined && <Failure error={saving.error} />}
       <div className="form">
         <Field label="Allow access from">
           <RadioGroup value={action} onChange={(_, { value }) => setAction(value)}>

@@ -12,10 +12,7 @@ export function VaultOverview({ vault }: { vault: Vault }) {
   const [, navigate] = useLocation()
   const { subscriptionId, group } = idParts(vault.id)
   const { properties } = vault
-  const protect = async (): Promise<void> => {
-    await arm(vault.id, VERSIONS.vaults, { method: 'PATCH', body: { properties: { enablePurgeProtection: true } } })
-    await refresh()
-  }
+  const [protecting, setProtecting] = useState(false)
   const isProtected = properties.enablePurgeProtection === true
   return (
     <>
@@ -23,7 +20,7 @@ export function VaultOverview({ vault }: { vault: Vault }) {
         <Button appearance="subtle" onClick={() => setDeleting(true)}>
           Delete
         </Button>
-        <Button appearance="subtle" disabled={isProtected} onClick={() => void protect()}>
+        <Button appearance="subtle" disabled={isProtected} onClick={() => setProtecting(true)}>
           Enable purge protection
         </Button>
         <Button appearance="subtle" onClick={() => void refresh()}>
@@ -45,6 +42,23 @@ export function VaultOverview({ vault }: { vault: Vault }) {
             properties.enableRbacAuthorization === true ? 'Role-based access control' : 'Vault access policy',
         }}
       />
+      {protecting && (
+        <Confirm
+          title={`Enable purge protection of ${vault.name}?`}
+          action="Enable"
+          onConfirm={async () => {
+            const body = { properties: { enablePurgeProtection: true } }
+            await arm(vault.id, VERSIONS.vaults, { method: 'PATCH', body })
+            await refresh()
+          }}
+          onClose={() => setProtecting(false)}
+        >
+          <p>
+            What is deleted is then kept for the whole retention time, and nobody can purge it before. It can&rsquo;t be
+            turned off again.
+          </p>
+        </Confirm>
+      )}
       {deleting && (
         <Confirm
           title={`Delete ${vault.name}?`}
@@ -58,7 +72,7 @@ export function VaultOverview({ vault }: { vault: Vault }) {
         >
           <p>
             Resources under its keys can no longer open their data. It can be recovered for{' '}
-            {properties.softDeleteRetentionInDays ?? 90} days.
+            {properties.softDeleteRetentionInDays ?? 90} days, under Home, Deleted resources.
           </p>
         </Confirm>
       )}

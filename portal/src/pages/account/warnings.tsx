@@ -1,0 +1,20 @@
+import { MessageBar, MessageBarBody, MessageBarTitle } from '@fluentui/react-components'
+import type { Account } from '../../api/arm.ts'
+
+const TITLES: Readonly<Record<string, string>> = {
+  IdentityOff: 'The identity is off',
+  IdentityWithoutAccess: 'The identity has no access to the key',
+  VaultNotChecked: 'The vault is outside of this cloud',
+}
+
+/** What the service says one should know of the account's key, in its own words. */
+export function EncryptionWarnings({ account }: { account: Account }) {
+  return (account.properties.encryption?.warnings ?? []).map(({ code, message }) => (
+    <MessageBar key={code} intent="warning" layout="multiline">
+      <MessageBarBody>
+        <MessageBarTitle>{TITLES[code] ?? code}</MessageBarTitle>
+        {message}
+      </MessageBarBody>
+    </MessageBar>
+  ))
+}

@@ -1,0 +1,51 @@
+import { Checkbox, Field, Input } from '@fluentui/react-components'
+import { useState } from 'react'
+import { useRefresh } from '../../api/hooks.ts'
+import { kidParts, vault as vaultCall, type KeyItem } from '../../api/vault.ts'
+import { Confirm } from '../../parts/confirm.tsx'
+
+/** Sets or clears the date on which a version of a key ends to wrap. */
+export function ExpiryForm(props: {
+  readonly vaultUri: string
+  readonly version: KeyItem
+  readonly onClose: () => void
+}) {
+  const { vaultUri, version, onClose } = props
+  const { name, version: id } = kidParts(version.kid)
+  const { exp } = version.attributes
+  const [isSet, setIsSet] = useState(exp !== undefined)
+  const [date, setDate] = useState(exp === undefined ? '' : localDate(exp))
+  const refresh = useRefresh()
+  const seconds = Math.floor(new Date(date).getTime() / 1000)
+  const save = async (): Promise<void> => {
+    const body = { attributes: { exp: isSet ? seconds : null } }
+    await vaultCall(vaultUri, `/keys/${name}/${id}`, { method: 'PATCH', body })
+    await refresh()
+  }
+  return (
+    <Confirm
+      title={`Expiration date of ${name}`}
+      action="Save"
+      disabled={isSet && Number.isNaN(seconds)}
+      onConfirm={save}
+      onClose={onClose}
+    >
+      <p className="muted">
+        Version <span className="mono">{id}</span>. An expired version wraps no more: resources under it lose their key,
+        until the date is moved or another version is used.
+      </p>
+      <Checkbox label="Set expiration date" checked={isSet} onChange={(_, { checked }) => setIsSet(checked === true)} />
+      {isSet && (
+        <Field label="Expiration date" required hint="In your local time.">
+          <Input type="datetime-local" value={date} onChange={(_, { value }) => setDate(value)} />
+        </Field>
+      )}
+    </Confirm>
+  )
+}
+
+/** As the browser's field for dates wants it, in local time. */
+function localDate(seconds: number): string {
+  const date = new Date(seconds * 1000)
+  return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16)
+}
