@@ -174,7 +174,8 @@ function contradictions(vault: Raw): Problem[] {
   if (!isListedAddress(rules, '127.0.0.1'))
     found.push({
       path: [...firewall.at, 'defaultAction'],
-      message: "keeps the administrator from making the vault's keys: add '127.0.0.1' to ipRules",
+      message:
+        "keeps the administrator from making the vault's keys: add '127.0.0.1' to ipRules (and '::1' for other programs of this machine)",
     })
   return found
 }

@@ -160,7 +160,7 @@ const TABLE: readonly [what: string, text: string, expected: readonly (string | 
     'a firewall against oneself',
     vault('networkAcls:', '  defaultAction: Deny', 'keys: [{ name: k }]'),
     [
-      `8: ${V}.networkAcls.defaultAction: keeps the administrator from making the vault's keys: add '127.0.0.1' to ipRules`,
+      `8: ${V}.networkAcls.defaultAction: keeps the administrator from making the vault's keys: add '127.0.0.1' to ipRules (and '::1' for other programs of this machine)`,
     ],
   ],
   [
