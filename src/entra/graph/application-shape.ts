@@ -66,11 +66,17 @@ export function shownApplication(application: Application): object {
     spa: { redirectUris: redirectUris?.spa ?? [] },
     publicClient: { redirectUris: redirectUris?.publicClient ?? [] },
     api: { requestedAccessTokenVersion: requestedAccessTokenVersion ?? null },
-    passwordCredentials: application.secrets.map(secret => shownSecret(secret)),
-    keyCredentials: (application.certificates ?? []).map(shownCertificate),
+    ...shownCredentials(application),
     requiredResourceAccess: [],
     appRoles: [],
     tags: [],
+  }
+}
+
+export function shownCredentials(application: Pick<Application, 'secrets' | 'certificates'> | undefined): object {
+  return {
+    passwordCredentials: (application?.secrets ?? []).map(secret => shownSecret(secret)),
+    keyCredentials: (application?.certificates ?? []).map(shownCertificate),
   }
 }
 

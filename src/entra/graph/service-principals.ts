@@ -7,7 +7,8 @@ import { allPrincipals } from '../all-principals.ts'
 import { applications, principals, principalsByApp, tenants, type Application, type Principal } from '../records.ts'
 import { domainOf } from '../tenants.ts'
 import type { PrincipalCaller } from '../tokens.ts'
-import { addPassword, removePassword } from './applications.ts'
+import { addPassword, applicationOf, removePassword } from './applications.ts'
+import { shownCredentials } from './application-shape.ts'
 import { badRequest, commitAs, GUID, graphRoute, listPage, notFound, single, type GraphOptions } from './graph-route.ts'
 import { shownUser } from './users.ts'
 
@@ -33,7 +34,7 @@ export function servicePrincipalRoutes(options: GraphOptions): Route[] {
     ),
     graphRoute(options, 'POST', path, (call, caller) => createPrincipal(options, call, caller)),
     graphRoute(options, 'GET', `${path}/:id`, async (call, caller) =>
-      single(call, 'servicePrincipals', shownPrincipal((await principalOf(options, call, caller)).value)),
+      single(call, 'servicePrincipals', await shownWhole(options, (await principalOf(options, call, caller)).value)),
     ),
     graphRoute(options, 'PATCH', `${path}/:id`, (call, caller) => updatePrincipal(options, call, caller)),
     graphRoute(options, 'DELETE', `${path}/:id`, (call, caller) => deletePrincipal(options, call, caller)),
@@ -52,15 +53,29 @@ export function servicePrincipalRoutes(options: GraphOptions): Route[] {
       'nothing',
     ),
     graphRoute(options, 'GET', '/organization', (_, caller) => organization(options, caller)),
-    // There are no groups here; az asks for them when it looks for a name.
-    graphRoute(options, 'GET', '/groups', async () => json({ value: [] })),
+    ...emptyListRoutes(options),
   ]
 }
 
-async function* principalsOf({ records }: GraphOptions, { tenantId }: PrincipalCaller, after?: string) {
-  for await (const principal of allPrincipals(records, after)) {
+/** Groups and owners: there are none in this directory, and az asks for them. */
+function emptyListRoutes(options: GraphOptions): Route[] {
+  const none = async (): Promise<Response> => json({ value: [] })
+  const owners = (kind: string, find: (call: Call, caller: PrincipalCaller) => Promise<unknown>): Route =>
+    graphRoute(options, 'GET', `/${kind}/:id/owners`, async (call, caller) => {
+      await find(call, caller)
+      return none()
+    })
+  return [
+    graphRoute(options, 'GET', '/groups', none),
+    owners('serviceprincipals', (call, caller) => principalOf(options, call, caller)),
+    owners('applications', (call, caller) => applicationOf(options, call, caller)),
+  ]
+}
+
+async function* principalsOf(options: GraphOptions, { tenantId }: PrincipalCaller, after?: string) {
+  for await (const principal of allPrincipals(options.records, after)) {
     if (principal.tenantId === tenantId && principal.kind !== 'user')
-      yield { id: principal.objectId, shown: shownPrincipal(principal) }
+      yield { id: principal.objectId, shown: await shownWhole(options, principal) }
   }
 }
 
@@ -105,7 +120,7 @@ async function createPrincipal(options: GraphOptions, call: Call, { tenantId }: 
     put(principals, objectId, principal, 0),
     put(principalsByApp, appId, { objectId }, 0),
   ])
-  return single(call, 'servicePrincipals', shownPrincipal(principal), 201)
+  return single(call, 'servicePrincipals', await shownWhole(options, principal), 201)
 }
 
 async function updatePrincipal(options: GraphOptions, call: Call, caller: PrincipalCaller): Promise<Response> {
@@ -151,7 +166,8 @@ async function directoryObject(
 ): Promise<Shown | undefined> {
   const found = GUID.test(id.toLowerCase()) ? (await records.get(principals, id.toLowerCase()))?.value : undefined
   if (found?.tenantId !== tenantId) return undefined
-  if (found.kind !== 'user') return { '@odata.type': '#microsoft.graph.servicePrincipal', ...shownPrincipal(found) }
+  if (found.kind !== 'user')
+    return { '@odata.type': '#microsoft.graph.servicePrincipal', ...(await shownWhole({ records }, found)) }
   const account = await users.byId(found.objectId)
   return account && { '@odata.type': '#microsoft.graph.user', ...shownUser(account) }
 }
@@ -186,6 +202,12 @@ async function organization({ records, domain }: GraphOptions, { tenantId }: Pri
 }
 
 const resourceOf = ({ tenantId, objectId }: Principal): string => `/tenants/${tenantId}/servicePrincipals/${objectId}`
+
+/** With the secrets and certificates of its application, which are its own: az resets them by what stands here. */
+async function shownWhole({ records }: Pick<GraphOptions, 'records'>, principal: Principal): Promise<object> {
+  const application = principal.kind === 'application' ? await records.get(applications, principal.appId) : undefined
+  return { ...shownPrincipal(principal), ...shownCredentials(application?.value) }
+}
 
 function shownPrincipal(principal: Principal): object {
   const { objectId, appId, displayName, enabled, kind, resourceId, tenantId, createdAt } = principal

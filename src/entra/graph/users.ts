@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { noteOperation } from '../../audit/request-context.ts'
 import { AzureError } from '../../http/errors.ts'
-import { empty } from '../../http/respond.ts'
+import { empty, json } from '../../http/respond.ts'
 import type { Call, Route } from '../../http/route.ts'
 import { put, remove } from '../../store/records.ts'
 import { administratorUsers, principals, tenants, users, usersByName, type User } from '../records.ts'
@@ -53,6 +53,17 @@ export function userRoutes(options: GraphOptions): Route[] {
     ),
     graphRoute(options, 'PATCH', '/users/:id', (call, caller) => updateUser(options, call, caller)),
     graphRoute(options, 'DELETE', '/users/:id', (call, caller) => deleteUser(options, call, caller)),
+    graphRoute(
+      options,
+      'POST',
+      '/users/:id/getmembergroups',
+      async (call, caller) => {
+        await userOf(options, call, caller)
+        // There are no groups here; az asks.
+        return json({ value: [] })
+      },
+      'nothing',
+    ),
     graphRoute(options, 'POST', '/users/:id/revokesigninsessions', async (call, caller) => {
       const { user } = await userOf(options, call, caller)
       const found = await records.get(principals, user.objectId)
