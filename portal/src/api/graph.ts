@@ -44,8 +44,16 @@ export async function searchPrincipals(text: string): Promise<Principal[]> {
   }))
 }
 
-/** Names by object id; whoever is gone is left out. */
-export async function namesOfPrincipals(ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
-  const objects = await all()
-  return new Map(objects.filter(({ id }) => ids.includes(id)).map(({ id, displayName }) => [id, displayName]))
+/** Names by object id, and of applications by application id too; whoever is gone is left out. */
+export async function namesOfPrincipals(): Promise<ReadonlyMap<string, string>> {
+  return new Map(
+    (await all()).flatMap(({ id, appId, displayName }): [string, string][] =>
+      appId === undefined
+        ? [[id, displayName]]
+        : [
+            [id, displayName],
+            [appId, displayName],
+          ],
+    ),
+  )
 }

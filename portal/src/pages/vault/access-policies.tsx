@@ -13,13 +13,15 @@ import { PolicyForm } from './policy-form.tsx'
 export function AccessPolicies({ vault }: { vault: Vault }) {
   const policies = vault.properties.accessPolicies ?? []
   const names = useQuery({
-    queryKey: ['names', ...policies.map(({ objectId }) => objectId)],
-    queryFn: () => namesOfPrincipals(policies.map(({ objectId }) => objectId)),
+    queryKey: ['names'],
+    queryFn: namesOfPrincipals,
   })
   const [editing, setEditing] = useState<AccessPolicy | 'new'>()
   const [deleting, setDeleting] = useState<AccessPolicy>()
   const refresh = useRefresh()
   const nameOf = (objectId: string): string => names.data?.get(objectId) ?? objectId
+  const labelOf = ({ objectId, applicationId }: AccessPolicy): string =>
+    applicationId === undefined ? nameOf(objectId) : `${nameOf(objectId)} through ${nameOf(applicationId)}`
   const remove = async (policy: AccessPolicy): Promise<void> => {
     await arm(`${vault.id}/accessPolicies/remove`, VERSIONS.vaults, {
       method: 'PUT',
@@ -60,7 +62,8 @@ export function AccessPolicies({ vault }: { vault: Vault }) {
             ? [
                 {
                   name: 'Application',
-                  cell: ({ applicationId = '-' }: AccessPolicy) => <span className="mono">{applicationId}</span>,
+                  cell: ({ applicationId }: AccessPolicy) =>
+                    applicationId === undefined ? '-' : nameOf(applicationId),
                 },
               ]
             : []),
@@ -76,7 +79,7 @@ export function AccessPolicies({ vault }: { vault: Vault }) {
                 <Button
                   size="small"
                   appearance="subtle"
-                  aria-label={`Edit ${nameOf(policy.objectId)}`}
+                  aria-label={`Edit ${labelOf(policy)}`}
                   onClick={() => setEditing(policy)}
                 >
                   Edit
@@ -84,7 +87,7 @@ export function AccessPolicies({ vault }: { vault: Vault }) {
                 <Button
                   size="small"
                   appearance="subtle"
-                  aria-label={`Delete ${nameOf(policy.objectId)}`}
+                  aria-label={`Delete ${labelOf(policy)}`}
                   onClick={() => setDeleting(policy)}
                 >
                   Delete
@@ -104,7 +107,7 @@ export function AccessPolicies({ vault }: { vault: Vault }) {
       )}
       {deleting !== undefined && (
         <Confirm
-          title={`Delete the policy of ${nameOf(deleting.objectId)}?`}
+          title={`Delete the policy of ${labelOf(deleting)}?`}
           action="Delete"
           onConfirm={() => remove(deleting)}
           onClose={() => setDeleting(undefined)}
