@@ -16,6 +16,7 @@ const USAGE = `Usage: ./ownkey <command> [options]
   clock    show | advance 91d | set T | reset the clock   --data-dir DIR, of a cloud started with --clock-control
   env      print the environment for clients          --data-dir DIR [--format shell|az|json]
   trust    put the cloud's CA into the system's store and your browsers', or take it out   --data-dir DIR [--remove] [--system-root DIR]
+           without --data-dir: list all of them, or take them all out
   doctor   say what this machine lacks                [--port 8443] [--data-dir DIR: who trusts its CA]
   test     run every test
   help     this text
@@ -115,7 +116,7 @@ const commands: Record<string, (values: Values, words: readonly string[]) => Pro
     }),
   trust: async values =>
     (await import('./commands/trust.ts')).trust({
-      dataDir: dataDir(values),
+      dataDir: values['data-dir'],
       remove: values.remove,
       systemRoot: values['system-root'],
     }),

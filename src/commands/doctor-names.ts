@@ -11,7 +11,8 @@ const systemLookup = lookup
 
 /** Whether programs of this machine find the cloud's names: with a running cloud those of its vaults and accounts, else examples. */
 export async function namesFinding(dataDir: string | undefined): Promise<Finding> {
-  const own = dataDir === undefined ? undefined : await namesOf(dataDir)
+  // A file that a crash left behind names a cloud that does not answer.
+  const own = dataDir === undefined ? undefined : await namesOf(dataDir).catch(() => undefined)
   const names = [...FIXED, ...(own ?? EXAMPLES)]
   const lost: string[] = []
   for (const name of names) if (!(await resolves(name))) lost.push(name)

@@ -32,8 +32,17 @@ function node(): Finding {
 
 async function portFinding(port: number, dataDir: string | undefined): Promise<Finding> {
   const running = dataDir === undefined ? undefined : await readEndpoints(dataDir).catch(() => undefined)
-  if (running !== undefined) return finding(true, `a cloud runs in ${dataDir}, on port ${running.port}`)
+  if (running !== undefined && (await answers(running.caCertificateUrl)))
+    return finding(true, `a cloud runs in ${dataDir}, on port ${running.port}`)
   return portIsFree(port)
+}
+
+/** A file of a cloud that was killed may lie there still. */
+function answers(url: string): Promise<boolean> {
+  return fetch(url, { signal: AbortSignal.timeout(2000) }).then(
+    ({ ok }) => ok,
+    () => false,
+  )
 }
 
 function portIsFree(port: number): Promise<Finding> {

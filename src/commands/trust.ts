@@ -1,36 +1,62 @@
 import { homedir } from 'node:os'
-import { readAuthority } from '../trust/authority.ts'
+import { readAuthority, type Authority } from '../trust/authority.ts'
 import { BrowserStores } from '../trust/browser-stores.ts'
 import { SystemStore, type Outcome } from '../trust/system-store.ts'
 
 const WORDS = {
   added: 'trusted in  ',
   removed: 'removed from',
-  present: 'already in  ',
-  absent: 'not in      ',
+  present: 'is in       ',
+  absent: 'is not in   ',
   not: 'NOT DONE    ',
+}
+
+interface TrustOptions {
+  /** Undefined: all CAs that were ever put into these stores. */
+  readonly dataDir: string | undefined
+  readonly remove: boolean
+  /** The system store below this folder, to try it out. */
+  readonly systemRoot: string | undefined
 }
 
 /**
  * Puts the cloud's CA into the system's store and the user's browsers', or takes it out of them; what is done already is left alone.
- * Resolves to the exit code: 1 when a store could not be changed, after saying what to do.
+ * Without a folder: lists every cloud's, or takes them all out. Resolves to the exit code: 1 when a store could not be changed, after saying what to do.
  */
-export async function trust(options: {
-  dataDir: string
-  remove: boolean
-  /** The system store below this folder, to try it out. */
-  systemRoot: string | undefined
-}): Promise<number> {
-  const authority = await readAuthority(options.dataDir)
-  const { subject, fingerprint, expiresAt } = authority
-  process.stdout.write(`${subject}, until ${expiresAt.toISOString().slice(0, 10)}\nSHA-256 ${fingerprint}\n`)
+export async function trust(options: TrustOptions): Promise<number> {
   const system = new SystemStore(options.systemRoot)
-  const outcomes: Outcome[] = [await (options.remove ? system.remove(authority) : system.add(authority))]
   const browsers = new BrowserStores(homedir())
-  if (!isSudo()) outcomes.push(...(await (options.remove ? browsers.remove(authority) : browsers.add(authority))))
-  for (const outcome of outcomes) show(outcome)
+  const { dataDir } = options
+  const authorities = dataDir === undefined ? await installed(system, browsers) : [await readAuthority(dataDir)]
+  if (authorities.length === 0) process.stdout.write('No cloud is trusted here.\n')
+  let code = 0
+  for (const authority of authorities) {
+    const { subject, fingerprint, expiresAt } = authority
+    process.stdout.write(`${subject}, until ${expiresAt.toISOString().slice(0, 10)}\nSHA-256 ${fingerprint}\n`)
+    const outcomes = await changed(options, { system, browsers, authority })
+    for (const outcome of outcomes) show(outcome)
+    if (outcomes.some(({ done }) => done === 'not')) code = 1
+  }
   if (isSudo()) process.stdout.write("Your browsers' stores are yours, not root's: run this without sudo too.\n")
-  return outcomes.some(({ done }) => done === 'not') ? 1 : 0
+  return code
+}
+
+async function installed(system: SystemStore, browsers: BrowserStores): Promise<Authority[]> {
+  const all = [...(await system.installed()), ...(await browsers.installed())]
+  return [...new Map(all.map(authority => [authority.fingerprint, authority])).values()]
+}
+
+async function changed(
+  { dataDir, remove }: TrustOptions,
+  { system, browsers, authority }: { system: SystemStore; browsers: BrowserStores; authority: Authority },
+): Promise<Outcome[]> {
+  if (remove) return [await system.remove(authority), ...(isSudo() ? [] : await browsers.remove(authority))]
+  if (dataDir !== undefined) return [await system.add(authority), ...(isSudo() ? [] : await browsers.add(authority))]
+  const stores = [
+    { where: system.fileOf(authority), trusted: await system.trusts(authority) },
+    ...(await browsers.trusts(authority)),
+  ]
+  return stores.map(({ where, trusted }) => ({ done: trusted === true ? 'present' : 'absent', where }))
 }
 
 function show(outcome: Outcome): void {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import * as fc from 'fast-check'
+import { parse, stringify } from 'yaml'
 import { parseSeed } from './seed-file.ts'
 
 /** What is wrong with the text, each as `line: field: message`. */
@@ -277,6 +279,36 @@ test('a few lines that stand for millions are refused', () => {
     /nothing was made\.\ncloud\.yaml:1: aliases .* can't be followed/,
   )
 })
+
+test('whatever stands in a seed file, the answer is a seed or a list of problems with lines', () => {
+  const good = account(
+    'identity: { type: SystemAssigned }',
+    'encryption: { vault: kv-one, key: k }',
+    'deployments: [{ name: d, model: m }]',
+  )
+  const places = placesIn(parse(good))
+  fc.assert(
+    fc.property(fc.constantFrom(...places), fc.jsonValue({ maxDepth: 3 }), fc.boolean(), (place, value, rename) => {
+      const content: unknown = parse(good)
+      const parent = place
+        .slice(0, -1)
+        .reduce<Record<string, unknown>>(
+          (at, part) => at[part] as Record<string, unknown>,
+          content as Record<string, unknown>,
+        )
+      const last = place.at(-1) ?? ''
+      if (rename) delete parent[last]
+      parent[rename ? JSON.stringify(value).slice(0, 60) : last] = value
+      for (const line of problems(stringify(content))) assert.match(line, /^\d+: /)
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+function placesIn(value: unknown, at: readonly string[] = []): string[][] {
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(value).flatMap(([name, inner]) => [[...at, name], ...placesIn(inner, [...at, name])])
+}
 
 test('passwords come from the environment', () => {
   assert.deepEqual(problems('users:\n  - userPrincipalName: ada\n    passwordEnv: ADA', { ADA: 'secret' }), [])

@@ -26,7 +26,7 @@ export async function readSeedFile(
 
 export function parseSeed(file: string, text: string, environment: Readonly<Record<string, string | undefined>>): Seed {
   const counter = new LineCounter()
-  const document = parseDocument(text, { lineCounter: counter, prettyErrors: false })
+  const document = parseDocument(text, { lineCounter: counter, prettyErrors: false, logLevel: 'error' })
   const flaws = [...document.errors, ...document.warnings]
   if (flaws.length > 0)
     throw new Error(

@@ -29,6 +29,22 @@ export async function readAuthority(dataDir: string): Promise<Authority> {
   // A store trusts a CA for whatever it signs: only one that is bound to this machine's names goes in.
   if (!certificate.ca || !certificate.raw.includes(CONSTRAINED))
     throw new Error(`${file} is no CA that is limited to names of its cloud, so nothing was trusted.`)
+  return authorityOf(certificate, pem, file)
+}
+
+/** What a store has under one of our names; undefined when it is something else. */
+export function storedAuthority(pem: string, file: string): Authority | undefined {
+  try {
+    return authorityOf(new X509Certificate(pem), pem, file)
+  } catch {
+    return undefined
+  }
+}
+
+/** Names that CAs have in stores. */
+export const STORED_NAME = /^ownkey-[0-9a-f]{16}$/
+
+function authorityOf(certificate: X509Certificate, pem: string, file: string): Authority {
   const fingerprint = fingerprintOf(certificate)
   return {
     pem,

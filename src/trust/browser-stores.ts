@@ -1,7 +1,7 @@
 import { mkdtemp, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { holds, type Authority } from './authority.ts'
+import { holds, STORED_NAME, storedAuthority, type Authority } from './authority.ts'
 import { findProgram, runProgram } from './run-program.ts'
 import type { Outcome } from './system-store.ts'
 
@@ -49,9 +49,9 @@ export class BrowserStores {
 
   remove(authority: Authority): Promise<Outcome[]> {
     return this.#each(false, async (certutil, folder) => {
-      if (!(await listed(certutil, folder, authority))) return { done: 'absent', where: folder }
+      if ((await contained(certutil, folder, authority)) === undefined) return { done: 'absent', where: folder }
       const { errors } = await runProgram(certutil, ['-D', '-d', `sql:${folder}`, '-n', authority.name])
-      if (!(await listed(certutil, folder, authority))) return { done: 'removed', where: folder }
+      if ((await contained(certutil, folder, authority)) === undefined) return { done: 'removed', where: folder }
       return {
         done: 'not',
         where: folder,
@@ -71,6 +71,23 @@ export class BrowserStores {
         trusted: certutil === undefined ? undefined : await listed(certutil, where, authority),
       })),
     )
+  }
+
+  /** All CAs of clouds that were put here, those whose folder is gone too. */
+  async installed(): Promise<Authority[]> {
+    const certutil = await findProgram('certutil')
+    if (certutil === undefined) return []
+    const found = new Map<string, Authority>()
+    for (const folder of await this.#folders(false)) {
+      const { output } = await runProgram(certutil, ['-L', '-d', `sql:${folder}`])
+      const names = output.split('\n').map(line => line.split(' ')[0] ?? '')
+      for (const name of names.filter(one => STORED_NAME.test(one))) {
+        const pem = (await runProgram(certutil, ['-L', '-d', `sql:${folder}`, '-n', name, '-a'])).output
+        const authority = storedAuthority(pem, folder)
+        if (authority !== undefined) found.set(authority.fingerprint, authority)
+      }
+    }
+    return [...found.values()]
   }
 
   async #each(create: boolean, change: (certutil: string, folder: string) => Promise<Outcome>): Promise<Outcome[]> {
@@ -102,14 +119,19 @@ export class BrowserStores {
 
 /** In the store, and trusted to vouch for servers. */
 async function listed(certutil: string, folder: string, authority: Authority): Promise<boolean> {
-  if (!(await isStore(folder))) return false
+  const line = await contained(certutil, folder, authority)
+  return line !== undefined && / C[^,]*,[^,]*,\S*\s*$/.test(line)
+}
+
+/** The line of certutil's list that tells for what it is trusted; undefined when it is not in the store. */
+async function contained(certutil: string, folder: string, authority: Authority): Promise<string | undefined> {
+  if (!(await isStore(folder))) return undefined
   const { name } = authority
   const [pem, all] = await Promise.all([
     runProgram(certutil, ['-L', '-d', `sql:${folder}`, '-n', name, '-a']),
     runProgram(certutil, ['-L', '-d', `sql:${folder}`]),
   ])
-  const line = all.output.split('\n').find(text => text.startsWith(`${name} `))
-  return holds(pem.output, authority) && line !== undefined && / C[^,]*,[^,]*,\S*\s*$/.test(line)
+  return holds(pem.output, authority) ? all.output.split('\n').find(text => text.startsWith(`${name} `)) : undefined
 }
 
 /** Resolves to what certutil complained about. */

@@ -1,7 +1,7 @@
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { holds, type Authority } from './authority.ts'
+import { holds, STORED_NAME, storedAuthority, type Authority } from './authority.ts'
 import { findProgram, runProgram, type ProgramResult } from './run-program.ts'
 
 /** What became of a certificate in a store. */
@@ -50,6 +50,19 @@ export class SystemStore {
     const [has, trusted] = await Promise.all([this.#has(authority), this.trusts(authority)])
     if (!has && !trusted) return { done: 'absent', where }
     return this.#change(authority, 'removed', () => rm(where, { force: true }))
+  }
+
+  /** All CAs of clouds that were put here, those whose folder is gone too. */
+  async installed(): Promise<Authority[]> {
+    const names = await readdir(`${this.#root}${LOCAL}`).catch(() => [])
+    const found: Authority[] = []
+    for (const name of names) {
+      if (!STORED_NAME.test(name.replace(/\.crt$/, ''))) continue
+      const file = `${this.#root}${LOCAL}/${name}`
+      const authority = storedAuthority(await readFile(file, 'utf8').catch(() => ''), file)
+      if (authority !== undefined) found.push(authority)
+    }
+    return found
   }
 
   async #has(authority: Authority): Promise<boolean> {

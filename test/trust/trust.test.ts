@@ -37,7 +37,7 @@ test(
       asUser(home, ['trust', '--data-dir', dataDir, '--system-root', root, ...more])
     assert.match((await trust(other.dataDir)).output, /^trusted in .*\/ownkey-[0-9a-f]{16}\.crt$/m)
     assert.notEqual(refusedByCurl(root, one.endpoints.portal), '')
-    for (const words of [/^trusted in /m, /^already in /m]) {
+    for (const words of [/^trusted in /m, /^is in /m]) {
       const { code, output } = await trust(one.dataDir)
       assert.equal(code, 0, output)
       assert.match(output, words)
@@ -46,7 +46,7 @@ test(
     assert.equal((await readdir(join(root, 'usr/local/share/ca-certificates'))).length, 2)
     const doctor = await ownkey('doctor', '--data-dir', one.dataDir, '--system-root', root)
     assert.match(doctor.output, /^ok +the system trusts the CA ownkey-/m)
-    for (const words of [/^removed from /m, /^not in /m]) {
+    for (const words of [/^removed from /m, /^is not in /m]) {
       const { code, output } = await trust(one.dataDir, '--remove')
       assert.equal(code, 0, output)
       assert.match(output, words)
@@ -56,6 +56,12 @@ test(
     assert.equal((await readdir(join(root, 'etc/ssl/certs'))).filter(name => name.startsWith('ownkey-')).length, 1)
     const after = await ownkey('doctor', '--data-dir', one.dataDir, '--system-root', root)
     assert.match(after.output, /^lacking +the system does not trust the CA ownkey-.*\n +\.\/ownkey trust --data-dir/m)
+    // Also what no folder is left of.
+    const listed = await asUser(home, ['trust', '--system-root', root])
+    assert.deepEqual(listed.output.match(/ownkey-[0-9a-f]{16}\.crt/g)?.length, 1, listed.output)
+    assert.equal((await asUser(home, ['trust', '--remove', '--system-root', root])).code, 0)
+    assert.match((await asUser(home, ['trust', '--system-root', root])).output, /^No cloud is trusted here\.$/m)
+    assert.match(refusedByCurl(root, other.endpoints.portal), /certificate/)
   },
 )
 
@@ -82,7 +88,7 @@ test(
     }
     assert.match(await open(), /ERR_CERT_AUTHORITY_INVALID/)
     assert.match((await trust()).output, /^trusted in .*nssdb$/m)
-    assert.match((await trust()).output, /^already in .*nssdb$/m)
+    assert.match((await trust()).output, /^is in .*nssdb$/m)
     assert.equal(await open(), '200')
     assert.match((await trust('--remove')).output, /^removed from .*nssdb$/m)
     assert.match(await open(), /ERR_CERT_AUTHORITY_INVALID/)
