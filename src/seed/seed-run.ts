@@ -61,9 +61,12 @@ export class SeedRun {
         path: at,
         message: `${what} could not be brought about: ${said}`,
       })
-      throw new Error(`${problem}\nWhat stands before it was made and stays; mend this and start again.`, {
-        cause: error,
-      })
+      throw new Error(
+        `${problem}\nWhat comes before it was made and stays. Change the file, or the cloud (start without --seed), then start again.`,
+        {
+          cause: error,
+        },
+      )
     }
   }
 
