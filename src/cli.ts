@@ -113,6 +113,7 @@ const commands: Record<string, (values: Values, words: readonly string[]) => Pro
     (await import('./commands/print-environment.ts')).printEnvironment({
       dataDir: dataDir(values),
       format: values.format ?? 'shell',
+      systemRoot: values['system-root'],
     }),
   trust: async values =>
     (await import('./commands/trust.ts')).trust({

@@ -1,9 +1,16 @@
 import { lookup } from 'node:dns/promises'
+import { readAuthority } from '../trust/authority.ts'
+import { SystemStore } from '../trust/system-store.ts'
 import { readEndpoints, type Endpoints } from '../endpoints.ts'
 
 /** The environment that points clients at a running cloud. */
-export async function printEnvironment(options: { dataDir: string; format: string }): Promise<number> {
+export async function printEnvironment(options: {
+  dataDir: string
+  format: string
+  systemRoot: string | undefined
+}): Promise<number> {
   const endpoints = await readEndpoints(options.dataDir)
+  const bundle = await bundleOf(endpoints, options)
   const {
     authority,
     tenantId,
@@ -21,8 +28,8 @@ export async function printEnvironment(options: { dataDir: string; format: strin
     AZURE_CLIENT_SECRET: administrator.clientSecret,
     AZURE_SUBSCRIPTION_ID: subscriptionId,
     NODE_EXTRA_CA_CERTS: caCertificate,
-    REQUESTS_CA_BUNDLE: caCertificate,
-    SSL_CERT_FILE: caCertificate,
+    REQUESTS_CA_BUNDLE: bundle,
+    SSL_CERT_FILE: bundle,
     OWNKEY_RESOURCE_MANAGER: resourceManager,
     OWNKEY_OPENAI_SUFFIX: openAiSuffix,
     OWNKEY_KEY_VAULT_SUFFIX: keyVaultSuffix,
@@ -30,20 +37,29 @@ export async function printEnvironment(options: { dataDir: string; format: strin
   if (options.format === 'json') process.stdout.write(`${JSON.stringify(variables, null, 2)}\n`)
   else if (options.format === 'shell')
     for (const [name, value] of Object.entries(variables)) process.stdout.write(`export ${name}=${quoted(value)}\n`)
-  else if (options.format === 'az') process.stdout.write(`${(await azLines(endpoints)).join('\n')}\n`)
+  else if (options.format === 'az') process.stdout.write(`${(await azLines(endpoints, bundle)).join('\n')}\n`)
   else throw new Error(`--format ${options.format} is not known: use shell, az or json.`)
   return 0
 }
 
+/** These variables replace all that a client trusts: where the system trusts the CA, its bundle leaves the internet in reach. */
+async function bundleOf(
+  { caCertificate }: Endpoints,
+  { dataDir, systemRoot }: { dataDir: string; systemRoot: string | undefined },
+): Promise<string> {
+  const system = new SystemStore(systemRoot)
+  return (await system.trusts(await readAuthority(dataDir))) ? system.bundle : caCertificate
+}
+
 /** What registers the cloud with the az CLI and logs in, for bash and zsh: the secret never stands in the process list. */
-async function azLines({ caCertificate, resourceManager, tenantId, administrator }: Endpoints): Promise<string[]> {
+async function azLines({ resourceManager, tenantId, administrator }: Endpoints, bundle: string): Promise<string[]> {
   const isResolved = await lookup(new URL(resourceManager).hostname).then(
     () => true,
     () => false,
   )
   const names = new URL('../http/python', import.meta.url).pathname
   return [
-    `export REQUESTS_CA_BUNDLE=${quoted(caCertificate)}`,
+    `export REQUESTS_CA_BUNDLE=${quoted(bundle)}`,
     // The authority is one that Microsoft's list of instances does not know.
     'export AZURE_CORE_INSTANCE_DISCOVERY=false',
     ...(isResolved ? [] : [`export PYTHONPATH=${quoted(names)} # this machine does not find *.localhost by itself`]),

@@ -37,7 +37,7 @@ export async function start(options: {
       `OwnKey is ready on https://*.localhost:${endpoints.port} (loopback only).`,
       `  portal     ${endpoints.portal} as ${endpoints.administrator.userName}, password in endpoints.json`,
       `  endpoints  ${options.dataDir}/endpoints.json`,
-      `  CA         ${endpoints.caCertificate}`,
+      `  CA         ${endpoints.caCertificate}   (trusted by this machine after ./ownkey trust --data-dir ${options.dataDir})`,
       `  clients    eval "$(./ownkey env --data-dir ${options.dataDir})"`,
       'Stop it with Ctrl-C.',
       '',

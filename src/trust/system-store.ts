@@ -23,14 +23,18 @@ export class SystemStore {
     this.#root = root === '' ? '' : resolve(root)
   }
 
+  /** All that the system trusts, in one file. */
+  get bundle(): string {
+    return `${this.#root}${ETC}/ca-certificates.crt`
+  }
+
   fileOf({ name }: Authority): string {
     return `${this.#root}${LOCAL}/${name}.crt`
   }
 
   /** Whether programs that use the system's store trust it now. */
   async trusts(authority: Authority): Promise<boolean> {
-    const bundle = await readFile(`${this.#root}${ETC}/ca-certificates.crt`, 'utf8').catch(() => '')
-    return holds(bundle, authority)
+    return holds(await readFile(this.bundle, 'utf8').catch(() => ''), authority)
   }
 
   async add(authority: Authority): Promise<Outcome> {

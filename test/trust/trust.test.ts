@@ -43,6 +43,10 @@ test(
       assert.match(output, words)
       assert.equal(refusedByCurl(root, one.endpoints.portal), '')
     }
+    const bundle = join(root, 'etc/ssl/certs/ca-certificates.crt')
+    const environment = await ownkey('env', '--data-dir', one.dataDir, '--system-root', root)
+    assert.match(environment.output, new RegExp(`^export REQUESTS_CA_BUNDLE='${bundle}'$`, 'm'))
+    assert.match(environment.output, new RegExp(`^export NODE_EXTRA_CA_CERTS='${one.endpoints.caCertificate}'$`, 'm'))
     assert.equal((await readdir(join(root, 'usr/local/share/ca-certificates'))).length, 2)
     const doctor = await ownkey('doctor', '--data-dir', one.dataDir, '--system-root', root)
     assert.match(doctor.output, /^ok +the system trusts the CA ownkey-/m)
