@@ -97,7 +97,8 @@ function cloudMetadata({
     graphAudience: authority,
     microsoftGraphResourceId: authority,
     authentication: { loginEndpoint: authority, audiences, tenant: 'common', identityProvider: 'AAD' },
-    suffixes: { keyVaultDns: keyVaultSuffix },
+    // As Azure: no dot in front. az adds one, and azurerm makes the token's resource of it.
+    suffixes: { keyVaultDns: keyVaultSuffix.replace(/^\./, '') },
   }
 }
 
