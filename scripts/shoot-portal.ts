@@ -1,67 +1,73 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import type { Page } from 'playwright-core'
 import { startCloudProcess } from '../src/demo/cloud-process.ts'
-import { Azure, MANAGE } from '../test/support/azure.ts'
 import { buildPortal, openBrowser, signedIn } from '../test/support/browser.ts'
 import { ACCOUNT_PAGES, OWN_PAGES, VAULT_PAGES } from '../test/support/portal-pages.ts'
+import { portalScene, type PortalScene } from './portal-scene.ts'
+import { statesOf, type State } from './portal-states.ts'
 
-/** Writes a picture of each page of the portal, wide and narrow, light and dark: `npm run portal:shots -- FOLDER`. */
-const folder = process.argv[2] ?? 'coverage/portal'
+/**
+ * Writes a picture of each page of the portal and of its states, wide and narrow, light and dark:
+ * `npm run portal:shots -- FOLDER [--only WORD]`. A word takes those whose name holds it.
+ */
+const { values, positionals } = parseArgs({ options: { only: { type: 'string' } }, allowPositionals: true })
+const folder = positionals[0] ?? 'coverage/portal'
+const SIZES = [
+  { width: 1280, height: 800 },
+  { width: 390, height: 844 },
+  { width: 1920, height: 1080 },
+] as const
+const SETTLE_MS = 700
+
+function pagesOf({ account, vault }: PortalScene): State[] {
+  return [
+    ...OWN_PAGES.map(path => ({ name: path.slice(1) || 'home', path })),
+    ...ACCOUNT_PAGES.map(page => ({ name: `account-${page || 'overview'}`, path: `${account('contoso')}/${page}` })),
+    ...VAULT_PAGES.map(page => ({
+      name: `vault-${page.replace('/', '-') || 'overview'}`,
+      path: `${vault('contoso-keys')}/${page}`,
+    })),
+  ]
+}
+
+async function shoot(page: Page, portal: string, { name, path, act }: State, suffix: string): Promise<void> {
+  await page.goto(`${portal}${path.replace(/(.)\/$/, '$1')}`)
+  await page.locator('#content').waitFor()
+  await page.waitForTimeout(SETTLE_MS)
+  if (act !== undefined) {
+    await act(page)
+    await page.waitForTimeout(SETTLE_MS)
+  }
+  await page.screenshot({ path: join(folder, `${name}-${suffix}.png`), fullPage: act === undefined })
+  await page.unrouteAll({ behavior: 'ignoreErrors' })
+}
+
 await mkdir(folder, { recursive: true })
 buildPortal()
 const dataDir = await mkdtemp(join(tmpdir(), 'ownkey-shots-'))
 const cloud = await startCloudProcess(dataDir, ['--key-lease-seconds', '1', '--clock-control'])
 const browser = await openBrowser()
 try {
-  const azure = await Azure.in(cloud.endpoints)
-  const account = await azure.account('contoso')
-  await azure.account('fabrikam-with-a-rather-long-name-for-a-resource', 'None')
-  const keys = await azure.vault('contoso-keys', { sku: { family: 'A', name: 'premium' } })
-  await azure.policy('contoso-keys', 'add', await azure.administratorUserId(), MANAGE)
-  const { properties } = await keys.createRsaKey('at-rest', { keySize: 2048 })
-  await keys.createRsaKey('old', { keySize: 2048 })
-  await (await keys.beginDeleteKey('old', { intervalInMs: 20 })).pollUntilDone()
-  await azure.policy('contoso-keys', 'add', account.principalId)
-  const file = await account.upload('for the pictures', 'support-tickets.jsonl')
-  const valid = await account.upload('for the pictures', 'support-tickets-valid.jsonl')
-  await account.encrypt({ vault: 'contoso-keys', name: 'at-rest', version: properties.version })
-  await keys.rotateKey('at-rest')
-  const job = await account.train(file, {
-    validation_file: valid,
-    suffix: 'tickets',
-    hyperparameters: { n_epochs: 12, batch_size: 4 },
-  })
-  const { fine_tuned_model: model } = await account.jobIs(job, ['succeeded'])
-  await account.deploy('tickets', model ?? '')
-  const { subscriptionId, portal } = cloud.endpoints
-  const group = `/resource/subscriptions/${subscriptionId}/resourceGroups/${azure.group}/providers`
-  const pages: Record<string, string> = {
-    ...Object.fromEntries(OWN_PAGES.map(path => [path.slice(1) || 'home', path])),
-    ...Object.fromEntries(
-      ACCOUNT_PAGES.map(page => [
-        `account-${page || 'overview'}`,
-        `${group}/Microsoft.CognitiveServices/accounts/contoso/${page}`,
-      ]),
-    ),
-    ...Object.fromEntries(
-      VAULT_PAGES.map(page => [
-        `vault-${page.replace('/', '-') || 'overview'}`,
-        `${group}/Microsoft.KeyVault/vaults/contoso-keys/${page}`,
-      ]),
-    ),
-  }
-  for (const [width, height] of [
-    [1280, 800],
-    [390, 844],
-  ] as const) {
+  const { portal } = cloud.endpoints
+  const bare = await signedIn(browser, cloud.endpoints)
+  await shoot(bare, portal, { name: 'home-empty', path: '/' }, '1280-light')
+  await bare.context().close()
+  const scene = await portalScene(cloud)
+  const wanted = [...pagesOf(scene), ...statesOf(scene)].filter(({ name }) => name.includes(values.only ?? ''))
+  for (const { width, height } of SIZES) {
     for (const dark of [false, true]) {
       const page = await signedIn(browser, cloud.endpoints, { width, height, dark })
-      for (const [name, path] of Object.entries(pages)) {
-        await page.goto(`${portal}${path.replace(/(.)\/$/, '$1')}`)
-        await page.locator('#content').waitFor()
-        await page.waitForTimeout(700)
-        await page.screenshot({ path: join(folder, `${name}-${width}-${dark ? 'dark' : 'light'}.png`), fullPage: true })
+      page.setDefaultTimeout(10_000)
+      for (const state of wanted) {
+        // The widest only shows whether lines get too long.
+        if (width > 1280 && (dark || state.act !== undefined)) continue
+        await shoot(page, portal, state, `${width}-${dark ? 'dark' : 'light'}`).catch((error: unknown) => {
+          process.stderr.write(`${state.name} at ${width}: ${String(error).split('\n')[0]}\n`)
+          process.exitCode = 1
+        })
       }
       await page.context().close()
     }

@@ -129,7 +129,12 @@ export class Azure {
       VAULTS,
     )
     assert.ok(made.status < 300, JSON.stringify(made.body))
-    return keyClient(this.endpoints, this.credential, name)
+    return this.keys(name)
+  }
+
+  /** The official client of a vault that there is. */
+  keys(vault: string): KeyClient {
+    return keyClient(this.endpoints, this.credential, vault)
   }
 
   /** `kind` add, replace or remove, as az does it. */
