@@ -1,5 +1,5 @@
 import type { CloudProcess } from '../src/demo/cloud-process.ts'
-import { Azure, KEY_PERMISSIONS, MANAGE, untilRefused, type TestAccount } from '../test/support/azure.ts'
+import { Azure, KEY_PERMISSIONS, MANAGE, pause, untilRefused, type TestAccount } from '../test/support/azure.ts'
 
 const DAY_MS = 86_400_000
 /** As long as Azure lets them be. */
@@ -57,6 +57,8 @@ async function inUse(azure: Azure, contoso: TestAccount): Promise<void> {
   const file = await contoso.upload('for the pictures', 'support-tickets.jsonl')
   const valid = await contoso.upload('for the pictures', 'support-tickets-valid.jsonl')
   await contoso.encrypt({ vault: 'contoso-keys', name: 'at-rest', version: await newest(azure, 'contoso-keys') })
+  // Versions are told apart by the second.
+  await pause(1100)
   await rotate(azure, 'contoso-keys')
   const hyperparameters = { n_epochs: 12, batch_size: 4 }
   const job = await contoso.train(file, { validation_file: valid, suffix: 'tickets', hyperparameters })

@@ -150,7 +150,7 @@ function faults(account: PortalScene['account']): State[] {
       path: `${account('contoso')}/files`,
       act: async page => {
         await page.route(/\/files(\?|$)/, () => {})
-        await page.reload()
+        await page.reload({ waitUntil: 'commit' })
         await page.getByText('Loading files…').waitFor()
       },
     },

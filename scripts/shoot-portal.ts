@@ -22,8 +22,9 @@ const SIZES = [
 ] as const
 const SETTLE_MS = 700
 
-function pagesOf({ account, vault }: PortalScene): State[] {
+function pagesOf({ azure, account, vault }: PortalScene): State[] {
   return [
+    { name: 'subscription', path: `/subscriptions/${azure.endpoints.subscriptionId}` },
     ...OWN_PAGES.map(path => ({ name: path.slice(1) || 'home', path })),
     ...ACCOUNT_PAGES.map(page => ({ name: `account-${page || 'overview'}`, path: `${account('contoso')}/${page}` })),
     ...VAULT_PAGES.map(page => ({

@@ -10,6 +10,9 @@ import { TopBar } from './shell/top-bar.tsx'
 const AccountBlade = lazy(async () => ({ default: (await import('./pages/account/account-blade.tsx')).AccountBlade }))
 const VaultBlade = lazy(async () => ({ default: (await import('./pages/vault/vault-blade.tsx')).VaultBlade }))
 const Deleted = lazy(async () => ({ default: (await import('./pages/deleted.tsx')).Deleted }))
+const SubscriptionPage = lazy(async () => ({
+  default: (await import('./pages/subscription.tsx')).SubscriptionPage,
+}))
 const TruthTable = lazy(async () => ({ default: (await import('./pages/truth-table.tsx')).TruthTable }))
 const ClockPage = lazy(async () => ({ default: (await import('./pages/clock.tsx')).ClockPage }))
 
@@ -48,6 +51,7 @@ export function App() {
           <Suspense fallback={<Loading what="the page" />}>
             <Switch>
               <Route path="/" component={Home} />
+              <Route path="/subscriptions/:subscription" component={SubscriptionPage} />
               <Route path="/deleted" component={Deleted} />
               <Route path="/truth-table" component={TruthTable} />
               <Route path="/clock" component={ClockPage} />

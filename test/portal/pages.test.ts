@@ -23,6 +23,7 @@ describe('every page of the portal', { skip: noBrowser }, async () => {
   const group = `/resource/subscriptions/${subscriptionId}/resourceGroups/${azure.group}/providers`
   const paths = [
     ...OWN_PAGES,
+    `/subscriptions/${subscriptionId}`,
     ...ACCOUNT_PAGES.map(page => `${group}/Microsoft.CognitiveServices/accounts/contoso/${page}`),
     ...VAULT_PAGES.map(page => `${group}/Microsoft.KeyVault/vaults/kv-pages/${page}`),
   ].map(path => path.replace(/(.)\/$/, '$1'))

@@ -182,6 +182,25 @@ describe('the states of the portal', { skip: noBrowser }, async () => {
     await page.getByText('No record holds these words').waitFor()
   })
 
+  test('R32: a subscription says beforehand what a change of directory would break', async () => {
+    const made = await azure.armRoot('POST', '/providers/OwnKey.Directory/tenants?api-version=2026-01-01', {
+      properties: { displayName: 'Fabrikam' },
+    })
+    await open(accountAt())
+    await page.getByRole('link', { name: subscriptionId }).click()
+    await page.getByLabel('Directory ID to move to').fill(made.body.properties.tenantId)
+    await button('Check').click()
+    const findings = page.getByRole('table', { name: 'What the change would break' })
+    await findings.getByRole('row', { name: /CustomerManagedKeyStops accounts contoso/ }).waitFor()
+    await findings.getByRole('row', { name: /IdentityLeftBehind accounts contoso/ }).waitFor()
+    await page.getByLabel('Directory ID to move to').fill('nowhere')
+    await button('Check').click()
+    await page
+      .getByRole('alert')
+      .getByText(/Request id/)
+      .waitFor()
+  })
+
   test('R21: a deleted vault is named on Home, and recovered on the page that the step leads to', async () => {
     await open(vaultAt())
     await button('Delete').click()

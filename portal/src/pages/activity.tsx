@@ -20,12 +20,6 @@ export function Activity({ resourceId, vault }: { resourceId: string; vault?: st
   })
   return (
     <>
-      <div className="row filter">
-        <Field label="Filter" className="grow">
-          <Input value={filter} onChange={(_, { value }) => setFilter(value)} placeholder="Operation, caller, result" />
-        </Field>
-        <Switch checked={following} onChange={(_, { checked }) => setFollowing(checked)} label="Follow" />
-      </div>
       <Loaded query={log} what="the audit log">
         {records => (
           <>
@@ -36,6 +30,16 @@ export function Activity({ resourceId, vault }: { resourceId: string; vault?: st
                 <h2 className="section">Records</h2>
               </>
             )}
+            <div className="row filter">
+              <Field label="Filter" className="grow">
+                <Input
+                  value={filter}
+                  onChange={(_, { value }) => setFilter(value)}
+                  placeholder="Operation, caller, result"
+                />
+              </Field>
+              <Switch checked={following} onChange={(_, { checked }) => setFollowing(checked)} label="Follow" />
+            </div>
             <Table records={records} filter={filter} />
           </>
         )}

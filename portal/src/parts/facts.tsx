@@ -1,5 +1,5 @@
 import { Button, Tooltip } from '@fluentui/react-components'
-import { Fragment, useState, type ReactNode } from 'react'
+import { useState, type ReactNode } from 'react'
 
 /** Names and values side by side; undefined values show a dash. */
 export function Facts({ facts }: { facts: Readonly<Record<string, ReactNode>> }) {
@@ -24,14 +24,14 @@ export function Copyable({ value, label, hidden = false }: { value: string; labe
     setTimeout(() => setCopied(false), 1500)
   }
   return (
-    <Fragment>
-      <span className="mono">{hidden ? '•'.repeat(24) : value}</span>{' '}
+    <span className="copyable">
+      <span className="mono">{hidden ? '•'.repeat(24) : value}</span>
       <Tooltip content={copied ? 'Copied' : `Copy ${label}`} relationship="label">
         <Button size="small" appearance="subtle" onClick={() => void copy()}>
           {copied ? 'Copied' : 'Copy'}
         </Button>
       </Tooltip>
-    </Fragment>
+    </span>
   )
 }
 

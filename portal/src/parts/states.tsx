@@ -21,14 +21,18 @@ export function Loading({ what }: { what: string }) {
 /** The server's own words, and the id under which its log knows the request. */
 export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => void }) {
   const api = error instanceof ApiError ? error : undefined
+  // A single detail often says nothing but the message once more.
+  const details = (api?.details ?? []).filter(
+    ({ message }) => api?.message.includes(message) !== true || api.details.length > 1,
+  )
   return (
     <MessageBar intent="error" layout="multiline" role="alert" className="spaced">
       <MessageBarBody>
         <MessageBarTitle>{api?.code ?? 'Something went wrong'}</MessageBarTitle>
         {error instanceof Error ? error.message : String(error)}
-        {api !== undefined && api.details.length > 0 && (
+        {api !== undefined && details.length > 0 && (
           <ul>
-            {api.details.map(detail => (
+            {details.map(detail => (
               <li key={`${detail.code} ${detail.message}`}>
                 {detail.code !== undefined && <strong>{detail.code}: </strong>}
                 {detail.message}

@@ -25,7 +25,11 @@ export function TopBar({ theme, onTheme }: { theme: ThemeChoice; onTheme: (next:
       >
         <MenuTrigger disableButtonEnhancement>
           <Button appearance="transparent">
-            <span className="user-name">{name || userName}</span> <span aria-hidden>▾</span>
+            <span className="initial" aria-hidden>
+              {(name || userName).slice(0, 1).toUpperCase()}
+            </span>
+            <span className="user-name">{name || userName}</span>
+            <span aria-hidden>&nbsp;▾</span>
           </Button>
         </MenuTrigger>
         <MenuPopover>

@@ -40,7 +40,7 @@ export function Deployments({ account }: { account: Account }) {
             empty="Nothing is deployed yet. Deploy a model to chat with it."
             columns={[
               { name: 'Name', cell: ({ name }) => name },
-              { name: 'Model', cell: ({ properties }) => <span className="mono">{properties.model.name}</span> },
+              { name: 'Model', cell: ({ properties }) => <span className="mono wrap">{properties.model.name}</span> },
               { name: 'State', cell: ({ properties }) => properties.provisioningState },
               { name: 'Capacity', cell: ({ sku }) => sku?.capacity ?? '-' },
               {

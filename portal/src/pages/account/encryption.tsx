@@ -13,7 +13,6 @@ import { PresentKey } from './present-key.tsx'
 import { ReEncrypt } from './re-encryption.tsx'
 import { disableKey, enableKey } from './save-encryption.ts'
 import { UpdateVersion, useVersions } from './update-version.tsx'
-import { EncryptionWarnings } from './warnings.tsx'
 
 /** R15 to R17, R29, R30: whose key the data is under. */
 export function EncryptionPage({ account }: { account: Account }) {
@@ -68,7 +67,6 @@ export function EncryptionPage({ account }: { account: Account }) {
         )}
       </div>
       {saving.error !== undefined && <Failure error={saving.error} />}
-      <EncryptionWarnings account={account} />
       <PresentKey account={account} vault={vault} versions={versions.data} />
       <p>
         All data of this resource is encrypted at rest, always. Choose whose key protects it: one of this service, or

@@ -23,10 +23,10 @@ export function Files({ account }: { account: Account }) {
   return (
     <>
       <div className="commands">
+        <UploadButton account={account} isPrimary />
         <Button appearance="subtle" onClick={() => void files.refetch()}>
           Refresh
         </Button>
-        <UploadButton account={account} isPrimary />
       </div>
       {error !== undefined && <Failure error={error} />}
       <Loaded query={files} what="files">

@@ -54,9 +54,16 @@ export function FineTuning({ account, jobId }: { account: Account; jobId: string
                 ),
               },
               { name: 'Status', cell: job => <JobStatus status={job.status} /> },
-              { name: 'Base', cell: job => <span className="nowrap">{job.model}</span> },
               { name: 'Created', cell: job => <span className="nowrap">{time(job.created_at)}</span> },
-              { name: 'Model', cell: job => <span className="mono wrap">{job.fine_tuned_model ?? '-'}</span> },
+              {
+                name: 'Model',
+                cell: job =>
+                  job.fine_tuned_model ? (
+                    <span className="mono wrap">{job.fine_tuned_model}</span>
+                  ) : (
+                    <>from {job.model}</>
+                  ),
+              },
             ]}
           />
         )}

@@ -20,9 +20,7 @@ export function Overview({ account }: { account: Account }) {
   return (
     <>
       <div className="commands">
-        <Button appearance="subtle" onClick={() => setDeleting(true)}>
-          Delete
-        </Button>
+        <Button onClick={() => setDeleting(true)}>Delete</Button>
         <Button appearance="subtle" onClick={() => void refresh()}>
           Refresh
         </Button>
@@ -32,7 +30,11 @@ export function Overview({ account }: { account: Account }) {
           'Resource group': group,
           Status: account.properties.provisioningState,
           Location: account.location,
-          Subscription: <span className="mono">{subscriptionId}</span>,
+          Subscription: (
+            <Link className="link mono" href={`/subscriptions/${subscriptionId}`}>
+              {subscriptionId}
+            </Link>
+          ),
           Endpoint: <Copyable value={account.properties.endpoint} label="the endpoint" />,
           'Pricing tier': account.sku.name,
           Encryption: (

@@ -5,6 +5,7 @@ import { mendingStep, newerVersion, presentVersion } from '../../api/attention.t
 import { kidParts, type KeyItem } from '../../api/vault.ts'
 import { EncryptionBadge } from '../../parts/encryption-badge.tsx'
 import { Copyable, Facts, time } from '../../parts/facts.tsx'
+import { EncryptionWarnings } from './warnings.tsx'
 
 /** The key that the data is under now, whether it can be used, and since when. */
 export function PresentKey(props: {
@@ -29,6 +30,7 @@ export function PresentKey(props: {
   return (
     <>
       {isLost && <Unavailable account={account} vault={vault} />}
+      <EncryptionWarnings account={account} />
       <Facts
         facts={{
           'Protected by': <EncryptionBadge account={account} />,

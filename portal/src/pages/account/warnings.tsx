@@ -10,7 +10,7 @@ const TITLES: Readonly<Record<string, string>> = {
 /** What the service says one should know of the account's key, in its own words. */
 export function EncryptionWarnings({ account }: { account: Account }) {
   return (account.properties.encryption?.warnings ?? []).map(({ code, message }) => (
-    <MessageBar key={code} intent="warning" layout="multiline">
+    <MessageBar key={code} intent="warning" layout="multiline" className="spaced">
       <MessageBarBody>
         <MessageBarTitle>{TITLES[code] ?? code}</MessageBarTitle>
         {message}

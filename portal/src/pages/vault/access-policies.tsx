@@ -56,7 +56,15 @@ export function AccessPolicies({ vault }: { vault: Vault }) {
         keyOf={({ objectId, applicationId }) => `${objectId} ${applicationId ?? ''}`}
         empty="There are no access policies: nobody can use a key of this vault."
         columns={[
-          { name: 'Name', cell: ({ objectId }) => nameOf(objectId) },
+          {
+            name: 'Name',
+            cell: ({ objectId }) =>
+              names.data !== undefined && !names.data.has(objectId) ? (
+                <span className="muted">Unknown: deleted or of another directory</span>
+              ) : (
+                nameOf(objectId)
+              ),
+          },
           { name: 'Object ID', cell: ({ objectId }) => <span className="mono">{objectId}</span> },
           ...(policies.some(({ applicationId }) => applicationId !== undefined)
             ? [

@@ -1,6 +1,6 @@
 import { Button } from '@fluentui/react-components'
 import { useState } from 'react'
-import { useLocation } from 'wouter'
+import { Link, useLocation } from 'wouter'
 import { arm, idParts, VERSIONS, type Vault } from '../../api/arm.ts'
 import { useRefresh } from '../../api/hooks.ts'
 import { Confirm } from '../../parts/confirm.tsx'
@@ -17,10 +17,8 @@ export function VaultOverview({ vault }: { vault: Vault }) {
   return (
     <>
       <div className="commands">
-        <Button appearance="subtle" onClick={() => setDeleting(true)}>
-          Delete
-        </Button>
-        <Button appearance="subtle" disabled={isProtected} onClick={() => setProtecting(true)}>
+        <Button onClick={() => setDeleting(true)}>Delete</Button>
+        <Button disabled={isProtected} onClick={() => setProtecting(true)}>
           Enable purge protection
         </Button>
         <Button appearance="subtle" onClick={() => void refresh()}>
@@ -33,7 +31,11 @@ export function VaultOverview({ vault }: { vault: Vault }) {
           'Vault URI': <Copyable value={properties.vaultUri} label="the vault URI" />,
           Location: vault.location,
           'Sku (Pricing tier)': properties.sku.name === 'premium' ? 'Premium' : 'Standard',
-          Subscription: <span className="mono">{subscriptionId}</span>,
+          Subscription: (
+            <Link className="link mono" href={`/subscriptions/${subscriptionId}`}>
+              {subscriptionId}
+            </Link>
+          ),
           'Directory ID': <span className="mono">{properties.tenantId}</span>,
           'Soft-delete': properties.enableSoftDelete === false ? 'Disabled' : 'Enabled',
           'Purge protection': isProtected ? 'Enabled' : 'Disabled: keys of this vault can not protect a resource',
