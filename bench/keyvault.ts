@@ -17,6 +17,7 @@ const VAULT = 'kv-bench'
 const ALG = 'RSA-OAEP-256'
 /** The kinds take turns: what else the machine does meets all of them. Of each the median counts. */
 const ROUNDS = 5
+const WARM_UP = 8000
 const REQUESTS = { 1: 600, 32: 2000 } as const
 
 type Width = keyof typeof REQUESTS
@@ -32,8 +33,15 @@ export async function figures(): Promise<Figure[]> {
   const cloud = await startCloudProcess(folder)
   const bare = await startBareServer(join(folder, 'bare'))
   try {
-    const loads = { ...(await vaultLoads(cloud)), 'bare HTTPS': bare.load }
+    const { wrapKey, unwrapKey } = await vaultLoads(cloud)
+    const loads = {
+      wrapKey: { load: wrapKey, pid: cloud.pid },
+      unwrapKey: { load: unwrapKey, pid: cloud.pid },
+      'bare HTTPS': { load: bare.load, pid: bare.child.pid ?? 0 },
+    }
     const key = await generateRsa(2048)
+    // A service runs for weeks: its compiler is done with the code that is asked all the time.
+    for (const { load } of Object.values(loads)) await client({ ...load, connections: 32, requests: WARM_UP })
     const rows: Figure[] = []
     for (const width of [1, 32] as const) rows.push(...(await figuresOf(width, loads, key)))
     rows.push({ name: `memory of the cloud after that`, value: await residentMiB(cloud.pid), unit: 'MiB' })
@@ -45,36 +53,73 @@ export async function figures(): Promise<Figure[]> {
   }
 }
 
+interface Target {
+  readonly load: Load
+  /** The server's. */
+  readonly pid: number
+}
+
+interface Samples {
+  readonly rates: number[]
+  readonly latencies: number[]
+  /** Microseconds a request, of all threads of server and client. */
+  readonly cpu: number[]
+}
+
 async function figuresOf(
   width: Width,
-  loads: Readonly<Record<Exclude<Kind, 'bare'>, Load>>,
+  targets: Readonly<Record<Exclude<Kind, 'bare'>, Target>>,
   key: RsaKey,
 ): Promise<Figure[]> {
-  const rates: Record<Kind, number[]> = { bare: [], 'bare HTTPS': [], unwrapKey: [], wrapKey: [] }
-  const latencies: Record<Kind, number[]> = { bare: [], 'bare HTTPS': [], unwrapKey: [], wrapKey: [] }
+  const none = (): Samples => ({ rates: [], latencies: [], cpu: [] })
+  const samples: Record<Kind, Samples> = { bare: none(), 'bare HTTPS': none(), unwrapKey: none(), wrapKey: none() }
   for (let round = 0; round <= ROUNDS; round++) {
     for (const kind of ['bare', 'bare HTTPS', 'unwrapKey', 'wrapKey'] as const) {
-      const result =
-        kind === 'bare'
-          ? await bareUnwraps(key, width)
-          : await client({ ...loads[kind], connections: width, requests: REQUESTS[width] })
-      // The first round warms everything up.
+      const result = kind === 'bare' ? await bareUnwraps(key, width) : await loaded(targets[kind], width)
+      // The first round is for what is not warm at this width.
       if (round === 0) continue
-      rates[kind].push(REQUESTS[width] / result.seconds)
-      latencies[kind].push(...result.latencies)
+      samples[kind].rates.push(REQUESTS[width] / result.seconds)
+      samples[kind].latencies.push(...result.latencies)
+      samples[kind].cpu.push(result.cpu / REQUESTS[width])
     }
   }
+  return rowsOf(width, samples)
+}
+
+/** The load on a server, with the CPU time that both used. */
+async function loaded({ load, pid }: Target, width: Width): Promise<LoadResult> {
+  const before = await cpuOf(pid)
+  const result = await client({ ...load, connections: width, requests: REQUESTS[width] })
+  return { ...result, cpu: result.cpu + (await cpuOf(pid)) - before }
+}
+
+/** Microseconds of CPU time of a process, in steps of 10 ms; 0 where the machine has no /proc. */
+async function cpuOf(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  // Behind the name in brackets: state, ten numbers, user and system time.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) * 10_000
+}
+
+function rowsOf(width: Width, samples: Readonly<Record<Kind, Samples>>): Figure[] {
   const at = (kind: Kind): string => `${kind}, ${width} at a time`
   const rate = (kind: Kind, against?: Kind): Figure => ({
     name: at(kind),
-    value: quantile(rates[kind], 0.5),
+    value: median(samples[kind].rates),
     unit: '/s',
-    ...(against === undefined ? {} : { ratio: quantile(rates[kind], 0.5) / quantile(rates[against], 0.5), against }),
+    ...(against === undefined ? {} : { ratio: median(samples[kind].rates) / median(samples[against].rates), against }),
   })
   const time = (kind: Kind, share: number): Figure => ({
     name: `${at(kind)}, p${share * 100}`,
-    value: quantile(latencies[kind], share),
+    value: quantile(samples[kind].latencies, share),
     unit: 'ms',
+  })
+  // What the machine could do if it did nothing else: less at the mercy of what else runs than rates are.
+  const cpu = (kind: Kind): Figure => ({
+    name: `${at(kind)}, CPU of server and client`,
+    value: median(samples[kind].cpu),
+    unit: 'us',
+    ...(kind === 'bare' ? {} : { ratio: median(samples.bare.cpu) / median(samples[kind].cpu), against: 'bare' }),
   })
   return [
     rate('bare'),
@@ -86,6 +131,7 @@ async function figuresOf(
     rate('wrapKey'),
     time('wrapKey', 0.5),
     time('wrapKey', 0.99),
+    ...(['bare', 'bare HTTPS', 'unwrapKey', 'wrapKey'] as const).map(cpu),
   ]
 }
 
@@ -94,15 +140,22 @@ function quantile(values: readonly number[], share: number): number {
   return sorted[Math.floor(sorted.length * share)] ?? 0
 }
 
+function median(values: readonly number[]): number {
+  return quantile(values, 0.5)
+}
+
 async function bareUnwraps(key: RsaKey, width: Width): Promise<LoadResult> {
   const wrapped = await rsaEncrypt(ALG, key, randomBytes(64))
   let left: number = REQUESTS[width]
   const run = async (): Promise<void> => {
     while (left-- > 0) await rsaDecrypt(ALG, key, wrapped)
   }
+  const before = process.cpuUsage()
   const start = performance.now()
   await Promise.all(Array.from({ length: Math.min(width, 4 * availableParallelism()) }, run))
-  return { seconds: (performance.now() - start) / 1000, latencies: [] }
+  const seconds = (performance.now() - start) / 1000
+  const { user, system } = process.cpuUsage(before)
+  return { seconds, latencies: [], cpu: user + system }
 }
 
 async function vaultLoads({ endpoints }: CloudProcess): Promise<Record<'unwrapKey' | 'wrapKey', Load>> {

@@ -15,6 +15,8 @@ export interface LoadResult {
   readonly seconds: number
   /** Milliseconds, in no order. */
   readonly latencies: readonly number[]
+  /** Of this process, while it was measured; microseconds of all its threads. */
+  readonly cpu: number
 }
 
 /** What the first answer held: wrapped keys are taken from here. */
@@ -31,11 +33,13 @@ async function post(load: Load): Promise<LoadResult> {
   await Promise.all(sockets.map(socket => run(socket, request, () => false, latencies)))
   latencies.length = 0
   let left = load.requests
+  const cpu = process.cpuUsage()
   const start = performance.now()
   await Promise.all(sockets.map(socket => run(socket, request, () => --left > 0, latencies)))
   const seconds = (performance.now() - start) / 1000
+  const { user, system } = process.cpuUsage(cpu)
   for (const socket of sockets) socket.destroy()
-  return { seconds, latencies }
+  return { seconds, latencies, cpu: user + system }
 }
 
 function requestBytes({ host, port, path, token, body }: Load): Buffer {

@@ -15,15 +15,18 @@ export function text(body: string, options: ResponseOptions = {}): Response {
 
 const inMemory = new WeakMap<Response, Uint8Array>()
 
-/** The body of a response that was made here from bytes: who has them need not read them from a stream. */
+/** The body of a response that was made here from bytes; its own `body` is null. */
 export function bytesOf(response: Response): Uint8Array | undefined {
-  return response.bodyUsed ? undefined : inMemory.get(response)
+  return inMemory.get(response)
 }
 
-/** A body that is in memory; a `content-type` in `options.headers` wins. */
+/**
+ * A body that is in memory, to be had by `bytesOf`: a stream around it would cost more than the rest of the response. A `content-type` in
+ * `options.headers` wins.
+ */
 export function bytes(body: Uint8Array<ArrayBuffer>, contentType: string, options: ResponseOptions = {}): Response {
   const headers = { 'content-type': contentType, 'content-length': String(body.length), ...options.headers }
-  const response = new Response(body, { status: options.status ?? 200, headers })
+  const response = new Response(null, { status: options.status ?? 200, headers })
   inMemory.set(response, body)
   return response
 }
