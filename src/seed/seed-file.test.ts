@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { parse, stringify } from 'yaml'
+import { z } from 'zod'
 import { parseSeed } from './seed-file.ts'
+import { seedFile } from './seed-schema.ts'
 
 /** What is wrong with the text, each as `line: field: message`. */
 function problems(text: string, environment: Record<string, string> = {}): string[] {
@@ -279,6 +282,27 @@ test('a few lines that stand for millions are refused', () => {
     /nothing was made\.\ncloud\.yaml:1: aliases .* can't be followed/,
   )
 })
+
+test('the example is right and has every field that there is', async () => {
+  const example = await readFile(new URL('../../examples/seed.yaml', import.meta.url), 'utf8')
+  assert.deepEqual(problems(example), [])
+  const schema = z.toJSONSchema(seedFile, { io: 'input', unrepresentable: 'any' })
+  const lost = [...fieldsOf(schema as Schema)].filter(name => !new RegExp(`\\b${name}:`).test(example))
+  assert.deepEqual(lost, [])
+})
+
+interface Schema {
+  readonly properties?: Readonly<Record<string, Schema>>
+  readonly items?: Schema
+}
+
+function* fieldsOf({ properties = {}, items }: Schema): Generator<string> {
+  if (items !== undefined) yield* fieldsOf(items)
+  for (const [name, inner] of Object.entries(properties)) {
+    yield name
+    yield* fieldsOf(inner)
+  }
+}
 
 test('whatever stands in a seed file, the answer is a seed or a list of problems with lines', () => {
   const good = account(
