@@ -63,7 +63,7 @@ export const putAccountBody = z.object({
 })
 
 /** PATCH of an account: what is absent stays as it is. */
-export const patchAccountBody = putAccountBody.omit({ location: true, kind: true })
+export const patchAccountBody = putAccountBody.extend({ location: z.string().max(64).nullish() })
 
 export type AccountBody = z.infer<typeof patchAccountBody>
 export type EncryptionBody = z.infer<typeof encryption>

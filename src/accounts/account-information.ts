@@ -8,6 +8,7 @@ import type { RecordStore } from '../store/records.ts'
 import { ACCOUNT_TYPE, accountNames, subdomains } from './account.ts'
 import { storedAccount } from './account-routes.ts'
 import type { Accounts } from './accounts.ts'
+import { capacityRoutes, MAX_CAPACITY } from './capacity-routes.ts'
 import { KINDS, MAX_ACCOUNTS } from './create-account.ts'
 import { MAX_DEPLOYMENTS } from './deployments.ts'
 import { deployments } from './deployment.ts'
@@ -110,6 +111,7 @@ function ofSubscription(service: Accounts, bases: readonly BaseName[]): Route[] 
       },
     },
     domainRoute(records, enter),
+    ...capacityRoutes(SUBSCRIPTION, bases, locations, enter),
   ]
 }
 
@@ -152,7 +154,7 @@ function showModel({ name, base }: BaseName): object {
   const sku = {
     name: 'Standard',
     usageName: `OpenAI.Standard.${name}`,
-    capacity: { minimum: 1, maximum: 10_000, step: 1, default: 1 },
+    capacity: { minimum: 1, maximum: MAX_CAPACITY, step: 1, default: 1 },
   }
   return {
     format: 'OpenAI',
@@ -160,7 +162,7 @@ function showModel({ name, base }: BaseName): object {
     version: '1',
     isDefaultVersion: true,
     skus: [sku],
-    maxCapacity: 10_000,
+    maxCapacity: MAX_CAPACITY,
     capabilities: {
       chatCompletion: 'true',
       fineTune: String(base.fineTune),

@@ -15,7 +15,7 @@ import { createAccount } from './create-account.ts'
 import { freshStatus } from './fresh-status.ts'
 import { regenerateKey } from './regenerate-key.ts'
 import { showAccount } from './show-account.ts'
-import { updateAccount } from './update-account.ts'
+import { checkFixed, updateAccount } from './update-account.ts'
 
 const BASE = '/subscriptions/:subscriptionid/resourcegroups/:group/providers/microsoft.cognitiveservices/accounts'
 const MAX_BODY = 256 * 1024
@@ -98,7 +98,7 @@ async function putAccount({ accounts: service, life }: AccountRoom, call: Call):
     await createAccount(service, where, body)
     return answer(201)
   }
-  checkPlace(stored.value, body.location)
+  checkFixed(stored.value, body)
   if (stored.value.deleted === undefined) await updateAccount(service, stored, body)
   else if (restore) await life.restore(stored)
   else throw mustRestore(stored.value)
@@ -108,7 +108,9 @@ async function putAccount({ accounts: service, life }: AccountRoom, call: Call):
 async function patchAccount(service: Accounts, call: Call): Promise<Response> {
   const found = await storedAccount(service, call, 'write')
   checkPreconditions(call, found)
-  await updateAccount(service, found, await call.json(patchAccountBody))
+  const body = await call.json(patchAccountBody)
+  checkFixed(found.value, body)
+  await updateAccount(service, found, body)
   return json(showAccount(service, await service.get(found.value.subscriptionId, found.value.group, found.value.name)))
 }
 
@@ -119,14 +121,6 @@ async function deleteAccount({ accounts: service, life, operations }: AccountRoo
   checkPreconditions(call, found)
   const what = { subscriptionId, resourceId: found.value.id }
   return operations.start(call, what, () => life.delete(found), ['location', 'async'])
-}
-
-function checkPlace({ name, location }: Account, given: string): void {
-  if (location === given.toLowerCase().replaceAll(' ', '')) return
-  throw new Conflict(
-    'InvalidResourceLocation',
-    `The resource '${name}' already exists in location '${location}'. A resource's location can't be changed.`,
-  )
 }
 
 function notDeleted(name: string): Conflict {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { MAX_CAPACITY } from './capacity-routes.ts'
 import type { BlobRecord } from '../encryption/blob-records.ts'
 import { collection } from '../store/records.ts'
 
@@ -27,7 +28,7 @@ export function deploymentKey(accountId: string, name: string): string {
 /** az 2.91 sends it as a text. */
 const capacity = z.preprocess(
   given => (typeof given === 'string' && /^\d{1,6}$/.test(given) ? Number(given) : given),
-  z.int().min(1).max(10_000),
+  z.int().min(1).max(MAX_CAPACITY),
 )
 
 /** az 2.45 sends `scaleSettings` and no sku, newer clients a sku: both are taken. */

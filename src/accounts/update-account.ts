@@ -172,6 +172,19 @@ function checkSubdomain(account: Account, body: AccountBody): void {
   )
 }
 
+/** Azure's clients send both along with a change; another value would be taken for done. */
+export function checkFixed({ name, kind, location }: Account, body: AccountBody): void {
+  if (body.location != null && body.location.toLowerCase().replaceAll(' ', '') !== location)
+    throw new Conflict(
+      'InvalidResourceLocation',
+      `The resource '${name}' already exists in location '${location}'. A resource's location can't be changed.`,
+    )
+  if (body.kind != null && body.kind.toLowerCase() !== kind.toLowerCase())
+    throw new AzureError('KindImmutable', 400, `The kind of an account can't be changed: it is '${kind}'.`, {
+      target: 'kind',
+    })
+}
+
 function describe(before: EncryptionSettings, after: EncryptionSettings): string {
   if (after.keySource === 'Microsoft.CognitiveServices') return 'Disable customer-managed key'
   return before.keySource === 'Microsoft.CognitiveServices'

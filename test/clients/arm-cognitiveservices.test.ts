@@ -129,6 +129,41 @@ describe('@azure/arm-cognitiveservices, unmodified', { concurrency: false }, () 
     assert.ok((await all(client.usages.list(location))).length > 0)
   })
 
+  it('capacities of models, skus and subdomains that can be had are told', async () => {
+    const models = await all(client.modelCapacities.list('OpenAI', 'gpt-4o-mini', '1'))
+    assert.ok(models.some(one => one.location === location && (one.properties?.availableCapacity ?? 0) > 0))
+    assert.equal(
+      (await all(client.locationBasedModelCapacities.list(location, 'OpenAI', 'gpt-4o-mini', '1'))).length,
+      1,
+    )
+    assert.deepEqual(await all(client.modelCapacities.list('OpenAI', 'none', '1')), [])
+    const type = 'Microsoft.CognitiveServices/accounts'
+    const { value: skus = [] } = await client.checkSkuAvailability(location, ['S0', 'F0'], 'OpenAI', type)
+    assert.deepEqual(
+      skus.map(({ skuName, skuAvailable }) => [skuName, skuAvailable]),
+      [
+        ['S0', true],
+        ['F0', false],
+      ],
+    )
+    assert.equal((await client.checkDomainAvailability('is-free', type)).isSubdomainAvailable, true)
+  })
+
+  it('location and kind of an account stay: a change of them is refused, not passed over', async () => {
+    await create('fixed')
+    const path = `${sub}/resourceGroups/rg/providers/Microsoft.CognitiveServices/accounts/fixed`
+    for (const [body, status, code] of [
+      [{ location: 'northeurope' }, 409, 'InvalidResourceLocation'],
+      [{ kind: 'AIServices' }, 400, 'KindImmutable'],
+    ] as const) {
+      const patched = await admin.arm('PATCH', path, body)
+      assert.deepEqual([patched.status, patched.body.error.code], [status, code])
+      const put = await admin.arm('PUT', path, { location, kind: 'OpenAI', sku: { name: 'S0' }, ...body })
+      assert.deepEqual([put.status, put.body.error.code], [status, code])
+    }
+    assert.equal((await admin.arm('PATCH', path, { location, kind: 'openai', tags: { a: 'b' } })).status, 200)
+  })
+
   it('a regenerated key opens nothing any more, the other one does', async () => {
     await create('keyed')
     const before = await client.accounts.listKeys('rg', 'keyed')
