@@ -32,16 +32,16 @@ describe('instance metadata', () => {
     const response = await fetch(`http://127.0.0.1:${metadata.port}${path}`, { headers })
     return { status: response.status, body: (await response.json()) as Record<string, string> }
   }
-  const vault = 'resource=https%3A%2F%2Fvault.azure.net'
+  const vault = 'api-version=2019-08-01&resource=https%3A%2F%2Fvault.azure.net'
 
   it('gives a token to the caller who presents the identity`s secret, in the App Service form', async () => {
-    const { status, body } = await get(`/msi/token?api-version=2019-08-01&${vault}`, { 'x-identity-header': secret })
+    const { status, body } = await get(`/msi/token?${vault}`, { 'x-identity-header': secret })
     assert.equal(status, 200)
     const caller = await test.entra.tokens.verify(body['access_token'] ?? '', { audiences: ['vault'] })
     assert.equal(caller.objectId, principalId)
     assert.ok(Number(body['expires_on']) > Date.now() / 1000)
     assert.equal(body['resource'], 'https://vault.azure.net')
-    assert.equal((await get(`/MSI/token/?api-version=2017-09-01&${vault}`, { secret })).status, 200)
+    assert.equal((await get(`/MSI/token/?${vault.replace('2019-08-01', '2017-09-01')}`, { secret })).status, 200)
   })
 
   it('gives none to anybody else', async () => {
@@ -52,7 +52,19 @@ describe('instance metadata', () => {
     const header = { 'x-identity-header': secret }
     assert.equal((await get(`/msi/token?${vault}`, { ...header, 'x-forwarded-for': '1.2.3.4' })).status, 400)
     assert.equal((await get(`/msi/token?${vault}&client_id=${test.options.env.uuid()}`, header)).status, 400)
-    assert.equal((await get('/msi/token?resource=https://example.com', header)).body['error'], 'invalid_resource')
+    assert.equal(
+      (await get(`/msi/token?${vault.replace('vault.azure.net', 'example.com')}`, header)).body['error'],
+      'invalid_resource',
+    )
+  })
+
+  it('wants an api-version, and a known one', async () => {
+    for (const version of ['', 'api-version=&', 'api-version=1999-01-01&', 'api-version=latest&']) {
+      const path = `/msi/token?${version}resource=https://vault.azure.net`
+      const { status, body } = await get(path, { 'x-identity-header': secret })
+      assert.equal(status, 400)
+      assert.match(body['error_description'] ?? '', /api-version/)
+    }
   })
 
   it('makes a record of each token given, and of each refused · R05 R13', async () => {
@@ -83,7 +95,7 @@ describe('instance metadata', () => {
   })
 
   it('asks for the Metadata header in the IMDS form', async () => {
-    const path = `/metadata/identity/oauth2/token/?api-version=2018-02-01&${vault}`
+    const path = `/metadata/identity/oauth2/token/?${vault.replace('2019-08-01', '2018-02-01')}`
     assert.equal((await get(path, { 'x-identity-header': secret })).status, 400)
     assert.equal((await get(path, { 'x-identity-header': secret, metadata: 'true' })).status, 200)
   })

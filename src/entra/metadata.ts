@@ -95,6 +95,7 @@ async function identityToken(options: RouteOptions, call: Call): Promise<Respons
   noteOperation({ operationName: 'ManagedIdentitySignIn' })
   // As Azure: a request that came through a proxy may be one that a page or a server was tricked into sending.
   if (call.headers.has('x-forwarded-for')) throw invalid('Requests that were forwarded by a proxy are refused.')
+  checkApiVersion(call)
   const resource = call.query.get('resource')
   if (!resource) throw invalid("The query parameter 'resource' is missing.")
   if (audienceOf(resource, domain) === undefined) {
@@ -121,6 +122,14 @@ async function identityToken(options: RouteOptions, call: Call): Promise<Respons
     resource,
     token_type: 'Bearer',
   })
+}
+
+/** 2017-09-01 is what the first App Service form sends, 2018-02-01 what clients of virtual machines do. */
+function checkApiVersion(call: Call): void {
+  const version = call.query.get('api-version') ?? ''
+  if (/^20\d\d-\d\d-\d\d$/.test(version) && version >= '2017-09-01') return
+  if (version === '') throw invalid("The query parameter 'api-version' is missing, for example 2018-02-01.")
+  throw invalid(`The api-version '${version.slice(0, 32)}' is not supported. Use for example 2018-02-01.`)
 }
 
 /** A caller that names an identity gets that one or none. */

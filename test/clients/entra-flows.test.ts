@@ -219,6 +219,32 @@ test('the administrator changes the signing key at once; tokens of the former on
   assert.equal(refused.status, 403)
 })
 
+test('who guesses is made to wait, and each attempt is in the audit log, those not looked at too', async () => {
+  const { appId } = await application('guessed')
+  const attempt = () =>
+    tokenRequest(endpoints, {
+      grant_type: 'client_credentials',
+      client_id: appId,
+      client_secret: 'a-guess',
+      scope: 'https://vault.azure.net/.default',
+    })
+  const statuses: number[] = []
+  for (let n = 0; n < 8; n += 1) statuses.push((await attempt()).status)
+  assert.deepEqual([statuses.slice(0, 5), statuses.at(-1)], [[401, 401, 401, 401, 401], 429])
+  const args = ['src/cli.ts', 'audit', '--data-dir', cloud.dataDir, '--format', 'json']
+  const cwd = new URL('../..', import.meta.url)
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd, maxBuffer: 1e8 })
+  const seen = stdout
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line) as { operationName: string; resultType: string; properties: Record<string, unknown> })
+    .filter(({ operationName, properties }) => operationName === 'SignIn' && properties['clientId'] === appId)
+  assert.deepEqual(
+    seen.map(({ properties }) => properties['httpStatusCode']),
+    statuses,
+  )
+})
+
 test('sign-ins that fail, sign-ins that succeed and changes of the directory are in the audit log, without a secret', async () => {
   const browser = newBrowser()
   await browser.signIn(await browser.go(attempt().url), administrator.userName, 'a-wrong-Passw0rd')
