@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { AzureError } from '../http/errors.ts'
-import { parseFilter } from './filter.ts'
+import { parseAlternatives, parseFilter } from './filter.ts'
 
 const parse = (text: string) => parseFilter(text, 'x')
 
@@ -16,6 +16,15 @@ test('comparisons and calls are read, quotes doubled inside of values', () => {
     { type: 'call', name: 'substringof', arguments: ['x', 'name'] },
   ])
   assert.deepEqual(parse('  '), [])
+})
+
+test('or parts alternatives, and binds less than and', () => {
+  const fields = (text: string) =>
+    parseAlternatives(text, 'x').map(terms => terms.map(term => (term.type === 'compare' ? term.value : term.name)))
+  assert.deepEqual(fields("a eq '1' and b eq '2' or c eq 'or' OR f('x')"), [['1', '2'], ['or'], ['f']])
+  assert.deepEqual(fields(''), [[]])
+  for (const wrong of ["a eq '1' or", "or a eq '1'", "a eq '1' or or b eq '2'", 'or', "(a eq '1')"])
+    assert.throws(() => fields(wrong), { code: 'InvalidFilterInQueryString' }, wrong)
 })
 
 test('what is no filter is refused, quickly', () => {

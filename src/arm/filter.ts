@@ -23,6 +23,31 @@ export function parseFilter(filter: string | undefined, example: string): Filter
   throw invalidFilter(`'${given.slice(0, 80)}' is not understood`, example)
 }
 
+/**
+ * The same, with `or` between conditions: one of the lists must hold whole, for `and` binds closer (OData 4.01, 5.1.1.16).
+ * Of no condition at all one list, which always holds.
+ */
+export function parseAlternatives(filter: string | undefined, example: string): FilterTerm[][] {
+  const given = filter ?? ''
+  if (given.length > MAX_LENGTH) throw invalidFilter(`it has more than ${MAX_LENGTH} characters`, example)
+  const parts = splitAtOr(tokensOf(given) ?? [{ mark: 'unreadable' }])
+  const alternatives = parts.map(termsOf)
+  const isWhole = parts.length === 1 || parts.every(part => part.length > 0)
+  if (isWhole && alternatives.every(terms => terms !== undefined)) return alternatives
+  throw invalidFilter(`'${given.slice(0, 80)}' is not understood`, example)
+}
+
+function splitAtOr(tokens: readonly Token[]): Token[][] {
+  const parts: Token[][] = [[]]
+  let depth = 0
+  for (const token of tokens) {
+    if ('mark' in token) depth += { '(': 1, ')': -1 }[token.mark] ?? 0
+    if (depth === 0 && 'word' in token && token.word.toLowerCase() === 'or') parts.push([])
+    else parts.at(-1)?.push(token)
+  }
+  return parts
+}
+
 function termsOf(tokens: readonly Token[]): FilterTerm[] | undefined {
   const terms: FilterTerm[] = []
   for (let at = 0; at < tokens.length; at += 1) {

@@ -1,4 +1,4 @@
-import { invalidFilter, parseFilter, type FilterTerm } from './filter.ts'
+import { invalidFilter, parseAlternatives, type FilterTerm } from './filter.ts'
 import { parseResourceId } from './resource-id.ts'
 import type { GenericResource } from './resource-manager.ts'
 
@@ -8,9 +8,11 @@ type Test = (resource: GenericResource) => boolean
 
 /** What az and the SDKs send: comparisons of type, group, name, location and tags, and `substringof`, `startswith`. */
 export function resourceFilter(filter: string | undefined): Test {
-  const terms = parseFilter(filter, EXAMPLE)
-  const tests = [...terms.filter(term => !isTag(term)).map(testOf), ...tagTest(terms.filter(isTag))]
-  return resource => tests.every(passes => passes(resource))
+  const alternatives = parseAlternatives(filter, EXAMPLE).map(terms => [
+    ...terms.filter(term => !isTag(term)).map(testOf),
+    ...tagTest(terms.filter(isTag)),
+  ])
+  return resource => alternatives.some(tests => tests.every(passes => passes(resource)))
 }
 
 function fieldOf(field: string): ((resource: GenericResource) => string) | undefined {

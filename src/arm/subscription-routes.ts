@@ -28,7 +28,11 @@ export function subscriptionRoutes(options: ArmOptions): Route[] {
       auth: 'none',
       reason: 'clients read the endpoints before they can log in',
       path: '/metadata/endpoints',
-      handler: call => json(metadata(endpoints, call.query.get('api-version') ?? '')),
+      handler: call => {
+        // az 2.45 and older tools ask without one.
+        const isAsked = (call.query.get('api-version') ?? '') !== ''
+        return json(metadata(endpoints, isAsked ? apiVersion(call) : ''))
+      },
     },
     { ...base, path: '/subscriptions', handler: call => listSubscriptions(options, call) },
     { ...base, path: '/subscriptions/:subscriptionid', handler: async call => json(showSubscription(await one(call))) },

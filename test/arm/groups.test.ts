@@ -128,6 +128,7 @@ describe('Resource Manager: groups, resources and tags over HTTP', { concurrency
       'list-vault',
     ])
     assert.deepEqual(await names("name eq 'List-One'"), ['list-one'])
+    assert.deepEqual(await names("name eq 'list-one' or name eq 'LIST-TWO' and location eq 'nowhere'"), ['list-one'])
     assert.deepEqual(
       await names(
         "substringof('list-', name) and resourceType ne 'Microsoft.KeyVault/vaults' and resourceGroup eq 'lists'",
@@ -141,7 +142,7 @@ describe('Resource Manager: groups, resources and tags over HTTP', { concurrency
     const second = await admin.arm('GET', first.body.nextLink)
     assert.equal(second.body.value.length, 1)
     assert.equal(second.body.nextLink, undefined)
-    for (const wrong of ["name eq 'a", "size eq '1'", "name gt 'a'", "name eq 'a' or name eq 'b'"]) {
+    for (const wrong of ["name eq 'a", "size eq '1'", "name gt 'a'", "name eq 'a' or"]) {
       const { status, body } = await admin.arm('GET', `${sub}/resources?$filter=${encodeURIComponent(wrong)}`)
       assert.deepEqual([status, body.error.code], [400, 'InvalidFilterInQueryString'], wrong)
     }

@@ -31,6 +31,24 @@ describe('Subscriptions', { concurrency: false }, () => {
     return made.body.properties.subscriptionId
   }
 
+  it('the metadata has the form that each age of clients reads, and no other versions', async () => {
+    const { resourceManager, authority, keyVaultSuffix } = scene.endpoints
+    const ask = async (query: string) => {
+      const response = await fetch(`${resourceManager}/metadata/endpoints${query}`)
+      // oxlint-disable-next-line typescript/no-explicit-any -- tests look into answers freely
+      return { status: response.status, body: (await response.json()) as any }
+    }
+    const oldest = await ask('?api-version=2015-01-01')
+    assert.equal(oldest.body.authentication.loginEndpoint, authority)
+    assert.deepEqual(await ask(''), oldest)
+    const [listed] = (await ask('?api-version=2019-05-01')).body
+    const { body: newest } = await ask('?api-version=2022-09-01')
+    assert.deepEqual(newest, listed)
+    assert.deepEqual([newest.name, newest.resourceManager], ['OwnKey', resourceManager])
+    assert.equal(`.${newest.suffixes.keyVaultDns}`, keyVaultSuffix)
+    assert.equal((await ask('?api-version=newest')).status, 400)
+  })
+
   it('a tenant has several, each with groups of its own; the same alias gives the same one again', async () => {
     const id = await create(admin, 'Second')
     const again = await admin.arm('PUT', `${ALIAS}/second`, { properties: { displayName: 'Other' } })
