@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -7,6 +8,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
 import { AZ, noAz } from '../support/az-session.ts'
+import { Azure } from '../support/azure.ts'
 import { makeCertificate } from '../support/certificate.ts'
 import { cloudFor } from '../support/cloud.ts'
 import { Graph } from '../support/graph.ts'
@@ -175,5 +177,36 @@ describe('az login', { concurrency: false, skip: noAz }, () => {
     ])
     await ask(['login', '--service-principal', '--username', appId, '--certificate', file, '--tenant', tenantId])
     assert.deepEqual(await whoIs(), { name: appId, type: 'servicePrincipal' })
+  })
+
+  it('--identity: as an account, in both forms, and only where its secret is · R13', async () => {
+    const { instanceMetadata, subscriptionId } = cloud.endpoints
+    const azure = await Azure.in(cloud.endpoints)
+    const { principalId } = await azure.account('as-itself')
+    const { identityHeader } = (
+      await azure.armRoot('POST', `/providers/OwnKey.Directory/identities/${principalId}/listSecret`)
+    ).body
+    const scope = `/subscriptions/${subscriptionId}`
+    const roleDefinitionId = `${scope}/providers/Microsoft.Authorization/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7`
+    const assignment = `${scope}/providers/Microsoft.Authorization/roleAssignments/${randomUUID()}?api-version=2022-04-01`
+    const made = await azure.armRoot('PUT', assignment, { properties: { roleDefinitionId, principalId } })
+    assert.equal(made.status, 201, JSON.stringify(made.body))
+    for (const form of [
+      { IDENTITY_ENDPOINT: `${instanceMetadata}/msi/token`, IDENTITY_HEADER: identityHeader as string },
+      { AZURE_POD_IDENTITY_AUTHORITY_HOST: `${instanceMetadata}/${identityHeader}` },
+    ]) {
+      await ask(['account', 'clear'])
+      await ask(['login', '--identity'], form)
+      assert.deepEqual(await whoIs(), {
+        assignedIdentityInfo: 'MSI',
+        name: 'systemAssignedIdentity',
+        type: 'servicePrincipal',
+      })
+      assert.equal(((await ask(['group', 'list'], form)) as unknown[]).length, 1)
+      await ask(['login', '--identity', '--object-id', principalId], form)
+      await assert.rejects(ask(['login', '--identity', '--object-id', randomUUID()], form))
+    }
+    const stranger = { AZURE_POD_IDENTITY_AUTHORITY_HOST: `${instanceMetadata}/${'A'.repeat(43)}` }
+    await assert.rejects(ask(['login', '--identity'], stranger))
   })
 })
