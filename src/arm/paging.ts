@@ -24,11 +24,17 @@ export function page<T>(call: Call, items: readonly T[], show: (item: T) => obje
 function skipped(token: string | undefined): number {
   if (token === undefined || token === '') return 0
   const text = Buffer.from(token.slice(0, 64), 'base64url').toString('latin1')
-  return wholeNumber(
-    text,
-    0,
+  if (/^\d{1,9}$/.test(text) && Buffer.from(text).toString('base64url') === token) return Number(text)
+  throw invalidSkipToken()
+}
+
+/** For lists whose tokens have another content. */
+export function invalidSkipToken(): AzureError {
+  return new AzureError(
     'InvalidSkipToken',
+    400,
     'The $skiptoken is not one of this service: follow nextLink as it is.',
+    { target: '$skiptoken' },
   )
 }
 

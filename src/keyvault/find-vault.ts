@@ -4,6 +4,7 @@ import { allVaults, vaults, VAULT_TYPE, type Vault } from './vault-record.ts'
 import type { ManagementContext } from './management-route.ts'
 import type { Room } from './room.ts'
 import { isVaultName } from './vault-name.ts'
+import { invalidSkipToken } from '../arm/paging.ts'
 import { badRequest } from './vault-rules.ts'
 
 /** Names of groups and subscriptions compare without letter case. */
@@ -67,7 +68,10 @@ export async function vaultPage(
 ): Promise<{ value: object[]; nextLink?: string }> {
   const all = await listVaults(room, state, subscriptionId, call.params['group'])
   const size = pageSize(call.query.get('$top'))
-  const after = Buffer.from(call.query.get('$skiptoken') ?? '', 'base64url').toString()
+  const token = call.query.get('$skiptoken') ?? ''
+  const after = Buffer.from(token, 'base64url').toString()
+  if (token !== '' && (!isVaultName(after) || Buffer.from(after).toString('base64url') !== token))
+    throw invalidSkipToken()
   const rest = after === '' ? all : all.filter(({ name }) => name.toLowerCase() > after)
   const value = rest.slice(0, size)
   const last = value.at(-1)
