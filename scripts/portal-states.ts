@@ -149,7 +149,7 @@ function faults(account: PortalScene['account']): State[] {
       name: 'loading',
       path: `${account('contoso')}/files`,
       act: async page => {
-        await page.route(/\/files(\?|$)/, () => {})
+        await page.route(/openai\/v1\/files/, () => {})
         await page.reload({ waitUntil: 'commit' })
         await page.getByText('Loading files…').waitFor()
       },

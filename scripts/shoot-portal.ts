@@ -37,6 +37,7 @@ function pagesOf({ azure, account, vault }: PortalScene): State[] {
 async function shoot(page: Page, portal: string, { name, path, act }: State, suffix: string): Promise<void> {
   await page.goto(`${portal}${path.replace(/(.)\/$/, '$1')}`)
   await page.locator('#content').waitFor()
+  await page.waitForLoadState('networkidle', { timeout: 3000 }).catch(() => undefined)
   await page.waitForTimeout(SETTLE_MS)
   if (act !== undefined) {
     await act(page)

@@ -1,6 +1,6 @@
 import type { JobEvent } from '../api/openai.ts'
 
-const [WIDTH, HEIGHT, LEFT, BOTTOM, TOP] = [720, 240, 46, 26, 12]
+const [WIDTH, HEIGHT, LEFT, BOTTOM, TOP] = [720, 240, 56, 28, 16]
 
 interface Point {
   readonly step: number

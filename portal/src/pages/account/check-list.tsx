@@ -19,7 +19,9 @@ export function CheckList({ account, choice }: { account: Account; choice: Choic
             holds === true
               ? 'met'
               : holds === undefined
-                ? 'not known yet'
+                ? bundle.isLoading
+                  ? 'checking…'
+                  : 'not known yet'
                 : willMend
                   ? 'granted when you save'
                   : 'not met'

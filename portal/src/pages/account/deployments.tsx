@@ -39,7 +39,7 @@ export function Deployments({ account }: { account: Account }) {
             keyOf={deployment => deployment.id}
             empty="Nothing is deployed yet. Deploy a model to chat with it."
             columns={[
-              { name: 'Name', cell: ({ name }) => name },
+              { name: 'Name', cell: ({ name }) => <span className="anywhere">{name}</span> },
               { name: 'Model', cell: ({ properties }) => <span className="mono wrap">{properties.model.name}</span> },
               { name: 'State', cell: ({ properties }) => properties.provisioningState },
               { name: 'Capacity', cell: ({ sku }) => sku?.capacity ?? '-' },

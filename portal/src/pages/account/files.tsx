@@ -37,7 +37,7 @@ export function Files({ account }: { account: Account }) {
             keyOf={file => file.id}
             empty="No files yet. Upload chat-format JSONL: one example on each line, ten or more."
             columns={[
-              { name: 'Name', cell: file => file.filename },
+              { name: 'Name', cell: file => <span className="anywhere">{file.filename}</span> },
               { name: 'Purpose', cell: file => file.purpose },
               { name: 'Size', cell: file => <span className="nowrap">{bytes(file.bytes)}</span> },
               { name: 'Created', cell: file => <span className="nowrap">{time(file.created_at)}</span> },

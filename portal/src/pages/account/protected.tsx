@@ -66,9 +66,9 @@ export function Protected({ account }: { account: Account }) {
         {found => (
           <>
             <p>
-              <strong>{found.length}</strong> sealed blobs. A revocation would cut off{' '}
+              <strong>{found.length}</strong> sealed {found.length === 1 ? 'blob' : 'blobs'}. A revocation would cut off{' '}
               <strong>{found.filter(({ revocable }) => revocable).length}</strong> of them now;{' '}
-              {found.filter(({ kind }) => kind === 'deployment').length} serve deployments and stay open.
+              {found.filter(({ kind }) => kind === 'deployment').length} of deployments stay open.
             </p>
             <Checkbox
               checked={onlyRevocable}
