@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { after, describe, test } from 'node:test'
 import type { Browser, Page } from 'playwright-core'
 import { Azure, refusal, untilAllowed, untilRefused, type TestAccount } from '../support/azure.ts'
+import { administratorObjectId } from '../../src/demo/scene.ts'
 import { buildPortal, noBrowser, openBrowser, signedIn } from '../support/browser.ts'
 import { cloudFor } from '../support/cloud.ts'
 
@@ -56,6 +59,32 @@ describe('the portal', { skip: noBrowser }, async () => {
       await inDialog('Create').click()
       await page.getByRole('link', { name, exact: true }).waitFor()
     }
+  })
+
+  test('R06: a key of your own is imported from a PEM file', async () => {
+    const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+    await button('Generate/Import').click()
+    await dialog().getByRole('radio', { name: 'Import' }).check()
+    await dialog().getByLabel('Name').fill('brought')
+    await dialog()
+      .getByLabel('Key file')
+      .setInputFiles({
+        name: 'key.pem',
+        mimeType: 'application/x-pem-file',
+        buffer: Buffer.from(privateKey.export({ format: 'pem', type: 'pkcs8' })),
+      })
+    await inDialog('Create').click()
+    await page.getByRole('link', { name: 'brought' }).waitFor()
+    const [{ tenantId }, objectId] = [cloud.endpoints, await administratorObjectId(cloud.endpoints)]
+    const given = await azure.arm(
+      'PUT',
+      '/resourceGroups/default/providers/Microsoft.KeyVault/vaults/kv-portal/accessPolicies/add',
+      { properties: { accessPolicies: [{ tenantId, objectId, permissions: { keys: ['get'] } }] } },
+      '2023-07-01',
+    )
+    assert.ok(given.status < 300)
+    const { key } = await azure.keys('kv-portal').getKey('brought')
+    assert.equal(Buffer.from(key?.n ?? []).toString('base64url'), publicKey.export({ format: 'jwk' }).n)
   })
 
   test('R15, R30: enabling by URI turns the identity on and gives it access to the vault, in one Save', async () => {
@@ -241,10 +270,18 @@ describe('the portal', { skip: noBrowser }, async () => {
     await inDialog('Create').click()
     await page.getByText('succeeded').first().waitFor({ timeout: 60_000 })
     await page.getByRole('img', { name: /Training loss fell/ }).waitFor()
+    const download = page.waitForEvent('download')
+    await button('Download results').click()
+    const results = await readFile(await (await download).path(), 'utf8')
+    assert.match(results, /^step,train_loss/)
     await menu('Deployments').click()
     await button('Deploy model').click()
     await dialog().getByLabel('Deployment name').fill('marv')
     await inDialog('Deploy').click()
+    await button('Change marv').click()
+    await dialog().getByLabel('Capacity').fill('7')
+    await inDialog('Save').click()
+    await page.getByRole('cell', { name: '7', exact: true }).waitFor()
     await button('Try it: marv').click()
     await page.getByLabel('Message').fill('What is the capital of France?')
     await button('Send').click()

@@ -65,6 +65,15 @@ describe('every page of the portal', { skip: noBrowser }, async () => {
     await page.context().close()
   })
 
+  test('the pages let in no script, style or frame but their own, and nobody frames them', async () => {
+    for (const path of ['/', paths.at(-1) ?? '']) {
+      const policy = (await fetch(`${portal}${path}`)).headers.get('content-security-policy') ?? ''
+      for (const part of ["default-src 'none'", "script-src 'self';", "frame-ancestors 'none'", "base-uri 'none'"])
+        assert.ok(`${policy};`.includes(part), `${part} is not in ${policy}`)
+      assert.doesNotMatch(policy, /unsafe/)
+    }
+  })
+
   test('the first load is less than 300 kB of compressed script', async t => {
     const assets = new URL('../../portal/dist/assets/', import.meta.url).pathname
     const names = (await readdir(assets)).filter(name => name.endsWith('.js.br'))

@@ -10,6 +10,7 @@ import { Confirm } from '../../parts/confirm.tsx'
 import { time } from '../../parts/facts.tsx'
 import { Rows } from '../../parts/rows.tsx'
 import { Failure, Loaded } from '../../parts/states.tsx'
+import { readKeyFile } from './key-file.ts'
 
 /** The keys of a vault, those that were deleted, and new ones. */
 export function KeysPage({ vault }: { vault: Vault }) {
@@ -137,7 +138,7 @@ function CreateKey({ vault, onClose }: { vault: Vault; onClose: () => void }) {
     } else if (way === 'import') {
       await vaultCall(uri, `/keys/${name.trim()}`, {
         method: 'PUT',
-        body: { key: jwkOf((await file?.text()) ?? '') },
+        body: { key: await readKeyFile(file) },
       })
     } else {
       await vaultCall(uri, '/keys/restore', { method: 'POST', body: { value: ((await file?.text()) ?? '').trim() } })
@@ -188,19 +189,13 @@ function CreateKey({ vault, onClose }: { vault: Vault; onClose: () => void }) {
           </Field>
         </>
       ) : (
-        <Field label={way === 'import' ? 'File: a private key as JSON Web Key' : 'File: the text of a backup'} required>
+        <Field
+          label={way === 'import' ? 'File: a private key in PEM, or as JSON Web Key' : 'File: the text of a backup'}
+          required
+        >
           <input type="file" aria-label="Key file" onChange={({ target }) => setFile(target.files?.[0])} />
         </Field>
       )}
     </Confirm>
   )
-}
-
-/** @throws in words for people */
-function jwkOf(text: string): object {
-  try {
-    return JSON.parse(text) as object
-  } catch {
-    throw new Error('The file is no JSON Web Key: it holds no JSON.')
-  }
 }
