@@ -40,14 +40,23 @@ export interface RequestOptions {
 
 /** Calls an API and gives the raw response. @throws ApiError when it is refused */
 export async function send(url: string, options: RequestOptions = {}): Promise<Response> {
-  const { method = 'GET', body, scope, signal } = options
+  const { scope } = options
+  let response = await ask(url, options, scope && (await accessToken(scope)))
+  if (response.status === 401 && scope !== undefined)
+    response = await ask(url, options, await accessToken(scope, { renewed: true }))
+  if (!response.ok) throw await refusal(response)
+  return response
+}
+
+async function ask(url: string, options: RequestOptions, token: string | undefined): Promise<Response> {
+  const { method = 'GET', body, signal } = options
   const headers = new Headers(options.headers)
-  if (scope !== undefined) headers.set('authorization', `Bearer ${await accessToken(scope)}`)
+  if (token !== undefined) headers.set('authorization', `Bearer ${token}`)
   const isForm = body instanceof FormData
   if (body !== undefined && !isForm) headers.set('content-type', 'application/json')
   const init: RequestInit = { method, headers, cache: 'no-store', ...(signal && { signal }) }
   if (body !== undefined) init.body = isForm ? body : JSON.stringify(body)
-  const response = await fetch(url, init).catch((error: unknown) => {
+  return fetch(url, init).catch((error: unknown) => {
     if (signal?.aborted === true) throw error
     throw new ApiError({
       status: 0,
@@ -56,8 +65,6 @@ export async function send(url: string, options: RequestOptions = {}): Promise<R
       requestId: '',
     })
   })
-  if (!response.ok) throw await refusal(response)
-  return response
 }
 
 /** Calls an API and parses its JSON; undefined where it sent none. */

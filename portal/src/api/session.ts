@@ -1,4 +1,10 @@
-import { InteractionRequiredAuthError, PublicClientApplication, type AccountInfo } from '@azure/msal-browser'
+import {
+  AuthError,
+  CacheLookupPolicy,
+  InteractionRequiredAuthError,
+  PublicClientApplication,
+  type AccountInfo,
+} from '@azure/msal-browser'
 import { config } from './config.ts'
 
 /** Scopes of the three kinds of API that the portal calls. */
@@ -12,6 +18,7 @@ export type Scope = keyof typeof SCOPES
 
 let client: PublicClientApplication | undefined
 let account: AccountInfo | undefined
+let leaving: Promise<void> | undefined
 
 /** Ends a sign-in that is under way, or begins one; undefined when the browser is on its way to the sign-in page. */
 export async function signIn(): Promise<AccountInfo | undefined> {
@@ -40,18 +47,33 @@ export async function signOut(): Promise<void> {
   await client?.logoutRedirect({ account: account ?? null })
 }
 
-/** A token for one of the APIs; goes to the sign-in page when only the user can help. */
-export async function accessToken(scope: Scope): Promise<string> {
+/**
+ * A token for one of the APIs; goes to the sign-in page when only the user can help. `renewed`: a new one, because the
+ * server takes the one in the cache no more (its clock was moved, its keys changed).
+ */
+export async function accessToken(scope: Scope, { renewed = false } = {}): Promise<string> {
   if (client === undefined || account === undefined) throw new Error('Nobody is signed in.')
   try {
-    const { accessToken: token } = await client.acquireTokenSilent({ scopes: [SCOPES[scope]], account })
+    const { accessToken: token } = await client.acquireTokenSilent({
+      scopes: [SCOPES[scope]],
+      account,
+      // Never by a hidden frame: that would only wait for an answer that no frame here gives.
+      cacheLookupPolicy: renewed ? CacheLookupPolicy.RefreshToken : CacheLookupPolicy.AccessTokenAndRefreshToken,
+    })
     return token
   } catch (error) {
-    if (!(error instanceof InteractionRequiredAuthError)) throw error
-    await client.acquireTokenRedirect({ scopes: [SCOPES[scope]], account, redirectStartPage: location.href })
+    if (!needsUser(error)) throw error
+    // Whoever else needs a token meanwhile waits for the same way out.
+    leaving ??= client.acquireTokenRedirect({ scopes: [SCOPES[scope]], account, redirectStartPage: location.href })
+    await leaving
     return new Promise(() => {})
   }
 }
+
+const SPENT: ReadonlySet<string> = new Set(['invalid_grant', 'no_tokens_found', 'refresh_token_expired'])
+
+const needsUser = (error: unknown): boolean =>
+  error instanceof InteractionRequiredAuthError || (error instanceof AuthError && SPENT.has(error.errorCode))
 
 export function signedInUser(): { name: string; userName: string } {
   return { name: account?.name ?? account?.username ?? '', userName: account?.username ?? '' }
