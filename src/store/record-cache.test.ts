@@ -14,11 +14,21 @@ test('what was read is given again, frozen, until it is dropped', () => {
   assert.equal(cache.get('c', 'a'), undefined)
 })
 
-test('the cache holds neither large values nor more than its number of records', () => {
+test('the cache holds neither very large values nor more than its number of records, nor of bytes', () => {
   const cache = recordCache()
-  cache.set('c', 'large', 1, JSON.stringify('x'.repeat(20_000)))
+  const text = (length: number): string => JSON.stringify('x'.repeat(length))
+  cache.set('c', 'large', 1, text(1_200_000))
   assert.equal(cache.get('c', 'large'), undefined)
   for (let n = 0; n < 5000; n++) cache.set('c', `${n}`, 1, '0')
   assert.equal(cache.get('c', '0'), undefined)
   assert.equal(cache.get('c', '4999')?.value, 0)
+  for (let n = 0; n < 40; n++) cache.set('big', `${n}`, 1, text(1_000_000))
+  const held = Array.from({ length: 40 }, (_, n) => n).filter(n => cache.get('big', `${n}`) !== undefined)
+  assert.deepEqual(held, [24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39])
+  // The same record again takes no more room.
+  for (let n = 0; n < 40; n++) cache.set('big', '39', n, text(1_000_000))
+  assert.ok(cache.get('big', '30') !== undefined)
+  for (const n of held) cache.drop('big', `${n}`)
+  for (let n = 0; n < 16; n++) cache.set('big', `again-${n}`, 1, text(1_000_000))
+  assert.ok(cache.get('big', 'again-0') !== undefined)
 })
