@@ -10,7 +10,8 @@ import {
 } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { aesKwpWrap } from '../../src/crypto/wrap.ts'
-import { startCloud, type Cloud } from './cloud.fixture.ts'
+import { ask } from '../../src/http/listening.fixture.ts'
+import { ADMIN, startCloud, type Cloud } from './cloud.fixture.ts'
 
 let cloud: Cloud
 
@@ -68,6 +69,31 @@ test('wrap and unwrap work without a version and in any letter case, and answer 
   const body = { alg: 'RSA-OAEP-256', value: wrapped.body.value }
   const unwrapped = await cloud.call('kv-one', 'POST', '/keys/versionless//unwrapkey', { body })
   assert.equal(unwrapped.body.value, value)
+})
+
+test('ids and links are built from the host that was asked, whatever its port, in lower case', async () => {
+  await cloud.vault('kv-hosts')
+  for (const name of ['a', 'b']) await cloud.keys('kv-hosts').createEcKey(name)
+  await cloud.call('kv-hosts', 'DELETE', '/keys/b')
+  await cloud.call('kv-hosts', 'POST', '/keys/a/rotate')
+  const token = await cloud.token(ADMIN)
+  const get = async (host: string, path: string): Promise<string> => {
+    const headers = { host, authorization: `Bearer ${token}` }
+    return (await ask(cloud.server, { host: 'kv-hosts.vault.localhost', path: `${path}api-version=7.6`, headers })).body
+  }
+  for (const [host, origin] of [
+    ['kv-hosts.vault.localhost', 'https://kv-hosts.vault.localhost'],
+    ['KV-Hosts.Vault.localhost:9999', 'https://kv-hosts.vault.localhost:9999'],
+    ['kv-hosts.vault.localhost.:1', 'https://kv-hosts.vault.localhost:1'],
+  ] as const) {
+    const body = JSON.parse(await get(host, '/keys/a?'))
+    assert.ok(body.key.kid.startsWith(`${origin}/keys/a/`), body.key.kid)
+    assert.equal(JSON.parse(await get(host, '/keys?')).value[0].kid, `${origin}/keys/a`)
+    assert.equal(JSON.parse(await get(host, '/deletedkeys/b?')).recoveryId, `${origin}/deletedkeys/b`)
+    const { nextLink } = JSON.parse(await get(host, '/keys/a/versions?maxresults=1&'))
+    assert.ok(nextLink.startsWith(`${origin}/keys/a/versions?`), nextLink)
+    assert.equal(JSON.parse(await get(host, '/keys/a/rotationpolicy?')).id, `${origin}/keys/a/rotationpolicy`)
+  }
 })
 
 test('EC and symmetric keys of every size work through the official client', async () => {
