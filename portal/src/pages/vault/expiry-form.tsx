@@ -31,8 +31,8 @@ export function ExpiryForm(props: {
       onClose={onClose}
     >
       <p className="muted">
-        Version <span className="mono">{id}</span>. An expired version wraps no more: resources under it lose their key,
-        until the date is moved or another version is used.
+        Version <span className="mono">{id}</span>. An expired version still unwraps, so data under it stays readable;
+        it wraps nothing more, so no resource can be put under it.
       </p>
       <Checkbox label="Set expiration date" checked={isSet} onChange={(_, { checked }) => setIsSet(checked === true)} />
       {isSet && (
