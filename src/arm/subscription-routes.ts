@@ -102,7 +102,11 @@ function cloudMetadata({
     microsoftGraphResourceId: authority,
     authentication: { loginEndpoint: authority, audiences, tenant: 'common', identityProvider: 'AAD' },
     // As Azure: no dot in front. az adds one, and azurerm makes the token's resource of it.
-    suffixes: { keyVaultDns: keyVaultSuffix.replace(/^\./, '') },
+    suffixes: {
+      keyVaultDns: keyVaultSuffix.replace(/^\./, ''),
+      // There is no storage here, but azurerm does not begin without a name for it.
+      storage: keyVaultSuffix.replace(/^\.[^.]+/, 'storage'),
+    },
   }
 }
 

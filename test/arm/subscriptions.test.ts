@@ -46,6 +46,7 @@ describe('Subscriptions', { concurrency: false }, () => {
     assert.deepEqual(newest, listed)
     assert.deepEqual([newest.name, newest.resourceManager], ['OwnKey', resourceManager])
     assert.equal(`.${newest.suffixes.keyVaultDns}`, keyVaultSuffix)
+    assert.match(newest.suffixes.storage, /^storage\./, 'azurerm does not begin without one')
     assert.equal((await ask('?api-version=newest')).status, 400)
   })
 
