@@ -1,4 +1,4 @@
-# NOT RUN: written from the documentation of the azurerm provider. README.md has the environment that points it at a cloud.
+# An account under a customer's key, with the azurerm provider. README.md has the environment that points it at a cloud.
 terraform {
   required_providers {
     azurerm = {
