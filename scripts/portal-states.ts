@@ -25,6 +25,17 @@ export function statesOf({ account, vault, long }: PortalScene): State[] {
 function encryptionStates({ account, long }: Pick<PortalScene, 'account' | 'long'>): State[] {
   return [
     {
+      name: 'encryption-chosen',
+      path: `${account('fabrikam')}/encryption`,
+      act: async page => {
+        await page.getByLabel('Customer Managed Keys').check()
+        await page.getByLabel('Select from Key Vault').check()
+        await page.getByRole('combobox', { name: 'Key vault' }).selectOption({ label: 'contoso-keys' })
+        await page.getByRole('combobox', { name: 'Key', exact: true }).selectOption('at-rest')
+        await page.getByText('The key may wrap and unwrap').getByText('(met)').waitFor()
+      },
+    },
+    {
       name: 'encryption-not-met',
       path: `${account('fabrikam')}/encryption`,
       act: async page => {

@@ -68,7 +68,7 @@ export function Protected({ account }: { account: Account }) {
             <p>
               <strong>{found.length}</strong> sealed {found.length === 1 ? 'blob' : 'blobs'}. A revocation would cut off{' '}
               <strong>{found.filter(({ revocable }) => revocable).length}</strong> of them now;{' '}
-              {found.filter(({ kind }) => kind === 'deployment').length} of deployments stay open.
+              {serving(found.filter(({ kind }) => kind === 'deployment').length)}
             </p>
             <Checkbox
               checked={onlyRevocable}
@@ -100,6 +100,9 @@ export function Protected({ account }: { account: Account }) {
     </>
   )
 }
+
+const serving = (count: number): string =>
+  count === 1 ? '1 serves a deployment and stays open.' : `${count} serve deployments and stay open.`
 
 function Outcome({ proof }: { proof: Proof | undefined }) {
   if (proof === undefined) return <>-</>
