@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { after, before, test } from 'node:test'
-import { startCloud, type Cloud } from './cloud.fixture.ts'
+import { ADMIN, startCloud, TENANT, type Cloud } from './cloud.fixture.ts'
 
 let cloud: Cloud
 
@@ -84,6 +84,81 @@ test('each malformed field of each operation is refused with 400 BadParameter an
   }
   assert.ok(tried > 400, String(tried))
 })
+
+const policies = [
+  {
+    tenantId: TENANT,
+    objectId: ADMIN,
+    applicationId: ADMIN,
+    permissions: { keys: ['get'], secrets: ['list'], certificates: ['get'], storage: ['set'] },
+  },
+]
+const vaultBody = {
+  location: 'eastus',
+  tags: { a: 'b' },
+  properties: {
+    tenantId: TENANT,
+    sku: { family: 'A', name: 'premium' },
+    accessPolicies: policies,
+    enabledForDeployment: true,
+    enabledForDiskEncryption: false,
+    enabledForTemplateDeployment: true,
+    enableSoftDelete: true,
+    softDeleteRetentionInDays: 90,
+    enableRbacAuthorization: false,
+    enablePurgeProtection: true,
+    createMode: 'default',
+    networkAcls: {
+      bypass: 'AzureServices',
+      defaultAction: 'Allow',
+      ipRules: [{ value: '192.0.2.0/24' }],
+      virtualNetworkRules: [{ id: '/subscriptions/s/x' }],
+    },
+    publicNetworkAccess: 'Enabled',
+  },
+}
+const storageAccountId = '/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/logs'
+const setting = { properties: { storageAccountId, logs: [{ category: 'AuditEvent', enabled: true }] } }
+const VAULT = '/providers/Microsoft.KeyVault/vaults/kv-main'
+
+/** Of Resource Manager, below the group. A vault's location is checked for being one of this cloud's, by a code of its own. */
+const MANAGEMENT: readonly (readonly [string, string, object, string?])[] = [
+  ['PUT', VAULT.replace('kv-main', 'kv-fields'), vaultBody],
+  ['PUT', VAULT, vaultBody],
+  ['PATCH', VAULT, { tags: vaultBody.tags, properties: vaultBody.properties }],
+  ['PUT', `${VAULT}/accessPolicies/add`, { properties: { accessPolicies: policies } }],
+  ['PUT', `${VAULT}/providers/Microsoft.Insights/diagnosticSettings/s`, setting, '2021-05-01-preview'],
+]
+
+test('each malformed field of a vault, of its policies, its firewall and its settings is refused with 400 and its name', async () => {
+  let tried = 0
+  for (const [method, below, body, version = '2023-07-01'] of MANAGEMENT) {
+    const path = `${cloud.vaultId('x').replace(/\/providers.*/, '')}${below}`
+    for (const field of pathsIn(body)) {
+      for (const wrong of [...WRONG, '']) {
+        if (fits(body, field, wrong) || mayBeEmpty(field, wrong) || mayBeAnyText(field, wrong)) continue
+        const reply = await cloud.arm(method, path, { body: replaced(body, field, wrong), version })
+        const where = `${method} ${below} ${field.join('.')} = ${JSON.stringify(wrong)}: ${JSON.stringify(reply.body)}`
+        if (field[0] === 'location' && reply.status === 409) continue
+        assert.equal(reply.status, 400, where)
+        const { target } = reply.body.error
+        const named = typeof target === 'string' ? target.split('.') : []
+        assert.ok(named.length > 0 && (isPrefix(named, field) || isPrefix(field, named)), where)
+        tried += 1
+      }
+    }
+  }
+  assert.ok(tried > 400, String(tried))
+})
+
+function mayBeEmpty(field: readonly string[], wrong: unknown): boolean {
+  return wrong === '' && (field[0] === 'tags' || field.at(-1) === 'publicNetworkAccess')
+}
+
+/** Ids of principals and of networks are not looked into. */
+function mayBeAnyText(field: readonly string[], wrong: unknown): boolean {
+  return typeof wrong === 'string' && wrong !== '' && ['objectId', 'id'].includes(field.at(-1) ?? '')
+}
 
 /** Members that nobody knows are ignored in objects, and a tag may be any text. */
 function fits(body: object, field: readonly string[], wrong: unknown): boolean {
