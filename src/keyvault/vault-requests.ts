@@ -20,9 +20,10 @@ function anyCase<const T extends string>(...values: readonly T[]) {
     })
 }
 
+const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 const guid = z
   .string()
-  .regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, 'must be a GUID')
+  .regex(GUID, 'must be a GUID')
   .transform(text => text.toLowerCase())
 
 const permissionsOf = (kind: PermissionKind) =>
@@ -31,7 +32,7 @@ const permissionsOf = (kind: PermissionKind) =>
 const accessPolicy = z
   .object({
     tenantId: guid,
-    objectId: z.string().min(1).max(64),
+    objectId: z.string().regex(GUID, 'must be a GUID: the object id of a user, a group or a service principal'),
     applicationId: optional(guid),
     permissions: z.object({
       keys: permissionsOf('keys'),

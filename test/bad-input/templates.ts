@@ -19,7 +19,13 @@ const KEYVAULT = (names: Names) => ({
   properties: {
     tenantId: names.tenantId,
     sku: { family: 'A', name: 'standard' },
-    accessPolicies: [{ tenantId: names.tenantId, objectId: 'someone', permissions: { keys: ['get', 'wrapKey'] } }],
+    accessPolicies: [
+      {
+        tenantId: names.tenantId,
+        objectId: '00000000-0000-4000-8000-000000000009',
+        permissions: { keys: ['get', 'wrapKey'] },
+      },
+    ],
     enableSoftDelete: true,
     softDeleteRetentionInDays: 7,
     enableRbacAuthorization: false,

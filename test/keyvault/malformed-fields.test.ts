@@ -155,9 +155,9 @@ function mayBeEmpty(field: readonly string[], wrong: unknown): boolean {
   return wrong === '' && (field[0] === 'tags' || field.at(-1) === 'publicNetworkAccess')
 }
 
-/** Ids of principals and of networks are not looked into. */
+/** Ids of networks are not looked into. */
 function mayBeAnyText(field: readonly string[], wrong: unknown): boolean {
-  return typeof wrong === 'string' && wrong !== '' && ['objectId', 'id'].includes(field.at(-1) ?? '')
+  return typeof wrong === 'string' && wrong !== '' && field.at(-1) === 'id'
 }
 
 /** Members that nobody knows are ignored in objects, and a tag may be any text. */

@@ -172,8 +172,19 @@ test('soft delete and purge protection are never undone, whichever way it is tri
 })
 
 test('access policies that are too many or too large are refused', async () => {
-  const many = Array.from({ length: 1025 }, (_, index) => policy(`${USER}-${index}`, 'get'))
-  assert.equal((await cloud.vault('kv-many', { accessPolicies: many })).status, 400)
+  const many = Array.from({ length: 1025 }, (_, index) =>
+    policy(`bbbbbbbb-0000-4000-9000-${String(index).padStart(12, '0')}`, 'get'),
+  )
+  const refused = await cloud.vault('kv-many', { accessPolicies: many })
+  assert.equal(refused.status, 400)
+  assert.match(refused.body.error.message, /at most 1024 access policies/)
+  assert.equal((await cloud.vault('kv-many', { accessPolicies: many.slice(1) })).status, 201)
+  const add = (id: string) =>
+    cloud.arm('PUT', `${cloud.vaultId('kv-many')}/accessPolicies/add`, {
+      body: { properties: { accessPolicies: [policy(id, 'list')] } },
+    })
+  assert.equal((await add(USER)).status, 400)
+  assert.equal((await add('bbbbbbbb-0000-4000-9000-000000000007')).status, 200)
   const huge = await cloud.vault('kv-huge', { accessPolicies: [policy('x'.repeat(3_000_000), 'get')] })
   assert.equal(huge.status, 413)
 })
