@@ -188,3 +188,22 @@ test('access policies that are too many or too large are refused', async () => {
   const huge = await cloud.vault('kv-huge', { accessPolicies: [policy('x'.repeat(3_000_000), 'get')] })
   assert.equal(huge.status, 413)
 })
+
+test('policies that many give and take at the same time are all there, and none comes back · R19', async () => {
+  await cloud.vault('kv-crowd')
+  const id = (n: number): string => `cccccccc-0000-4000-9000-${String(n).padStart(12, '0')}`
+  const update = (kind: string, n: number): Promise<Reply> =>
+    cloud.arm('PUT', `${cloud.vaultId('kv-crowd')}/accessPolicies/${kind}`, {
+      body: { properties: { accessPolicies: [policy(id(n), 'get')] } },
+    })
+  const tag = (n: number): Promise<Reply> =>
+    cloud.arm('PATCH', cloud.vaultId('kv-crowd'), { body: { tags: { [`t${n}`]: 'x' } } })
+  const numbers = Array.from({ length: 30 }, (_, n) => n)
+  const added = await Promise.all(numbers.flatMap(n => [update('add', n), tag(n)]))
+  assert.deepEqual(new Set(added.map(({ status }) => status)), new Set([200]))
+  const removed = numbers.filter(n => n % 2 === 0)
+  await Promise.all(removed.flatMap(n => [update('remove', n), tag(n)]))
+  const { properties } = (await cloud.arm('GET', cloud.vaultId('kv-crowd'))).body
+  const left = properties.accessPolicies.map(({ objectId }: { objectId: string }) => objectId).sort()
+  assert.deepEqual(left, [ADMIN, ...numbers.filter(n => n % 2 === 1).map(id)].sort())
+})
