@@ -86,7 +86,7 @@ export function importEcJwk(jwk: Readonly<Record<string, unknown>>): EcKey {
       !/^[A-Za-z0-9_-]+$/.test(value) ||
       Buffer.from(value, 'base64url').length !== bytes
     )
-      throw new KeyError('BadKey', `The field ${field} of this EC key must be ${bytes} bytes in base64url.`)
+      throw new KeyError('BadKey', `The field ${field} of this EC key must be ${bytes} bytes in base64url.`, field)
     return value
   })
   const key = ecKeyOf(parse({ key: { kty: 'EC', crv, x: x!, y: y!, d: d! }, format: 'jwk' }))
@@ -94,7 +94,7 @@ export function importEcJwk(jwk: Readonly<Record<string, unknown>>): EcKey {
   try {
     ecdh.setPrivateKey(d!, 'base64url')
   } catch {
-    throw new KeyError('BadKey', "The EC key's d does not lie between 1 and the order of the curve.")
+    throw new KeyError('BadKey', "The EC key's d does not lie between 1 and the order of the curve.", 'd')
   }
   const point = Buffer.concat([Buffer.of(4), Buffer.from(x!, 'base64url'), Buffer.from(y!, 'base64url')])
   if (!ecdh.getPublicKey().equals(point)) throw new KeyError('BadKey', "The EC key's x and y don't belong to its d.")
@@ -118,9 +118,9 @@ function coordinate(value: bigint, bytes: number): Buffer {
 function checkedCurve(alg: EcSignature, key: EcKey, digest: Uint8Array): EcCurve {
   const wanted = Object.hasOwn(ALGORITHMS, alg) ? ALGORITHMS[alg] : undefined
   if (wanted === undefined)
-    throw new KeyError('Unsupported', `EC keys don't sign with ${alg}: use ES256, ES384, ES512 or ES256K.`)
+    throw new KeyError('Unsupported', `EC keys don't sign with ${alg}: use ES256, ES384, ES512 or ES256K.`, 'alg')
   if (wanted.curve !== key.curve)
-    throw new KeyError('Unsupported', `${alg} needs a key on ${wanted.curve}, this one is on ${key.curve}.`)
+    throw new KeyError('Unsupported', `${alg} needs a key on ${wanted.curve}, this one is on ${key.curve}.`, 'alg')
   if (digest.length !== wanted.digestBytes)
     throw new KeyError(
       'BadParameter',

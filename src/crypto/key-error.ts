@@ -3,10 +3,13 @@ export type KeyErrorCode = 'BadKey' | 'BadParameter' | 'DecryptionFailed' | 'Uns
 /** The error of asymmetric and octet keys. The message says what to do and never holds key bytes. */
 export class KeyError extends Error {
   readonly code: KeyErrorCode
+  /** What of the input does not fit, by its name in JSON Web Keys and in Key Vault's requests, where it is one thing. */
+  readonly field: string | undefined
 
-  constructor(code: KeyErrorCode, message: string) {
+  constructor(code: KeyErrorCode, message: string, field?: string) {
     super(message)
     this.name = 'KeyError'
     this.code = code
+    this.field = field
   }
 }

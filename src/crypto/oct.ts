@@ -33,7 +33,8 @@ function parametersOf(alg: OctEncryption, key: KeyObject) {
 }
 
 function checkIv(iv: Uint8Array, ivBytes: number): void {
-  if (iv.length !== ivBytes) throw new KeyError('BadParameter', `The iv must have ${ivBytes} bytes, not ${iv.length}.`)
+  if (iv.length !== ivBytes)
+    throw new KeyError('BadParameter', `The iv must have ${ivBytes} bytes, not ${iv.length}.`, 'iv')
 }
 
 /**
@@ -47,9 +48,10 @@ export function octEncrypt(
   options: { iv?: Uint8Array; additionalData?: Uint8Array } = {},
 ): OctCiphertext {
   const { gcm, padded, ivBytes, cipher: name } = parametersOf(alg, key)
-  if (gcm && options.iv !== undefined) throw new KeyError('BadParameter', `${alg} makes its iv itself: leave it out.`)
+  if (gcm && options.iv !== undefined)
+    throw new KeyError('BadParameter', `${alg} makes its iv itself: leave it out.`, 'iv')
   if (!gcm && options.additionalData !== undefined)
-    throw new KeyError('BadParameter', `${alg} takes no additional data: use GCM.`)
+    throw new KeyError('BadParameter', `${alg} takes no additional data: use GCM.`, 'aad')
   const iv = Buffer.from(options.iv ?? randomBytes(ivBytes))
   checkIv(iv, ivBytes)
   if (gcm) {
@@ -76,7 +78,8 @@ export function octDecrypt(
 ): Buffer {
   const { gcm, padded, ivBytes, cipher: name } = parametersOf(alg, key)
   checkIv(iv, ivBytes)
-  if (gcm && tag?.length !== 16) throw new KeyError('BadParameter', `${alg} needs the authentication tag of 16 bytes.`)
+  if (gcm && tag?.length !== 16)
+    throw new KeyError('BadParameter', `${alg} needs the authentication tag of 16 bytes.`, 'tag')
   if (!gcm && ciphertext.length % 16 !== 0)
     throw new KeyError('BadParameter', `A text encrypted with ${alg} has a multiple of 16 bytes.`)
   try {

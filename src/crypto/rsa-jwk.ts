@@ -13,6 +13,7 @@ function readField(jwk: Readonly<Record<string, unknown>>, field: Field): bigint
     throw new KeyError(
       'BadKey',
       `The field ${field} of the RSA key must be base64url (RFC 7518, 6.3): give n, e, d, p, q, dp, dq and qi.`,
+      field,
     )
   return BigInt(`0x${Buffer.from(text, 'base64url').toString('hex')}`)
 }

@@ -16,7 +16,7 @@ const DIGESTS = {
 
 function digestOf(alg: RsaSignature, digest: Uint8Array) {
   if (!/^[RP]S(256|384|512)$/.test(alg))
-    throw new KeyError('Unsupported', `RSA keys don't sign with ${alg}: use RS256 to RS512 or PS256 to PS512.`)
+    throw new KeyError('Unsupported', `RSA keys don't sign with ${alg}: use RS256 to RS512 or PS256 to PS512.`, 'alg')
   const parameters = DIGESTS[alg.slice(2) as unknown as keyof typeof DIGESTS]
   if (digest.length !== parameters.bytes)
     throw new KeyError(

@@ -5,7 +5,14 @@ import type { Env } from '../env.ts'
 import { badParameter } from './errors.ts'
 import type { KeyModule, KeySpec, NewKey, PrivateJwk, UsableKey } from './key-module.ts'
 import type { Curve, KeyType } from './key-record.ts'
-import { asBadParameter, ecOperations, octOperations, rsaOperations } from './software-operations.ts'
+import {
+  asBadParameter,
+  ecOperations,
+  memberTarget,
+  octOperations,
+  operationTarget,
+  rsaOperations,
+} from './software-operations.ts'
 
 const CURVE_BITS: Readonly<Record<Curve, number>> = { 'P-256': 256, 'P-384': 384, 'P-521': 521, 'P-256K': 256 }
 const OCT_BITS = [128, 192, 256]
@@ -16,12 +23,25 @@ const MAX_GENERATIONS = 2
 export function openSoftwareModule(env: Pick<Env, 'randomBytes'>): KeyModule {
   const inTurn = limiter(MAX_GENERATIONS)
   return {
-    generate: spec => inTurn(() => asBadParameter(() => generate(env, spec))),
-    importKey: jwk => asBadParameter(() => importKey(jwk)),
-    importSecret: (kty, secret) => asBadParameter(() => importSecret(kty, secret)),
+    generate: spec =>
+      inTurn(() =>
+        asBadParameter(
+          () => generate(env, spec),
+          field => field,
+        ),
+      ),
+    importKey: jwk => asBadParameter(() => importKey(jwk), memberTarget),
+    importSecret: (kty, secret) =>
+      asBadParameter(
+        () => importSecret(kty, secret),
+        () => 'key.key_hsm',
+      ),
     async open(kty, material) {
       const usable = openMaterial(kty, material)
-      return { perform: (operation, request) => asBadParameter(() => usable.perform(operation, request)) }
+      return {
+        perform: (operation, request) =>
+          asBadParameter(() => usable.perform(operation, request), operationTarget(operation)),
+      }
     },
   }
 }

@@ -21,14 +21,31 @@ const RSA_ENCRYPTIONS = ['RSA-OAEP-256', 'RSA-OAEP', 'RSA1_5']
 export const RSA_SIGNATURES = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']
 const EC_SIGNATURES = ['ES256', 'ES384', 'ES512', 'ES256K']
 
-/** What the crypto room refuses is the caller's input: 400, with its reason, which holds no key bytes. */
-export async function asBadParameter<T>(run: () => Promise<T>): Promise<T> {
+/**
+ * What the crypto room refuses is the caller's input: 400, with its reason, which holds no key bytes. `targetOf` names the field of the
+ * request from what the crypto room calls it, or from nothing.
+ */
+export async function asBadParameter<T>(
+  run: () => Promise<T>,
+  targetOf: (field: string | undefined) => string | undefined = field => field ?? 'value',
+): Promise<T> {
   try {
     return await run()
   } catch (error) {
-    if (error instanceof KeyError || error instanceof SealError) throw badParameter(error.message, 'value')
+    if (error instanceof KeyError) throw badParameter(error.message, targetOf(error.field))
+    if (error instanceof SealError) throw badParameter(error.message, targetOf(undefined))
     throw error
   }
+}
+
+/** A verification is given the digest under another name than a signature. */
+export function operationTarget(operation: CryptoOperation): (field: string | undefined) => string {
+  return field => field ?? (operation === 'verify' ? 'digest' : 'value')
+}
+
+/** Of an imported key. */
+export function memberTarget(field: string | undefined): string {
+  return field === undefined ? 'key' : `key.${field}`
 }
 
 export function rsaOperations(key: RsaKey): UsableKey {

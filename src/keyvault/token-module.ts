@@ -12,7 +12,7 @@ import { badParameter } from './errors.ts'
 import type { CryptoRequest, KeyModule, NewKey, UsableKey } from './key-module.ts'
 import type { CryptoOperation } from './key-rules.ts'
 import type { KeyType } from './key-record.ts'
-import { among, asBadParameter, RSA_SIGNATURES } from './software-operations.ts'
+import { among, asBadParameter, operationTarget, RSA_SIGNATURES } from './software-operations.ts'
 
 const OAEP_HASHES = { 'RSA-OAEP': 'sha1', 'RSA-OAEP-256': 'sha256' } as const
 type Oaep = keyof typeof OAEP_HASHES
@@ -93,7 +93,11 @@ function tokenOperations(present: () => Token, { pkcs11: id, n, e }: Handle): Us
     checkLength(publicKey, value)
     return answered(() => decrypt(present(), id, name, value, foreign))
   }
-  return { perform: async (operation, request) => ({ value: await asBadParameter(() => perform(operation, request)) }) }
+  return {
+    perform: async (operation, request) => ({
+      value: await asBadParameter(() => perform(operation, request), operationTarget(operation)),
+    }),
+  }
 }
 
 /** RSA1_5 is left out: a token says whether its padding was right, which decrypts for an attacker (Bleichenbacher 1998). */

@@ -42,7 +42,10 @@ export async function openTransferBlob(context: DataContext, keyHsm: string): Pr
   const wrapped = { alg: 'RSA-OAEP', value: bytes.subarray(0, block) }
   const { value: aes } = await usable.perform('unwrapKey', wrapped)
   try {
-    return await asBadParameter(async () => aesKwpUnwrap(createSecretKey(aes), bytes.subarray(block)))
+    return await asBadParameter(
+      async () => aesKwpUnwrap(createSecretKey(aes), bytes.subarray(block)),
+      () => 'key.key_hsm',
+    )
   } finally {
     wipe(aes)
   }

@@ -174,6 +174,35 @@ function isPrefix(a: readonly string[], b: readonly string[]): boolean {
   return a.every((name, index) => b[index] === name || /^\d+$/.test(b[index] ?? ''))
 }
 
+test('a field whose form is right and whose content is not is named too', async () => {
+  const other = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })
+  const short = value.slice(0, 8)
+  const digest = { alg: 'RS256', digest: short, value }
+  for (const [method, path, body, target] of [
+    ['PUT', '/keys/new', { key: { ...rsa, d: undefined } }, 'key.d'],
+    ['PUT', '/keys/new', { key: { ...rsa, dp: rsa.dq } }, 'key'],
+    ['PUT', '/keys/new', { key: { ...ec, x: short } }, 'key.x'],
+    ['PUT', '/keys/new', { key: { ...ec, d: Buffer.alloc(32).toString('base64url') } }, 'key.d'],
+    ['PUT', '/keys/new', { key: { ...ec, d: other.d } }, 'key'],
+    ['PUT', '/keys/new', { Hsm: true, key: { kty: 'oct', k: short } }, 'key.k'],
+    ['PUT', '/keys/new', { key: { kty: 'RSA-HSM', key_hsm: value } }, 'key.key_hsm'],
+    ['POST', '/keys/oct/encrypt', { alg: 'A256GCM', value, iv: value }, 'iv'],
+    ['POST', '/keys/oct/encrypt', { alg: 'A256CBC', value, iv: short }, 'iv'],
+    ['POST', '/keys/oct/encrypt', { alg: 'A256CBC', value, aad: value }, 'aad'],
+    ['POST', '/keys/oct/encrypt', { alg: 'A256CBC', value: short }, 'value'],
+    ['POST', '/keys/oct/decrypt', { alg: 'A256GCM', value, iv: value.slice(0, 16), tag: short }, 'tag'],
+    ['POST', '/keys/oct/wrapkey', { alg: 'A256KW', value: short }, 'value'],
+    ['POST', '/keys/rsa/sign', { alg: 'RS256', value: short }, 'value'],
+    ['POST', '/keys/rsa/sign', { alg: 'ES256', value }, 'alg'],
+    ['POST', '/keys/rsa/verify', digest, 'digest'],
+    ['POST', '/keys/rsa/unwrapkey', { alg: 'RSA-OAEP-256', value }, 'value'],
+  ] as const) {
+    const reply = await cloud.call('kv-main', method, path, { body })
+    const where = `${method} ${path} ${JSON.stringify(reply.body)}`
+    assert.deepEqual([reply.status, reply.body.error?.target], [400, target], where)
+  }
+})
+
 test('each malformed query parameter and name is refused with 400 BadParameter and its name', async () => {
   for (const [path, target, version] of [
     ['/keys?maxresults=0', 'maxresults'],
