@@ -154,3 +154,34 @@ test('only the administrator of the cloud reads the log or moves the clock', asy
   const folder = await ownkey('audit', '--data-dir', '/nowhere/at/all')
   assert.match(folder.errors, /no data folder of a cloud/)
 })
+
+test('the log is printed from a moment on, its newest records only, or as a table; and what it can`t do it says', async t => {
+  const { dataDir, scene } = await sceneFor(t)
+  await scene.keys.createEcKey('late')
+  const all = await auditRecords(dataDir)
+  const middle = all[Math.floor(all.length / 2)]?.time ?? ''
+  const since = await auditRecords(dataDir, '--since', middle)
+  const before = all.filter(({ time }) => time < middle).map(({ sequence }) => sequence)
+  assert.ok(before.length > 0 && since.length > 0)
+  assert.equal(since[0]?.sequence, before.length + 1)
+  assert.equal((await auditRecords(dataDir, '--since', '1h'))[0]?.sequence, 1)
+  const [last, ...more] = await auditRecords(dataDir, '--vault', scene.vault, '--last', '1')
+  assert.deepEqual([last?.operationName, more.length], ['KeyCreate', 0])
+  const table = await ownkey('audit', '--data-dir', dataDir, '--vault', scene.vault.toUpperCase())
+  assert.equal(table.code, 0, table.errors)
+  assert.match(table.output, /KeyCreate/)
+  assert.doesNotMatch(
+    table.output,
+    /\u001b|"operationName"/,
+    'neither colours nor JSON where nobody looks at a terminal',
+  )
+  for (const [words, message] of [
+    [['--format', 'xml'], /use table or json/],
+    [['--since', 'yesterday'], /is no time: use for example/],
+    [['--last', '-1'], /last/],
+  ] as const) {
+    const { code, errors } = await ownkey('audit', '--data-dir', dataDir, ...words)
+    assert.ok(code > 0, words.join(' '))
+    assert.match(errors, message)
+  }
+})
