@@ -68,7 +68,13 @@ export class SealedBlobs {
     const opened = await this.open(value)
     const source = through(opened.read())
     const blob = { accountId, kind, source, ...(secrets === undefined ? {} : { metadata: () => secrets }) }
-    const record = await this.#write(blob, blobId, generation => fileOfGeneration(blobId, generation))
+    const record = await this.#write(blob, blobId, generation => fileOfGeneration(blobId, generation)).catch(
+      async (error: unknown) => {
+        // It may have failed before it began to read.
+        await opened.close()
+        throw error
+      },
+    )
     return {
       changes: [put(blobRecords, id, { ...record, createdAt }, version), ...held(record)],
       settle: () => this.#blobs.remove(fileOf(value)),
@@ -92,19 +98,26 @@ export class SealedBlobs {
     try {
       const sealed = seal(key, context, this.#underLease(accountId, kind, blob.source))
       const storedSize = await this.#blobs.create(name, sealed.bytes)
-      const metadata =
-        blob.metadata === undefined ? undefined : sealMetadata(key, sealed.header, context, blob.metadata())
-      const { key: kek } = await this.#wrappingKey(accountId, kind, generation)
-      return {
-        ...context,
-        ...(name === blobId ? {} : { storedAs: name }),
-        wrappedKey: wrap(kek, keyBytes, blobContext(context)).toString('base64'),
-        header: sealed.header.toString('base64'),
-        ...(metadata === undefined ? {} : { metadata: metadata.toString('base64') }),
-        size: sealed.plaintextSize(),
-        storedSize,
-        createdAt: new Date(this.#env.now()).toISOString(),
+      const finish = async (): Promise<BlobRecord> => {
+        const metadata =
+          blob.metadata === undefined ? undefined : sealMetadata(key, sealed.header, context, blob.metadata())
+        const { key: kek } = await this.#wrappingKey(accountId, kind, generation)
+        return {
+          ...context,
+          ...(name === blobId ? {} : { storedAs: name }),
+          wrappedKey: wrap(kek, keyBytes, blobContext(context)).toString('base64'),
+          header: sealed.header.toString('base64'),
+          ...(metadata === undefined ? {} : { metadata: metadata.toString('base64') }),
+          size: sealed.plaintextSize(),
+          storedSize,
+          createdAt: new Date(this.#env.now()).toISOString(),
+        }
       }
+      return await finish().catch(async (error: unknown) => {
+        // The next attempt of a re-encryption needs the name.
+        await this.#blobs.remove(name)
+        throw error
+      })
     } finally {
       this.#writing.delete(context)
       wipe(keyBytes)

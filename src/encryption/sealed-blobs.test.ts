@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import { createSecretKey, randomBytes, randomUUID, type KeyObject } from 'node:crypto'
+import { test } from 'node:test'
+import { systemEnv } from '../env.ts'
+import { openMemoryBlobs } from '../store/memory-blobs.ts'
+import { openMemoryRecords } from '../store/memory-records.ts'
+import { blobKeyOf, blobRecords, fileOfGeneration } from './blob-records.ts'
+import { addGeneration } from './data-key-generations.ts'
+import { KeyRing } from './key-ring.ts'
+import { KeyUnavailable } from './key-unavailable.ts'
+import { SealedBlobs } from './sealed-blobs.ts'
+
+const account = randomUUID()
+const key = (): KeyObject => createSecretKey(randomBytes(32))
+
+const source = async function* (): AsyncGenerator<Uint8Array> {
+  yield Buffer.from('training data')
+}
+
+async function openRing() {
+  const records = openMemoryRecords()
+  const rootKeys = { service: key(), mac: key(), deployment: key(), hsm: key(), identity: key() }
+  const vaults = { agentFor: () => undefined, timeoutMs: 1 }
+  const credentialOf = () => ({ getToken: async () => null })
+  const ring = new KeyRing({ records, rootKeys, leaseMs: 0, vaults, credentialOf })
+  await records.commit(await ring.create(account))
+  const files = openMemoryBlobs()
+  return { ring, records, files, blobs: new SealedBlobs(ring, files, systemEnv, rootKeys.deployment) }
+}
+
+test('R21: a key that is lost after the last byte of a rewrite leaves no file behind, and the rewrite succeeds once it is back', async () => {
+  const { ring, records, files, blobs } = await openRing()
+  const { record, changes } = await blobs.create({ accountId: account, kind: 'training-data', source: source() })
+  await records.commit(changes)
+  await addGeneration(ring, account, (_, added) => records.commit(added))
+  let isLost = false
+  const inherited = ring.kek.bind(ring)
+  ring.kek = async (accountId, kekId) => {
+    if (isLost) throw new KeyUnavailable('AccessDenied', kekId)
+    return inherited(accountId, kekId)
+  }
+  const stored = await records.get(blobRecords, blobKeyOf(account, record.blobId))
+  assert.ok(stored)
+  const losing = async function* (bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    yield* bytes
+    isLost = true
+  }
+  await assert.rejects(blobs.rewrite(stored, losing), KeyUnavailable)
+  assert.equal(await files.open(fileOfGeneration(record.blobId, 2)), undefined)
+  isLost = false
+  const rewritten = await blobs.rewrite(stored, bytes => bytes)
+  await records.commit(rewritten.changes)
+  await rewritten.settle()
+  const opened = await blobs.open(record)
+  assert.equal(Buffer.concat(await Array.fromAsync(opened.read())).toString(), 'training data')
+})
