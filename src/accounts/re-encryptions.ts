@@ -65,7 +65,8 @@ export class ReEncryptions {
       const entry = accountAudit(account, `${OPERATION}/action`, 'Begun', { generation, httpStatusCode: 202 })
       const written = put(reEncryptions, accountId, state, before?.version ?? 0)
       await audit.append(entry, [...changes, written]).catch((error: unknown) => {
-        throw error instanceof VersionConflict ? underWay() : error
+        const isAnother = error instanceof VersionConflict && error.collection === reEncryptions.name
+        throw isAnother ? underWay() : error
       })
     })
     this.#run(accountId)

@@ -2,14 +2,14 @@ import { timingSafeEqual } from 'node:crypto'
 import { newDataKey, wipe } from '../crypto/wrap.ts'
 import { NotFound } from '../http/errors.ts'
 import { remove, type Change } from '../store/records.ts'
-import { keyRows, putNew, rowsOf, unwrapDataKey, wrapDataKey } from './key-ring-rows.ts'
+import { heldBy, isRetired, keyRows, putNew, rowsOf, unwrapDataKey, wrapDataKey } from './key-ring-rows.ts'
 import type { KeyRing } from './key-ring.ts'
 import { KeyUnavailable } from './key-unavailable.ts'
 import { oneChange } from './one-change.ts'
 
 /**
  * Gives the account a new data key, wrapped by its present key-encryption key; from the commit on everything new is sealed
- * under it. @throws KeyUnavailable, 409 AnotherOperationInProgress; then nothing has changed
+ * under it. @throws KeyUnavailable, 404 KeyRingNotFound, 409 AnotherOperationInProgress; then nothing has changed
  */
 export function addGeneration(
   ring: KeyRing,
@@ -19,7 +19,7 @@ export function addGeneration(
   return oneChange(ring, accountId, {}, async () => {
     await ring.leases.probe(accountId)
     const last = (await rowsOf(ring.records, accountId, 'active')).at(-1)
-    if (last === undefined) throw new NotFound('KeyRingNotFound', 'The account has no data keys: it was deleted.')
+    if (last === undefined) throw noDataKeys()
     const generation = last.value.generation + 1
     const kek = await ring.kek(accountId, last.value.kekId)
     const dataKey = newDataKey()
@@ -29,7 +29,10 @@ export function addGeneration(
       const again = await unwrapDataKey(kek, ring.macKey, row)
       if (!timingSafeEqual(again, dataKey)) throw new KeyUnavailable('KeyReplaced', kek.id)
       wipe(again)
-      await commit(generation, [putNew(row)])
+      // Asking the vault takes its time: an account that is purged meanwhile gets no new key.
+      await commit(generation, [putNew(row), heldBy(accountId, last.value.generation)]).catch((error: unknown) => {
+        throw isRetired(error) ? noDataKeys() : error
+      })
     } finally {
       wipe(dataKey)
     }
@@ -54,4 +57,8 @@ export function retireGenerations(
     await commit(former.map(({ id, version }) => remove(keyRows, id, version)))
     ring.leases.end(accountId)
   })
+}
+
+function noDataKeys(): NotFound {
+  return new NotFound('KeyRingNotFound', 'The account has no data keys: it was deleted.')
 }

@@ -28,6 +28,16 @@ async function openRing() {
   return { ring, records, files, blobs: new SealedBlobs(ring, files, systemEnv, rootKeys.deployment) }
 }
 
+test('R28: an account that is purged while its new data key is made gets none', async () => {
+  const { ring, records } = await openRing()
+  const made = addGeneration(ring, account, async (_, added) => {
+    await records.commit(await ring.destroy(account))
+    await records.commit(added)
+  })
+  await assert.rejects(made, { code: 'KeyRingNotFound', status: 404 })
+  assert.equal((await ring.generations(account)).size, 0)
+})
+
 test('R21: a key that is lost after the last byte of a rewrite leaves no file behind, and the rewrite succeeds once it is back', async () => {
   const { ring, records, files, blobs } = await openRing()
   const { record, changes } = await blobs.create({ accountId: account, kind: 'training-data', source: source() })
