@@ -102,10 +102,7 @@ export class ReEncryptions {
         await this.#pass(stored)
       } catch (error) {
         if (this.#closing.signal.aborted) return
-        if (error instanceof KeyUnavailable) await this.#wait(accountId, error)
-        // Changed by somebody else meanwhile: looked at again.
-        else if (!(error instanceof AzureError || error instanceof VersionConflict))
-          this.#options.log(`The data of the account ${accountId} can't be re-encrypted`, error)
+        await this.#failed(accountId, error)
         await sleep(RETRY_MS, undefined, { signal: this.#closing.signal }).catch(() => undefined)
       }
     }
@@ -123,6 +120,18 @@ export class ReEncryptions {
       await sleep(MIN_QUIET_MS / 4, undefined, { signal: this.#closing.signal })
     }
     await run.end()
+  }
+
+  /** Never rejects: nobody waits for a run, and the next attempt looks at everything anew. */
+  async #failed(accountId: string, error: unknown): Promise<void> {
+    try {
+      if (!(error instanceof KeyUnavailable)) throw error
+      await this.#wait(accountId, error)
+    } catch (fault) {
+      // Changed by somebody else meanwhile, or its key is being changed: looked at again.
+      const passes = fault instanceof VersionConflict || (fault instanceof AzureError && fault.status < 500)
+      if (!passes) this.#options.log(`The data of the account ${accountId} can't be re-encrypted`, fault)
+    }
   }
 
   /** The key may come back: what was done is done. */
