@@ -5,7 +5,7 @@ import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import { AzureError, Conflict, NotFound } from '../http/errors.ts'
 import { put, VersionConflict, type Change, type Stored } from '../store/records.ts'
-import type { Account } from './account.ts'
+import { accounts as storedAccounts, type Account } from './account.ts'
 import { accountAudit, type Accounts } from './accounts.ts'
 import { pace, type Pace } from './pace.ts'
 import { reEncryptions, type ReEncryption } from './re-encryption.ts'
@@ -197,9 +197,11 @@ class Run {
     const status = failed.length === 0 ? 'Succeeded' : 'Failed'
     const { waitingFor: _, ...rest } = this.#stored.value
     const state: ReEncryption = { ...rest, status, endedAt: new Date(env.now()).toISOString() }
-    const account = await accounts.byId(accountId)
+    // Of a soft-deleted account too: no data key is destroyed without a record.
+    const account = (await this.#records.get(storedAccounts, accountId))?.value
     const commit = async (changes: Change[]): Promise<void> => {
       const written = [put(reEncryptions, accountId, state, this.#stored.version), ...changes]
+      // Purged meanwhile: the state is gone, and the commit fails.
       if (account === undefined) return this.#records.commit(written, { shred: true })
       const done = failed.length === 0 ? 'Done: the former data keys are destroyed' : 'Done but for what does not open'
       const entry = accountAudit(account, OPERATION, done, { generation, blobs: blobs.done, failed: failed.length })

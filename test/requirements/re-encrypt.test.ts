@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { promisify } from 'node:util'
-import { ownkey } from '../audit/ownkey.fixture.ts'
+import { auditRecords, ownkey } from '../audit/ownkey.fixture.ts'
 import { Azure, pause, refusal, untilRefused, type Reply, type TestAccount } from '../support/azure.ts'
 import { cloudFor } from '../support/cloud.ts'
 
@@ -157,6 +157,22 @@ test('R18: the service dies at each of its commits of a re-encryption; it goes o
   await cloud.restart()
   const all = (await blobsOf(dying)).length + (await blobsOf(account)).length
   assert.equal((await sealedFiles()).length, all, 'a restart sweeps what a crash left')
+})
+
+test('R05, R26: of a soft-deleted account too no data key is destroyed without a record', async () => {
+  const leaving = await azure.account('leaving', 'None')
+  await leaving.upload('soft-deleted meanwhile', 'leaving.jsonl', 3000)
+  assert.equal((await begin(leaving, { mebibytesPerSecond: 0.5 })).status, 202)
+  assert.equal((await azure.arm('DELETE', azure.accountPath(leaving.name))).status, 202)
+  const records = async (): Promise<string[]> =>
+    (await auditRecords(cloud.dataDir))
+      .filter(({ resourceId }) => resourceId?.endsWith('/LEAVING'))
+      .map(({ resultDescription }) => resultDescription ?? '')
+  const deadline = Date.now() + 30_000
+  while (!(await records()).includes('Done: the former data keys are destroyed')) {
+    assert.ok(Date.now() < deadline, (await records()).join('\n'))
+    await pause(500)
+  }
 })
 
 test('R01: a blob that does not open is named and keeps its data key; the others go on', async () => {
