@@ -5,6 +5,7 @@ import { put, remove } from '../store/records.ts'
 import { apiVersion } from './api-version.ts'
 import { armAudit } from './arm-audit.ts'
 import type { ArmOptions } from './arm-options.ts'
+import { changedMeanwhile } from './manage-subscriptions.ts'
 import { groups, tagNames } from './records.ts'
 import { allResources } from './resources.ts'
 
@@ -40,7 +41,8 @@ export function tagNameRoutes(options: ArmOptions): Route[] {
         const entry = armAudit('Microsoft.Resources/subscriptions/tagNames/write', `/subscriptions/${subscriptionId}`, {
           tagName,
         })
-        if (known === undefined) await options.audit.append(entry, [put(tagNames, key, { tagName })])
+        if (known === undefined)
+          await options.audit.append(entry, [put(tagNames, key, { tagName }, 0)]).catch(changedMeanwhile)
         return json(shown(subscriptionId, known?.value.tagName ?? tagName, new Map()), {
           status: known === undefined ? 201 : 200,
         })
@@ -84,7 +86,8 @@ function valueRoutes(options: ArmOptions, enter: (call: Call, action: string) =>
     const store = async (values: readonly string[]): Promise<void> => {
       const operation = `Microsoft.Resources/subscriptions/tagNames/tagValues/${verb}`
       const entry = armAudit(operation, `/subscriptions/${subscriptionId}`, { tagName, tagValue })
-      await options.audit.append(entry, [put(tagNames, key, { ...known.value, values }, known.version)])
+      const changed = put(tagNames, key, { ...known.value, values }, known.version)
+      await options.audit.append(entry, [changed]).catch(changedMeanwhile)
     }
     return { subscriptionId, tagName: known.value.tagName, tagValue, values: known.value.values ?? [], store }
   }

@@ -33,6 +33,22 @@ describe('Resource Manager: groups, resources and tags over HTTP', { concurrency
       },
     })
 
+  it('values of a tag name that come at once are kept or refused with 409, and none is lost', async () => {
+    const path = `${sub}/tagNames/at-once`
+    assert.equal((await admin.arm('PUT', path)).status, 201)
+    const values = Array.from({ length: 10 }, (_, n) => `v${n}`)
+    const replies = await Promise.all(values.map(value => admin.arm('PUT', `${path}/tagValues/${value}`)))
+    for (const { status } of replies) assert.ok([201, 409].includes(status), String(status))
+    const listed = (await admin.arm('GET', `${sub}/tagNames`)).body as {
+      value: { tagName: string; values: { tagValue: string }[] }[]
+    }
+    const kept = listed.value.find(({ tagName }) => tagName === 'at-once')?.values.map(({ tagValue }) => tagValue)
+    assert.deepEqual(
+      kept?.toSorted(),
+      values.filter((_, n) => replies[n]?.status === 201),
+    )
+  })
+
   it('names are found in any letter case and given back as first written', async () => {
     const made = await createGroup('MixedCase', { Team: 'blue' })
     assert.equal(made.status, 201)
