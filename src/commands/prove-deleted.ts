@@ -31,6 +31,7 @@ interface Fact {
 
 const PAGE = 500
 const ACCOUNTS = 'Microsoft.CognitiveServices/accounts'
+const MOVE = 'Microsoft.Resources/subscriptions/resourceGroups/moveResources/action'
 const PURGE = 'Microsoft.CognitiveServices/locations/resourceGroups/deletedAccounts/delete'
 
 /**
@@ -70,6 +71,7 @@ async function readFacts(
 ): Promise<Fact[]> {
   const found = new Map<string, Fact>()
   const purged = new Map<string, { record: AuditRecord; names: NamedPage['names'] }>()
+  const moves = new Moves()
   let after: number | undefined
   let more = true
   while (more) {
@@ -77,20 +79,44 @@ async function readFacts(
     for (const record of page.records) {
       const { resourceId = '', operationName, resultType, resultDescription = '' } = record.entry
       if (resultType !== 'Success') continue
+      moves.note(record)
       if (account !== undefined && lastName(resourceId) !== account.toLowerCase()) continue
       const told = wordOn(record, id)
-      const key = `${told?.kind} ${resourceId}`
+      const identity = moves.lastIdOf(resourceId)
+      const key = `${told?.kind} ${identity}`
       if (told !== undefined && !found.has(key)) {
-        const grave = told.fate === 'destroyed' ? undefined : purged.get(resourceId)
+        const grave = told.fate === 'destroyed' ? undefined : purged.get(identity)
         found.set(key, factOf(told, grave?.record ?? record, id, grave?.names ?? page.names, grave !== undefined))
       }
       if (operationName === PURGE && resultDescription.startsWith('Purged'))
-        purged.set(resourceId, { record, names: page.names })
+        purged.set(identity, { record, names: page.names })
     }
     after = page.end
     more = page.more && after > 1
   }
   return [...found.values()]
+}
+
+/** Accounts take another id when they are moved to another group; read backwards, each move tells what an older id became. */
+class Moves {
+  readonly #last = new Map<string, string>()
+
+  note({ entry, sequence }: AuditRecord): void {
+    if (entry.operationName !== MOVE) return
+    const { to, resources } = propertiesOf(entry)
+    if (typeof to !== 'string' || !Array.isArray(resources)) return
+    for (const from of resources.map(String)) {
+      const now = `${to}${from.slice(from.toLowerCase().indexOf('/providers/'))}`.toUpperCase()
+      this.#last.set(from.toUpperCase(), this.lastIdOf(now))
+      // Who had that id before the move was somebody else.
+      this.#last.set(now, `${now} before ${sequence}`)
+    }
+  }
+
+  lastIdOf(resourceId: string): string {
+    const id = resourceId.toUpperCase()
+    return this.#last.get(id) ?? id
+  }
 }
 
 interface Word {

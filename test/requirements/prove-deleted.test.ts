@@ -70,6 +70,32 @@ test('R26, R28: for a deleted deployment, model and file: when its key was destr
   assert.match(base.output, /had no data of its own/)
 })
 
+test('R26, R28: what an account had before it was moved to another group is proven deleted too', async () => {
+  const moving = await azure.account('moving')
+  const [deleted, kept] = [await moving.upload('deleted after the move'), await moving.upload('purged after the move')]
+  const { location, subscriptionId } = cloud.endpoints
+  await azure.arm('PUT', '/resourceGroups/elsewhere', { location }, '2025-04-01')
+  const subscription = `/subscriptions/${subscriptionId}`
+  const body = {
+    resources: [`${subscription}${azure.accountPath('moving')}`],
+    targetResourceGroup: `${subscription}/resourceGroups/elsewhere`,
+  }
+  const path = '/resourceGroups/elsewhere/providers/Microsoft.CognitiveServices/accounts/moving'
+  assert.equal((await azure.arm('POST', '/resourceGroups/tests/moveResources', body, '2025-04-01')).status, 202)
+  while ((await azure.arm('GET', path)).status !== 200);
+  assert.equal((await proofOf(kept)).report.facts[0]?.fate, 'exists')
+  await moving.openai.files.delete(deleted)
+  assert.ok((await azure.arm('DELETE', path)).status < 300)
+  while ((await azure.arm('GET', path)).status !== 404);
+  const grave = `/providers/Microsoft.CognitiveServices/locations/${location}/resourceGroups/elsewhere/deletedAccounts/moving`
+  assert.ok((await azure.arm('DELETE', grave)).status < 300)
+  while ((await azure.arm('GET', grave)).status !== 404);
+  for (const id of [deleted, kept, 'moving']) {
+    const { code, report } = await proofOf(id)
+    assert.deepEqual([code, report.facts.map(({ fate }) => fate)], [0, ['destroyed']], id)
+  }
+})
+
 test('R26, R28: a purged account takes what is in it along; soft-deleted it is not gone yet', async () => {
   const kept = await account.upload('goes with its account')
   const removed = await azure.arm('DELETE', azure.accountPath('proven'))
