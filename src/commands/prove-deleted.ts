@@ -64,37 +64,58 @@ export async function proveDeleted(options: {
   }
 }
 
+/** The record of a purge's end and, where somebody asked for it, that of its beginning. */
+interface Purge {
+  readonly end: NamedRecord
+  begin?: NamedRecord
+}
+
+interface NamedRecord {
+  readonly record: AuditRecord
+  readonly names: NamedPage['names']
+}
+
 /** Reads the log backwards: the last word about a thing counts, and a purge of its account counts for all that is older. */
 async function readFacts(
   source: AuditSource,
   { id, account }: { id: string; account?: string | undefined },
 ): Promise<Fact[]> {
-  const found = new Map<string, Fact>()
-  const purged = new Map<string, { record: AuditRecord; names: NamedPage['names'] }>()
+  const found = new Map<string, { word: Word; named: NamedRecord; purge: Purge | undefined }>()
+  const purges = new Map<string, Purge>()
   const moves = new Moves()
   let after: number | undefined
   let more = true
   while (more) {
     const page: NamedPage = await source.page({ after, limit: PAGE, newestFirst: true })
     for (const record of page.records) {
-      const { resourceId = '', operationName, resultType, resultDescription = '' } = record.entry
+      const { resourceId = '', resultType } = record.entry
       if (resultType !== 'Success') continue
       moves.note(record)
       if (account !== undefined && lastName(resourceId) !== account.toLowerCase()) continue
-      const told = wordOn(record, id)
       const identity = moves.lastIdOf(resourceId)
-      const key = `${told?.kind} ${identity}`
-      if (told !== undefined && !found.has(key)) {
-        const grave = told.fate === 'destroyed' ? undefined : purged.get(identity)
-        found.set(key, factOf(told, grave?.record ?? record, id, grave?.names ?? page.names, grave !== undefined))
-      }
-      if (operationName === PURGE && resultDescription.startsWith('Purged'))
-        purged.set(identity, { record, names: page.names })
+      const named = { record, names: page.names }
+      const word = wordOn(record, id)
+      const key = `${word?.kind} ${identity}`
+      const purge = purges.get(identity)
+      const isPurge = notePurge(purges, identity, named)
+      if (word !== undefined && !found.has(key))
+        found.set(key, { word, named, purge: isPurge ? purges.get(identity) : purge })
     }
     after = page.end
     more = page.more && after > 1
   }
-  return [...found.values()]
+  return [...found.values()].map(({ word, named, purge }) => factOf(word, named, id, purge))
+}
+
+/** Whether the record is the end of a purge. */
+function notePurge(purges: Map<string, Purge>, identity: string, named: NamedRecord): boolean {
+  const { operationName, resultDescription = '' } = named.record.entry
+  if (operationName !== PURGE) return false
+  const known = purges.get(identity)
+  if (resultDescription === 'Purge begun' && known !== undefined) known.begin ??= named
+  const isEnd = resultDescription.startsWith('Purged')
+  if (isEnd) purges.set(identity, { end: named })
+  return isEnd
 }
 
 /** Accounts take another id when they are moved to another group; read backwards, each move tells what an older id became. */
@@ -147,17 +168,16 @@ function wordOn({ entry }: AuditRecord, id: string): Word | undefined {
   return operationName === `${ACCOUNTS}/write` ? { kind: 'account', fate: 'exists' } : undefined
 }
 
-function factOf(
-  { kind, fate }: Word,
-  record: AuditRecord,
-  id: string,
-  names: NamedPage['names'],
-  withAccount: boolean,
-): Fact {
-  const { entry, sequence, hash } = record
+function factOf({ kind, fate }: Word, named: NamedRecord, id: string, purge: Purge | undefined): Fact {
+  const withAccount = purge !== undefined && kind !== 'account' && fate !== 'destroyed'
+  const isPurged = purge !== undefined && (withAccount || kind === 'account')
+  const { entry, sequence, hash } = isPurged ? purge.end.record : named.record
+  // Keys are destroyed after the answer: who asked for it stands in the record of the beginning.
+  const asked = isPurged && entry.callerIpAddress === 'service' ? (purge.begin ?? purge.end) : undefined
+  const { record, names } = asked ?? (isPurged ? purge.end : named)
   const { blobId } = propertiesOf(entry)
   return {
-    fate: withAccount ? 'destroyed' : fate,
+    fate: isPurged ? 'destroyed' : fate,
     kind,
     id,
     account: entry.resourceId ?? '',
@@ -165,7 +185,7 @@ function factOf(
     hadKey: kind !== 'deployment' || withAccount || entry.resultDescription !== id,
     time: entry.time,
     by: who(record, names),
-    from: entry.callerIpAddress ?? '',
+    from: record.entry.callerIpAddress ?? '',
     sequence,
     hash,
     operation: entry.operationName,

@@ -93,6 +93,8 @@ test('R26, R28: what an account had before it was moved to another group is prov
   for (const id of [deleted, kept, 'moving']) {
     const { code, report } = await proofOf(id)
     assert.deepEqual([code, report.facts.map(({ fate }) => fate)], [0, ['destroyed']], id)
+    // Who asked for the purge, not the service that carried it out after the answer.
+    assert.equal(report.facts[0]?.by, id === deleted ? 'API key' : 'OwnKey administrator', id)
   }
 })
 
