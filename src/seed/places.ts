@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { isNamed } from './check-references.ts'
 import type { Directory } from './directories.ts'
 import { found } from './seed-client.ts'
@@ -57,7 +58,7 @@ async function seedSubscription(
     )
     const known = value.find(one => one.displayName.toLowerCase() === displayName.toLowerCase())
     if (known !== undefined) return (count('same'), known.id)
-    const alias = `seed-${displayName.toLowerCase().replace(/[^a-z0-9]+/g, '-')}`.slice(0, 63)
+    const alias = aliasOf(displayName)
     const { properties } = await client.arm<{ properties: { subscriptionId: string } }>(
       'PUT',
       `/providers/Microsoft.Subscription/aliases/${alias}?api-version=2021-10-01`,
@@ -66,6 +67,13 @@ async function seedSubscription(
     count('made')
     return `/subscriptions/${properties.subscriptionId}`
   })
+}
+
+/** Another for each name: an alias that is known would give the subscription of the other. */
+function aliasOf(displayName: string): string {
+  const name = displayName.toLowerCase()
+  const readable = name.replace(/[^a-z0-9]+/g, '-').slice(0, 40)
+  return `seed-${readable}-${createHash('sha256').update(name).digest('hex').slice(0, 12)}`
 }
 
 async function seedGroup(

@@ -272,3 +272,17 @@ test("what the cloud refuses is told with its line and the cloud's own words; me
   t.after(async () => void (await mended.stop()))
   assert.match(await said(dataDir), /: 1 made, 2 changed, 4 as they were\./)
 })
+
+test('subscriptions whose names differ only in letters that no alias can have are two', async t => {
+  const names = ['開発', '本番', 'Dev 1', 'dev-1']
+  const seed = await file(t, `subscriptions:\n${names.map(name => `  - displayName: ${name}\n`).join('')}`)
+  const { endpoints } = await cloudFor(t, ['--seed', seed])
+  const { resourceManager, tenantId, administrator } = endpoints
+  const token = await credential(endpoints, { tenantId, ...administrator }).getToken(`${resourceManager}/.default`)
+  const response = await fetch(`${resourceManager}/subscriptions?api-version=2022-12-01`, {
+    headers: { authorization: `Bearer ${token.token}` },
+  })
+  const { value } = (await response.json()) as { value: { displayName: string }[] }
+  const made = value.map(({ displayName }) => displayName).filter(name => names.includes(name))
+  assert.deepEqual(made.toSorted(), names.toSorted())
+})
