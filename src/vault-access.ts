@@ -38,9 +38,11 @@ export function openVaultAccess(
 ): VaultAccess {
   let agent: Agent | undefined
   const outside = outsideVaults(allowed, log)
+  const suffix = `.vault.${domain}`
   const isOwn = (vaultUri: string): boolean => {
     const url = new URL(vaultUri)
-    if (!url.hostname.endsWith(`.vault.${domain}`)) return false
+    // Exactly one label, which names the vault: no other host is served here.
+    if (!url.hostname.endsWith(suffix) || !/^[a-z0-9-]+$/.test(url.hostname.slice(0, -suffix.length))) return false
     const named = Number(url.port || 443)
     // A key URI of before the cloud moved to another port is still its own, unless the operator says whose that port is now.
     return named === port || (ownPorts.has(named) && !outside.allows(vaultUri))

@@ -154,6 +154,10 @@ test('R07: a vault in another region is refused by name; no vault at all too', a
   assert.ok((await azure.arm('PUT', azure.vaultPath('kv-far'), body, '2023-07-01')).status < 300)
   assert.ok(unmet(await account.encrypt({ vault: 'kv-far', name: 'cmk' })).includes('R07.RegionMismatch'))
   assert.deepEqual(unmet(await account.encrypt({ vault: 'kv-nowhere', name: 'cmk' })), ['R06.VaultNotFound'])
+  const { host } = new URL(azure.vaultUri('kv-nowhere'))
+  const noVaults = [host.replace('kv-nowhere', ''), host.replace('kv-nowhere', 'kv.other'), host.replace(':', '.:')]
+  for (const odd of noVaults)
+    assert.deepEqual(unmet(await account.encrypt({ uri: `https://${odd}/`, name: 'cmk' })), ['R06.VaultNotFound'], odd)
 })
 
 test('R13, R31: without its identity the account loses the key at once; on again it is another principal without access', async () => {
