@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { blobRecords, type BlobRecord } from '../encryption/blob-records.ts'
 import { addGeneration, retireGenerations } from '../encryption/data-key-generations.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
@@ -16,6 +16,7 @@ const RETRY_MS = 5000
 /** With so many the disk is broken: it ends there. */
 const MAX_FAILED = 100
 const MIN_QUIET_MS = 1000
+const PAUSE_MS = 250
 const OPERATION = 'Microsoft.CognitiveServices/accounts/reEncrypt'
 
 export interface ReEncryptionsOptions {
@@ -113,11 +114,16 @@ export class ReEncryptions {
     const run = new Run(this.#options, stored, this.#closing.signal)
     const { accountId, generation } = stored.value
     const quietMs = Math.max(MIN_QUIET_MS, this.#options.accounts.options.keyLeaseMs)
-    for (let quietSince = performance.now(); performance.now() - quietSince < quietMs;) {
+    for (let quietSince = performance.now(); ;) {
+      const began = performance.now()
       const found = (await run.blobs()) + (await run.records())
       // What is being sealed under the former data key is still to be committed.
       if (found > 0 || this.#options.blobs.isWriting(accountId, generation)) quietSince = performance.now()
-      await sleep(MIN_QUIET_MS / 4, undefined, { signal: this.#closing.signal })
+      // Nothing may come between the last look and the end of the former data keys.
+      else if (began - quietSince >= quietMs) break
+      // Looking through much that is done already leaves most of the time to others.
+      const pauseMs = found > 0 ? PAUSE_MS : Math.max(PAUSE_MS, 4 * (performance.now() - began))
+      await sleep(pauseMs, undefined, { signal: this.#closing.signal })
     }
     await run.end()
   }
@@ -259,6 +265,8 @@ async function* blobsOf({ options: { records } }: Accounts, accountId: string): 
     yield* page
     if (page.length < PAGE) return
     after = page.at(-1)?.id
+    // Reading never waits for anything: without this the service would answer nobody until the last page.
+    await setImmediate()
   }
 }
 

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { KeyRing } from '../encryption/key-ring.ts'
 import { heldRecord, openRecord, sealRecord, type SealedRecord } from '../encryption/sealed-records.ts'
 import { put, VersionConflict, type Change, type Collection, type RecordStore, type Stored } from '../store/records.ts'
@@ -56,5 +57,7 @@ async function eachPage<T>(
     }
     if (page.length < PAGE) return count
     after = page.at(-1)?.id
+    // Reading never waits for anything: without this the service would answer nobody until the last page.
+    await setImmediate()
   }
 }
