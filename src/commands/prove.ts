@@ -1,5 +1,5 @@
 import { connectAdministrator, type AdministratorClient } from '../administrator-client.ts'
-import { readEndpoints } from '../endpoints.ts'
+import { allAccounts } from './all-accounts.ts'
 import { proveDeleted } from './prove-deleted.ts'
 
 interface Blob {
@@ -74,10 +74,8 @@ export async function prove(options: {
     throw new Error(`--format ${format} is not known here: use table or json.`)
   if (deleted !== undefined) return proveDeleted({ dataDir, id: deleted, account: options.account, format })
   const client = await connectAdministrator(options.dataDir)
-  const { subscriptionId } = await readEndpoints(options.dataDir)
-  const path = `/subscriptions/${subscriptionId}/providers/Microsoft.CognitiveServices/accounts?${VERSION}`
-  const all = await client.call<{ value: Account[] }>('GET', path)
-  const wanted = all.value.filter(({ name }) => options.account === undefined || name === options.account)
+  const all = await allAccounts<Account>(client)
+  const wanted = all.filter(({ name }) => options.account === undefined || name === options.account)
   if (options.account !== undefined && wanted.length === 0) throw new Error(`There is no account ${options.account}.`)
   const findings: Finding[] = []
   for (const account of wanted) findings.push(await examine(client, account, options.whole))

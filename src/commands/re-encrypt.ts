@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connectAdministrator } from '../administrator-client.ts'
-import { readEndpoints } from '../endpoints.ts'
+import { allAccounts } from './all-accounts.ts'
 
 interface Shown {
   readonly status: 'InProgress' | 'Succeeded' | 'Failed'
@@ -26,11 +26,13 @@ export async function reEncrypt(options: {
   wait: boolean
 }): Promise<number> {
   const client = await connectAdministrator(options.dataDir)
-  const { subscriptionId } = await readEndpoints(options.dataDir)
-  const path = `/subscriptions/${subscriptionId}/providers/Microsoft.CognitiveServices/accounts?${VERSION}`
-  const { value: all } = await client.call<{ value: { id: string; name: string }[] }>('GET', path)
-  const account = all.find(({ name }) => name.toLowerCase() === options.account.toLowerCase())
+  const wanted = options.account.toLowerCase()
+  const all = await allAccounts<{ id: string; name: string }>(client)
+  const named = all.filter(({ id, name }) => [id, name].some(text => text.toLowerCase() === wanted))
+  const [account] = named
   if (account === undefined) throw new Error(`There is no account ${options.account}.`)
+  if (named.length > 1)
+    throw new Error(`There are ${named.length} of them, name one by its id:\n${named.map(({ id }) => id).join('\n')}`)
   const { mebibytesPerSecond } = options
   const body = mebibytesPerSecond === undefined ? {} : { mebibytesPerSecond }
   let shown = await client.call<Shown>('POST', `${account.id}/reEncrypt?${VERSION}`, body)

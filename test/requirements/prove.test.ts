@@ -91,3 +91,25 @@ test('R01: a changed byte on the disk is found and named, and the exit code says
   await handle.close()
   assert.equal((await prove('--whole')).code, 0)
 })
+
+test('R01: accounts of every subscription are proven, and re-encrypted by name or, where two have it, by id', async () => {
+  const alias = '/providers/Microsoft.Subscription/aliases/second?api-version=2021-10-01'
+  const made = await azure.armRoot('PUT', alias, { properties: { displayName: 'Second', workload: 'Production' } })
+  const { subscriptionId } = made.body.properties as { subscriptionId: string }
+  const second = await Azure.in({ ...cloud.endpoints, subscriptionId })
+  const far = await second.account('far', 'None')
+  await far.upload('data of another subscription')
+  const { report } = await prove('--format', 'json')
+  assert.equal(report.accounts.find(({ account }) => account === 'far')?.opened, 1)
+  const reEncrypt = (account: string): Promise<string> =>
+    new Promise(resolve => {
+      const args = [cli, 're-encrypt', '--data-dir', cloud.dataDir, '--account', account]
+      execFile(process.execPath, args, (_, stdout, stderr) => resolve(stdout + stderr))
+    })
+  assert.match(await reEncrypt('far'), /Done: the former data keys are destroyed/)
+  const same = { location: cloud.endpoints.location, kind: 'OpenAI', sku: { name: 'S0' } }
+  assert.equal((await second.arm('PUT', second.accountPath('plain'), same)).status, 201)
+  assert.match(await reEncrypt('plain'), /There are 2 of them/)
+  const id = `/subscriptions/${subscriptionId}${second.accountPath('plain')}`
+  assert.match(await reEncrypt(id), /Done: the former data keys are destroyed/)
+})
