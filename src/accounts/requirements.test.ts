@@ -4,7 +4,13 @@ import type { Account } from './account.ts'
 import { checkVault, vaultNotFound } from './requirements.ts'
 import { requirementsNotMet } from './unmet-requirement.ts'
 
-const account = { name: 'a', group: 'rg', location: 'westeurope', id: '/subscriptions/s1/accounts/a' } as Account
+const account = {
+  name: 'a',
+  subscriptionId: 's1',
+  group: 'rg',
+  location: 'westeurope',
+  id: '/subscriptions/s1/accounts/a',
+} as Account
 const good = {
   name: 'kv',
   id: '/subscriptions/s2/vaults/kv',
@@ -31,6 +37,14 @@ test('each requirement of a vault is checked by itself · R07 R08 R09 R10', () =
   assert.deepEqual(codes({ ...good, purgeProtection: false }), ['R08.PurgeProtectionOff'])
   assert.deepEqual(codes({ ...good, firewall: true }), ['R09.TrustedServicesBlocked'])
   assert.deepEqual(codes({ ...good, rbacAuthorization: true }), ['R10.RbacAuthorization'])
+})
+
+test('of a vault of another tenant only that is told, and not where it stands; of one that moved along everything · R07 R27 R32', () => {
+  const foreign = { ...good, tenantId: 't2', location: 'eastus', purgeProtection: false, firewall: true }
+  const unmet = checkVault(account, 't1', foreign)
+  assert.deepEqual(codes(foreign), ['R07.TenantMismatch'])
+  assert.doesNotMatch(JSON.stringify(unmet), /s2|eastus/)
+  assert.equal(codes({ ...foreign, id: '/subscriptions/s1/vaults/kv' }).length, 4)
 })
 
 test('what no vault can be called does not get into a command that people copy', () => {

@@ -1,4 +1,5 @@
 import type { KeyVaultKey } from '@azure/keyvault-keys'
+import { isWithin } from '../arm/resource-id.ts'
 import { parseKeyIdentifier, vaultNameOf } from '../encryption/key-identifier.ts'
 import { KeyUnavailable, type KeyUnavailableCause } from '../encryption/key-unavailable.ts'
 import type { VaultKey } from '../encryption/vault-key.ts'
@@ -8,9 +9,16 @@ import type { VaultDescription } from './vault-directory.ts'
 
 const YEAR_MS = 365 * 86_400_000
 
-/** The vault's settings against the article, R07 to R10. */
+/** The vault's settings against the article, R07 to R10. Of another tenant's vault only that it is one. */
 export function checkVault(account: Account, tenantId: string, vault: VaultDescription): UnmetRequirement[] {
   const unmet: UnmetRequirement[] = []
+  // A subscription that was moved has vaults of its former tenant: those are still its own.
+  const isOwn = isWithin(vault.id, `/subscriptions/${account.subscriptionId}`)
+  if (vault.tenantId !== tenantId && !isOwn) {
+    // R27: neither where it stands nor how it is set up is told to strangers.
+    const found = otherTenant(vault.tenantId, tenantId)
+    return [{ requirement: 'R07', name: 'TenantMismatch', found, command: createVault(account), target: vault.name }]
+  }
   const add = (requirement: string, name: string, found: string, command: string): void =>
     void unmet.push({ requirement, name, found, command, target: vault.id })
   const update = `az keyvault update --name ${vault.name}`
@@ -22,13 +30,7 @@ export function checkVault(account: Account, tenantId: string, vault: VaultDescr
       `The vault is in ${vault.location}, the resource in ${account.location}: they must be in the same region, and a vault can't move. Use a vault in ${account.location}.`,
       another,
     )
-  if (vault.tenantId !== tenantId)
-    add(
-      'R07',
-      'TenantMismatch',
-      `The vault belongs to tenant ${vault.tenantId}, the resource to ${tenantId}: they must be in the same Microsoft Entra tenant. Use a vault of the resource's tenant.`,
-      another,
-    )
+  if (vault.tenantId !== tenantId) add('R07', 'TenantMismatch', otherTenant(vault.tenantId, tenantId), another)
   if (!vault.softDelete) add('R08', 'SoftDeleteOff', 'Soft delete is off.', `${update} --enable-soft-delete true`)
   if (!vault.purgeProtection)
     add(
@@ -52,6 +54,10 @@ export function checkVault(account: Account, tenantId: string, vault: VaultDescr
       `${update} --enable-rbac-authorization false`,
     )
   return unmet
+}
+
+function otherTenant(ofVault: string, ofResource: string): string {
+  return `The vault belongs to tenant ${ofVault}, the resource to ${ofResource}: they must be in the same Microsoft Entra tenant. Use a vault of the resource's tenant.`
 }
 
 /** The key's type, size and state against the article, R12. */
