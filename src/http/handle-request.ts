@@ -144,6 +144,14 @@ async function opened(response: Response, outgoing: ServerResponse): Promise<Out
 }
 
 function unknownPath(host: HostName, method: string, path: string): AzureError {
+  // As Azure: which type it does not know, so that nobody looks for a mistake of his own in what is not offered here.
+  const [, namespace, type] = /.*\/providers\/([\w.-]{1,64})\/([\w-]{1,64})/i.exec(path.slice(0, 2048)) ?? []
+  if (host === 'management' && namespace !== undefined)
+    return new AzureError(
+      'InvalidResourceType',
+      404,
+      `There is nothing at ${method} ${path.slice(0, 512)}: '${namespace}/${type}', or this of it, is not offered here. GET /providers lists what is.`,
+    )
   const code = host === 'management' ? 'ResourceNotFound' : host === 'openai' ? '404' : 'NotFound'
   return new AzureError(
     code,

@@ -53,11 +53,18 @@ const SCOPES: readonly Case[] = [
   [
     'a provider of nobody',
     404,
-    'ResourceNotFound',
+    'InvalidResourceType',
     undefined,
     at('GET', `${GROUP}/providers/Microsoft.Nothing/things/x`),
   ],
   ['a route of nobody', 404, 'ResourceNotFound', undefined, at('GET', '/nothing/at/all')],
+  [
+    'a type that is not offered',
+    404,
+    'InvalidResourceType',
+    undefined,
+    at('PUT', `${GROUP}/providers/Microsoft.Resources/deployments/main`, {}),
+  ],
   [
     'a filter that is none',
     400,
