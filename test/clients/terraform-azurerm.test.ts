@@ -18,7 +18,7 @@ const skip =
     ? 'Terraform with azurerm takes five minutes: OWNKEY_AZURERM=/path/to/terraform-provider-azurerm'
     : terraform.skip
 
-describe('Terraform with azurerm: examples/terraform/azurerm', { concurrency: false, skip }, () => {
+describe('Terraform with azurerm: examples/terraform/azurerm', { concurrency: false, skip, timeout: 900_000 }, () => {
   const ends: (() => Promise<void>)[] = []
   const variables = { name: 'tfrm' }
   let cloud: TestCloud
