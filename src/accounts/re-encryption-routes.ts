@@ -9,7 +9,7 @@ import type { ReEncryptions } from './re-encryptions.ts'
 
 const ACCOUNT =
   '/subscriptions/:subscriptionid/resourcegroups/:group/providers/microsoft.cognitiveservices/accounts/:account'
-const body = z.object({ mebibytesPerSecond: z.number().min(0.1).max(100_000).nullish() })
+const body = z.object({ mebibytesPerSecond: z.number().min(0.1).max(100_000).nullish() }).default({})
 const RETRY_AFTER_SECONDS = 1
 
 /** Ours beyond Azure: a new data key, everything sealed anew under it, and the former data keys destroyed. */

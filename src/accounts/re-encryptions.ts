@@ -1,6 +1,6 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { blobRecords, type BlobRecord } from '../encryption/blob-records.ts'
-import { addGeneration, retireGenerations } from '../encryption/data-key-generations.ts'
+import { addGeneration, closeGenerations, retireGenerations } from '../encryption/data-key-generations.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import { AzureError, Conflict, NotFound } from '../http/errors.ts'
@@ -18,6 +18,9 @@ const MAX_FAILED = 100
 const MIN_QUIET_MS = 1000
 const PAUSE_MS = 250
 const OPERATION = 'Microsoft.CognitiveServices/accounts/reEncrypt'
+/** Why exactly is for the operator, in the service's log. */
+const STORAGE_FAILED =
+  'The service could not read or write what it stores; it tries again. Its operator finds the reason in the log of the service.'
 
 export interface ReEncryptionsOptions {
   readonly accounts: Accounts
@@ -119,34 +122,36 @@ export class ReEncryptions {
       const found = (await run.blobs()) + (await run.records())
       // What is being sealed under the former data key is still to be committed.
       if (found > 0 || this.#options.blobs.isWriting(accountId, generation)) quietSince = performance.now()
-      // Nothing may come between the last look and the end of the former data keys.
       else if (began - quietSince >= quietMs) break
       // Looking through much that is done already leaves most of the time to others.
       const pauseMs = found > 0 ? PAUSE_MS : Math.max(PAUSE_MS, 4 * (performance.now() - began))
       await sleep(pauseMs, undefined, { signal: this.#closing.signal })
     }
+    // A commit may still be on its way to the disk: none comes after the close, so the next look is the last.
+    await closeGenerations(this.#options.accounts.options.keyRing, accountId, generation)
+    while ((await run.blobs()) + (await run.records()) > 0) this.#closing.signal.throwIfAborted()
     await run.end()
   }
 
   /** Never rejects: nobody waits for a run, and the next attempt looks at everything anew. */
   async #failed(accountId: string, error: unknown): Promise<void> {
-    try {
-      if (!(error instanceof KeyUnavailable)) throw error
-      await this.#wait(accountId, error)
-    } catch (fault) {
-      // Changed by somebody else meanwhile, or its key is being changed: looked at again.
-      const passes = fault instanceof VersionConflict || (fault instanceof AzureError && fault.status < 500)
-      if (!passes) this.#options.log(`The data of the account ${accountId} can't be re-encrypted`, fault)
-    }
+    // Changed by somebody else meanwhile, or its key is being changed: looked at again.
+    const passes = error instanceof VersionConflict || (error instanceof AzureError && error.status < 500)
+    const isRefused = error instanceof KeyUnavailable
+    const tell = (fault: unknown): void =>
+      this.#options.log(`The data of the account ${accountId} can't be re-encrypted`, fault)
+    if (!passes && !isRefused) tell(error)
+    if (passes && !isRefused) return
+    await this.#wait(accountId, isRefused ? error.message : STORAGE_FAILED).catch((fault: unknown) => {
+      if (!(fault instanceof VersionConflict)) tell(fault)
+    })
   }
 
-  /** The key may come back: what was done is done. */
-  async #wait(accountId: string, error: KeyUnavailable): Promise<void> {
+  /** The key may come back, the disk may be mended: what was done is done. */
+  async #wait(accountId: string, waitingFor: string): Promise<void> {
     const stored = await this.#records.get(reEncryptions, accountId)
-    if (stored === undefined || stored.value.waitingFor === error.message) return
-    await this.#records.commit([
-      put(reEncryptions, accountId, { ...stored.value, waitingFor: error.message }, stored.version),
-    ])
+    if (stored === undefined || stored.value.waitingFor === waitingFor) return
+    await this.#records.commit([put(reEncryptions, accountId, { ...stored.value, waitingFor }, stored.version)])
   }
 
   async #totals(accountId: string): Promise<Pick<ReEncryption, 'blobs' | 'bytes'>> {

@@ -2,7 +2,17 @@ import { timingSafeEqual } from 'node:crypto'
 import { newDataKey, wipe } from '../crypto/wrap.ts'
 import { NotFound } from '../http/errors.ts'
 import { remove, type Change } from '../store/records.ts'
-import { heldBy, isRetired, keyRows, putNew, rowsOf, unwrapDataKey, wrapDataKey } from './key-ring-rows.ts'
+import {
+  heldBy,
+  isRetired,
+  keyRows,
+  putClosed,
+  putNew,
+  removeClosed,
+  rowsOf,
+  unwrapDataKey,
+  wrapDataKey,
+} from './key-ring-rows.ts'
 import type { KeyRing } from './key-ring.ts'
 import { KeyUnavailable } from './key-unavailable.ts'
 import { oneChange } from './one-change.ts'
@@ -30,7 +40,7 @@ export function addGeneration(
       if (!timingSafeEqual(again, dataKey)) throw new KeyUnavailable('KeyReplaced', kek.id)
       wipe(again)
       // Asking the vault takes its time: an account that is purged meanwhile gets no new key.
-      await commit(generation, [putNew(row), heldBy(accountId, last.value.generation)]).catch((error: unknown) => {
+      await commit(generation, [putNew(row), ...heldBy(accountId, last.value.generation)]).catch((error: unknown) => {
         throw isRetired(error) ? noDataKeys() : error
       })
     } finally {
@@ -42,8 +52,17 @@ export function addGeneration(
 }
 
 /**
- * Destroys the data keys before `generation`, which nothing is sealed under any more. Needs no vault. What was sealed under
- * one of them and not committed yet can't be committed from then on. @throws 409 AnotherOperationInProgress
+ * What was sealed under a data key before `generation` and is not committed yet can't be committed from then on: whoever looks
+ * afterwards what is left under them sees all there will ever be.
+ */
+export async function closeGenerations({ records }: KeyRing, accountId: string, generation: number): Promise<void> {
+  const rows = await rowsOf(records, accountId, 'active')
+  await records.commit(rows.filter(({ value }) => value.generation < generation).map(({ value }) => putClosed(value)))
+}
+
+/**
+ * Destroys the data keys before `generation`, which were closed and which nothing is sealed under any more. Needs no vault.
+ * @throws 409 AnotherOperationInProgress
  */
 export function retireGenerations(
   ring: KeyRing,
@@ -54,7 +73,7 @@ export function retireGenerations(
   return oneChange(ring, accountId, { yields: true }, async () => {
     const rows = await rowsOf(ring.records, accountId, 'active')
     const former = rows.filter(({ value }) => value.generation < generation)
-    await commit(former.map(({ id, version }) => remove(keyRows, id, version)))
+    await commit(former.flatMap(({ id, version, value }) => [remove(keyRows, id, version), removeClosed(value)]))
     ring.leases.end(accountId)
   })
 }

@@ -4,6 +4,7 @@ import { encodeContext, newDataKey, wipe } from '../crypto/wrap.ts'
 import {
   collection,
   mustExist,
+  mustNotExist,
   put,
   remove,
   VersionConflict,
@@ -29,6 +30,8 @@ export interface KeyRow {
 }
 
 export const keyRows = collection<KeyRow>('encryption.data-keys')
+/** By account and generation: from this record on nothing more is committed under the generation, and what is stored can be counted. */
+export const closedGenerations = collection<object>('encryption.closed-generations')
 
 const rowId = (row: Pick<KeyRow, 'accountId' | 'generation' | 'status'>): string =>
   `${row.accountId}/${row.status}/${String(row.generation).padStart(8, '0')}`
@@ -77,14 +80,31 @@ export async function dropPending(records: RecordStore, accountId: string): Prom
   return (await rowsOf(records, accountId, 'pending')).map(({ id }) => remove(keyRows, id))
 }
 
-/** Whatever was sealed under a generation may be committed only while its data key is there. */
-export function heldBy(accountId: string, generation: number): Change {
-  return mustExist(keyRows, rowId({ accountId, generation, status: 'active' }))
+const closedId = (accountId: string, generation: number): string => `${accountId}/${generation}`
+
+/** Whatever was sealed under a generation may be committed only while its data key is there, and not about to go. */
+export function heldBy(accountId: string, generation: number): Change[] {
+  return [
+    mustExist(keyRows, rowId({ accountId, generation, status: 'active' })),
+    mustNotExist(closedGenerations, closedId(accountId, generation)),
+  ]
 }
 
-/** The commit came too late: the data key that its content is sealed under was retired. */
+/** The commit came too late: the data key that its content is sealed under is gone, or about to go. */
 export function isRetired(error: unknown): boolean {
-  return error instanceof VersionConflict && error.collection === keyRows.name
+  return (
+    error instanceof VersionConflict &&
+    (error.collection === keyRows.name || error.collection === closedGenerations.name)
+  )
+}
+
+export function putClosed({ accountId, generation }: KeyRow): Change {
+  return put(closedGenerations, closedId(accountId, generation), {})
+}
+
+/** Once its data key is gone. */
+export function removeClosed({ accountId, generation }: KeyRow): Change {
+  return remove(closedGenerations, closedId(accountId, generation))
 }
 
 /** A generation that the account did not have. */

@@ -5,7 +5,7 @@ import { AzureError, NotFound } from '../http/errors.ts'
 import { collection, put, remove, type Change, type RecordStore, type Stored } from '../store/records.ts'
 import { newServiceKey, openServiceKey, serviceKeyId, type KeyEncryptionKey } from './key-encryption-key.ts'
 import { parseKeyIdentifier } from './key-identifier.ts'
-import { firstDataKey, keyRows, rowsOf, unwrapDataKey, type KeyRow } from './key-ring-rows.ts'
+import { firstDataKey, keyRows, removeClosed, rowsOf, unwrapDataKey, type KeyRow } from './key-ring-rows.ts'
 import { KeyLeases, type DataKeys } from './key-lease.ts'
 import { KeyUnavailable } from './key-unavailable.ts'
 import type { RootKeys } from './root-key.ts'
@@ -71,7 +71,10 @@ export class KeyRing {
       (['active', 'pending'] as const).map(status => rowsOf(this.records, accountId, status)),
     )
     this.forget(accountId)
-    return [remove(serviceKeys, accountId), ...rows.flat().map(({ id }) => remove(keyRows, id))]
+    return [
+      remove(serviceKeys, accountId),
+      ...rows.flat().flatMap(({ id, value }) => [remove(keyRows, id), removeClosed(value)]),
+    ]
   }
 
   /** Which key-encryption key wraps each generation of the account's data key by now. */

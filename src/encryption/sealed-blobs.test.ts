@@ -5,7 +5,8 @@ import { systemEnv } from '../env.ts'
 import { openMemoryBlobs } from '../store/memory-blobs.ts'
 import { openMemoryRecords } from '../store/memory-records.ts'
 import { blobKeyOf, blobRecords, fileOfGeneration } from './blob-records.ts'
-import { addGeneration } from './data-key-generations.ts'
+import { addGeneration, closeGenerations, retireGenerations } from './data-key-generations.ts'
+import { closedGenerations, isRetired } from './key-ring-rows.ts'
 import { KeyRing } from './key-ring.ts'
 import { KeyUnavailable } from './key-unavailable.ts'
 import { SealedBlobs } from './sealed-blobs.ts'
@@ -36,6 +37,27 @@ test('R28: an account that is purged while its new data key is made gets none', 
   })
   await assert.rejects(made, { code: 'KeyRingNotFound', status: 404 })
   assert.equal((await ring.generations(account)).size, 0)
+})
+
+test('R26: what is sealed under a former data key is committed before that is closed, and seen by the last look, or not at all', async () => {
+  const { ring, records, blobs } = await openRing()
+  const blob = { accountId: account, kind: 'training-data', source: source() } as const
+  const early = await blobs.create(blob)
+  const late = await blobs.create({ ...blob, source: source() })
+  await addGeneration(ring, account, (_, added) => records.commit(added))
+  await records.commit(early.changes)
+  await closeGenerations(ring, account, 2)
+  await assert.rejects(records.commit(late.changes), isRetired)
+  const [left, ...others] = await records.list(blobRecords, { prefix: account })
+  assert.deepEqual([left?.value.blobId, others], [early.record.blobId, []])
+  assert.ok(left)
+  const opened = await blobs.open(left.value)
+  await opened.close()
+  const { changes } = await blobs.rewrite(left, bytes => bytes)
+  await records.commit(changes)
+  await retireGenerations(ring, account, 2, removed => records.commit(removed))
+  assert.deepEqual([...(await ring.generations(account)).keys()], [2])
+  assert.equal(await records.count(closedGenerations), 0)
 })
 
 test('R21: a key that is lost after the last byte of a rewrite leaves no file behind, and the rewrite succeeds once it is back', async () => {

@@ -249,7 +249,7 @@ class GenerationMissing extends AzureError {
 
 /** R26: what is sealed may only be acknowledged while the data key that opens it is there. */
 function held({ accountId, generation }: BlobRecord): Change[] {
-  return generation === 0 ? [] : [heldBy(accountId, generation)]
+  return generation === 0 ? [] : heldBy(accountId, generation)
 }
 
 function contextOf(record: BlobRecord): { accountId: string; kind: string; blobId: string; generation: number } {

@@ -13,8 +13,8 @@ export interface SealedRecord {
   readonly sealed: string
 }
 
-/** To be committed with the record: that the data key which opens it is still there. */
-export function heldRecord(accountId: string, { generation }: SealedRecord): Change {
+/** To be committed with the record: that the data key which opens it is there to stay. */
+export function heldRecord(accountId: string, { generation }: SealedRecord): Change[] {
   return heldBy(accountId, generation)
 }
 

@@ -30,7 +30,7 @@ export class JobEvents {
   async metrics(job: JobName, metrics: TrainingMetrics): Promise<Change[]> {
     const event = this.#base(job, 'info')
     const sealed = await sealRecord(this.#ring, job.accountId, eventName(event), metrics)
-    return [this.#put(job, { ...event, type: 'metrics', sealed }), heldRecord(job.accountId, sealed)]
+    return [this.#put(job, { ...event, type: 'metrics', sealed }), ...heldRecord(job.accountId, sealed)]
   }
 
   /** Newest first, as OpenAI lists them. */

@@ -122,7 +122,7 @@ export class JobRun {
     }
     const own = [
       put(checkpoints, checkpointKey(accountId, jobId, checkpoint.step), record),
-      heldRecord(accountId, record.metrics),
+      ...heldRecord(accountId, record.metrics),
       ...adapter.changes,
       ...state.changes,
     ]

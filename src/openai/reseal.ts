@@ -18,7 +18,7 @@ export async function resealRecords(records: RecordStore, ring: KeyRing, account
   const ofEvents = await eachPage(records, jobEvents, accountId, async ({ id, version, value }: Stored<JobEvent>) => {
     if (!isOld(value.sealed)) return []
     const sealed = await again(eventName(value), value.sealed)
-    return [put(jobEvents, id, { ...value, sealed }, version), heldRecord(accountId, sealed)]
+    return [put(jobEvents, id, { ...value, sealed }, version), ...heldRecord(accountId, sealed)]
   })
   const ofCheckpoints = await eachPage(
     records,
@@ -27,7 +27,7 @@ export async function resealRecords(records: RecordStore, ring: KeyRing, account
     async ({ id, version, value }: Stored<CheckpointRecord>) => {
       if (!isOld(value.metrics)) return []
       const metrics = await again(checkpointName(value), value.metrics)
-      return [put(checkpoints, id, { ...value, metrics }, version), heldRecord(accountId, metrics)]
+      return [put(checkpoints, id, { ...value, metrics }, version), ...heldRecord(accountId, metrics)]
     },
   )
   return ofEvents + ofCheckpoints

@@ -12,7 +12,7 @@ export interface EncodedChange {
   readonly id: string
   readonly json: string | undefined
   readonly ifVersion: number | undefined
-  readonly mustExist: boolean
+  readonly mustExist: boolean | undefined
 }
 
 /** What a commit does to one record: its new version and JSON, or undefined JSON where it is removed. */
@@ -58,7 +58,7 @@ export function encodeChanges(changes: readonly Change[]): EncodedChange[] {
       id: change.id,
       json: encodeValue(change),
       ifVersion,
-      mustExist: change.mustExist === true,
+      mustExist: change.mustExist,
     }
   })
 }
@@ -87,8 +87,8 @@ export function planCommit(
     const key = `${collection}\0${id}`
     const present = planned?.get(key) ?? versionOf(collection, id)
     if (ifVersion !== undefined && ifVersion !== present) throw new VersionConflict(collection, id)
-    if (mustExist) {
-      if (present === 0) throw new VersionConflict(collection, id)
+    if (mustExist !== undefined) {
+      if (mustExist !== present > 0) throw new VersionConflict(collection, id)
       return []
     }
     const version = json === undefined ? 0 : present + 1

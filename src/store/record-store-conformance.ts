@@ -4,6 +4,7 @@ import * as fc from 'fast-check'
 import {
   collection,
   mustExist,
+  mustNotExist,
   put,
   remove,
   VersionConflict,
@@ -48,6 +49,7 @@ export function recordStoreConforms(name: string, opener: () => Promise<RecordSt
     })
   }
   versionRules(rule)
+  dependencyRules(rule)
   readRules(rule)
   valueRules(rule)
   listRules(rule)
@@ -63,6 +65,29 @@ export function recordStoreConforms(name: string, opener: () => Promise<RecordSt
 }
 
 type Rule = (title: string, check: (records: RecordStore) => Promise<void>) => void
+
+function dependencyRules(rule: Rule): void {
+  rule(
+    'a commit that depends on a record, or on there being none, writes nothing to it, and fails as a whole where it is otherwise',
+    async records => {
+      await records.commit([put(things, 'a', { n: 1 })])
+      await records.commit([put(things, 'b', { n: 2 }), mustExist(things, 'a')])
+      assert.deepEqual(await records.get(things, 'a'), { id: 'a', version: 1, value: { n: 1 } })
+      await records.commit([put(things, 'b', { n: 2 }, 1), mustNotExist(things, 'c'), put(things, 'c', { n: 1 })])
+      for (const [gone, ...before] of [
+        [mustExist(things, 'd')],
+        [mustExist(things, 'a'), remove(things, 'a')],
+        [mustNotExist(things, 'c')],
+        [mustNotExist(things, 'd'), put(things, 'd', { n: 1 })],
+      ]) {
+        const commit = records.commit([put(things, 'b', { n: 3 }), ...before, gone as Change])
+        await assert.rejects(commit, VersionConflict)
+      }
+      assert.deepEqual(await records.get(things, 'b'), { id: 'b', version: 2, value: { n: 2 } })
+      await records.commit([remove(things, 'c'), mustNotExist(things, 'c')])
+    },
+  )
+}
 
 function versionRules(rule: Rule): void {
   rule('versions count the writes of a record and begin again after its removal', async records => {
@@ -90,19 +115,6 @@ function versionRules(rule: Rule): void {
     await records.commit([remove(things, 'a', 1), remove(things, 'gone', 1), remove(things, 'b', 0)])
     assert.equal(await records.count(things), 0)
   })
-  rule(
-    'a commit that depends on a record writes nothing to it, and fails as a whole where it is not there',
-    async records => {
-      await records.commit([put(things, 'a', { n: 1 })])
-      await records.commit([put(things, 'b', { n: 2 }), mustExist(things, 'a')])
-      assert.deepEqual(await records.get(things, 'a'), { id: 'a', version: 1, value: { n: 1 } })
-      for (const [gone, ...before] of [[mustExist(things, 'c')], [mustExist(things, 'a'), remove(things, 'a')]]) {
-        const commit = records.commit([put(things, 'b', { n: 3 }), ...before, gone as Change])
-        await assert.rejects(commit, VersionConflict)
-      }
-      assert.deepEqual(await records.get(things, 'b'), { id: 'b', version: 1, value: { n: 2 } })
-    },
-  )
   rule('of commits that come at once each stands or falls alone', async records => {
     const commits = Array.from({ length: 50 }, async (_, n) =>
       records.commit([put(things, `own-${n}`, { n }), put(things, 'shared', { n }, 0)]),

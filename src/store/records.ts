@@ -17,7 +17,7 @@ export function collection<T>(name: string): Collection<T> {
 
 /**
  * One write of a commit. `ifVersion`: 0 = must not exist, n = must stand at n, absent = whatever is there.
- * Build them with `put`, `remove` and `mustExist`, which keep value and collection type together.
+ * Build them with `put`, `remove`, `mustExist` and `mustNotExist`, which keep value and collection type together.
  */
 export interface Change {
   readonly collection: string
@@ -25,8 +25,8 @@ export interface Change {
   /** Absent: the record is removed. */
   readonly value?: unknown
   readonly ifVersion?: number
-  /** Writes nothing: the commit fails where there is no such record. */
-  readonly mustExist?: true
+  /** Writes nothing: the commit fails where there is no such record (true), or where there is one (false). */
+  readonly mustExist?: boolean
 }
 
 export function put<T>(target: Collection<T>, id: string, value: T, ifVersion?: number): Change {
@@ -40,6 +40,11 @@ export function remove(target: Collection<unknown>, id: string, ifVersion?: numb
 /** The commit depends on this record being there, and leaves it alone. */
 export function mustExist(target: Collection<unknown>, id: string): Change {
   return { collection: target.name, id, mustExist: true }
+}
+
+/** The commit depends on this record not being there. */
+export function mustNotExist(target: Collection<unknown>, id: string): Change {
+  return { collection: target.name, id, mustExist: false }
 }
 
 export interface ListOptions {
