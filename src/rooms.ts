@@ -6,6 +6,7 @@ import { openRequestAudit, type RequestAudit } from './audit/request-audit.ts'
 import { clockRoutes } from './clock/clock-routes.ts'
 import type { ControlledClock } from './clock/controlled-clock.ts'
 import { administratorOnly } from './entra/administrator.ts'
+import { accountCountRoutes } from './accounts/account-count-routes.ts'
 import { deploymentRoutes } from './accounts/deployment-routes.ts'
 import { firstSubscription } from './arm/first-subscription.ts'
 import { openResourceManager } from './arm/open-resource-manager.ts'
@@ -172,6 +173,7 @@ function serviceRoutes(service: ReturnType<typeof openService>, plane: DataPlane
   const { deployments } = service
   return [
     ...deploymentRoutes(deployments),
+    ...accountCountRoutes(service.accounts),
     ...dataRoutes(plane, [
       ...fileRoutes(service.files),
       ...jobRoutes(service.jobs, service.ring),

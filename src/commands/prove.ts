@@ -1,5 +1,6 @@
 import { connectAdministrator, type AdministratorClient } from '../administrator-client.ts'
 import { allAccounts } from './all-accounts.ts'
+import { readEndpoints } from '../endpoints.ts'
 import { proveDeleted } from './prove-deleted.ts'
 
 interface Blob {
@@ -79,12 +80,13 @@ export async function prove(options: {
   if (options.account !== undefined && wanted.length === 0) throw new Error(`There is no account ${options.account}.`)
   const findings: Finding[] = []
   for (const account of wanted) findings.push(await examine(client, account, options.whole))
+  const unseen = options.account === undefined ? await unseenAccounts(client, dataDir) : 0
   const audit = await client.call<{ ok: boolean; entries?: number; at?: number }>('GET', '/ownkey/audit/verify')
   const isProven = audit.ok && findings.every(({ problems }) => problems.length === 0)
   process.stdout.write(
     options.format === 'json'
-      ? `${JSON.stringify({ proven: isProven, accounts: findings, audit }, null, 2)}\n`
-      : report(findings, audit, isProven),
+      ? `${JSON.stringify({ proven: isProven, accounts: findings, accountsOfOtherTenants: unseen, audit }, null, 2)}\n`
+      : report(findings, { audit, unseen, isProven }),
   )
   return isProven ? 0 : 1
 }
@@ -138,11 +140,21 @@ async function examine(client: AdministratorClient, account: Account, whole: boo
   }
 }
 
-function report(
-  findings: readonly Finding[],
-  audit: { ok: boolean; entries?: number; at?: number },
-  isProven: boolean,
-): string {
+/** R27: what other tenants have is closed to this one's administrator; that there is something is not. */
+async function unseenAccounts(client: AdministratorClient, dataDir: string): Promise<number> {
+  const { tenantId } = await readEndpoints(dataDir)
+  const { value } = await client.call<{ value: { tenantId: string; count: number }[] }>('GET', '/ownkey/accounts/count')
+  return value.filter(one => one.tenantId !== tenantId).reduce((sum, { count }) => sum + count, 0)
+}
+
+interface Summary {
+  readonly audit: { readonly ok: boolean; readonly entries?: number; readonly at?: number }
+  /** Accounts that were not looked at. */
+  readonly unseen: number
+  readonly isProven: boolean
+}
+
+function report(findings: readonly Finding[], { audit, unseen, isProven }: Summary): string {
   const lines = findings.flatMap(({ account, key, state, since, lastSuccess, ...rest }) => {
     const { blobs, bytes, opened, closed, revocable, problems } = rest
     const times = since === undefined ? '' : ` since ${since}, last used ${lastSuccess}`
@@ -158,7 +170,8 @@ function report(
     audit.ok
       ? `yes  the audit log is as it was written: ${audit.entries?.toLocaleString('en')} records`
       : `NO   the audit log was changed at record ${audit.at}`,
-    isProven ? 'Everything is as promised.' : 'This is NOT as promised.',
+    ...(unseen === 0 ? [] : [`note ${unseen} accounts of other tenants were not looked at: they are closed to you.`]),
+    isProven ? `Everything ${unseen === 0 ? '' : 'else '}is as promised.` : 'This is NOT as promised.',
     '',
   ].join('\n')
 }

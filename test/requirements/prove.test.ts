@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process'
 import { open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { administratorOf, newTenant } from '../arm/arm.fixture.ts'
 import { Azure, untilRefused } from '../support/azure.ts'
 import { cloudFor } from '../support/cloud.ts'
 
@@ -112,4 +113,23 @@ test('R01: accounts of every subscription are proven, and re-encrypted by name o
   assert.match(await reEncrypt('plain'), /There are 2 of them/)
   const id = `/subscriptions/${subscriptionId}${second.accountPath('plain')}`
   assert.match(await reEncrypt(id), /Done: the former data keys are destroyed/)
+})
+
+test('R27: accounts of other tenants are closed to it, and it says that there are some', async () => {
+  const other = await newTenant(await administratorOf(cloud.endpoints), 'Fabrikam')
+  const alias = await other.arm('PUT', '/providers/Microsoft.Subscription/aliases/theirs', { properties: {} })
+  const base = `/subscriptions/${alias.body.properties.subscriptionId}/resourceGroups/theirs`
+  const { location } = cloud.endpoints
+  await other.arm('PUT', base, { location })
+  const made = await other.arm('PUT', `${base}/providers/Microsoft.CognitiveServices/accounts/theirs`, {
+    location,
+    kind: 'OpenAI',
+    sku: { name: 'S0' },
+    properties: { customSubDomainName: 'theirs' },
+  })
+  assert.ok(made.status < 300, JSON.stringify(made.body))
+  const { code, text } = await prove()
+  assert.equal(code, 0, text)
+  assert.match(text, /note 1 accounts of other tenants were not looked at/)
+  assert.doesNotMatch(text, /theirs/)
 })
