@@ -44,9 +44,7 @@ export function ownOperationsRoutes(): Route[] {
     ]),
     providerOperationsRoute('Microsoft.Subscription', 'Azure Subscriptions', [
       ...all('aliases'),
-      ...['rename', 'cancel', 'enable', 'changeTenant', 'validateChangeTenant', 'acceptOwnership'].map(
-        verb => `${verb}/action`,
-      ),
+      ...['rename', 'cancel', 'enable', 'changeTenant'].map(verb => `${verb}/action`),
     ]),
   ]
 }

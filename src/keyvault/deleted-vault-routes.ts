@@ -25,6 +25,7 @@ const OPERATIONS = [
   'locations/deletedVaults/read',
   'locations/deletedVaults/purge/action',
   'checkNameAvailability/read',
+  'checkMhsmNameAvailability/read',
 ]
 
 const NO_MANAGED_HSM =
