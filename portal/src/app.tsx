@@ -1,10 +1,12 @@
 import { FluentProvider, webDarkTheme, webLightTheme } from '@fluentui/react-components'
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
 import { lazy, Suspense, useState, useSyncExternalStore } from 'react'
-import { Link, Route, Switch } from 'wouter'
+import { Link, Route, Switch, useLocation } from 'wouter'
 import { ApiError } from './api/http.ts'
 import { Loading } from './parts/states.tsx'
 import { Home } from './pages/home.tsx'
+import { ErrorBoundary } from './shell/error-boundary.tsx'
+import { usePageChange } from './shell/page-change.ts'
 import { TopBar } from './shell/top-bar.tsx'
 
 const AccountBlade = lazy(async () => ({ default: (await import('./pages/account/account-blade.tsx')).AccountBlade }))
@@ -42,26 +44,30 @@ export function App() {
     localStorage.setItem('ownkey-theme', next)
     setChoice(next)
   }
+  const [path] = useLocation()
+  usePageChange(path)
   const isDark = choice === 'dark' || (choice === 'system' && systemIsDark)
   return (
     <QueryClientProvider client={queries}>
       <FluentProvider theme={isDark ? webDarkTheme : webLightTheme}>
         <div className="shell">
           <TopBar theme={choice} onTheme={choose} />
-          <Suspense fallback={<Loading what="the page" />}>
-            <Switch>
-              <Route path="/" component={Home} />
-              <Route path="/subscriptions/:subscription" component={SubscriptionPage} />
-              <Route path="/deleted" component={Deleted} />
-              <Route path="/truth-table" component={TruthTable} />
-              <Route path="/clock" component={ClockPage} />
-              <Route path={ACCOUNT} component={AccountBlade} />
-              <Route path={VAULT} component={VaultBlade} />
-              <Route>
-                <NoSuchPage />
-              </Route>
-            </Switch>
-          </Suspense>
+          <ErrorBoundary at={path}>
+            <Suspense fallback={<Loading what="the page" />}>
+              <Switch>
+                <Route path="/" component={Home} />
+                <Route path="/subscriptions/:subscription" component={SubscriptionPage} />
+                <Route path="/deleted" component={Deleted} />
+                <Route path="/truth-table" component={TruthTable} />
+                <Route path="/clock" component={ClockPage} />
+                <Route path={ACCOUNT} component={AccountBlade} />
+                <Route path={VAULT} component={VaultBlade} />
+                <Route>
+                  <NoSuchPage />
+                </Route>
+              </Switch>
+            </Suspense>
+          </ErrorBoundary>
         </div>
       </FluentProvider>
     </QueryClientProvider>

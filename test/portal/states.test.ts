@@ -63,6 +63,35 @@ describe('the states of the portal', { skip: noBrowser }, async () => {
     await page.unroute(/\/files(\?|$)/)
   })
 
+  test('of many rows a hundred are shown, and more when asked', async () => {
+    const many = await azure.account('many')
+    for (let n = 0; n < 104; n += 1) await many.upload('one of many', `${n}.jsonl`)
+    await open(`${group}/Microsoft.CognitiveServices/accounts/many/files`)
+    await page.getByText('100 of 104').waitFor()
+    const rows = page.getByRole('table', { name: 'Files' }).locator('tbody tr')
+    assert.equal(await rows.count(), 100)
+    await button('Show more').click()
+    await rows.nth(103).waitFor()
+  })
+
+  test('a page begins at its top, with the focus in it', async () => {
+    await page.evaluate('scrollTo(0, 5000)')
+    await page.getByRole('link', { name: 'OwnKey' }).click()
+    await page.getByRole('link', { name: 'many', exact: true }).click()
+    await page.getByRole('heading', { name: 'many | Overview' }).waitFor()
+    await page.locator('#content:focus').waitFor()
+    assert.equal(await page.evaluate<number>('scrollY'), 0)
+  })
+
+  test('a page that breaks says so, and leaves the others alone', async () => {
+    await page.route(/\/assets\/truth-table-.*\.js$/, route => route.abort())
+    await page.getByRole('link', { name: 'Truth table' }).click()
+    await page.getByRole('heading', { name: 'This page can’t be shown' }).waitFor()
+    await page.getByRole('link', { name: 'OwnKey' }).click()
+    await page.getByRole('heading', { name: 'Needs attention' }).waitFor()
+    await page.unrouteAll({ behavior: 'ignoreErrors' })
+  })
+
   test('what does not exist is said in the words of the server, with the id of the request', async () => {
     await open(`${group}/Microsoft.CognitiveServices/accounts/nobody`)
     const alert = page.getByRole('alert')

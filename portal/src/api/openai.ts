@@ -76,9 +76,22 @@ export async function withKey(account: Account, options: RequestOptions): Promis
   return { ...options, headers: { ...options.headers, 'api-key': await apiKey(account) } }
 }
 
-export async function openaiList<T>(account: Account, path: string): Promise<T[]> {
-  const { data } = await openai<{ data: T[] }>(account, path)
-  return data
+/** All of a list, page after page, up to `most`. */
+export async function openaiList<T extends { readonly id: string }>(
+  account: Account,
+  path: string,
+  most = 10_000,
+): Promise<T[]> {
+  const all: T[] = []
+  for (let after = ''; all.length < most;) {
+    const separator = path.includes('?') ? '&' : '?'
+    const query = after === '' ? '' : `${separator}after=${encodeURIComponent(after)}`
+    const page = await openai<{ data: T[]; has_more?: boolean }>(account, `${path}${query}`)
+    all.push(...page.data)
+    after = page.data.at(-1)?.id ?? ''
+    if (page.has_more !== true || after === '') return all
+  }
+  return all
 }
 
 /** Saves a file of the account in the browser's folder of downloads. @throws ApiError */

@@ -7,8 +7,6 @@ import { Rows } from '../parts/rows.tsx'
 import { Loaded } from '../parts/states.tsx'
 import { KeyUse } from './vault/key-use.tsx'
 
-const MAX_ROWS = 200
-
 /** The audit log of one resource, newest first; of a vault with its time line of key use. */
 export function Activity({ resourceId, vault }: { resourceId: string; vault?: string }) {
   const [following, setFollowing] = useState(true)
@@ -67,7 +65,7 @@ function Table({ records, filter }: { records: readonly AuditRecord[]; filter: s
     <>
       <Rows
         label="Audit log"
-        rows={found.slice(0, MAX_ROWS)}
+        rows={found}
         keyOf={({ sequence }) => String(sequence)}
         empty={
           records.length === 0
@@ -94,11 +92,9 @@ function Table({ records, filter }: { records: readonly AuditRecord[]; filter: s
           { name: 'From', cell: ({ entry }) => <span className="nowrap">{entry.callerIpAddress ?? '-'}</span> },
         ]}
       />
-      {found.length > MAX_ROWS && (
-        <p className="small muted">
-          The newest {MAX_ROWS} of {found.length}. For all: <code>./ownkey audit</code>
-        </p>
-      )}
+      <p className="small muted">
+        Among the newest {AUDIT_LIMIT} records of the cloud. For all: <code>./ownkey audit</code>
+      </p>
     </>
   )
 }

@@ -17,18 +17,23 @@ export function Facts({ facts }: { facts: Readonly<Record<string, ReactNode>> })
 
 /** A value with a button that copies it. */
 export function Copyable({ value, label, hidden = false }: { value: string; label: string; hidden?: boolean }) {
-  const [copied, setCopied] = useState(false)
+  const [said, setSaid] = useState('')
   const copy = async (): Promise<void> => {
-    await navigator.clipboard.writeText(value)
-    setCopied(true)
-    setTimeout(() => setCopied(false), 1500)
+    // A browser may forbid it.
+    setSaid(
+      await navigator.clipboard.writeText(value).then(
+        () => 'Copied',
+        () => 'Not copied',
+      ),
+    )
+    setTimeout(() => setSaid(''), 1500)
   }
   return (
     <span className="copyable">
       <span className="mono">{hidden ? '•'.repeat(24) : value}</span>
-      <Tooltip content={copied ? 'Copied' : `Copy ${label}`} relationship="label">
+      <Tooltip content={said || `Copy ${label}`} relationship="label">
         <Button size="small" appearance="subtle" onClick={() => void copy()}>
-          {copied ? 'Copied' : 'Copy'}
+          {said || 'Copy'}
         </Button>
       </Tooltip>
     </span>

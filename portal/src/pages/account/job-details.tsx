@@ -16,6 +16,9 @@ import { Rows } from '../../parts/rows.tsx'
 import { Failure, Loaded } from '../../parts/states.tsx'
 import { JobStatus } from './job-status.tsx'
 
+/** The newest; they are asked for each second while the job runs. */
+const MAX_EVENTS = 2000
+
 const isOver = (status: string): boolean => ['succeeded', 'failed', 'cancelled'].includes(status)
 
 /** One job: how it stands, its loss as it goes, its events and checkpoints. */
@@ -32,7 +35,7 @@ export function JobDetails({
   const refetchInterval = isOver(job.status) ? (false as const) : 1000
   const events = useQuery({
     queryKey: ['events', job.id, job.status],
-    queryFn: () => allEvents(account, job.id),
+    queryFn: () => openaiList<JobEvent>(account, `/fine_tuning/jobs/${job.id}/events?limit=100`, MAX_EVENTS),
     refetchInterval,
   })
   const checkpoints = useQuery({
@@ -133,20 +136,4 @@ export function JobDetails({
       </Loaded>
     </section>
   )
-}
-
-/** Newest first, all pages. */
-async function allEvents(account: Account, jobId: string): Promise<JobEvent[]> {
-  const all: JobEvent[] = []
-  for (let after = ''; all.length < 2000;) {
-    const { data, has_more: hasMore } = await openai<{ data: JobEvent[]; has_more: boolean }>(
-      account,
-      `/fine_tuning/jobs/${jobId}/events?limit=100${after}`,
-    )
-    all.push(...data)
-    const last = data.at(-1)
-    if (!hasMore || last === undefined) return all
-    after = `&after=${last.id}`
-  }
-  return all
 }
