@@ -89,7 +89,7 @@ async function inTrouble(azure: Azure): Promise<void> {
 }
 
 async function manyFiles(many: TestAccount): Promise<void> {
-  for (let n = 1; n <= 40; n += 1) await many.upload('one of many', `week-${String(n).padStart(2, '0')}.jsonl`)
+  for (let n = 1; n <= 120; n += 1) await many.upload('one of many', `week-${String(n).padStart(3, '0')}.jsonl`)
 }
 
 async function newest(azure: Azure, name: string): Promise<string> {

@@ -58,7 +58,7 @@ function VersionFact({ version, follows }: { version: string; follows: boolean }
 }
 
 function newerFact(account: Account, versions: readonly KeyItem[] | undefined): string {
-  if (versions === undefined) return 'Not known: the versions can’t be listed with your permissions'
+  if (versions === undefined) return 'Not known: its versions can’t be listed from here'
   const newer = newerVersion(account, versions)
   return newer === undefined ? 'None' : `${kidParts(newer.kid).version}, of ${time(newer.attributes.created)}`
 }
