@@ -74,6 +74,21 @@ describe('the states of the portal', { skip: noBrowser }, async () => {
     await rows.nth(103).waitFor()
   })
 
+  test('a key that was regenerated meanwhile is asked for anew; where keys are off, the own token is used', async () => {
+    for (const keyName of ['Key1', 'Key2'])
+      await azure.arm('POST', `${azure.accountPath('many')}/regenerateKey`, { keyName })
+    await button('Refresh').click()
+    await button('Delete 103.jsonl').click()
+    await dialog().getByRole('button', { name: 'Delete' }).click()
+    await dialog().waitFor({ state: 'hidden' })
+    await page.getByRole('cell', { name: '103.jsonl', exact: true }).waitFor({ state: 'hidden' })
+    await azure.arm('PATCH', azure.accountPath('many'), { properties: { disableLocalAuth: true } })
+    await page.reload()
+    await page.getByText('102.jsonl').waitFor()
+    await open(`${group}/Microsoft.CognitiveServices/accounts/many/keys`)
+    await page.getByRole('alert').getByText('disableLocalAuth').waitFor()
+  })
+
   test('a page begins at its top, with the focus in it', async () => {
     await page.evaluate('scrollTo(0, 5000)')
     await page.getByRole('link', { name: 'OwnKey' }).click()

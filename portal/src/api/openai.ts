@@ -1,6 +1,7 @@
 import type { Account } from './arm.ts'
 import { arm, VERSIONS } from './arm.ts'
-import { call, send, type RequestOptions } from './http.ts'
+import { ApiError, call, send, type RequestOptions } from './http.ts'
+import { accessToken } from './session.ts'
 
 export interface OpenAiFile {
   readonly id: string
@@ -61,19 +62,37 @@ function apiKey(account: Account): Promise<string> {
 export const forgetKeys = (account: Account): boolean => keys.delete(account.id)
 
 export async function openai<T>(account: Account, path: string, options: RequestOptions = {}): Promise<T> {
-  return call<T>(openaiUrl(account, path), await withKey(account, options))
+  return signed(account, headers => call<T>(openaiUrl(account, path), withHeaders(options, headers)))
 }
 
 /** For streams and downloads. */
 export async function openaiSend(account: Account, path: string, options: RequestOptions = {}): Promise<Response> {
-  return send(openaiUrl(account, path), await withKey(account, options))
+  return signed(account, headers => send(openaiUrl(account, path), withHeaders(options, headers)))
 }
 
 export const openaiUrl = (account: Account, path: string): string =>
   `${account.properties.endpoint.replace(/\/$/, '')}/openai/v1${path}`
 
-export async function withKey(account: Account, options: RequestOptions): Promise<RequestOptions> {
-  return { ...options, headers: { ...options.headers, 'api-key': await apiKey(account) } }
+type Headers = Readonly<Record<string, string>>
+
+const withHeaders = (options: RequestOptions, headers: Headers): RequestOptions => ({
+  ...options,
+  headers: { ...options.headers, ...headers },
+})
+
+/**
+ * Does something with the account's key, or with the user's own token where the account takes no keys. A key that is
+ * refused was regenerated meanwhile: the new one is asked for, once.
+ */
+export async function signed<T>(account: Account, work: (headers: Headers) => Promise<T>): Promise<T> {
+  if (account.properties.disableLocalAuth === true)
+    return work({ authorization: `Bearer ${await accessToken('data')}` })
+  const withKey = async (): Promise<T> => work({ 'api-key': await apiKey(account) })
+  return withKey().catch((error: unknown) => {
+    if (!(error instanceof ApiError) || error.status !== 401) throw error
+    forgetKeys(account)
+    return withKey()
+  })
 }
 
 /** All of a list, page after page, up to `most`. */

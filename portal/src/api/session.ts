@@ -7,11 +7,12 @@ import {
 } from '@azure/msal-browser'
 import { config } from './config.ts'
 
-/** Scopes of the three kinds of API that the portal calls. */
+/** Scopes of the four kinds of API that the portal calls. */
 export const SCOPES = {
   management: 'https://management.azure.com//.default',
   vault: 'https://vault.azure.net/.default',
   graph: 'https://graph.microsoft.com/.default',
+  data: 'https://cognitiveservices.azure.com/.default',
 } as const
 
 export type Scope = keyof typeof SCOPES

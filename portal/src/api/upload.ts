@@ -1,16 +1,24 @@
 import type { Account } from './arm.ts'
 import { ApiError, type ErrorDetail } from './http.ts'
-import { openaiUrl, withKey, type OpenAiFile } from './openai.ts'
+import { openaiUrl, signed, type OpenAiFile } from './openai.ts'
 
 /** Uploads training data; `onShare` hears the share that has left the browser (fetch can't tell). @throws ApiError with findings by line */
 export async function uploadFile(account: Account, file: File, onShare: (share: number) => void): Promise<OpenAiFile> {
-  const { headers = {} } = await withKey(account, {})
+  return signed(account, headers => post(openaiUrl(account, '/files'), headers, file, onShare))
+}
+
+function post(
+  url: string,
+  headers: Readonly<Record<string, string>>,
+  file: File,
+  onShare: (share: number) => void,
+): Promise<OpenAiFile> {
   const form = new FormData()
   form.append('purpose', 'fine-tune')
   form.append('file', file, file.name)
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest()
-    request.open('POST', openaiUrl(account, '/files'))
+    request.open('POST', url)
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value)
     request.upload.onprogress = ({ loaded, total }) => onShare(total === 0 ? 0 : loaded / total)
     const requestId = (): string =>
