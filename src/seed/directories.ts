@@ -89,13 +89,14 @@ async function seedUser(
     const user = await found(client.graph<{ id: string; displayName: string }>('GET', path))
     if (user === undefined) {
       const ofVariable = value.passwordEnv === undefined ? undefined : run.environment[value.passwordEnv]
-      const password = ofVariable ?? randomBytes(18).toString('base64url')
+      const password = ofVariable ?? run.secrets.passwordOf(userPrincipalName) ?? randomBytes(18).toString('base64url')
+      // Before the user exists: a crash in between leaves a password without its user, never the other way round.
+      if (ofVariable === undefined) await run.secrets.keep('users', userPrincipalName, { password })
       const { id: made } = await client.graph<{ id: string }>('POST', '/users', {
         userPrincipalName,
         displayName: value.displayName ?? given,
         passwordProfile: { password, forceChangePasswordNextSignIn: false },
       })
-      if (ofVariable === undefined) await run.secrets.keep('users', userPrincipalName, { password })
       return (count('made'), made)
     }
     const { displayName = user.displayName } = value

@@ -37,6 +37,10 @@ export class SeedSecrets {
     return Object.values(this.#content).every(kind => Object.keys(kind).length === 0)
   }
 
+  passwordOf(userPrincipalName: string): string | undefined {
+    return this.#content.users[userPrincipalName]?.password
+  }
+
   /** Durable when the promise resolves. */
   async keep<Kind extends keyof Content>(kind: Kind, name: string, secret: Content[Kind][string]): Promise<void> {
     Object.assign(this.#content[kind], { [name]: secret })
