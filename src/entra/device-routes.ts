@@ -4,6 +4,7 @@ import type { Call, Route } from '../http/route.ts'
 import type { ClientAuthentication } from './client-authentication.ts'
 import { needsNoSecret } from './clients.ts'
 import { loginError } from './aadsts.ts'
+import { isAdfs } from './discovery.ts'
 import { readForm } from './form.ts'
 import { loginLimits, type LoginLimits } from './login-limits.ts'
 import { readScope } from './scopes.ts'
@@ -59,9 +60,10 @@ async function beginDevice(
   const { deviceCode, userCode, expiresIn, interval } = options.deviceCodes.begin(device)
   const page = `${call.origin}/devicelogin`
   const message = `To sign in, use a web browser to open the page ${page} and enter the code ${userCode} to authenticate.`
-  const numbers = isV2
-    ? { expires_in: expiresIn, interval }
-    : { expires_in: String(expiresIn), interval: String(interval) }
+  const numbers =
+    isV2 || isAdfs(tenant)
+      ? { expires_in: expiresIn, interval }
+      : { expires_in: String(expiresIn), interval: String(interval) }
   return json({
     user_code: userCode,
     device_code: deviceCode,

@@ -4,6 +4,11 @@ import { tenantNotFound } from './aadsts.ts'
 import { issuerOf } from './claims.ts'
 import type { SigningKeys } from './signing-keys.ts'
 
+/** Whether a path names no tenant, but AD FS. */
+export function isAdfs(tenant: string | undefined): boolean {
+  return tenant?.toLowerCase() === 'adfs'
+}
+
 /** The id of a tenant named in a path; undefined for `adfs`, which stands for the client's own. @throws AADSTS90002 */
 export type FindTenant = (name: string) => Promise<string | undefined>
 

@@ -6,7 +6,7 @@ import { loginError, missingParameter } from './aadsts.ts'
 import { enabledPrincipal } from './applications.ts'
 import { resourceOfScope } from './audiences.ts'
 import type { ClientAuthentication } from './client-authentication.ts'
-import type { FindTenant } from './discovery.ts'
+import { isAdfs, type FindTenant } from './discovery.ts'
 import { readForm } from './form.ts'
 import { pageOrigins } from './redirect-uris.ts'
 import type { FindResource } from './resources.ts'
@@ -59,9 +59,16 @@ async function answer(endpoint: TokenEndpoint, call: Call, isV2: boolean): Promi
   const origin = call.headers.get('origin')
   // The edge knows the portal's origin only; pages of other applications are known here.
   const isPage = origin !== null && pageOrigins(client.redirectUris).includes(origin)
-  return json(body, {
+  return json(isAdfs(call.params['tenant']) ? inNumbers(body) : body, {
     headers: isPage ? { ...noCache, 'access-control-allow-origin': origin, vary: 'origin' } : noCache,
   })
+}
+
+/** AD FS answers in numbers (RFC 6749 5.1) where the v1 endpoint has strings: az 2.45 adds them up. */
+function inNumbers(body: object): object {
+  const given = body as Readonly<Record<string, unknown>>
+  const seconds = ['expires_in', 'ext_expires_in'].filter(name => name in given)
+  return { ...given, ...Object.fromEntries(seconds.map(name => [name, Number(given[name])])) }
 }
 
 const noCache = { 'cache-control': 'no-store', pragma: 'no-cache' }
