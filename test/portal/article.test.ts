@@ -5,13 +5,12 @@ import { after, describe, test } from 'node:test'
 import type { Browser, Page } from 'playwright-core'
 import { Azure, refusal, untilAllowed, untilRefused, type TestAccount } from '../support/azure.ts'
 import { administratorObjectId } from '../../src/demo/scene.ts'
-import { buildPortal, noBrowser, openBrowser, signedIn } from '../support/browser.ts'
+import { noBrowser, openBrowser, signedIn } from '../support/browser.ts'
 import { cloudFor } from '../support/cloud.ts'
 
 /** The article, click for click, with the openai SDK to see what each click did. */
 describe('the portal', { skip: noBrowser }, async () => {
   if (noBrowser !== false) return
-  buildPortal()
   const cloud = await cloudFor({ after })
   const azure = await Azure.in(cloud.endpoints)
   // Without an identity, as an account is that was made by a script.
