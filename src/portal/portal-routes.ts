@@ -46,7 +46,9 @@ async function serve(files: ReadonlyMap<string, PortalFile>, call: Call, policy:
   if (file === undefined) {
     throw new NotFound(
       'NotFound',
-      files.size === 0 ? 'The portal was not built. Run: npm run portal:build' : 'The portal has no such file.',
+      files.size === 0
+        ? 'The portal is missing from portal/dist: check it out again (git checkout portal/dist), or run npm run portal:build.'
+        : 'The portal has no such file.',
     )
   }
   const headers = {
@@ -61,11 +63,10 @@ async function serve(files: ReadonlyMap<string, PortalFile>, call: Call, policy:
   }
   if (call.headers.get('if-none-match') === file.etag) return empty(304, headers)
   const accepted = call.headers.get('accept-encoding') ?? ''
-  const encoding = CODINGS.find(name => accepted.includes(name))
-  const compressed = encoding && (await file.compressed(encoding))
-  return bytes(compressed ?? file.plain, file.contentType, {
-    headers: compressed === undefined ? headers : { ...headers, 'content-encoding': encoding },
-  })
+  const coding = CODINGS.find(name => accepted.includes(name))
+  const compressed = coding && (await file.compressed(coding))
+  if (coding === undefined || compressed === undefined) return bytes(file.plain, file.contentType, { headers })
+  return bytes(compressed, file.contentType, { headers: { ...headers, 'content-encoding': coding } })
 }
 
 /** Paths with an extension are files; all others are pages of the portal. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { after, describe, test } from 'node:test'
 import { readPortalFiles } from '../../src/portal/portal-files.ts'
 import { Azure, MANAGE } from '../support/azure.ts'
