@@ -1,10 +1,11 @@
-import { mkdir, readFile, rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { mac } from './crypto/derive.ts'
 import { fipsStatus } from './crypto/fips.ts'
 import { controlledClock, storedOffset, type ControlledClock } from './clock/controlled-clock.ts'
 import type { Administration } from './administration.ts'
+import { openDataFolder } from './data-folder.ts'
 import { administrators } from './entra/records.ts'
 import { systemEnv, type Env } from './env.ts'
 import { endpointsFile, type Endpoints } from './endpoints.ts'
@@ -75,7 +76,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   const env = clock?.env ?? options.env ?? systemEnv
   if (fipsStatus() === 'broken')
     throw new Error('FIPS mode is set, but the FIPS provider does not work. Run ./ownkey doctor.')
-  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  await openDataFolder(dataDir)
   const closers: (() => Promise<void>)[] = []
   const close = async (): Promise<void> => {
     for (const closer of closers.splice(0).reverse()) await closer()

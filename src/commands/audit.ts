@@ -1,12 +1,17 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
+  badSince,
   openAuditSource,
   type AuditSource,
   type KnownHead,
   type NamedPage,
   type Verification,
 } from '../audit-source.ts'
+import { parseSince } from '../audit/read-audit.ts'
+import { hasColour, terminalWidth } from '../terminal.ts'
+import { UsageError } from '../usage-error.ts'
+import { startCommand } from '../data-folder.ts'
 import { AuditTable } from './audit-table.ts'
 
 export interface AuditOptions {
@@ -16,7 +21,7 @@ export interface AuditOptions {
   /** Only the newest so many that match; absent: 100 in a table without `since`, otherwise all. */
   readonly last?: number | undefined
   readonly follow: boolean
-  readonly format: string
+  readonly format: 'table' | 'json'
 }
 
 const DEFAULT_LAST = 100
@@ -25,12 +30,14 @@ const PAGE = 500
 
 /** Prints the audit log, oldest first. Resolves to the exit code; with `follow`, when the process is told to stop. */
 export async function printAudit(options: AuditOptions): Promise<number> {
-  if (options.format !== 'table' && options.format !== 'json')
-    throw new Error(`--format ${options.format} is not known here: use table or json.`)
+  const { since } = options
+  if (since !== undefined && parseSince(since, Date.now()) === undefined) throw badSince(since)
   const source = await openAuditSource(options.dataDir)
   try {
     if (options.follow && !source.running)
-      throw new Error('Nothing comes to a log whose cloud does not run: start it, or leave --follow out.')
+      throw new Error(
+        `Nothing comes to the log of a stopped cloud: leave --follow out, or start it.\n${startCommand(options.dataDir)}`,
+      )
     const print = options.format === 'json' ? printLines : tablePrinter()
     const last = options.last ?? (options.format === 'table' && options.since === undefined ? DEFAULT_LAST : undefined)
     let after = last === undefined ? 0 : await printNewest(source, options, last, print)
@@ -96,9 +103,7 @@ async function printLines(records: NamedPage['records']): Promise<void> {
 }
 
 function tablePrinter(): Print {
-  const width = process.stdout.columns ?? (Number(process.env['COLUMNS']) || 120)
-  const colour = process.stdout.isTTY && process.env['NO_COLOR'] === undefined
-  const table = new AuditTable({ width, colour })
+  const table = new AuditTable({ width: terminalWidth(), colour: hasColour() })
   return (records, names) => write(table.lines(records, names))
 }
 
@@ -163,6 +168,6 @@ async function sayBroken({ at, reason, time }: Extract<Verification, { ok: false
 
 function knownHead(text: string): KnownHead {
   const match = /^(\d{1,15}):([0-9a-f]{64})$/.exec(text.trim())
-  if (match === null) throw new Error('--known must be <records>:<head>, as verify printed it.')
+  if (match === null) throw new UsageError('--known must be <records>:<head>, as audit verify printed it.')
   return { entries: Number(match[1]), head: match[2] ?? '' }
 }

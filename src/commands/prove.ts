@@ -68,11 +68,9 @@ export async function prove(options: {
   /** Prove instead that the key of this file, model, deployment or account was destroyed. */
   deleted?: string | undefined
   whole: boolean
-  format: string
+  format: 'table' | 'json'
 }): Promise<number> {
   const { dataDir, deleted, format } = options
-  if (format !== 'table' && format !== 'json')
-    throw new Error(`--format ${format} is not known here: use table or json.`)
   if (deleted !== undefined) return proveDeleted({ dataDir, id: deleted, account: options.account, format })
   const client = await connectAdministrator(options.dataDir)
   const all = await allAccounts<Account>(client)

@@ -1,0 +1,60 @@
+import { UsageError } from '../../usage-error.ts'
+import { command, dataDir } from '../command.ts'
+import { flag, text, wholeNumberOr, withDefault } from '../option.ts'
+
+export const start = command({
+  name: 'start',
+  summary: 'run a cloud until Ctrl-C',
+  examples: ['start --data-dir ./cloud --port 8443'],
+  options: {
+    'data-dir': { ...dataDir, about: 'keeps all of it; made if it is not there' },
+    port: wholeNumberOr(8443, 'N', 'on loopback; 0: any free one', { most: 65_535 }),
+    seed: text('FILE', 'make what it says first: examples/seed.yaml', { completes: 'file' }),
+    location: withDefault('NAME', 'region of what is made', 'westeurope'),
+    'key-lease-seconds': wholeNumberOr(10, 'N', 'a revocation is felt within this time', { most: 3600 }),
+    'key-watch-seconds': wholeNumberOr(60, 'N', 'ask about idle keys this often', { most: 86_400 }),
+    'outside-vaults': text('HOSTS', "vaults elsewhere, e.g. '*.vault.azure.net'"),
+    'pkcs11-module': text('PATH', 'keep RSA-HSM keys in this PKCS #11 token', { completes: 'file' }),
+    'pkcs11-pin-file': text('FILE', 'with its PIN', { completes: 'file' }),
+    'pkcs11-token': text('LABEL', 'if it has several tokens'),
+    'diagnostics-dir': text('DIR', 'for diagnostic settings [DIR/diagnostics]', { completes: 'folder' }),
+    'clock-control': flag('let ./ownkey clock move its clock'),
+    'allow-ropc': flag('let clients send names and passwords'),
+    verbose: flag('log every request, as JSON lines on stderr'),
+  },
+  async run(values) {
+    const pkcs11 = tokenOf(values)
+    return (await import('../../commands/start.ts')).start({
+      dataDir: values['data-dir'],
+      port: values.port,
+      keyLeaseSeconds: values['key-lease-seconds'],
+      keyWatchSeconds: values['key-watch-seconds'],
+      location: regionOf(values.location),
+      seed: values.seed,
+      outsideVaults: (values['outside-vaults'] ?? '').split(',').filter(host => host.trim() !== ''),
+      clockControl: values['clock-control'],
+      allowPasswordGrant: values['allow-ropc'],
+      diagnosticsFolder: values['diagnostics-dir'],
+      pkcs11,
+      verbose: values.verbose,
+    })
+  },
+})
+
+/** `West Europe` and `westeurope` are one, as in Azure. */
+function regionOf(given: string): string {
+  const name = given.toLowerCase().replaceAll(' ', '')
+  if (/^[a-z][a-z0-9]{2,39}$/.test(name)) return name
+  throw new UsageError(`--location ${given} is not the name of a region: use for example westeurope.`)
+}
+
+function tokenOf(values: {
+  readonly 'pkcs11-module': string | undefined
+  readonly 'pkcs11-pin-file': string | undefined
+  readonly 'pkcs11-token': string | undefined
+}) {
+  const { 'pkcs11-module': modulePath, 'pkcs11-pin-file': pinFile, 'pkcs11-token': label } = values
+  if (modulePath !== undefined && pinFile !== undefined) return { modulePath, pinFile, label }
+  if (modulePath === undefined && pinFile === undefined && label === undefined) return undefined
+  throw new UsageError('A PKCS #11 token needs both --pkcs11-module PATH and --pkcs11-pin-file FILE.')
+}
