@@ -37,11 +37,11 @@ export class KeyLeases {
     this.#leaseMs = leaseMs
     this.#renew = renew
     this.#clock = clock
-    this.#holds = new PlaintextHolds(
-      leaseMs,
-      accountId => this.renew(accountId),
-      () => clock.now(),
-    )
+    this.#holds = new PlaintextHolds(leaseMs, {
+      ask: accountId => this.renew(accountId),
+      now: () => clock.now(),
+      wake: () => this.#wake(this.#holds.due()),
+    })
   }
 
   /** The keys under a running lease, after asking the vault if need be; to be used at once. @throws KeyUnavailable */

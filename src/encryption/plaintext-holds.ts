@@ -24,8 +24,12 @@ interface Held {
 
 /** A lease shorter than this holds for so long all the same: a child can't ask before each of its instructions. Milliseconds. */
 const SHORTEST_MS = 400
-/** The next lease is asked for when so much of the present one has passed: the rest is for tries again. */
-const RENEW_AT = 0.6
+/** A hold ends by the timer so much after its lease: half of the half second that ending everything may take. Milliseconds. */
+const GRACE_MS = 250
+/** The next lease is asked for so long before the present one ends, for slow answers and for tries again. Milliseconds. */
+const AHEAD_MS = 4000
+/** And at the earliest when this much of it has passed. */
+const EARLIEST = { part: 0.25, ms: 200 }
 /** What came later than a lease after the question may be used at once, and no longer. Milliseconds. */
 const AT_ONCE_MS = 250
 const FIRST_RETRY_MS = 100
@@ -39,12 +43,17 @@ export class PlaintextHolds {
   readonly #boundMs: number
   readonly #ask: (accountId: string) => Promise<unknown>
   readonly #now: () => number
+  readonly #wake: () => void
 
-  /** @param ask renews the account's lease, which calls `allowed` or `refused` */
-  constructor(leaseMs: number, ask: (accountId: string) => Promise<unknown>, now: () => number) {
+  /** @param given `ask` renews the account's lease, which calls `allowed` or `refused`; `wake` is called when `due` changes */
+  constructor(
+    leaseMs: number,
+    given: { ask: (accountId: string) => Promise<unknown>; now: () => number; wake: () => void },
+  ) {
     this.#boundMs = Math.max(leaseMs, SHORTEST_MS)
-    this.#ask = ask
-    this.#now = now
+    this.#ask = given.ask
+    this.#now = given.now
+    this.#wake = given.wake
   }
 
   has(accountId: string): boolean {
@@ -60,7 +69,7 @@ export class PlaintextHolds {
       controllers: new Set(),
       kekId,
       until,
-      askAt: asked + RENEW_AT * this.#boundMs,
+      askAt: this.#askAfter(asked),
       asking: undefined,
       failures: 0,
       lastError: undefined,
@@ -85,7 +94,7 @@ export class PlaintextHolds {
     const held = this.#held.get(accountId)
     if (held === undefined) return
     held.until = Math.max(held.until, asked + this.#boundMs)
-    held.askAt = asked + RENEW_AT * this.#boundMs
+    held.askAt = this.#askAfter(asked)
     Object.assign(held, { kekId, asking: undefined, failures: 0, lastError: undefined })
   }
 
@@ -108,7 +117,7 @@ export class PlaintextHolds {
   /** Ends what is over, and asks where it is time to. */
   tick(): void {
     for (const [accountId, held] of this.#held) {
-      if (this.#now() >= held.until) this.#expire(accountId, held)
+      if (this.#now() >= held.until + GRACE_MS) this.#expire(accountId, held)
       else if (held.asking === undefined && this.#now() >= held.askAt) this.#renew(accountId, held)
     }
   }
@@ -117,8 +126,12 @@ export class PlaintextHolds {
   due(): number {
     let due = Infinity
     for (const { until, askAt, asking } of this.#held.values())
-      due = Math.min(due, until, asking === undefined ? askAt : Infinity)
+      due = Math.min(due, until + GRACE_MS, asking === undefined ? askAt : Infinity)
     return due
+  }
+
+  #askAfter(asked: number): number {
+    return asked + Math.max(EARLIEST.ms, EARLIEST.part * this.#boundMs, this.#boundMs - AHEAD_MS)
   }
 
   #expire(accountId: string, { lastError, kekId }: Held): void {
@@ -136,6 +149,7 @@ export class PlaintextHolds {
       held.lastError = error
       held.askAt = this.#now() + Math.min(this.#boundMs / 4, FIRST_RETRY_MS * 2 ** held.failures)
       held.failures += 1
+      this.#wake()
     })
   }
 }
