@@ -122,7 +122,6 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
   const exporter = new DiagnosticExport({ records, auditLog: options.audit, folder: options.diagnosticsFolder })
   const ownPorts = await rememberPort(records, port)
   const service = openService({ ...options, audit, ownPorts }, { entra, resourceManager, locations })
-  stopWithKeys(service, log)
   const plane = { accounts: service.accounts, resourceManager }
   const management = openManagement(
     { ...options, audit },
@@ -264,17 +263,4 @@ async function openSubscription({ records, env }: RoomsOptions, entra: Entra): P
   ])
   await records.commit(changes)
   return subscriptionId
-}
-
-/** A refusal that anybody meets ends the deployments that are to stop with their key, though nobody uses them. */
-function stopWithKeys({ ring, deployments }: ReturnType<typeof openService>, log: RoomsOptions['log']): void {
-  const { onAnswer } = ring
-  ring.onAnswer = outcome => {
-    onAnswer(outcome)
-    // A vault that does not answer leaves a running lease to run out; the next use then decides.
-    if (outcome.error === undefined || outcome.error.reason === 'Unreachable') return
-    deployments.keyLost(outcome.accountId).catch((error: unknown) => {
-      log({ level: 'error', message: 'A deployment could not be stopped with its key', error: String(error) })
-    })
-  }
 }

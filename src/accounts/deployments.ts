@@ -1,5 +1,4 @@
 import { AzureError, Conflict, NotFound } from '../http/errors.ts'
-import type { LoadedModel } from '../engines/engine.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import { put, remove, VersionConflict, type Change, type Stored } from '../store/records.ts'
@@ -21,7 +20,7 @@ import {
   modelNotSupported,
   skuOf,
 } from './deployment-rules.ts'
-import type { RunningModels } from './running-models.ts'
+import { stopsWithKey as stopped, type RunningModels, type ServingModel } from './running-models.ts'
 
 /** Each deployment is a process with a model in memory. */
 export const MAX_DEPLOYMENTS = 32
@@ -59,25 +58,14 @@ export class Deployments {
   }
 
   /** The process that serves a deployment. @throws KeyUnavailable when it is one that stops with its key */
-  async model(deployment: Deployment): Promise<LoadedModel> {
-    if (deployment.onKeyUnavailable === 'stop') await this.#holdKey(deployment)
-    return this.#running.get(deployment)
-  }
-
-  /** Ends the account's processes that are to stop with its key. */
-  async keyLost(accountId: string): Promise<void> {
-    for (const deployment of await this.list(accountId))
-      if (deployment.onKeyUnavailable === 'stop') await this.#running.stop(deployment)
-  }
-
-  async #holdKey(deployment: Deployment): Promise<void> {
+  async model(deployment: Deployment): Promise<ServingModel> {
+    const stops = deployment.onKeyUnavailable === 'stop'
     try {
-      await this.accounts.options.keyRing.leases.keys(deployment.accountId)
+      if (stops) await this.accounts.options.keyRing.leases.keys(deployment.accountId)
     } catch (error) {
-      if (!(error instanceof KeyUnavailable)) throw error
-      await this.#running.stop(deployment)
-      throw error.because(`The deployment '${deployment.name}' stops when its key is unavailable.`)
+      throw error instanceof KeyUnavailable ? stopped(error, deployment.name) : error
     }
+    return this.#running.get(deployment)
   }
 
   /** Creates or replaces; resolves when the model answers. R24: a fine-tuned model is opened with the account's key here. */

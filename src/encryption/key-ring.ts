@@ -1,4 +1,4 @@
-import { createSecretKey, type KeyObject } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import type { TokenCredential } from '@azure/core-auth'
 import { wipe } from '../crypto/wrap.ts'
 import { AzureError, NotFound } from '../http/errors.ts'
@@ -6,7 +6,8 @@ import { collection, put, remove, type Change, type RecordStore, type Stored } f
 import { newServiceKey, openServiceKey, serviceKeyId, type KeyEncryptionKey } from './key-encryption-key.ts'
 import { parseKeyIdentifier } from './key-identifier.ts'
 import { firstDataKey, keyRows, removeClosed, rowsOf, unwrapDataKey, type KeyRow } from './key-ring-rows.ts'
-import { KeyLeases, type DataKeys } from './key-lease.ts'
+import { DataKey, type DataKeys } from './data-key.ts'
+import { KeyLeases } from './key-lease.ts'
 import { KeyUnavailable } from './key-unavailable.ts'
 import type { RootKeys } from './root-key.ts'
 import { openVaultKey, type VaultConnection, type VaultKey } from './vault-key.ts'
@@ -155,15 +156,16 @@ export class KeyRing {
     )
     const settled = await Promise.allSettled([probe, ...unwrapped])
     const failed = settled.find(result => result.status === 'rejected')
-    const byGeneration = new Map<number, KeyObject>()
+    const byGeneration = new Map<number, DataKey>()
     for (const result of settled.slice(1)) {
       if (result.status !== 'fulfilled' || result.value === undefined) continue
       const [generation, bytes] = result.value as readonly [number, Buffer]
-      if (failed === undefined) byGeneration.set(generation, createSecretKey(bytes))
+      if (failed === undefined) byGeneration.set(generation, new DataKey(bytes))
       wipe(bytes)
     }
     if (failed !== undefined) throw failed.reason
-    return { current: rows.at(-1)?.value.generation ?? 0, byGeneration }
+    const last = rows.at(-1)?.value
+    return { current: last?.generation ?? 0, kekId: last?.kekId ?? '', byGeneration }
   }
 }
 

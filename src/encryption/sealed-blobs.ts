@@ -1,5 +1,6 @@
 import { createSecretKey, type KeyObject } from 'node:crypto'
 import { deriveKey } from '../crypto/derive.ts'
+import type { GcmKey } from '../crypto/gcm.ts'
 import { openMetadata, openSealed, seal, sealMetadata } from '../crypto/sealed-blob.ts'
 import { encodeContext, newDataKey, unwrap, wipe, wrap } from '../crypto/wrap.ts'
 import type { Env } from '../env.ts'
@@ -9,6 +10,7 @@ import { put, remove, type Change, type Stored } from '../store/records.ts'
 import { blobKeyOf, blobRecords, fileOf, fileOfGeneration, type BlobRecord, type DataKind } from './blob-records.ts'
 import { heldBy } from './key-ring-rows.ts'
 import type { KeyRing } from './key-ring.ts'
+import type { PlaintextHold } from './plaintext-holds.ts'
 
 export interface NewBlob {
   readonly accountId: string
@@ -26,6 +28,8 @@ export interface OpenBlob {
   read(start?: number, end?: number): AsyncGenerator<Buffer>
   /** For a blob that is opened and not read. */
   close(): Promise<void>
+  /** Aborted when the lease under which it is read is over: what was read and waits in a queue is to be dropped. */
+  readonly cut: AbortSignal
 }
 
 /** R01: the only way to keep customer data: bytes go in as a stream and reach the blob store sealed. */
@@ -134,10 +138,12 @@ export class SealedBlobs {
     try {
       const opened = await openSealed(key, contextOf(record), reader)
       if (opened.size !== record.size) throw corrupted(record, 'its size is not the recorded one')
+      const cut = new AbortController()
       return {
         size: opened.size,
-        read: (start, end) => this.#closing(reader, record, opened.read(start, end)),
+        read: (start, end) => this.#closing(reader, record, opened.read(start, end), cut),
         close: () => reader.close(),
+        cut: cut.signal,
       }
     } catch (error) {
       await reader.close()
@@ -205,14 +211,14 @@ export class SealedBlobs {
     accountId: string,
     kind: DataKind,
     generation?: number,
-  ): Promise<{ key: KeyObject; generation: number }> {
+  ): Promise<{ key: GcmKey; generation: number }> {
     if (kind === 'deployment')
       return { key: deriveKey(this.#deploymentRoot, 'ownkey/v1/deployment', Buffer.from(accountId)), generation: 0 }
     const keys = await this.#ring.leases.keys(accountId)
     const wanted = generation ?? keys.current
     const key = keys.byGeneration.get(wanted)
     if (key === undefined) throw new GenerationMissing(wanted)
-    return { key, generation: wanted }
+    return { key: key.bytes, generation: wanted }
   }
 
   async *#underLease(accountId: string, kind: DataKind, source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -222,16 +228,26 @@ export class SealedBlobs {
     }
   }
 
-  async *#closing(reader: BlobReader, record: BlobRecord, bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  async *#closing(
+    reader: BlobReader,
+    record: BlobRecord,
+    bytes: AsyncIterable<Buffer>,
+    cut: AbortController,
+  ): AsyncGenerator<Buffer> {
+    const { leases } = this.#ring
+    let hold: PlaintextHold | undefined
     try {
+      hold = record.kind === 'deployment' ? undefined : await leases.hold(record.accountId)
+      hold?.signal.addEventListener('abort', () => cut.abort(hold?.signal.reason))
       for await (const chunk of bytes) {
         // R22: a download that began before the revocation stops within the lease too.
-        if (record.kind !== 'deployment') await this.#ring.leases.keys(record.accountId)
+        if (hold !== undefined) await leases.check(record.accountId, hold)
         yield chunk
       }
     } catch (error) {
       throw error instanceof AzureError ? error : corrupted(record, 'its sealed bytes were changed', error)
     } finally {
+      hold?.release()
       await reader.close()
     }
   }

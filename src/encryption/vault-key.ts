@@ -2,6 +2,7 @@ import type { Agent } from 'node:http'
 import type { TokenCredential } from '@azure/core-auth'
 import type { PipelinePolicy } from '@azure/core-rest-pipeline'
 import { CryptographyClient, KeyClient, type KeyVaultKey } from '@azure/keyvault-keys'
+import { wipe } from '../crypto/wrap.ts'
 import type { KeyEncryptionKey } from './key-encryption-key.ts'
 import { keepRefusals, keyUnavailableFrom } from './vault-error.ts'
 import type { KeyIdentifier } from './key-identifier.ts'
@@ -62,7 +63,9 @@ export function openVaultKey(key: KeyIdentifier, credential: TokenCredential, co
     },
     unwrap: async wrapped => {
       const { result } = await ask(abortSignal => cryptography.unwrapKey('RSA-OAEP-256', wrapped, { abortSignal }))
-      return Buffer.from(result)
+      const key = Buffer.from(result)
+      wipe(result)
+      return key
     },
     explain: async refused => {
       if (refused.reason !== 'KeyNotFound') return refused

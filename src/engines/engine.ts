@@ -125,6 +125,8 @@ export interface InferenceRuntime {
     readonly id: string
     readonly base: BaseModelName
     readonly adapter?: Readable
+    /** Aborted while the model loads: its process is killed. */
+    readonly signal?: AbortSignal
   }): Promise<LoadedModel>
 }
 

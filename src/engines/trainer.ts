@@ -65,7 +65,12 @@ export function ggmlTrainer(catalogue: Catalogue, options: Partial<TrainerOption
       const model = catalogue.find(spec.base)
       if (!model.fineTune) throw new EngineFailure(`${model.name} cannot be fine-tuned by this trainer`)
       const child = startEngineProcess(new URL('./trainer.child.ts', import.meta.url))
-      const abort = (): void => child.kill()
+      const aborted = Promise.withResolvers<never>()
+      aborted.promise.catch(() => undefined)
+      const abort = (): void => {
+        child.kill()
+        aborted.reject(signal.reason as Error)
+      }
       signal.addEventListener('abort', abort, { once: true })
       try {
         const { hyperparameters, seed } = spec
@@ -74,7 +79,8 @@ export function ggmlTrainer(catalogue: Catalogue, options: Partial<TrainerOption
         // A job that fails early says so on its own pipe while we still send: both directions run at once.
         const sending = sendJob(child, job, spec)
         sending.catch(() => undefined)
-        return await follow(child, sink, sending)
+        // What the sink is at may wait for a vault that does not answer: an abort does not.
+        return await Promise.race([follow(child, sink, sending), aborted.promise])
       } catch (error) {
         signal.throwIfAborted()
         throw error

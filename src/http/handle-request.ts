@@ -4,7 +4,7 @@ import { buildCall, parseTarget, requestHeaders, type Arrival } from './build-ca
 import { crossOriginHeaders, preflight } from './cors.ts'
 import { encodeError } from './encode-error.ts'
 import { AzureError } from './errors.ts'
-import { empty, text } from './respond.ts'
+import { cutOf, empty, text } from './respond.ts'
 import type { AuthScheme, Authenticator, Call, Caller, HostName } from './route.ts'
 import type { RouteTable } from './route-table.ts'
 import { normalHost, type VirtualHost } from './virtual-host.ts'
@@ -97,8 +97,9 @@ async function answer(edge: Edge, exchange: Exchange): Promise<{ status: number;
     sent,
     crossOriginHeaders(headers.get('origin'), () => edge.trustedOrigins()),
   )
-  await writeResponse({ status: response.status, headers: sent, body }, incoming, outgoing)
-  return { status: response.status, ...(fault === undefined ? {} : { fault }) }
+  const { status } = response
+  await writeResponse({ status, headers: sent, body, cut: cutOf(response) }, incoming, outgoing)
+  return { status, ...(fault === undefined ? {} : { fault }) }
 }
 
 /** What the routes say, as a response whose body has begun; whatever goes wrong until then is encoded as an error. */

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { z } from 'zod'
 import type { Account } from '../accounts/account.ts'
-import { json } from '../http/respond.ts'
+import { cutBy, json } from '../http/respond.ts'
 import type { Call } from '../http/route.ts'
 import type { DataRoute } from './data-plane.ts'
 import type { Files } from './files.ts'
@@ -131,13 +131,12 @@ async function download(service: Files, file: FileRecord): Promise<Response> {
   const filename = (await service.filename(file)) ?? file.fileId
   const disposition = `attachment; filename*=UTF-8''${encodeURIComponent(filename)}`
   const body = Readable.toWeb(Readable.from(opened.read(), { objectMode: false })) as ReadableStream<Uint8Array>
-  return new Response(body, {
-    headers: {
-      'content-type': 'application/octet-stream',
-      'content-length': String(opened.size),
-      'content-disposition': disposition,
-    },
-  })
+  const headers = {
+    'content-type': 'application/octet-stream',
+    'content-length': String(opened.size),
+    'content-disposition': disposition,
+  }
+  return cutBy(new Response(body, { headers }), opened.cut)
 }
 
 function showFile(file: FileRecord, filename: string | undefined): object {

@@ -28,6 +28,8 @@ export class JobRun {
   #metrics: TrainingMetrics[] = []
   #startedAt = 0
   readonly #opened: OpenBlob[] = []
+  /** Settles when the trainer's process is gone. */
+  #training: Promise<unknown> = Promise.resolve()
 
   constructor(options: { jobs: Jobs; ring: KeyRing; trainer: Trainer; account: Account; stored: Stored<JobRecord> }) {
     this.#jobs = options.jobs
@@ -39,9 +41,16 @@ export class JobRun {
 
   /** Resolves when the model is stored. @throws KeyUnavailable (R23), the signal's reason, or the engine's failure */
   async run(signal: AbortSignal): Promise<void> {
+    const aborted = Promise.withResolvers<never>()
+    const abort = (): void => aborted.reject(signal.reason as Error)
+    signal.addEventListener('abort', abort, { once: true })
     try {
-      await this.#train(signal)
+      signal.throwIfAborted()
+      // What waits for a vault that does not answer is left behind: the record's version keeps it from committing afterwards.
+      await Promise.race([this.#train(signal), aborted.promise])
     } finally {
+      signal.removeEventListener('abort', abort)
+      await this.#training.catch(() => undefined)
       // A run that broke off may never have come to read them.
       for (const blob of this.#opened.splice(0)) await blob.close()
     }
@@ -71,7 +80,10 @@ export class JobRun {
       ...(valid === undefined ? {} : { valid }),
       ...(resumeFrom === undefined ? {} : { resumeFrom }),
     }
-    const result = await this.#trainer.train(spec, this.#sink(), signal)
+    signal.throwIfAborted()
+    const training = this.#trainer.train(spec, this.#sink(), signal)
+    this.#training = training
+    const result = await training
     signal.throwIfAborted()
     await this.#finish(result.adapter, result.trainedTokens, result.steps)
   }

@@ -1,12 +1,15 @@
 import type { KeyRing } from '../encryption/key-ring.ts'
 import { isRetired } from '../encryption/key-ring-rows.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
+import type { PlaintextHold } from '../encryption/plaintext-holds.ts'
 import type { Trainer } from '../engines/engine.ts'
-import { AzureError } from '../http/errors.ts'
+import { AzureError, Conflict } from '../http/errors.ts'
 import type { Stored } from '../store/records.ts'
 import { JobRun } from './job-run.ts'
 import type { Jobs } from './jobs.ts'
 import { jobs, type JobRecord } from './records.ts'
+
+const ATTEMPTS = 5
 
 /** Why a run was told to stop. */
 class Stopped extends Error {
@@ -85,25 +88,38 @@ export class JobRunner {
     const { jobId, accountId } = stored.value
     const abort = new AbortController()
     this.#running = { jobId, abort }
+    let hold: PlaintextHold | undefined
     try {
       const account = await service.options.accounts.byId(accountId)
       if (account === undefined) throw new AzureError('notFound', 404, 'The account of the job was deleted.')
       const job = await service.move(stored, { status: 'running' }, 'info', 'Job started.')
-      await new JobRun({
-        jobs: service,
-        ring,
-        trainer,
-        account,
-        stored: { id: stored.id, version: stored.version + 1, value: job },
-      }).run(abort.signal)
+      // R23: the job's process holds plaintext; it is killed when the lease is over, however long its next write is off.
+      hold = await ring.leases.hold(accountId)
+      const run = { id: stored.id, version: stored.version + 1, value: job }
+      await new JobRun({ jobs: service, ring, trainer, account, stored: run }).run(
+        AbortSignal.any([abort.signal, hold.signal]),
+      )
     } catch (error) {
-      await this.#ended(stored, abort.signal.aborted ? abort.signal.reason : error)
+      const [stop] = [abort.signal, hold?.signal].filter(signal => signal?.aborted)
+      await this.#ended(stored, stop === undefined ? error : stop.reason)
     } finally {
+      hold?.release()
       this.#running = undefined
     }
   }
 
+  /** What the run was writing when it was told to stop may come in between. */
   async #ended(before: Stored<JobRecord>, error: unknown): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#writeEnd(before, error)
+      } catch (failure) {
+        if (!(failure instanceof Conflict) || attempt === ATTEMPTS) throw failure
+      }
+    }
+  }
+
+  async #writeEnd(before: Stored<JobRecord>, error: unknown): Promise<void> {
     const { jobs: service, log } = this.#options
     const stored = await service.options.accounts.options.records.get(jobs, before.id)
     if (stored === undefined || !['pending', 'running'].includes(stored.value.status)) return

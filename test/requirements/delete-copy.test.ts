@@ -42,8 +42,10 @@ async function dataKeys(copy: string) {
   const credentialOf = () => ({ getToken: async () => null })
   const ring = new KeyRing({ records, rootKeys, leaseMs: 0, vaults, credentialOf })
   const { byGeneration } = await ring.leases.keys(accountId)
+  // A copy: the ring overwrites its own.
+  const kept = new Map([...byGeneration].map(([generation, { bytes }]) => [generation, Buffer.from(bytes)]))
   await records.close()
-  return byGeneration
+  return kept
 }
 
 /** Tries every wrapped key that stands anywhere in the folder, in freed pages and logs too, on sealed bytes that he kept from before. */
