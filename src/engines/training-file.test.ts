@@ -158,7 +158,7 @@ describe('a training file', () => {
       clearInterval(ticking)
       waits.sort((a, b) => a - b)
       // One turn is 4 ms or one line of the greatest length; the rest is for a busy machine.
-      assert.ok((waits[Math.floor(waits.length * 0.9)] ?? 0) < 50, `${waits.slice(-5).join(' ')}`)
+      assert.ok((waits[Math.floor(waits.length * 0.9)] ?? 0) < 50, waits.slice(-5).join(' '))
     })
 
   test('examples come with their messages', async () => {

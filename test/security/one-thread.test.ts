@@ -80,7 +80,9 @@ const get =
     ask({ url, headers })
 const metadata = (path: string) => (): Promise<unknown> =>
   new Promise((resolve, reject) => {
-    plainRequest(`${instanceMetadata}${path}`, { agent: false }, response => response.resume().on('end', resolve))
+    plainRequest(`${instanceMetadata}${path}`, { agent: false, headers: { metadata: 'true' } }, response =>
+      response.resume().on('end', resolve),
+    )
       .on('error', reject)
       .end()
   })
@@ -108,7 +110,9 @@ const REQUESTS: Readonly<Record<string, () => Promise<unknown>>> = {
     JSON.stringify({ targetResourceGroup: `${'/'.repeat(400_000)}a`, resources: [`${'/'.repeat(400_000)}a`] }),
   ),
   'a long query to the metadata listener': metadata(`/x/metadata/identity/oauth2/token?${'a'.repeat(30_000)}`),
-  'a resource of slashes': metadata(`/metadata/identity/oauth2/token?resource=${'/'.repeat(30_000)}a`),
+  'a resource of slashes': metadata(
+    `/metadata/identity/oauth2/token?api-version=2019-08-01&resource=${'/'.repeat(30_000)}a`,
+  ),
   'a scope of slashes': () =>
     ask({
       method: 'POST',
