@@ -4,8 +4,8 @@ import type { Account } from '../accounts/account.ts'
 import { accountAudit, CREATED, type Accounts } from '../accounts/accounts.ts'
 import { blobRecord } from '../encryption/blob-records.ts'
 import { isRetired } from '../encryption/key-ring-rows.ts'
-import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import type { OpenBlob, SealedBlobs } from '../encryption/sealed-blobs.ts'
+import { untilRefused } from '../encryption/until-refused.ts'
 import type { Finding } from '../engines/engine.ts'
 import { checkTrainingFile } from '../engines/training-file.ts'
 import { AzureError, Conflict } from '../http/errors.ts'
@@ -136,16 +136,11 @@ export class Files {
   }
 
   /** The sealed name; undefined while the key that seals it is unavailable, because lists work all the same. */
-  async filename(file: FileRecord): Promise<string | undefined> {
-    try {
-      const bytes = await this.blobs.metadata(
-        await blobRecord(this.accounts.options.records, file.accountId, file.blobId),
-      )
-      return (JSON.parse(bytes.toString('utf8')) as FileSecrets).filename
-    } catch (error) {
-      if (error instanceof KeyUnavailable) return undefined
-      throw error
-    }
+  filename(file: FileRecord, opener = untilRefused()): Promise<string | undefined> {
+    return opener(async () => {
+      const record = await blobRecord(this.accounts.options.records, file.accountId, file.blobId)
+      return (JSON.parse((await this.blobs.metadata(record)).toString('utf8')) as FileSecrets).filename
+    })
   }
 
   /** R26: the blob's key is destroyed and its bytes unlinked; works while the customer's key is revoked. */
