@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util'
 const USAGE = `Usage: ./ownkey <command> [options]
 
   demo     play the main story: seal, train, deploy, rotate, revoke, delete   [--keep]
-  start    run the cloud until stopped     --data-dir DIR [--port 8443] [--key-lease-seconds 10] [--key-watch-seconds 60] [--location westeurope] [--clock-control] [--allow-ropc] [--diagnostics-dir DIR/diagnostics] [--verbose]
+  start    run the cloud until stopped     --data-dir DIR [--port 8443] [--key-lease-seconds 10] [--key-watch-seconds 60] [--location westeurope] [--jobs-at-once 1] [--clock-control] [--allow-ropc] [--diagnostics-dir DIR/diagnostics] [--verbose]
            keys in vaults elsewhere, with the credential of your environment:   --outside-vaults '*.vault.azure.net'
            with all that a file says in it, see examples/seed.yaml:   --seed FILE
            RSA-HSM keys in a PKCS #11 token:   --pkcs11-module PATH --pkcs11-pin-file FILE [--pkcs11-token LABEL]
@@ -27,6 +27,7 @@ const OPTIONS = {
   port: { type: 'string', default: '8443' },
   'key-lease-seconds': { type: 'string', default: '10' },
   'key-watch-seconds': { type: 'string', default: '60' },
+  'jobs-at-once': { type: 'string', default: '1' },
   location: { type: 'string', default: 'westeurope' },
   seed: { type: 'string' },
   'outside-vaults': { type: 'string' },
@@ -71,6 +72,7 @@ const commands: Record<string, (values: Values, words: readonly string[]) => Pro
       port: wholeNumber(values.port, 'port', 65_535),
       keyLeaseSeconds: wholeNumber(values['key-lease-seconds'], 'key-lease-seconds', 3600),
       keyWatchSeconds: wholeNumber(values['key-watch-seconds'], 'key-watch-seconds', 86_400),
+      jobsAtOnce: wholeNumber(values['jobs-at-once'], 'jobs-at-once', 64),
       location: values.location,
       seed: values.seed,
       outsideVaults: (values['outside-vaults'] ?? '').split(',').filter(host => host.trim() !== ''),
