@@ -32,6 +32,8 @@ export interface CloudOptions {
   readonly keyLeaseSeconds: number
   /** Seconds after which vaults are asked about keys that nobody uses; default 60. */
   readonly keyWatchSeconds?: number
+  /** Fine-tuning jobs that run at the same time; default 1: one takes every core there is. */
+  readonly jobsAtOnce?: number
   readonly location: string
   /** Hosts of vaults that are none of this cloud's and may be called, for example `*.vault.azure.net`; default none. */
   readonly outsideVaults?: readonly string[]
@@ -145,6 +147,7 @@ async function openFolder(settings: Settings, closers: (() => Promise<void>)[]):
     token,
     keyLeaseSeconds: settings.keyLeaseSeconds,
     keyWatchSeconds: settings.keyWatchSeconds ?? 60,
+    jobsAtOnce: settings.jobsAtOnce,
     outsideVaults: settings.outsideVaults ?? [],
     allowPasswordGrant: settings.allowPasswordGrant ?? false,
     location: settings.location,

@@ -53,6 +53,8 @@ export interface RoomsOptions {
   readonly outsideVaults?: readonly string[]
   readonly keyLeaseSeconds: number
   readonly keyWatchSeconds: number
+  /** Fine-tuning jobs that run at the same time; default 1. */
+  readonly jobsAtOnce?: number | undefined
   /** Clients may send people's names and passwords. */
   readonly allowPasswordGrant?: boolean
   readonly location: string

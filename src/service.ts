@@ -63,7 +63,7 @@ export function openService(
 
 /** What works on an account's data, with the engines. */
 function openData(
-  { records, env }: Pick<RoomsOptions, 'records' | 'env'>,
+  { records, env, jobsAtOnce }: Pick<RoomsOptions, 'records' | 'env' | 'jobsAtOnce'>,
   given: {
     readonly accounts: Accounts
     readonly blobs: SealedBlobs
@@ -86,7 +86,7 @@ function openData(
   })
   const dependents = { stop: (accountId: string) => jobs.stopAll(accountId), collections: ownedByAccount }
   const life = new AccountLife({ accounts, blobs, running, dependents })
-  const runner = new JobRunner({ jobs, ring, trainer: ggmlTrainer(catalogue), log: logError })
+  const runner = new JobRunner({ jobs, ring, trainer: ggmlTrainer(catalogue), log: logError, atOnce: jobsAtOnce ?? 1 })
   const reEncryptions = new ReEncryptions({
     accounts,
     blobs,

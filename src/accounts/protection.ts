@@ -61,15 +61,15 @@ export class Protection {
     keyRing.leases.end(account.accountId)
     const { records, next } = await this.#page(account, options.after)
     const proofs: Proof[] = []
-    let silent: KeyUnavailable | undefined
+    let refusal: KeyUnavailable | undefined
     for (const record of records) {
       const { blobId, generation } = record
-      // A vault that does not answer would let each blob wait as long again.
-      if (silent !== undefined && generation !== 0)
-        proofs.push({ blobId, outcome: 'KeyUnavailable', message: silent.message })
+      // One question to the vault answers for all of them; one that does not answer would let each blob wait as long again.
+      if (refusal !== undefined && generation !== 0)
+        proofs.push({ blobId, outcome: 'KeyUnavailable', message: refusal.message })
       else {
         const { refused, ...proof } = await this.#open(record, options.whole)
-        if (refused?.reason === 'Unreachable') silent = refused
+        if (refused !== undefined) refusal = refused
         proofs.push(proof)
       }
     }

@@ -8,6 +8,7 @@ export async function start(options: {
   port: number
   keyLeaseSeconds: number
   keyWatchSeconds: number
+  jobsAtOnce: number
   location: string
   /** A file with what the cloud is to have. */
   seed: string | undefined
@@ -22,7 +23,8 @@ export async function start(options: {
     const isProblem = 'fault' in line || 'level' in line
     if (options.verbose || isProblem) process.stderr.write(`${JSON.stringify(line)}\n`)
   }
-  const { dataDir } = options
+  const { dataDir, jobsAtOnce } = options
+  if (jobsAtOnce < 1) throw new Error(`--jobs-at-once ${jobsAtOnce} must be a whole number from 1 to 64.`)
   // First of all: with a file that is wrong nothing is made, not even the folder.
   const seed = options.seed === undefined ? undefined : await readSeed(options.seed)
   const prepare = async (access: PreparedCloud): Promise<void> => {

@@ -37,7 +37,7 @@ export function startEngineProcess(file: URL): EngineProcess {
   const ended = new Promise<string>(resolve => {
     child.on('error', error => resolve(`could not start: ${error.message}`))
     child.on('close', (code, signal) => {
-      const assertion = /GGML_ASSERT\([^)]*\)|Error: [^\n]{0,200}/.exec(tail)?.[0]
+      const assertion = /GGML_ASSERT\([^)\n]{0,200}\)|Error: [^\n]{0,200}/.exec(tail)?.[0]
       const how = signal === null ? `ended with code ${code}` : `was ended by ${signal}`
       resolve(assertion === undefined ? how : `${how} (${assertion})`)
     })

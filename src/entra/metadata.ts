@@ -10,6 +10,7 @@ import { audienceOf } from './audiences.ts'
 import type { Identities } from './identities.ts'
 import type { Principal } from './records.ts'
 import { tokenSeconds } from './tokens.ts'
+import { trimEnd } from '../trim.ts'
 
 export interface MetadataOptions {
   /** 0: any free port. */
@@ -85,9 +86,18 @@ async function instanceToken(options: RouteOptions, call: Call): Promise<Respons
   return identityToken(options, call)
 }
 
-/** A secret that stands in a path goes into no log. */
+/** A secret that stands in a path goes into no log. Part by part: a pattern that looks ahead takes the square of a long part. */
 function withoutSecret(text: string): string {
-  return text.replace(/[^/]+(?=\/+metadata\/+identity)/gi, '***')
+  const parts = text.split('/')
+  const names = parts.map(part => part.toLowerCase())
+  for (let at = names.indexOf('metadata'); at >= 0; at = names.indexOf('metadata', at + 1)) {
+    let next = at + 1
+    while (names[next] === '') next += 1
+    let secret = at - 1
+    while (parts[secret] === '') secret -= 1
+    if (names[next]?.startsWith('identity') && secret >= 0) parts[secret] = '***'
+  }
+  return parts.join('/')
 }
 
 async function identityToken(options: RouteOptions, call: Call): Promise<Response> {
@@ -111,7 +121,7 @@ async function identityToken(options: RouteOptions, call: Call): Promise<Respons
     properties: { clientId: appId, objectId, resource: resource.slice(0, 256) },
   })
   checkWanted(call, principal)
-  const { token, expiresAt } = await identities.token(principal.objectId, resource.replace(/\/+$/, ''))
+  const { token, expiresAt } = await identities.token(principal.objectId, trimEnd(resource, '/'))
   const expires = Math.floor(expiresAt / 1000)
   return json({
     access_token: token,

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { z } from 'zod'
 import type { Account } from '../accounts/account.ts'
+import { untilRefused } from '../encryption/until-refused.ts'
 import { cutBy, json } from '../http/respond.ts'
 import type { Call } from '../http/route.ts'
 import type { DataRoute } from './data-plane.ts'
@@ -104,7 +105,8 @@ async function listFiles(service: Files, call: Call, account: Account): Promise<
   if (after !== undefined) checkId(after, 'file-', 'file')
   const { page, hasMore } = await service.list(account.accountId, { after, limit, ascending: order === 'asc', purpose })
   const data = []
-  for (const file of page) data.push(showFile(file, await service.filename(file)))
+  const opener = untilRefused()
+  for (const file of page) data.push(showFile(file, await service.filename(file, opener)))
   return json({
     object: 'list',
     data,

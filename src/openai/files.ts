@@ -4,8 +4,8 @@ import type { Account } from '../accounts/account.ts'
 import { accountAudit, CREATED, type Accounts } from '../accounts/accounts.ts'
 import { blobRecord } from '../encryption/blob-records.ts'
 import { isRetired } from '../encryption/key-ring-rows.ts'
-import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import type { OpenBlob, SealedBlobs } from '../encryption/sealed-blobs.ts'
+import { untilRefused } from '../encryption/until-refused.ts'
 import type { Finding } from '../engines/engine.ts'
 import { checkTrainingFile } from '../engines/training-file.ts'
 import { AzureError, Conflict } from '../http/errors.ts'
@@ -46,13 +46,20 @@ export class Files {
   async receive(account: Account, bytes: Readable, filename: string): Promise<PendingFile> {
     const { accountId } = account
     const digest = createHash('sha256')
+    let refused: AzureError | undefined
     async function* hashed(): AsyncGenerator<Uint8Array> {
       for await (const chunk of bytes as AsyncIterable<Uint8Array>) {
+        if (refused !== undefined) throw refused
         digest.update(chunk)
         yield chunk
       }
     }
     const { passing, watched, stop } = tee(hashed(), copy => checkTrainingFile(copy))
+    // Who ends before the bytes do has seen enough: the rest need not be taken in.
+    void watched.then(
+      ({ examples, findings }) => (refused = refusalOf(examples, findings)),
+      () => undefined,
+    )
     const metadata = (): Buffer => secrets({ filename, sha256: digest.digest('hex') })
     const creating = this.blobs.create({ accountId, kind: 'training-data', source: passing, metadata })
     // A revoked key refuses before the first byte is read.
@@ -75,11 +82,10 @@ export class Files {
 
   /** @throws 400 jsonlValidationFailed with one detail a line, and keeps nothing then */
   async keep(account: Account, pending: PendingFile): Promise<FileRecord> {
-    const isEmpty = pending.record.examples === 0
-    const errors = pending.findings.filter(({ level, code }) => level === 'error' && (isEmpty || code !== TOO_FEW))
-    if (errors.length > 0) {
+    const refused = refusalOf(pending.record.examples ?? 0, pending.findings)
+    if (refused !== undefined) {
       await this.discard(pending)
-      throw notTrainingData(errors)
+      throw refused
     }
     const { record, changes } = pending
     const entry = accountAudit(account, 'Microsoft.CognitiveServices/accounts/OpenAI/files/write', record.fileId, {
@@ -130,16 +136,11 @@ export class Files {
   }
 
   /** The sealed name; undefined while the key that seals it is unavailable, because lists work all the same. */
-  async filename(file: FileRecord): Promise<string | undefined> {
-    try {
-      const bytes = await this.blobs.metadata(
-        await blobRecord(this.accounts.options.records, file.accountId, file.blobId),
-      )
-      return (JSON.parse(bytes.toString('utf8')) as FileSecrets).filename
-    } catch (error) {
-      if (error instanceof KeyUnavailable) return undefined
-      throw error
-    }
+  filename(file: FileRecord, opener = untilRefused()): Promise<string | undefined> {
+    return opener(async () => {
+      const record = await blobRecord(this.accounts.options.records, file.accountId, file.blobId)
+      return (JSON.parse((await this.blobs.metadata(record)).toString('utf8')) as FileSecrets).filename
+    })
   }
 
   /** R26: the blob's key is destroyed and its bytes unlinked; works while the customer's key is revoked. */
@@ -198,11 +199,16 @@ function secrets(value: FileSecrets): Buffer {
   return Buffer.from(JSON.stringify(value))
 }
 
+function refusalOf(examples: number, findings: readonly Finding[]): AzureError | undefined {
+  const errors = findings.filter(({ level, code }) => level === 'error' && (examples === 0 || code !== TOO_FEW))
+  return errors.length > 0 ? notTrainingData(errors) : undefined
+}
+
 function notTrainingData(errors: readonly Finding[]): AzureError {
   const details = errors
     .slice(0, 20)
     .map(({ code, message, line }) => ({ code, message, ...(line === undefined ? {} : { target: `line ${line}` }) }))
-  const rest = errors.length > 1 ? ` There are ${errors.length - 1} more findings in details.` : ''
+  const rest = details.length > 1 ? ` There are ${details.length - 1} more findings in details.` : ''
   const message = `The file is no chat-format JSONL for fine-tuning. ${errors[0]?.message ?? ''}.${rest} Mend the file and upload it again.`
   return new AzureError('jsonlValidationFailed', 400, message, { target: 'file', details })
 }

@@ -5,6 +5,7 @@ import type { PlaintextHold } from '../encryption/plaintext-holds.ts'
 import type { Trainer } from '../engines/engine.ts'
 import { AzureError, Conflict } from '../http/errors.ts'
 import type { Stored } from '../store/records.ts'
+import { JobQueue } from './job-queue.ts'
 import { JobRun } from './job-run.ts'
 import type { Jobs } from './jobs.ts'
 import { jobs, type JobRecord } from './records.ts'
@@ -22,27 +23,29 @@ class Stopped extends Error {
   }
 }
 
-/** Runs waiting jobs one after another: training takes every core there is. */
+/** Runs waiting jobs, one at a time unless told otherwise: training takes every core there is. */
 export class JobRunner {
   readonly #options: { jobs: Jobs; ring: KeyRing; trainer: Trainer; log: (message: string, error?: unknown) => void }
-  #running: { jobId: string; abort: AbortController } | undefined
-  /** Record ids of jobs that may be waiting, first come first. */
-  readonly #queue = new Set<string>()
-  #loop: Promise<void> = Promise.resolve()
-  #closed = false
+  /** By job id. */
+  readonly #running = new Map<string, AbortController>()
+  readonly #queue: JobQueue
+  #isClosed = false
 
   constructor(options: {
     jobs: Jobs
     ring: KeyRing
     trainer: Trainer
     log: (message: string, error?: unknown) => void
+    /** Jobs that run at the same time. */
+    atOnce: number
   }) {
     this.#options = options
-    options.jobs.onPending = recordId => this.#enqueue(recordId)
+    this.#queue = new JobQueue({ ...options, run: recordId => this.#runWaiting(recordId) })
+    options.jobs.onPending = recordId => this.#queue.add(recordId)
     options.jobs.onStop = (jobId, to) => {
-      if (this.#running?.jobId !== jobId) return false
-      this.#running.abort.abort(new Stopped(to))
-      return true
+      const abort = this.#running.get(jobId)
+      abort?.abort(new Stopped(to))
+      return abort !== undefined
     }
   }
 
@@ -55,39 +58,27 @@ export class JobRunner {
     for (const job of unfinished.toSorted((a, b) => (rank(a) < rank(b) ? -1 : 1))) {
       const message = 'The service was restarted. The job goes on from its last checkpoint.'
       if (job.value.status === 'running') await service.move(job, { status: 'pending' }, 'warning', message)
-      this.#enqueue(job.id)
+      this.#queue.add(job.id)
     }
   }
 
-  #enqueue(recordId: string): void {
-    this.#queue.add(recordId)
-    this.#loop = this.#loop
-      .then(() => this.#runWaiting())
-      .catch((error: unknown) => this.#options.log('The job runner failed', error))
-  }
-
-  /** The running job becomes pending again; resolves when its process has ended. */
+  /** Running jobs become pending again; resolves when their processes have ended. */
   async close(): Promise<void> {
-    this.#closed = true
-    this.#running?.abort.abort(new Stopped('pending'))
-    await this.#loop
+    this.#isClosed = true
+    for (const abort of this.#running.values()) abort.abort(new Stopped('pending'))
+    await this.#queue.close()
   }
 
-  async #runWaiting(): Promise<void> {
-    const { records } = this.#options.jobs.options.accounts.options
-    for (const recordId of this.#queue) {
-      if (this.#closed) return
-      this.#queue.delete(recordId)
-      const stored = await records.get(jobs, recordId)
-      if (stored?.value.status === 'pending') await this.#runOne(stored)
-    }
+  async #runWaiting(recordId: string): Promise<void> {
+    const stored = await this.#options.jobs.options.accounts.options.records.get(jobs, recordId)
+    if (stored?.value.status === 'pending' && !this.#isClosed) await this.#runOne(stored)
   }
 
   async #runOne(stored: Stored<JobRecord>): Promise<void> {
     const { jobs: service, ring, trainer } = this.#options
     const { jobId, accountId } = stored.value
     const abort = new AbortController()
-    this.#running = { jobId, abort }
+    this.#running.set(jobId, abort)
     let hold: PlaintextHold | undefined
     try {
       const account = await service.options.accounts.byId(accountId)
@@ -104,7 +95,7 @@ export class JobRunner {
       await this.#ended(stored, stop === undefined ? error : stop.reason)
     } finally {
       hold?.release()
-      this.#running = undefined
+      this.#running.delete(jobId)
     }
   }
 
@@ -139,7 +130,7 @@ export class JobRunner {
     } else if (isRetired(error)) {
       const message = 'The data was re-encrypted meanwhile. The job goes on from its last checkpoint.'
       await service.move(stored, { status: 'pending' }, 'warning', message)
-      this.#enqueue(stored.id)
+      this.#queue.add(stored.id)
     } else if (error instanceof KeyUnavailable) {
       // R23: what was trained up to the last checkpoint is sealed and waits for the key.
       await service.move(
