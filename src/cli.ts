@@ -18,6 +18,7 @@ const USAGE = `Usage: ./ownkey <command> [options]
   trust    put the cloud's CA into the system's store and your browsers', or take it out   --data-dir DIR [--remove] [--system-root DIR]
            without --data-dir: list all of them, or take them all out
   doctor   say what this machine lacks                [--port 8443] [--data-dir DIR: who trusts its CA]
+  run      run a program of yours or an example, with names below localhost found   [--data-dir DIR: with its environment] FILE [ARGUMENTS]
   test     run every test
   help     this text
 `
@@ -154,6 +155,7 @@ class UsageError extends Error {}
 
 async function run([name = 'help', ...args]: string[]): Promise<number> {
   if (name === 'test') return runTests(args)
+  if (name === 'run') return (await import('./commands/run.ts')).runProgram(args)
   const command = commands[name === '--help' || name === '-h' ? 'help' : name]
   if (command === undefined) throw new UsageError(`There is no command '${name}'.`)
   const { values, positionals } = read(args)
