@@ -3,7 +3,7 @@ import { audit, auditVerify } from './commands/audit.ts'
 import { clock, prove, reEncrypt } from './commands/data.ts'
 import { about } from './commands/about.ts'
 import { doctor, env, trust } from './commands/machine.ts'
-import { demo, test } from './commands/project.ts'
+import { demo, run, test } from './commands/project.ts'
 import { start } from './commands/start.ts'
 
 /** Every command, in the order of the help text. */
@@ -18,6 +18,7 @@ export const COMMANDS: readonly Command[] = [
   auditVerify,
   reEncrypt,
   clock,
+  run,
   test,
   ...about(() => COMMANDS),
 ]

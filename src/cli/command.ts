@@ -12,6 +12,8 @@ export interface Declaration {
   readonly mostWords?: number
   /** What the first of these words may be: one of these, or what a shell completes it with. */
   readonly words?: readonly string[] | 'file' | 'command'
+  /** The first word is a program, and all that follows it is the program's own. */
+  readonly runsProgram?: boolean
   /** More that its help text says: lines. */
   readonly notes?: readonly string[]
   /** Command lines without `./ownkey`. */

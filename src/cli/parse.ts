@@ -28,7 +28,8 @@ export function parse(args: readonly string[], commands: readonly Command[]): Pa
   const first = ALIASES[given] ?? given
   const family = commands.filter(({ name }) => name.split(' ', 1)[0] === first)
   if (family.length === 0) throw noCommand(first, commands)
-  const tokens = tokensOf(rest, family)
+  const own = optionsBefore(rest, family)
+  const tokens = tokensOf(rest.slice(0, own), family)
   const words = tokens.flatMap(token => (token.kind === 'positional' ? [token.value] : []))
   const longer = family.find(({ name }) => name === `${first} ${words[0]}`)
   const command = longer ?? byName(first, commands)
@@ -42,7 +43,7 @@ export function parse(args: readonly string[], commands: readonly Command[]): Pa
       name,
       option.read(texts.get(name), `--${name}`),
     ])
-    return { command, asks: 'run', values: Object.fromEntries(values), words }
+    return { command, asks: 'run', values: Object.fromEntries(values), words: [...words, ...rest.slice(own)] }
   } catch (error) {
     if (error instanceof UsageError) error.command ??= command.name
     throw error
@@ -62,6 +63,12 @@ function tokensOf(args: string[], family: readonly Command[]): Token[] {
     ),
   )
   return parseArgs({ args, options, strict: false, allowPositionals: true, tokens: true }).tokens
+}
+
+/** How many arguments are ours: of a command that runs a program, those before the program. */
+function optionsBefore(args: string[], family: readonly Command[]): number {
+  if (!family.some(({ runsProgram }) => runsProgram)) return args.length
+  return tokensOf(args, family).find(({ kind }) => kind === 'positional')?.index ?? args.length
 }
 
 function hasOption(tokens: readonly Token[], names: ReadonlySet<string>): boolean {

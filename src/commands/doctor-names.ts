@@ -1,10 +1,12 @@
 import { lookup } from 'node:dns/promises'
+import { fileURLToPath } from 'node:url'
 import { connectAdministrator } from '../administrator-client.ts'
 import { readEndpoints } from '../endpoints.ts'
 import { finding, type Finding } from './finding.ts'
 
 const FIXED = ['login.localhost', 'management.localhost', 'portal.localhost']
 const EXAMPLES = ['contoso.vault.localhost', 'contoso.openai.localhost']
+const PRELOAD = fileURLToPath(new URL('../http/localhost.mjs', import.meta.url))
 const PER_LINE = 8
 /** As the machine resolves names: to ask the cloud, this process soon finds them by itself. */
 const systemLookup = lookup
@@ -20,8 +22,9 @@ export async function namesFinding(dataDir: string | undefined): Promise<Finding
   return finding(
     false,
     `${lost.join(', ')} ${lost.length === 1 ? 'does' : 'do'} not resolve for programs on this machine`,
-    'Browsers, curl and Node clients started with --import ownkey/localhost do without. For others:',
-    'apt-get install libnss-myhostname, which finds every *.localhost; or, as root, these lines in /etc/hosts:',
+    'Browsers, curl and programs under ./ownkey run do without. Others in Node:',
+    `node --import ${PRELOAD} app.js`,
+    'For all others: apt-get install libnss-myhostname, which finds every *.localhost; or, as root, these lines in /etc/hosts:',
     ...hostsLines(lost),
     ...(own === undefined
       ? ['and a line for each vault and account that you make: --data-dir DIR of a running cloud lists them.']

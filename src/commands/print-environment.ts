@@ -9,6 +9,20 @@ export async function printEnvironment(options: {
   format: string
   systemRoot: string | undefined
 }): Promise<number> {
+  const variables = await clientEnvironment(options)
+  if (options.format === 'json') process.stdout.write(`${JSON.stringify(variables, null, 2)}\n`)
+  else if (options.format === 'shell')
+    for (const [name, value] of Object.entries(variables)) process.stdout.write(`export ${name}=${quoted(value)}\n`)
+  else if (options.format === 'az')
+    process.stdout.write(
+      `${(await azLines(await readEndpoints(options.dataDir), variables.SSL_CERT_FILE)).join('\n')}\n`,
+    )
+  else throw new Error(`--format ${options.format} is not known: use shell, az or json.`)
+  return 0
+}
+
+/** The variables that point clients at the cloud running in a folder. @throws when none does */
+export async function clientEnvironment(options: { dataDir: string; systemRoot: string | undefined }) {
   const endpoints = await readEndpoints(options.dataDir)
   const bundle = await bundleOf(endpoints, options)
   const {
@@ -21,7 +35,7 @@ export async function printEnvironment(options: {
     openAiSuffix,
     keyVaultSuffix,
   } = endpoints
-  const variables = {
+  return {
     AZURE_AUTHORITY_HOST: authority,
     AZURE_TENANT_ID: tenantId,
     AZURE_CLIENT_ID: administrator.clientId,
@@ -34,12 +48,6 @@ export async function printEnvironment(options: {
     OWNKEY_OPENAI_SUFFIX: openAiSuffix,
     OWNKEY_KEY_VAULT_SUFFIX: keyVaultSuffix,
   }
-  if (options.format === 'json') process.stdout.write(`${JSON.stringify(variables, null, 2)}\n`)
-  else if (options.format === 'shell')
-    for (const [name, value] of Object.entries(variables)) process.stdout.write(`export ${name}=${quoted(value)}\n`)
-  else if (options.format === 'az') process.stdout.write(`${(await azLines(endpoints, bundle)).join('\n')}\n`)
-  else throw new Error(`--format ${options.format} is not known: use shell, az or json.`)
-  return 0
 }
 
 /** These variables replace all that a client trusts: where the system trusts the CA, its bundle leaves the internet in reach. */

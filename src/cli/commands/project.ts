@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { command } from '../command.ts'
-import { flag } from '../option.ts'
+import { flag, text } from '../option.ts'
 
 export const demo = command({
   name: 'demo',
@@ -24,5 +24,19 @@ export const test = command({
   async run(_, files) {
     const script = new URL('../../../scripts/test.ts', import.meta.url).pathname
     return spawnSync(process.execPath, [script, ...files], { stdio: 'inherit' }).status ?? 1
+  },
+})
+
+export const run = command({
+  name: 'run',
+  summary: 'run a program of yours, or an example',
+  synopsis: '[--data-dir DIR] FILE [ARGUMENTS]',
+  notes: ["Under OwnKey's Node.js, with names below localhost found."],
+  examples: ['run --data-dir ./cloud examples/fine-tune.ts'],
+  options: { 'data-dir': text('DIR', 'with the environment of this cloud', { completes: 'folder' }) },
+  runsProgram: true,
+  words: 'file',
+  async run(values, [file, ...words]) {
+    return (await import('../../commands/run.ts')).runProgram({ dataDir: values['data-dir'], file, words })
   },
 })
