@@ -78,5 +78,5 @@ test('without a program to run, it says what is wrong and runs nothing', async (
   }
   const { code, errors } = await ownkey('run', '--data-dir', sub, await program('any.ts', ''))
   assert.equal(code, 1)
-  assert.match(errors, /^ownkey: .*start/)
+  assert.match(errors, /^ownkey: .* is not the data folder of a cloud/)
 })
