@@ -3,7 +3,7 @@ import type { InferenceRuntime, LoadedModel } from '../engines/engine.ts'
 import { blobRecord } from '../encryption/blob-records.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import type { RecordStore } from '../store/records.ts'
-import { deploymentKey, type Deployment } from './deployment.ts'
+import { copyKindOf, deploymentKey, type Deployment } from './deployment.ts'
 
 /** The processes behind deployments: one each, started when first needed, ended with the deployment (R28). */
 export class RunningModels {
@@ -47,7 +47,7 @@ export class RunningModels {
     const { accountId, name, base, blobId } = deployment
     const id = `${accountId}/${name}`
     if (blobId === undefined) return runtime.load({ id, base })
-    const opened = await blobs.open(await blobRecord(records, accountId, blobId))
+    const opened = await blobs.open(await blobRecord(records, accountId, blobId, [copyKindOf(deployment)]))
     return runtime.load({ id, base, adapter: Readable.from(opened.read(), { objectMode: false }) })
   }
 }

@@ -13,7 +13,7 @@ import { jobBody } from './job-body.ts'
 import { wireMetrics } from './job-events.ts'
 import { checkpointName } from './job-run.ts'
 import type { Jobs } from './jobs.ts'
-import { checkpoints, ownedKey, type CheckpointRecord, type JobRecord } from './records.ts'
+import { checkpoints, isOwnCheckpoint, ownedKey, type CheckpointRecord, type JobRecord } from './records.ts'
 
 const page = z.object({
   limit: pageSize(100).default(20),
@@ -100,28 +100,24 @@ async function listEvents(service: Jobs, call: Call, account: Account): Promise<
 async function listCheckpoints(service: Jobs, ring: KeyRing, call: Call, account: Account): Promise<Response> {
   const { limit, after } = readQuery(call, page)
   const { value: job } = await service.get(account.accountId, String(call.params['job']))
-  const found = await service.options.accounts.options.records.list(checkpoints, {
+  const all = await service.options.accounts.options.records.list(checkpoints, {
     prefix: `${ownedKey(account.accountId, job.jobId)}/`,
     reverse: true,
   })
+  const found = all.filter(stored => isOwnCheckpoint(stored, account.accountId))
   // A job keeps a few: they are paged in memory, from the newest on.
   const begin = after === undefined ? 0 : found.findIndex(({ value }) => value.checkpointId === after) + 1
   if (after !== undefined && begin === 0) throw notFound('checkpoint', after)
   const data: ({ id: string } & Record<string, unknown>)[] = []
   for (const { value } of found.slice(begin, begin + limit))
-    data.push({ ...showCheckpoint(job, value), metrics: await metricsOf(ring, value) })
+    data.push({ ...showCheckpoint(job, value), metrics: await metricsOf(ring, account.accountId, value) })
   const ends = { first_id: data[0]?.id ?? null, last_id: data.at(-1)?.id ?? null }
   return json({ object: 'list', data, ...ends, has_more: found.length > begin + limit })
 }
 
-async function metricsOf(ring: KeyRing, checkpoint: CheckpointRecord): Promise<object> {
+async function metricsOf(ring: KeyRing, accountId: string, checkpoint: CheckpointRecord): Promise<object> {
   try {
-    const all = (await openRecord(
-      ring,
-      checkpoint.accountId,
-      checkpointName(checkpoint),
-      checkpoint.metrics,
-    )) as TrainingMetrics[]
+    const all = (await openRecord(ring, accountId, checkpointName(checkpoint), checkpoint.metrics)) as TrainingMetrics[]
     const own = all.findLast(({ step }) => step === checkpoint.step) ?? all.at(-1)
     return own === undefined ? { step: checkpoint.step } : wireMetrics(own)
   } catch (error) {

@@ -6,7 +6,7 @@ import { AzureError } from '../http/errors.ts'
 import type { Stored } from '../store/records.ts'
 import { JobRun } from './job-run.ts'
 import type { Jobs } from './jobs.ts'
-import { jobs, type JobRecord } from './records.ts'
+import { isOwnJob, jobs, type JobRecord } from './records.ts'
 
 /** Why a run was told to stop. */
 class Stopped extends Error {
@@ -76,7 +76,10 @@ export class JobRunner {
       if (this.#closed) return
       this.#queue.delete(recordId)
       const stored = await records.get(jobs, recordId)
-      if (stored?.value.status === 'pending') await this.#runOne(stored)
+      // K5: a job that says it is somebody else's would train on his data.
+      if (stored !== undefined && !isOwnJob(stored, recordId.split('/')[0] ?? ''))
+        this.#options.log(`The record of the job ${recordId} was changed from outside: it is not run`)
+      else if (stored?.value.status === 'pending') await this.#runOne(stored)
     }
   }
 
