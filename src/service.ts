@@ -15,6 +15,7 @@ import { Catalogue } from './engines/catalogue.ts'
 import { llamaRuntime } from './engines/inference.ts'
 import { ggmlTrainer } from './engines/trainer.ts'
 import type { Entra } from './entra/open-entra.ts'
+import { blobReferences } from './openai/blob-references.ts'
 import { Files } from './openai/files.ts'
 import { JobEvents } from './openai/job-events.ts'
 import { JobRunner } from './openai/job-runner.ts'
@@ -70,7 +71,7 @@ export function openService(
   const data = openData(options, { accounts, blobs, ring, logError })
   const watch = new KeyWatch(accounts, Math.max(options.keyWatchSeconds * 1000, MIN_WATCH_MS), logError)
   const { connect } = vaults
-  return { accounts, protection: new Protection(accounts, blobs), ring, keyStatuses, watch, ...data, connect }
+  return { accounts, protection: new Protection(accounts, blobs, id => blobReferences(records, id)), ring, keyStatuses, watch, ...data, connect }
 }
 
 /** What works on an account's data, with the engines. */

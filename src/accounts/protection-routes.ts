@@ -44,7 +44,13 @@ export function protectionRoutes(accounts: Accounts, protection: Protection): Ro
         })
         noteOperation({ operationName: 'Microsoft.CognitiveServices/accounts/proveProtection/action' })
         await freshStatus(accounts, stored.value)
-        return json({ account: await shownAccount(accounts, stored), proofs, ...(next === undefined ? {} : { next }) })
+        const found = after === undefined ? await protection.contradictions(stored.value) : []
+        return json({
+          account: await shownAccount(accounts, stored),
+          proofs,
+          contradictions: found,
+          ...(next === undefined ? {} : { next }),
+        })
       },
     },
   ]
