@@ -9,6 +9,9 @@ import { openDataFolder } from './data-folder.ts'
 import { administrators } from './entra/records.ts'
 import { systemEnv, type Env } from './env.ts'
 import { endpointsFile, type Endpoints } from './endpoints.ts'
+import { namedKeyOf } from './accounts/named-key.ts'
+import { shredding } from './encryption/destruction.ts'
+import { makeKeyStates } from './encryption/make-key-states.ts'
 import { openRootKeys } from './encryption/root-key.ts'
 import { dropBrokenOffChanges, referencedBlobs } from './encryption/start-up.ts'
 import { openCertificates } from './http/certificates.ts'
@@ -117,7 +120,9 @@ async function openFolder(settings: Settings, closers: (() => Promise<void>)[]):
   })
   const token = await openTokenOf(settings)
   if (token !== undefined) closers.push(() => token.close())
-  const records = await openSqliteRecords(join(dataDir, 'records.db'))
+  const records = shredding(await openSqliteRecords(join(dataDir, 'records.db')), error =>
+    settings.log({ level: 'error', message: 'What was destroyed is still to be erased', error: error.message }),
+  )
   closers.push(() => records.close())
   await settings.clock?.load(records)
   if (settings.clock === undefined && (await storedOffset(records)) !== 0)
@@ -134,6 +139,8 @@ async function openFolder(settings: Settings, closers: (() => Promise<void>)[]):
     // A folder with an administrator has had a log from its first start on.
     isNew: (await records.count(administrators)) === 0,
   })
+  const macKey = rootKeys.mac
+  await makeKeyStates({ records, macKey, audit, settingsOf: id => namedKeyOf(records, id), log: settings.log })
   const rooms = await openRooms({
     env,
     clock: settings.clock,

@@ -1,8 +1,10 @@
 import { AccountLife } from './accounts/account-life.ts'
 import { Accounts } from './accounts/accounts.ts'
 import { Deployments } from './accounts/deployments.ts'
+import { EarlierBlobs } from './accounts/earlier-blobs.ts'
 import { KeyStatuses } from './accounts/key-statuses.ts'
 import { KeyWatch } from './accounts/key-watch.ts'
+import { namedKeyOf } from './accounts/named-key.ts'
 import { Protection } from './accounts/protection.ts'
 import { ReEncryptions } from './accounts/re-encryptions.ts'
 import { RunningModels } from './accounts/running-models.ts'
@@ -13,6 +15,7 @@ import { Catalogue } from './engines/catalogue.ts'
 import { llamaRuntime } from './engines/inference.ts'
 import { ggmlTrainer } from './engines/trainer.ts'
 import type { Entra } from './entra/open-entra.ts'
+import { blobReferences } from './openai/blob-references.ts'
 import { Files } from './openai/files.ts'
 import { JobEvents } from './openai/job-events.ts'
 import { JobRunner } from './openai/job-runner.ts'
@@ -37,11 +40,20 @@ export function openService(
     log({ level: 'error', message, error: error instanceof Error ? error.stack : String(error) })
   const vaults = openVaultAccess({ ...options, log: logError }, given, accountId => accounts.byId(accountId))
   const leaseMs = options.keyLeaseSeconds * 1000
-  const ring = new KeyRing({ records, rootKeys, leaseMs, vaults, credentialOf: vaults.credentialOf })
+  const ring = new KeyRing({
+    records,
+    rootKeys,
+    leaseMs,
+    vaults,
+    credentialOf: vaults.credentialOf,
+    settingsOf: accountId => namedKeyOf(records, accountId),
+  })
   const keyStatuses = new KeyStatuses({ records, env, audit, log: logError })
   ring.onAnswer = keyStatuses.note
+  const earlierBlobs = new EarlierBlobs(ring)
   const accounts = new Accounts({
     keyStatuses,
+    earlierBlobs,
     keyLeaseMs: leaseMs,
     records,
     env,
@@ -55,10 +67,19 @@ export function openService(
     endpoint: subdomain => `https://${subdomain}.openai.${domain}:${port}/`,
   })
   const blobs = new SealedBlobs(ring, options.blobs, env, rootKeys.deployment)
+  blobs.onChange = accountId => earlierBlobs.changed(accountId)
   const data = openData(options, { accounts, blobs, ring, logError })
   const watch = new KeyWatch(accounts, Math.max(options.keyWatchSeconds * 1000, MIN_WATCH_MS), logError)
   const { connect } = vaults
-  return { accounts, protection: new Protection(accounts, blobs), ring, keyStatuses, watch, ...data, connect }
+  return {
+    accounts,
+    protection: new Protection(accounts, blobs, id => blobReferences(records, id)),
+    ring,
+    keyStatuses,
+    watch,
+    ...data,
+    connect,
+  }
 }
 
 /** What works on an account's data, with the engines. */

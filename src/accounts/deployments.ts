@@ -1,12 +1,15 @@
 import { AzureError, Conflict, NotFound } from '../http/errors.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
+import { recordTampered } from '../encryption/record-tampered.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import { put, remove, VersionConflict, type Change, type Stored } from '../store/records.ts'
 import { accountAudit, CREATED, type Accounts } from './accounts.ts'
 import type { Account } from './account.ts'
 import {
+  copyKindOf,
   deploymentKey,
   deployments,
+  isOwnDeployment,
   type DeployableModel,
   type Deployment,
   type DeploymentBody,
@@ -40,14 +43,15 @@ export class Deployments {
   }
 
   async list(accountId: string): Promise<Deployment[]> {
-    return (await this.accounts.options.records.list(deployments, { prefix: `${accountId}/` })).map(
-      ({ value }) => value,
-    )
+    const found = await this.accounts.options.records.list(deployments, { prefix: `${accountId}/` })
+    return found.filter(stored => isOwnDeployment(stored, accountId)).map(({ value }) => value)
   }
 
   async find(accountId: string, name: string): Promise<Stored<Deployment> | undefined> {
     if (!isDeploymentName(name)) return undefined
-    return this.accounts.options.records.get(deployments, deploymentKey(accountId, name))
+    const found = await this.accounts.options.records.get(deployments, deploymentKey(accountId, name))
+    if (found !== undefined && !isOwnDeployment(found, accountId)) throw recordTampered(`the deployment ${name}`)
+    return found
   }
 
   /** @throws 404 DeploymentNotFound */
@@ -162,7 +166,7 @@ export class Deployments {
     }
     if (model.blob === undefined) return { deployment: base, changes: [] }
     const opened = await this.#blobs.open(model.blob)
-    const kind = stops ? 'fine-tuned-model' : 'deployment'
+    const kind = copyKindOf(base)
     const { record, changes } = await this.#blobs.create({ accountId, kind, source: opened.read() })
     return { deployment: { ...base, blobId: record.blobId }, changes }
   }

@@ -5,7 +5,7 @@ import type { KeyLeases } from '../encryption/key-lease.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import type { RecordStore } from '../store/records.ts'
-import { deploymentKey, type Deployment } from './deployment.ts'
+import { copyKindOf, deploymentKey, type Deployment } from './deployment.ts'
 
 /** What may be said through it ends with the signal, where it has one: its streams are to be cut then. */
 export interface ServingModel extends LoadedModel {
@@ -69,7 +69,7 @@ export class RunningModels {
     const { accountId, name, base, blobId } = deployment
     const given = { id: `${accountId}/${name}`, base, ...(signal === undefined ? {} : { signal }) }
     if (blobId === undefined) return runtime.load(given)
-    const opened = await blobs.open(await blobRecord(records, accountId, blobId))
+    const opened = await blobs.open(await blobRecord(records, accountId, blobId, [copyKindOf(deployment)]))
     return runtime.load({ ...given, adapter: Readable.from(opened.read(), { objectMode: false }) })
   }
 

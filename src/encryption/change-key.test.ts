@@ -26,6 +26,7 @@ async function openRing(): Promise<{ ring: KeyRing; records: RecordStore; blobs:
     leaseMs: 0,
     vaults: unused,
     credentialOf: () => ({ getToken: async () => null }),
+    settingsOf: async () => undefined,
   })
   await records.commit(await ring.create(account))
   return { ring, records, blobs: new SealedBlobs(ring, openMemoryBlobs(), systemEnv, rootKeys.deployment) }

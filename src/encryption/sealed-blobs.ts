@@ -11,6 +11,7 @@ import { blobKeyOf, blobRecords, fileOf, fileOfGeneration, type BlobRecord, type
 import { heldBy } from './key-ring-rows.ts'
 import type { KeyRing } from './key-ring.ts'
 import type { PlaintextHold } from './plaintext-holds.ts'
+import { recordTampered } from './record-tampered.ts'
 
 export interface NewBlob {
   readonly accountId: string
@@ -38,6 +39,8 @@ export class SealedBlobs {
   readonly #blobs: BlobStore
   readonly #env: Env
   readonly #deploymentRoot: KeyObject
+  /** Told of each account of which a blob was removed or sealed anew, once that is committed. */
+  onChange: (accountId: string) => void = () => {}
   readonly #writing = new Set<Pick<BlobRecord, 'accountId' | 'generation'>>()
 
   constructor(ring: KeyRing, blobs: BlobStore, env: Env, deploymentRoot: KeyObject) {
@@ -68,6 +71,7 @@ export class SealedBlobs {
     through: (bytes: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>,
   ): Promise<{ changes: Change[]; settle: () => Promise<void>; undo: () => Promise<void> }> {
     const { accountId, kind, blobId, createdAt } = value
+    if (id !== blobKeyOf(accountId, blobId)) throw recordTampered(`the blob ${blobId}`)
     const secrets = value.metadata === undefined ? undefined : await this.metadata(value)
     const opened = await this.open(value)
     const source = through(opened.read())
@@ -81,7 +85,10 @@ export class SealedBlobs {
     )
     return {
       changes: [put(blobRecords, id, { ...record, createdAt }, version), ...held(record)],
-      settle: () => this.#blobs.remove(fileOf(value)),
+      settle: () => {
+        this.onChange(accountId)
+        return this.#blobs.remove(fileOf(value))
+      },
       undo: () => this.#blobs.remove(fileOf(record)),
     }
   }
@@ -173,6 +180,7 @@ export class SealedBlobs {
     return {
       changes: [remove(blobRecords, blobKeyOf(accountId, blobId))],
       unlink: async () => {
+        this.onChange(accountId)
         // A re-encryption may have given it another file since the caller looked.
         const generations = [...(await this.#ring.generations(accountId)).keys()].filter(generation => generation > 1)
         const rewritten = generations.map(generation => fileOfGeneration(blobId, generation))

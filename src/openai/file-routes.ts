@@ -38,7 +38,7 @@ export function fileRoutes(service: Files): DataRoute[] {
       maxBody: 0,
       handler: async (call, account) => {
         const file = await get(call, account)
-        return json(showFile(file, await service.filename(file)))
+        return json(showFile(file, await service.filename(account.accountId, file)))
       },
     },
     {
@@ -46,7 +46,7 @@ export function fileRoutes(service: Files): DataRoute[] {
       path: '/files/:file/content',
       action: 'files/read',
       maxBody: 0,
-      handler: async (call, account) => download(service, await get(call, account)),
+      handler: async (call, account) => download(service, account, await get(call, account)),
     },
     {
       method: 'DELETE',
@@ -106,7 +106,7 @@ async function listFiles(service: Files, call: Call, account: Account): Promise<
   const { page, hasMore } = await service.list(account.accountId, { after, limit, ascending: order === 'asc', purpose })
   const data = []
   const opener = untilRefused()
-  for (const file of page) data.push(showFile(file, await service.filename(file, opener)))
+  for (const file of page) data.push(showFile(file, await service.filename(account.accountId, file, opener)))
   return json({
     object: 'list',
     data,
@@ -128,9 +128,9 @@ export function readQuery<T extends z.ZodType>(call: Call, schema: T): z.infer<T
 }
 
 /** R22: refused when the key is unavailable; the content length is known, so a broken stream can't pass for a whole file. */
-async function download(service: Files, file: FileRecord): Promise<Response> {
-  const opened = await service.open(file)
-  const filename = (await service.filename(file)) ?? file.fileId
+async function download(service: Files, { accountId }: Account, file: FileRecord): Promise<Response> {
+  const opened = await service.open(accountId, file)
+  const filename = (await service.filename(accountId, file)) ?? file.fileId
   const disposition = `attachment; filename*=UTF-8''${encodeURIComponent(filename)}`
   const body = Readable.toWeb(Readable.from(opened.read(), { objectMode: false })) as ReadableStream<Uint8Array>
   const headers = {

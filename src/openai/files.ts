@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import type { Account } from '../accounts/account.ts'
 import { accountAudit, CREATED, type Accounts } from '../accounts/accounts.ts'
-import { blobRecord } from '../encryption/blob-records.ts'
+import { blobRecord, type BlobRecord } from '../encryption/blob-records.ts'
 import { isRetired } from '../encryption/key-ring-rows.ts'
+import { recordTampered } from '../encryption/record-tampered.ts'
 import type { OpenBlob, SealedBlobs } from '../encryption/sealed-blobs.ts'
 import { untilRefused } from '../encryption/until-refused.ts'
 import type { Finding } from '../engines/engine.ts'
@@ -11,7 +12,7 @@ import { checkTrainingFile } from '../engines/training-file.ts'
 import { AzureError, Conflict } from '../http/errors.ts'
 import { put, remove, type Change, type Stored } from '../store/records.ts'
 import { checkId, newId, notFound } from './ids.ts'
-import { files, ownedKey, type FileRecord } from './records.ts'
+import { files, isOwnFile, KIND_OF_PURPOSE, ownedKey, type FileRecord } from './records.ts'
 import { tee } from './tee.ts'
 
 /** What the metadata of a file's blob holds, sealed. */
@@ -127,18 +128,24 @@ export class Files {
   async get(accountId: string, fileId: string): Promise<Stored<FileRecord>> {
     const found = await this.accounts.options.records.get(files, ownedKey(accountId, checkId(fileId, 'file-', 'file')))
     if (found === undefined) throw notFound('file', fileId)
+    if (!isOwnFile(found, accountId)) throw recordTampered(`the file ${fileId}`)
     return found
   }
 
   /** @throws KeyUnavailable (R22) */
-  async open(file: FileRecord): Promise<OpenBlob> {
-    return this.blobs.open(await blobRecord(this.accounts.options.records, file.accountId, file.blobId))
+  async open(accountId: string, file: FileRecord): Promise<OpenBlob> {
+    return this.blobs.open(await this.#blobOf(accountId, file))
+  }
+
+  /** K5: of the account that calls, and of a file's kind. */
+  #blobOf(accountId: string, { blobId, purpose }: FileRecord): Promise<BlobRecord> {
+    return blobRecord(this.accounts.options.records, accountId, blobId, KIND_OF_PURPOSE[purpose])
   }
 
   /** The sealed name; undefined while the key that seals it is unavailable, because lists work all the same. */
-  filename(file: FileRecord, opener = untilRefused()): Promise<string | undefined> {
+  filename(accountId: string, file: FileRecord, opener = untilRefused()): Promise<string | undefined> {
     return opener(async () => {
-      const record = await blobRecord(this.accounts.options.records, file.accountId, file.blobId)
+      const record = await this.#blobOf(accountId, file)
       return (JSON.parse((await this.blobs.metadata(record)).toString('utf8')) as FileSecrets).filename
     })
   }
@@ -172,7 +179,9 @@ export class Files {
         limit: 500,
         ...(after === undefined ? {} : { after }),
       })
-      for (const { value } of batch) {
+      for (const stored of batch) {
+        const { value } = stored
+        if (!isOwnFile(stored, accountId)) continue
         if (options.purpose !== undefined && value.purpose !== options.purpose) continue
         if (page.length === options.limit) return { page, hasMore: true }
         page.push(value)

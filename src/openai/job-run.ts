@@ -9,7 +9,17 @@ import type { Trainer, TrainingCheckpoint, TrainingMetrics, TrainingSink } from 
 import { put, remove, VersionConflict, type Change, type Stored } from '../store/records.ts'
 import { newId } from './ids.ts'
 import type { Jobs } from './jobs.ts'
-import { checkpointKey, checkpoints, jobs, models, ownedKey, type CheckpointRecord, type JobRecord } from './records.ts'
+import {
+  CHECKPOINT_KINDS,
+  checkpointKey,
+  checkpoints,
+  isOwnCheckpoint,
+  jobs,
+  models,
+  ownedKey,
+  type CheckpointRecord,
+  type JobRecord,
+} from './records.ts'
 import { resultsCsv } from './results-file.ts'
 
 /** Azure keeps the last three versions of a model: the final one and two checkpoints before it. */
@@ -220,15 +230,17 @@ export class JobRun {
     return (await this.#checkpoints()).findLast(({ value }) => value.stateBlobId !== undefined)?.value
   }
 
-  #checkpoints(): Promise<Stored<CheckpointRecord>[]> {
+  async #checkpoints(): Promise<Stored<CheckpointRecord>[]> {
     const { accountId, jobId } = this.#stored.value
-    return this.#jobs.options.accounts.options.records.list(checkpoints, { prefix: `${ownedKey(accountId, jobId)}/` })
+    const prefix = `${ownedKey(accountId, jobId)}/`
+    const found = await this.#jobs.options.accounts.options.records.list(checkpoints, { prefix })
+    return found.filter(stored => isOwnCheckpoint(stored, accountId))
   }
 
   async #open(fileId: string): Promise<Readable> {
     const { files } = this.#jobs.options
     const { value } = await files.get(this.#stored.value.accountId, fileId)
-    return this.#reading(await files.open(value))
+    return this.#reading(await files.open(this.#stored.value.accountId, value))
   }
 
   #reading(blob: OpenBlob): Readable {
@@ -238,7 +250,7 @@ export class JobRun {
 
   async #openBlob(blobId: string): Promise<Readable> {
     const { accounts, blobs } = this.#jobs.options
-    const record = await blobRecord(accounts.options.records, this.#stored.value.accountId, blobId)
+    const record = await blobRecord(accounts.options.records, this.#stored.value.accountId, blobId, CHECKPOINT_KINDS)
     return this.#reading(await blobs.open(record))
   }
 

@@ -8,7 +8,7 @@ import type { Stored } from '../store/records.ts'
 import { JobQueue } from './job-queue.ts'
 import { JobRun } from './job-run.ts'
 import type { Jobs } from './jobs.ts'
-import { jobs, type JobRecord } from './records.ts'
+import { isOwnJob, jobs, type JobRecord } from './records.ts'
 
 const ATTEMPTS = 5
 
@@ -71,7 +71,10 @@ export class JobRunner {
 
   async #runWaiting(recordId: string): Promise<void> {
     const stored = await this.#options.jobs.options.accounts.options.records.get(jobs, recordId)
-    if (stored?.value.status === 'pending' && !this.#isClosed) await this.#runOne(stored)
+    // K5: a job that says it is somebody else's would train on their data.
+    if (stored !== undefined && !isOwnJob(stored, recordId.split('/')[0] ?? ''))
+      this.#options.log(`The record of the job ${recordId} was changed from outside: it is not run`)
+    else if (stored?.value.status === 'pending' && !this.#isClosed) await this.#runOne(stored)
   }
 
   async #runOne(stored: Stored<JobRecord>): Promise<void> {

@@ -46,6 +46,7 @@ const ring = new KeyRing({
   leaseMs: LEASE_MS,
   vaults: { agentFor: () => line.agent, timeoutMs: TIMEOUT_MS },
   credentialOf: () => cloud.credential(ACCOUNT),
+  settingsOf: async () => undefined,
 })
 await records.commit(await ring.create(account))
 await changeKey(ring, account, ring.vaultKey(account, keyId), changes => records.commit(changes))
@@ -119,6 +120,6 @@ test('a key is not changed nor disabled while its vault is silent, and stays as 
   const kekId = await ring.currentKekId(account)
   trouble = LASTING['503']
   const commit = (): Promise<void> => assert.fail('nothing may be committed')
-  await assert.rejects(changeKey(ring, account, await ring.serviceKey(account), commit), KeyUnavailable)
+  await assert.rejects(changeKey(ring, account, ring.newServiceKey(account), commit), KeyUnavailable)
   assert.equal(await ring.currentKekId(account), kekId)
 })
