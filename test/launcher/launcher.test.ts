@@ -36,9 +36,12 @@ mkdir -p node_modules/${BUNDLE}/bin node_modules/${BUNDLE}/include
 
 interface Checkout {
   readonly folder: string
-  run(args: readonly string[], env?: Record<string, string>): Promise<{ code: number | null; out: string; err: string }>
-  calls(): Promise<string[]>
-  program(name: string, content: string): Promise<void>
+  readonly run: (
+    args: readonly string[],
+    env?: Record<string, string>,
+  ) => Promise<{ code: number | null; out: string; err: string }>
+  readonly calls: () => Promise<string[]>
+  readonly program: (name: string, content: string) => Promise<void>
 }
 
 /** A checkout with the launcher and a cli.ts that says how it was started; PATH holds a few programs alone. */
