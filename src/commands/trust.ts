@@ -35,7 +35,7 @@ export async function trust(options: TrustOptions): Promise<number> {
   let code = 0
   for (const authority of authorities) {
     const { subject, fingerprint, expiresAt } = authority
-    process.stdout.write(`${subject}, until ${expiresAt.toISOString().slice(0, 10)}\nSHA-256 ${fingerprint}\n`)
+    process.stdout.write(`${subject}\nSHA-256 ${fingerprint}\nuntil ${expiresAt.toISOString().slice(0, 10)}\n`)
     const outcomes = await changed(options, { system, browsers, authority })
     for (const outcome of outcomes) show(outcome)
     if (outcomes.some(({ done }) => done === 'not')) code = 1
