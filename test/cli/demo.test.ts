@@ -7,6 +7,6 @@ test('into a pipe, the demo fits 80 columns, has no colours and shows no progres
   assert.equal(code, 0, out + err)
   assert.equal(err, '')
   assertFits(out)
-  assert.doesNotMatch(out, /\u001b|\r|█/)
+  for (const sign of ['\u001b', '\r', '█']) assert.ok(!out.includes(sign))
   assert.match(out, /What was proven\n[\s\S]* {3}All of it holds, in \d+ s\.\n$/)
 })

@@ -51,11 +51,11 @@ test(
       return spawnSync('script', ['-qec', line, '/dev/null'], { encoding: 'utf8', env }).stdout.replaceAll('\r', '')
     }
     const coloured = shown({ NO_COLOR: '' })
-    assert.match(coloured, /\u001b\[32m/, 'an empty NO_COLOR says nothing')
+    assert.ok(coloured.includes('\u001b[32m'), 'an empty NO_COLOR says nothing')
     // oxlint-disable-next-line no-control-regex -- colours take no columns
     assertFits(coloured.replaceAll(/\u001b\[\d+m/g, ''))
     for (const environment of [{ NO_COLOR: '1' }, { NO_COLOR: '', TERM: 'dumb' }])
-      assert.doesNotMatch(shown(environment), /\u001b/)
+      assert.ok(!shown(environment).includes('\u001b'))
   },
 )
 
