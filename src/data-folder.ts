@@ -1,5 +1,4 @@
 import { mkdir, readdir, stat } from 'node:fs/promises'
-import { connect } from 'node:net'
 import { join } from 'node:path'
 import { plainError } from './plain-error.ts'
 import { shellWord } from './terminal.ts'
@@ -57,27 +56,15 @@ export function stoppedCloud(dataDir: string): Error {
   )
 }
 
-/** Whether a program listens on the port of 127.0.0.1: a file of a cloud that was killed may lie there still. */
-export function isListening(port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const socket = connect({ port, host: '127.0.0.1' })
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'ECONNREFUSED'))
-  })
-}
-
 /** False when nothing is there. @throws Error when it is a file, or this user may not know */
-async function isFolder(dataDir: string): Promise<boolean> {
+export async function isFolder(dataDir: string): Promise<boolean> {
   try {
     if ((await stat(dataDir)).isDirectory()) return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
     throw unusable(dataDir, error)
   }
-  throw new Error(`${dataDir} is a file. A cloud has a folder: name that.`)
+  throw new Error(`${dataDir} is a file where a folder must be.`)
 }
 
 async function namesIn(dataDir: string): Promise<string[]> {

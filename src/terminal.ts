@@ -40,5 +40,9 @@ function broken(line: string, indent: string): string {
 
 /** A word for a POSIX shell, quoted only where it must be. */
 export function shellWord(text: string): string {
-  return /^[\w./:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
+  return /^[\w./:@%+=,-]+$/.test(text) ? text : shellQuoted(text)
+}
+
+export function shellQuoted(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`
 }

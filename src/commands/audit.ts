@@ -9,7 +9,7 @@ import {
   type Verification,
 } from '../audit-source.ts'
 import { parseSince } from '../audit/read-audit.ts'
-import { hasColour, terminalWidth } from '../terminal.ts'
+import { fitted, hasColour, terminalWidth } from '../terminal.ts'
 import { UsageError } from '../usage-error.ts'
 import { startCommand } from '../data-folder.ts'
 import { AuditTable } from './audit-table.ts'
@@ -131,6 +131,10 @@ export async function verifyAudit(options: { dataDir: string; known?: string | u
   }
 }
 
+function say(...lines: readonly string[]): void {
+  process.stdout.write(`${fitted(lines.join('\n'), '  ')}\n`)
+}
+
 function sayWhole(
   { time, entries, head }: Extract<Verification, { ok: true }>,
   running: boolean,
@@ -138,31 +142,25 @@ function sayWhole(
   known?: KnownHead,
 ): void {
   const kept = known === undefined ? [] : [`  known     record ${known.entries} is the one that was known`]
-  process.stdout.write(
-    [
-      `The audit log is whole: ${entries.toLocaleString('en')} records, none changed, missing or moved.`,
-      `  head      ${head}`,
-      ...kept,
-      `  verified  ${time}, in ${took} ms, ${running ? 'by the running cloud' : 'in the folder: no cloud runs'}`,
-      'Keep this elsewhere; given back later, it proves that nothing up to here was changed or cut off:',
-      `  --known ${entries}:${head}`,
-      '',
-    ].join('\n'),
+  say(
+    `The audit log is whole: ${entries.toLocaleString('en')} records, none changed, missing or moved.`,
+    `  head      ${head}`,
+    ...kept,
+    `  verified  ${time}, in ${took} ms, ${running ? 'by the running cloud' : 'in the folder: no cloud runs'}`,
+    'Keep this elsewhere; given back, it proves that nothing was changed or cut off:',
+    `  --known ${entries}:${head}`,
   )
 }
 
 async function sayBroken({ at, reason, time }: Extract<Verification, { ok: false }>, source: AuditSource) {
   const page = await source.page({ after: Math.max(0, at - 1), limit: 1 }).catch(() => undefined)
   const found = page?.records.find(({ sequence }) => sequence === at)?.entry
-  process.stdout.write(
-    [
-      `The audit log was changed: record ${at}: ${reason}.`,
-      ...(found === undefined ? [] : [`  it reads  ${found.time} ${found.operationName} ${found.resultType}`]),
-      `  before    ${at <= 1 ? 'no record can be trusted' : `records 1 to ${at - 1} are as they were written`}`,
-      `  verified  ${time}`,
-      'Restore the data folder from a backup, and find out who could write to it.',
-      '',
-    ].join('\n'),
+  say(
+    `The audit log was changed: record ${at}: ${reason}.`,
+    ...(found === undefined ? [] : [`  it reads  ${found.time} ${found.operationName} ${found.resultType}`]),
+    `  before    ${at <= 1 ? 'no record can be trusted' : `records 1 to ${at - 1} are as they were written`}`,
+    `  verified  ${time}`,
+    'Restore the data folder from a backup, and find out who could write to it.',
   )
 }
 

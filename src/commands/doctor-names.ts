@@ -7,7 +7,8 @@ import { finding, type Finding } from './finding.ts'
 const FIXED = ['login.localhost', 'management.localhost', 'portal.localhost']
 const EXAMPLES = ['contoso.vault.localhost', 'contoso.openai.localhost']
 const PRELOAD = fileURLToPath(new URL('../http/localhost.mjs', import.meta.url))
-const PER_LINE = 8
+/** With the indentation of what doctor prints, 80 columns. */
+const HOSTS_WIDTH = 71
 /** As the machine resolves names: to ask the cloud, this process soon finds them by itself. */
 const systemLookup = lookup
 
@@ -34,8 +35,11 @@ export async function namesFinding(dataDir: string | undefined): Promise<Finding
 
 function hostsLines(names: readonly string[]): string[] {
   const lines: string[] = []
-  for (let from = 0; from < names.length; from += PER_LINE)
-    lines.push(`127.0.0.1 ${names.slice(from, from + PER_LINE).join(' ')}`)
+  for (const name of names) {
+    const longer = `${lines.at(-1) ?? ''} ${name}`
+    if (lines.length > 0 && longer.length <= HOSTS_WIDTH) lines[lines.length - 1] = longer
+    else lines.push(`127.0.0.1 ${name}`)
+  }
   return lines
 }
 

@@ -1,4 +1,5 @@
 import { connectAdministrator, type AdministratorClient } from '../administrator-client.ts'
+import { fitted } from '../terminal.ts'
 import { allAccounts } from './all-accounts.ts'
 import { readEndpoints } from '../endpoints.ts'
 import { proveDeleted } from './prove-deleted.ts'
@@ -160,6 +161,11 @@ async function unseenAccounts(client: AdministratorClient, dataDir: string): Pro
   return value.filter(one => one.tenantId !== tenantId).reduce((sum, { count }) => sum + count, 0)
 }
 
+/** A version of 32 digits does not fit beside the names; its first eight tell versions apart. JSON has them all. */
+function shortKey(key: string): string {
+  return key.replace(/(\/keys\/[^/]+\/[0-9a-f]{8})[0-9a-f]{24}$/, '$1…')
+}
+
 interface Summary {
   readonly audit: { readonly ok: boolean; readonly entries?: number; readonly at?: number }
   /** Accounts that were not looked at. */
@@ -173,20 +179,22 @@ function report(findings: readonly Finding[], summary: Summary): string {
   const { audit, unseen, isProven, isEmpty, whole } = summary
   const lines = findings.flatMap(({ account, key, state, since, lastSuccess, ...rest }) => {
     const { blobs, bytes, opened, closed, revocable, problems, earlierGenerationBlobs: earlier } = rest
-    const times = since === undefined ? '' : ` since ${since}, last used ${lastSuccess}`
+    const times = since === undefined ? '' : ` since ${since}\n     last used ${lastSuccess}`
     return [
       `${problems.length === 0 ? 'yes' : 'NO '}  ${account}: ${blobs} sealed ${blobs === 1 ? 'blob' : 'blobs'}, ${bytes.toLocaleString('en')} bytes; ${opened} opened under their key, ${closed} closed`,
-      `     key ${key}, ${state}${times}`,
+      `     key ${shortKey(key)}`,
+      `     ${state}${times}`,
       ...(since === undefined ? [] : [`     a revocation closes ${revocable} of ${blobs} within a lease`]),
       ...(earlier === 0
         ? []
         : [
-            `     ${earlier} of ${blobs} are still under a data key from before the present key: re-encrypt moves them to one of its own`,
+            `     ${earlier} of ${blobs} are still under a data key from before the present key:`,
+            '     re-encrypt moves them to one of its own',
           ]),
       ...problems.map(problem => `     ${problem}`),
     ]
   })
-  return [
+  const text = [
     ...lines,
     audit.ok
       ? `yes  the audit log is as it was written: ${audit.entries?.toLocaleString('en')} records`
@@ -198,4 +206,5 @@ function report(findings: readonly Finding[], summary: Summary): string {
     isProven ? `Everything ${unseen === 0 ? '' : 'else '}is as promised.` : 'This is NOT as promised.',
     '',
   ].join('\n')
+  return fitted(text, '     ')
 }

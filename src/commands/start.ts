@@ -1,6 +1,9 @@
+import { isFolder } from '../data-folder.ts'
+import { endpointsFile } from '../endpoints.ts'
 import { startCloud, type CloudOptions, type PreparedCloud } from '../main.ts'
 import type { Seed } from '../seed/seed-file.ts'
 import type { SeedReport } from '../seed/seed-run.ts'
+import { fitted, shellWord } from '../terminal.ts'
 
 /** Runs the cloud until SIGTERM or SIGINT. Resolves to the exit code. */
 export async function start(options: {
@@ -23,8 +26,9 @@ export async function start(options: {
     const isProblem = 'fault' in line || 'level' in line
     if (options.verbose || isProblem) process.stderr.write(`${JSON.stringify(line)}\n`)
   }
-  const { dataDir, jobsAtOnce } = options
-  if (jobsAtOnce < 1) throw new Error(`--jobs-at-once ${jobsAtOnce} must be a whole number from 1 to 64.`)
+  const { dataDir, diagnosticsFolder } = options
+  // Nothing is written there before a diagnostic setting exists: a slip would show much later.
+  if (diagnosticsFolder !== undefined) await isFolder(diagnosticsFolder)
   // First of all: with a file that is wrong nothing is made, not even the folder.
   const seed = options.seed === undefined ? undefined : await readSeed(options.seed)
   const prepare = async (access: PreparedCloud): Promise<void> => {
@@ -34,13 +38,16 @@ export async function start(options: {
   }
   const cloud = await startCloud({ ...options, log, prepare })
   const { endpoints } = cloud
+  const folder = shellWord(dataDir)
   process.stdout.write(
     [
       `OwnKey is ready on https://*.localhost:${endpoints.port} (loopback only).`,
-      `  portal     ${endpoints.portal} as ${endpoints.administrator.userName}, password in endpoints.json`,
-      `  endpoints  ${options.dataDir}/endpoints.json`,
-      `  CA         ${endpoints.caCertificate}   (trusted by this machine after ./ownkey trust --data-dir ${options.dataDir})`,
-      `  clients    eval "$(./ownkey env --data-dir ${options.dataDir})"`,
+      `  portal     ${endpoints.portal}`,
+      `  sign in    as ${endpoints.administrator.userName}`,
+      `  password   administrator.password of ${endpointsFile(dataDir)}`,
+      `  CA         ${endpoints.caCertificate}`,
+      `  trust it   ./ownkey trust --data-dir ${folder}`,
+      `  clients    eval "$(./ownkey env --data-dir ${folder})"`,
       'Stop it with Ctrl-C.',
       '',
     ].join('\n'),
@@ -62,5 +69,5 @@ function showReport({ lines: { file } }: Seed, { made, changed, same, lines, sec
   const secrets =
     secretsFile === undefined ? [] : [`  secrets  ${secretsFile} (what was made up for it; keep it to yourself)`]
   const summary = `Seed ${file}: ${made} made, ${changed} changed, ${same} as they were.`
-  process.stdout.write([summary, ...lines.map(line => `  ${line}`), ...secrets, ''].join('\n'))
+  process.stdout.write(fitted([summary, ...lines.map(line => `  ${line}`), ...secrets, ''].join('\n'), '  '))
 }

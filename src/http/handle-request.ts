@@ -33,6 +33,8 @@ export interface Edge {
   readonly scheme: 'http' | 'https'
   resolveHost(header: string | undefined): VirtualHost | undefined
   unknownHost(header: string | undefined): string
+  /** Where a browser is led that asks for the machine itself, without a host of the service. */
+  homeOf?(header: string | undefined): string | undefined
   /** Origins whose pages may call us from a browser. */
   trustedOrigins(): ReadonlySet<string>
   log?(line: RequestLine): void
@@ -90,7 +92,7 @@ async function answer(edge: Edge, exchange: Exchange): Promise<{ status: number;
   const target = edge.resolveHost(incoming.headers.host)
   const outcome = target
     ? await outcomeOf(edge, exchange, target, headers)
-    : await opened(text(edge.unknownHost(incoming.headers.host), { status: 404 }), outgoing)
+    : await opened(withoutHost(edge, incoming), outgoing)
   const { response, body, fault } = outcome
   const sent = decorated(response.headers, requestId, target?.host, headers)
   Object.assign(
@@ -100,6 +102,13 @@ async function answer(edge: Edge, exchange: Exchange): Promise<{ status: number;
   const { status } = response
   await writeResponse({ status, headers: sent, body, cut: cutOf(response) }, incoming, outgoing)
   return { status, ...(fault === undefined ? {} : { fault }) }
+}
+
+/** Only the bare address leads to the portal: a client of the APIs with a wrong base URL is told so. */
+function withoutHost(edge: Edge, { method = '', url = '', headers: { host } }: IncomingMessage): Response {
+  const home = /^\/(\?|$)/.test(url) && ['GET', 'HEAD'].includes(method) ? edge.homeOf?.(host) : undefined
+  if (home === undefined) return text(edge.unknownHost(host), { status: 404 })
+  return empty(302, { location: home })
 }
 
 /** What the routes say, as a response whose body has begun; whatever goes wrong until then is encoded as an error. */

@@ -6,8 +6,9 @@ import type { ServerCertificates } from './certificates.ts'
 import { requestHandler, type Edge, type RequestLine } from './handle-request.ts'
 import type { Authenticator, AuthScheme, Route } from './route.ts'
 import { routeTable } from './route-table.ts'
+import { answerPlainHttp } from './plain-http.ts'
 import { serviceConnection } from './service-connection.ts'
-import { unknownHostText, virtualHost } from './virtual-host.ts'
+import { homeOf, isBareHost, unknownHostText, virtualHost } from './virtual-host.ts'
 
 export interface ListenOptions {
   /** 0: any free port, the same on every address. */
@@ -60,6 +61,8 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     scheme: 'https',
     resolveHost: header => virtualHost(header, options.domain),
     unknownHost: header => unknownHostText(header, options.domain),
+    homeOf: header =>
+      isBareHost(header, options.domain) ? homeOf(header, { domain: options.domain, port: listening.port }) : undefined,
     trustedOrigins: () => {
       const portal = `https://portal.${options.domain}`.toLowerCase()
       return new Set([`${portal}:${listening.port}`, portal, ...extra])
@@ -70,6 +73,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const newServer = () => {
     const tls = { ...tlsOf(options.certificates), handshakeTimeout: 10_000, minVersion: 'TLSv1.2' as const }
     const server = createServer({ ...serverLimits, ...tls, ALPNProtocols: ['http/1.1'] }, network)
+    answerPlainHttp(server, { domain: options.domain, port: () => listening.port })
     return withLimits(server.on('checkContinue', network))
   }
   const servers = await listenOnAll(newServer, options.addresses ?? loopback, options.port, !options.addresses)

@@ -96,7 +96,7 @@ test('R01, R18: re-encryption seals every blob and loss anew under a new data ke
   assert.match(deleted, /-g2$/)
   const putBack = join(cloud.dataDir, 'blobs', deleted)
   await writeFile(putBack, 'put back')
-  assert.match(await proofOfDeletion(file), /A FILE OF IT IS STILL IN THE FOLDER/)
+  assert.match(await proofOfDeletion(file), /A FILE OF IT IS STILL THERE/)
   await rm(putBack)
 })
 

@@ -13,7 +13,7 @@ export const start = command({
     location: withDefault('NAME', 'region of what is made', 'westeurope'),
     'key-lease-seconds': wholeNumberOr(10, 'N', 'a revocation is felt within this time', { most: 3600 }),
     'key-watch-seconds': wholeNumberOr(60, 'N', 'ask about idle keys this often', { most: 86_400 }),
-    'jobs-at-once': wholeNumberOr(1, 'N', 'train this many jobs side by side', { most: 64 }),
+    'jobs-at-once': wholeNumberOr(1, 'N', 'train this many jobs side by side', { least: 1, most: 64 }),
     'outside-vaults': text('HOSTS', "vaults elsewhere, e.g. '*.vault.azure.net'"),
     'pkcs11-module': text('PATH', 'keep RSA-HSM keys in this PKCS #11 token', { completes: 'file' }),
     'pkcs11-pin-file': text('FILE', 'with its PIN', { completes: 'file' }),
