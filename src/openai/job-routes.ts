@@ -100,10 +100,11 @@ async function listEvents(service: Jobs, call: Call, account: Account): Promise<
 async function listCheckpoints(service: Jobs, ring: KeyRing, call: Call, account: Account): Promise<Response> {
   const { limit, after } = readQuery(call, page)
   const { value: job } = await service.get(account.accountId, String(call.params['job']))
-  const found = await service.options.accounts.options.records.list(checkpoints, {
+  const all = await service.options.accounts.options.records.list(checkpoints, {
     prefix: `${ownedKey(account.accountId, job.jobId)}/`,
     reverse: true,
   })
+  const found = all.filter(({ value }) => value.interim !== true)
   // A job keeps a few: they are paged in memory, from the newest on.
   const begin = after === undefined ? 0 : found.findIndex(({ value }) => value.checkpointId === after) + 1
   if (after !== undefined && begin === 0) throw notFound('checkpoint', after)

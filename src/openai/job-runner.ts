@@ -10,6 +10,8 @@ import type { Jobs } from './jobs.ts'
 import { jobs, type JobRecord } from './records.ts'
 
 const ATTEMPTS = 5
+/** A job that is paused may keep a checkpoint first, if its step ends so soon. */
+const LAST_CHECKPOINT_MS = 3000
 
 /** Why a run was told to stop. */
 class Stopped extends Error {
@@ -25,7 +27,7 @@ class Stopped extends Error {
 /** Runs waiting jobs one after another: training takes every core there is. */
 export class JobRunner {
   readonly #options: { jobs: Jobs; ring: KeyRing; trainer: Trainer; log: (message: string, error?: unknown) => void }
-  #running: { jobId: string; abort: AbortController } | undefined
+  #running: { jobId: string; stop: (to: Stopped['to']) => void } | undefined
   /** Record ids of jobs that may be waiting, first come first. */
   readonly #queue = new Set<string>()
   #loop: Promise<void> = Promise.resolve()
@@ -41,7 +43,7 @@ export class JobRunner {
     options.jobs.onPending = recordId => this.#enqueue(recordId)
     options.jobs.onStop = (jobId, to) => {
       if (this.#running?.jobId !== jobId) return false
-      this.#running.abort.abort(new Stopped(to))
+      this.#running.stop(to)
       return true
     }
   }
@@ -69,7 +71,7 @@ export class JobRunner {
   /** The running job becomes pending again; resolves when its process has ended. */
   async close(): Promise<void> {
     this.#closed = true
-    this.#running?.abort.abort(new Stopped('pending'))
+    this.#running?.stop('pending')
     await this.#loop
   }
 
@@ -86,8 +88,14 @@ export class JobRunner {
   async #runOne(stored: Stored<JobRecord>): Promise<void> {
     const { jobs: service, ring, trainer } = this.#options
     const { jobId, accountId } = stored.value
-    const abort = new AbortController()
-    this.#running = { jobId, abort }
+    const [abort, pause] = [new AbortController(), new AbortController()]
+    const stop = (to: Stopped['to']): void => {
+      const reason = new Stopped(to)
+      if (to === 'cancelled') abort.abort(reason)
+      else pause.abort(reason)
+      setTimeout(() => abort.abort(reason), LAST_CHECKPOINT_MS).unref()
+    }
+    this.#running = { jobId, stop }
     let hold: PlaintextHold | undefined
     try {
       const account = await service.options.accounts.byId(accountId)
@@ -98,10 +106,11 @@ export class JobRunner {
       const run = { id: stored.id, version: stored.version + 1, value: job }
       await new JobRun({ jobs: service, ring, trainer, account, stored: run }).run(
         AbortSignal.any([abort.signal, hold.signal]),
+        pause.signal,
       )
     } catch (error) {
-      const [stop] = [abort.signal, hold?.signal].filter(signal => signal?.aborted)
-      await this.#ended(stored, stop === undefined ? error : stop.reason)
+      const [why] = [abort.signal, pause.signal, hold?.signal].filter(signal => signal?.aborted)
+      await this.#ended(stored, why === undefined ? error : why.reason)
     } finally {
       hold?.release()
       this.#running = undefined

@@ -96,6 +96,7 @@ export class Models implements ModelSource {
         prefix: `${accountId}/`,
         limit: 10_000,
       })) {
+        if (value.interim === true) continue
         if (value.checkpointId === name) return value
         if (String(value.step) !== step) continue
         const job = await this.accounts.options.records.get(jobs, ownedKey(accountId, value.jobId))
