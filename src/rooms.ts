@@ -241,13 +241,13 @@ function lifeOf(
       )
     },
     stop: async () => {
+      await service.runner.close()
       await service.watch.close()
       await service.reEncryptions.close()
       await service.keyStatuses.close()
     },
     close: async () => {
       await management.settle()
-      await service.runner.close()
       await service.running.stopAll()
       const [upkeepOfVaults, ...recording] = repeating.splice(0)
       await upkeepOfVaults?.stop()

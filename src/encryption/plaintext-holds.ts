@@ -135,7 +135,10 @@ export class PlaintextHolds {
   }
 
   #expire(accountId: string, { lastError, kekId }: Held): void {
-    const silence = { code: 'Timeout', message: 'The vault gave no answer before the lease ended.' }
+    const silence = {
+      code: 'Timeout',
+      message: 'No answer of the vault came before the lease ended: it was silent, or this machine slept.',
+    }
     const isKnown = lastError instanceof KeyUnavailable
     this.refused(accountId, isKnown ? lastError : new KeyUnavailable('Unreachable', kekId, silence))
   }

@@ -2,12 +2,12 @@ import type { Agent } from 'node:http'
 import type { TokenCredential } from '@azure/core-auth'
 import type { PipelinePolicy } from '@azure/core-rest-pipeline'
 import { CryptographyClient, KeyClient, type KeyVaultKey } from '@azure/keyvault-keys'
-import { wipe } from '../crypto/wrap.ts'
 import type { KeyEncryptionKey } from './key-encryption-key.ts'
 import { keepRefusals, keyUnavailableFrom } from './vault-error.ts'
 import type { KeyIdentifier } from './key-identifier.ts'
 import { formatKeyIdentifier } from './key-identifier.ts'
 import { KeyUnavailable } from './key-unavailable.ts'
+import { carrySecrets, receiving, sending } from './secret-transfer.ts'
 
 /** How this process reaches vaults. */
 export interface VaultConnection {
@@ -58,14 +58,13 @@ export function openVaultKey(key: KeyIdentifier, credential: TokenCredential, co
       ),
     wrap: async plaintext => {
       // RSA-OAEP-256 only: the SDK would do RSA-OAEP and RSA1_5 locally, without permission check or audit record.
-      const { result } = await ask(abortSignal => cryptography.wrapKey('RSA-OAEP-256', plaintext, { abortSignal }))
+      const { result } = await ask(abortSignal =>
+        sending(plaintext, stand => cryptography.wrapKey('RSA-OAEP-256', stand, { abortSignal })),
+      )
       return Buffer.from(result)
     },
     unwrap: async wrapped => {
-      const { result } = await ask(abortSignal => cryptography.unwrapKey('RSA-OAEP-256', wrapped, { abortSignal }))
-      const key = Buffer.from(result)
-      wipe(result)
-      return key
+      return ask(abortSignal => receiving(() => cryptography.unwrapKey('RSA-OAEP-256', wrapped, { abortSignal })))
     },
     explain: async refused => {
       if (refused.reason !== 'KeyNotFound') return refused
@@ -110,6 +109,7 @@ function clientOptions(vaultUri: string, connection: VaultConnection): object {
   return {
     additionalPolicies: [
       { policy: useAgent, position: 'perRetry' },
+      { policy: carrySecrets, position: 'perRetry' },
       { policy: keepRefusals, position: 'perRetry' },
       { policy: waitWhenThrottled, position: 'perRetry' },
     ],

@@ -104,7 +104,7 @@ async function listCheckpoints(service: Jobs, ring: KeyRing, call: Call, account
     prefix: `${ownedKey(account.accountId, job.jobId)}/`,
     reverse: true,
   })
-  const found = all.filter(stored => isOwnCheckpoint(stored, account.accountId))
+  const found = all.filter(stored => isOwnCheckpoint(stored, account.accountId) && stored.value.interim !== true)
   // A job keeps a few: they are paged in memory, from the newest on.
   const begin = after === undefined ? 0 : found.findIndex(({ value }) => value.checkpointId === after) + 1
   if (after !== undefined && begin === 0) throw notFound('checkpoint', after)

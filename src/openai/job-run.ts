@@ -50,14 +50,14 @@ export class JobRun {
   }
 
   /** Resolves when the model is stored. @throws KeyUnavailable (R23), the signal's reason, or the engine's failure */
-  async run(signal: AbortSignal): Promise<void> {
+  async run(signal: AbortSignal, pause: AbortSignal): Promise<void> {
     const aborted = Promise.withResolvers<never>()
     const abort = (): void => aborted.reject(signal.reason as Error)
     signal.addEventListener('abort', abort, { once: true })
     try {
       signal.throwIfAborted()
       // What waits for a vault that does not answer is left behind: the record's version keeps it from committing afterwards.
-      await Promise.race([this.#train(signal), aborted.promise])
+      await Promise.race([this.#train(signal, pause), aborted.promise])
     } finally {
       signal.removeEventListener('abort', abort)
       await this.#training.catch(() => undefined)
@@ -66,7 +66,7 @@ export class JobRun {
     }
   }
 
-  async #train(signal: AbortSignal): Promise<void> {
+  async #train(signal: AbortSignal, pause: AbortSignal): Promise<void> {
     const job = this.#stored.value
     const { env } = this.#jobs.options.accounts.options
     this.#startedAt = env.now()
@@ -87,6 +87,7 @@ export class JobRun {
       train,
       hyperparameters: job.hyperparameters,
       seed: job.seed,
+      pause,
       ...(valid === undefined ? {} : { valid }),
       ...(resumeFrom === undefined ? {} : { resumeFrom }),
     }
@@ -140,6 +141,7 @@ export class JobRun {
       createdAt: Math.floor(accounts.options.env.now() / 1000),
       blobId: adapter.record.blobId,
       stateBlobId: state.record.blobId,
+      ...(checkpoint.interim ? { interim: true } : {}),
       metrics: await sealRecord(this.#ring, accountId, checkpointName(name), this.#metrics),
     }
     const own = [
@@ -149,12 +151,14 @@ export class JobRun {
       ...state.changes,
     ]
     const stale = await this.#overOlder(async older => {
-      const dropped = older.slice(0, Math.max(0, older.length - KEPT_CHECKPOINTS + 1))
+      const full = older.filter(({ value }) => value.interim !== true)
+      const room = KEPT_CHECKPOINTS - (checkpoint.interim ? 0 : 1)
+      const kept = full.slice(Math.max(0, full.length - room))
+      const dropped = older.filter(one => !kept.includes(one))
       const gone = [
         ...dropped.map(({ value }) => value.blobId),
         ...older.flatMap(({ value }) => value.stateBlobId ?? []),
       ]
-      const kept = older.slice(dropped.length)
       await this.#put({ ...this.#stored.value, step: checkpoint.step }, [
         ...own,
         ...dropped.map(({ id }) => remove(checkpoints, id)),
@@ -203,8 +207,12 @@ export class JobRun {
       createdAt: finishedAt,
     }
     const stale = await this.#overOlder(async older => {
-      const states = older.filter(({ value }) => value.stateBlobId !== undefined)
-      const gone = states.flatMap(({ value }) => value.stateBlobId ?? [])
+      const interim = older.filter(({ value }) => value.interim === true)
+      const states = older.filter(one => one.value.stateBlobId !== undefined && !interim.includes(one))
+      const gone = [
+        ...interim.map(({ value }) => value.blobId),
+        ...[...interim, ...states].flatMap(({ value }) => value.stateBlobId ?? []),
+      ]
       await accounts.options.audit.append(
         accountAudit(this.#account, 'Microsoft.CognitiveServices/accounts/OpenAI/fine-tunes/succeeded', jobId, {
           fineTunedModel: job.modelName,
@@ -216,6 +224,7 @@ export class JobRun {
           ...model.changes,
           ...result.changes,
           ...states.map(({ id, value, version }) => put(checkpoints, id, withoutState(value), version)),
+          ...interim.map(({ id }) => remove(checkpoints, id)),
           ...gone.flatMap(blobId => blobs.remove({ accountId, blobId }).changes),
           events.message(job, 'info', `New fine-tuned model created: ${job.modelName}`),
           events.message(job, 'info', 'Job succeeded.'),

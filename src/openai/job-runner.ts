@@ -11,6 +11,8 @@ import type { Jobs } from './jobs.ts'
 import { isOwnJob, jobs, type JobRecord } from './records.ts'
 
 const ATTEMPTS = 5
+/** A job that is paused may keep a checkpoint first, if its step ends so soon. */
+const LAST_CHECKPOINT_MS = 3000
 
 /** Why a run was told to stop. */
 class Stopped extends Error {
@@ -26,8 +28,8 @@ class Stopped extends Error {
 /** Runs waiting jobs, one at a time unless told otherwise: training takes every core there is. */
 export class JobRunner {
   readonly #options: { jobs: Jobs; ring: KeyRing; trainer: Trainer; log: (message: string, error?: unknown) => void }
-  /** By job id. */
-  readonly #running = new Map<string, AbortController>()
+  /** How each is told to stop, by job id. */
+  readonly #running = new Map<string, (to: Stopped['to']) => void>()
   readonly #queue: JobQueue
   #isClosed = false
 
@@ -43,9 +45,9 @@ export class JobRunner {
     this.#queue = new JobQueue({ ...options, run: recordId => this.#runWaiting(recordId) })
     options.jobs.onPending = recordId => this.#queue.add(recordId)
     options.jobs.onStop = (jobId, to) => {
-      const abort = this.#running.get(jobId)
-      abort?.abort(new Stopped(to))
-      return abort !== undefined
+      const stop = this.#running.get(jobId)
+      stop?.(to)
+      return stop !== undefined
     }
   }
 
@@ -65,7 +67,7 @@ export class JobRunner {
   /** Running jobs become pending again; resolves when their processes have ended. */
   async close(): Promise<void> {
     this.#isClosed = true
-    for (const abort of this.#running.values()) abort.abort(new Stopped('pending'))
+    for (const stop of this.#running.values()) stop('pending')
     await this.#queue.close()
   }
 
@@ -80,8 +82,13 @@ export class JobRunner {
   async #runOne(stored: Stored<JobRecord>): Promise<void> {
     const { jobs: service, ring, trainer } = this.#options
     const { jobId, accountId } = stored.value
-    const abort = new AbortController()
-    this.#running.set(jobId, abort)
+    const [abort, pause] = [new AbortController(), new AbortController()]
+    this.#running.set(jobId, to => {
+      const reason = new Stopped(to)
+      if (to === 'cancelled') abort.abort(reason)
+      else pause.abort(reason)
+      setTimeout(() => abort.abort(reason), LAST_CHECKPOINT_MS).unref()
+    })
     let hold: PlaintextHold | undefined
     try {
       const account = await service.options.accounts.byId(accountId)
@@ -92,10 +99,11 @@ export class JobRunner {
       const run = { id: stored.id, version: stored.version + 1, value: job }
       await new JobRun({ jobs: service, ring, trainer, account, stored: run }).run(
         AbortSignal.any([abort.signal, hold.signal]),
+        pause.signal,
       )
     } catch (error) {
-      const [stop] = [abort.signal, hold?.signal].filter(signal => signal?.aborted)
-      await this.#ended(stored, stop === undefined ? error : stop.reason)
+      const [why] = [abort.signal, pause.signal, hold?.signal].filter(signal => signal?.aborted)
+      await this.#ended(stored, why === undefined ? error : why.reason)
     } finally {
       hold?.release()
       this.#running.delete(jobId)

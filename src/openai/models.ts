@@ -109,7 +109,7 @@ export class Models implements ModelSource {
       const found = await this.accounts.options.records.list(checkpoints, { prefix: `${accountId}/`, limit: 10_000 })
       for (const stored of found) {
         const { value } = stored
-        if (!isOwnCheckpoint(stored, accountId)) continue
+        if (value.interim === true || !isOwnCheckpoint(stored, accountId)) continue
         if (value.checkpointId === name) return value
         if (String(value.step) !== step) continue
         const job = await this.accounts.options.records.get(jobs, ownedKey(accountId, value.jobId))

@@ -69,6 +69,8 @@ export interface CheckpointRecord {
   readonly blobId: string
   /** What a resumed job goes on from; only the newest checkpoint keeps one. */
   readonly stateBlobId?: string
+  /** It lies within an epoch: only to go on from, and gone with the next one. Nobody is shown it. */
+  readonly interim?: true
   readonly metrics: SealedRecord
 }
 

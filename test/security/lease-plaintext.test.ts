@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { request } from 'node:https'
 import { after, test } from 'node:test'
 import { APIError, toFile } from 'openai'
 import { Azure, pause, untilAllowed } from '../support/azure.ts'
 import { keyedAccount } from '../support/causes.ts'
 import { cloudFor, LEASE_SECONDS } from '../support/cloud.ts'
+import { engineProcesses } from '../support/engine-processes.ts'
 import { outsideVault } from '../support/outside-vault.ts'
 import { LASTING } from '../support/troubles.ts'
 
@@ -39,10 +39,10 @@ for (const { how, told, lose } of LOSSES) {
     await giveBack()
     const jobId = await account.train(big, { hyperparameters: { n_epochs: 4, batch_size: 8 } })
     await account.jobIs(jobId, ['running'])
-    while (engines('trainer').length === 0) await pause(20)
+    while (engineProcesses(cloud.pid, 'trainer') === 0) await pause(20)
     await pause(1500)
     await lose()
-    const gone = await within(() => engines('trainer').length === 0)
+    const gone = await within(() => engineProcesses(cloud.pid, 'trainer') === 0)
     await account.jobIs(jobId, ['paused'], 2)
     t.diagnostic(`its process was gone after ${gone.toFixed(0)} ms`)
     assert.ok(gone <= BOUND_MS, `the process was gone after ${gone.toFixed(0)} ms`)
@@ -59,7 +59,7 @@ for (const { how, told, lose } of LOSSES) {
     await giveBack()
     await deployed('strict', 'stop')
     await deployed('lasting', 'serve')
-    const process = engines('inference').length
+    const process = engineProcesses(cloud.pid, 'inference')
     const streaming = stream('strict')
     await streaming.begun
     const official = officialStream('strict')
@@ -71,7 +71,7 @@ for (const { how, told, lose } of LOSSES) {
       Promise.all(asked),
       streaming.ended,
       official,
-      within(() => engines('inference').length === process - 1),
+      within(() => engineProcesses(cloud.pid, 'inference') === process - 1),
     ])
     const last = Math.max(cut.at, ...answers.map(({ at }) => at)) - lost
     t.diagnostic(`the last was over after ${last.toFixed(0)} ms`)
@@ -116,12 +116,6 @@ async function within(holds: () => boolean): Promise<number> {
   const started = performance.now()
   while (!holds() && performance.now() - started < 10_000) await pause(20)
   return performance.now() - started
-}
-
-/** Processes of this cloud that hold an account's plaintext. */
-function engines(kind: 'trainer' | 'inference'): string[] {
-  const listed = execFileSync('ps', ['-eo', 'ppid,args'], { encoding: 'utf8' })
-  return listed.split('\n').filter(line => line.trim().startsWith(`${cloud.pid} `) && line.includes(`${kind}.child`))
 }
 
 const question = { messages: [{ role: 'user', content: 'Tell me 3' }] }
