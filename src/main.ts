@@ -165,6 +165,7 @@ async function openTokenOf({ pkcs11 }: Settings): Promise<Token | undefined> {
 
 async function listenAll(settings: Settings, rooms: Rooms, closers: (() => Promise<void>)[]): Promise<Endpoints> {
   const { dataDir, env, log, port } = settings
+  const notice = (message: string): void => log({ level: 'warning', message })
   const certificates = await openCertificates(join(dataDir, 'ca'), DOMAIN, env)
   const listener = await listen({
     port,
@@ -174,6 +175,7 @@ async function listenAll(settings: Settings, rooms: Rooms, closers: (() => Promi
     authenticators: rooms.authenticators,
     env,
     log,
+    notice,
   })
   closers.push(() => listener.close())
   const renewal = setInterval(() => {
@@ -192,6 +194,7 @@ async function listenAll(settings: Settings, rooms: Rooms, closers: (() => Promi
     domain: DOMAIN,
     caPem: certificates.caPem,
     log,
+    notice,
   })
   closers.push(() => metadata.close())
   await rooms.start()
