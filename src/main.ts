@@ -173,6 +173,7 @@ async function openTokenOf({ pkcs11 }: Settings): Promise<Token | undefined> {
 
 async function listenAll(settings: Settings, rooms: Rooms, closers: (() => Promise<void>)[]): Promise<Endpoints> {
   const { dataDir, env, log, port } = settings
+  const notice = (message: string): void => log({ level: 'warning', message })
   const certificates = await openCertificates(join(dataDir, 'ca'), DOMAIN, env)
   const listener = await listen({
     port,
@@ -182,6 +183,7 @@ async function listenAll(settings: Settings, rooms: Rooms, closers: (() => Promi
     authenticators: rooms.authenticators,
     env,
     log,
+    notice,
   })
   closers.push(() => listener.close())
   const renewal = setInterval(() => {
@@ -200,6 +202,7 @@ async function listenAll(settings: Settings, rooms: Rooms, closers: (() => Promi
     domain: DOMAIN,
     caPem: certificates.caPem,
     log,
+    notice,
   })
   closers.push(() => metadata.close())
   await rooms.start()

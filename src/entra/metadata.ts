@@ -1,7 +1,7 @@
 import { noteOperation } from '../audit/request-context.ts'
 import type { Env } from '../env.ts'
 import { AzureError } from '../http/errors.ts'
-import type { RequestLine } from '../http/handle-request.ts'
+import type { Edge, RequestLine } from '../http/handle-request.ts'
 import { listenPlain } from '../http/listen.ts'
 import { bytes, json } from '../http/respond.ts'
 import type { Authenticator, Call, Route } from '../http/route.ts'
@@ -23,6 +23,8 @@ export interface MetadataOptions {
   /** Makes a record of each request for a token. */
   readonly audited?: (routes: readonly Route[]) => Route[]
   readonly log?: (line: RequestLine) => void
+  /** Told of what an operator should see, in one line. */
+  readonly notice?: (message: string) => void
 }
 
 export interface MetadataListener {
@@ -38,7 +40,7 @@ export async function listenMetadata(options: MetadataOptions): Promise<Metadata
   const nobody: Authenticator = async () => {
     throw new AzureError('invalid_request', 401, 'Nobody can log in here.')
   }
-  const listener = await listenPlain(options.port, {
+  const edge: Edge = {
     table: routeTable(metadataRoutes(options)),
     authenticators: { management: nobody, vault: nobody, openai: nobody, administrator: nobody },
     env,
@@ -47,7 +49,8 @@ export async function listenMetadata(options: MetadataOptions): Promise<Metadata
     unknownHost: () => '',
     trustedOrigins: () => new Set(),
     ...(log ? { log: line => log({ ...line, path: withoutSecret(line.path) }) } : {}),
-  })
+  }
+  const listener = await listenPlain(options.port, edge, options.notice)
   const identityEndpoint = `http://127.0.0.1:${listener.port}/msi/token`
   return { port: listener.port, identityEndpoint, close: async () => listener.close() }
 }

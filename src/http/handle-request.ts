@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Env } from '../env.ts'
+import { keepConnection } from './connection-limits.ts'
 import { buildCall, parseTarget, requestHeaders, type Arrival } from './build-call.ts'
 import { crossOriginHeaders, preflight } from './cors.ts'
 import { encodeError } from './encode-error.ts'
@@ -142,6 +143,7 @@ async function dispatch(edge: Edge, exchange: Exchange, target: VirtualHost, hea
   const arrival: Arrival = { ...exchange, url, origin, segments, headers }
   const call = buildCall(arrival, target, found, incoming, outgoing)
   const caller = await authenticate(edge, found.route.auth, call)
+  if (caller.type !== 'anonymous') keepConnection(incoming)
   return found.route.handler({ ...call, caller })
 }
 
