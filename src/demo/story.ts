@@ -78,7 +78,6 @@ export async function train(scene: Scene, keyVersion: string, marv: string): Pro
     training_file: marv,
     suffix: 'marv',
     seed: 42,
-    hyperparameters: { n_epochs: 40 },
   })
   const losses = await follow(scene, job.id)
   const done = await scene.openai.fineTuning.jobs.retrieve(job.id)

@@ -71,7 +71,10 @@ async function prepare(job: Job): Promise<RunOptions & { position: TrainingPosit
     seed: job.seed,
     examples: train.length,
     base: job.base,
-    hyperparameters: resolveHyperparameters(job.hyperparameters, train.length),
+    hyperparameters: resolveHyperparameters(job.hyperparameters, {
+      examples: train.length,
+      tokens: train.reduce((sum, { ids }) => sum + ids.length, 0),
+    }),
   }
   const position = state.length === 0 ? fresh : decodeState(state, adapter)
   if (position.examples !== train.length || position.base !== job.base || position.seed !== job.seed) {

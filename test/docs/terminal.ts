@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { root } from './blocks.ts'
 
@@ -16,9 +16,11 @@ export async function copyCheckout(folder: string): Promise<void> {
   }
   for (const name of await readdir(join(root, 'node_modules'))) {
     const [from, to] = [join(root, 'node_modules', name), join(folder, 'node_modules', name)]
-    // The launcher's own marks are files; packages are linked.
-    await (name.startsWith('.ownkey') ? cp(from, to, { recursive: true }) : symlink(from, to))
+    if (!name.startsWith('.ownkey')) await symlink(from, to)
   }
+  // What the launcher writes once the packages are there, which they are: it must not install into what is only linked.
+  const marks = (await readFile(join(root, 'ownkey'), 'utf8')).match(/\.ownkey[\w-]*installed/g) ?? []
+  for (const mark of marks) await cp(join(root, 'package-lock.json'), join(folder, 'node_modules', mark))
 }
 
 /** What a command gave. */
