@@ -4,7 +4,7 @@ import type { RecordStore } from '../store/records.ts'
 import { accounts, type EncryptionSettings } from './account.ts'
 
 /** The key that settings name. */
-export function namedKey({ keyVaultProperties }: EncryptionSettings): NamedKey {
+function namedKey({ keyVaultProperties }: EncryptionSettings): NamedKey {
   return keyVaultProperties === undefined ? 'service' : keyIdentifierFrom(keyVaultProperties)
 }
 

@@ -34,10 +34,11 @@ export async function makeKeyStates(options: MakeKeyStatesOptions): Promise<void
     throw tampered('the mark that every account has a key state was not written by this service')
   }
   await mustBeFirst(options)
-  for await (const rows of rowsByAccount(records)) await makeOne(options, rows)
+  let accounts = 0
+  for await (const rows of rowsByAccount(records)) if (await makeOne(options, rows)) accounts += 1
   const value = { mac: mac(macKey, 'key states made').toString('base64') }
   const entry = { category: 'AuditEvent', operationName: OPERATION, resultType: 'Success' as const }
-  await audit.append({ ...entry, callerIpAddress: 'service' }, [put(made, MADE_ID, value, 0)])
+  await audit.append({ ...entry, callerIpAddress: 'service', properties: { accounts } }, [put(made, MADE_ID, value, 0)])
 }
 
 async function mustBeFirst({ records, audit }: MakeKeyStatesOptions): Promise<void> {
@@ -57,13 +58,13 @@ async function mustBeFirst({ records, audit }: MakeKeyStatesOptions): Promise<vo
 /** A ring that contradicts its settings gets none: it stays closed, and says why. */
 async function makeOne({ records, macKey, settingsOf, log }: MakeKeyStatesOptions, rows: readonly Stored<KeyRow>[]) {
   const last = rows.at(-1)?.value
-  if (last === undefined || (await records.get(keyStates, last.accountId)) !== undefined) return
+  if (last === undefined || (await records.get(keyStates, last.accountId)) !== undefined) return false
   const { accountId, kekId, generation } = last
   const settings = await settingsOf(accountId)
   const isSound = rows.every(({ value }) => hasMac(macKey, value) && value.kekId === kekId)
   if (!isSound || (settings !== undefined && !isNamed(settings, kekId))) {
     log({ level: 'error', message: 'The data keys of an account are not what this service wrote', accountId })
-    return
+    return false
   }
   const isService = kekId === serviceKeyId(accountId)
   // Under a customer's key nobody can tell any more which generations the service's key had wrapped before: all count so.
@@ -78,6 +79,7 @@ async function makeOne({ records, macKey, settingsOf, log }: MakeKeyStatesOption
   ]
   if (!isService) changes.push(remove(serviceKeys, accountId))
   await records.commit(changes)
+  return true
 }
 
 async function* rowsByAccount(records: RecordStore): AsyncGenerator<Stored<KeyRow>[]> {

@@ -200,7 +200,7 @@ export class Files {
 function resealedMeanwhile(): Conflict {
   return new Conflict(
     'conflict',
-    "The resource's data was re-encrypted while the file came in, and its former data key is gone. Upload the file again.",
+    'The resource got another data key while the file came in, and nothing is stored under the former one any more. Upload the file again.',
   )
 }
 

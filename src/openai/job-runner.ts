@@ -139,7 +139,7 @@ export class JobRunner {
         messages[error.to],
       )
     } else if (isRetired(error)) {
-      const message = 'The data was re-encrypted meanwhile. The job goes on from its last checkpoint.'
+      const message = 'The resource got another data key meanwhile. The job goes on from its last checkpoint.'
       await service.move(stored, { status: 'pending' }, 'warning', message)
       this.#queue.add(stored.id)
     } else if (error instanceof KeyUnavailable) {

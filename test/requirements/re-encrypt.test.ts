@@ -75,7 +75,7 @@ test('R01, R18: re-encryption seals every blob and loss anew under a new data ke
   assert.equal(end.percentComplete, 100)
   assert.equal(end.properties.blobs.done, blobs.length)
   assert.ok(end.properties.records > 2, 'the losses of events and checkpoints')
-  assert.deepEqual([...new Set((await blobsOf(account)).map(({ generation }) => generation))], [2])
+  assert.deepEqual([...new Set((await blobsOf(account)).map(({ generation }) => generation))], [3])
   assert.deepEqual(await seen(), before)
   const now = await sealedFiles()
   assert.equal(now.length, files.length)
@@ -93,7 +93,7 @@ test('R01, R18: re-encryption seals every blob and loss anew under a new data ke
   assert.equal(left.length, files.length - 1)
   assert.match(await proofOfDeletion(file), /no file of it is in the folder/)
   const deleted = kept.find(name => !left.includes(name)) ?? ''
-  assert.match(deleted, /-g2$/)
+  assert.match(deleted, /-g3$/)
   const putBack = join(cloud.dataDir, 'blobs', deleted)
   await writeFile(putBack, 'put back')
   assert.match(await proofOfDeletion(file), /A FILE OF IT IS STILL THERE/)

@@ -59,18 +59,26 @@ function withDatabase<T>(folder: string, use: (database: DatabaseSync) => T): T 
   }
 }
 
-/** Base64 of everything in the folder that is wrapped: data keys, service-managed keys, blob keys. */
+/** Base64 of everything in the folder that is wrapped: data keys, service-managed keys, blob keys. A service may run in it. */
 export async function wrappedIn(dataDir: string): Promise<string[]> {
-  const copy = await copyOf(dataDir)
-  const of = (collection: string, field: string): string[] =>
-    rowsIn(copy.path, collection).map(({ value }) => String(value[field]))
-  const found = [
-    ...of('encryption.data-keys', 'wrapped'),
-    ...of('encryption.service-keys', 'sealed'),
-    ...of('encryption.blobs', 'wrappedKey'),
-  ]
-  await copy.remove()
-  return found
+  const path = await mkdtemp(join(tmpdir(), 'ownkey-database-'))
+  try {
+    for (let attempt = 1; ; attempt += 1) {
+      for (const name of ['records.db', 'records.db-wal']) await cp(join(dataDir, name), join(path, name))
+      try {
+        return [
+          ...rowsIn(path, 'encryption.data-keys').map(({ value }) => String(value.wrapped)),
+          ...rowsIn(path, 'encryption.service-keys').map(({ value }) => String(value.sealed)),
+          ...rowsIn(path, 'encryption.blobs').map(({ value }) => String(value.wrappedKey)),
+        ]
+      } catch (error) {
+        // The service wrote between the two: what was copied is no database.
+        if (attempt === 10) throw error
+      }
+    }
+  } finally {
+    await rm(path, { recursive: true, force: true })
+  }
 }
 
 /** Which of these base64 texts stand in any file below the folder, as text or as the bytes that they mean. */

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import type { TestCloud } from '../support/cloud.ts'
-import { rowsIn, writeRows, type Row } from './folder.ts'
+import { removeRow, rowsIn, writeRows, type Row } from './folder.ts'
 
 const cli = new URL('../../src/cli.ts', import.meta.url).pathname
 
@@ -44,11 +44,15 @@ export async function during(
   see: () => Promise<void>,
 ): Promise<void> {
   let before: readonly Row[] = []
+  let planted: readonly Row[] = []
   await written(cloud, folder => {
-    const planted = write(folder)
+    planted = write(folder)
     before = planted.flatMap(({ collection, id }) => rowsIn(folder, collection).filter(row => row.id === id))
     writeRows(folder, planted)
   })
   await see()
-  await written(cloud, folder => writeRows(folder, before))
+  await written(cloud, folder => {
+    for (const { collection, id } of planted) removeRow(folder, collection, id)
+    writeRows(folder, before)
+  })
 }
