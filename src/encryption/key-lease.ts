@@ -62,10 +62,13 @@ export class KeyLeases {
     }
   }
 
-  /** For each further part of what is read or written under a hold. With a lease of 0 each use asks. @throws KeyUnavailable */
+  /**
+   * For each further part of what is read under a hold. With a lease of 0 each use asks, and so does one that comes before the
+   * timer that should have asked. @throws KeyUnavailable
+   */
   async check(accountId: string, hold: PlaintextHold): Promise<void> {
+    if (this.#leaseMs === 0 || !hold.isCurrent()) await this.keys(accountId)
     hold.check()
-    if (this.#leaseMs === 0) await this.keys(accountId)
   }
 
   /** Asks the vault now, whatever the lease says. @throws KeyUnavailable */

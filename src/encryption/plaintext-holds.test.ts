@@ -136,6 +136,17 @@ test('a machine that slept has slept through its leases: keys are overwritten an
   assert.throws(() => key?.bytes, /after its lease/)
 })
 
+test('what is read while no timer gets its turn asks by itself, and goes on or ends by the answer', async () => {
+  const { clock, vault, leases } = leasesWith(1000)
+  const hold = await leases.hold('a')
+  clock.now += 1100
+  await leases.check('a', hold)
+  assert.deepEqual(vault.asked, [0, 1100])
+  clock.now += 1100
+  vault.answer = () => Promise.reject(new KeyUnavailable('AccessDenied', 'k'))
+  await assert.rejects(leases.check('a', hold), /AccessDenied/)
+})
+
 test('with a lease of 0 each use asks, and what is held is asked for several times a second', async () => {
   const { vault, leases, pass } = leasesWith(0)
   const hold = await leases.hold('a')

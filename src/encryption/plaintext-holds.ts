@@ -5,13 +5,38 @@ import { KeyUnavailable } from './key-unavailable.ts'
 export interface PlaintextHold {
   /** Aborted, with the KeyUnavailable that says why, when the vault refuses or the lease ends without an answer. */
   readonly signal: AbortSignal
-  /** Whether the plaintext may still be handed on. @throws KeyUnavailable */
+  /** Whether the vault's last yes still counts. */
+  isCurrent(): boolean
+  /** Ends it if the lease is over. @throws KeyUnavailable when it has ended */
   check(): void
   release(): void
 }
 
+/** A signal costs more than a short read: it is made when somebody wants it. */
+class Hold {
+  #controller: AbortController | undefined
+  #reason: unknown
+  #isOver = false
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    if (this.#isOver) this.#controller.abort(this.#reason)
+    return this.#controller.signal
+  }
+
+  end(reason: unknown): void {
+    this.#isOver = true
+    this.#reason = reason
+    this.#controller?.abort(reason)
+  }
+
+  throwIfOver(): void {
+    if (this.#isOver) throw this.#reason
+  }
+}
+
 interface Held {
-  readonly controllers: Set<AbortController>
+  readonly holds: Set<Hold>
   /** The key-encryption key that was last asked. */
   kekId: string
   until: number
@@ -62,11 +87,11 @@ export class PlaintextHolds {
 
   /** @param asked when the question was put that the vault last answered with yes */
   add(accountId: string, asked: number, kekId: string): PlaintextHold {
-    const controller = new AbortController()
+    const hold = new Hold()
     const until = Math.max(asked + this.#boundMs, this.#now() + AT_ONCE_MS)
     const known = this.#held.get(accountId)
     const held: Held = known ?? {
-      controllers: new Set(),
+      holds: new Set(),
       kekId,
       until,
       askAt: this.#askAfter(asked),
@@ -75,17 +100,22 @@ export class PlaintextHolds {
       lastError: undefined,
     }
     held.until = Math.max(held.until, until)
-    held.controllers.add(controller)
+    held.holds.add(hold)
     this.#held.set(accountId, held)
     return {
-      signal: controller.signal,
+      get signal() {
+        return hold.signal
+      },
+      isCurrent: () => this.#now() < held.until,
       check: () => {
-        if (!controller.signal.aborted && this.#now() >= held.until) this.#expire(accountId, held)
-        controller.signal.throwIfAborted()
+        hold.throwIfOver()
+        if (this.#now() < held.until) return
+        this.#expire(accountId, held)
+        hold.throwIfOver()
       },
       release: () => {
-        held.controllers.delete(controller)
-        if (held.controllers.size === 0 && this.#held.get(accountId) === held) this.#held.delete(accountId)
+        held.holds.delete(hold)
+        if (held.holds.size === 0 && this.#held.get(accountId) === held) this.#held.delete(accountId)
       },
     }
   }
@@ -103,7 +133,7 @@ export class PlaintextHolds {
     const held = this.#held.get(accountId)
     if (held === undefined) return
     this.#held.delete(accountId)
-    for (const controller of held.controllers) controller.abort(error)
+    for (const hold of held.holds) hold.end(error)
   }
 
   /** What was allowed before counts no longer than it would have, and may not count at all: the next answer says. */

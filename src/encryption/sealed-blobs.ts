@@ -145,12 +145,14 @@ export class SealedBlobs {
     try {
       const opened = await openSealed(key, contextOf(record), reader)
       if (opened.size !== record.size) throw corrupted(record, 'its size is not the recorded one')
-      const cut = new AbortController()
+      const cut = new Cut()
       return {
         size: opened.size,
         read: (start, end) => this.#closing(reader, record, opened.read(start, end), cut),
         close: () => reader.close(),
-        cut: cut.signal,
+        get cut() {
+          return cut.signal
+        },
       }
     } catch (error) {
       await reader.close()
@@ -240,13 +242,13 @@ export class SealedBlobs {
     reader: BlobReader,
     record: BlobRecord,
     bytes: AsyncIterable<Buffer>,
-    cut: AbortController,
+    cut: Cut,
   ): AsyncGenerator<Buffer> {
     const { leases } = this.#ring
     let hold: PlaintextHold | undefined
     try {
       hold = record.kind === 'deployment' ? undefined : await leases.hold(record.accountId)
-      hold?.signal.addEventListener('abort', () => cut.abort(hold?.signal.reason))
+      if (hold !== undefined) cut.follow(hold)
       for await (const chunk of bytes) {
         // R22: a download that began before the revocation stops within the lease too.
         if (hold !== undefined) await leases.check(record.accountId, hold)
@@ -258,6 +260,29 @@ export class SealedBlobs {
       hold?.release()
       await reader.close()
     }
+  }
+}
+
+/** The signal of a hold that only begins when the blob is read, for who wants it. */
+class Cut {
+  #controller: AbortController | undefined
+  #hold: PlaintextHold | undefined
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#hold !== undefined) this.follow(this.#hold)
+    }
+    return this.#controller.signal
+  }
+
+  follow(hold: PlaintextHold): void {
+    this.#hold = hold
+    if (this.#controller === undefined) return
+    const { signal } = hold
+    const abort = (): void => this.#controller?.abort(signal.reason)
+    if (signal.aborted) abort()
+    else signal.addEventListener('abort', abort, { once: true })
   }
 }
 
