@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { connectAdministrator } from './administrator-client.ts'
 import { namesOf } from './audit/audit-routes.ts'
 import { parseSince, readAudit, type AuditPage } from './audit/read-audit.ts'
 import { mac } from './crypto/derive.ts'
+import { endpointsFile } from './endpoints.ts'
 import { checkDataFolder } from './data-folder.ts'
 import { openRootKeys } from './encryption/root-key.ts'
 import { principals } from './entra/records.ts'
@@ -54,7 +56,11 @@ export async function openAuditSource(dataDir: string): Promise<AuditSource> {
     if (error instanceof FolderInUse) return undefined
     throw error
   })
-  if (lock === undefined) return runningSource(dataDir)
+  if (lock === undefined) {
+    if (!existsSync(endpointsFile(dataDir)))
+      throw new Error(`The cloud in ${dataDir} is starting or stopping. Try again in a moment.`)
+    return runningSource(dataDir)
+  }
   try {
     return await stoppedSource(dataDir, () => lock.release())
   } catch (error) {

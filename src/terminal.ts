@@ -1,3 +1,5 @@
+const WHOLE = /^\s*(?:(?:\.\/ownkey|sudo) |(?:ownkey: )?\S+:\d+: )/
+
 /** Every line that people read fits a terminal of this many columns. */
 export const COLUMNS = 80
 
@@ -14,12 +16,13 @@ export function hasColour(stream: { readonly isTTY?: boolean } = process.stdout)
 
 /**
  * Breaks each line of a text between words, so that it fits 80 columns; what a broken line goes on with is indented. Words, such as
- * long paths, are never cut, and commands (`./ownkey …`, `sudo …`) and what is indented already stay on one line, to be copied.
+ * long paths, are never cut. Commands (`./ownkey …`, `sudo …`) stay on one line, to be copied, and so do messages about a line of a
+ * file (`file:12: …`), which editors read.
  */
 export function fitted(text: string, indent = ''): string {
   return text
     .split('\n')
-    .map(line => (/^\s*(\.\/ownkey|sudo) /.test(line) ? line : broken(line, indent)))
+    .map(line => (WHOLE.test(line) ? line : broken(line, indent)))
     .join('\n')
 }
 

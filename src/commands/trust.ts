@@ -64,7 +64,8 @@ async function changed(
 
 function show(outcome: Outcome): void {
   process.stdout.write(`${WORDS[outcome.done]} ${outcome.where}\n`)
-  if (outcome.done === 'not') process.stdout.write(`${fitted(`${INDENT}${outcome.why}. ${outcome.remedy}`)}\n`)
+  if (outcome.done === 'not')
+    process.stdout.write(`${fitted(`${outcome.why}. ${outcome.remedy}`.replaceAll(/^/gm, INDENT))}\n`)
 }
 
 /** Under sudo the home folder is root's or the user's, as the machine is set up: files of root in it would lock the user out. */

@@ -118,6 +118,10 @@ test('a second start in a folder, a port in use and one of root: start says whic
   const taken = await say(['start', '--data-dir', join(folder, 'a'), '--port', String(port)])
   assertRefused(taken, { code: 1, says: new RegExp(`Port ${port} is in use by another program\\. Stop it, or`) })
   await rm(join(folder, 'a'), { recursive: true })
+  // As between its start and its first answer.
+  await rm(join(cloud.dataDir, 'endpoints.json'))
+  const early = await say(['audit', '--data-dir', cloud.dataDir])
+  assertRefused(early, { code: 1, says: /is starting or stopping\. Try again in a moment/ })
 })
 
 test('a port of root: start and doctor say so', { skip: notRoot || (await noRootPorts()) }, async t => {
