@@ -91,7 +91,7 @@ test('R01, R18: re-encryption seals every blob and loss anew under a new data ke
   await account.openai.files.delete(file)
   const left = await sealedFiles()
   assert.equal(left.length, files.length - 1)
-  assert.match(await proofOfDeletion(file), /no file of it is in the folder/)
+  assert.match(await proofOfDeletion(file), /no file of it in the folder/)
   const deleted = kept.find(name => !left.includes(name)) ?? ''
   assert.match(deleted, /-g3$/)
   const putBack = join(cloud.dataDir, 'blobs', deleted)
