@@ -47,6 +47,7 @@ const UPLOADS: Readonly<Record<string, Buffer>> = {
   'examples of few letters': fill(line('a')),
   'examples of the greatest length': fill(line('a'.repeat(MIB - 200))),
   'examples of escapes': fill(line('\u0001'.repeat(150_000))),
+  'a JSON array of examples': fill(`[\n${line('a')}`),
   'lines with many keys': fill(`${keys(9_999)}\n`),
   'one line with more keys than are read': fill(`${keys(70_000)}\n`, 4 * MIB),
 }
