@@ -20,7 +20,8 @@ export async function namesFinding(dataDir: string | undefined): Promise<Finding
   return finding(
     false,
     `${lost.join(', ')} ${lost.length === 1 ? 'does' : 'do'} not resolve for programs on this machine`,
-    'Browsers, curl and Node clients started with --import ownkey/localhost do without. For others:',
+    'Browsers, curl, Node clients started with --import ownkey/localhost and Python with PYTHONPATH=src/http/python do without.',
+    'For others (Go, .NET, Java, and Python on uvloop such as the proxy of LiteLLM, which asks the system by itself):',
     'apt-get install libnss-myhostname, which finds every *.localhost; or, as root, these lines in /etc/hosts:',
     ...hostsLines(lost),
     ...(own === undefined

@@ -9,7 +9,8 @@ import { firstDataKey, keyRows, removeClosed, rowsOf, unwrapDataKey, type KeyRow
 import { KeyLeases, type DataKeys } from './key-lease.ts'
 import { KeyUnavailable } from './key-unavailable.ts'
 import type { RootKeys } from './root-key.ts'
-import { openVaultKey, type VaultConnection, type VaultKey } from './vault-key.ts'
+import type { VaultConnection } from './vault-clients.ts'
+import { openVaultKey, type VaultKey } from './vault-key.ts'
 
 /** Service-managed key of an account, sealed under the root key. By account id. */
 const serviceKeys = collection<{ readonly sealed: string }>('encryption.service-keys')
