@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util'
 const USAGE = `Usage: ./ownkey <command> [options]
 
   demo     play the main story: seal, train, deploy, rotate, revoke, delete   [--keep]
-  start    run the cloud until stopped     --data-dir DIR [--port 8443] [--key-lease-seconds 10] [--key-watch-seconds 60] [--location westeurope] [--clock-control] [--allow-ropc] [--diagnostics-dir DIR/diagnostics] [--verbose]
+  start    run the cloud until stopped     --data-dir DIR [--port 8443] [--key-lease-seconds 10] [--key-watch-seconds 60] [--location westeurope] [--clock-control] [--allow-ropc] [--fips] [--diagnostics-dir DIR/diagnostics] [--verbose]
            keys in vaults elsewhere, with the credential of your environment:   --outside-vaults '*.vault.azure.net'
            with all that a file says in it, see examples/seed.yaml:   --seed FILE
            RSA-HSM keys in a PKCS #11 token:   --pkcs11-module PATH --pkcs11-pin-file FILE [--pkcs11-token LABEL]
@@ -35,6 +35,7 @@ const OPTIONS = {
   'pkcs11-pin-file': { type: 'string' },
   'pkcs11-token': { type: 'string' },
   'clock-control': { type: 'boolean', default: false },
+  fips: { type: 'boolean', default: false },
   'allow-ropc': { type: 'boolean', default: false },
   format: { type: 'string' },
   vault: { type: 'string' },
@@ -75,6 +76,7 @@ const commands: Record<string, (values: Values, words: readonly string[]) => Pro
       seed: values.seed,
       outsideVaults: (values['outside-vaults'] ?? '').split(',').filter(host => host.trim() !== ''),
       clockControl: values['clock-control'],
+      fips: values.fips,
       allowPasswordGrant: values['allow-ropc'],
       diagnosticsFolder: values['diagnostics-dir'],
       pkcs11: pkcs11(values),

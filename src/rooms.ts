@@ -7,6 +7,8 @@ import { clockRoutes } from './clock/clock-routes.ts'
 import type { ControlledClock } from './clock/controlled-clock.ts'
 import { administratorOnly } from './entra/administrator.ts'
 import { accountCountRoutes } from './accounts/account-count-routes.ts'
+import { healthRoute } from './health-route.ts'
+import { readFipsState } from './crypto/fips-module.ts'
 import { deploymentRoutes } from './accounts/deployment-routes.ts'
 import { firstSubscription } from './arm/first-subscription.ts'
 import { openResourceManager } from './arm/open-resource-manager.ts'
@@ -135,6 +137,7 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
     subscriptionId,
     routes: [
       ...entra.routes.filter(({ method }) => method === 'GET'),
+      healthRoute(readFipsState()),
       ...portalRoutes(await readPortalFiles(PORTAL_FOLDER), portalConfig(options, entra, at)),
       ...requestAudit.routes([
         ...entra.routes.filter(({ method }) => method !== 'GET'),
