@@ -6,6 +6,7 @@ const USAGE = `Usage: ./ownkey <command> [options]
   demo     play the main story: seal, train, deploy, rotate, revoke, delete   [--keep]
   start    run the cloud until stopped     --data-dir DIR [--port 8443] [--key-lease-seconds 10] [--key-watch-seconds 60] [--location westeurope] [--clock-control] [--allow-ropc] [--fips] [--diagnostics-dir DIR/diagnostics] [--verbose]
            keys in vaults elsewhere, with the credential of your environment:   --outside-vaults '*.vault.azure.net'
+           federated credentials of issuers in your own network:   --federated-issuers HOST[:PORT],...
            with all that a file says in it, see examples/seed.yaml:   --seed FILE
            RSA-HSM keys in a PKCS #11 token:   --pkcs11-module PATH --pkcs11-pin-file FILE [--pkcs11-token LABEL]
   audit    print the audit log      --data-dir DIR [--vault V] [--since 24h|T] [--last N] [--follow] [--format table|json]
@@ -30,6 +31,7 @@ const OPTIONS = {
   location: { type: 'string', default: 'westeurope' },
   seed: { type: 'string' },
   'outside-vaults': { type: 'string' },
+  'federated-issuers': { type: 'string' },
   'diagnostics-dir': { type: 'string' },
   'pkcs11-module': { type: 'string' },
   'pkcs11-pin-file': { type: 'string' },
@@ -75,6 +77,7 @@ const commands: Record<string, (values: Values, words: readonly string[]) => Pro
       location: values.location,
       seed: values.seed,
       outsideVaults: (values['outside-vaults'] ?? '').split(',').filter(host => host.trim() !== ''),
+      federatedIssuers: (values['federated-issuers'] ?? '').split(',').filter(host => host.trim() !== ''),
       clockControl: values['clock-control'],
       fips: values.fips,
       allowPasswordGrant: values['allow-ropc'],

@@ -36,6 +36,8 @@ export interface CloudOptions {
   readonly location: string
   /** Hosts of vaults that are none of this cloud's and may be called, for example `*.vault.azure.net`; default none. */
   readonly outsideVaults?: readonly string[]
+  /** Hosts of issuers of federated credentials whose addresses need not be public, for example `oidc.corp.example:8443`; default none. */
+  readonly federatedIssuers?: readonly string[]
   /** The administrator may move the clock, and where he left it it stands after a restart. */
   readonly clockControl?: boolean
   /** The cloud starts on an OpenSSL FIPS provider or not at all; see commands/restart-process.ts. */
@@ -154,6 +156,7 @@ async function openFolder(settings: Settings, closers: (() => Promise<void>)[]):
     keyLeaseSeconds: settings.keyLeaseSeconds,
     keyWatchSeconds: settings.keyWatchSeconds ?? 60,
     outsideVaults: settings.outsideVaults ?? [],
+    federatedIssuers: settings.federatedIssuers ?? [],
     allowPasswordGrant: settings.allowPasswordGrant ?? false,
     location: settings.location,
     log: settings.log,

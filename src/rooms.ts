@@ -53,6 +53,8 @@ export interface RoomsOptions {
   readonly token?: Token | undefined
   /** Hosts of vaults that are none of this cloud's and may be called; see outside-vaults.ts. */
   readonly outsideVaults?: readonly string[]
+  /** Hosts of federated issuers that need not be public. */
+  readonly federatedIssuers?: readonly string[]
   readonly keyLeaseSeconds: number
   readonly keyWatchSeconds: number
   /** Clients may send people's names and passwords. */
@@ -103,7 +105,13 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
   const at = (host: string): string => `https://${host}.${domain}:${port}`
   const locations = [...new Set([options.location, ...LOCATIONS])]
   const authority = (tenantId: string): string => `${at('login')}/${tenantId}`
-  const login = { portal: at('portal'), sealingKey: rootKeys.identity, allowPasswordGrant }
+  const login = {
+    portal: at('portal'),
+    sealingKey: rootKeys.identity,
+    allowPasswordGrant,
+    federatedIssuers: options.federatedIssuers,
+    log: (message: string, error: unknown) => log({ level: 'warning', message, error: String(error) }),
+  }
   const entra = await openEntra({ records, env, domain, authority, ...login })
   const subscriptionId = await openSubscription(options, entra)
   const resourceManager = openResourceManager(records, { authority })

@@ -13,6 +13,7 @@ export async function start(options: {
   /** A file with what the cloud is to have. */
   seed: string | undefined
   outsideVaults: readonly string[]
+  federatedIssuers: readonly string[]
   clockControl: boolean
   /** On an OpenSSL FIPS provider, or not at all. */
   fips: boolean
