@@ -2,7 +2,8 @@ import { readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { mac } from './crypto/derive.ts'
-import { fipsStatus } from './crypto/fips.ts'
+import { describeFips, readFipsState } from './crypto/fips-module.ts'
+import { checkKnownAnswers } from './crypto/known-answers.ts'
 import { controlledClock, storedOffset, type ControlledClock } from './clock/controlled-clock.ts'
 import type { Administration } from './administration.ts'
 import { openDataFolder } from './data-folder.ts'
@@ -21,8 +22,9 @@ import { readPinFile } from './pkcs11/pin-file.ts'
 import { openToken, type Token } from './pkcs11/token.ts'
 import { openRooms, type Rooms } from './rooms.ts'
 import { writeFileAtomically } from './store/atomic-file.ts'
-import { openAuditLog } from './store/audit-log.ts'
+import { openAuditLog, type AuditLog } from './store/audit-log.ts'
 import { openDirectoryBlobs } from './store/directory-blobs.ts'
+import { closeToOthers } from './store/folder-modes.ts'
 import { lockFolder } from './store/folder-lock.ts'
 import { sweepOrphans } from './store/orphans.ts'
 import { openSqliteRecords } from './store/sqlite-records.ts'
@@ -40,8 +42,12 @@ export interface CloudOptions {
   readonly location: string
   /** Hosts of vaults that are none of this cloud's and may be called, for example `*.vault.azure.net`; default none. */
   readonly outsideVaults?: readonly string[]
+  /** Hosts of issuers of federated credentials whose addresses need not be public, for example `oidc.corp.example:8443`; default none. */
+  readonly federatedIssuers?: readonly string[]
   /** The administrator may move the clock, and where he left it it stands after a restart. */
   readonly clockControl?: boolean
+  /** The cloud starts on an OpenSSL FIPS provider or not at all; see commands/restart-process.ts. */
+  readonly fips?: boolean
   /** Clients may send people's names and passwords (ROPC), which Entra discourages. */
   readonly allowPasswordGrant?: boolean
   /** Where diagnostic settings write to; default `<dataDir>/diagnostics`. */
@@ -79,9 +85,14 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   const { dataDir, log = () => {} } = options
   const clock = options.clockControl ? controlledClock(options.env ?? systemEnv) : undefined
   const env = clock?.env ?? options.env ?? systemEnv
-  if (fipsStatus() === 'broken')
+  const fips = readFipsState()
+  if (fips.status === 'broken' || (options.fips === true && fips.status !== 'active'))
     throw new Error('FIPS mode is set, but the FIPS provider does not work. Run ./ownkey doctor.')
+  checkKnownAnswers()
   await openDataFolder(dataDir)
+  await closeToOthers(dataDir, (path, mode) =>
+    log({ level: 'warning', message: `${path} was open to other users (mode ${mode}); it is not any more.` }),
+  )
   const closers: (() => Promise<void>)[] = []
   const close = async (): Promise<void> => {
     for (const closer of closers.splice(0).reverse()) await closer()
@@ -113,11 +124,10 @@ interface Settings extends CloudOptions {
 
 async function openFolder(settings: Settings, closers: (() => Promise<void>)[]): Promise<Rooms> {
   const { dataDir, env, port } = settings
-  const rootKeys = await openRootKeys({
-    file: join(dataDir, 'root.key'),
-    fromEnvironment: process.env['OWNKEY_ROOT_KEY'],
-    env,
-  })
+  const fromEnvironment = process.env['OWNKEY_ROOT_KEY']
+  // What is started from here on does not inherit it.
+  delete process.env['OWNKEY_ROOT_KEY']
+  const rootKeys = await openRootKeys({ file: join(dataDir, 'root.key'), fromEnvironment, env })
   const token = await openTokenOf(settings)
   if (token !== undefined) closers.push(() => token.close())
   const records = shredding(await openSqliteRecords(join(dataDir, 'records.db')), error =>
@@ -141,6 +151,7 @@ async function openFolder(settings: Settings, closers: (() => Promise<void>)[]):
   })
   const macKey = rootKeys.mac
   await makeKeyStates({ records, macKey, audit, settingsOf: id => namedKeyOf(records, id), log: settings.log })
+  await recordFips(audit)
   const rooms = await openRooms({
     env,
     clock: settings.clock,
@@ -156,12 +167,26 @@ async function openFolder(settings: Settings, closers: (() => Promise<void>)[]):
     keyWatchSeconds: settings.keyWatchSeconds ?? 60,
     jobsAtOnce: settings.jobsAtOnce,
     outsideVaults: settings.outsideVaults ?? [],
+    federatedIssuers: settings.federatedIssuers ?? [],
     allowPasswordGrant: settings.allowPasswordGrant ?? false,
     location: settings.location,
     log: settings.log,
   })
   closers.push(() => rooms.close())
   return rooms
+}
+
+/** R02: which provider this run is on, for those who read the log later. */
+async function recordFips(audit: AuditLog): Promise<void> {
+  const state = readFipsState()
+  if (state.status !== 'active') return
+  await audit.append({
+    operationName: 'OwnKey/fips/start',
+    category: 'AuditEvent',
+    resultType: 'Success',
+    resultDescription: `This run is on ${describeFips(state)}.`,
+    properties: { ...state.module },
+  })
 }
 
 /** Before anything else is opened: a wrong module, token or PIN ends the start. */

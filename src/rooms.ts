@@ -7,6 +7,8 @@ import { clockRoutes } from './clock/clock-routes.ts'
 import type { ControlledClock } from './clock/controlled-clock.ts'
 import { administratorOnly } from './entra/administrator.ts'
 import { accountCountRoutes } from './accounts/account-count-routes.ts'
+import { healthRoute } from './health-route.ts'
+import { readFipsState } from './crypto/fips-module.ts'
 import { deploymentRoutes } from './accounts/deployment-routes.ts'
 import { firstSubscription } from './arm/first-subscription.ts'
 import { openResourceManager } from './arm/open-resource-manager.ts'
@@ -51,6 +53,8 @@ export interface RoomsOptions {
   readonly token?: Token | undefined
   /** Hosts of vaults that are none of this cloud's and may be called; see outside-vaults.ts. */
   readonly outsideVaults?: readonly string[]
+  /** Hosts of federated issuers that need not be public. */
+  readonly federatedIssuers?: readonly string[]
   readonly keyLeaseSeconds: number
   readonly keyWatchSeconds: number
   /** Fine-tuning jobs that run at the same time; default 1. */
@@ -103,7 +107,13 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
   const at = (host: string): string => `https://${host}.${domain}:${port}`
   const locations = [...new Set([options.location, ...LOCATIONS])]
   const authority = (tenantId: string): string => `${at('login')}/${tenantId}`
-  const login = { portal: at('portal'), sealingKey: rootKeys.identity, allowPasswordGrant }
+  const login = {
+    portal: at('portal'),
+    sealingKey: rootKeys.identity,
+    allowPasswordGrant,
+    federatedIssuers: options.federatedIssuers,
+    log: (message: string, error: unknown) => log({ level: 'warning', message, error: String(error) }),
+  }
   const entra = await openEntra({ records, env, domain, authority, ...login })
   const subscriptionId = await openSubscription(options, entra)
   const resourceManager = openResourceManager(records, { authority })
@@ -136,6 +146,7 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
     subscriptionId,
     routes: [
       ...entra.routes.filter(({ method }) => method === 'GET'),
+      healthRoute(readFipsState()),
       ...portalRoutes(await readPortalFiles(PORTAL_FOLDER), portalConfig(options, entra, at)),
       ...requestAudit.routes([
         ...entra.routes.filter(({ method }) => method !== 'GET'),

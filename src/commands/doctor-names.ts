@@ -23,9 +23,10 @@ export async function namesFinding(dataDir: string | undefined): Promise<Finding
   return finding(
     false,
     `${lost.join(', ')} ${lost.length === 1 ? 'does' : 'do'} not resolve for programs on this machine`,
-    'Browsers, curl and programs under ./ownkey run do without. Others in Node:',
+    'Browsers, curl and programs under ./ownkey run do without, Python with PYTHONPATH=src/http/python too. Others in Node:',
     `node --import ${PRELOAD} app.js`,
-    'For all others: apt-get install libnss-myhostname, which finds every *.localhost; or, as root, these lines in /etc/hosts:',
+    'For others (Go, .NET, Java, and Python on uvloop such as the proxy of LiteLLM, which asks the system by itself):',
+    'apt-get install libnss-myhostname, which finds every *.localhost; or, as root, these lines in /etc/hosts:',
     ...hostsLines(lost),
     ...(own === undefined
       ? ['and a line for each vault and account that you make: --data-dir DIR of a running cloud lists them.']

@@ -1,6 +1,6 @@
 import { getFips } from 'node:crypto'
 import { createServer } from 'node:net'
-import { fipsStatus } from '../crypto/fips.ts'
+import { describeFips, readFipsState } from '../crypto/fips-module.ts'
 import { readEndpoints } from '../endpoints.ts'
 import { fitted } from '../terminal.ts'
 import { namesFinding } from './doctor-names.ts'
@@ -63,9 +63,10 @@ function portIsFree(port: number): Promise<Finding> {
 }
 
 function fips(): Finding {
-  const status = fipsStatus()
+  const state = readFipsState()
+  const { status } = state
   const words = {
-    active: 'FIPS provider active',
+    active: `FIPS provider active: ${describeFips(state)}`,
     off: 'FIPS provider off (approved algorithms only, all the same)',
     broken: 'FIPS mode is set, but its provider does not work',
   }

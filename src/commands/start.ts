@@ -1,6 +1,7 @@
 import { isFolder } from '../data-folder.ts'
 import { endpointsFile } from '../endpoints.ts'
 import { startCloud, type CloudOptions, type PreparedCloud } from '../main.ts'
+import { restartHardened } from './restart-process.ts'
 import type { Seed } from '../seed/seed-file.ts'
 import type { SeedReport } from '../seed/seed-run.ts'
 import { fitted, shellWord } from '../terminal.ts'
@@ -16,12 +17,16 @@ export async function start(options: {
   /** A file with what the cloud is to have. */
   seed: string | undefined
   outsideVaults: readonly string[]
+  federatedIssuers: readonly string[]
   clockControl: boolean
+  /** On an OpenSSL FIPS provider, or not at all. */
+  fips: boolean
   allowPasswordGrant: boolean
   diagnosticsFolder: string | undefined
   pkcs11: CloudOptions['pkcs11']
   verbose: boolean
 }): Promise<number> {
+  restartHardened(options)
   const log = (line: object): void => {
     const isProblem = 'fault' in line || 'level' in line
     if (options.verbose || isProblem) process.stderr.write(`${JSON.stringify(line)}\n`)

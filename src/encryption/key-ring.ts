@@ -13,7 +13,8 @@ import { KeyRingTampered } from './key-ring-tampered.ts'
 import { checkKeyRing, keyStates, putState, type KeyState, type NamedKey } from './key-state.ts'
 import { KeyUnavailable } from './key-unavailable.ts'
 import type { RootKeys } from './root-key.ts'
-import { openVaultKey, type VaultConnection, type VaultKey } from './vault-key.ts'
+import type { VaultConnection } from './vault-clients.ts'
+import { openVaultKey, type VaultKey } from './vault-key.ts'
 
 /** Service-managed key of an account, sealed under the root key; none while it is under a customer's. By account id. */
 export const serviceKeys = collection<{ readonly sealed: string }>('encryption.service-keys')

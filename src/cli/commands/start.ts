@@ -15,10 +15,12 @@ export const start = command({
     'key-watch-seconds': wholeNumberOr(60, 'N', 'ask about idle keys this often', { most: 86_400 }),
     'jobs-at-once': wholeNumberOr(1, 'N', 'train this many jobs side by side', { least: 1, most: 64 }),
     'outside-vaults': text('HOSTS', "vaults elsewhere, e.g. '*.vault.azure.net'"),
+    'federated-issuers': text('HOSTS', 'issuers in your own network'),
     'pkcs11-module': text('PATH', 'keep RSA-HSM keys in this PKCS #11 token', { completes: 'file' }),
     'pkcs11-pin-file': text('FILE', 'with its PIN', { completes: 'file' }),
     'pkcs11-token': text('LABEL', 'if it has several tokens'),
     'diagnostics-dir': text('DIR', 'for diagnostic settings [DIR/diagnostics]', { completes: 'folder' }),
+    fips: flag('on an OpenSSL FIPS provider, or not at all'),
     'clock-control': flag('let ./ownkey clock move its clock'),
     'allow-ropc': flag('let clients send names and passwords'),
     verbose: flag('log every request, as JSON lines on stderr'),
@@ -33,7 +35,9 @@ export const start = command({
       jobsAtOnce: values['jobs-at-once'],
       location: regionOf(values.location),
       seed: values.seed,
-      outsideVaults: (values['outside-vaults'] ?? '').split(',').filter(host => host.trim() !== ''),
+      outsideVaults: hosts(values['outside-vaults']),
+      federatedIssuers: hosts(values['federated-issuers']),
+      fips: values.fips,
       clockControl: values['clock-control'],
       allowPasswordGrant: values['allow-ropc'],
       diagnosticsFolder: values['diagnostics-dir'],
@@ -42,6 +46,10 @@ export const start = command({
     })
   },
 })
+
+function hosts(list = ''): string[] {
+  return list.split(',').filter(host => host.trim() !== '')
+}
 
 /** `West Europe` and `westeurope` are one, as in Azure. */
 function regionOf(given: string): string {
