@@ -40,11 +40,6 @@ export const EXCUSED: readonly Excuse[] = [
     why: 'the two calls that matter, of examples/fine-tune.ts, which test/examples runs',
     whole: true,
   },
-  {
-    page: 'README.md',
-    begins: 'node --import ./src/http/localhost.mjs examples/revoke-and-recover.ts',
-    why: 'wants Node 24 or newer; ./ownkey run does without',
-  },
   { page: 'CONTRIBUTING.md', begins: './ownkey test  ', why: HEAVY },
   {
     page: 'CONTRIBUTING.md',
