@@ -6,11 +6,14 @@ const USAGE = `Usage: ./ownkey <command> [options]
   demo     play the main story: seal, train, deploy, rotate, revoke, delete   [--keep]
   start    run the cloud until stopped     --data-dir DIR [--port 8443] [--key-lease-seconds 10] [--key-watch-seconds 60] [--location westeurope] [--clock-control] [--allow-ropc] [--diagnostics-dir DIR/diagnostics] [--verbose]
            keys in vaults elsewhere, with the credential of your environment:   --outside-vaults '*.vault.azure.net'
+           an older state of the folder is refused:   --known-head HEAD, or kept up to date outside by   --freshness file:PATH | command:PROGRAM
+           after records were changed outside, without a backup: take them as they are   --accept-changed-records
            with all that a file says in it, see examples/seed.yaml:   --seed FILE
            RSA-HSM keys in a PKCS #11 token:   --pkcs11-module PATH --pkcs11-pin-file FILE [--pkcs11-token LABEL]
   audit    print the audit log      --data-dir DIR [--vault V] [--since 24h|T] [--last N] [--follow] [--format table|json]
-           audit verify: is it as it was written?   --data-dir DIR [--known N:HASH]
-  prove    open every sealed blob under its account's key, and verify the audit log   --data-dir DIR [--account NAME] [--whole] [--format table|json]
+           audit verify: is it, and every other record, as it was written?   --data-dir DIR [--known N:HASH] [--known-head HEAD]
+           audit head: the line to keep elsewhere as HEAD, which later shows an older folder put back   --data-dir DIR
+  prove    open every sealed blob under its account's key, and verify the audit log   --data-dir DIR [--account NAME] [--whole] [--known-head HEAD] [--format table|json]
            when was its key destroyed, and by whom?   --deleted FILE|MODEL|DEPLOYMENT|ACCOUNT --data-dir DIR [--account NAME]
   re-encrypt  seal all data of an account anew under a new data key     --data-dir DIR --account NAME [--mib-per-second N] [--no-wait]
   clock    show | advance 91d | set T | reset the clock   --data-dir DIR, of a cloud started with --clock-control
@@ -46,6 +49,9 @@ const OPTIONS = {
   since: { type: 'string' },
   last: { type: 'string' },
   known: { type: 'string' },
+  'known-head': { type: 'string' },
+  freshness: { type: 'string' },
+  'accept-changed-records': { type: 'boolean', default: false },
   follow: { type: 'boolean', default: false },
   keep: { type: 'boolean', default: false },
   remove: { type: 'boolean', default: false },
@@ -76,14 +82,19 @@ const commands: Record<string, (values: Values, words: readonly string[]) => Pro
       outsideVaults: (values['outside-vaults'] ?? '').split(',').filter(host => host.trim() !== ''),
       clockControl: values['clock-control'],
       allowPasswordGrant: values['allow-ropc'],
+      knownHead: values['known-head'],
+      freshness: values.freshness,
+      acceptChangedRecords: values['accept-changed-records'],
       diagnosticsFolder: values['diagnostics-dir'],
       pkcs11: pkcs11(values),
       verbose: values.verbose,
     }),
   audit: async (values, [word]) => {
-    const { printAudit, verifyAudit } = await import('./commands/audit.ts')
-    if (word === 'verify') return verifyAudit({ dataDir: dataDir(values), known: values.known })
-    if (word !== undefined) throw new UsageError(`There is no 'audit ${word}': use audit, or audit verify.`)
+    const { printAudit, printHead, verifyAudit } = await import('./commands/audit.ts')
+    if (word === 'verify')
+      return verifyAudit({ dataDir: dataDir(values), known: values.known, knownHead: values['known-head'] })
+    if (word === 'head') return printHead({ dataDir: dataDir(values) })
+    if (word !== undefined) throw new UsageError(`There is no 'audit ${word}': use audit, audit verify, or audit head.`)
     const { vault, since, follow, format = 'table' } = values
     const last = values.last === undefined ? undefined : wholeNumber(values.last, 'last', 999_999)
     return printAudit({ dataDir: dataDir(values), vault, since, follow, format, last })
@@ -94,6 +105,7 @@ const commands: Record<string, (values: Values, words: readonly string[]) => Pro
       dataDir: dataDir(values),
       account,
       deleted,
+      knownHead: values['known-head'],
       whole,
       format,
     })

@@ -1,13 +1,14 @@
 import { mkdir, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
-import { mac } from './crypto/derive.ts'
 import { fipsStatus } from './crypto/fips.ts'
 import { controlledClock, storedOffset, type ControlledClock } from './clock/controlled-clock.ts'
 import type { Administration } from './administration.ts'
 import { administrators } from './entra/records.ts'
 import { systemEnv, type Env } from './env.ts'
 import { endpointsFile, type Endpoints } from './endpoints.ts'
+import { auditHeadMac, openFolderRecords } from './folder-records.ts'
+import { openFreshness } from './freshness.ts'
 import { openRootKeys } from './encryption/root-key.ts'
 import { dropBrokenOffChanges, referencedBlobs } from './encryption/start-up.ts'
 import { openCertificates } from './http/certificates.ts'
@@ -21,7 +22,7 @@ import { openAuditLog } from './store/audit-log.ts'
 import { openDirectoryBlobs } from './store/directory-blobs.ts'
 import { lockFolder } from './store/folder-lock.ts'
 import { sweepOrphans } from './store/orphans.ts'
-import { openSqliteRecords } from './store/sqlite-records.ts'
+import { openTamperingReport } from './tampering-report.ts'
 
 export interface CloudOptions {
   readonly dataDir: string
@@ -38,6 +39,12 @@ export interface CloudOptions {
   readonly clockControl?: boolean
   /** Clients may send people's names and passwords (ROPC), which Entra discourages. */
   readonly allowPasswordGrant?: boolean
+  /** A head that was kept elsewhere (`ownkey audit head`): an older state of the folder is refused. */
+  readonly knownHead?: string | undefined
+  /** Where the newest head is kept outside the folder: `file:PATH` or `command:PROGRAM`; see freshness.ts. */
+  readonly freshness?: string | undefined
+  /** Goes on with records that were put back, added or taken away outside; a record whose own MAC is wrong stays closed. */
+  readonly acceptChangedRecords?: boolean
   /** Where diagnostic settings write to; default `<dataDir>/diagnostics`. */
   readonly diagnosticsFolder?: string | undefined
   /** RSA-HSM keys live in this PKCS #11 token; `label` may be left out where there is only one. */
@@ -114,7 +121,11 @@ async function openFolder(settings: Settings, closers: (() => Promise<void>)[]):
   })
   const token = await openTokenOf(settings)
   if (token !== undefined) closers.push(() => token.close())
-  const records = await openSqliteRecords(join(dataDir, 'records.db'))
+  const tampering = openTamperingReport(settings)
+  const records = await openFolderRecords(dataDir, rootKeys, {
+    ...tampering,
+    changed: settings.acceptChangedRecords ? 'accept' : 'refuse',
+  })
   closers.push(() => records.close())
   await settings.clock?.load(records)
   if (settings.clock === undefined && (await storedOffset(records)) !== 0)
@@ -125,12 +136,16 @@ async function openFolder(settings: Settings, closers: (() => Promise<void>)[]):
   const blobs = await openDirectoryBlobs(join(dataDir, 'blobs'))
   await dropBrokenOffChanges(records)
   const referenced = await referencedBlobs(records)
-  await sweepOrphans(blobs, id => referenced.has(id))
+  // Where a record can't be read, the blob that it names would pass for an orphan.
+  if (referenced !== undefined) await sweepOrphans(blobs, id => referenced.has(id))
   const audit = await openAuditLog(records, env, {
-    mac: message => mac(rootKeys.mac, 'audit head', message),
+    mac: auditHeadMac(rootKeys),
     // A folder with an administrator has had a log from its first start on.
     isNew: (await records.count(administrators)) === 0,
   })
+  const freshness = await openFreshness({ ...settings, records, audit })
+  closers.push(() => freshness.close())
+  tampering.recordIn(audit)
   const rooms = await openRooms({
     env,
     clock: settings.clock,

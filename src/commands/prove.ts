@@ -1,6 +1,8 @@
 import { connectAdministrator, type AdministratorClient } from '../administrator-client.ts'
 import { allAccounts } from './all-accounts.ts'
+import type { RecordsFinding } from '../audit/verify-folder.ts'
 import { readEndpoints } from '../endpoints.ts'
+import { recordsReport } from './audit.ts'
 import { proveDeleted } from './prove-deleted.ts'
 
 interface Blob {
@@ -69,6 +71,8 @@ export async function prove(options: {
   deleted?: string | undefined
   whole: boolean
   format: string
+  /** A line that `ownkey audit head` printed: an older state of the folder is a contradiction. */
+  knownHead?: string | undefined
 }): Promise<number> {
   const { dataDir, deleted, format } = options
   if (format !== 'table' && format !== 'json')
@@ -81,12 +85,13 @@ export async function prove(options: {
   const findings: Finding[] = []
   for (const account of wanted) findings.push(await examine(client, account, options.whole))
   const unseen = options.account === undefined ? await unseenAccounts(client, dataDir) : 0
-  const audit = await client.call<{ ok: boolean; entries?: number; at?: number }>('GET', '/ownkey/audit/verify')
-  const isProven = audit.ok && findings.every(({ problems }) => problems.length === 0)
+  const kept = options.knownHead === undefined ? '' : `?knownhead=${encodeURIComponent(options.knownHead)}`
+  const audit = await client.call<Summary['audit']>('GET', `/ownkey/audit/verify${kept}`)
+  const isProven = audit.ok && audit.records.ok && findings.every(({ problems }) => problems.length === 0)
   process.stdout.write(
     options.format === 'json'
       ? `${JSON.stringify({ proven: isProven, accounts: findings, accountsOfOtherTenants: unseen, audit }, null, 2)}\n`
-      : report(findings, { audit, unseen, isProven }),
+      : report(findings, { audit, unseen, isProven, knownHead: options.knownHead }),
   )
   return isProven ? 0 : 1
 }
@@ -148,13 +153,19 @@ async function unseenAccounts(client: AdministratorClient, dataDir: string): Pro
 }
 
 interface Summary {
-  readonly audit: { readonly ok: boolean; readonly entries?: number; readonly at?: number }
+  readonly audit: {
+    readonly ok: boolean
+    readonly entries?: number
+    readonly at?: number
+    readonly records: RecordsFinding
+  }
   /** Accounts that were not looked at. */
   readonly unseen: number
   readonly isProven: boolean
+  readonly knownHead: string | undefined
 }
 
-function report(findings: readonly Finding[], { audit, unseen, isProven }: Summary): string {
+function report(findings: readonly Finding[], { audit, unseen, isProven, knownHead }: Summary): string {
   const lines = findings.flatMap(({ account, key, state, since, lastSuccess, ...rest }) => {
     const { blobs, bytes, opened, closed, revocable, problems } = rest
     const times = since === undefined ? '' : ` since ${since}, last used ${lastSuccess}`
@@ -170,6 +181,10 @@ function report(findings: readonly Finding[], { audit, unseen, isProven }: Summa
     audit.ok
       ? `yes  the audit log is as it was written: ${audit.entries?.toLocaleString('en')} records`
       : `NO   the audit log was changed at record ${audit.at}`,
+    ...recordsReport(audit.records, knownHead)
+      .trimEnd()
+      .split('\n')
+      .map((line, index) => (index === 0 ? `${audit.records.ok ? 'yes' : 'NO '}  ${line}` : `   ${line}`)),
     ...(unseen === 0 ? [] : [`note ${unseen} accounts of other tenants were not looked at: they are closed to you.`]),
     isProven ? `Everything ${unseen === 0 ? '' : 'else '}is as promised.` : 'This is NOT as promised.',
     '',

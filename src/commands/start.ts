@@ -14,6 +14,9 @@ export async function start(options: {
   outsideVaults: readonly string[]
   clockControl: boolean
   allowPasswordGrant: boolean
+  knownHead: string | undefined
+  freshness: string | undefined
+  acceptChangedRecords: boolean
   diagnosticsFolder: string | undefined
   pkcs11: CloudOptions['pkcs11']
   verbose: boolean

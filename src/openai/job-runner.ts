@@ -3,6 +3,7 @@ import { isRetired } from '../encryption/key-ring-rows.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import type { Trainer } from '../engines/engine.ts'
 import { AzureError } from '../http/errors.ts'
+import { leaveOut } from '../store/records.ts'
 import type { Stored } from '../store/records.ts'
 import { JobRun } from './job-run.ts'
 import type { Jobs } from './jobs.ts'
@@ -46,7 +47,7 @@ export class JobRunner {
   /** Jobs that were running when the service ended go on from their last checkpoint, before those that waited. */
   async start(): Promise<void> {
     const { jobs: service } = this.#options
-    const stored = await service.options.accounts.options.records.list(jobs, {})
+    const stored = await service.options.accounts.options.records.list(jobs, { onTampered: leaveOut })
     const unfinished = stored.filter(({ value }) => value.status === 'running' || value.status === 'pending')
     const rank = ({ value }: Stored<JobRecord>): string => `${value.status === 'running' ? 0 : 1}${value.jobId}`
     for (const job of unfinished.toSorted((a, b) => (rank(a) < rank(b) ? -1 : 1))) {
