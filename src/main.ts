@@ -133,11 +133,6 @@ async function openFolder(settings: Settings, closers: (() => Promise<void>)[]):
       level: 'warning',
       message: "The clock of this folder was moved earlier. Without --clock-control this machine's time rules again.",
     })
-  const blobs = await openDirectoryBlobs(join(dataDir, 'blobs'))
-  await dropBrokenOffChanges(records)
-  const referenced = await referencedBlobs(records)
-  // Where a record can't be read, the blob that it names would pass for an orphan.
-  if (referenced !== undefined) await sweepOrphans(blobs, id => referenced.has(id))
   const audit = await openAuditLog(records, env, {
     mac: auditHeadMac(rootKeys),
     // A folder with an administrator has had a log from its first start on.
@@ -146,6 +141,12 @@ async function openFolder(settings: Settings, closers: (() => Promise<void>)[]):
   const freshness = await openFreshness({ ...settings, records, audit })
   closers.push(() => freshness.close())
   tampering.recordIn(audit)
+  const blobs = await openDirectoryBlobs(join(dataDir, 'blobs'))
+  await dropBrokenOffChanges(records)
+  const referenced = await referencedBlobs(records)
+  // Only now: by the records of an older folder, blobs of the newest pass for orphans. Where a record can't be read,
+  // the blob that it names would.
+  if (referenced !== undefined) await sweepOrphans(blobs, id => referenced.has(id))
   const rooms = await openRooms({
     env,
     clock: settings.clock,

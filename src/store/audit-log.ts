@@ -145,8 +145,9 @@ class ChainedLog implements AuditLog {
   async verify(known?: AuditHead): Promise<AuditVerdict> {
     // The last entry first: an append between the two reads then only makes the head the newer one.
     const [last] = await this.#records.list(entries, { limit: 1, reverse: true })
-    const head = (await this.#records.get(heads, headId))?.value
-    if (!head) return { ok: false, at: 1, reason: 'the head of the log is missing' }
+    const [stored] = await this.#records.list(heads, { limit: 1, onTampered: leaveOut })
+    const head = stored?.value
+    if (!head) return { ok: false, at: 1, reason: 'the head of the log is missing or was changed' }
     if (!this.#isSealed(head))
       return { ok: false, at: head.entries, reason: 'the head of the log was not written by this service' }
     if (known && known.entries > head.entries) {
