@@ -26,6 +26,11 @@ export function deriveKey(
   return derived
 }
 
+/** HMAC-SHA-256 over bytes, or text as UTF-8: 32 bytes. Whoever calls it sees to it that no two messages share an encoding. */
+export function hmac(key: KeyObject, message: string | Uint8Array): Buffer {
+  return createHmac('sha256', key).update(message).digest()
+}
+
 /** HMAC-SHA-256 over the canonical encoding of the parts: 32 bytes. */
 export function mac(key: KeyObject, ...parts: readonly (string | number | Uint8Array)[]): Buffer {
   return createHmac('sha256', key)

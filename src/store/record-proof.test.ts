@@ -117,7 +117,7 @@ const changes: [title: string, sql: string, where: string][] = [
     'one collection with its head is an older one',
     `DELETE FROM records WHERE collection = 'roles'; INSERT INTO records SELECT * FROM old.records WHERE collection = 'roles';
      INSERT OR REPLACE INTO heads SELECT * FROM old.heads WHERE collection = 'roles'`,
-    '',
+    ', in roles',
   ],
   [
     'the records are newer than their heads',
@@ -125,7 +125,12 @@ const changes: [title: string, sql: string, where: string][] = [
     ', in roles',
   ],
   ['the counter was moved on', `UPDATE heads SET counter = counter + 5`, ', in files, roles'],
-  ['the heads were taken away', 'DELETE FROM heads', ', in files, roles'],
+  ['the heads were taken away', 'DELETE FROM heads', ''],
+  [
+    'only the head over everything is left',
+    "DELETE FROM records WHERE id = 'f1'; DELETE FROM heads WHERE collection <> ''",
+    '',
+  ],
   ['all of it was taken away but the heads', 'DELETE FROM records', ', in files, roles'],
 ]
 

@@ -57,12 +57,11 @@ export class RecordSet {
     this.#change(collection, tag, -1)
   }
 
-  /** Ends a transaction: the heads to write with it; none where it wrote nothing. */
+  /** Ends a transaction: the head over everything, to write with it; none where it wrote nothing. */
   advance(): SetHead[] {
     if (this.#former.size === 0) return []
     this.#counter += 1
-    this.#touch(all)
-    return [...this.#former.keys()].map(collection => this.#headOf(collection, this.#counter))
+    return [this.#headOf(all, this.#counter)]
   }
 
   /** The transaction stands. */
@@ -81,15 +80,21 @@ export class RecordSet {
     this.#counter = this.#formerCounter
   }
 
-  /** Takes over the counter of the stored heads, and says in which collections the records are not those of the heads. */
+  /**
+   * Takes over the counter of the stored heads, and says in which collections the records are not those of the heads. Those of collections
+   * are written at a clean end alone: after a crash they are of before, and nothing says where it was.
+   */
   check(stored: readonly SetHead[]): RecordsChanged | undefined {
     const whole = stored.find(({ collection }) => collection === all)
     this.#counter = this.#formerCounter = whole?.counter ?? 0
     if (whole !== undefined && this.#fits(whole)) return undefined
-    const names = new Set([...stored.map(({ collection }) => collection), ...this.#sums.keys()])
+    const present = stored.filter(({ counter }) => counter === whole?.counter)
+    const names = new Set(
+      present.length > 1 ? [...present.map(({ collection }) => collection), ...this.#sums.keys()] : [],
+    )
     names.delete(all)
     const changed = [...names].filter(name => {
-      const head = stored.find(({ collection }) => collection === name)
+      const head = present.find(({ collection }) => collection === name)
       return head === undefined ? (this.#sums.get(name)?.rows ?? 0) > 0 : !this.#fits(head)
     })
     return new RecordsChanged(changed.sort())
@@ -110,7 +115,7 @@ export class RecordSet {
     return this.#headOf(all, this.#counter)
   }
 
-  /** Of every collection, as after the last transaction: for a store whose heads are written for the first time. */
+  /** All of them, as after the last transaction: for a clean end, or where they are written for the first time. */
   heads(): SetHead[] {
     if (!this.#sums.has(all)) this.#sums.set(all, emptySum())
     return [...this.#sums.keys()].map(collection => this.#headOf(collection, this.#counter))

@@ -17,7 +17,7 @@ import { openDatabase, openingFailure, pragma } from './sqlite-database.ts'
 import { openLogSync, type LogSync } from './log-sync.ts'
 import { recordCache } from './record-cache.ts'
 import { findTampered, scanSet, tagOf } from './sqlite-scan.ts'
-import { readHeads, writeHeads } from './sqlite-schema.ts'
+import { readHeads, rewriteHeads, writeHeads } from './sqlite-schema.ts'
 import { openScrubber, type Scrubber } from './sqlite-scrub.ts'
 
 /** About the size of log at which SQLite itself makes a checkpoint. */
@@ -68,6 +68,7 @@ class SqliteRecords implements RecordStore {
   readonly #selectVersion: StatementSync
   readonly #upsertRecord: StatementSync
   readonly #deleteRecord: StatementSync
+  readonly #upsertHead: StatementSync
   readonly #begin: StatementSync
   readonly #commit: StatementSync
   readonly #pageSize: number
@@ -91,6 +92,7 @@ class SqliteRecords implements RecordStore {
     this.#selectVersion = database.prepare(queries.selectVersion)
     this.#upsertRecord = database.prepare(queries.upsertRecord)
     this.#deleteRecord = database.prepare(queries.deleteRecord)
+    this.#upsertHead = database.prepare(queries.upsertHead)
     this.#begin = database.prepare('BEGIN IMMEDIATE')
     this.#commit = database.prepare('COMMIT')
     this.#pageSize = pragma(database, 'page_size')
@@ -181,6 +183,8 @@ class SqliteRecords implements RecordStore {
     this.#flush()
     this.#closed = true
     try {
+      // Of each collection too: where something is changed meanwhile, they say in which.
+      if (this.#fault === undefined && this.#set !== undefined) rewriteHeads(this.#database, this.#set.heads())
       // Also makes durable what still waits for its sync.
       this.#checkpoint('TRUNCATE')
     } catch {
@@ -214,7 +218,7 @@ class SqliteRecords implements RecordStore {
         if (conflict) conflicts.push([commit, conflict])
         else done.push(commit)
       }
-      if (this.#set !== undefined) writeHeads(this.#database, this.#set.advance())
+      if (this.#set !== undefined) writeHeads(this.#database, this.#set.advance(), this.#upsertHead)
       this.#commit.run()
       this.#set?.keep()
     } catch (error) {
@@ -345,9 +349,7 @@ function openSet(
   if (fault !== undefined && changed === 'refuse') throw fault
   if (fault === undefined || set instanceof RecordsChanged || changed === 'read')
     return { set: new RecordSet(authenticator), ...(fault === undefined ? {} : { fault }) }
-  database.exec('BEGIN IMMEDIATE; DELETE FROM heads')
-  writeHeads(database, set.renewed())
-  database.exec('COMMIT')
+  rewriteHeads(database, set.renewed())
   onAccepted?.(fault)
   return { set }
 }

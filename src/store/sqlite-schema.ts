@@ -74,7 +74,18 @@ export function readHeads(database: DatabaseSync): SetHead[] {
     }))
 }
 
-export function writeHeads(database: DatabaseSync, heads: readonly SetHead[]): void {
-  const upsert = database.prepare(queries.upsertHead)
+/** Instead of all that stand there, in a transaction of its own. */
+export function rewriteHeads(database: DatabaseSync, heads: readonly SetHead[]): void {
+  database.exec('BEGIN IMMEDIATE; DELETE FROM heads')
+  writeHeads(database, heads)
+  database.exec('COMMIT')
+}
+
+/** `upsert` is given by who writes heads with each commit: preparing it takes longer than running it. */
+export function writeHeads(
+  database: DatabaseSync,
+  heads: readonly SetHead[],
+  upsert = database.prepare(queries.upsertHead),
+): void {
   for (const { collection, counter, rows, tag } of heads) upsert.run(collection, counter, rows, tag)
 }
