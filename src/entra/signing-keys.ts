@@ -1,6 +1,7 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 import { calculateJwkThumbprint, exportPKCS8, generateKeyPair, type JWK } from 'jose'
 import { openBox, sealBox } from '../crypto/box.ts'
+import { commitRecorded } from '../audit/request-context.ts'
 import type { Env } from '../env.ts'
 import { AzureError } from '../http/errors.ts'
 import { leaveOut, put, remove, VersionConflict, type RecordStore } from '../store/records.ts'
@@ -99,7 +100,9 @@ async function addKey({ records, env, sealingKey }: SigningKeyOptions): Promise<
     throw new AzureError('TooManyRequests', 429, message, { headers: { 'retry-after': '3600' } })
   }
   const next = await newKey(sealingKey, now)
-  await records.commit([put(signingKeys, next.kid, next, 0), ...old])
+  // One that is due changes with whatever request comes first.
+  const operation = { operationName: 'OwnKey.Directory/signingKeys/rotate/action' }
+  await commitRecorded(records, [put(signingKeys, next.kid, next, 0), ...old], { operation })
 }
 
 async function newKey(sealingKey: KeyObject, now: number): Promise<SigningKey> {
