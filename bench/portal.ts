@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { startCloudProcess } from '../src/demo/cloud-process.ts'
 import { Azure } from '../test/support/azure.ts'
-import { buildPortal, noBrowser, openBrowser, signedIn } from '../test/support/browser.ts'
+import { noBrowser, openBrowser, signedIn } from '../test/support/browser.ts'
 import type { Figure } from './figure.ts'
 
 const ROUNDS = 9
@@ -13,7 +13,6 @@ const BOUND_SECONDS = 1
 /** How long who opens the portal waits: nothing in the browser's cache, signed in, an account and a vault there. */
 export async function figures(): Promise<Figure[]> {
   if (noBrowser !== false) return []
-  buildPortal()
   const dataDir = await mkdtemp(join(tmpdir(), 'ownkey-bench-'))
   const cloud = await startCloudProcess(dataDir)
   const browser = await openBrowser()

@@ -1,4 +1,4 @@
-/** Uploads training data, fine-tunes, deploys and chats. `node --import ./src/http/localhost.mjs examples/fine-tune.ts` */
+/** Uploads training data, fine-tunes, deploys and chats. `./ownkey run --data-dir DIR examples/fine-tune.ts` */
 import { createReadStream } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { accounts, createAccount, group } from './azure.ts'

@@ -1,4 +1,4 @@
-/** Rotates the customer's key and retires the old version. `node --import ./src/http/localhost.mjs examples/rotate.ts` */
+/** Rotates the customer's key and retires the old version. `./ownkey run --data-dir DIR examples/rotate.ts` */
 import { createReadStream } from 'node:fs'
 import { createAccount, createVault, keysOf, useKey } from './azure.ts'
 

@@ -1,20 +1,42 @@
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
+import { createHash } from 'node:crypto'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
 import { build } from 'vite'
 
 const portal = new URL('../portal', import.meta.url).pathname
 const dist = join(portal, 'dist')
 
-/** Builds the portal into portal/dist, each text file with its Brotli and gzip twins beside it. */
-await build({ root: portal, configFile: join(portal, 'vite.config.ts'), logLevel: 'error' })
-for (const entry of await readdir(dist, { recursive: true, withFileTypes: true })) {
-  const path = join(entry.parentPath, entry.name)
-  if (!entry.isFile() || !/\.(js|css|html|svg)$/.test(path)) continue
-  const content = await readFile(path)
-  const quality = { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }
-  await writeFile(`${path}.br`, brotliCompressSync(content, quality))
-  await writeFile(`${path}.gz`, gzipSync(content, { level: 9 }))
+/** Builds the portal into portal/dist, which is committed; with --check, compares it with what stands there. */
+async function main(): Promise<number> {
+  if (!process.argv.includes('--check')) {
+    await buildInto(dist)
+    return 0
+  }
+  const folder = await mkdtemp(join(tmpdir(), 'ownkey-portal-'))
+  try {
+    await buildInto(folder)
+    const [fresh, committed] = [await digest(folder), await digest(dist)]
+    if (fresh === committed) return 0
+    process.stderr.write('portal/dist is not what the sources in portal/ build. Run: npm run portal:build\n')
+    return 1
+  } finally {
+    await rm(folder, { recursive: true })
+  }
 }
-await rm(join(dist, '.built'), { force: true })
-await writeFile(join(dist, '.built'), '')
+
+async function buildInto(outDir: string): Promise<void> {
+  const configFile = join(portal, 'vite.config.ts')
+  await build({ root: portal, configFile, logLevel: 'error', build: { outDir, emptyOutDir: true } })
+}
+
+/** Of all names and contents of a folder. */
+async function digest(folder: string): Promise<string> {
+  const hash = createHash('sha256')
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => [])
+  const paths = entries.filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name))
+  for (const path of paths.sort()) hash.update(`${relative(folder, path)}\0`).update(await readFile(path))
+  return hash.digest('hex')
+}
+
+process.exit(await main())

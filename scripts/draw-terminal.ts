@@ -1,5 +1,5 @@
 /** Draws what a terminal showed: ANSI text on stdin, SVG on stdout. `script -qec './ownkey demo' /dev/null | node scripts/draw-terminal.ts > docs/demo.svg` */
-const COLUMNS = 116
+const COLUMNS = 80
 const [CHARACTER, LINE, MARGIN] = [7.4, 17, 18]
 const CLASSES: Readonly<Record<string, string>> = { '1': 'b', '2': 'd', '31': 'r', '32': 'g' }
 

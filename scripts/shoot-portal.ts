@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Page } from 'playwright-core'
 import { startCloudProcess } from '../src/demo/cloud-process.ts'
-import { buildPortal, openBrowser, signedIn } from '../test/support/browser.ts'
+import { openBrowser, signedIn } from '../test/support/browser.ts'
 import { ACCOUNT_PAGES, OWN_PAGES, VAULT_PAGES } from '../test/support/portal-pages.ts'
 import { portalScene, type PortalScene } from './portal-scene.ts'
 import { statesOf, type State } from './portal-states.ts'
@@ -48,7 +48,6 @@ async function shoot(page: Page, portal: string, { name, path, act }: State, suf
 }
 
 await mkdir(folder, { recursive: true })
-buildPortal()
 const dataDir = await mkdtemp(join(tmpdir(), 'ownkey-shots-'))
 const cloud = await startCloudProcess(dataDir, ['--key-lease-seconds', '1', '--clock-control'])
 const browser = await openBrowser()

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 
-/** Format, lint, types, dead code, then every test; with arguments, the named tests alone. */
+/** Format, lint, types, dead code, is the built portal what its sources build, then every test; with arguments, the named tests alone. */
 const bin = new URL('../node_modules/.bin/', import.meta.url).pathname
 const root = new URL('..', import.meta.url).pathname
 
@@ -21,7 +21,7 @@ const results = [
   only.length > 0 || run('lint', 'npm', ['run', '--silent', 'lint']),
   only.length > 0 || run('types', `${bin}tsc`, ['--noEmit']),
   only.length > 0 || run('dead code', `${bin}knip`, []),
-  run('portal', process.execPath, [`${root}scripts/build-portal.ts`]),
+  only.length > 0 || run('portal', process.execPath, [`${root}scripts/build-portal.ts`, '--check']),
   run('tests', process.execPath, [
     '--test',
     '--test-reporter=spec',

@@ -49,12 +49,12 @@ function causeTables(measured: readonly Row[]): string[] {
   const expected = new Map(EXPECTED.map(row => [row.cause, row]))
   const lost = EXPECTED.filter(({ gone }) => gone).map(({ cause }) => cause)
   const causes = measured.map(
-    ({ cause, refusedMs, pausedMs }) =>
-      `| ${cause} | \`${expected.get(cause)?.told ?? ''}\` | ${refusedMs.toFixed(0)} | ${pausedMs.toFixed(0)} |`,
+    ({ cause, refusedMs, pausedMs, processMs, queueMs, streamMs }) =>
+      `| ${cause} | \`${expected.get(cause)?.told ?? ''}\` | ${[refusedMs, pausedMs, processMs, queueMs, streamMs].map(ms => ms.toFixed(0)).join(' | ')} |`,
   )
   return [
-    '| Cause | What clients are told | Download refused after, ms | Running job paused after, ms |',
-    '|---|---|---|---|',
+    '| Cause | What clients are told | Download refused after, ms | Running job paused after, ms | and its process gone, ms | Last answer from the queue of a deployment that stops with its key, ms | and last part of its stream, ms |',
+    '|---|---|---|---|---|---|---|',
     ...causes,
     '',
     "'Vault unreachable' is played with a key in a vault of another cloud ([outside-vaults.md](outside-vaults.md)), over TLS connections that break.",

@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
+import { stoppedCloud } from './data-folder.ts'
 import { readEndpoints } from './endpoints.ts'
 import { resolveLocalNames } from './http/local-names.mjs'
+import { plainError } from './plain-error.ts'
 
 /** The administrator's way into a running cloud, for the commands. */
 export interface AdministratorClient {
@@ -26,6 +28,7 @@ export async function connectAdministrator(dataDir: string): Promise<Administrat
   const { authority, tenantId, administrator, resourceManager, caCertificate } = await readEndpoints(dataDir)
   resolveLocalNames()
   setDefaultCACertificates([...getCACertificates('default'), await readFile(caCertificate, 'utf8')])
+  const reach = reacher(dataDir)
   const logIn = async (): Promise<string> => {
     const form = new URLSearchParams({
       grant_type: 'client_credentials',
@@ -60,13 +63,17 @@ export async function connectAdministrator(dataDir: string): Promise<Administrat
   }
 }
 
-async function reach(url: string, init: RequestInit): Promise<Response> {
-  try {
-    return await fetch(url, init)
-  } catch (error) {
-    const { cause } = error as { cause?: Error }
-    throw new Error(`The cloud does not answer at ${new URL(url).host}: ${cause?.message ?? String(error)}`, {
-      cause: error,
-    })
+function reacher(dataDir: string): (url: string, init: RequestInit) => Promise<Response> {
+  return async (url, init) => {
+    try {
+      return await fetch(url, init)
+    } catch (error) {
+      const { cause } = error as { cause?: NodeJS.ErrnoException }
+      // endpoints.json of a cloud that was killed is still there.
+      if (cause?.code === 'ECONNREFUSED') throw stoppedCloud(dataDir)
+      throw new Error(`The cloud of ${dataDir} does not answer at ${new URL(url).host}: ${plainError(error)}`, {
+        cause: error,
+      })
+    }
   }
 }

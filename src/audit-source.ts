@@ -1,16 +1,19 @@
-import { access } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { connectAdministrator } from './administrator-client.ts'
 import { namesOf } from './audit/audit-routes.ts'
 import { parseSince, readAudit, type AuditPage } from './audit/read-audit.ts'
 import { verifyRecords, type RecordsFinding } from './audit/verify-folder.ts'
+import { endpointsFile } from './endpoints.ts'
+import { checkDataFolder } from './data-folder.ts'
 import { openRootKeys } from './encryption/root-key.ts'
 import { principals } from './entra/records.ts'
 import { systemEnv } from './env.ts'
 import { auditHeadMac, openFolderRecords } from './folder-records.ts'
 import { openAuditLog } from './store/audit-log.ts'
-import { lockFolder } from './store/folder-lock.ts'
+import { FolderInUse, lockFolder } from './store/folder-lock.ts'
 import { formatKnownHead, presentHead } from './store/known-head.ts'
+import { UsageError } from './usage-error.ts'
 
 export interface AuditAsk {
   readonly after?: number | undefined
@@ -44,23 +47,24 @@ export interface AuditSource {
   close(): Promise<void>
 }
 
-/** Files without which a folder holds no cloud; opening must not make them. */
-async function checkFolder(dataDir: string): Promise<void> {
-  const needed = process.env['OWNKEY_ROOT_KEY'] === undefined ? ['records.db', 'root.key'] : ['records.db']
-  for (const name of needed) {
-    const there = await access(join(dataDir, name)).then(
-      () => true,
-      () => false,
-    )
-    if (!there) throw new Error(`There is no ${join(dataDir, name)}: ${dataDir} is no data folder of a cloud.`)
-  }
+/** @param since what is not a time */
+export function badSince(since: string): UsageError {
+  return new UsageError(`'${since}' is not a time: use for example 2026-01-31, 2026-01-31T08:00:00Z, or 24h, 7d.`)
 }
 
 /** Asks the running cloud, which alone may open its records; where none runs, opens the folder itself, and writes nothing. */
 export async function openAuditSource(dataDir: string): Promise<AuditSource> {
-  await checkFolder(dataDir)
-  const lock = await lockFolder(dataDir).catch(() => undefined)
-  if (lock === undefined) return runningSource(dataDir)
+  // Opening must not make what is not there.
+  await checkDataFolder(dataDir)
+  const lock = await lockFolder(dataDir).catch((error: unknown) => {
+    if (error instanceof FolderInUse) return undefined
+    throw error
+  })
+  if (lock === undefined) {
+    if (!existsSync(endpointsFile(dataDir)))
+      throw new Error(`The cloud in ${dataDir} is starting or stopping. Try again in a moment.`)
+    return runningSource(dataDir)
+  }
   try {
     return await stoppedSource(dataDir, () => lock.release())
   } catch (error) {
@@ -98,8 +102,7 @@ async function stoppedSource(dataDir: string, release: () => Promise<void>): Pro
     running: false,
     async page({ since, ...ask }) {
       const from = since === undefined ? undefined : parseSince(since, env.now())
-      if (since !== undefined && from === undefined)
-        throw new Error(`'${since}' is no time: use for example 2026-01-31, 2026-01-31T08:00:00Z, or 24h, 7d.`)
+      if (since !== undefined && from === undefined) throw badSince(since)
       const page = await readAudit(log, { ...ask, since: from })
       return { ...page, names: await namesOf(page.records, nameOf) }
     },

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { checkDataFolder, stoppedCloud } from './data-folder.ts'
 
 /** `endpoints.json`: all that a client needs to know of a running cloud. */
 export interface Endpoints {
@@ -33,13 +34,16 @@ export function endpointsFile(dataDir: string): string {
 
 /** @throws with what to do when no cloud runs in the folder */
 export async function readEndpoints(dataDir: string): Promise<Endpoints> {
+  const file = endpointsFile(dataDir)
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => error)
+  if (text instanceof Error) {
+    // It says more of a folder that is none, or that this user may not read.
+    await checkDataFolder(dataDir)
+    throw text.code === 'ENOENT' ? stoppedCloud(dataDir) : text
+  }
   try {
-    return JSON.parse(await readFile(endpointsFile(dataDir), 'utf8')) as Endpoints
+    return JSON.parse(text) as Endpoints
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    throw new Error(
-      `There is no ${endpointsFile(dataDir)}: start the cloud first with ./ownkey start --data-dir ${dataDir}`,
-      { cause: error },
-    )
+    throw new Error(`${file} is damaged. Stop the cloud and start it again: that writes it anew.`, { cause: error })
   }
 }

@@ -1,14 +1,19 @@
-import { mkdir, readFile, rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
-import { fipsStatus } from './crypto/fips.ts'
+import { describeFips, readFipsState } from './crypto/fips-module.ts'
+import { checkKnownAnswers } from './crypto/known-answers.ts'
 import { controlledClock, storedOffset, type ControlledClock } from './clock/controlled-clock.ts'
 import type { Administration } from './administration.ts'
+import { openDataFolder } from './data-folder.ts'
 import { administrators } from './entra/records.ts'
 import { systemEnv, type Env } from './env.ts'
 import { endpointsFile, type Endpoints } from './endpoints.ts'
 import { auditHeadMac, openFolderRecords } from './folder-records.ts'
 import { openFreshness } from './freshness.ts'
+import { namedKeyOf } from './accounts/named-key.ts'
+import { shredding } from './encryption/destruction.ts'
+import { makeKeyStates } from './encryption/make-key-states.ts'
 import { openRootKeys } from './encryption/root-key.ts'
 import { dropBrokenOffChanges, referencedBlobs } from './encryption/start-up.ts'
 import { openCertificates } from './http/certificates.ts'
@@ -18,8 +23,9 @@ import { readPinFile } from './pkcs11/pin-file.ts'
 import { openToken, type Token } from './pkcs11/token.ts'
 import { openRooms, type Rooms } from './rooms.ts'
 import { writeFileAtomically } from './store/atomic-file.ts'
-import { openAuditLog } from './store/audit-log.ts'
+import { openAuditLog, type AuditLog } from './store/audit-log.ts'
 import { openDirectoryBlobs } from './store/directory-blobs.ts'
+import { closeToOthers } from './store/folder-modes.ts'
 import { lockFolder } from './store/folder-lock.ts'
 import { sweepOrphans } from './store/orphans.ts'
 import { openTamperingReport } from './tampering-report.ts'
@@ -32,11 +38,17 @@ export interface CloudOptions {
   readonly keyLeaseSeconds: number
   /** Seconds after which vaults are asked about keys that nobody uses; default 60. */
   readonly keyWatchSeconds?: number
+  /** Fine-tuning jobs that run at the same time; default 1: one takes every core there is. */
+  readonly jobsAtOnce?: number
   readonly location: string
   /** Hosts of vaults that are none of this cloud's and may be called, for example `*.vault.azure.net`; default none. */
   readonly outsideVaults?: readonly string[]
+  /** Hosts of issuers of federated credentials whose addresses need not be public, for example `oidc.corp.example:8443`; default none. */
+  readonly federatedIssuers?: readonly string[]
   /** The administrator may move the clock, and where he left it it stands after a restart. */
   readonly clockControl?: boolean
+  /** The cloud starts on an OpenSSL FIPS provider or not at all; see commands/restart-process.ts. */
+  readonly fips?: boolean
   /** Clients may send people's names and passwords (ROPC), which Entra discourages. */
   readonly allowPasswordGrant?: boolean
   /** A head that was kept elsewhere (`ownkey audit head`): an older state of the folder is refused. */
@@ -80,9 +92,14 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   const { dataDir, log = () => {} } = options
   const clock = options.clockControl ? controlledClock(options.env ?? systemEnv) : undefined
   const env = clock?.env ?? options.env ?? systemEnv
-  if (fipsStatus() === 'broken')
+  const fips = readFipsState()
+  if (fips.status === 'broken' || (options.fips === true && fips.status !== 'active'))
     throw new Error('FIPS mode is set, but the FIPS provider does not work. Run ./ownkey doctor.')
-  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  checkKnownAnswers()
+  await openDataFolder(dataDir)
+  await closeToOthers(dataDir, (path, mode) =>
+    log({ level: 'warning', message: `${path} was open to other users (mode ${mode}); it is not any more.` }),
+  )
   const closers: (() => Promise<void>)[] = []
   const close = async (): Promise<void> => {
     for (const closer of closers.splice(0).reverse()) await closer()
@@ -114,18 +131,20 @@ interface Settings extends CloudOptions {
 
 async function openFolder(settings: Settings, closers: (() => Promise<void>)[]): Promise<Rooms> {
   const { dataDir, env, port } = settings
-  const rootKeys = await openRootKeys({
-    file: join(dataDir, 'root.key'),
-    fromEnvironment: process.env['OWNKEY_ROOT_KEY'],
-    env,
-  })
+  const fromEnvironment = process.env['OWNKEY_ROOT_KEY']
+  // What is started from here on does not inherit it.
+  delete process.env['OWNKEY_ROOT_KEY']
+  const rootKeys = await openRootKeys({ file: join(dataDir, 'root.key'), fromEnvironment, env })
   const token = await openTokenOf(settings)
   if (token !== undefined) closers.push(() => token.close())
   const tampering = openTamperingReport(settings)
-  const records = await openFolderRecords(dataDir, rootKeys, {
+  const checked = await openFolderRecords(dataDir, rootKeys, {
     ...tampering,
     changed: settings.acceptChangedRecords ? 'accept' : 'refuse',
   })
+  const records = shredding(checked, error =>
+    settings.log({ level: 'error', message: 'What was destroyed is still to be erased', error: error.message }),
+  )
   closers.push(() => records.close())
   await settings.clock?.load(records)
   if (settings.clock === undefined && (await storedOffset(records)) !== 0)
@@ -147,6 +166,9 @@ async function openFolder(settings: Settings, closers: (() => Promise<void>)[]):
   // Only now: by the records of an older folder, blobs of the newest pass for orphans. Where a record can't be read,
   // the blob that it names would.
   if (referenced !== undefined) await sweepOrphans(blobs, id => referenced.has(id))
+  const macKey = rootKeys.mac
+  await makeKeyStates({ records, macKey, audit, settingsOf: id => namedKeyOf(records, id), log: settings.log })
+  await recordFips(audit)
   const rooms = await openRooms({
     env,
     clock: settings.clock,
@@ -160,13 +182,28 @@ async function openFolder(settings: Settings, closers: (() => Promise<void>)[]):
     token,
     keyLeaseSeconds: settings.keyLeaseSeconds,
     keyWatchSeconds: settings.keyWatchSeconds ?? 60,
+    jobsAtOnce: settings.jobsAtOnce,
     outsideVaults: settings.outsideVaults ?? [],
+    federatedIssuers: settings.federatedIssuers ?? [],
     allowPasswordGrant: settings.allowPasswordGrant ?? false,
     location: settings.location,
     log: settings.log,
   })
   closers.push(() => rooms.close())
   return rooms
+}
+
+/** R02: which provider this run is on, for those who read the log later. */
+async function recordFips(audit: AuditLog): Promise<void> {
+  const state = readFipsState()
+  if (state.status !== 'active') return
+  await audit.append({
+    operationName: 'OwnKey/fips/start',
+    category: 'AuditEvent',
+    resultType: 'Success',
+    resultDescription: `This run is on ${describeFips(state)}.`,
+    properties: { ...state.module },
+  })
 }
 
 /** Before anything else is opened: a wrong module, token or PIN ends the start. */
@@ -178,6 +215,7 @@ async function openTokenOf({ pkcs11 }: Settings): Promise<Token | undefined> {
 
 async function listenAll(settings: Settings, rooms: Rooms, closers: (() => Promise<void>)[]): Promise<Endpoints> {
   const { dataDir, env, log, port } = settings
+  const notice = (message: string): void => log({ level: 'warning', message })
   const certificates = await openCertificates(join(dataDir, 'ca'), DOMAIN, env)
   const listener = await listen({
     port,
@@ -187,6 +225,7 @@ async function listenAll(settings: Settings, rooms: Rooms, closers: (() => Promi
     authenticators: rooms.authenticators,
     env,
     log,
+    notice,
   })
   closers.push(() => listener.close())
   const renewal = setInterval(() => {
@@ -205,6 +244,7 @@ async function listenAll(settings: Settings, rooms: Rooms, closers: (() => Promi
     domain: DOMAIN,
     caPem: certificates.caPem,
     log,
+    notice,
   })
   closers.push(() => metadata.close())
   await rooms.start()

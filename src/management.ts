@@ -37,9 +37,9 @@ export function openManagement(
 ): Management {
   const { records, env, audit, log } = options
   const { entra, resourceManager, locations } = given
-  const { accounts, life, models } = given.service
+  const { accounts, life, models, reEncryptions } = given.service
   const operations = new Operations({ records, env, resourceManager, log })
-  const room = { accounts, life, operations }
+  const room = { accounts, life, operations, reEncryptions }
   const arm: ArmOptions = {
     records,
     env,
@@ -58,7 +58,7 @@ export function openManagement(
       ...armRoutes(arm),
       ...accountRoutes(room),
       ...protectionRoutes(accounts, given.service.protection),
-      ...reEncryptionRoutes(accounts, given.service.reEncryptions),
+      ...reEncryptionRoutes(accounts, reEncryptions),
       ...deletedAccountRoutes(room),
       ...accountInformationRoutes(accounts, models.bases),
     ],

@@ -7,6 +7,8 @@ import { clockRoutes } from './clock/clock-routes.ts'
 import type { ControlledClock } from './clock/controlled-clock.ts'
 import { administratorOnly } from './entra/administrator.ts'
 import { accountCountRoutes } from './accounts/account-count-routes.ts'
+import { healthRoute } from './health-route.ts'
+import { readFipsState } from './crypto/fips-module.ts'
 import { deploymentRoutes } from './accounts/deployment-routes.ts'
 import { firstSubscription } from './arm/first-subscription.ts'
 import { openResourceManager } from './arm/open-resource-manager.ts'
@@ -51,8 +53,12 @@ export interface RoomsOptions {
   readonly token?: Token | undefined
   /** Hosts of vaults that are none of this cloud's and may be called; see outside-vaults.ts. */
   readonly outsideVaults?: readonly string[]
+  /** Hosts of federated issuers that need not be public. */
+  readonly federatedIssuers?: readonly string[]
   readonly keyLeaseSeconds: number
   readonly keyWatchSeconds: number
+  /** Fine-tuning jobs that run at the same time; default 1. */
+  readonly jobsAtOnce?: number | undefined
   /** Clients may send people's names and passwords. */
   readonly allowPasswordGrant?: boolean
   readonly location: string
@@ -101,7 +107,13 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
   const at = (host: string): string => `https://${host}.${domain}:${port}`
   const locations = [...new Set([options.location, ...LOCATIONS])]
   const authority = (tenantId: string): string => `${at('login')}/${tenantId}`
-  const login = { portal: at('portal'), sealingKey: rootKeys.identity, allowPasswordGrant }
+  const login = {
+    portal: at('portal'),
+    sealingKey: rootKeys.identity,
+    allowPasswordGrant,
+    federatedIssuers: options.federatedIssuers,
+    log: (message: string, error: unknown) => log({ level: 'warning', message, error: String(error) }),
+  }
   const entra = await openEntra({ records, env, domain, authority, ...login })
   const subscriptionId = await openSubscription(options, entra)
   const resourceManager = openResourceManager(records, { authority })
@@ -122,7 +134,6 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
   const exporter = new DiagnosticExport({ records, auditLog: options.audit, folder: options.diagnosticsFolder })
   const ownPorts = await rememberPort(records, port)
   const service = openService({ ...options, audit, ownPorts }, { entra, resourceManager, locations })
-  stopWithKeys(service, log)
   const plane = { accounts: service.accounts, resourceManager }
   const management = openManagement(
     { ...options, audit },
@@ -135,6 +146,7 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
     subscriptionId,
     routes: [
       ...entra.routes.filter(({ method }) => method === 'GET'),
+      healthRoute(readFipsState()),
       ...portalRoutes(await readPortalFiles(PORTAL_FOLDER), portalConfig(options, entra, at)),
       ...requestAudit.routes([
         ...entra.routes.filter(({ method }) => method !== 'GET'),
@@ -243,13 +255,13 @@ function lifeOf(
       )
     },
     stop: async () => {
+      await service.runner.close()
       await service.watch.close()
       await service.reEncryptions.close()
       await service.keyStatuses.close()
     },
     close: async () => {
       await management.settle()
-      await service.runner.close()
       await service.running.stopAll()
       const [upkeepOfVaults, ...recording] = repeating.splice(0)
       await upkeepOfVaults?.stop()
@@ -267,17 +279,4 @@ async function openSubscription({ records, env }: RoomsOptions, entra: Entra): P
   ])
   await records.commit(changes)
   return subscriptionId
-}
-
-/** A refusal that anybody meets ends the deployments that are to stop with their key, though nobody uses them. */
-function stopWithKeys({ ring, deployments }: ReturnType<typeof openService>, log: RoomsOptions['log']): void {
-  const { onAnswer } = ring
-  ring.onAnswer = outcome => {
-    onAnswer(outcome)
-    // A vault that does not answer leaves a running lease to run out; the next use then decides.
-    if (outcome.error === undefined || outcome.error.reason === 'Unreachable') return
-    deployments.keyLost(outcome.accountId).catch((error: unknown) => {
-      log({ level: 'error', message: 'A deployment could not be stopped with its key', error: String(error) })
-    })
-  }
 }

@@ -1,8 +1,10 @@
 import { AccountLife } from './accounts/account-life.ts'
 import { Accounts } from './accounts/accounts.ts'
 import { Deployments } from './accounts/deployments.ts'
+import { EarlierBlobs } from './accounts/earlier-blobs.ts'
 import { KeyStatuses } from './accounts/key-statuses.ts'
 import { KeyWatch } from './accounts/key-watch.ts'
+import { namedKeyOf } from './accounts/named-key.ts'
 import { Protection } from './accounts/protection.ts'
 import { ReEncryptions } from './accounts/re-encryptions.ts'
 import { RunningModels } from './accounts/running-models.ts'
@@ -13,6 +15,7 @@ import { Catalogue } from './engines/catalogue.ts'
 import { llamaRuntime } from './engines/inference.ts'
 import { ggmlTrainer } from './engines/trainer.ts'
 import type { Entra } from './entra/open-entra.ts'
+import { blobReferences } from './openai/blob-references.ts'
 import { Files } from './openai/files.ts'
 import { JobEvents } from './openai/job-events.ts'
 import { JobRunner } from './openai/job-runner.ts'
@@ -37,11 +40,20 @@ export function openService(
     log({ level: 'error', message, error: error instanceof Error ? error.stack : String(error) })
   const vaults = openVaultAccess({ ...options, log: logError }, given, accountId => accounts.byId(accountId))
   const leaseMs = options.keyLeaseSeconds * 1000
-  const ring = new KeyRing({ records, rootKeys, leaseMs, vaults, credentialOf: vaults.credentialOf })
+  const ring = new KeyRing({
+    records,
+    rootKeys,
+    leaseMs,
+    vaults,
+    credentialOf: vaults.credentialOf,
+    settingsOf: accountId => namedKeyOf(records, accountId),
+  })
   const keyStatuses = new KeyStatuses({ records, env, audit, log: logError })
   ring.onAnswer = keyStatuses.note
+  const earlierBlobs = new EarlierBlobs(ring)
   const accounts = new Accounts({
     keyStatuses,
+    earlierBlobs,
     keyLeaseMs: leaseMs,
     records,
     env,
@@ -55,15 +67,24 @@ export function openService(
     endpoint: subdomain => `https://${subdomain}.openai.${domain}:${port}/`,
   })
   const blobs = new SealedBlobs(ring, options.blobs, env, rootKeys.deployment)
+  blobs.onChange = accountId => earlierBlobs.changed(accountId)
   const data = openData(options, { accounts, blobs, ring, logError })
   const watch = new KeyWatch(accounts, Math.max(options.keyWatchSeconds * 1000, MIN_WATCH_MS), logError)
   const { connect } = vaults
-  return { accounts, protection: new Protection(accounts, blobs), ring, keyStatuses, watch, ...data, connect }
+  return {
+    accounts,
+    protection: new Protection(accounts, blobs, id => blobReferences(records, id)),
+    ring,
+    keyStatuses,
+    watch,
+    ...data,
+    connect,
+  }
 }
 
 /** What works on an account's data, with the engines. */
 function openData(
-  { records, env }: Pick<RoomsOptions, 'records' | 'env'>,
+  { records, env, jobsAtOnce }: Pick<RoomsOptions, 'records' | 'env' | 'jobsAtOnce'>,
   given: {
     readonly accounts: Accounts
     readonly blobs: SealedBlobs
@@ -74,7 +95,7 @@ function openData(
   const { accounts, blobs, ring, logError } = given
   const catalogue = new Catalogue()
   const models = new Models({ accounts, blobs, bases: namedBases(catalogue) })
-  const running = new RunningModels({ records, blobs, runtime: llamaRuntime(catalogue) })
+  const running = new RunningModels({ records, blobs, runtime: llamaRuntime(catalogue), leases: ring.leases })
   const deployments = new Deployments({ accounts, blobs, models, running })
   const files = new Files(accounts, blobs)
   const jobs = new Jobs({
@@ -86,7 +107,7 @@ function openData(
   })
   const dependents = { stop: (accountId: string) => jobs.stopAll(accountId), collections: ownedByAccount }
   const life = new AccountLife({ accounts, blobs, running, dependents })
-  const runner = new JobRunner({ jobs, ring, trainer: ggmlTrainer(catalogue), log: logError })
+  const runner = new JobRunner({ jobs, ring, trainer: ggmlTrainer(catalogue), log: logError, atOnce: jobsAtOnce ?? 1 })
   const reEncryptions = new ReEncryptions({
     accounts,
     blobs,

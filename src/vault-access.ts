@@ -5,7 +5,7 @@ import type { VaultDescription, VaultDirectory } from './accounts/vault-director
 import type { ResourceManager } from './arm/resource-manager.ts'
 import type { KeyRingOptions } from './encryption/key-ring.ts'
 import { IdentityMissing } from './encryption/vault-error.ts'
-import type { VaultConnection } from './encryption/vault-key.ts'
+import type { VaultConnection } from './encryption/vault-clients.ts'
 import type { Entra } from './entra/open-entra.ts'
 import { Forbidden } from './http/errors.ts'
 import { liveVault, vaultResourceId } from './keyvault/vault-record.ts'
@@ -52,7 +52,11 @@ export function openVaultAccess(
     isOwn,
     agentFor: vaultUri => (isOwn(vaultUri) ? agent : outside.allows(vaultUri) ? 'network' : undefined),
     credentialOf: (accountId, vaultUri) =>
-      identityCredential(() => accountOf(accountId), given, isOwn(vaultUri) ? undefined : outside.credential),
+      identityCredential(
+        () => accountOf(accountId),
+        given,
+        isOwn(vaultUri) ? undefined : outside.credentialFor(vaultUri),
+      ),
     describe: async vaultUri => {
       if (isOwn(vaultUri)) return describeOwn(records, vaultUri)
       return outside.allows(vaultUri) ? 'outside' : undefined
@@ -83,6 +87,7 @@ function identityCredential(
         const { token, expiresAt } = await entra.identities.token(
           principalId,
           [scopes].flat()[0]?.replace(/\/\.default$/, '') ?? '',
+          { isNew: options?.claims !== undefined },
         )
         return { token, expiresOnTimestamp: expiresAt }
       } catch (error) {

@@ -32,6 +32,7 @@ const encryption = z.object({
       identityClientId: z.string().max(64).nullish(),
     })
     .nullish(),
+  reEncryptOnEnable: z.boolean().nullish(),
 })
 
 const properties = z.object({

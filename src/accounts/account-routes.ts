@@ -14,7 +14,8 @@ import type { Accounts } from './accounts.ts'
 import { createAccount } from './create-account.ts'
 import { freshStatus } from './fresh-status.ts'
 import { regenerateKey } from './regenerate-key.ts'
-import { showAccount } from './show-account.ts'
+import type { ReEncryptions } from './re-encryptions.ts'
+import { showAccount, shownAccount } from './show-account.ts'
 import { checkFixed, updateAccount } from './update-account.ts'
 
 const BASE = '/subscriptions/:subscriptionid/resourcegroups/:group/providers/microsoft.cognitiveservices/accounts'
@@ -22,6 +23,7 @@ const MAX_BODY = 256 * 1024
 
 export interface AccountRoom {
   readonly accounts: Accounts
+  readonly reEncryptions: ReEncryptions
   readonly life: AccountLife
   readonly operations: Operations
 }
@@ -53,7 +55,7 @@ export function accountRoutes(room: AccountRoom): Route[] {
   const at = { host: 'management', auth: 'management', path: `${BASE}/:account` } as const
   return [
     { ...at, method: 'PUT', maxBody: MAX_BODY, handler: call => putAccount(room, call) },
-    { ...at, method: 'PATCH', maxBody: MAX_BODY, handler: call => patchAccount(service, call) },
+    { ...at, method: 'PATCH', maxBody: MAX_BODY, handler: call => patchAccount(room, call) },
     { ...at, method: 'DELETE', maxBody: 0, handler: call => deleteAccount(room, call) },
     {
       ...at,
@@ -64,7 +66,8 @@ export function accountRoutes(room: AccountRoom): Route[] {
         await freshStatus(service, found.value)
         const headers = { etag: etagOf(found) }
         // What is shown of a customer's key changes without the account.
-        const hasStatus = found.value.encryption.keyVaultProperties !== undefined
+        const earlier = await service.options.earlierBlobs.count(found.value.accountId)
+        const hasStatus = found.value.encryption.keyVaultProperties !== undefined || earlier > 0
         return !hasStatus && isUnchanged(call, found)
           ? empty(304, headers)
           : json(showAccount(service, found), { headers })
@@ -84,13 +87,13 @@ export function accountRoutes(room: AccountRoom): Route[] {
   ]
 }
 
-async function putAccount({ accounts: service, life }: AccountRoom, call: Call): Promise<Response> {
+async function putAccount({ accounts: service, life, reEncryptions }: AccountRoom, call: Call): Promise<Response> {
   const where = await enterAccount(service, call, 'write')
   const { subscriptionId, group, name } = where
   const body = await call.json(putAccountBody)
   const stored = await service.named(subscriptionId, group, name)
   const answer = async (status: 200 | 201): Promise<Response> =>
-    json(showAccount(service, await service.get(subscriptionId, group, name)), { status })
+    json(await shownAccount(service, await service.get(subscriptionId, group, name)), { status })
   const restore = body.properties?.restore === true
   checkPreconditions(call, stored?.value.deleted === undefined ? stored : undefined)
   if (stored === undefined && restore) throw notDeleted(name)
@@ -99,19 +102,20 @@ async function putAccount({ accounts: service, life }: AccountRoom, call: Call):
     return answer(201)
   }
   checkFixed(stored.value, body)
-  if (stored.value.deleted === undefined) await updateAccount(service, stored, body)
+  if (stored.value.deleted === undefined) await updateAccount(service, stored, body, reEncryptions)
   else if (restore) await life.restore(stored)
   else throw mustRestore(stored.value)
   return answer(200)
 }
 
-async function patchAccount(service: Accounts, call: Call): Promise<Response> {
+async function patchAccount({ accounts: service, reEncryptions }: AccountRoom, call: Call): Promise<Response> {
   const found = await storedAccount(service, call, 'write')
   checkPreconditions(call, found)
   const body = await call.json(patchAccountBody)
   checkFixed(found.value, body)
-  await updateAccount(service, found, body)
-  return json(showAccount(service, await service.get(found.value.subscriptionId, found.value.group, found.value.name)))
+  await updateAccount(service, found, body, reEncryptions)
+  const { subscriptionId, group, name } = found.value
+  return json(await shownAccount(service, await service.get(subscriptionId, group, name)))
 }
 
 async function deleteAccount({ accounts: service, life, operations }: AccountRoom, call: Call): Promise<Response> {
@@ -159,8 +163,10 @@ function keyRoutes(service: Accounts): Route[] {
 
 function listRoutes(service: Accounts): Route[] {
   const base = { host: 'management', auth: 'management', method: 'GET', maxBody: 0 } as const
-  const shown = (call: Call, found: readonly Stored<Account>[]): Response =>
-    page(call, found, stored => showAccount(service, stored))
+  const shown = async (call: Call, found: readonly Stored<Account>[]): Promise<Response> => {
+    for (const { id } of found) await service.options.earlierBlobs.count(id)
+    return page(call, found, stored => showAccount(service, stored))
+  }
   return [
     {
       ...base,

@@ -9,6 +9,8 @@ export interface EncryptionSettings {
     /** Empty: the latest version. */
     readonly keyVersion: string
   }
+  /** Beyond the article: a change to another key also seals anew what was stored before; absent: not. */
+  readonly reEncryptOnEnable?: true
 }
 
 /** Which addresses may use the data plane. */

@@ -8,6 +8,7 @@ import type { Change, RecordStore, Stored } from '../store/records.ts'
 import type { ResourceManager } from '../arm/resource-manager.ts'
 import { ACCOUNT_TYPE, accountKey, accountNames, accounts, subdomains, type Account } from './account.ts'
 import { matchesApiKey, openApiKeys, type ApiKeys } from './api-keys.ts'
+import type { EarlierBlobs } from './earlier-blobs.ts'
 import type { KeyStatuses } from './key-statuses.ts'
 import type { VaultDirectory } from './vault-directory.ts'
 
@@ -29,6 +30,7 @@ export interface AccountsOptions {
   readonly resourceManager: ResourceManager
   readonly identities: Identities
   readonly keyStatuses: KeyStatuses
+  readonly earlierBlobs: EarlierBlobs
   /** Milliseconds; what is shown of a key is no older. */
   readonly keyLeaseMs: number
   readonly audit: AuditSink

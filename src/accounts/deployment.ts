@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { MAX_CAPACITY } from './capacity-routes.ts'
-import type { BlobRecord } from '../encryption/blob-records.ts'
-import { collection } from '../store/records.ts'
+import type { BlobRecord, DataKind } from '../encryption/blob-records.ts'
+import { isInPlace } from '../encryption/record-tampered.ts'
+import { collection, type Stored } from '../store/records.ts'
 
 /** A model that serves under a name of the account's choice. */
 export interface Deployment {
@@ -23,6 +24,16 @@ export const deployments = collection<Deployment>('accounts.deployments')
 
 export function deploymentKey(accountId: string, name: string): string {
   return `${accountId}/${name.toLowerCase()}`
+}
+
+/** K5: whether a deployment's record stands where it belongs. */
+export function isOwnDeployment(stored: Stored<Deployment>, accountId: string): boolean {
+  return isInPlace(stored, accountId, value => deploymentKey(value.accountId, value.name))
+}
+
+/** The kind of a deployment's own copy: one that stops with its key hangs on the customer's. */
+export function copyKindOf({ onKeyUnavailable }: Pick<Deployment, 'onKeyUnavailable'>): DataKind {
+  return onKeyUnavailable === 'stop' ? 'fine-tuned-model' : 'deployment'
 }
 
 /** az 2.91 sends it as a text. */

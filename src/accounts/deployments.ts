@@ -1,13 +1,15 @@
 import { AzureError, Conflict, NotFound } from '../http/errors.ts'
-import type { LoadedModel } from '../engines/engine.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
+import { recordTampered } from '../encryption/record-tampered.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import { put, remove, VersionConflict, type Change, type Stored } from '../store/records.ts'
 import { accountAudit, CREATED, type Accounts } from './accounts.ts'
 import type { Account } from './account.ts'
 import {
+  copyKindOf,
   deploymentKey,
   deployments,
+  isOwnDeployment,
   type DeployableModel,
   type Deployment,
   type DeploymentBody,
@@ -21,7 +23,7 @@ import {
   modelNotSupported,
   skuOf,
 } from './deployment-rules.ts'
-import type { RunningModels } from './running-models.ts'
+import { stopsWithKey as stopped, type RunningModels, type ServingModel } from './running-models.ts'
 
 /** Each deployment is a process with a model in memory. */
 export const MAX_DEPLOYMENTS = 32
@@ -41,14 +43,15 @@ export class Deployments {
   }
 
   async list(accountId: string): Promise<Deployment[]> {
-    return (await this.accounts.options.records.list(deployments, { prefix: `${accountId}/` })).map(
-      ({ value }) => value,
-    )
+    const found = await this.accounts.options.records.list(deployments, { prefix: `${accountId}/` })
+    return found.filter(stored => isOwnDeployment(stored, accountId)).map(({ value }) => value)
   }
 
   async find(accountId: string, name: string): Promise<Stored<Deployment> | undefined> {
     if (!isDeploymentName(name)) return undefined
-    return this.accounts.options.records.get(deployments, deploymentKey(accountId, name))
+    const found = await this.accounts.options.records.get(deployments, deploymentKey(accountId, name))
+    if (found !== undefined && !isOwnDeployment(found, accountId)) throw recordTampered(`the deployment ${name}`)
+    return found
   }
 
   /** @throws 404 DeploymentNotFound */
@@ -59,25 +62,14 @@ export class Deployments {
   }
 
   /** The process that serves a deployment. @throws KeyUnavailable when it is one that stops with its key */
-  async model(deployment: Deployment): Promise<LoadedModel> {
-    if (deployment.onKeyUnavailable === 'stop') await this.#holdKey(deployment)
-    return this.#running.get(deployment)
-  }
-
-  /** Ends the account's processes that are to stop with its key. */
-  async keyLost(accountId: string): Promise<void> {
-    for (const deployment of await this.list(accountId))
-      if (deployment.onKeyUnavailable === 'stop') await this.#running.stop(deployment)
-  }
-
-  async #holdKey(deployment: Deployment): Promise<void> {
+  async model(deployment: Deployment): Promise<ServingModel> {
+    const stops = deployment.onKeyUnavailable === 'stop'
     try {
-      await this.accounts.options.keyRing.leases.keys(deployment.accountId)
+      if (stops) await this.accounts.options.keyRing.leases.keys(deployment.accountId)
     } catch (error) {
-      if (!(error instanceof KeyUnavailable)) throw error
-      await this.#running.stop(deployment)
-      throw error.because(`The deployment '${deployment.name}' stops when its key is unavailable.`)
+      throw error instanceof KeyUnavailable ? stopped(error, deployment.name) : error
     }
+    return this.#running.get(deployment)
   }
 
   /** Creates or replaces; resolves when the model answers. R24: a fine-tuned model is opened with the account's key here. */
@@ -174,7 +166,7 @@ export class Deployments {
     }
     if (model.blob === undefined) return { deployment: base, changes: [] }
     const opened = await this.#blobs.open(model.blob)
-    const kind = stops ? 'fine-tuned-model' : 'deployment'
+    const kind = copyKindOf(base)
     const { record, changes } = await this.#blobs.create({ accountId, kind, source: opened.read() })
     return { deployment: { ...base, blobId: record.blobId }, changes }
   }

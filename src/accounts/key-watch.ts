@@ -1,5 +1,6 @@
-import { changeKey } from '../encryption/change-key.ts'
+import { changeKey, type KeyChange } from '../encryption/change-key.ts'
 import { formatKeyIdentifier, keyIdentifierFrom } from '../encryption/key-identifier.ts'
+import { KeyRingTampered } from '../encryption/key-ring-tampered.ts'
 import type { VaultKey } from '../encryption/vault-key.ts'
 import { AzureError } from '../http/errors.ts'
 import { repeatedly, type Repeating } from '../repeatedly.ts'
@@ -68,7 +69,7 @@ export class KeyWatch {
         await this.#askOne(account)
       } catch (error) {
         // What the vault said is in the account's state already; the account may also have been deleted meanwhile.
-        if (!(error instanceof AzureError))
+        if (!(error instanceof AzureError) || error instanceof KeyRingTampered)
           this.#log(`The key of the account ${account.accountId} can't be watched`, error)
       }
     }
@@ -116,11 +117,11 @@ export class KeyWatch {
     const { keyRing, keyStatuses, audit, records } = this.#service.options
     const { accountId } = account
     const { changes: status, settled } = keyStatuses.change(accountId, next.id)
-    const commit = async (changes: readonly Change[]): Promise<void> => {
+    const commit = async (changes: readonly Change[], { generation, change }: KeyChange): Promise<void> => {
       // Nobody else changes the key now, but somebody may have before this began.
       const now = (await records.get(accounts, accountId))?.value
       if (JSON.stringify(now?.encryption) !== JSON.stringify(account.encryption)) throw new SettingsChanged()
-      const properties = { kid: next.id, from: present }
+      const properties = { kid: next.id, from: present, generation, change }
       const entry = accountAudit(account, OPERATION, 'Follow the rotation of the customer-managed key', properties)
       await audit.append(entry, [...status, ...changes])
       settled()

@@ -7,7 +7,7 @@ import { storedAccount } from './account-routes.ts'
 import type { Accounts } from './accounts.ts'
 import { freshStatus } from './fresh-status.ts'
 import type { Protection } from './protection.ts'
-import { showAccount } from './show-account.ts'
+import { shownAccount } from './show-account.ts'
 
 const ACCOUNT =
   '/subscriptions/:subscriptionid/resourcegroups/:group/providers/microsoft.cognitiveservices/accounts/:account'
@@ -44,7 +44,13 @@ export function protectionRoutes(accounts: Accounts, protection: Protection): Ro
         })
         noteOperation({ operationName: 'Microsoft.CognitiveServices/accounts/proveProtection/action' })
         await freshStatus(accounts, stored.value)
-        return json({ account: showAccount(accounts, stored), proofs, ...(next === undefined ? {} : { next }) })
+        const found = after === undefined ? await protection.contradictions(stored.value) : []
+        return json({
+          account: await shownAccount(accounts, stored),
+          proofs,
+          contradictions: found,
+          ...(next === undefined ? {} : { next }),
+        })
       },
     },
   ]

@@ -1,9 +1,10 @@
-import { blobRecords, type BlobRecord, type DataKind } from '../encryption/blob-records.ts'
+import { blobRecords, isOwnBlob, type BlobRecord, type DataKind } from '../encryption/blob-records.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import { AzureError } from '../http/errors.ts'
 import type { Account } from './account.ts'
 import type { Accounts } from './accounts.ts'
+import { contradictions, type ContradictionsOptions } from './contradictions.ts'
 
 /** One sealed blob and whose key it hangs on. */
 export interface ProtectedBlob {
@@ -36,10 +37,17 @@ const SERVICE = 'service'
 export class Protection {
   readonly #accounts: Accounts
   readonly #blobs: SealedBlobs
+  readonly #references: ContradictionsOptions['references']
 
-  constructor(accounts: Accounts, blobs: SealedBlobs) {
+  constructor(accounts: Accounts, blobs: SealedBlobs, references: ContradictionsOptions['references']) {
     this.#accounts = accounts
     this.#blobs = blobs
+    this.#references = references
+  }
+
+  /** Where what is stored of the account contradicts itself, one sentence each. */
+  contradictions({ accountId }: Account): Promise<string[]> {
+    return contradictions({ ring: this.#accounts.options.keyRing, references: this.#references }, accountId)
   }
 
   /** @param after the last blob id of the page before */
@@ -61,15 +69,15 @@ export class Protection {
     keyRing.leases.end(account.accountId)
     const { records, next } = await this.#page(account, options.after)
     const proofs: Proof[] = []
-    let silent: KeyUnavailable | undefined
+    let refusal: KeyUnavailable | undefined
     for (const record of records) {
       const { blobId, generation } = record
-      // A vault that does not answer would let each blob wait as long again.
-      if (silent !== undefined && generation !== 0)
-        proofs.push({ blobId, outcome: 'KeyUnavailable', message: silent.message })
+      // One question to the vault answers for all of them; one that does not answer would let each blob wait as long again.
+      if (refusal !== undefined && generation !== 0)
+        proofs.push({ blobId, outcome: 'KeyUnavailable', message: refusal.message })
       else {
         const { refused, ...proof } = await this.#open(record, options.whole)
-        if (refused?.reason === 'Unreachable') silent = refused
+        if (refused !== undefined) refusal = refused
         proofs.push(proof)
       }
     }
@@ -98,9 +106,13 @@ export class Protection {
       limit: MOST,
       ...(after === undefined ? {} : { after: `${accountId}/${after}` }),
     })
-    const records = found.map(({ value }) => value)
-    const last = records.at(-1)
-    return { records, ...(records.length === MOST && last !== undefined ? { next: last.blobId } : {}) }
+    // K5: a row that says it is another account's is told among the contradictions, and not opened.
+    const records = found.filter(stored => isOwnBlob(stored, accountId)).map(({ value }) => value)
+    const last = found.at(-1)
+    return {
+      records,
+      ...(found.length === MOST && last !== undefined ? { next: last.id.slice(accountId.length + 1) } : {}),
+    }
   }
 }
 

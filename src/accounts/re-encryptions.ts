@@ -30,6 +30,12 @@ export interface ReEncryptionsOptions {
   readonly log: (message: string, error?: unknown) => void
 }
 
+interface Plan {
+  readonly state: ReEncryption
+  readonly changes: readonly Change[]
+  readonly run: () => void
+}
+
 /** Re-encrypts accounts in the background, one blob after another, and goes on after a stop or a crash. */
 export class ReEncryptions {
   readonly #options: ReEncryptionsOptions
@@ -49,32 +55,39 @@ export class ReEncryptions {
 
   /** Makes the new data key; what is stored follows in the background. @throws KeyUnavailable, 409 when one is under way */
   async start(account: Account, mebibytesPerSecond: number | undefined): Promise<ReEncryption> {
-    const { audit, env, keyRing } = this.#options.accounts.options
+    const { audit, keyRing } = this.#options.accounts.options
     const { accountId } = account
     const before = await this.#records.get(reEncryptions, accountId)
     if (before?.value.status === 'InProgress') throw underWay()
-    const totals = await this.#totals(accountId)
-    let state: ReEncryption | undefined
+    let plan: Plan | undefined
     await addGeneration(keyRing, accountId, async (generation, changes) => {
-      state = {
-        accountId,
-        status: 'InProgress',
-        generation,
-        startedAt: new Date(env.now()).toISOString(),
-        ...(mebibytesPerSecond === undefined ? {} : { mebibytesPerSecond }),
-        ...totals,
-        records: 0,
-        failed: [],
-      }
+      plan = await this.plan(account, generation, mebibytesPerSecond)
       const entry = accountAudit(account, `${OPERATION}/action`, 'Begun', { generation, httpStatusCode: 202 })
-      const written = put(reEncryptions, accountId, state, before?.version ?? 0)
-      await audit.append(entry, [...changes, written]).catch((error: unknown) => {
+      await audit.append(entry, [...changes, ...plan.changes]).catch((error: unknown) => {
         const isAnother = error instanceof VersionConflict && error.collection === reEncryptions.name
         throw isAnother ? underWay() : error
       })
     })
-    this.#run(accountId)
-    return state as ReEncryption
+    plan?.run()
+    return plan?.state as ReEncryption
+  }
+
+  /** One to a generation that the caller's commit begins: commit `changes` with it, then call `run`. One under way goes on to it. */
+  async plan(account: Account, generation: number, mebibytesPerSecond: number | undefined): Promise<Plan> {
+    const { accountId } = account
+    const before = await this.#records.get(reEncryptions, accountId)
+    const state: ReEncryption = {
+      accountId,
+      status: 'InProgress',
+      generation,
+      startedAt: new Date(this.#options.accounts.options.env.now()).toISOString(),
+      ...(mebibytesPerSecond === undefined ? {} : { mebibytesPerSecond }),
+      ...(await this.#totals(accountId)),
+      records: 0,
+      failed: [],
+    }
+    const changes = [put(reEncryptions, accountId, state, before?.version ?? 0)]
+    return { state, changes, run: () => this.#run(accountId) }
   }
 
   /** Those that a stop of the service broke off go on. */
@@ -93,6 +106,7 @@ export class ReEncryptions {
   }
 
   #run(accountId: string): void {
+    if (this.#running.has(accountId)) return
     const run = this.#untilDone(accountId).finally(() => this.#running.delete(accountId))
     this.#running.set(accountId, run)
   }

@@ -2,6 +2,7 @@ import type { KeyVaultKey } from '@azure/keyvault-keys'
 import { isWithin } from '../arm/resource-id.ts'
 import { parseKeyIdentifier, vaultNameOf } from '../encryption/key-identifier.ts'
 import { KeyUnavailable, type KeyUnavailableCause } from '../encryption/key-unavailable.ts'
+import { isVaultsWord } from '../encryption/vault-error.ts'
 import type { VaultKey } from '../encryption/vault-key.ts'
 import type { Account } from './account.ts'
 import type { UnmetRequirement } from './unmet-requirement.ts'
@@ -128,7 +129,7 @@ export async function checkAccess(
       if (!(error instanceof KeyUnavailable)) throw error
       // A vault that opens garbage with "bad parameter" has checked the permission before.
       if (error.reason === 'Refused' && permission === 'unwrapKey') return undefined
-      failed.push({ permission, error })
+      failed.push({ permission, error: error.reason === 'Forbidden' ? await key.explain(error) : error })
       return undefined
     }
   }
@@ -137,7 +138,7 @@ export async function checkAccess(
   await attempt('unwrapKey', () => key.unwrap(wrapped ?? Buffer.alloc(256, 1)))
   // A missing permission is named for each operation, what concerns the key or the vault as a whole once, and not what `checkKey` says better.
   const told = failed.filter(({ error: { reason } }, index) => {
-    if (reason === 'AccessDenied') return true
+    if (reason === 'AccessDenied' || reason === 'Forbidden') return true
     if (read !== undefined && SEEN_IN_KEY.has(reason)) return false
     return failed.findIndex(({ error }) => error.reason === reason) === index
   })
@@ -171,6 +172,9 @@ export function identityOff(account: Account): UnmetRequirement {
 /** Which requirement a vault's refusal belongs to. */
 const REQUIREMENT: Readonly<Record<KeyUnavailableCause, string>> = {
   AccessDenied: 'R11',
+  Forbidden: 'R11',
+  TokenRefused: 'R11',
+  ChallengeMismatch: 'R06',
   IdentityMissing: 'R11',
   IdentityLeftBehind: 'R32',
   RbacAuthorization: 'R10',
@@ -204,17 +208,27 @@ function accessFinding(
   error: KeyUnavailable,
 ): UnmetRequirement {
   const { reason } = error
-  const inner = error.options.innererror?.innererror?.message ?? error.message
+  const inner = error.options.innererror?.innererror
+  const said = isVaultsWord(inner) && !OF_OURS.has(reason)
+  const why = said ? `The vault says: ${inner?.message}` : (inner?.message ?? error.message)
   return {
     requirement: REQUIREMENT[reason],
     name: NAME[reason] ?? reason,
-    found: `${name} can't do '${permission}' with the key. The vault says: ${inner}`,
-    command: mending(reason, keyId, principalId),
+    found: `${name} can't do '${permission}' with the key. ${why}`,
+    command: mending(error, keyId, principalId),
     target: keyId,
   }
 }
 
-function mending(reason: KeyUnavailableCause, keyId: string, principalId: string): string {
+/** Found out here, before a vault could say anything. */
+const OF_OURS = new Set<KeyUnavailableCause>([
+  'IdentityMissing',
+  'IdentityLeftBehind',
+  'CredentialUnavailable',
+  'ChallengeMismatch',
+])
+
+function mending({ reason, isOutside }: KeyUnavailable, keyId: string, principalId: string): string {
   const { name, version } = parseKeyIdentifier(keyId)
   const vault = vaultNameOf(keyId)
   const set = `az keyvault key set-attributes ${version === undefined ? `--vault-name ${vault} --name ${name}` : `--id ${keyId}`}`
@@ -223,7 +237,10 @@ function mending(reason: KeyUnavailableCause, keyId: string, principalId: string
   if (reason === 'KeyNotFound') return `az keyvault key recover --vault-name ${vault} --name ${name}`
   if (reason === 'VaultNotFound') return `az keyvault recover --name ${vault}`
   if (reason === 'FirewallDenied') return `az keyvault update --name ${vault} --bypass AzureServices`
-  if (reason !== 'AccessDenied' && reason !== 'IdentityMissing') return `az keyvault show --name ${vault}`
+  if (isOutside && reason === 'RbacAuthorization')
+    return `az role assignment create --role 'Key Vault Crypto Service Encryption User' --assignee ${principalId} --scope <vault id>`
+  if (reason !== 'AccessDenied' && reason !== 'Forbidden' && reason !== 'IdentityMissing')
+    return `az keyvault show --name ${vault}`
   return `az keyvault set-policy --name ${vault} --object-id ${principalId} --key-permissions get wrapKey unwrapKey`
 }
 

@@ -6,6 +6,12 @@ import { encryptionWarnings } from './encryption-warnings.ts'
 
 const CAPABILITIES = [{ name: 'CustomerManagedKey' }, { name: 'VirtualNetworks' }]
 
+/** As `showAccount`, counted at this moment. */
+export async function shownAccount(service: Accounts, stored: Stored<Account>): Promise<object> {
+  await service.options.earlierBlobs.count(stored.value.accountId)
+  return showAccount(service, stored)
+}
+
 export function showAccount(service: Accounts, stored: Stored<Account>): object {
   const { id, name, location, kind, sku, tags, identity } = stored.value
   return {
@@ -50,9 +56,10 @@ function deletedAccountId({ subscriptionId, location, group, name }: Account): s
 /** `encryption` is always there: tools that read before they write could not switch back to service-managed keys otherwise. */
 function propertiesOf(service: Accounts, account: Account): object {
   const { subdomain, accountId, createdAt, disableLocalAuth, networkAcls, publicNetworkAccess, encryption } = account
-  const { keyStatuses, vaultDirectory, env } = service.options
+  const { keyStatuses, earlierBlobs, vaultDirectory, env } = service.options
   const endpoint = service.options.endpoint(subdomain)
   const status = keyStatuses.of(accountId)
+  const earlier = earlierBlobs.of(accountId)
   const warnings = encryptionWarnings(account, status, {
     isOwnVault: vaultUri => vaultDirectory.isOwn(vaultUri),
     now: env.now(),
@@ -72,7 +79,13 @@ function propertiesOf(service: Accounts, account: Account): object {
     privateEndpointConnections: [],
     encryption: {
       ...encryption,
-      status: status ?? { state: 'Active' },
+      status: {
+        ...(status ?? { state: 'Active' }),
+        // Of an account under the service's key only where there are some.
+        ...(earlier === undefined || (status === undefined && earlier === 0)
+          ? {}
+          : { earlierGenerationBlobs: earlier }),
+      },
       ...(warnings.length === 0 ? {} : { warnings }),
     },
   }

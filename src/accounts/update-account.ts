@@ -16,11 +16,17 @@ import {
   OPERATOR,
   vaultNotFound,
 } from './requirements.ts'
+import type { ReEncryptions } from './re-encryptions.ts'
 import { freshStatus } from './fresh-status.ts'
 import { requirementsNotMet, type UnmetRequirement } from './unmet-requirement.ts'
 
 /** PATCH (and PUT on an account that exists): what the body leaves out stays as it is. */
-export async function updateAccount(service: Accounts, stored: Stored<Account>, body: AccountBody): Promise<Account> {
+export async function updateAccount(
+  service: Accounts,
+  stored: Stored<Account>,
+  body: AccountBody,
+  reEncryptions: Pick<ReEncryptions, 'plan'>,
+): Promise<Account> {
   const { tenantId } = await service.options.resourceManager.subscription(stored.value.subscriptionId)
   const identity =
     body.identity == null ? undefined : await identityChange(service, stored.value, wantsIdentity(body), tenantId)
@@ -63,15 +69,32 @@ export async function updateAccount(service: Accounts, stored: Stored<Account>, 
       "Identity and encryption can't be changed in one request: a new identity has no access to any vault yet. Change the identity first, grant it access, then change the encryption.",
     )
   }
+  return changeEncryption({ service, reEncryptions, commit }, { stored, account, tenantId, wanted })
+}
+
+type Commit = (changes: readonly Change[], value: Account, what: string, properties?: object) => Promise<void>
+
+/** R18, R29: another key, another version, or none; the key ring, the settings and the audit record are one commit. */
+async function changeEncryption(
+  given: { service: Accounts; reEncryptions: Pick<ReEncryptions, 'plan'>; commit: Commit },
+  asked: { stored: Stored<Account>; account: Account; tenantId: string; wanted: EncryptionBody },
+): Promise<Account> {
+  const { service, reEncryptions, commit } = given
+  const { stored, account, tenantId, wanted } = asked
+  const { keyRing, keyStatuses } = service.options
   const settings = readSettings(wanted)
   const target = await resolveKey(service, account, tenantId, settings)
   const changed: Account = { ...account, encryption: settings }
   const isCustomers = settings.keySource === 'Microsoft.KeyVault'
-  const status = service.options.keyStatuses.change(account.accountId, isCustomers ? target.id : undefined)
+  const status = keyStatuses.change(account.accountId, isCustomers ? target.id : undefined)
   const what = describe(stored.value.encryption, settings)
-  await changeKey(service.options.keyRing, account.accountId, target, async changes => {
-    await commit([...changes, ...status.changes], changed, what, { kid: target.id })
+  await changeKey(keyRing, account.accountId, target, async (changes, { generation, change, begins }) => {
+    const reEncrypts = begins && settings.reEncryptOnEnable === true
+    const plan = reEncrypts ? await reEncryptions.plan(changed, generation, undefined) : undefined
+    const properties = { kid: target.id, generation, change, ...(reEncrypts ? { reEncryption: 'Begun' } : {}) }
+    await commit([...changes, ...status.changes, ...(plan?.changes ?? [])], changed, what, properties)
     status.settled()
+    plan?.run()
   })
   return changed
 }
@@ -92,7 +115,10 @@ async function resolveKey(
   settings: EncryptionSettings,
 ): Promise<KeyEncryptionKey> {
   const { keyRing } = service.options
-  if (settings.keyVaultProperties === undefined) return keyRing.serviceKey(account.accountId)
+  if (settings.keyVaultProperties === undefined) {
+    const isService = account.encryption.keyVaultProperties === undefined
+    return isService ? keyRing.serviceKey(account.accountId) : keyRing.newServiceKey(account.accountId)
+  }
   const key = keyIdentifierFrom(settings.keyVaultProperties)
   const vault = await service.options.vaultDirectory.describe(key.vaultUri)
   if (vault === undefined) throw requirementsNotMet([vaultNotFound(account, key.vaultUri)])
@@ -119,7 +145,9 @@ function firstOfEach(unmet: readonly UnmetRequirement[]): UnmetRequirement[] {
 }
 
 function readSettings(body: EncryptionBody): EncryptionSettings {
-  if (body.keySource === 'Microsoft.CognitiveServices') return { keySource: 'Microsoft.CognitiveServices' }
+  const reEncrypts = body.reEncryptOnEnable === true ? ({ reEncryptOnEnable: true } as const) : {}
+  if (body.keySource === 'Microsoft.CognitiveServices')
+    return { keySource: 'Microsoft.CognitiveServices', ...reEncrypts }
   const given = body.keyVaultProperties
   if (given == null) {
     throw new AzureError(
@@ -140,6 +168,7 @@ function readSettings(body: EncryptionBody): EncryptionSettings {
   return {
     keySource: 'Microsoft.KeyVault',
     keyVaultProperties: { keyVaultUri: given.keyVaultUri, keyName: given.keyName, keyVersion: given.keyVersion ?? '' },
+    ...reEncrypts,
   }
 }
 

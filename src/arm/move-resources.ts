@@ -9,6 +9,7 @@ import { changedMeanwhile } from './manage-subscriptions.ts'
 import { scopeKey } from './resource-id.ts'
 import type { GenericResource, Place, ResourceGroup, ResourceType } from './resource-manager.ts'
 import { findResource } from './resources.ts'
+import { trimBoth } from '../trim.ts'
 
 const moveBody = z.object({
   resources: z.array(z.string().min(1).max(1000)).min(1).max(800),
@@ -105,7 +106,7 @@ async function movingOf(
     )
   }
   const unique = [...new Map(ids.map(id => [scopeKey(id), id])).values()]
-  return Promise.all(unique.map(id => findResource(resourceTypes, `/${id.replace(/^\/+|\/+$/g, '')}`)))
+  return Promise.all(unique.map(id => findResource(resourceTypes, `/${trimBoth(id, '/')}`)))
 }
 
 /** @throws 409 ResourceMoveProviderValidationFailed that names every resource that can't be moved */

@@ -1,4 +1,5 @@
 import { AzureError } from '../http/errors.ts'
+import { trimBoth } from '../trim.ts'
 
 export interface ResourceId {
   readonly subscriptionId: string
@@ -24,7 +25,7 @@ export function parseResourceId(text: string): ResourceId | undefined {
 
 /** Scopes and ids compare case-insensitively, without a trailing slash. */
 export function scopeKey(scope: string): string {
-  return `/${scope.toLowerCase().replace(/^\/+|\/+$/g, '')}`
+  return `/${trimBoth(scope.toLowerCase(), '/')}`
 }
 
 /** True when `scope` is `ancestor` or lies below it. */

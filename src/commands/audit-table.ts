@@ -137,7 +137,7 @@ function what(entry: AuditRecord['entry']): string {
   const { id, resource } = propertiesOf(entry)
   if (typeof resource === 'string') return `for ${resource.replace(/^https:\/\//, '')}`
   const text = typeof id === 'string' && id !== '' ? id : (entry.resourceId ?? '')
-  const key = /^https:\/\/([^./]+)[^/]*\/(?:deleted)?keys\/(.*)$/i.exec(text)
+  const key = /^https:\/\/([^./]+)(?:\.[^/]*)?\/(?:deleted)?keys\/(.*)$/i.exec(text)
   const named = key === null ? lastNames(text) : `${key[1]}/${key[2]?.replace(/\/([0-9a-f]{8})[0-9a-f]{24}$/i, '/$1…')}`
   const isAccount = /\/accounts\//i.test(text) && entry.resultType === 'Success' && entry.resultDescription
   return isAccount ? `${named} ${entry.resultDescription}` : named

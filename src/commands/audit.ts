@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
+  badSince,
   openAuditSource,
   type AuditSource,
   type KnownHead,
@@ -8,6 +9,10 @@ import {
   type Verification,
 } from '../audit-source.ts'
 import type { RecordsFinding } from '../audit/verify-folder.ts'
+import { parseSince } from '../audit/read-audit.ts'
+import { fitted, hasColour, terminalWidth } from '../terminal.ts'
+import { UsageError } from '../usage-error.ts'
+import { startCommand } from '../data-folder.ts'
 import { AuditTable } from './audit-table.ts'
 
 export interface AuditOptions {
@@ -17,7 +22,7 @@ export interface AuditOptions {
   /** Only the newest so many that match; absent: 100 in a table without `since`, otherwise all. */
   readonly last?: number | undefined
   readonly follow: boolean
-  readonly format: string
+  readonly format: 'table' | 'json'
 }
 
 const DEFAULT_LAST = 100
@@ -26,12 +31,14 @@ const PAGE = 500
 
 /** Prints the audit log, oldest first. Resolves to the exit code; with `follow`, when the process is told to stop. */
 export async function printAudit(options: AuditOptions): Promise<number> {
-  if (options.format !== 'table' && options.format !== 'json')
-    throw new Error(`--format ${options.format} is not known here: use table or json.`)
+  const { since } = options
+  if (since !== undefined && parseSince(since, Date.now()) === undefined) throw badSince(since)
   const source = await openAuditSource(options.dataDir)
   try {
     if (options.follow && !source.running)
-      throw new Error('Nothing comes to a log whose cloud does not run: start it, or leave --follow out.')
+      throw new Error(
+        `Nothing comes to the log of a stopped cloud: leave --follow out, or start it.\n${startCommand(options.dataDir)}`,
+      )
     const print = options.format === 'json' ? printLines : tablePrinter()
     const last = options.last ?? (options.format === 'table' && options.since === undefined ? DEFAULT_LAST : undefined)
     let after = last === undefined ? 0 : await printNewest(source, options, last, print)
@@ -97,9 +104,7 @@ async function printLines(records: NamedPage['records']): Promise<void> {
 }
 
 function tablePrinter(): Print {
-  const width = process.stdout.columns ?? (Number(process.env['COLUMNS']) || 120)
-  const colour = process.stdout.isTTY && process.env['NO_COLOR'] === undefined
-  const table = new AuditTable({ width, colour })
+  const table = new AuditTable({ width: terminalWidth(), colour: hasColour() })
   return (records, names) => write(table.lines(records, names))
 }
 
@@ -126,7 +131,7 @@ export async function verifyAudit(options: {
     const took = Math.round(performance.now() - started)
     if (verdict.ok) sayWhole(verdict, source.running, took, known)
     else await sayBroken(verdict, source)
-    process.stdout.write(recordsReport(verdict.records, options.knownHead))
+    process.stdout.write(`${fitted(recordsReport(verdict.records, options.knownHead).trimEnd(), '  ')}\n`)
     return verdict.ok && verdict.records.ok ? 0 : 1
   } finally {
     await source.close()
@@ -163,6 +168,10 @@ export function recordsReport({ ok, records, tampered, reason, head }: RecordsFi
   return `${lines.join('\n')}\n`
 }
 
+function say(...lines: readonly string[]): void {
+  process.stdout.write(`${fitted(lines.join('\n'), '  ')}\n`)
+}
+
 function sayWhole(
   { time, entries, head }: Extract<Verification, { ok: true }>,
   running: boolean,
@@ -170,36 +179,30 @@ function sayWhole(
   known?: KnownHead,
 ): void {
   const kept = known === undefined ? [] : [`  known     record ${known.entries} is the one that was known`]
-  process.stdout.write(
-    [
-      `The audit log is whole: ${entries.toLocaleString('en')} records, none changed, missing or moved.`,
-      `  head      ${head}`,
-      ...kept,
-      `  verified  ${time}, in ${took} ms, ${running ? 'by the running cloud' : 'in the folder: no cloud runs'}`,
-      'Keep this elsewhere; given back later, it proves that nothing up to here was changed or cut off:',
-      `  --known ${entries}:${head}`,
-      '',
-    ].join('\n'),
+  say(
+    `The audit log is whole: ${entries.toLocaleString('en')} records, none changed, missing or moved.`,
+    `  head      ${head}`,
+    ...kept,
+    `  verified  ${time}, in ${took} ms, ${running ? 'by the running cloud' : 'in the folder: no cloud runs'}`,
+    'Keep this elsewhere; given back, it proves that nothing was changed or cut off:',
+    `  --known ${entries}:${head}`,
   )
 }
 
 async function sayBroken({ at, reason, time }: Extract<Verification, { ok: false }>, source: AuditSource) {
   const page = await source.page({ after: Math.max(0, at - 1), limit: 1 }).catch(() => undefined)
   const found = page?.records.find(({ sequence }) => sequence === at)?.entry
-  process.stdout.write(
-    [
-      `The audit log was changed: record ${at}: ${reason}.`,
-      ...(found === undefined ? [] : [`  it reads  ${found.time} ${found.operationName} ${found.resultType}`]),
-      `  before    ${at <= 1 ? 'no record can be trusted' : `records 1 to ${at - 1} are as they were written`}`,
-      `  verified  ${time}`,
-      'Restore the data folder from a backup, and find out who could write to it.',
-      '',
-    ].join('\n'),
+  say(
+    `The audit log was changed: record ${at}: ${reason}.`,
+    ...(found === undefined ? [] : [`  it reads  ${found.time} ${found.operationName} ${found.resultType}`]),
+    `  before    ${at <= 1 ? 'no record can be trusted' : `records 1 to ${at - 1} are as they were written`}`,
+    `  verified  ${time}`,
+    'Restore the data folder from a backup, and find out who could write to it.',
   )
 }
 
 function knownHead(text: string): KnownHead {
   const match = /^(\d{1,15}):([0-9a-f]{64})$/.exec(text.trim())
-  if (match === null) throw new Error('--known must be <records>:<head>, as verify printed it.')
+  if (match === null) throw new UsageError('--known must be <records>:<head>, as audit verify printed it.')
   return { entries: Number(match[1]), head: match[2] ?? '' }
 }

@@ -1,4 +1,5 @@
 import { AdministratorError, connectAdministrator } from '../administrator-client.ts'
+import { UsageError } from '../usage-error.ts'
 
 interface ShownClock {
   readonly time: string
@@ -20,7 +21,7 @@ export async function clock(options: {
   const client = await connectAdministrator(options.dataDir)
   const shown = await client.call<ShownClock>(request.method, PATH, request.body).catch((error: unknown) => {
     if (!(error instanceof AdministratorError) || error.status !== 404) throw error
-    throw new Error("This cloud's clock is the machine's and can't be moved: start it with --clock-control.", {
+    throw new Error("This cloud's clock can't be moved: start it with --clock-control.", {
       cause: error,
     })
   })
@@ -31,17 +32,17 @@ export async function clock(options: {
 function requestOf(action: string, argument: string | undefined): { method: string; body?: object } {
   if (action === 'advance') return { method: 'PUT', body: { advanceSeconds: secondsOf(argument ?? '') } }
   if (action === 'set') return { method: 'PUT', body: { time: timeOf(argument ?? '') } }
-  if (argument !== undefined) throw new Error(`'clock ${action}' takes nothing more: what is '${argument}'?`)
+  if (argument !== undefined) throw new UsageError(`'clock ${action}' takes nothing more: what is '${argument}'?`)
   if (action === 'show') return { method: 'GET' }
   if (action === 'reset') return { method: 'DELETE' }
-  throw new Error(`There is no 'clock ${action}': use show, advance 91d, set 2027-01-31T08:00:00Z or reset.`)
+  throw new UsageError(`There is no 'clock ${action}': use show, advance 91d, set 2027-01-31T08:00:00Z or reset.`)
 }
 
 function secondsOf(text: string): number {
   const match = /^(\d{1,9})([smhdwy])$/.exec(text)
   const seconds = Number(match?.[1]) * (SECONDS[match?.[2] ?? ''] ?? 0)
   if (match !== null && seconds > 0) return seconds
-  throw new Error(`'${text}' is no length of time: use for example 91d, 36h, 90m or 10s. To go back, use set or reset.`)
+  throw new UsageError(`'${text}' is not a length of time: use for example 91d, 36h or 10s. To go back: set or reset.`)
 }
 
 function timeOf(text: string): string {
@@ -49,7 +50,7 @@ function timeOf(text: string): string {
     ? Date.parse(text.includes('T') && !/(Z|[+-]\d\d:\d\d)$/i.test(text) ? `${text}Z` : text)
     : Number.NaN
   if (!Number.isNaN(time)) return new Date(time).toISOString()
-  throw new Error(`'${text}' is no time: use for example 2027-01-31 or 2027-01-31T08:00:00Z (UTC).`)
+  throw new UsageError(`'${text}' is not a time: use for example 2027-01-31 or 2027-01-31T08:00:00Z (UTC).`)
 }
 
 function sentence({ time, offsetSeconds }: ShownClock): string {

@@ -1,11 +1,14 @@
 import { lookup } from 'node:dns/promises'
+import { fileURLToPath } from 'node:url'
 import { connectAdministrator } from '../administrator-client.ts'
 import { readEndpoints } from '../endpoints.ts'
 import { finding, type Finding } from './finding.ts'
 
 const FIXED = ['login.localhost', 'management.localhost', 'portal.localhost']
 const EXAMPLES = ['contoso.vault.localhost', 'contoso.openai.localhost']
-const PER_LINE = 8
+const PRELOAD = fileURLToPath(new URL('../http/localhost.mjs', import.meta.url))
+/** With the indentation of what doctor prints, 80 columns. */
+const HOSTS_WIDTH = 71
 /** As the machine resolves names: to ask the cloud, this process soon finds them by itself. */
 const systemLookup = lookup
 
@@ -20,7 +23,9 @@ export async function namesFinding(dataDir: string | undefined): Promise<Finding
   return finding(
     false,
     `${lost.join(', ')} ${lost.length === 1 ? 'does' : 'do'} not resolve for programs on this machine`,
-    'Browsers, curl and Node clients started with --import ownkey/localhost do without. For others:',
+    'Browsers, curl and programs under ./ownkey run do without, Python with PYTHONPATH=src/http/python too. Others in Node:',
+    `node --import ${PRELOAD} app.js`,
+    'For others (Go, .NET, Java, and Python on uvloop such as the proxy of LiteLLM, which asks the system by itself):',
     'apt-get install libnss-myhostname, which finds every *.localhost; or, as root, these lines in /etc/hosts:',
     ...hostsLines(lost),
     ...(own === undefined
@@ -31,8 +36,11 @@ export async function namesFinding(dataDir: string | undefined): Promise<Finding
 
 function hostsLines(names: readonly string[]): string[] {
   const lines: string[] = []
-  for (let from = 0; from < names.length; from += PER_LINE)
-    lines.push(`127.0.0.1 ${names.slice(from, from + PER_LINE).join(' ')}`)
+  for (const name of names) {
+    const longer = `${lines.at(-1) ?? ''} ${name}`
+    if (lines.length > 0 && longer.length <= HOSTS_WIDTH) lines[lines.length - 1] = longer
+    else lines.push(`127.0.0.1 ${name}`)
+  }
   return lines
 }
 

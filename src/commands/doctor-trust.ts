@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
+import { shellWord } from '../terminal.ts'
 import { holds, readAuthority, type Authority } from '../trust/authority.ts'
 import { BrowserStores } from '../trust/browser-stores.ts'
 import { SystemStore } from '../trust/system-store.ts'
@@ -16,7 +17,7 @@ const VARIABLES = {
 /** Who trusts the cloud's CA: the system, the browsers of this user, the programs started from this shell. */
 export async function trustFindings(dataDir: string, systemRoot?: string): Promise<Finding[]> {
   const authority = await readAuthority(dataDir)
-  const command = `./ownkey trust --data-dir ${dataDir}`
+  const command = `./ownkey trust --data-dir ${shellWord(dataDir)}`
   const system = new SystemStore(systemRoot)
   const trusted = await system.trusts(authority)
   const inShell = await variablesWith(authority)
@@ -26,7 +27,7 @@ export async function trustFindings(dataDir: string, systemRoot?: string): Promi
       : {
           state: inShell.length > 0 ? 'note' : 'lacking',
           what: `the system does not trust the CA ${authority.name}`,
-          remedy: [`${command}, as root; or eval "$(./ownkey env --data-dir ${dataDir})" in each shell`],
+          remedy: [command, `as root; or in each shell`, `eval "$(./ownkey env --data-dir ${shellWord(dataDir)})"`],
         },
   ]
   for (const { where, trusted: inBrowser } of await new BrowserStores(homedir()).trusts(authority)) {

@@ -1,12 +1,15 @@
 import { getFips } from 'node:crypto'
 import { createServer } from 'node:net'
-import { fipsStatus } from '../crypto/fips.ts'
+import { describeFips, readFipsState } from '../crypto/fips-module.ts'
 import { readEndpoints } from '../endpoints.ts'
+import { fitted } from '../terminal.ts'
 import { namesFinding } from './doctor-names.ts'
 import { trustFindings } from './doctor-trust.ts'
 import { finding, type Finding } from './finding.ts'
 
 const MARKS = { ok: 'ok      ', lacking: 'lacking ', note: 'note    ' }
+
+const INDENT = ' '.repeat(9)
 
 /** Says what this machine lacks, and with a cloud's folder who trusts its CA. Resolves to the exit code. */
 export async function doctor(options: {
@@ -18,8 +21,8 @@ export async function doctor(options: {
   const findings: Finding[] = [node(), await namesFinding(dataDir), await portFinding(options.port, dataDir), fips()]
   if (dataDir !== undefined) findings.push(...(await trustFindings(dataDir, options.systemRoot)))
   for (const { state, what, remedy = [] } of findings) {
-    process.stdout.write(`${MARKS[state]} ${what}\n`)
-    for (const line of remedy) process.stdout.write(`         ${line}\n`)
+    process.stdout.write(`${fitted(`${MARKS[state]} ${what}`, INDENT)}\n`)
+    for (const line of remedy) process.stdout.write(`${fitted(`${INDENT}${line}`)}\n`)
   }
   return findings.some(({ state }) => state === 'lacking') ? 1 : 0
 }
@@ -48,17 +51,22 @@ function answers(url: string): Promise<boolean> {
 function portIsFree(port: number): Promise<Finding> {
   return new Promise(resolve => {
     const server = createServer()
-    server.once('error', () =>
-      resolve(finding(false, `port ${port} is in use`, 'Start with --port 0, or another port.')),
+    server.once('error', ({ code }: NodeJS.ErrnoException) =>
+      resolve(
+        code === 'EACCES'
+          ? finding(false, `port ${port} may be used by root alone`, 'Start with --port 0, or one from 1024 on.')
+          : finding(false, `port ${port} is in use`, 'Start with --port 0, or another port.'),
+      ),
     )
     server.listen(port, '127.0.0.1', () => server.close(() => resolve(finding(true, `port ${port} is free`))))
   })
 }
 
 function fips(): Finding {
-  const status = fipsStatus()
+  const state = readFipsState()
+  const { status } = state
   const words = {
-    active: 'FIPS provider active',
+    active: `FIPS provider active: ${describeFips(state)}`,
     off: 'FIPS provider off (approved algorithms only, all the same)',
     broken: 'FIPS mode is set, but its provider does not work',
   }

@@ -1,15 +1,33 @@
 import { lookup } from 'node:dns/promises'
+import { connect } from 'node:net'
 import { readAuthority } from '../trust/authority.ts'
 import { SystemStore } from '../trust/system-store.ts'
+import { stoppedCloud } from '../data-folder.ts'
 import { readEndpoints, type Endpoints } from '../endpoints.ts'
+import { shellQuoted } from '../terminal.ts'
 
 /** The environment that points clients at a running cloud. */
 export async function printEnvironment(options: {
   dataDir: string
-  format: string
+  format: 'shell' | 'az' | 'json'
   systemRoot: string | undefined
 }): Promise<number> {
+  const variables = await clientEnvironment(options)
+  if (options.format === 'json') process.stdout.write(`${JSON.stringify(variables, null, 2)}\n`)
+  else if (options.format === 'shell')
+    for (const [name, value] of Object.entries(variables))
+      process.stdout.write(`export ${name}=${shellQuoted(value)}\n`)
+  else {
+    const lines = await azLines(await readEndpoints(options.dataDir), variables.SSL_CERT_FILE)
+    process.stdout.write(`${lines.join('\n')}\n`)
+  }
+  return 0
+}
+
+/** The variables that point clients at the cloud running in a folder. @throws when none does */
+export async function clientEnvironment(options: { dataDir: string; systemRoot: string | undefined }) {
   const endpoints = await readEndpoints(options.dataDir)
+  if (!(await isListening(endpoints.port))) throw stoppedCloud(options.dataDir)
   const bundle = await bundleOf(endpoints, options)
   const {
     authority,
@@ -21,7 +39,7 @@ export async function printEnvironment(options: {
     openAiSuffix,
     keyVaultSuffix,
   } = endpoints
-  const variables = {
+  return {
     AZURE_AUTHORITY_HOST: authority,
     AZURE_TENANT_ID: tenantId,
     AZURE_CLIENT_ID: administrator.clientId,
@@ -34,12 +52,6 @@ export async function printEnvironment(options: {
     OWNKEY_OPENAI_SUFFIX: openAiSuffix,
     OWNKEY_KEY_VAULT_SUFFIX: keyVaultSuffix,
   }
-  if (options.format === 'json') process.stdout.write(`${JSON.stringify(variables, null, 2)}\n`)
-  else if (options.format === 'shell')
-    for (const [name, value] of Object.entries(variables)) process.stdout.write(`export ${name}=${quoted(value)}\n`)
-  else if (options.format === 'az') process.stdout.write(`${(await azLines(endpoints, bundle)).join('\n')}\n`)
-  else throw new Error(`--format ${options.format} is not known: use shell, az or json.`)
-  return 0
 }
 
 /** These variables replace all that a client trusts: where the system trusts the CA, its bundle leaves the internet in reach. */
@@ -51,7 +63,7 @@ async function bundleOf(
   return (await system.trusts(await readAuthority(dataDir))) ? system.bundle : caCertificate
 }
 
-/** What registers the cloud with the az CLI and logs in, for bash and zsh: the secret never stands in the process list. */
+/** What registers the cloud with the az CLI and logs in, for any POSIX shell: the secret goes through a pipe, never into the process list. */
 async function azLines({ resourceManager, tenantId, administrator }: Endpoints, bundle: string): Promise<string[]> {
   const isResolved = await lookup(new URL(resourceManager).hostname).then(
     () => true,
@@ -59,18 +71,28 @@ async function azLines({ resourceManager, tenantId, administrator }: Endpoints, 
   )
   const names = new URL('../http/python', import.meta.url).pathname
   return [
-    `export REQUESTS_CA_BUNDLE=${quoted(bundle)}`,
+    `export REQUESTS_CA_BUNDLE=${shellQuoted(bundle)}`,
     // The authority is one that Microsoft's list of instances does not know.
     'export AZURE_CORE_INSTANCE_DISCOVERY=false',
-    ...(isResolved ? [] : [`export PYTHONPATH=${quoted(names)} # this machine does not find *.localhost by itself`]),
+    ...(isResolved
+      ? []
+      : [`export PYTHONPATH=${shellQuoted(names)} # this machine does not find *.localhost by itself`]),
     'az cloud set --name AzureCloud --only-show-errors',
-    'az cloud unregister --name OwnKey --only-show-errors 2>/dev/null',
-    `az cloud register --name OwnKey --endpoint-resource-manager ${quoted(resourceManager)} --only-show-errors`,
+    'az cloud unregister --name OwnKey --only-show-errors 2>/dev/null || :',
+    `az cloud register --name OwnKey --endpoint-resource-manager ${shellQuoted(resourceManager)} --only-show-errors`,
     'az cloud set --name OwnKey --only-show-errors',
-    `az login --service-principal --tenant ${tenantId} --username ${administrator.clientId} --password=@<(printf %s ${quoted(administrator.clientSecret)}) --output none`,
+    // printf is built into every shell; az reads what follows an '@' from a file, and from its input for '-'.
+    `printf %s ${shellQuoted(administrator.clientSecret)} | az login --service-principal --tenant ${tenantId} --username ${administrator.clientId} --password=@- --output none`,
   ]
 }
 
-function quoted(value: string): string {
-  return `'${value.replaceAll("'", `'\\''`)}'`
+/** Whether a program listens there: endpoints.json of a cloud that was killed is still in its folder. */
+function isListening(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = connect({ port, host: '127.0.0.1' }, () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code !== 'ECONNREFUSED'))
+  })
 }

@@ -1,5 +1,6 @@
 import { openAuditSource, type AuditSource, type NamedPage, type Verification } from '../audit-source.ts'
 import { sealedFilesOf } from '../sealed-files.ts'
+import { fitted } from '../terminal.ts'
 import { who } from './audit-table.ts'
 
 type AuditRecord = NamedPage['records'][number]
@@ -212,7 +213,7 @@ function report(id: string, facts: readonly Fact[], audit: Verification, isProve
     `NO   the log has no word of '${id}': check the id; --account NAME tells things of the same name apart.`,
     '     Files are named by their id (file-…), models and deployments by their name, accounts by name or resource id.',
   ]
-  return [
+  const text = [
     ...(facts.length === 0 ? none : facts.flatMap(sentence)),
     audit.ok
       ? `yes  the audit log is as it was written: ${audit.entries.toLocaleString('en')} records`
@@ -220,6 +221,7 @@ function report(id: string, facts: readonly Fact[], audit: Verification, isProve
     isProven ? 'Its key is destroyed, and with it the data.' : 'This is NOT proven.',
     '',
   ].join('\n')
+  return fitted(text, '     ')
 }
 
 function sentence(fact: Fact): string[] {
@@ -231,17 +233,19 @@ function sentence(fact: Fact): string[] {
     `     hash    ${hash}`,
   ]
   if (fate === 'exists')
-    return [`NO   ${what} still exists, by the log: this is its last record, of ${time}`, ...record]
+    return [`NO   ${what} still exists,`, `     by the log: this is its last record, of ${time}`, ...record]
   if (fate === 'softDeleted')
-    return [`NO   ${what} is only soft-deleted, at ${time}: its keys are destroyed when it is purged`, ...record]
+    return [
+      `NO   ${what} is only soft-deleted, at ${time}:`,
+      '     its keys are destroyed when it is purged',
+      ...record,
+    ]
   const how = howOf(fact)
   const disk =
     blobId === undefined
       ? []
-      : [
-          `     blob    ${blobId}: ${leftOnDisk ? 'A FILE OF IT IS STILL IN THE FOLDER' : 'no file of it is in the folder'}`,
-        ]
-  return [`yes  ${what}: ${how} at ${time}`, ...record, ...disk]
+      : [`     blob    ${blobId}: ${leftOnDisk ? 'A FILE OF IT IS STILL THERE' : 'no file of it in the folder'}`]
+  return [`yes  ${what}:`, `     ${how} at ${time}`, ...record, ...disk]
 }
 
 function howOf({ kind, withAccount, hadKey }: Fact): string {

@@ -1,4 +1,5 @@
 import { connectAdministrator, type AdministratorClient } from '../administrator-client.ts'
+import { fitted } from '../terminal.ts'
 import { allAccounts } from './all-accounts.ts'
 import type { RecordsFinding } from '../audit/verify-folder.ts'
 import { readEndpoints } from '../endpoints.ts'
@@ -33,6 +34,7 @@ interface Account {
         readonly keyIdentifier?: string
         readonly since?: string
         readonly lastSuccess?: string
+        readonly earlierGenerationBlobs?: number
       }
     }
   }
@@ -52,6 +54,8 @@ interface Finding {
   readonly bytes: number
   readonly opened: number
   readonly closed: number
+  /** Still sealed under a data key that another key than the present one has wrapped. */
+  readonly earlierGenerationBlobs: number
   /** What contradicts the promise: a blob that does not open under its key, or one that opens without. */
   readonly problems: string[]
   /** Each blob: which key protects it, and whether it opened just now. */
@@ -62,7 +66,8 @@ const VERSION = 'api-version=2025-06-01'
 
 /**
  * Asks each account's vault anew and opens each of its blobs: under an available key all open, without it none that is
- * revocable. Then verifies the audit log. Resolves to the exit code: 0 when everything is as promised.
+ * revocable; and compares its settings, key ring, blobs, files, models and deployments with each other. Then verifies the audit
+ * log. Resolves to the exit code: 0 when everything is as promised, 1 also when there was nothing to look at.
  */
 export async function prove(options: {
   dataDir: string
@@ -70,13 +75,11 @@ export async function prove(options: {
   /** Prove instead that the key of this file, model, deployment or account was destroyed. */
   deleted?: string | undefined
   whole: boolean
-  format: string
+  format: 'table' | 'json'
   /** A line that `ownkey audit head` printed: an older state of the folder is a contradiction. */
   knownHead?: string | undefined
 }): Promise<number> {
   const { dataDir, deleted, format } = options
-  if (format !== 'table' && format !== 'json')
-    throw new Error(`--format ${format} is not known here: use table or json.`)
   if (deleted !== undefined) return proveDeleted({ dataDir, id: deleted, account: options.account, format })
   const client = await connectAdministrator(options.dataDir)
   const all = await allAccounts<Account>(client)
@@ -87,11 +90,13 @@ export async function prove(options: {
   const unseen = options.account === undefined ? await unseenAccounts(client, dataDir) : 0
   const kept = options.knownHead === undefined ? '' : `?knownhead=${encodeURIComponent(options.knownHead)}`
   const audit = await client.call<Summary['audit']>('GET', `/ownkey/audit/verify${kept}`)
-  const isProven = audit.ok && audit.records.ok && findings.every(({ problems }) => problems.length === 0)
+  const isEmpty = findings.every(({ blobs }) => blobs === 0)
+  const isProven = audit.ok && audit.records.ok && !isEmpty && findings.every(({ problems }) => problems.length === 0)
+  const { whole, knownHead } = options
   process.stdout.write(
     options.format === 'json'
-      ? `${JSON.stringify({ proven: isProven, accounts: findings, accountsOfOtherTenants: unseen, audit }, null, 2)}\n`
-      : report(findings, { audit, unseen, isProven, knownHead: options.knownHead }),
+      ? `${JSON.stringify({ proven: isProven, nothingLookedAt: isEmpty, accounts: findings, accountsOfOtherTenants: unseen, audit }, null, 2)}\n`
+      : report(findings, { audit, unseen, isProven, isEmpty, whole, knownHead }),
   )
   return isProven ? 0 : 1
 }
@@ -105,28 +110,37 @@ async function examine(client: AdministratorClient, account: Account, whole: boo
     path = next && `${next.pathname}${next.search}`
   }
   const proofs: Proof[] = []
+  const contradictions: string[] = []
   let shown = account
   for (let after: string | undefined | null = null; after !== undefined;) {
     const body = { whole, ...(after === null ? {} : { after }) }
-    const page: { account: Account; proofs: Proof[]; next?: string } = await client.call(
+    const page: { account: Account; proofs: Proof[]; contradictions: string[]; next?: string } = await client.call(
       'POST',
       `${account.id}/proveProtection?${VERSION}`,
       body,
     )
     proofs.push(...page.proofs)
+    contradictions.push(...page.contradictions)
     shown = page.account
     after = page.next
   }
   const { keySource, status } = shown.properties.encryption
   const isCustomers = keySource === 'Microsoft.KeyVault'
   const isAvailable = !isCustomers || status?.state === 'Active'
-  const problems = proofs.flatMap(({ blobId, outcome, message = '' }) => {
+  const opened = proofs.filter(({ outcome }) => outcome === 'Opened').length
+  const ofBlobs = proofs.flatMap(({ blobId, outcome, message = '' }) => {
     const blob = blobs.get(blobId)
     const mayOpen = isAvailable || blob?.revocable !== true
     if (outcome === 'Opened') return mayOpen ? [] : [`${blobId} (${blob?.kind}) opened without its key`]
     if (outcome === 'KeyUnavailable' && !mayOpen) return []
     return [`${blobId} (${blob?.kind ?? 'unknown'}) did not open: ${message}`]
   })
+  const noneOpened = isAvailable && proofs.length > 0 && opened === 0
+  const problems = [
+    ...(noneOpened ? [`its key is said to be available, and it opened 0 of ${proofs.length} blobs`] : []),
+    ...contradictions,
+    ...ofBlobs,
+  ]
   return {
     account: account.name,
     key: isCustomers ? (status?.keyIdentifier ?? 'customer-managed') : 'Microsoft-managed',
@@ -135,8 +149,9 @@ async function examine(client: AdministratorClient, account: Account, whole: boo
     revocable: [...blobs.values()].filter(({ revocable }) => revocable).length,
     blobs: proofs.length,
     bytes: [...blobs.values()].reduce((sum, { storedSize }) => sum + storedSize, 0),
-    opened: proofs.filter(({ outcome }) => outcome === 'Opened').length,
+    opened,
     closed: proofs.filter(({ outcome }) => outcome === 'KeyUnavailable').length,
+    earlierGenerationBlobs: status?.earlierGenerationBlobs ?? 0,
     problems,
     each: proofs.flatMap(({ blobId, outcome }) => {
       const blob = blobs.get(blobId)
@@ -152,6 +167,11 @@ async function unseenAccounts(client: AdministratorClient, dataDir: string): Pro
   return value.filter(one => one.tenantId !== tenantId).reduce((sum, { count }) => sum + count, 0)
 }
 
+/** A version of 32 digits does not fit beside the names; its first eight tell versions apart. JSON has them all. */
+function shortKey(key: string): string {
+  return key.replace(/(\/keys\/[^/]+\/[0-9a-f]{8})[0-9a-f]{24}$/, '$1…')
+}
+
 interface Summary {
   readonly audit: {
     readonly ok: boolean
@@ -163,20 +183,30 @@ interface Summary {
   readonly unseen: number
   readonly isProven: boolean
   readonly knownHead: string | undefined
+  readonly isEmpty: boolean
+  readonly whole: boolean
 }
 
-function report(findings: readonly Finding[], { audit, unseen, isProven, knownHead }: Summary): string {
+function report(findings: readonly Finding[], summary: Summary): string {
+  const { audit, unseen, isProven, isEmpty, whole, knownHead } = summary
   const lines = findings.flatMap(({ account, key, state, since, lastSuccess, ...rest }) => {
-    const { blobs, bytes, opened, closed, revocable, problems } = rest
-    const times = since === undefined ? '' : ` since ${since}, last used ${lastSuccess}`
+    const { blobs, bytes, opened, closed, revocable, problems, earlierGenerationBlobs: earlier } = rest
+    const times = since === undefined ? '' : ` since ${since}\n     last used ${lastSuccess}`
     return [
       `${problems.length === 0 ? 'yes' : 'NO '}  ${account}: ${blobs} sealed ${blobs === 1 ? 'blob' : 'blobs'}, ${bytes.toLocaleString('en')} bytes; ${opened} opened under their key, ${closed} closed`,
-      `     key ${key}, ${state}${times}`,
+      `     key ${shortKey(key)}`,
+      `     ${state}${times}`,
       ...(since === undefined ? [] : [`     a revocation closes ${revocable} of ${blobs} within a lease`]),
+      ...(earlier === 0
+        ? []
+        : [
+            `     ${earlier} of ${blobs} are still under a data key from before the present key:`,
+            '     re-encrypt moves them to one of its own',
+          ]),
       ...problems.map(problem => `     ${problem}`),
     ]
   })
-  return [
+  const text = [
     ...lines,
     audit.ok
       ? `yes  the audit log is as it was written: ${audit.entries?.toLocaleString('en')} records`
@@ -186,7 +216,11 @@ function report(findings: readonly Finding[], { audit, unseen, isProven, knownHe
       .split('\n')
       .map((line, index) => (index === 0 ? `${audit.records.ok ? 'yes' : 'NO '}  ${line}` : `   ${line}`)),
     ...(unseen === 0 ? [] : [`note ${unseen} accounts of other tenants were not looked at: they are closed to you.`]),
+    ...(whole ? [] : ['note of each blob its last segment and its first were read: --whole reads all of them.']),
+    'note not looked at: soft-deleted accounts, the losses in events of jobs, keys in the vaults, sealed files that no record names.',
+    ...(isEmpty ? ['NO   nothing was looked at: no blob is stored in these accounts.'] : []),
     isProven ? `Everything ${unseen === 0 ? '' : 'else '}is as promised.` : 'This is NOT as promised.',
     '',
   ].join('\n')
+  return fitted(text, '     ')
 }

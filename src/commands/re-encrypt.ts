@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fitted } from '../terminal.ts'
 import { connectAdministrator } from '../administrator-client.ts'
+import { UsageError } from '../usage-error.ts'
 import { allAccounts } from './all-accounts.ts'
 
 interface Shown {
@@ -32,7 +34,9 @@ export async function reEncrypt(options: {
   const [account] = named
   if (account === undefined) throw new Error(`There is no account ${options.account}.`)
   if (named.length > 1)
-    throw new Error(`There are ${named.length} of them, name one by its id:\n${named.map(({ id }) => id).join('\n')}`)
+    throw new UsageError(
+      `There are ${named.length} of them, name one by its id:\n${named.map(({ id }) => id).join('\n')}`,
+    )
   const { mebibytesPerSecond } = options
   const body = mebibytesPerSecond === undefined ? {} : { mebibytesPerSecond }
   let shown = await client.call<Shown>('POST', `${account.id}/reEncrypt?${VERSION}`, body)
@@ -42,15 +46,19 @@ export async function reEncrypt(options: {
     await sleep(POLL_MS)
     shown = await client.call<Shown>('GET', `${account.id}/reEncryption?${VERSION}`)
     const line = progress(shown)
-    if (line !== said) process.stdout.write(`${line}\n`)
+    // How far it is, while somebody looks on; what it waits for, in any case.
+    const isWanted = process.stderr.isTTY || shown.properties.waitingFor !== undefined
+    if (line !== said && isWanted) process.stderr.write(`${line}\n`)
     said = line
   }
-  if (shown.status === 'Failed') process.stderr.write(`ownkey: ${shown.error?.message ?? 'It failed.'}\n`)
-  if (shown.status === 'Succeeded') process.stdout.write('Done: the former data keys are destroyed.\n')
+  if (shown.status === 'Failed')
+    process.stderr.write(`${fitted(`ownkey: ${shown.error?.message ?? 'It failed.'}`, '  ')}\n`)
+  if (shown.status === 'Succeeded')
+    process.stdout.write(`${progress(shown)}\nDone: the former data keys are destroyed.\n`)
   return shown.status === 'Failed' ? 1 : 0
 }
 
 function progress({ percentComplete, properties: { blobs, bytes, records, waitingFor } }: Shown): string {
   const done = `${String(percentComplete).padStart(3)} %  ${blobs.done} of ${blobs.total} blobs, ${bytes.done.toLocaleString('en')} bytes, ${records} records`
-  return waitingFor === undefined ? done : `${done}; waits: ${waitingFor}`
+  return fitted(waitingFor === undefined ? done : `${done}; waits: ${waitingFor}`, '  ')
 }

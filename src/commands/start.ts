@@ -1,6 +1,10 @@
+import { isFolder } from '../data-folder.ts'
+import { endpointsFile } from '../endpoints.ts'
 import { startCloud, type CloudOptions, type PreparedCloud } from '../main.ts'
+import { restartHardened } from './restart-process.ts'
 import type { Seed } from '../seed/seed-file.ts'
 import type { SeedReport } from '../seed/seed-run.ts'
+import { fitted, shellWord } from '../terminal.ts'
 
 /** Runs the cloud until SIGTERM or SIGINT. Resolves to the exit code. */
 export async function start(options: {
@@ -8,11 +12,15 @@ export async function start(options: {
   port: number
   keyLeaseSeconds: number
   keyWatchSeconds: number
+  jobsAtOnce: number
   location: string
   /** A file with what the cloud is to have. */
   seed: string | undefined
   outsideVaults: readonly string[]
+  federatedIssuers: readonly string[]
   clockControl: boolean
+  /** On an OpenSSL FIPS provider, or not at all. */
+  fips: boolean
   allowPasswordGrant: boolean
   knownHead: string | undefined
   freshness: string | undefined
@@ -21,11 +29,14 @@ export async function start(options: {
   pkcs11: CloudOptions['pkcs11']
   verbose: boolean
 }): Promise<number> {
+  restartHardened(options)
   const log = (line: object): void => {
     const isProblem = 'fault' in line || 'level' in line
     if (options.verbose || isProblem) process.stderr.write(`${JSON.stringify(line)}\n`)
   }
-  const { dataDir } = options
+  const { dataDir, diagnosticsFolder } = options
+  // Nothing is written there before a diagnostic setting exists: a slip would show much later.
+  if (diagnosticsFolder !== undefined) await isFolder(diagnosticsFolder)
   // First of all: with a file that is wrong nothing is made, not even the folder.
   const seed = options.seed === undefined ? undefined : await readSeed(options.seed)
   const prepare = async (access: PreparedCloud): Promise<void> => {
@@ -35,13 +46,16 @@ export async function start(options: {
   }
   const cloud = await startCloud({ ...options, log, prepare })
   const { endpoints } = cloud
+  const folder = shellWord(dataDir)
   process.stdout.write(
     [
       `OwnKey is ready on https://*.localhost:${endpoints.port} (loopback only).`,
-      `  portal     ${endpoints.portal} as ${endpoints.administrator.userName}, password in endpoints.json`,
-      `  endpoints  ${options.dataDir}/endpoints.json`,
-      `  CA         ${endpoints.caCertificate}   (trusted by this machine after ./ownkey trust --data-dir ${options.dataDir})`,
-      `  clients    eval "$(./ownkey env --data-dir ${options.dataDir})"`,
+      `  portal     ${endpoints.portal}`,
+      `  sign in    as ${endpoints.administrator.userName}`,
+      `  password   administrator.password of ${endpointsFile(dataDir)}`,
+      `  CA         ${endpoints.caCertificate}`,
+      `  trust it   ./ownkey trust --data-dir ${folder}`,
+      `  clients    eval "$(./ownkey env --data-dir ${folder})"`,
       'Stop it with Ctrl-C.',
       '',
     ].join('\n'),
@@ -63,5 +77,5 @@ function showReport({ lines: { file } }: Seed, { made, changed, same, lines, sec
   const secrets =
     secretsFile === undefined ? [] : [`  secrets  ${secretsFile} (what was made up for it; keep it to yourself)`]
   const summary = `Seed ${file}: ${made} made, ${changed} changed, ${same} as they were.`
-  process.stdout.write([summary, ...lines.map(line => `  ${line}`), ...secrets, ''].join('\n'))
+  process.stdout.write(fitted([summary, ...lines.map(line => `  ${line}`), ...secrets, ''].join('\n'), '  '))
 }

@@ -1,5 +1,6 @@
 import { homedir } from 'node:os'
 import { readAuthority, type Authority } from '../trust/authority.ts'
+import { fitted } from '../terminal.ts'
 import { BrowserStores } from '../trust/browser-stores.ts'
 import { SystemStore, type Outcome } from '../trust/system-store.ts'
 
@@ -10,6 +11,8 @@ const WORDS = {
   absent: 'is not in   ',
   not: 'NOT DONE    ',
 }
+
+const INDENT = ' '.repeat(13)
 
 interface TrustOptions {
   /** Undefined: all CAs that were ever put into these stores. */
@@ -32,12 +35,12 @@ export async function trust(options: TrustOptions): Promise<number> {
   let code = 0
   for (const authority of authorities) {
     const { subject, fingerprint, expiresAt } = authority
-    process.stdout.write(`${subject}, until ${expiresAt.toISOString().slice(0, 10)}\nSHA-256 ${fingerprint}\n`)
+    process.stdout.write(`${subject}\nSHA-256 ${fingerprint}\nuntil ${expiresAt.toISOString().slice(0, 10)}\n`)
     const outcomes = await changed(options, { system, browsers, authority })
     for (const outcome of outcomes) show(outcome)
     if (outcomes.some(({ done }) => done === 'not')) code = 1
   }
-  if (isSudo()) process.stdout.write("Your browsers' stores are yours, not root's: run this without sudo too.\n")
+  if (isSudo()) process.stderr.write("Your browsers' stores are yours, not root's: run this without sudo too.\n")
   return code
 }
 
@@ -61,7 +64,8 @@ async function changed(
 
 function show(outcome: Outcome): void {
   process.stdout.write(`${WORDS[outcome.done]} ${outcome.where}\n`)
-  if (outcome.done === 'not') process.stdout.write(`             ${outcome.why}. ${outcome.remedy}\n`)
+  if (outcome.done === 'not')
+    process.stdout.write(`${fitted(`${outcome.why}. ${outcome.remedy}`.replaceAll(/^/gm, INDENT))}\n`)
 }
 
 /** Under sudo the home folder is root's or the user's, as the machine is set up: files of root in it would lock the user out. */

@@ -31,6 +31,18 @@ export function hmac(key: KeyObject, message: string | Uint8Array): Buffer {
   return createHmac('sha256', key).update(message).digest()
 }
 
+/**
+ * As `deriveKey`, for keys that are overwritten after use: bytes in, bytes out, to be wiped. node's own HKDF makes a KeyObject of
+ * the key it is given, which lies in memory until the garbage collector comes. @throws SealError BadKey for keys under 16 bytes
+ */
+export function deriveBytes(key: Uint8Array, label: string, info: Uint8Array = EMPTY): Buffer {
+  if (key.length < 16) throw new SealError('BadKey', 'A key to derive from must have 16 bytes or more.')
+  const extracted = createHmac('sha256', Buffer.alloc(32)).update(key).digest()
+  const derived = createHmac('sha256', extracted).update(encodeContext(label, info)).update(Buffer.of(1)).digest()
+  extracted.fill(0)
+  return derived
+}
+
 /** HMAC-SHA-256 over the canonical encoding of the parts: 32 bytes. */
 export function mac(key: KeyObject, ...parts: readonly (string | number | Uint8Array)[]): Buffer {
   return createHmac('sha256', key)

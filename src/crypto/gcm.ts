@@ -10,9 +10,12 @@ const TAG_BYTES = 16
 /** R02: AES-256-GCM of OpenSSL is the only cipher that data meets. Bytes that `sealGcm` adds: version, IV and tag. */
 export const GCM_OVERHEAD = 1 + IV_BYTES + TAG_BYTES
 
-function checkKey(key: KeyObject): void {
-  if (key.type !== 'secret' || key.symmetricKeySize !== 32)
-    throw new SealError('BadKey', 'AES-256-GCM needs a secret key of 32 bytes.')
+/** A key as bytes is one that its owner overwrites when it is over; a KeyObject can't be overwritten. */
+export type GcmKey = KeyObject | Uint8Array
+
+function checkKey(key: GcmKey): void {
+  const isKey = key instanceof Uint8Array ? key.length === 32 : key.type === 'secret' && key.symmetricKeySize === 32
+  if (!isKey) throw new SealError('BadKey', 'AES-256-GCM needs a secret key of 32 bytes.')
 }
 
 /** Associated data with a label in front, so that what one use sealed never opens in another. */
@@ -21,7 +24,7 @@ export function versioned(label: string, associatedData: Uint8Array): Buffer {
 }
 
 /** Version byte, 96-bit random IV, ciphertext, 128-bit tag: for small things only (NIST SP 800-38D, 8.2.2). @throws SealError BadKey */
-export function sealGcm(key: KeyObject, associatedData: Uint8Array, plaintext: Uint8Array): Buffer {
+export function sealGcm(key: GcmKey, associatedData: Uint8Array, plaintext: Uint8Array): Buffer {
   checkKey(key)
   const iv = randomBytes(IV_BYTES)
   const cipher = createCipheriv('aes-256-gcm', key, iv, { authTagLength: TAG_BYTES })
@@ -32,7 +35,7 @@ export function sealGcm(key: KeyObject, associatedData: Uint8Array, plaintext: U
 }
 
 /** Undoes `sealGcm`. @throws SealError BadKey, BadHeader, Truncated, Tampered */
-export function openGcm(key: KeyObject, associatedData: Uint8Array, sealed: Uint8Array): Buffer {
+export function openGcm(key: GcmKey, associatedData: Uint8Array, sealed: Uint8Array): Buffer {
   checkKey(key)
   if (sealed.length < GCM_OVERHEAD)
     throw new SealError('Truncated', `The sealed bytes are cut: ${sealed.length} of at least ${GCM_OVERHEAD}.`)

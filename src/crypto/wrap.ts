@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import type { Env } from '../env.ts'
-import { openGcm, sealGcm, versioned } from './gcm.ts'
+import { openGcm, sealGcm, versioned, type GcmKey } from './gcm.ts'
 import { SealError } from './seal-error.ts'
 
 export { encodeContext } from './encode-context.ts'
@@ -29,7 +29,7 @@ export function wipe(buffer: Uint8Array): void {
  * Wraps 32 or 64 bytes of key under a 256-bit key: version byte 1, 96-bit random IV, ciphertext, 128-bit tag (AES-256-GCM, NIST SP 800-38D).
  * One key wraps at most 2^30 times. @throws SealError BadKey, BadLength
  */
-export function wrap(kek: KeyObject, plaintextKey: Uint8Array, associatedData: Uint8Array): Buffer {
+export function wrap(kek: GcmKey, plaintextKey: Uint8Array, associatedData: Uint8Array): Buffer {
   if (!WRAPPABLE.has(plaintextKey.length))
     throw new SealError(
       'BadLength',
@@ -39,7 +39,7 @@ export function wrap(kek: KeyObject, plaintextKey: Uint8Array, associatedData: U
 }
 
 /** Undoes `wrap`. @throws SealError BadKey, BadLength, Tampered (other key, other associated data or altered bytes) */
-export function unwrap(kek: KeyObject, wrapped: Uint8Array, associatedData: Uint8Array): Buffer {
+export function unwrap(kek: GcmKey, wrapped: Uint8Array, associatedData: Uint8Array): Buffer {
   if (!WRAPPABLE.has(wrapped.length - OVERHEAD))
     throw new SealError(
       'BadLength',

@@ -26,7 +26,8 @@ export async function startCloudProcess(dataDir: string, args: readonly string[]
   await mkdir(dataDir, { recursive: true, mode: 0o700 })
   const log = await open(join(dataDir, 'service.log'), 'a', 0o600)
   const started = performance.now()
-  const child = spawn(process.execPath, [cli, 'start', '--data-dir', dataDir, '--port', '0', ...args], {
+  const port = args.includes('--port') ? [] : ['--port', '0']
+  const child = spawn(process.execPath, [cli, 'start', '--data-dir', dataDir, ...port, ...args], {
     stdio: ['ignore', log.fd, log.fd],
   })
   await log.close()

@@ -17,9 +17,8 @@ export async function runDemo(options: { keep: boolean }): Promise<number> {
   try {
     heading(1, 'Start the cloud: Entra, Resource Manager, Key Vault, Azure OpenAI')
     cloud = await startCloudProcess(dataDir, ['--key-lease-seconds', String(LEASE_SECONDS)])
-    say(
-      `one HTTPS port of loopback (${cloud.endpoints.port}), in ${dataDir}, ready in ${(cloud.startMs / 1000).toFixed(1)} s`,
-    )
+    say(`one HTTPS port of loopback (${cloud.endpoints.port}), ready in ${(cloud.startMs / 1000).toFixed(1)} s`)
+    say(`all that it keeps lies in ${dataDir}`)
     const scene = new Scene(cloud.endpoints, dataDir)
     const keyVersion = await buildCloud(scene)
     const uploaded = await upload(scene)

@@ -4,7 +4,7 @@ import { APIError } from 'openai'
 import { ArmError } from './azure-client.ts'
 import { administratorObjectId, type Scene } from './scene.ts'
 import { blobDigests, changed, searchFolder, wrappedKeys } from './search-folder.ts'
-import { dim, heading, ProgressBar, say } from './terminal.ts'
+import { heading, ProgressBar, quote, say } from './terminal.ts'
 
 const DATA = new URL('../../examples/data/', import.meta.url)
 const BASE_MODEL = 'gpt-4o-mini-2024-07-18'
@@ -26,7 +26,7 @@ export async function buildCloud(scene: Scene): Promise<string> {
   say(`account ${scene.account}, identity ${scene.principalId}`)
   await scene.createVault(await administratorObjectId(scene.endpoints))
   const key = await scene.keys.createRsaKey(scene.key, { keySize: 2048 })
-  say(`key ${key.id ?? ''}`)
+  say(`key ${scene.key} in ${scene.vault}, version ${key.properties.version ?? ''}`)
   await scene.grant()
   say('policy: get, wrapKey, unwrapKey for the identity')
   return key.properties.version ?? ''
@@ -78,7 +78,6 @@ export async function train(scene: Scene, keyVersion: string, marv: string): Pro
     training_file: marv,
     suffix: 'marv',
     seed: 42,
-    hyperparameters: { n_epochs: 40 },
   })
   const losses = await follow(scene, job.id)
   const done = await scene.openai.fineTuning.jobs.retrieve(job.id)
@@ -158,7 +157,7 @@ export async function revoke(scene: Scene, uploaded: Uploaded, model: string, le
   heading(6, 'Revoke: remove the access policy')
   const download = async (): Promise<unknown> => (await scene.openai.files.content(uploaded.marv)).arrayBuffer()
   await download()
-  say(`a download has just begun a lease of ${leaseSeconds} s: the longest that a revocation can take`)
+  say(`a download has begun a lease of ${leaseSeconds} s: a revocation takes no longer`)
   await scene.revoke()
   const started = performance.now()
   const attempts: [string, () => Promise<unknown>][] = [
@@ -181,7 +180,7 @@ export async function revoke(scene: Scene, uploaded: Uploaded, model: string, le
     )
     if (refusal !== undefined) messages.add(refusal.message.replace(/^\d{3} /, ''))
   }
-  for (const message of messages) say(dim(`the error: ${message}`))
+  for (const message of messages) quote(`the error: ${message.replaceAll(/(\/[0-9a-f]{8})[0-9a-f]{24}\b/g, '$1…')}`)
   const answer = await scene.chat('marv', QUESTIONS[0] ?? '')
   scene.prove('Revoked: the running deployment still answers', answer !== '', oneLine(answer, 48))
 }
@@ -243,7 +242,7 @@ async function cancelExtraJobs(scene: Scene): Promise<void> {
   }
 }
 
-function oneLine(text: string, most = 110): string {
+function oneLine(text: string, most = 62): string {
   const line = text.replaceAll(/\s+/g, ' ')
   return line.length > most ? `${line.slice(0, most - 1)}…` : line
 }

@@ -1,8 +1,11 @@
-const colour = process.stdout.isTTY && process.env['NO_COLOR'] === undefined
+import { COLUMNS, fitted, hasColour } from '../terminal.ts'
+
+const colour = hasColour()
+const INDENT = '   '
 const paint = (code: number, text: string): string => (colour ? `\u001b[${code}m${text}\u001b[0m` : text)
 
 export const bold = (text: string): string => paint(1, text)
-export const dim = (text: string): string => paint(2, text)
+const dim = (text: string): string => paint(2, text)
 const green = (text: string): string => paint(32, text)
 const red = (text: string): string => paint(31, text)
 
@@ -11,7 +14,12 @@ export function heading(number: number, text: string): void {
 }
 
 export function say(text: string): void {
-  process.stdout.write(`   ${text}\n`)
+  process.stdout.write(`${fitted(`${INDENT}${text}`)}\n`)
+}
+
+/** Less than the rest, as what a service answered. */
+export function quote(text: string): void {
+  process.stdout.write(`${dim(fitted(`${INDENT}${text}`))}\n`)
 }
 
 /** A thing that was to be proven, and whether it was. */
@@ -22,25 +30,18 @@ export interface Proof {
 }
 
 export function showProof({ claim, holds, evidence }: Proof): void {
-  process.stdout.write(`   ${holds ? green('✓') : red('✗')} ${claim}${evidence === '' ? '' : dim(`  ${evidence}`)}\n`)
+  const fits = INDENT.length + 2 + claim.length + 2 + evidence.length <= COLUMNS
+  const after = evidence === '' ? '' : dim(fits ? `  ${evidence}` : fitted(`\n${INDENT}  ${evidence}`))
+  process.stdout.write(`${INDENT}${holds ? green('✓') : red('✗')} ${claim}${after}\n`)
 }
 
-/** A bar that is redrawn in a terminal, and one line for each tenth elsewhere. */
+/** A bar that is redrawn in a terminal; elsewhere nobody looks on. */
 export class ProgressBar {
-  #lastTenth = -1
-
   show(done: number, total: number, note: string): void {
     const share = total === 0 ? 0 : Math.min(1, done / total)
     const filled = Math.round(share * 30)
     const line = `   ${'█'.repeat(filled)}${'░'.repeat(30 - filled)} ${String(Math.round(share * 100)).padStart(3)} %  ${note}`
-    if (process.stdout.isTTY) {
-      process.stdout.write(`\r\u001b[K${line}`)
-      return
-    }
-    const tenth = Math.floor(share * 10)
-    if (tenth === this.#lastTenth) return
-    this.#lastTenth = tenth
-    process.stdout.write(`${line}\n`)
+    if (process.stdout.isTTY) process.stdout.write(`\r\u001b[K${line}`)
   }
 
   end(): void {
@@ -48,13 +49,12 @@ export class ProgressBar {
   }
 }
 
-/** What was proven, as a table. */
+/** What was proven; the evidence stands where it was. */
 export function summary(proofs: readonly Proof[]): void {
-  const width = Math.max(...proofs.map(({ claim }) => claim.length))
-  const line = '─'.repeat(width + 50)
+  const line = '─'.repeat(COLUMNS)
   process.stdout.write(`\n${bold('What was proven')}\n${line}\n`)
-  for (const { claim, holds, evidence } of proofs) {
-    process.stdout.write(`${holds ? green('yes') : red('NO ')}  ${claim.padEnd(width)}  ${dim(evidence)}\n`)
+  for (const { claim, holds } of proofs) {
+    process.stdout.write(`${holds ? green('yes') : red('NO ')}  ${claim}\n`)
   }
   process.stdout.write(`${line}\n`)
 }

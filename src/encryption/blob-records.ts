@@ -1,5 +1,6 @@
-import { collection, type RecordStore } from '../store/records.ts'
+import { collection, type RecordStore, type Stored } from '../store/records.ts'
 import { NotFound } from '../http/errors.ts'
+import { isInPlace, recordTampered } from './record-tampered.ts'
 
 /** What a blob holds; bound into its associated data. */
 export type DataKind = 'training-data' | 'training-result' | 'checkpoint' | 'fine-tuned-model' | 'deployment'
@@ -50,9 +51,23 @@ export function isFileOf(name: string, blobId: string): boolean {
   return name === blobId || (name.startsWith(`${blobId}-g`) && /^\d+$/.test(name.slice(blobId.length + 2)))
 }
 
-/** @throws 404 BlobNotFound */
-export async function blobRecord(records: RecordStore, accountId: string, blobId: string): Promise<BlobRecord> {
+/** Whether a blob's record stands where it belongs. */
+export function isOwnBlob(stored: Pick<Stored<BlobRecord>, 'id' | 'value'>, accountId: string): boolean {
+  return isInPlace(stored, accountId, value => blobKeyOf(value.accountId, value.blobId))
+}
+
+/**
+ * A blob of this account that is of one of these kinds, whatever the row says that named it (K5).
+ * @throws 404 BlobNotFound, 500 DataCorrupted
+ */
+export async function blobRecord(
+  records: RecordStore,
+  accountId: string,
+  blobId: string,
+  kinds: readonly DataKind[],
+): Promise<BlobRecord> {
   const found = await records.get(blobRecords, blobKeyOf(accountId, blobId))
-  if (found !== undefined) return found.value
-  throw new NotFound('BlobNotFound', 'The data was deleted.')
+  if (found === undefined) throw new NotFound('BlobNotFound', 'The data was deleted.')
+  if (!isOwnBlob(found, accountId) || !kinds.includes(found.value.kind)) throw recordTampered(`the blob ${blobId}`)
+  return found.value
 }

@@ -9,7 +9,7 @@ import { put, type Change, type RecordStore } from '../store/records.ts'
 import { changeKey } from './change-key.ts'
 import { KeyRing } from './key-ring.ts'
 import type { KeyEncryptionKey } from './key-encryption-key.ts'
-import { keyRows } from './key-ring-rows.ts'
+import { isRetired, keyRows, unwrapDataKey, wrapDataKey } from './key-ring-rows.ts'
 import { SealedBlobs } from './sealed-blobs.ts'
 import { dropBrokenOffChanges } from './start-up.ts'
 
@@ -26,15 +26,20 @@ async function openRing(): Promise<{ ring: KeyRing; records: RecordStore; blobs:
     leaseMs: 0,
     vaults: unused,
     credentialOf: () => ({ getToken: async () => null }),
+    settingsOf: async () => undefined,
   })
   await records.commit(await ring.create(account))
   return { ring, records, blobs: new SealedBlobs(ring, openMemoryBlobs(), systemEnv, rootKeys.deployment) }
 }
 
 /** A key-encryption key in this process, under the id of the account's service key, so that the ring finds it again. */
-function otherKey(ring: KeyRing, fails: Partial<Record<'wrap' | 'unwrap', boolean>> = {}): KeyEncryptionKey {
+function otherKey(
+  ring: KeyRing,
+  fails: Partial<Record<'wrap' | 'unwrap', boolean>> = {},
+  version = '0123456789abcdef0123456789abcdef',
+): KeyEncryptionKey {
   const secret = key()
-  const id = 'https://v.vault.localhost/keys/k/0123456789abcdef0123456789abcdef'
+  const id = `https://v.vault.localhost/keys/k/${version}`
   const kek: KeyEncryptionKey = {
     id,
     algorithm: 'RSA-OAEP-256',
@@ -119,4 +124,33 @@ test("a customer's change waits for the service's own, which does not begin duri
   const customers = change('customer', false)
   await assert.rejects(change('own', true), { code: 'AnotherOperationInProgress' })
   await customers
+})
+
+test('K7: a row for the right owner, with the right digest in it and a MAC that is not ours, is refused', async () => {
+  const { ring, records } = await openRing()
+  const [active] = await records.list(keyRows)
+  assert.ok(active)
+  const kek = await ring.serviceKey(account)
+  const owner = { accountId: account, generation: 1 }
+  const planted = await wrapDataKey(kek, key(), owner, Buffer.alloc(32, 1), 'active')
+  await assert.rejects(unwrapDataKey(kek, ring.macKey, planted), { code: 'KeyRingTampered' })
+  // With the MAC of the row in whose place it stands, so that all the rest fits.
+  for (const mac of [planted.mac, active.value.mac]) {
+    await records.commit([put(keyRows, active.id, { ...planted, mac })])
+    await assert.rejects(ring.leases.keys(account), { code: 'KeyRingTampered', status: 500 })
+  }
+})
+
+test('K1: another key begins a generation and closes the earlier ones; another version of it does not', async () => {
+  const { ring, records, blobs } = await openRing()
+  const before = await blobs.create({ accountId: account, kind: 'training-data', source: source() })
+  const commit = (all: Change[]): Promise<void> => records.commit(all)
+  const enabled = await changeKey(ring, account, otherKey(ring), commit)
+  assert.deepEqual([enabled.begins, enabled.generation, enabled.rewrapped], [true, 2, 1])
+  await assert.rejects(records.commit(before.changes), isRetired, 'what began under the earlier generation')
+  const version = otherKey(ring, {}, 'f'.repeat(32))
+  const rotated = await changeKey(ring, account, version, commit)
+  assert.deepEqual([rotated.begins, rotated.generation, rotated.rewrapped], [false, 2, 2])
+  const disabled = await changeKey(ring, account, ring.newServiceKey(account), commit)
+  assert.deepEqual([disabled.begins, disabled.generation, disabled.change], [true, 3, 4])
 })

@@ -1,11 +1,36 @@
 import { timingSafeEqual } from 'node:crypto'
 import { wipe } from '../crypto/wrap.ts'
-import type { Change, Stored } from '../store/records.ts'
-import type { KeyEncryptionKey } from './key-encryption-key.ts'
-import type { KeyRing } from './key-ring.ts'
-import { activate, dropPending, putPending, rowsOf, unwrapDataKey, wrapDataKey, type KeyRow } from './key-ring-rows.ts'
+import { remove, type Change, type Stored } from '../store/records.ts'
+import { serviceKeyId, type KeyEncryptionKey } from './key-encryption-key.ts'
+import { serviceKeys, type KeyRing, type KeyRingNow } from './key-ring.ts'
+import {
+  activate,
+  dropPending,
+  newGeneration,
+  putClosed,
+  putNew,
+  putPending,
+  unwrapDataKey,
+  wrapDataKey,
+  type KeyRow,
+} from './key-ring-rows.ts'
+import { isSameKey, putState } from './key-state.ts'
 import { KeyUnavailable } from './key-unavailable.ts'
 import { oneChange } from './one-change.ts'
+
+/** What a change of key came to. */
+export interface KeyChange {
+  /** Generations that were re-wrapped. */
+  readonly rewrapped: number
+  /** The generation that is sealed under from the commit on. */
+  readonly generation: number
+  /** Whether it begins with this change: what was stored before stays under earlier ones until it is re-encrypted. */
+  readonly begins: boolean
+  /** Count of the account's changes of its key ring. */
+  readonly change: number
+}
+
+type Commit = (changes: Change[], change: KeyChange) => Promise<void>
 
 /**
  * Re-wraps the account's data keys with another key-encryption key. R18: never re-encrypts, so the cost is the number of
@@ -18,31 +43,65 @@ export function changeKey(
   ring: KeyRing,
   accountId: string,
   target: KeyEncryptionKey,
-  commit: (changes: Change[]) => Promise<void>,
+  commit: Commit,
   options: { yields?: boolean } = {},
-): Promise<{ rewrapped: number }> {
+): Promise<KeyChange> {
   return oneChange(ring, accountId, options, () => rewrap(ring, accountId, target, commit))
 }
 
-async function rewrap(
-  ring: KeyRing,
-  accountId: string,
-  target: KeyEncryptionKey,
-  commit: (changes: Change[]) => Promise<void>,
-): Promise<{ rewrapped: number }> {
+async function rewrap(ring: KeyRing, accountId: string, target: KeyEncryptionKey, commit: Commit): Promise<KeyChange> {
   try {
     // R20, R29: unwrapping alone would let the data out after get or wrapKey was taken away.
     await ring.leases.probe(accountId).catch(presentKeyNeeded)
-    const rows = await rowsOf(ring.records, accountId, 'active')
-    const pending = await wrapPending(ring, accountId, target, rows)
+    const before = await ring.read(accountId)
+    await destroyPending(ring, accountId)
+    const pending = await wrapPending(ring, accountId, target, before.rows)
     await verifyPending(ring, target, pending)
-    await commit(pending.flatMap(({ row, replaced }) => activate(ring.macKey, row, replaced)))
-    ring.leases.end(accountId)
-    return { rewrapped: rows.length }
+    const { changes, change } = await switchTo(ring, accountId, target, before, pending)
+    // Whatever comes of the commit, what is unwrapped now may be another ring's.
+    await commit(changes, change).finally(() => ring.leases.end(accountId))
+    return change
   } catch (error) {
-    await ring.records.commit(await dropPending(ring.records, accountId))
+    await destroyPending(ring, accountId)
     throw error
   }
+}
+
+/** Pending rows never count, and yet they open the data: they go by a commit of their own, shredded. */
+async function destroyPending(ring: KeyRing, accountId: string): Promise<void> {
+  const left = await dropPending(ring.records, accountId)
+  if (left.length > 0) await ring.records.commit(left)
+}
+
+/**
+ * K1: under another key a new generation begins, and the earlier ones are closed: whoever had the key that was left, and a copy of
+ * the folder from then, opens nothing that is stored afterwards. A new version of the same key begins none: who may use the one
+ * may use the other, and the count of generations must not grow with each rotation.
+ */
+async function switchTo(
+  ring: KeyRing,
+  accountId: string,
+  target: KeyEncryptionKey,
+  { state, rows }: KeyRingNow,
+  pending: readonly Pending[],
+): Promise<{ changes: Change[]; change: KeyChange }> {
+  const { kekId, generation: last, ownSince } = state.value
+  const begins = !isSameKey(kekId, target.id) || last < ownSince
+  const generation = begins ? last + 1 : last
+  const added = begins ? [await newGeneration(target, ring.macKey, { accountId, generation })] : []
+  const activated = pending.map(({ row, replaced }) => activate(ring.macKey, row, replaced))
+  const all = [...activated.map(({ active }) => active), ...added]
+  const own = { accountId, kekId: target.id, ownSince: begins ? generation : ownSince }
+  // R29: the service's key goes when a customer's takes its place, and disabling makes another one.
+  const serviceKey = target.id === serviceKeyId(accountId) ? (target.kept ?? []) : remove(serviceKeys, accountId)
+  const changes = [
+    ...activated.flatMap(one => one.changes),
+    ...added.map(putNew),
+    ...(begins ? rows.map(({ value }) => putClosed(value)) : []),
+    putState(ring.macKey, state, own, all),
+    serviceKey,
+  ].flat()
+  return { changes, change: { rewrapped: rows.length, generation, begins, change: state.value.change + 1 } }
 }
 
 interface Pending {

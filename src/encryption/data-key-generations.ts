@@ -1,20 +1,7 @@
-import { timingSafeEqual } from 'node:crypto'
-import { newDataKey, wipe } from '../crypto/wrap.ts'
-import { NotFound } from '../http/errors.ts'
 import { remove, type Change } from '../store/records.ts'
-import {
-  heldBy,
-  isRetired,
-  keyRows,
-  putClosed,
-  putNew,
-  removeClosed,
-  rowsOf,
-  unwrapDataKey,
-  wrapDataKey,
-} from './key-ring-rows.ts'
-import type { KeyRing } from './key-ring.ts'
-import { KeyUnavailable } from './key-unavailable.ts'
+import { heldBy, isRetired, keyRows, newGeneration, putClosed, putNew, removeClosed, rowsOf } from './key-ring-rows.ts'
+import { noDataKeys, type KeyRing } from './key-ring.ts'
+import { putState } from './key-state.ts'
 import { oneChange } from './one-change.ts'
 
 /**
@@ -28,24 +15,16 @@ export function addGeneration(
 ): Promise<number> {
   return oneChange(ring, accountId, {}, async () => {
     await ring.leases.probe(accountId)
-    const last = (await rowsOf(ring.records, accountId, 'active')).at(-1)
-    if (last === undefined) throw noDataKeys()
-    const generation = last.value.generation + 1
-    const kek = await ring.kek(accountId, last.value.kekId)
-    const dataKey = newDataKey()
-    try {
-      const row = await wrapDataKey(kek, ring.macKey, { accountId, generation }, dataKey, 'active')
-      // What the vault gives back must be what went in, before anything depends on it.
-      const again = await unwrapDataKey(kek, ring.macKey, row)
-      if (!timingSafeEqual(again, dataKey)) throw new KeyUnavailable('KeyReplaced', kek.id)
-      wipe(again)
-      // Asking the vault takes its time: an account that is purged meanwhile gets no new key.
-      await commit(generation, [putNew(row), ...heldBy(accountId, last.value.generation)]).catch((error: unknown) => {
-        throw isRetired(error) ? noDataKeys() : error
-      })
-    } finally {
-      wipe(dataKey)
-    }
+    const { rows, state } = await ring.read(accountId)
+    const { kekId, generation: last } = state.value
+    const generation = last + 1
+    const row = await newGeneration(await ring.kek(accountId, kekId), ring.macKey, { accountId, generation })
+    const all = [...rows.map(({ value }) => value), row]
+    // Asking the vault takes its time: an account that is purged meanwhile gets no new key.
+    const changes = [putNew(row), ...heldBy(accountId, last), putState(ring.macKey, state, state.value, all)]
+    await commit(generation, changes).catch((error: unknown) => {
+      throw isRetired(error) ? noDataKeys() : error
+    })
     ring.leases.end(accountId)
     return generation
   })
@@ -71,13 +50,11 @@ export function retireGenerations(
   commit: (changes: Change[]) => Promise<void>,
 ): Promise<void> {
   return oneChange(ring, accountId, { yields: true }, async () => {
-    const rows = await rowsOf(ring.records, accountId, 'active')
+    const { rows, state } = await ring.read(accountId)
     const former = rows.filter(({ value }) => value.generation < generation)
-    await commit(former.flatMap(({ id, version, value }) => [remove(keyRows, id, version), removeClosed(value)]))
+    const left = rows.filter(({ value }) => value.generation >= generation).map(({ value }) => value)
+    const gone = former.flatMap(({ id, version, value }) => [remove(keyRows, id, version), removeClosed(value)])
+    await commit([...gone, putState(ring.macKey, state, state.value, left)])
     ring.leases.end(accountId)
   })
-}
-
-function noDataKeys(): NotFound {
-  return new NotFound('KeyRingNotFound', 'The account has no data keys: it was deleted.')
 }

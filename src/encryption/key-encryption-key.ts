@@ -1,11 +1,14 @@
 import { createSecretKey, type KeyObject } from 'node:crypto'
 import { openBox, sealBox } from '../crypto/box.ts'
 import { encodeContext, newDataKey, wipe } from '../crypto/wrap.ts'
+import type { Change } from '../store/records.ts'
 
 /** What wraps an account's data keys. `id` is the key's full URI with version, or `service:<account id>`. */
 export interface KeyEncryptionKey {
   readonly id: string
   readonly algorithm: 'RSA-OAEP-256' | 'A256GCM'
+  /** To be committed with what it wraps: a new key has to be kept. */
+  readonly kept?: Change
   /** @throws KeyUnavailable */
   wrap(plaintext: Uint8Array): Promise<Buffer>
   /** @throws KeyUnavailable */

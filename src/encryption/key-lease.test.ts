@@ -1,21 +1,24 @@
 import assert from 'node:assert/strict'
-import { createSecretKey, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
-import { KeyLeases, type DataKeys } from './key-lease.ts'
+import { DataKey, type DataKeys } from './data-key.ts'
+import { KeyLeases } from './key-lease.ts'
 import { KeyUnavailable } from './key-unavailable.ts'
 
-const keys: DataKeys = { current: 1, byGeneration: new Map([[1, createSecretKey(randomBytes(32))]]) }
+const bytes = randomBytes(32)
+const fresh = (): DataKeys => ({ current: 1, kekId: 'k', byGeneration: new Map([[1, new DataKey(bytes)]]) })
 
 function leasesWith(leaseMs: number, renew: () => Promise<DataKeys>) {
   const clock = { now: 0 }
-  return { clock, leases: new KeyLeases(leaseMs, renew, () => clock.now) }
+  const now = (): number => clock.now
+  return { clock, leases: new KeyLeases(leaseMs, renew, { now, look: now }) }
 }
 
 test('within a lease the vault is asked once; after it, again', async () => {
   let asked = 0
   const { clock, leases } = leasesWith(1000, async () => {
     asked += 1
-    return keys
+    return fresh()
   })
   await leases.keys('a')
   clock.now = 999
@@ -29,7 +32,7 @@ test('within a lease the vault is asked once; after it, again', async () => {
 test('a lease counts from before the question, however slow the answer · R19', async () => {
   const { clock, leases } = leasesWith(1000, async () => {
     clock.now += 900
-    return keys
+    return fresh()
   })
   await leases.keys('a')
   clock.now = 1000
@@ -45,7 +48,7 @@ test('a refusal ends the lease at once, and there is no stale use · R20', async
   let refused = false
   const { leases } = leasesWith(1000, async () => {
     if (refused) throw new KeyUnavailable('AccessDenied', 'https://v/keys/k/1')
-    return keys
+    return fresh()
   })
   await leases.keys('a')
   refused = true
@@ -58,7 +61,7 @@ test('many uses at once ask the vault once for an account', async () => {
   const { leases } = leasesWith(0, async () => {
     asked += 1
     await new Promise(resolve => setTimeout(resolve, 5))
-    return keys
+    return fresh()
   })
   await Promise.all(Array.from({ length: 20 }, () => leases.keys('a')))
   assert.equal(asked, 1)
@@ -72,7 +75,7 @@ test('what a renewal brings after the lease was ended is not kept', async () => 
     await new Promise<void>(resolve => {
       release = resolve
     })
-    return keys
+    return fresh()
   })
   const first = leases.keys('a')
   leases.end('a')
@@ -85,7 +88,7 @@ test('what a renewal brings after the lease was ended is not kept', async () => 
 })
 
 test('a probe keeps no keys; a refusal ends the lease at once, silence leaves it to run out · R19', async () => {
-  let answer: () => Promise<DataKeys> = async () => keys
+  let answer: () => Promise<DataKeys> = async () => fresh()
   let asked = 0
   const { leases } = leasesWith(1000, () => {
     asked += 1

@@ -1,47 +1,74 @@
-import type { KeyObject } from 'node:crypto'
+import { mergeKeys, wipeKeys, type DataKeys } from './data-key.ts'
 import { KeyUnavailable } from './key-unavailable.ts'
-
-/** The unwrapped data keys of an account, by generation. */
-export interface DataKeys {
-  /** The generation that new blobs are wrapped under. */
-  readonly current: number
-  readonly byGeneration: ReadonlyMap<number, KeyObject>
-}
+import { LeaseClock } from './lease-clock.ts'
+import { isRefusal, PlaintextHolds, type PlaintextHold } from './plaintext-holds.ts'
 
 interface Lease {
   readonly keys: DataKeys
-  /** Monotonic milliseconds. */
+  /** When the vault was asked, and when the lease ends, by the lease clock. */
+  readonly asked: number
   readonly until: number
 }
 
+/** While there is a lease or a hold the clock is looked at this often: a timer does not see that the machine slept. */
+const LOOK_MS = 250
+
 /**
  * Lets an account's data keys be used for `leaseMs` after the vault was last asked, never longer: so a revocation takes
- * effect within one lease (R19, R20, R21). One renewal at a time for each account; a refusal ends the lease at once.
+ * effect within one lease (R19, R20, R21). One renewal at a time for each account; a refusal ends the lease at once. A timer
+ * ends each lease and overwrites its keys. Where plaintext is held without the keys, `hold` binds it to the lease as well.
  */
 export class KeyLeases {
   readonly #leases = new Map<string, Lease>()
   readonly #renewals = new Map<string, Promise<DataKeys>>()
   readonly #probes = new Map<string, Promise<void>>()
+  readonly #holds: PlaintextHolds
   readonly #leaseMs: number
   readonly #renew: (accountId: string) => Promise<DataKeys>
-  readonly #now: () => number
+  readonly #clock: Pick<LeaseClock, 'now' | 'look'>
+  #timer: { readonly at: number; readonly timeout: NodeJS.Timeout } | undefined
 
-  /** @param now monotonic milliseconds: a clock that is set back must not lengthen a lease */
+  /** @param clock one that is set back must not lengthen a lease, nor a machine that sleeps */
   constructor(
     leaseMs: number,
     renew: (accountId: string) => Promise<DataKeys>,
-    now: () => number = () => performance.now(),
+    clock: Pick<LeaseClock, 'now' | 'look'> = new LeaseClock(),
   ) {
     this.#leaseMs = leaseMs
     this.#renew = renew
-    this.#now = now
+    this.#clock = clock
+    this.#holds = new PlaintextHolds(leaseMs, {
+      ask: accountId => this.renew(accountId),
+      now: () => clock.now(),
+      wake: () => this.#wake(this.#holds.due()),
+    })
   }
 
-  /** The keys under a running lease, after asking the vault if need be. @throws KeyUnavailable */
+  /** The keys under a running lease, after asking the vault if need be; to be used at once. @throws KeyUnavailable */
   async keys(accountId: string): Promise<DataKeys> {
-    const lease = this.#leases.get(accountId)
-    if (lease !== undefined && this.#now() < lease.until) return lease.keys
-    return this.renew(accountId)
+    return this.#running(accountId)?.keys ?? this.renew(accountId)
+  }
+
+  /** Binds what holds plaintext from now on, until it is released, to the account's lease. @throws KeyUnavailable */
+  async hold(accountId: string): Promise<PlaintextHold> {
+    for (;;) {
+      const { kekId } = await this.keys(accountId)
+      // Absent: what the vault allowed was taken back in the same moment, and is to be asked for again.
+      const lease = this.#leases.get(accountId)
+      if (lease === undefined) continue
+      const hold = this.#holds.add(accountId, lease.asked, kekId)
+      this.#wake(this.#holds.due())
+      return hold
+    }
+  }
+
+  /**
+   * For each further part of what is read under a hold. With a lease of 0 each use asks, and so does one that comes before the
+   * timer that should have asked. @throws KeyUnavailable
+   */
+  async check(accountId: string, hold: PlaintextHold): Promise<void> {
+    if (this.#leaseMs === 0 || !hold.isCurrent()) await this.keys(accountId)
+    hold.check()
   }
 
   /** Asks the vault now, whatever the lease says. @throws KeyUnavailable */
@@ -70,30 +97,84 @@ export class KeyLeases {
   }
 
   async #probe(accountId: string): Promise<void> {
+    const renewal = this.#holds.has(accountId) ? this.renew(accountId) : this.#renewals.get(accountId)
     try {
-      await (this.#renewals.get(accountId) ?? this.#renew(accountId))
+      if (renewal === undefined) wipeKeys(await this.#renew(accountId))
+      else await renewal
     } catch (error) {
       if (!(error instanceof KeyUnavailable && error.reason === 'Unreachable')) this.end(accountId)
+      if (isRefusal(error)) this.#holds.refused(accountId, error)
       throw error
     }
   }
 
-  /** Forgets the keys: the next use asks the vault again. What a renewal under way brings is not kept. */
+  /**
+   * Forgets the keys: the next use asks the vault again. What a renewal under way brings is not kept. What holds plaintext
+   * is asked for at once.
+   */
   end(accountId: string): void {
-    this.#leases.delete(accountId)
+    this.#drop(accountId)
     this.#renewals.delete(accountId)
+    this.#holds.askNow(accountId)
+    this.#wake(this.#holds.due())
   }
 
   async #ask(accountId: string, isCurrent: () => boolean): Promise<DataKeys> {
     // The lease counts from before the question: what the vault allowed then is all we know.
-    const asked = this.#now()
+    const asked = this.#clock.now()
     try {
-      const keys = await this.#renew(accountId)
-      if (isCurrent()) this.#leases.set(accountId, { keys, until: asked + this.#leaseMs })
+      const fresh = await this.#renew(accountId)
+      if (!isCurrent()) {
+        wipeKeys(fresh)
+        return fresh
+      }
+      const keys = mergeKeys(this.#leases.get(accountId)?.keys, fresh)
+      this.#leases.set(accountId, { keys, asked, until: asked + this.#leaseMs })
+      this.#holds.allowed(accountId, asked, keys.kekId)
+      this.#wake(asked + this.#leaseMs)
       return keys
     } catch (error) {
-      if (isCurrent()) this.#leases.delete(accountId)
+      if (isCurrent()) {
+        this.#drop(accountId)
+        if (isRefusal(error)) this.#holds.refused(accountId, error)
+      }
       throw error
     }
+  }
+
+  #running(accountId: string): Lease | undefined {
+    const lease = this.#leases.get(accountId)
+    return lease !== undefined && this.#clock.now() < lease.until ? lease : undefined
+  }
+
+  #drop(accountId: string): void {
+    const lease = this.#leases.get(accountId)
+    if (lease === undefined) return
+    wipeKeys(lease.keys)
+    this.#leases.delete(accountId)
+  }
+
+  /** Sets the timer for what is due then, unless it is set for something earlier. */
+  #wake(due: number): void {
+    if (due === Infinity) return
+    const now = this.#clock.now()
+    const at = Math.min(due, now + LOOK_MS)
+    if (this.#timer !== undefined && this.#timer.at <= at) return
+    clearTimeout(this.#timer?.timeout)
+    const timeout = setTimeout(() => this.#tick(), Math.max(0, Math.ceil(at - now)))
+    timeout.unref()
+    this.#timer = { at, timeout }
+  }
+
+  #tick(): void {
+    this.#timer = undefined
+    const now = this.#clock.look()
+    let due = Infinity
+    for (const [accountId, { until }] of this.#leases) {
+      if (now >= until) this.#drop(accountId)
+      else due = Math.min(due, until)
+    }
+    this.#holds.tick()
+    this.#wake(Math.min(due, this.#holds.due()))
   }
 }

@@ -1,4 +1,4 @@
-import { createHash, type KeyObject } from 'node:crypto'
+import { createHash, timingSafeEqual, type KeyObject } from 'node:crypto'
 import { mac, verifyMac } from '../crypto/derive.ts'
 import { encodeContext, newDataKey, wipe } from '../crypto/wrap.ts'
 import {
@@ -12,8 +12,9 @@ import {
   type RecordStore,
   type Stored,
 } from '../store/records.ts'
-import { AzureError } from '../http/errors.ts'
+import { KeyRingTampered } from './key-ring-tampered.ts'
 import type { KeyEncryptionKey } from './key-encryption-key.ts'
+import { KeyUnavailable } from './key-unavailable.ts'
 
 /** One wrapped data key: a generation of an account. Invariant: exactly one active row a generation. */
 export interface KeyRow {
@@ -50,9 +51,14 @@ export async function wrapDataKey(
   return signed(macKey, { ...owner, kekId: kek.id, algorithm: kek.algorithm, wrapped, status })
 }
 
+/** Whether this service wrote the row: K7, a row that was wrapped well by somebody else is none of ours. */
+export function hasMac(macKey: KeyObject, row: KeyRow): boolean {
+  return verifyMac(macKey, Buffer.from(row.mac, 'base64'), ...macParts(row))
+}
+
 /** @throws AzureError 500 KeyRingTampered when row or content are not what this service wrote */
 export async function unwrapDataKey(kek: KeyEncryptionKey, macKey: KeyObject, row: KeyRow): Promise<Buffer> {
-  if (!verifyMac(macKey, Buffer.from(row.mac, 'base64'), ...macParts(row))) throw tampered(row)
+  if (!hasMac(macKey, row)) throw tampered(row)
   const bound = await kek.unwrap(Buffer.from(row.wrapped, 'base64'))
   if (bound.length !== 64 || !bound.subarray(32).equals(ownerDigest(row))) {
     wipe(bound)
@@ -63,12 +69,23 @@ export async function unwrapDataKey(kek: KeyEncryptionKey, macKey: KeyObject, ro
   return dataKey
 }
 
-/** The first generation of a new account. */
-export async function firstDataKey(kek: KeyEncryptionKey, macKey: KeyObject, accountId: string): Promise<Change[]> {
+/** A row with a new data key; what the key-encryption key gives back must be what went in, before anything depends on it. */
+export async function newGeneration(
+  kek: KeyEncryptionKey,
+  macKey: KeyObject,
+  owner: { accountId: string; generation: number },
+): Promise<KeyRow> {
   const dataKey = newDataKey()
-  const row = await wrapDataKey(kek, macKey, { accountId, generation: 1 }, dataKey, 'active')
-  wipe(dataKey)
-  return [putNew(row)]
+  try {
+    const row = await wrapDataKey(kek, macKey, owner, dataKey, 'active')
+    const again = await unwrapDataKey(kek, macKey, row)
+    const isSame = timingSafeEqual(again, dataKey)
+    wipe(again)
+    if (!isSame) throw new KeyUnavailable('KeyReplaced', kek.id)
+    return row
+  } finally {
+    wipe(dataKey)
+  }
 }
 
 export function rowsOf(records: RecordStore, accountId: string, status: KeyRow['status']): Promise<Stored<KeyRow>[]> {
@@ -112,15 +129,21 @@ export function putNew(row: KeyRow): Change {
   return put(keyRows, rowId(row), row, 0)
 }
 
+/** Call `dropPending` first: what a change left behind must be destroyed, not written over. */
 export function putPending(row: KeyRow): Change {
-  return put(keyRows, rowId(row), row)
+  return put(keyRows, rowId(row), row, 0)
 }
 
 /** Makes a pending row the active one of its generation, provided that nobody changed the active one meanwhile. */
-export function activate(macKey: KeyObject, pending: KeyRow, replaced: Stored<KeyRow>): Change[] {
+export function activate(
+  macKey: KeyObject,
+  pending: KeyRow,
+  replaced: Stored<KeyRow>,
+): { active: KeyRow; changes: Change[] } {
   const { mac: _, ...row } = pending
   const active = signed(macKey, { ...row, status: 'active' })
-  return [put(keyRows, rowId(active), active, replaced.version), remove(keyRows, rowId(pending))]
+  const changes = [put(keyRows, rowId(active), active, replaced.version), remove(keyRows, rowId(pending))]
+  return { active, changes }
 }
 
 function signed(macKey: KeyObject, row: Omit<KeyRow, 'mac'>): KeyRow {
@@ -137,10 +160,6 @@ function ownerDigest(owner: { accountId: string; generation: number }): Buffer {
     .digest()
 }
 
-function tampered(row: KeyRow): AzureError {
-  return new AzureError(
-    'KeyRingTampered',
-    500,
-    `Generation ${row.generation} of the account's data keys is not what this service wrote. Restore the database from a backup.`,
-  )
+function tampered(row: KeyRow): KeyRingTampered {
+  return new KeyRingTampered(`generation ${row.generation} is not what this service wrote`)
 }

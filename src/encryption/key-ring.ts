@@ -1,18 +1,23 @@
-import { createSecretKey, type KeyObject } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import type { TokenCredential } from '@azure/core-auth'
 import { wipe } from '../crypto/wrap.ts'
-import { AzureError, NotFound } from '../http/errors.ts'
+import { NotFound } from '../http/errors.ts'
 import { collection, put, remove, type Change, type RecordStore, type Stored } from '../store/records.ts'
 import { newServiceKey, openServiceKey, serviceKeyId, type KeyEncryptionKey } from './key-encryption-key.ts'
 import { parseKeyIdentifier } from './key-identifier.ts'
-import { firstDataKey, keyRows, removeClosed, rowsOf, unwrapDataKey, type KeyRow } from './key-ring-rows.ts'
-import { KeyLeases, type DataKeys } from './key-lease.ts'
+import { keyRows, newGeneration, putNew, removeClosed, rowsOf, unwrapDataKey, type KeyRow } from './key-ring-rows.ts'
+import { DataKey, type DataKeys } from './data-key.ts'
+import { KeyLeases } from './key-lease.ts'
+import { KeyRingTampered } from './key-ring-tampered.ts'
+import { checkKeyRing, keyStates, putState, type KeyState, type NamedKey } from './key-state.ts'
 import { KeyUnavailable } from './key-unavailable.ts'
 import type { RootKeys } from './root-key.ts'
-import { openVaultKey, type VaultConnection, type VaultKey } from './vault-key.ts'
+import type { VaultConnection } from './vault-clients.ts'
+import { openVaultKey, type VaultKey } from './vault-key.ts'
 
-/** Service-managed key of an account, sealed under the root key. By account id. */
-const serviceKeys = collection<{ readonly sealed: string }>('encryption.service-keys')
+/** Service-managed key of an account, sealed under the root key; none while it is under a customer's. By account id. */
+export const serviceKeys = collection<{ readonly sealed: string }>('encryption.service-keys')
 
 export interface KeyRingOptions {
   readonly records: RecordStore
@@ -22,7 +27,19 @@ export interface KeyRingOptions {
   readonly vaults: VaultConnection
   /** A credential for that vault: answers with the account's managed-identity token, and throws IdentityMissing without one. */
   readonly credentialOf: (accountId: string, vaultUri: string) => TokenCredential
+  /** Which key the account's settings name; undefined: there are no settings to compare with. */
+  readonly settingsOf: (accountId: string) => Promise<NamedKey | undefined>
 }
+
+/** A key ring at one moment, checked. */
+export interface KeyRingNow {
+  /** By generation; never empty. */
+  readonly rows: readonly Stored<KeyRow>[]
+  readonly state: Stored<KeyState>
+}
+
+/** A read that falls between the two halves of somebody's commit is no tampering: it is looked at again. */
+const LOOKS = 3
 
 /** What a vault said when an account's key was needed. */
 export interface KeyOutcome {
@@ -57,12 +74,9 @@ export class KeyRing {
 
   /** R04: a new account's keys, under a service-managed key; to be committed with the account itself. */
   async create(accountId: string): Promise<Change[]> {
-    const sealed = newServiceKey(this.#options.rootKeys.service, accountId)
-    const kek = openServiceKey(this.#options.rootKeys.service, accountId, sealed)
-    return [
-      put(serviceKeys, accountId, { sealed: sealed.toString('base64') }, 0),
-      ...(await firstDataKey(kek, this.macKey, accountId)),
-    ]
+    const kek = this.newServiceKey(accountId)
+    const row = await newGeneration(kek, this.macKey, { accountId, generation: 1 })
+    return [kek.kept, putNew(row), putState(this.macKey, undefined, { accountId, kekId: kek.id, ownSince: 1 }, [row])]
   }
 
   /** Every key of the account: after this commit nothing of it can be opened. */
@@ -73,6 +87,7 @@ export class KeyRing {
     this.forget(accountId)
     return [
       remove(serviceKeys, accountId),
+      remove(keyStates, accountId),
       ...rows.flat().flatMap(({ id, value }) => [remove(keyRows, id), removeClosed(value)]),
     ]
   }
@@ -83,21 +98,40 @@ export class KeyRing {
     return new Map(rows.map(({ value }) => [value.generation, value.kekId]))
   }
 
-  /** Id of the key-encryption key that the account's data keys are wrapped by now. */
+  /** Id of the key-encryption key that the account's data keys are wrapped by now. @throws as `read` */
   async currentKekId(accountId: string): Promise<string> {
-    const row = (await rowsOf(this.records, accountId, 'active')).at(-1)
-    if (row === undefined) throw new NotFound('KeyRingNotFound', 'The account has no data keys: it was deleted.')
-    return row.value.kekId
+    return (await this.read(accountId)).state.value.kekId
+  }
+
+  /**
+   * K2: the rows of the key ring, compared with the record of what they are now and with the account's settings. Everything
+   * that unwraps or changes a data key begins here. @throws 404 KeyRingNotFound, 500 KeyRingTampered
+   */
+  async read(accountId: string): Promise<KeyRingNow> {
+    for (let look = 1; ; look += 1) {
+      const rows = await rowsOf(this.records, accountId, 'active')
+      const state = await this.records.get(keyStates, accountId)
+      const settings = await this.#options.settingsOf(accountId)
+      if (rows.length === 0 && state === undefined) throw noDataKeys()
+      try {
+        return { rows, state: checkKeyRing(this.macKey, accountId, { rows, state, settings }) }
+      } catch (error) {
+        if (!(error instanceof KeyRingTampered) || look === LOOKS) throw error
+        await setImmediate()
+      }
+    }
+  }
+
+  /** A service-managed key that is still to be committed (`kept`): the former one was destroyed when a customer's took its place. */
+  newServiceKey(accountId: string): KeyEncryptionKey & { readonly kept: Change } {
+    const sealed = newServiceKey(this.#options.rootKeys.service, accountId)
+    const kept = put(serviceKeys, accountId, { sealed: sealed.toString('base64') })
+    return { ...openServiceKey(this.#options.rootKeys.service, accountId, sealed), kept }
   }
 
   async serviceKey(accountId: string): Promise<KeyEncryptionKey> {
     const stored = await this.records.get(serviceKeys, accountId)
-    if (stored === undefined)
-      throw new AzureError(
-        'KeyRingTampered',
-        500,
-        "The account's service-managed key is missing from the database. Restore it from a backup.",
-      )
+    if (stored === undefined) throw new KeyRingTampered('its service-managed key is missing from the database')
     return openServiceKey(this.#options.rootKeys.service, accountId, Buffer.from(stored.value.sealed, 'base64'))
   }
 
@@ -127,10 +161,8 @@ export class KeyRing {
 
   /** R11, R20: get, wrap and unwrap are each needed; losing one of them ends the access, so each is tried. */
   async #renew(accountId: string): Promise<DataKeys> {
-    const rows = await rowsOf(this.records, accountId, 'active')
-    const last = rows.at(-1)
-    if (last === undefined) throw new NotFound('KeyRingNotFound', 'The account has no data keys: it was deleted.')
-    const kek = await this.kek(accountId, last.value.kekId)
+    const { rows, state } = await this.read(accountId)
+    const kek = await this.kek(accountId, state.value.kekId)
     if (!isVaultKey(kek)) return this.#unwrapAll(accountId, rows)
     const outcome = { accountId, kekId: kek.id }
     try {
@@ -155,16 +187,21 @@ export class KeyRing {
     )
     const settled = await Promise.allSettled([probe, ...unwrapped])
     const failed = settled.find(result => result.status === 'rejected')
-    const byGeneration = new Map<number, KeyObject>()
+    const byGeneration = new Map<number, DataKey>()
     for (const result of settled.slice(1)) {
       if (result.status !== 'fulfilled' || result.value === undefined) continue
       const [generation, bytes] = result.value as readonly [number, Buffer]
-      if (failed === undefined) byGeneration.set(generation, createSecretKey(bytes))
+      if (failed === undefined) byGeneration.set(generation, new DataKey(bytes))
       wipe(bytes)
     }
     if (failed !== undefined) throw failed.reason
-    return { current: rows.at(-1)?.value.generation ?? 0, byGeneration }
+    const last = rows.at(-1)?.value
+    return { current: last?.generation ?? 0, kekId: last?.kekId ?? '', byGeneration }
   }
+}
+
+export function noDataKeys(): NotFound {
+  return new NotFound('KeyRingNotFound', 'The account has no data keys: it was deleted.')
 }
 
 function isVaultKey(kek: KeyEncryptionKey): kek is VaultKey {

@@ -3,6 +3,7 @@ import { Forbidden, type InnerError } from '../http/errors.ts'
 /** Why a customer-managed key can't be used: the inner error's code. */
 export type KeyUnavailableCause =
   | 'AccessDenied'
+  | 'Forbidden'
   | 'RbacAuthorization'
   | 'FirewallDenied'
   | 'KeyDisabled'
@@ -15,6 +16,8 @@ export type KeyUnavailableCause =
   | 'IdentityMissing'
   | 'IdentityLeftBehind'
   | 'TenantMismatch'
+  | 'TokenRefused'
+  | 'ChallengeMismatch'
   | 'KeyOperationForbidden'
   | 'KeyReplaced'
   | 'Unreachable'
@@ -23,6 +26,8 @@ export type KeyUnavailableCause =
 const REMEDY: Record<KeyUnavailableCause, string> = {
   AccessDenied:
     "Give the resource's system-assigned identity the key permissions get, wrapKey and unwrapKey in the vault's access policies.",
+  Forbidden:
+    'The vault refuses and does not say why, and of the key nothing could be read that would: see that get, wrapKey and unwrapKey are permitted, and that the key is enabled, within its dates and allows both operations.',
   RbacAuthorization:
     'The vault is in RBAC mode, where its access policies do not count: turn enableRbacAuthorization off again.',
   FirewallDenied: "Let trusted Microsoft services through the vault's firewall (networkAcls.bypass = AzureServices).",
@@ -41,11 +46,38 @@ const REMEDY: Record<KeyUnavailableCause, string> = {
   IdentityLeftBehind:
     "The subscription was moved to another tenant, and the resource's identity stayed behind. Turn the system-assigned identity off and on again, set the vault's tenantId to the new tenant, and give the new principal access to the vault.",
   TenantMismatch: 'The vault and the resource must be in the same Microsoft Entra tenant.',
+  TokenRefused:
+    "The vault refuses the token, and a new one as well; it is none of another tenant's. See the vault's own error, and compare the clocks.",
+  ChallengeMismatch:
+    "The vault asks for a token for a resource that its host does not belong to, so none was sent. The operator of the vault makes it ask for a domain above its host; or, if that resource is right, the operator of this service names it: --outside-vaults 'HOST=RESOURCE'.",
   KeyOperationForbidden: 'Allow wrapKey and unwrapKey in the key operations of the key version.',
   KeyReplaced:
     'The vault opened something else than what was stored: restore the key that the account was encrypted with.',
-  Unreachable: 'The vault does not answer: check that it is running and reachable, then try again.',
+  Unreachable:
+    'The vault does not answer, or answers that it is not able to now (429, 5xx): check that it is running and reachable, then try again.',
   Refused: "See the vault's own error.",
+}
+
+const OPERATORS_RIGHT =
+  "Give the operator's credential of this service, which asks on the resource's behalf, the rights get, wrapKey and unwrapKey in the vault: by an access policy, or where the vault goes by roles, by a role such as Key Vault Crypto Service Encryption User."
+
+/** In a vault that is none of this cloud's, where the operator's credential asks and Resource Manager is somebody else's. */
+const REMEDY_OUTSIDE: Partial<Record<KeyUnavailableCause, string>> = {
+  AccessDenied: OPERATORS_RIGHT,
+  RbacAuthorization: OPERATORS_RIGHT,
+  FirewallDenied: "Let the addresses of this service through the vault's firewall.",
+  TenantMismatch:
+    "The operator's credential of this service is of another Microsoft Entra tenant than the vault: its operator configures one of the vault's tenant.",
+  IdentityMissing: "Turn the resource's system-assigned identity on.",
+  IdentityLeftBehind:
+    "The subscription was moved to another tenant, and the resource's identity stayed behind. Turn the system-assigned identity off and on again.",
+}
+
+export interface KeyUnavailableOptions {
+  /** A sentence that goes before: what can't be done for want of the key. */
+  readonly consequence?: string
+  /** The key is in a vault that is none of this cloud's. */
+  readonly isOutside?: boolean
 }
 
 /** 403 CustomerManagedKeyUnavailable: never 409, 429 or 5xx, which clients would retry (R22, R23, R24). */
@@ -53,22 +85,38 @@ export class KeyUnavailable extends Forbidden {
   readonly reason: KeyUnavailableCause
   readonly keyId: string
 
-  /** @param consequence a sentence that goes before: what can't be done for want of the key */
-  constructor(reason: KeyUnavailableCause, keyId: string, inner?: InnerError, consequence = '') {
+  readonly isOutside: boolean
+
+  constructor(
+    reason: KeyUnavailableCause,
+    keyId: string,
+    inner?: InnerError,
+    { consequence = '', isOutside = false }: KeyUnavailableOptions = {},
+  ) {
     const key = keyName(keyId)
+    const remedy = (isOutside ? REMEDY_OUTSIDE[reason] : undefined) ?? REMEDY[reason]
     super(
       'CustomerManagedKeyUnavailable',
-      `${consequence}The customer-managed key ${key} can't be used (${reason}). ${REMEDY[reason]}`,
+      `${consequence}The customer-managed key ${key} can't be used (${reason}). ${remedy}`,
       { innererror: { code: reason, ...(inner === undefined ? {} : { innererror: inner }) } },
     )
     this.name = 'KeyUnavailable'
     this.reason = reason
     this.keyId = keyId
+    this.isOutside = isOutside
+  }
+
+  /** The same refusal, for a reason that is known better by now. */
+  withReason(reason: KeyUnavailableCause): KeyUnavailable {
+    return new KeyUnavailable(reason, this.keyId, this.options.innererror?.innererror, { isOutside: this.isOutside })
   }
 
   /** The same, saying what can't be done for want of the key. */
   because(consequence: string): KeyUnavailable {
-    return new KeyUnavailable(this.reason, this.keyId, this.options.innererror?.innererror, `${consequence} `)
+    return new KeyUnavailable(this.reason, this.keyId, this.options.innererror?.innererror, {
+      consequence: `${consequence} `,
+      isOutside: this.isOutside,
+    })
   }
 }
 

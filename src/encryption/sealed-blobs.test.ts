@@ -23,7 +23,7 @@ async function openRing() {
   const rootKeys = { service: key(), mac: key(), deployment: key(), hsm: key(), records: key(), identity: key() }
   const vaults = { agentFor: () => undefined, timeoutMs: 1 }
   const credentialOf = () => ({ getToken: async () => null })
-  const ring = new KeyRing({ records, rootKeys, leaseMs: 0, vaults, credentialOf })
+  const ring = new KeyRing({ records, rootKeys, leaseMs: 0, vaults, credentialOf, settingsOf: async () => undefined })
   await records.commit(await ring.create(account))
   const files = openMemoryBlobs()
   return { ring, records, files, blobs: new SealedBlobs(ring, files, systemEnv, rootKeys.deployment) }

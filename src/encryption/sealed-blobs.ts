@@ -1,5 +1,6 @@
 import { createSecretKey, type KeyObject } from 'node:crypto'
 import { deriveKey } from '../crypto/derive.ts'
+import type { GcmKey } from '../crypto/gcm.ts'
 import { openMetadata, openSealed, seal, sealMetadata } from '../crypto/sealed-blob.ts'
 import { encodeContext, newDataKey, unwrap, wipe, wrap } from '../crypto/wrap.ts'
 import type { Env } from '../env.ts'
@@ -9,6 +10,8 @@ import { put, remove, type Change, type Stored } from '../store/records.ts'
 import { blobKeyOf, blobRecords, fileOf, fileOfGeneration, type BlobRecord, type DataKind } from './blob-records.ts'
 import { heldBy } from './key-ring-rows.ts'
 import type { KeyRing } from './key-ring.ts'
+import type { PlaintextHold } from './plaintext-holds.ts'
+import { recordTampered } from './record-tampered.ts'
 
 export interface NewBlob {
   readonly accountId: string
@@ -26,6 +29,8 @@ export interface OpenBlob {
   read(start?: number, end?: number): AsyncGenerator<Buffer>
   /** For a blob that is opened and not read. */
   close(): Promise<void>
+  /** Aborted when the lease under which it is read is over: what was read and waits in a queue is to be dropped. */
+  readonly cut: AbortSignal
 }
 
 /** R01: the only way to keep customer data: bytes go in as a stream and reach the blob store sealed. */
@@ -34,6 +39,8 @@ export class SealedBlobs {
   readonly #blobs: BlobStore
   readonly #env: Env
   readonly #deploymentRoot: KeyObject
+  /** Told of each account of which a blob was removed or sealed anew, once that is committed. */
+  onChange: (accountId: string) => void = () => {}
   readonly #writing = new Set<Pick<BlobRecord, 'accountId' | 'generation'>>()
 
   constructor(ring: KeyRing, blobs: BlobStore, env: Env, deploymentRoot: KeyObject) {
@@ -64,6 +71,7 @@ export class SealedBlobs {
     through: (bytes: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>,
   ): Promise<{ changes: Change[]; settle: () => Promise<void>; undo: () => Promise<void> }> {
     const { accountId, kind, blobId, createdAt } = value
+    if (id !== blobKeyOf(accountId, blobId)) throw recordTampered(`the blob ${blobId}`)
     const secrets = value.metadata === undefined ? undefined : await this.metadata(value)
     const opened = await this.open(value)
     const source = through(opened.read())
@@ -77,7 +85,10 @@ export class SealedBlobs {
     )
     return {
       changes: [put(blobRecords, id, { ...record, createdAt }, version), ...held(record)],
-      settle: () => this.#blobs.remove(fileOf(value)),
+      settle: () => {
+        this.onChange(accountId)
+        return this.#blobs.remove(fileOf(value))
+      },
       undo: () => this.#blobs.remove(fileOf(record)),
     }
   }
@@ -134,10 +145,14 @@ export class SealedBlobs {
     try {
       const opened = await openSealed(key, contextOf(record), reader)
       if (opened.size !== record.size) throw corrupted(record, 'its size is not the recorded one')
+      const cut = new Cut()
       return {
         size: opened.size,
-        read: (start, end) => this.#closing(reader, record, opened.read(start, end)),
+        read: (start, end) => this.#closing(reader, record, opened.read(start, end), cut),
         close: () => reader.close(),
+        get cut() {
+          return cut.signal
+        },
       }
     } catch (error) {
       await reader.close()
@@ -167,6 +182,7 @@ export class SealedBlobs {
     return {
       changes: [remove(blobRecords, blobKeyOf(accountId, blobId))],
       unlink: async () => {
+        this.onChange(accountId)
         // A re-encryption may have given it another file since the caller looked.
         const generations = [...(await this.#ring.generations(accountId)).keys()].filter(generation => generation > 1)
         const rewritten = generations.map(generation => fileOfGeneration(blobId, generation))
@@ -205,14 +221,14 @@ export class SealedBlobs {
     accountId: string,
     kind: DataKind,
     generation?: number,
-  ): Promise<{ key: KeyObject; generation: number }> {
+  ): Promise<{ key: GcmKey; generation: number }> {
     if (kind === 'deployment')
       return { key: deriveKey(this.#deploymentRoot, 'ownkey/v1/deployment', Buffer.from(accountId)), generation: 0 }
     const keys = await this.#ring.leases.keys(accountId)
     const wanted = generation ?? keys.current
     const key = keys.byGeneration.get(wanted)
     if (key === undefined) throw new GenerationMissing(wanted)
-    return { key, generation: wanted }
+    return { key: key.bytes, generation: wanted }
   }
 
   async *#underLease(accountId: string, kind: DataKind, source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -222,18 +238,51 @@ export class SealedBlobs {
     }
   }
 
-  async *#closing(reader: BlobReader, record: BlobRecord, bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  async *#closing(
+    reader: BlobReader,
+    record: BlobRecord,
+    bytes: AsyncIterable<Buffer>,
+    cut: Cut,
+  ): AsyncGenerator<Buffer> {
+    const { leases } = this.#ring
+    let hold: PlaintextHold | undefined
     try {
+      hold = record.kind === 'deployment' ? undefined : await leases.hold(record.accountId)
+      if (hold !== undefined) cut.follow(hold)
       for await (const chunk of bytes) {
         // R22: a download that began before the revocation stops within the lease too.
-        if (record.kind !== 'deployment') await this.#ring.leases.keys(record.accountId)
+        if (hold !== undefined) await leases.check(record.accountId, hold)
         yield chunk
       }
     } catch (error) {
       throw error instanceof AzureError ? error : corrupted(record, 'its sealed bytes were changed', error)
     } finally {
+      hold?.release()
       await reader.close()
     }
+  }
+}
+
+/** The signal of a hold that only begins when the blob is read, for who wants it. */
+class Cut {
+  #controller: AbortController | undefined
+  #hold: PlaintextHold | undefined
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#hold !== undefined) this.follow(this.#hold)
+    }
+    return this.#controller.signal
+  }
+
+  follow(hold: PlaintextHold): void {
+    this.#hold = hold
+    if (this.#controller === undefined) return
+    const { signal } = hold
+    const abort = (): void => this.#controller?.abort(signal.reason)
+    if (signal.aborted) abort()
+    else signal.addEventListener('abort', abort, { once: true })
   }
 }
 

@@ -1,8 +1,9 @@
 import { openBox, sealBox } from '../crypto/box.ts'
-import { deriveKey } from '../crypto/derive.ts'
-import { encodeContext } from '../crypto/wrap.ts'
+import { deriveBytes } from '../crypto/derive.ts'
+import { encodeContext, wipe } from '../crypto/wrap.ts'
 import { AzureError } from '../http/errors.ts'
 import { heldBy } from './key-ring-rows.ts'
+import type { DataKeys } from './data-key.ts'
 import type { KeyRing } from './key-ring.ts'
 import type { Change } from '../store/records.ts'
 
@@ -26,11 +27,8 @@ export async function sealRecord(
   value: unknown,
 ): Promise<SealedRecord> {
   const keys = await ring.leases.keys(accountId)
-  const sealed = sealBox(
-    recordKey(keys.byGeneration.get(keys.current)),
-    encodeContext(accountId, name, keys.current),
-    Buffer.from(JSON.stringify(value)),
-  )
+  const context = encodeContext(accountId, name, keys.current)
+  const sealed = withRecordKey(keys, keys.current, key => sealBox(key, context, Buffer.from(JSON.stringify(value))))
   return { generation: keys.current, sealed: sealed.toString('base64') }
 }
 
@@ -42,16 +40,21 @@ export async function openRecord(
   record: SealedRecord,
 ): Promise<unknown> {
   const keys = await ring.leases.keys(accountId)
-  const key = recordKey(keys.byGeneration.get(record.generation))
-  return JSON.parse(
-    openBox(key, encodeContext(accountId, name, record.generation), Buffer.from(record.sealed, 'base64')).toString(
-      'utf8',
-    ),
-  )
+  const context = encodeContext(accountId, name, record.generation)
+  const sealed = Buffer.from(record.sealed, 'base64')
+  return JSON.parse(withRecordKey(keys, record.generation, key => openBox(key, context, sealed)).toString('utf8'))
 }
 
-function recordKey(dataKey: Parameters<typeof deriveKey>[0] | undefined): ReturnType<typeof deriveKey> {
-  if (dataKey !== undefined) return deriveKey(dataKey, 'ownkey/v1/records')
+function withRecordKey(keys: DataKeys, generation: number, use: (key: Buffer) => Buffer): Buffer {
+  const dataKey = keys.byGeneration.get(generation)
+  if (dataKey !== undefined) {
+    const key = deriveBytes(dataKey.bytes, 'ownkey/v1/records')
+    try {
+      return use(key)
+    } finally {
+      wipe(key)
+    }
+  }
   throw new AzureError(
     'DataCorrupted',
     500,

@@ -1,11 +1,20 @@
-import { isRestError, type PipelinePolicy, type PipelineRequest } from '@azure/core-rest-pipeline'
+import { isRestError } from '@azure/core-rest-pipeline'
 import type { InnerError } from '../http/errors.ts'
 import { KeyUnavailable, type KeyUnavailableCause } from './key-unavailable.ts'
+import type { VaultAnswer } from './vault-answer.ts'
 
-/** `CredentialUnavailable`: for vaults outside, the operator's own. */
-type IdentityProblem = 'IdentityMissing' | 'IdentityLeftBehind' | 'CredentialUnavailable'
+/** `CredentialUnavailable`, `ChallengeMismatch`: for vaults outside, where the operator's own credential is asked. */
+type IdentityProblem =
+  | 'IdentityMissing'
+  | 'IdentityLeftBehind'
+  | 'CredentialUnavailable'
+  | 'ChallengeMismatch'
+  | 'TenantMismatch'
 
-/** Thrown by a credential when the account has no identity (any more): R31, or when it lives in another tenant: R32. */
+/**
+ * Thrown by a credential that gives no token: the account has no identity (any more): R31, it lives in another tenant: R32, or, for a
+ * vault outside, the operator's credential can't or must not give one. The message is for the customer.
+ */
 export class IdentityMissing extends Error {
   readonly reason: IdentityProblem
 
@@ -28,66 +37,75 @@ const CAUSE_BY_INNER: Readonly<Record<string, KeyUnavailableCause>> = {
   KeyOperationForbidden: 'KeyOperationForbidden',
 }
 
-/** Names the cause of a vault's refusal or silence; the vault's own error goes along as inner error. */
-export function keyUnavailableFrom(error: unknown, keyId: string): KeyUnavailable {
+/** Inner codes of our own, for what is not the vault's word. */
+const NO_ANSWER = 'NoAnswer'
+const UNREADABLE = 'UnreadableAnswer'
+
+/** Where and whose the key is that could not be used. */
+interface Place {
+  readonly keyId: string
+  /** In a vault that is none of this cloud's. */
+  readonly isOutside: boolean
+}
+
+/**
+ * Names the cause of a vault's refusal or silence; the vault's own error goes along as inner error.
+ * @param error what the client library threw: it counts only where no vault answered, and its words are never shown as the vault's
+ */
+export function keyUnavailableFrom(
+  error: unknown,
+  { keyId, isOutside }: Place,
+  answer: VaultAnswer | undefined,
+): KeyUnavailable {
   if (error instanceof KeyUnavailable) return error
+  const place = { isOutside }
   if (error instanceof IdentityMissing)
-    return new KeyUnavailable(error.reason, keyId, { code: error.reason, message: error.message })
-  const inner = vaultsOwnError(error)
-  return new KeyUnavailable(causeOf(error, inner), keyId, inner)
+    return new KeyUnavailable(error.reason, keyId, { code: error.reason, message: error.message }, place)
+  if (answer === undefined) return new KeyUnavailable('Unreachable', keyId, silence(error), place)
+  return new KeyUnavailable(causeOf(answer), keyId, vaultsOwnError(answer), place)
 }
 
-function causeOf(error: unknown, inner: InnerError): KeyUnavailableCause {
-  if (!isRestError(error) || error.statusCode === undefined) return 'Unreachable'
-  const deepest = inner.innererror?.code ?? inner.code
-  const named = CAUSE_BY_INNER[deepest]
+/** Whether an inner error is what the vault said, and not what is said here of its silence. */
+export function isVaultsWord(inner: InnerError | undefined): boolean {
+  return inner?.message !== undefined && inner.code !== NO_ANSWER && inner.code !== UNREADABLE
+}
+
+function causeOf({ status, error, ...answer }: VaultAnswer): KeyUnavailableCause {
+  const named = CAUSE_BY_INNER[error?.innererror?.code ?? ''] ?? CAUSE_BY_INNER[error?.code ?? '']
   if (named !== undefined) return named
-  if (error.statusCode === 404) return inner.code === 'KeyNotFound' ? 'KeyNotFound' : 'VaultNotFound'
-  if (error.statusCode === 401) return 'TenantMismatch'
-  if (error.statusCode === 429 || error.statusCode >= 500) return 'Unreachable'
-  return error.statusCode === 403 ? 'AccessDenied' : 'Refused'
+  if (status === 401) return isOtherTenant({ error, ...answer }) ? 'TenantMismatch' : 'TokenRefused'
+  // What answers 404 in other words may be anything, a proxy for example: that says nothing about the key.
+  if (status === 404 && (error?.code === 'KeyNotFound' || error?.code === 'VaultNotFound')) return error.code
+  if (status === 429 || status >= 500) return 'Unreachable'
+  return status === 403 ? 'Forbidden' : 'Refused'
 }
 
-const refusals = new WeakMap<PipelineRequest, string>()
-
-/** Keeps the text of refusals: the SDK's error drops the inner code, which alone tells a disabled key from a missing permission. */
-export const keepRefusals: PipelinePolicy = {
-  name: 'ownkeyKeepRefusals',
-  sendRequest: async (request, next) => {
-    const response = await next(request)
-    if (response.status >= 400 && typeof response.bodyAsText === 'string') refusals.set(request, response.bodyAsText)
-    return response
-  },
+/** R07: by the vault's words (AKV10032), or because its challenge sends to another tenant than the token's. */
+function isOtherTenant({
+  error,
+  tenantAsked,
+  tenantOfToken,
+}: Pick<VaultAnswer, 'error' | 'tenantAsked' | 'tenantOfToken'>): boolean {
+  if (/AKV10032|invalid issuer/i.test(error?.message ?? '')) return true
+  return tenantAsked !== undefined && tenantOfToken !== undefined && tenantAsked !== tenantOfToken
 }
 
-function refusalBody(error: unknown): InnerErrorBody | undefined {
-  if (!isRestError(error)) return undefined
-  const kept = error.request && refusals.get(error.request)
-  try {
-    const body = kept === undefined ? error.details : (JSON.parse(kept) as unknown)
-    return (body as { error?: InnerErrorBody } | undefined)?.error
-  } catch {
-    return undefined
-  }
-}
-
-function vaultsOwnError(error: unknown): InnerError {
-  const body = refusalBody(error)
-  if (body?.code !== undefined)
+function vaultsOwnError({ status, error }: VaultAnswer): InnerError {
+  if (error?.code !== undefined)
     return {
-      code: body.code,
-      ...(body.message === undefined ? {} : { message: body.message }),
-      ...(body.innererror?.code === undefined ? {} : { innererror: { code: body.innererror.code } }),
+      code: error.code,
+      ...(error.message === undefined ? {} : { message: error.message }),
+      ...(error.innererror?.code === undefined ? {} : { innererror: { code: error.innererror.code } }),
     }
-  const message = error instanceof Error ? error.message : String(error)
   return {
-    code: isRestError(error) ? (error.code ?? 'RequestFailed') : 'RequestFailed',
-    message: message.slice(0, 500),
+    code: UNREADABLE,
+    message: `The vault answered ${status}, and not in the words of a key vault: look at what stands at its address.`,
   }
 }
 
-interface InnerErrorBody {
-  readonly code?: string
-  readonly message?: string
-  readonly innererror?: { readonly code?: string }
+/** What the network did, by its code. */
+function silence(error: unknown): InnerError {
+  const code = isRestError(error) ? error.code : (error as { code?: unknown } | undefined)?.code
+  const known = typeof code === 'string' && /^[A-Z0-9_]{3,50}$/.test(code) ? ` (${code})` : ''
+  return { code: NO_ANSWER, message: `No answer of the vault came${known}.` }
 }

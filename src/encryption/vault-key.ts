@@ -1,119 +1,144 @@
-import type { Agent } from 'node:http'
 import type { TokenCredential } from '@azure/core-auth'
-import type { PipelinePolicy } from '@azure/core-rest-pipeline'
-import { CryptographyClient, KeyClient, type KeyVaultKey } from '@azure/keyvault-keys'
+import type { KeyVaultKey } from '@azure/keyvault-keys'
 import type { KeyEncryptionKey } from './key-encryption-key.ts'
-import { keepRefusals, keyUnavailableFrom } from './vault-error.ts'
-import type { KeyIdentifier } from './key-identifier.ts'
-import { formatKeyIdentifier } from './key-identifier.ts'
-import { KeyUnavailable } from './key-unavailable.ts'
-
-/** How this process reaches vaults. */
-export interface VaultConnection {
-  /** Agent for our own vaults, the network for those outside that may be called; undefined: this one may not. */
-  agentFor(vaultUri: string): Agent | 'network' | undefined
-  /** Milliseconds for one operation, retries included; then the vault counts as unreachable. */
-  readonly timeoutMs: number
-}
+import { formatKeyIdentifier, type KeyIdentifier } from './key-identifier.ts'
+import { KeyUnavailable, type KeyUnavailableCause } from './key-unavailable.ts'
+import { receiving, sending } from './secret-transfer.ts'
+import { listening, type Conversation } from './vault-answer.ts'
+import { openClients, renewing, type VaultClients, type VaultConnection } from './vault-clients.ts'
+import { keyUnavailableFrom } from './vault-error.ts'
 
 /** RSA key of a vault, used over its REST API with the account's identity. One code path for every vault. */
 export interface VaultKey extends KeyEncryptionKey {
   /** Reads the key: checks the permission `get` by itself, which the SDK's cryptography client would skip. */
   read(): Promise<KeyVaultKey>
-  /** What became of a key that is not found: one that is not even among the deleted ones was purged, and its data is gone. */
+  /**
+   * What is behind a refusal that does not say it: a key that is not even among the deleted ones was purged, and its data is gone;
+   * a vault that gives no inner error lets its key be read.
+   */
   explain(refused: KeyUnavailable): Promise<KeyUnavailable>
 }
 
-const RETRY_DELAY_MS = 150
-
-/** @param key with its version: what was wrapped by a version is unwrapped by that version */
+/** @param key with its version: what was wrapped by a version is unwrapped by that version; without one the version that `read` finds */
 export function openVaultKey(key: KeyIdentifier, credential: TokenCredential, connection: VaultConnection): VaultKey {
-  const id = formatKeyIdentifier(key)
-  const options = clientOptions(key.vaultUri, connection)
-  const keys = new KeyClient(key.vaultUri, credential, options)
-  // Without key material the client does every operation in the vault, where permissions are checked and audited.
-  const remote: KeyVaultKey = {
-    id,
-    name: key.name,
-    properties: { id, name: key.name, vaultUrl: key.vaultUri, version: key.version } as KeyVaultKey['properties'],
+  const ask = asking(key, credential, connection)
+  return {
+    id: formatKeyIdentifier(key),
+    algorithm: 'RSA-OAEP-256',
+    read: () => ask((clients, options) => readKey(clients, key, options)),
+    wrap: plaintext =>
+      // RSA-OAEP-256 only: the SDK would do RSA-OAEP and RSA1_5 locally, without permission check or audit record.
+      ask(async ({ cryptography }, options) =>
+        bytesOf((await sending(plaintext, stand => cryptography().wrapKey('RSA-OAEP-256', stand, options))).result),
+      ),
+    unwrap: wrapped =>
+      ask(async ({ cryptography }, options) =>
+        receiving(async () => {
+          const { result } = await cryptography().unwrapKey('RSA-OAEP-256', wrapped, options)
+          return { result: bytesOf(result) }
+        }),
+      ),
+    explain: refused => explain(refused, key, ask),
   }
-  const cryptography = new CryptographyClient(remote, credential, options)
-  const ask = async <T>(operation: (abortSignal: AbortSignal) => Promise<T>): Promise<T> => {
+}
+
+/** The SDK hands on whatever a 200 holds, the page of a proxy for example. */
+function bytesOf(result: unknown): Buffer {
+  if (!(result instanceof Uint8Array) || result.length === 0) throw new Error('no result')
+  return Buffer.from(result)
+}
+
+type Ask = <T>(operation: Operation<T>) => Promise<T>
+
+/** Runs operations within the time limit, names what became of them, and renews a token that the vault refuses, once. */
+function asking(key: KeyIdentifier, credential: TokenCredential, connection: VaultConnection): Ask {
+  const id = formatKeyIdentifier(key)
+  const place = { keyId: id, isOutside: connection.agentFor(key.vaultUri) === 'network' }
+  let clients = openClients(key, credential, connection)
+  const attempt: Ask = async operation => {
     // Asked each time, before anything is sent: a URI that a customer gives must not choose whom this service calls.
     if (connection.agentFor(key.vaultUri) === undefined) throw new KeyUnavailable('VaultNotAllowed', id)
-    const abortSignal = AbortSignal.timeout(connection.timeoutMs)
+    const asked = clients
+    const gaveUp = Promise.withResolvers<never>()
+    gaveUp.promise.catch(() => undefined)
+    const ended = new AbortController()
+    const timer = setTimeout(() => gaveUp.reject(new Error('late')), connection.timeoutMs)
+    const heard: Conversation = {
+      last: undefined,
+      fail: error => {
+        gaveUp.reject(error)
+        asked.isAbandoned = true
+        if (clients === asked) clients = openClients(key, credential, connection)
+      },
+    }
     try {
-      return await operation(abortSignal)
+      const answered = listening(heard, () => operation(asked, { abortSignal: ended.signal }))
+      // The SDK's waits for a token heed no signal.
+      return await Promise.race([answered, gaveUp.promise])
     } catch (error) {
-      throw keyUnavailableFrom(error, id)
+      // Of an operation that went well a token may still be renewed in the background.
+      ended.abort()
+      throw keyUnavailableFrom(error, place, heard.last)
+    } finally {
+      clearTimeout(timer)
     }
   }
-  return {
-    id,
-    algorithm: 'RSA-OAEP-256',
-    read: () =>
-      ask(abortSignal =>
-        keys.getKey(key.name, { ...(key.version === undefined ? {} : { version: key.version }), abortSignal }),
-      ),
-    wrap: async plaintext => {
-      // RSA-OAEP-256 only: the SDK would do RSA-OAEP and RSA1_5 locally, without permission check or audit record.
-      const { result } = await ask(abortSignal => cryptography.wrapKey('RSA-OAEP-256', plaintext, { abortSignal }))
-      return Buffer.from(result)
-    },
-    unwrap: async wrapped => {
-      const { result } = await ask(abortSignal => cryptography.unwrapKey('RSA-OAEP-256', wrapped, { abortSignal }))
-      return Buffer.from(result)
-    },
-    explain: async refused => {
-      if (refused.reason !== 'KeyNotFound') return refused
-      const found = async (operation: (abortSignal: AbortSignal) => Promise<unknown>): Promise<boolean | undefined> => {
-        try {
-          await ask(operation)
-          return true
-        } catch (error) {
-          return (error as KeyUnavailable).reason === 'KeyNotFound' ? false : undefined
-        }
-      }
-      const isDeleted = await found(abortSignal => keys.getDeletedKey(key.name, { abortSignal }))
-      // A key of the same name means that it is only this version which is missing.
-      const isThere =
-        isDeleted === false ? await found(abortSignal => keys.getKey(key.name, { abortSignal })) : undefined
-      return isThere === false ? new KeyUnavailable('KeyPurged', id, refused.options.innererror?.innererror) : refused
-    },
+  return async operation => {
+    const asked = clients
+    try {
+      return await attempt(operation)
+    } catch (error) {
+      if (!(error instanceof KeyUnavailable) || error.reason !== 'TokenRefused') throw error
+      // The token may have expired by the vault's clock, or its signing key be gone: once more with a new one.
+      if (clients === asked) clients = openClients(key, renewing(credential), connection)
+      return attempt(operation)
+    }
   }
 }
 
-/** The SDK tries a 429 again only when it says how long to wait. */
-const waitWhenThrottled: PipelinePolicy = {
-  name: 'ownkeyWaitWhenThrottled',
-  sendRequest: async (request, next) => {
-    const response = await next(request)
-    const says = ['retry-after', 'retry-after-ms', 'x-ms-retry-after-ms'].some(name => response.headers.has(name))
-    if (response.status === 429 && !says) response.headers.set('retry-after-ms', String(RETRY_DELAY_MS))
-    return response
-  },
+type Operation<T> = (clients: VaultClients, options: { readonly abortSignal: AbortSignal }) => Promise<T>
+
+async function readKey(
+  clients: VaultClients,
+  { name, version }: KeyIdentifier,
+  options: { readonly abortSignal: AbortSignal },
+): Promise<KeyVaultKey> {
+  const read = await clients.keys.getKey(name, { ...(version === undefined ? {} : { version }), ...options })
+  // A 200 that holds something else than a key has neither.
+  if (read.id === undefined || read.key?.kty === undefined) throw new Error('no key')
+  clients.readVersion = read.properties.version
+  return read
 }
 
-function clientOptions(vaultUri: string, connection: VaultConnection): object {
-  const route = connection.agentFor(vaultUri)
-  const agent = typeof route === 'object' ? route : undefined
-  const useAgent: PipelinePolicy = {
-    name: 'ownkeyAgent',
-    sendRequest: (request, next) => {
-      if (agent !== undefined) request.agent = agent
-      return next(request)
-    },
+/** What became of a key that is not found, and what a refusal without a reason is about, by what can be read. */
+async function explain(refused: KeyUnavailable, { name, version }: KeyIdentifier, ask: Ask): Promise<KeyUnavailable> {
+  if (refused.reason === 'Forbidden') {
+    const read = await ask((clients, options) =>
+      clients.keys.getKey(name, { ...(version === undefined ? {} : { version }), ...options }),
+    ).catch(() => undefined)
+    const reason = read === undefined ? undefined : reasonIn(read)
+    return reason === undefined ? refused : refused.withReason(reason)
   }
-  return {
-    additionalPolicies: [
-      { policy: useAgent, position: 'perRetry' },
-      { policy: keepRefusals, position: 'perRetry' },
-      { policy: waitWhenThrottled, position: 'perRetry' },
-    ],
-    retryOptions: { maxRetries: 2, retryDelayInMs: RETRY_DELAY_MS, maxRetryDelayInMs: 1000 },
-    // No vault redirects; who does may lead elsewhere.
-    redirectOptions: { maxRetries: 0 },
-    // An embedded vault's challenge names our own domain, which is not Microsoft's.
-    ...(agent === undefined ? {} : { disableChallengeResourceVerification: true }),
+  if (refused.reason !== 'KeyNotFound') return refused
+  const found = async (operation: Operation<unknown>): Promise<boolean | undefined> => {
+    try {
+      await ask(operation)
+      return true
+    } catch (error) {
+      return (error as KeyUnavailable).reason === 'KeyNotFound' ? false : undefined
+    }
   }
+  const isDeleted = await found(({ keys }, options) => keys.getDeletedKey(name, options))
+  // A key of the same name means that it is only this version which is missing.
+  const isThere = isDeleted === false ? await found(({ keys }, options) => keys.getKey(name, options)) : undefined
+  return isThere === false ? refused.withReason('KeyPurged') : refused
+}
+
+/** A key that is as it should be was refused for want of a permission: what else is there? */
+function reasonIn({ properties: { enabled, expiresOn, notBefore }, keyOperations }: KeyVaultKey): KeyUnavailableCause {
+  const now = Date.now()
+  if (enabled === false) return 'KeyDisabled'
+  if ((expiresOn?.getTime() ?? now + 1) <= now || (notBefore?.getTime() ?? 0) > now) return 'KeyExpired'
+  const lacks = ['wrapKey', 'unwrapKey'].some(operation => keyOperations?.includes(operation) === false)
+  return lacks ? 'KeyOperationForbidden' : 'AccessDenied'
 }

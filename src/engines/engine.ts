@@ -41,6 +41,8 @@ export interface TrainingSpec {
   readonly seed: number
   /** A checkpoint this trainer wrote before (weights, moments and position), to go on from. */
   readonly resumeFrom?: Readable
+  /** When aborted: the training keeps a checkpoint after its present step, then ends with the signal's reason. */
+  readonly pause?: AbortSignal
 }
 
 export interface TrainingMetrics {
@@ -56,6 +58,8 @@ export interface TrainingMetrics {
 export interface TrainingCheckpoint {
   readonly step: number
   readonly epoch: number
+  /** Only to go on from, should the training end: it lies within an epoch. */
+  readonly interim: boolean
   /** The LoRA adapter at this step as GGUF: what a deployment loads. */
   readonly adapter: Readable
   /** What `resumeFrom` takes: adapter, optimizer moments, position. */
@@ -125,6 +129,8 @@ export interface InferenceRuntime {
     readonly id: string
     readonly base: BaseModelName
     readonly adapter?: Readable
+    /** Aborted while the model loads: its process is killed. */
+    readonly signal?: AbortSignal
   }): Promise<LoadedModel>
 }
 

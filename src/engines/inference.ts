@@ -37,20 +37,26 @@ const DEFAULTS: InferenceOptions = { threads: 2, maxQueue: 32, maxContext: 4096,
 export function llamaRuntime(catalogue: Catalogue, options: Partial<InferenceOptions> = {}): InferenceRuntime {
   const settings = { ...DEFAULTS, ...options }
   return {
-    async load({ base, adapter }) {
+    async load({ base, adapter, signal }) {
       const model = catalogue.find(base)
       const bytes = adapter === undefined ? undefined : await collect(adapter, settings.maxAdapter)
+      signal?.throwIfAborted()
       const child = startEngineProcess(new URL('./inference.child.ts', import.meta.url))
+      const abort = (): void => child.kill()
+      signal?.addEventListener('abort', abort, { once: true })
       try {
         const context = Math.min(model.contextLength, settings.maxContext)
         const threads = threadsFor(model, settings.threads)
         await child.send({ type: 'load', path: model.path, contextLength: context, threads }, bytes)
         const first = await next(child)
         if (first.type !== 'ready') throw new EngineFailure(`the model could not be loaded: ${describe(first)}`)
+        signal?.throwIfAborted()
       } catch (error) {
         child.kill()
+        signal?.throwIfAborted()
         throw error
       } finally {
+        signal?.removeEventListener('abort', abort)
         bytes?.fill(0)
       }
       return loadedModel(child, settings.maxQueue)

@@ -71,7 +71,10 @@ async function prepare(job: Job): Promise<RunOptions & { position: TrainingPosit
     seed: job.seed,
     examples: train.length,
     base: job.base,
-    hyperparameters: resolveHyperparameters(job.hyperparameters, train.length),
+    hyperparameters: resolveHyperparameters(job.hyperparameters, {
+      examples: train.length,
+      tokens: train.reduce((sum, { ids }) => sum + ids.length, 0),
+    }),
   }
   const position = state.length === 0 ? fresh : decodeState(state, adapter)
   if (position.examples !== train.length || position.base !== job.base || position.seed !== job.seed) {
@@ -85,9 +88,9 @@ async function prepare(job: Job): Promise<RunOptions & { position: TrainingPosit
 export const keepsCheckpoint = (epoch: number, epochs: number): boolean =>
   epoch > epochs - 3 || epoch % Math.ceil(epochs / 10) === 0
 
-async function acknowledged(message: TrainingReply, body?: Buffer): Promise<void> {
+async function acknowledged(message: TrainingReply, body?: Buffer): Promise<TrainingCommand> {
   await reply(message, body)
-  await nextCommand()
+  return (await nextCommand()).command
 }
 
 async function train(job: Job): Promise<void> {
@@ -97,6 +100,7 @@ async function train(job: Job): Promise<void> {
   const { totalSteps, stepsPerEpoch } = run
   await acknowledged({ type: 'started', plan: { hyperparameters, totalSteps, examples: options.train.length } })
   let trainedTokens = position.trainedTokens
+  let keptAt = performance.now()
   for (let step = position.step + 1; step <= totalSteps; step += 1) {
     let metrics: TrainingMetrics = await run.step(step)
     const epochEnds = step % stepsPerEpoch === 0
@@ -104,12 +108,15 @@ async function train(job: Job): Promise<void> {
       trainedTokens += run.epochTokens
       metrics = { ...metrics, ...(await run.validate()) }
     }
-    await acknowledged({ type: 'metrics', metrics })
-    if (epochEnds && keepsCheckpoint(metrics.epoch, hyperparameters.nEpochs)) {
+    const { type } = await acknowledged({ type: 'metrics', metrics })
+    const isDue = type === 'keep' || performance.now() - keptAt >= job.checkpointSeconds * 1000
+    const isKept = epochEnds && keepsCheckpoint(metrics.epoch, hyperparameters.nEpochs)
+    if (isKept || isDue) {
       const encoded = encodeAdapter(adapter)
       const state = encodeState({ ...position, step, totalSteps, trainedTokens }, adapter)
       const body = Buffer.concat([encoded, state])
-      await acknowledged({ type: 'checkpoint', metrics, adapterBytes: encoded.length }, body)
+      await acknowledged({ type: 'checkpoint', metrics, interim: !isKept, adapterBytes: encoded.length }, body)
+      keptAt = performance.now()
     }
   }
   await acknowledged({ type: 'result', trainedTokens, steps: totalSteps }, encodeAdapter(adapter))

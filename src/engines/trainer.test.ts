@@ -89,6 +89,39 @@ test('an abort ends the training with the reason', async () => {
   await assert.rejects(trainer.train(spec(), sink, abort.signal), reason)
 })
 
+test('a training that is paused keeps a checkpoint first, within an epoch too, and goes on from there byte for byte', async () => {
+  const hyperparameters = { nEpochs: 2, batchSize: 2, learningRateMultiplier: 1 }
+  const whole = await trainer.train(spec({ hyperparameters }), recording(), never)
+  const pause = new AbortController()
+  const reason = new Error('paused')
+  const paused = recording()
+  const sink = { ...paused, metrics: async ({ step }: TrainingMetrics) => void (step === 3 && pause.abort(reason)) }
+  await assert.rejects(trainer.train(spec({ hyperparameters, pause: pause.signal }), sink, never), reason)
+  assert.deepEqual([...paused.states.keys()], [3])
+  const resumed = recording()
+  const resumeFrom = Readable.from([paused.states.get(3) as Buffer])
+  const rest = await trainer.train(spec({ hyperparameters, resumeFrom }), resumed, never)
+  assert.equal(resumed.seen[0]?.step, 4)
+  const bytes = async (adapter: Readable): Promise<Buffer> => Buffer.concat(await Array.fromAsync(adapter))
+  assert.deepEqual(await bytes(rest.adapter), await bytes(whole.adapter))
+})
+
+test('a checkpoint is kept every so many seconds, though no epoch ends', async () => {
+  const often = ggmlTrainer(new Catalogue(), { threads: 1, checkpointSeconds: 0 })
+  const kept: [number, boolean][] = []
+  const sink = {
+    ...recording(),
+    checkpoint: async ({ step, interim }: { step: number; interim: boolean }) => void kept.push([step, interim]),
+  }
+  const hyperparameters = { nEpochs: 1, batchSize: 4, learningRateMultiplier: 1 }
+  await often.train(spec({ hyperparameters }), sink, never)
+  assert.deepEqual(kept, [
+    [1, true],
+    [2, true],
+    [3, false],
+  ])
+})
+
 test('a training stream that fails is the error', async () => {
   const error = new Error('lease over')
   async function* failing(): AsyncGenerator<Buffer> {

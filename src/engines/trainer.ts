@@ -25,10 +25,13 @@ export type TrainingCommand =
       readonly threads: number
       readonly maxContext: number
       readonly maxValidation: number
+      readonly checkpointSeconds: number
     }
   | { readonly type: 'bytes' }
   | { readonly type: 'end' }
   | { readonly type: 'next' }
+  /** As `next`, and a checkpoint is to be kept before anything else. */
+  | { readonly type: 'keep' }
 
 interface Plan {
   readonly hyperparameters: ResolvedHyperparameters
@@ -39,7 +42,12 @@ interface Plan {
 export type TrainingReply =
   | { readonly type: 'started'; readonly plan: Plan }
   | { readonly type: 'metrics'; readonly metrics: TrainingMetrics }
-  | { readonly type: 'checkpoint'; readonly metrics: TrainingMetrics; readonly adapterBytes: number }
+  | {
+      readonly type: 'checkpoint'
+      readonly metrics: TrainingMetrics
+      readonly interim: boolean
+      readonly adapterBytes: number
+    }
   | { readonly type: 'result'; readonly trainedTokens: number; readonly steps: number }
   | { readonly type: 'failed'; readonly message: string }
 
@@ -49,9 +57,11 @@ export interface TrainerOptions {
   readonly maxContext: number
   /** Validation examples that are looked at after each epoch. */
   readonly maxValidation: number
+  /** A checkpoint is kept at least this often, within an epoch too: no more work is lost when the process ends. */
+  readonly checkpointSeconds: number
 }
 
-const DEFAULTS: TrainerOptions = { threads: 2, maxContext: 2048, maxValidation: 256 }
+const DEFAULTS: TrainerOptions = { threads: 2, maxContext: 2048, maxValidation: 256, checkpointSeconds: 30 }
 
 /** Trains LoRA adapters with ggml, each job in a process of its own: a failed assertion of ggml ends only that job. */
 export function ggmlTrainer(catalogue: Catalogue, options: Partial<TrainerOptions> = {}): Trainer {
@@ -65,7 +75,12 @@ export function ggmlTrainer(catalogue: Catalogue, options: Partial<TrainerOption
       const model = catalogue.find(spec.base)
       if (!model.fineTune) throw new EngineFailure(`${model.name} cannot be fine-tuned by this trainer`)
       const child = startEngineProcess(new URL('./trainer.child.ts', import.meta.url))
-      const abort = (): void => child.kill()
+      const aborted = Promise.withResolvers<never>()
+      aborted.promise.catch(() => undefined)
+      const abort = (): void => {
+        child.kill()
+        aborted.reject(signal.reason as Error)
+      }
       signal.addEventListener('abort', abort, { once: true })
       try {
         const { hyperparameters, seed } = spec
@@ -74,7 +89,8 @@ export function ggmlTrainer(catalogue: Catalogue, options: Partial<TrainerOption
         // A job that fails early says so on its own pipe while we still send: both directions run at once.
         const sending = sendJob(child, job, spec)
         sending.catch(() => undefined)
-        return await follow(child, sink, sending)
+        // What the sink is at may wait for a vault that does not answer: an abort does not.
+        return await Promise.race([follow(child, sink, sending, spec.pause), aborted.promise])
       } catch (error) {
         signal.throwIfAborted()
         throw error
@@ -96,13 +112,20 @@ async function sendJob(child: EngineProcess, job: object, spec: TrainingSpec): P
 }
 
 /** Hands what the process says to the sink, one thing at a time, until the result comes. */
-async function follow(child: EngineProcess, sink: TrainingSink, sending: Promise<void>): Promise<TrainingResult> {
+async function follow(
+  child: EngineProcess,
+  sink: TrainingSink,
+  sending: Promise<void>,
+  pause: AbortSignal | undefined,
+): Promise<TrainingResult> {
+  let keeping = false
   for (;;) {
     const { header, body } = await nextFrame(child, sending)
     const reply = header as TrainingReply
     switch (reply.type) {
       case 'started':
         await sink.started(reply.plan)
+        pause?.throwIfAborted()
         break
       case 'metrics':
         await sink.metrics(reply.metrics)
@@ -111,17 +134,21 @@ async function follow(child: EngineProcess, sink: TrainingSink, sending: Promise
         await sink.checkpoint({
           step: reply.metrics.step,
           epoch: reply.metrics.epoch,
+          interim: reply.interim,
           adapter: Readable.from([body.subarray(0, reply.adapterBytes)]),
           state: Readable.from([body.subarray(reply.adapterBytes)]),
           metrics: reply.metrics,
         })
+        if (keeping) pause?.throwIfAborted()
         break
       case 'result':
         return { adapter: Readable.from([body]), trainedTokens: reply.trainedTokens, steps: reply.steps }
       case 'failed':
         throw new EngineFailure(`training failed: ${reply.message}`)
     }
-    await child.send({ type: 'next' })
+    // After a step; any other frame is followed by one.
+    keeping = reply.type === 'metrics' && pause?.aborted === true
+    await child.send({ type: keeping ? 'keep' : 'next' })
   }
 }
 

@@ -1,17 +1,32 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Hyperparameters } from './engine.ts'
 import { epochOrder, microBatches, resolveHyperparameters } from './training-batches.ts'
 
 const AUTO = { nEpochs: 'auto', batchSize: 'auto', learningRateMultiplier: 'auto' } as const
 
-test('auto gives small files many epochs and large files few', () => {
-  assert.deepEqual(resolveHyperparameters(AUTO, 12), { nEpochs: 25, batchSize: 3, learningRateMultiplier: 1 })
-  assert.deepEqual(resolveHyperparameters(AUTO, 2000), { nEpochs: 3, batchSize: 8, learningRateMultiplier: 1 })
+const resolved = (examples: number, tokens: number, wanted: Hyperparameters = AUTO) =>
+  resolveHyperparameters(wanted, { examples, tokens })
+
+test('auto goes over a small file until it is known, and over a large one for a bounded number of tokens, once at least', () => {
+  assert.deepEqual(resolved(12, 700), { nEpochs: 30, batchSize: 3, learningRateMultiplier: 2 })
+  assert.deepEqual(resolved(70, 5000), { nEpochs: 30, batchSize: 8, learningRateMultiplier: 2 })
+  assert.deepEqual(resolved(200, 15_000), { nEpochs: 10, batchSize: 8, learningRateMultiplier: 1 })
+  assert.deepEqual(resolved(2000, 500_000), { nEpochs: 1, batchSize: 8, learningRateMultiplier: 1 })
+  for (let examples = 1; examples < 5000; examples += 37) {
+    const { nEpochs } = resolved(examples, examples * 70)
+    assert.ok(nEpochs === 1 || nEpochs * examples * 70 <= 150_000)
+  }
 })
 
 test('given numbers are kept, a batch larger than the file apart', () => {
   const given = { nEpochs: 2, batchSize: 256, learningRateMultiplier: 0.5 }
-  assert.deepEqual(resolveHyperparameters(given, 12), { ...given, batchSize: 12 })
+  assert.deepEqual(resolved(12, 700, given), { ...given, batchSize: 12 })
+  assert.deepEqual(resolved(12, 700, { ...AUTO, nEpochs: 30 }), {
+    nEpochs: 30,
+    batchSize: 3,
+    learningRateMultiplier: 1,
+  })
 })
 
 test('each epoch has an order of its own that seed and epoch decide', () => {

@@ -16,6 +16,10 @@ const check = (text: string | Buffer) => checkTrainingFile(Readable.from([Buffer
 const tenOf = (line: string): string => [line, ...Array.from({ length: 9 }, () => GOOD)].join('\n')
 const codes = async (text: string | Buffer): Promise<string[]> => (await check(text)).findings.map(item => item.code)
 
+function* pieces(bytes: Buffer): Generator<Buffer> {
+  for (let at = 0; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536)
+}
+
 describe('a training file', () => {
   const bad: [string, string, number | undefined][] = [
     ['binary.jsonl', 'not_utf8', 1],
@@ -107,11 +111,55 @@ describe('a training file', () => {
     assert.deepEqual(await codes(tenOf(example('assistant', 1))), [])
   })
 
-  test('at most 50 lines are listed, the rest is counted', async () => {
-    const { findings } = await check(Array.from({ length: 80 }, () => 'no json').join('\n'))
-    assert.equal(findings.length, 52)
-    assert.match(findings.at(-1)?.message ?? '', /30 more lines/)
+  test('after 50 findings it stops reading, and says up to where it read', async () => {
+    let chunks = 0
+    async function* endless(): AsyncGenerator<Buffer> {
+      for (;;) {
+        chunks += 1
+        yield Buffer.from('no json\n'.repeat(8))
+      }
+    }
+    const { findings } = await checkTrainingFile(endless())
+    assert.equal(findings.length, 51)
+    assert.match(findings.at(-1)?.message ?? '', /up to line 50:/)
+    assert.equal(chunks, 7)
   })
+
+  test('a line with more JSON values than any example has is refused before it is parsed', async () => {
+    const keys = Array.from({ length: 30_000 }, (_, n) => `"k${n}":1`).join(',')
+    assert.equal((await codes(`{${keys}}`))[0], 'too_many_values')
+    const commas = JSON.stringify({
+      messages: [
+        { role: 'user', content: ',:'.repeat(30_000) },
+        { role: 'assistant', content: 'x' },
+      ],
+    })
+    assert.deepEqual(await codes(tenOf(commas)), [])
+  })
+
+  const HOSTILE: readonly [what: string, bytes: Buffer][] = [
+    ['line feeds', Buffer.alloc(16 << 20, 10)],
+    ['lines of blanks', Buffer.from(' \n'.repeat(8 << 20))],
+    ['wide blanks', Buffer.from('\u3000\n'.repeat(1 << 20))],
+    ['examples of few letters', Buffer.from(`${GOOD}\n`.repeat(100_000))],
+    ['brackets in long lines', Buffer.from(`${'['.repeat(1_000_000)}\n`.repeat(16))],
+    ['texts of many escapes', Buffer.from(`{"a":"${'\\u0041'.repeat(170_000)}"}\n`.repeat(16))],
+    ['many keys', Buffer.from(`{${Array.from({ length: 9_999 }, (_, n) => `"key-${n}":1`).join()}}\n`.repeat(40))],
+  ]
+  for (const [what, bytes] of HOSTILE)
+    test(`others have their turn while ${what} are read`, async () => {
+      const waits: number[] = []
+      let before = performance.now()
+      const ticking = setInterval(() => {
+        waits.push(performance.now() - before)
+        before = performance.now()
+      }, 1)
+      await checkTrainingFile(Readable.from(pieces(bytes)))
+      clearInterval(ticking)
+      waits.sort((a, b) => a - b)
+      // One turn is 4 ms or one line of the greatest length; the rest is for a busy machine.
+      assert.ok((waits[Math.floor(waits.length * 0.9)] ?? 0) < 50, waits.slice(-5).join(' '))
+    })
 
   test('examples come with their messages', async () => {
     const items = await Array.fromAsync(readTrainingFile(Readable.from([Buffer.from(tenOf(GOOD))])))

@@ -1,5 +1,7 @@
 import type { ChatMessage, Finding } from './engine.ts'
+import { nextTurn, turnIsOver } from '../turns.ts'
 import { checkExample } from './training-example.ts'
+import { TrainingLines, type TrainingLine } from './training-lines.ts'
 
 /** Bounds of a training file: bytes, except where named otherwise. */
 export const TRAINING_LIMITS = {
@@ -7,6 +9,8 @@ export const TRAINING_LIMITS = {
   line: 1024 * 1024,
   /** Nested JSON containers; a valid example has 3. */
   depth: 16,
+  /** Commas and colons of JSON outside of its texts, in one line: reading more would hold up others for too long. */
+  values: 20_000,
   minExamples: 10,
   /** More findings than this are not listed. */
   findings: 50,
@@ -30,83 +34,55 @@ const error = (code: string, message: string, line?: number): { finding: Finding
 })
 
 /**
- * Reads chat-format JSONL line by line (UTF-8, with or without byte order mark) in bounded memory.
- * Findings name line and rule and never quote the data.
+ * Reads chat-format JSONL line by line (UTF-8, with or without byte order mark) in bounded memory, and gives the event loop
+ * back every few milliseconds. Findings name line and rule and never quote the data.
  */
 export async function* readTrainingFile(source: AsyncIterable<Uint8Array>): AsyncGenerator<Item> {
   let examples = 0
-  for await (const { line, bytes, problem } of lines(source)) {
-    const item = problem === undefined ? readLine(bytes, line) : error(problem.code, problem.message, line)
-    if (item === undefined) continue
-    if ('example' in item) examples += 1
-    yield item
-    if ('finding' in item && FATAL.has(item.finding.code)) return
+  const lines = new TrainingLines(TRAINING_LIMITS)
+  for await (const chunk of source) {
+    lines.take(chunk)
+    for (let line = lines.next(); line !== undefined; line = lines.next()) {
+      const item = itemOf(line)
+      if (item !== undefined && 'example' in item) examples += 1
+      if (item !== undefined) yield item
+      if (item !== undefined && 'finding' in item && FATAL.has(item.finding.code)) return
+      if (turnIsOver()) await nextTurn()
+    }
   }
+  const last = lines.last()
+  const item = last && itemOf(last)
+  if (item !== undefined && 'example' in item) examples += 1
+  if (item !== undefined) yield item
   if (examples < TRAINING_LIMITS.minExamples) {
     const message = `Training file has ${examples} example(s), but must have at least ${TRAINING_LIMITS.minExamples} examples`
     yield error('invalid_n_examples', message)
   }
 }
 
-/** Counts examples and lists what is wrong; reads to the end unless a finding makes the rest meaningless. */
+/** Counts examples and lists what is wrong; stops reading once a finding makes the rest meaningless or the list is full. */
 export async function checkTrainingFile(
   source: AsyncIterable<Uint8Array>,
 ): Promise<{ examples: number; findings: Finding[] }> {
   let examples = 0
-  let unlisted = 0
   const findings: Finding[] = []
   for await (const item of readTrainingFile(source)) {
     if ('example' in item) examples += 1
-    else if (findings.length < TRAINING_LIMITS.findings || item.finding.line === undefined) findings.push(item.finding)
-    else unlisted += 1
+    else findings.push(item.finding)
+    if (findings.length < TRAINING_LIMITS.findings) continue
+    const message = `the file was read up to line ${findings.at(-1)?.line ?? 1}: what follows was not looked at`
+    findings.push(error('more_findings', message).finding)
+    break
   }
-  if (unlisted > 0) findings.push(error('more_findings', `${unlisted} more lines have errors`).finding)
   return { examples, findings }
 }
 
 /** After these the rest of the file says nothing more. */
 const FATAL = new Set(['file_too_large', 'not_utf8', 'not_jsonl'])
 
-interface Line {
-  readonly line: number
-  readonly bytes: Buffer
-  readonly problem?: { readonly code: string; readonly message: string }
-}
-
-async function* lines(source: AsyncIterable<Uint8Array>): AsyncGenerator<Line> {
-  let [line, total, size] = [1, 0, 0]
-  let parts: Uint8Array[] = []
-  const take = (): Line => {
-    const tooLong = size > TRAINING_LIMITS.line
-    const taken = { line, bytes: tooLong ? Buffer.alloc(0) : Buffer.concat(parts) }
-    parts = []
-    size = 0
-    line += 1
-    const message = `is longer than ${TRAINING_LIMITS.line} bytes`
-    return tooLong ? { ...taken, problem: { code: 'line_too_long', message } } : taken
-  }
-  const collect = (part: Uint8Array): void => {
-    size += part.length
-    if (size <= TRAINING_LIMITS.line) parts.push(part)
-    else parts = []
-  }
-  for await (const chunk of source) {
-    total += chunk.length
-    if (total > TRAINING_LIMITS.file) {
-      const message = `the file is larger than ${TRAINING_LIMITS.file} bytes`
-      yield { line, bytes: Buffer.alloc(0), problem: { code: 'file_too_large', message } }
-      return
-    }
-    let from = 0
-    for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, from)) {
-      collect(chunk.subarray(from, end))
-      yield take()
-      from = end + 1
-    }
-    // A copy: the source may reuse its buffer.
-    if (from < chunk.length) collect(Uint8Array.prototype.slice.call(chunk, from))
-  }
-  if (size > 0) yield take()
+function itemOf({ line, bytes, problem }: TrainingLine): Item | undefined {
+  if (problem === undefined) return bytes.length === 0 ? undefined : readLine(bytes, line)
+  return error(problem.code, problem.message, line)
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -124,8 +100,12 @@ function readLine(bytes: Buffer, line: number): Item | undefined {
   }
   if (line === 1 && text.startsWith('\uFEFF')) text = text.slice(1)
   if (text.trim() === '') return undefined
-  if (mayNestTooDeeply(bytes) && nestingDepth(text) > TRAINING_LIMITS.depth) {
+  const shape = isLarge(bytes) ? shapeOf(text) : undefined
+  if (shape !== undefined && shape.depth > TRAINING_LIMITS.depth) {
     return error('too_deeply_nested', `nests JSON deeper than ${TRAINING_LIMITS.depth} levels`, line)
+  }
+  if (shape !== undefined && shape.values > TRAINING_LIMITS.values) {
+    return error('too_many_values', `holds more than ${TRAINING_LIMITS.values} JSON values`, line)
   }
   let value: unknown
   try {
@@ -141,22 +121,27 @@ function readLine(bytes: Buffer, line: number): Item | undefined {
   return { example: { line, messages: checked } }
 }
 
-/** Most lines have fewer brackets than the limit has levels; counting those is much faster than reading every letter. */
-function mayNestTooDeeply(bytes: Buffer): boolean {
-  let openers = 0
-  for (const opener of [91, 123]) {
-    for (let at = bytes.indexOf(opener); at >= 0; at = bytes.indexOf(opener, at + 1)) {
-      openers += 1
-      if (openers > TRAINING_LIMITS.depth) return true
+/** Most lines have fewer brackets than the limit has levels, and few commas; counting those is much faster than reading every letter. */
+function isLarge(bytes: Buffer): boolean {
+  const { depth, values } = TRAINING_LIMITS
+  return hasMoreThan(bytes, [91, 123], depth) || (bytes.length > values && hasMoreThan(bytes, [44, 58], values))
+}
+
+function hasMoreThan(bytes: Buffer, wanted: readonly number[], most: number): boolean {
+  let found = 0
+  for (const byte of wanted) {
+    for (let at = bytes.indexOf(byte); at >= 0; at = bytes.indexOf(byte, at + 1)) {
+      found += 1
+      if (found > most) return true
     }
   }
   return false
 }
 
-/** Deepest nesting of brackets and braces outside strings, found without recursion. */
-function nestingDepth(text: string): number {
-  let [depth, deepest, quoted] = [0, 0, false]
-  for (let index = 0; index < text.length; index += 1) {
+/** Deepest nesting of brackets and braces, and how many commas and colons, outside of texts; found without recursion. */
+function shapeOf(text: string): { depth: number; values: number } {
+  let [depth, deepest, values, quoted] = [0, 0, 0, false]
+  for (let index = 0; index < text.length && deepest <= TRAINING_LIMITS.depth; index += 1) {
     const code = text.charCodeAt(index)
     if (quoted) {
       if (code === 92) index += 1
@@ -166,6 +151,7 @@ function nestingDepth(text: string): number {
       depth += 1
       deepest = Math.max(deepest, depth)
     } else if (code === 93 || code === 125) depth -= 1
+    else if (code === 44 || code === 58) values += 1
   }
-  return deepest
+  return { depth: deepest, values }
 }

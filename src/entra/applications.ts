@@ -19,6 +19,8 @@ import {
 const secretLifeMs = 2 * 365 * 86_400_000
 const maxSecretLength = 256
 const maxRemembered = 1_000
+/** As many as there are connections: guesses must not make the queue refuse a right secret. */
+const mostWaiting = 4_096
 
 export interface NewApplication {
   readonly application: Application
@@ -64,12 +66,12 @@ export async function newApplication(
 }
 
 export interface ClientLogins {
-  /** Whether the secret is the application's. @throws AADSTS7000215 wrong secret, 7000222 expired secret, 50053 locked out */
-  checkSecret(found: Stored<Application>, secret: string, peer: string): Promise<void>
+  /** Whether the secret is the application's; guesses lock nobody out (ADR 0022). @throws AADSTS7000215 wrong secret, 7000222 expired */
+  checkSecret(found: Stored<Application>, secret: string): Promise<void>
 }
 
 export function clientLogins(env: Env): ClientLogins {
-  const limits = loginLimits(env)
+  const limits = loginLimits(env, undefined, mostWaiting)
   const cacheKey = createSecretKey(env.randomBytes(32))
   /** MACs of secrets that were right, with the record's version: the next login of the same client skips the stretching. */
   const remembered = new Map<string, number>()
@@ -89,15 +91,9 @@ export function clientLogins(env: Env): ClientLogins {
   }
 
   return {
-    async checkSecret(found, secret, peer) {
-      const key = `${found.id} ${peer}`
-      limits.check(key)
+    async checkSecret(found, secret) {
       const secretFound = secret.length > maxSecretLength || secret === '' ? undefined : await matching(found, secret)
-      if (!secretFound) {
-        limits.failed(key)
-        throw wrongSecret(found.id)
-      }
-      limits.succeeded(key)
+      if (!secretFound) throw wrongSecret(found.id)
       if ((secretFound.expiresAt ?? Infinity) <= env.now()) {
         throw loginError(
           'invalid_client',

@@ -1,3 +1,4 @@
+import { trimEnd } from '../trim.ts'
 /** The services that tokens can be for. */
 export type Audience = 'management' | 'vault' | 'openai' | 'graph' | 'exchange'
 
@@ -39,7 +40,7 @@ export function audienceOf(resource: string, domain: string): Audience | undefin
 }
 
 function findAudience(resource: string, domain: string): Audience | undefined {
-  const plain = resource.trim().toLowerCase().replace(/\/+$/, '')
+  const plain = trimEnd(resource.trim().toLowerCase(), '/')
   for (const [audience, names] of Object.entries(knownNames)) {
     if (names.includes(plain)) return audience as Audience
   }

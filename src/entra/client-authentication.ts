@@ -40,7 +40,7 @@ export function clientAuthentication(options: {
       if (secret && assertion)
         throw loginError('invalid_request', 90_013, 'Send either client_secret or client_assertion, not both.')
       if (secret) {
-        await logins.checkSecret(application, secret, call.peer)
+        await logins.checkSecret(application, secret)
         return { client, proof: 'secret' }
       }
       const given = { type: form.get('client_assertion_type'), assertion: assertion ?? '' }

@@ -16,10 +16,16 @@ test('a device code ends after a quarter of an hour, and so does the code that p
   assert.throws(() => codes.redeem(deviceCode, 'c'), /expired/)
 })
 
-test('so many devices may wait, no more', () => {
+test('so many devices may wait: one more takes the place of the oldest that nobody has answered', () => {
   const codes = new DeviceCodes(systemEnv)
+  const [approved, forgotten] = [codes.begin(device), codes.begin(device)]
+  codes.answer(approved.userCode, { objectId: 'o', authTime: 0 })
   const seen = new Set<string>()
-  for (let n = 0; n < 1000; n++) seen.add(codes.begin(device).userCode)
-  assert.equal(seen.size, 1000)
-  assert.throws(() => codes.begin(device), /Too many devices/)
+  for (let n = 0; n < 998; n++) seen.add(codes.begin(device).userCode)
+  assert.equal(seen.size, 998)
+  assert.equal(codes.find(forgotten.userCode)?.clientId, 'c')
+  assert.equal(codes.find(codes.begin(device).userCode)?.clientId, 'c')
+  assert.equal(codes.find(forgotten.userCode), undefined)
+  assert.throws(() => codes.redeem(forgotten.deviceCode, 'c'), /expired|code/)
+  assert.equal(codes.redeem(approved.deviceCode, 'c').objectId, 'o')
 })

@@ -41,10 +41,13 @@ export class DeviceCodes {
     this.#env = env
   }
 
-  /** @throws 429 while too many devices wait */
+  /** @throws 429 while too many devices wait that were approved already */
   begin(device: Device): { deviceCode: string; userCode: string; expiresIn: number; interval: number } {
     for (const [key, { until }] of this.#waiting) if (until <= this.#env.now()) this.#waiting.delete(key)
-    if (this.#waiting.size >= MOST) {
+    // The oldest goes that nobody has answered: anybody may begin, so a full list must shut nobody out (ADR 0022).
+    const oldest = [...this.#waiting].find(([, { answer }]) => answer === undefined)
+    if (this.#waiting.size >= MOST && oldest !== undefined) this.#waiting.delete(oldest[0])
+    else if (this.#waiting.size >= MOST) {
       const message = 'Too many devices wait for a sign-in: try again later.'
       throw loginError('temporarily_unavailable', 50_196, message, { status: 429, retryAfter: 30 })
     }

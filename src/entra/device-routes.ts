@@ -12,7 +12,7 @@ import { deviceCodePage, signInProblem } from './sign-in-page.ts'
 import { showContinue, showSignIn, signedInAccount, type DevicePurpose, type SignInOptions } from './sign-in.ts'
 
 const reason = 'a device proves nothing yet: a person signs in for it'
-/** Wrong codes of one address, before it waits: against guessing codes that others wait with. */
+/** Wrong codes of one address, before it is slowed down: against guessing codes that others wait with. */
 const FREE_GUESSES = 10
 
 interface CodeForm {
@@ -85,7 +85,7 @@ async function takeCode(options: SignInOptions, guesses: LoginLimits, call: Call
   const shown = options.sessions.readForm(call, form.get('state') ?? '') as CodeForm | undefined
   if (shown?.type !== 'device-code')
     return signInProblem('AADSTS90013: This page has expired, or this browser was not shown it. Are cookies on?')
-  guesses.check(call.peer)
+  await guesses.pace(call.peer)
   const found = options.deviceCodes.find(form.get('code') ?? '')
   if (found === undefined) {
     guesses.failed(call.peer)

@@ -27,8 +27,11 @@ export interface Identities {
   rename(principalId: string, resourceId: string): Promise<Change[]>
   /** The identity of a resource, whatever the letter case of its id. */
   byResource(resourceId: string): Promise<Principal | undefined>
-  /** A token of an identity for a service, for this process's own calls. @throws 403 ManagedIdentityUnavailable */
-  token(principalId: string, audience: string): Promise<IssuedToken>
+  /**
+   * A token of an identity for a service, for this process's own calls; one that was issued before while it is fresh, unless `isNew`.
+   * @throws 403 ManagedIdentityUnavailable
+   */
+  token(principalId: string, audience: string, how?: { readonly isNew?: boolean }): Promise<IssuedToken>
   /** What a caller on this machine has to present to act as the identity (`X-IDENTITY-HEADER`). */
   secret(principalId: string): string
   /** The identity whose secret this is. */
@@ -58,7 +61,7 @@ export function openIdentities(options: {
       const known = await records.get(principalsByResource, resourceId.toLowerCase())
       return known && living(known.value.objectId)
     },
-    async token(principalId, audience) {
+    async token(principalId, audience, { isNew = false } = {}) {
       if (audienceOf(audience, domain) === undefined) throw new Error(`No service is called ${audience}.`)
       const principal = await living(principalId)
       if (!principal) {
@@ -66,10 +69,12 @@ export function openIdentities(options: {
         throw new Forbidden('ManagedIdentityUnavailable', message)
       }
       const key = `${principalId} ${audience}`
-      const known = issued.get(key)
+      const known = isNew ? undefined : issued.get(key)
       const left = known === undefined ? 0 : known.expiresAt - env.now()
       // More than a whole life is left only where the clock was put back: then it is not valid yet.
-      if (known !== undefined && left > freshMs && left <= tokenSeconds * 1000) return known
+      const isFresh = left > freshMs && left <= tokenSeconds * 1000
+      // Where the clock went far ahead and back, its signing key may be gone.
+      if (known !== undefined && isFresh && tokens.isVerifiable(known.token)) return known
       const fresh = await tokens.issue(principal, audience)
       if (issued.size >= maxRemembered) issued.clear()
       issued.set(key, fresh)

@@ -7,6 +7,7 @@ import { startListening, type Listening } from '../http/listening.fixture.ts'
 import { resolveLocalNames } from '../http/local-names.mjs'
 import { json } from '../http/respond.ts'
 import type { Route } from '../http/route.ts'
+import { isPublicAddress } from './fetch-public.ts'
 import { openIssuerKeys } from './issuer-keys.ts'
 
 describe('issuers outside of this cloud', () => {
@@ -15,6 +16,14 @@ describe('issuers outside of this cloud', () => {
   let asked = 0
   let described: object = {}
   let keys: JWK[] = []
+  let logged = ''
+  const open = () =>
+    openIssuerKeys({
+      env: systemEnv,
+      ownKeys: () => undefined,
+      named: [new URL(base).host],
+      log: (_, error) => void (logged = String(error)),
+    })
   before(async () => {
     const route = (path: string, answer: () => object): Route => ({
       host: 'portal',
@@ -44,24 +53,81 @@ describe('issuers outside of this cloud', () => {
     keys = [{ ...(await exportJWK(pair.publicKey)), kid: 'k', alg: 'ES256' }]
     const issuer = `${base}/issuer`
     described = { issuer, jwks_uri: `${base}/keys` }
-    const issuerKeys = openIssuerKeys(systemEnv, () => undefined)
+    const issuerKeys = open()
     const token = await new SignJWT({ iss: issuer })
       .setProtectedHeader({ alg: 'ES256', kid: 'k' })
       .sign(pair.privateKey)
     for (let use = 0; use < 3; use++) await jwtVerify(token, await issuerKeys.of(issuer))
     assert.equal(asked, 1)
+    const why = /50166.*can't be read/
     described = { issuer: 'https://other.example', jwks_uri: `${base}/keys` }
-    await assert.rejects(openIssuerKeys(systemEnv, () => undefined).of(issuer), /50166.*calls itself/)
+    await assert.rejects(open().of(issuer), why)
+    assert.match(logged, /calls itself/)
     described = { issuer, jwks_uri: 'http://localhost/keys' }
-    await assert.rejects(openIssuerKeys(systemEnv, () => undefined).of(issuer), /50166.*https/)
+    await assert.rejects(open().of(issuer), why)
+    described = { issuer, jwks_uri: 'https://elsewhere.example/keys' }
+    await assert.rejects(open().of(issuer), why)
+    assert.match(logged, /elsewhere/)
     described = { issuer }
-    await assert.rejects(openIssuerKeys(systemEnv, () => undefined).of(issuer), /50166.*Discovery/)
-    for (const [other, why] of [
+    await assert.rejects(open().of(issuer), why)
+    for (const [other, reason] of [
       [`${base}/large`, /more than/],
       [`${base}/nowhere`, /answers 404/],
       ['http://localhost', /https/],
-      ['https://nowhere.localhost:1', /50166/],
-    ] as const)
-      await assert.rejects(openIssuerKeys(systemEnv, () => undefined).of(other), why)
+    ] as const) {
+      await assert.rejects(open().of(other), why)
+      assert.match(logged, reason)
+    }
+  })
+
+  it('that are in this machine`s network are not asked, by name or by address, unless the operator named them; all in one message', async () => {
+    described = { issuer: `${base}/issuer`, jwks_uri: `${base}/keys` }
+    const messages = new Set<string>()
+    asked = 0
+    const issuers = [
+      `${base}/issuer`,
+      `https://127.0.0.1:${server.listener.port}/issuer`,
+      `https://[::1]:${server.listener.port}/issuer`,
+      `https://[::ffff:127.0.0.1]:${server.listener.port}/issuer`,
+      'https://169.254.169.254/issuer',
+      'https://nowhere.localhost:1',
+      'https://2130706433/',
+    ]
+    for (const issuer of issuers) {
+      const refused = await openIssuerKeys({ env: systemEnv, ownKeys: () => undefined })
+        .of(issuer)
+        .catch((error: unknown) => error)
+      messages.add((refused as Error).message.replace(issuer, 'ISSUER').replace(/[0-9a-f-]{36}/g, ''))
+    }
+    assert.equal(messages.size, 1, [...messages].join('\n'))
+    assert.equal(asked, 0)
+    await open().of(`${base}/issuer`)
+    assert.equal(asked, 1)
+  })
+
+  it('have addresses of the internet at large, in whatever form they are written', () => {
+    for (const address of ['8.8.8.8', '2606:4700:4700::1111', '1.1.1.1']) assert.ok(isPublicAddress(address), address)
+    for (const address of [
+      '127.0.0.1',
+      '10.1.2.3',
+      '172.31.255.255',
+      '192.168.1.1',
+      '169.254.169.254',
+      '100.64.0.1',
+      '0.0.0.0',
+      '255.255.255.255',
+      '224.0.0.1',
+      '::1',
+      '::',
+      'fe80::1%eth0',
+      'fd00::1',
+      '::ffff:10.0.0.1',
+      '::ffff:7f00:1',
+      '64:ff9b::7f00:1',
+      '2002:7f00:1::',
+      '2001::1',
+      'nonsense',
+    ])
+      assert.equal(isPublicAddress(address), false, address)
   })
 })

@@ -1,11 +1,11 @@
 import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose'
 import { z } from 'zod'
 import type { Env } from '../env.ts'
+import type { AzureError } from '../http/errors.ts'
 import { loginError } from './aadsts.ts'
+import { fetchPublicJson } from './fetch-public.ts'
 
 const FRESH_MS = 10 * 60_000
-const TIMEOUT_MS = 5_000
-const LARGEST = 256 * 1024
 const MOST = 200
 
 const discovery = z.object({ issuer: z.string(), jwks_uri: z.string().max(2048) })
@@ -17,52 +17,54 @@ export interface IssuerKeys {
   of(issuer: string): Promise<JWTVerifyGetKey>
 }
 
-/** @param ownKeys our own keys, for issuers that we are; undefined for all others */
-export function openIssuerKeys(env: Env, ownKeys: (issuer: string) => JSONWebKeySet | undefined): IssuerKeys {
+export interface IssuerKeysOptions {
+  readonly env: Env
+  /** Our own keys, for issuers that we are; undefined for all others. */
+  readonly ownKeys: (issuer: string) => JSONWebKeySet | undefined
+  /** Hosts (with their port, unless 443) that the operator named: these may have addresses that are not public, and give keys of other issuers. */
+  readonly named?: readonly string[] | undefined
+  /** Told why an issuer can't be asked, which is the operator's to know. */
+  readonly log?: ((message: string, error: unknown) => void) | undefined
+}
+
+/** Asks only issuers that an application trusts; whose addresses these are, whoever registers applications decides: so they are checked. */
+export function openIssuerKeys({ env, ownKeys, named = [], log }: IssuerKeysOptions): IssuerKeys {
   const known = new Map<string, { readonly keys: JWTVerifyGetKey; readonly until: number }>()
+  const hosts = new Set(named.map(host => host.trim().toLowerCase()))
   return {
     async of(issuer) {
       const own = ownKeys(issuer)
       if (own !== undefined) return createLocalJWKSet(own)
       const kept = known.get(issuer)
       if (kept !== undefined && kept.until > env.now() && kept.until <= env.now() + FRESH_MS) return kept.keys
-      const keys = createLocalJWKSet(await fetchKeys(issuer))
+      const keys = await fetchKeys(issuer, host => hosts.has(host)).catch((error: unknown) => {
+        log?.(`The keys of the issuer '${issuer.slice(0, 200)}' can't be read`, error)
+        throw unreadable(issuer)
+      })
       const [oldest] = known.keys()
       if (known.size >= MOST && oldest !== undefined) known.delete(oldest)
-      known.set(issuer, { keys, until: env.now() + FRESH_MS })
-      return keys
+      known.set(issuer, { keys: createLocalJWKSet(keys), until: env.now() + FRESH_MS })
+      return createLocalJWKSet(keys)
     },
   }
 }
 
 /** OpenID Connect Discovery 1.0, 4: the document names the issuer itself, and where its keys are. */
-async function fetchKeys(issuer: string): Promise<JSONWebKeySet> {
-  try {
-    const described = discovery.parse(await readJson(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`))
-    if (described.issuer !== issuer) throw new Error(`it calls itself '${described.issuer.slice(0, 200)}'`)
-    return keySet.parse(await readJson(described.jwks_uri))
-  } catch (error) {
-    const why =
-      error instanceof z.ZodError ? 'it does not answer as OpenID Connect Discovery says' : (error as Error).message
-    throw loginError(
-      'invalid_client',
-      50_166,
-      `The keys of the issuer '${issuer.slice(0, 200)}' can't be read: ${why}.`,
-    )
-  }
+async function fetchKeys(issuer: string, isNamed: (host: string) => boolean): Promise<JSONWebKeySet> {
+  const address = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
+  const described = discovery.parse(await fetchPublicJson(address, isNamed))
+  if (described.issuer !== issuer) throw new Error(`it calls itself '${described.issuer.slice(0, 200)}'`)
+  const host = URL.parse(described.jwks_uri)?.host ?? ''
+  if (host !== URL.parse(issuer)?.host && !isNamed(host)) throw new Error(`its keys are elsewhere, at '${host}'`)
+  return keySet.parse(await fetchPublicJson(described.jwks_uri, isNamed))
 }
 
-async function readJson(address: string): Promise<unknown> {
-  const url = URL.parse(address)
-  if (url?.protocol !== 'https:') throw new Error('its address must begin with https://')
-  const response = await fetch(url, { redirect: 'error', signal: AbortSignal.timeout(TIMEOUT_MS) })
-  if (!response.ok) throw new Error(`it answers ${response.status}`)
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of response.body ?? []) {
-    size += (chunk as Uint8Array).length
-    if (size > LARGEST) throw new Error(`it answers with more than ${LARGEST} bytes`)
-    chunks.push(chunk as Uint8Array)
-  }
-  return JSON.parse(Buffer.concat(chunks).toString('utf8'))
+/** The same words whatever it was: else an issuer's address would tell who listens where in the operator's network. */
+function unreadable(issuer: string): AzureError {
+  return loginError(
+    'invalid_client',
+    50_166,
+    `The keys of the issuer '${issuer.slice(0, 200)}' can't be read. It has to answer as OpenID Connect Discovery says, over https, from a public ` +
+      'address, without redirects, with its keys on the same host; other hosts are named by the operator (--federated-issuers), who finds the reason in the log.',
+  )
 }

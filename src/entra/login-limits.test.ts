@@ -6,7 +6,7 @@ import { AzureError } from '../http/errors.ts'
 import { loginLimits } from './login-limits.ts'
 
 describe('login limits', () => {
-  it('lock a client out after five failures, twice as long each time, and forget after a quarter of an hour', () => {
+  it('let a name wait after five failures, twice as long each time up to a minute, and forget after a quarter of an hour', () => {
     let now = 0
     const limits = loginLimits({ ...systemEnv, now: () => now })
     const locked = (key: string) => {
@@ -25,7 +25,7 @@ describe('login limits', () => {
     now += 1000
     assert.equal(locked('a'), false)
     for (let i = 0; i < 20; i++) limits.failed('a')
-    assert.equal(locked('a'), 300)
+    assert.equal(locked('a'), 60)
     now += 15 * 60_000
     assert.equal(locked('a'), false)
     limits.failed('a')
@@ -39,6 +39,25 @@ describe('login limits', () => {
     assert.throws(() => limits.check('a'), AzureError)
     now = 0
     limits.check('a')
+  })
+
+  it('slow an address down after its free failures, one attempt after another, and shut nobody out', async () => {
+    const limits = loginLimits(systemEnv, 3)
+    const began = performance.now()
+    for (let i = 0; i < 3; i++) {
+      await limits.pace('a')
+      limits.failed('a')
+    }
+    assert.ok(performance.now() - began < 400)
+    await Promise.all([limits.pace('a'), limits.pace('a'), limits.pace('a')])
+    assert.ok(performance.now() - began > 990)
+    const crowd = await Promise.allSettled(
+      Array.from({ length: 40 }, () => Promise.race([limits.pace('a'), sleep(20)])),
+    )
+    assert.equal(crowd.filter(({ status }) => status === 'rejected').length, 8)
+    const before = performance.now()
+    await limits.pace('b')
+    assert.ok(performance.now() - before < 400)
   })
 
   it('run expensive work two at a time, and refuse what would wait too long', async () => {

@@ -31,9 +31,12 @@ export function loginRoutes(
   const findTenant = tenantFinder(records)
   const findResource = resourceFinder(records, domain)
   const clients = openClients(records, options.portal)
-  const issuerKeys = openIssuerKeys(env, issuer =>
-    isOwnIssuer(issuer, options) ? { keys: [...keys.jwks().keys] } : undefined,
-  )
+  const issuerKeys = openIssuerKeys({
+    env,
+    ownKeys: issuer => (isOwnIssuer(issuer, options) ? { keys: [...keys.jwks().keys] } : undefined),
+    named: options.federatedIssuers,
+    log: options.log,
+  })
   const authentication = clientAuthentication({ env, clients, logins: clientLogins(env), issuerKeys })
   const refreshTokens = new RefreshTokens(options)
   const signIn: SignInOptions = {

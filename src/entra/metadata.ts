@@ -1,7 +1,7 @@
 import { noteOperation } from '../audit/request-context.ts'
 import type { Env } from '../env.ts'
 import { AzureError } from '../http/errors.ts'
-import type { RequestLine } from '../http/handle-request.ts'
+import type { Edge, RequestLine } from '../http/handle-request.ts'
 import { listenPlain } from '../http/listen.ts'
 import { bytes, json } from '../http/respond.ts'
 import type { Authenticator, Call, Route } from '../http/route.ts'
@@ -10,6 +10,7 @@ import { audienceOf } from './audiences.ts'
 import type { Identities } from './identities.ts'
 import type { Principal } from './records.ts'
 import { tokenSeconds } from './tokens.ts'
+import { trimEnd } from '../trim.ts'
 
 export interface MetadataOptions {
   /** 0: any free port. */
@@ -22,6 +23,8 @@ export interface MetadataOptions {
   /** Makes a record of each request for a token. */
   readonly audited?: (routes: readonly Route[]) => Route[]
   readonly log?: (line: RequestLine) => void
+  /** Told of what an operator should see, in one line. */
+  readonly notice?: (message: string) => void
 }
 
 export interface MetadataListener {
@@ -37,7 +40,7 @@ export async function listenMetadata(options: MetadataOptions): Promise<Metadata
   const nobody: Authenticator = async () => {
     throw new AzureError('invalid_request', 401, 'Nobody can log in here.')
   }
-  const listener = await listenPlain(options.port, {
+  const edge: Edge = {
     table: routeTable(metadataRoutes(options)),
     authenticators: { management: nobody, vault: nobody, openai: nobody, administrator: nobody },
     env,
@@ -46,7 +49,8 @@ export async function listenMetadata(options: MetadataOptions): Promise<Metadata
     unknownHost: () => '',
     trustedOrigins: () => new Set(),
     ...(log ? { log: line => log({ ...line, path: withoutSecret(line.path) }) } : {}),
-  })
+  }
+  const listener = await listenPlain(options.port, edge, options.notice)
   const identityEndpoint = `http://127.0.0.1:${listener.port}/msi/token`
   return { port: listener.port, identityEndpoint, close: async () => listener.close() }
 }
@@ -85,9 +89,18 @@ async function instanceToken(options: RouteOptions, call: Call): Promise<Respons
   return identityToken(options, call)
 }
 
-/** A secret that stands in a path goes into no log. */
+/** A secret that stands in a path goes into no log. Part by part: a pattern that looks ahead takes the square of a long part. */
 function withoutSecret(text: string): string {
-  return text.replace(/[^/]+(?=\/+metadata\/+identity)/gi, '***')
+  const parts = text.split('/')
+  const names = parts.map(part => part.toLowerCase())
+  for (let at = names.indexOf('metadata'); at >= 0; at = names.indexOf('metadata', at + 1)) {
+    let next = at + 1
+    while (names[next] === '') next += 1
+    let secret = at - 1
+    while (parts[secret] === '') secret -= 1
+    if (names[next]?.startsWith('identity') && secret >= 0) parts[secret] = '***'
+  }
+  return parts.join('/')
 }
 
 async function identityToken(options: RouteOptions, call: Call): Promise<Response> {
@@ -111,7 +124,7 @@ async function identityToken(options: RouteOptions, call: Call): Promise<Respons
     properties: { clientId: appId, objectId, resource: resource.slice(0, 256) },
   })
   checkWanted(call, principal)
-  const { token, expiresAt } = await identities.token(principal.objectId, resource.replace(/\/+$/, ''))
+  const { token, expiresAt } = await identities.token(principal.objectId, trimEnd(resource, '/'))
   const expires = Math.floor(expiresAt / 1000)
   return json({
     access_token: token,

@@ -41,6 +41,9 @@ export interface EntraOptions {
   readonly portal: string
   /** Clients may send people's names and passwords (`start --allow-ropc`). */
   readonly allowPasswordGrant?: boolean
+  /** Hosts of federated issuers whose addresses need not be public; see issuer-keys.ts. */
+  readonly federatedIssuers?: readonly string[] | undefined
+  readonly log?: ((message: string, error: unknown) => void) | undefined
 }
 
 /** The person who may do what the administrator's application may. */

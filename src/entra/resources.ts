@@ -2,6 +2,7 @@ import type { RecordStore } from '../store/records.ts'
 import { resourceNotFound } from './aadsts.ts'
 import { audienceOf } from './audiences.ts'
 import { applications, applicationsByUri } from './records.ts'
+import { trimEnd } from '../trim.ts'
 
 /** What a token is for. */
 export interface TokenResource {
@@ -16,7 +17,7 @@ export type FindResource = (resource: string, tenantId: string) => Promise<Token
 
 export function resourceFinder(records: RecordStore, domain: string): FindResource {
   return async (resource, tenantId) => {
-    const plain = resource.replace(/\/+$/, '')
+    const plain = trimEnd(resource, '/')
     if (audienceOf(plain, domain) !== undefined) return { audience: plain, version: 1 }
     const appId = await applicationOf(records, plain.toLowerCase(), tenantId)
     const found = appId === undefined ? undefined : (await records.get(applications, appId))?.value

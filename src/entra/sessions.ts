@@ -1,6 +1,6 @@
 import { createHash, type KeyObject } from 'node:crypto'
 import { openBox, sealBox } from '../crypto/box.ts'
-import { equalSecrets } from '../crypto/derive.ts'
+import { equalSecrets, mac } from '../crypto/derive.ts'
 import type { Env } from '../env.ts'
 import type { Call } from '../http/route.ts'
 import { put, remove, type RecordStore } from '../store/records.ts'
@@ -10,6 +10,8 @@ const SESSION_MS = 24 * 3_600_000
 const SESSION = '__Host-ownkey-session'
 const SIGN_IN = '__Host-ownkey-sign-in'
 const ATTRIBUTES = 'Path=/; Secure; HttpOnly; SameSite=Lax'
+/** The cookie outlives the session: it says that this browser is known to somebody (ADR 0022). */
+const DEVICE_MS = 90 * 86_400_000
 const FORM_MS = 10 * 60_000
 const SWEEP_MS = 600_000
 const LONGEST_STATE = 24_576
@@ -32,6 +34,8 @@ export interface Sessions {
   ): Promise<{ session: SignedInSession; cookie: string }>
   /** Ends the session of this browser; the header that takes its cookie away. */
   end(call: Call): Promise<string>
+  /** The browser, if this user has signed in with it before; no secret. */
+  deviceOf(call: Call, objectId: string): string | undefined
   /** The form's own secret: its cookie, and the sealed state that the page carries. */
   openForm(call: Call, state: object): { cookie: string; sealed: string }
   /** The state of a form that this browser was shown, within ten minutes; undefined for any other. */
@@ -48,10 +52,18 @@ export function openSessions(options: {
     const found = (await records.get(sessions, id))?.value
     return found !== undefined && found.expiresAt > env.now() ? { ...found, id } : undefined
   }
-  const idOf = (call: Call): string | undefined => {
-    const cookie = cookieOf(call, SESSION)
-    return cookie === undefined || !/^[\w-]{43}$/.test(cookie) ? undefined : digest(cookie)
+  const secretOf = (call: Call): { secret: string; tag: string } | undefined => {
+    const [, secret, tag = ''] = /^([\w-]{43})(?:\.([\w-]{43}))?$/.exec(cookieOf(call, SESSION) ?? '') ?? []
+    return secret === undefined ? undefined : { secret, tag }
   }
+  const idOf = (call: Call): string | undefined => {
+    const known = secretOf(call)
+    return known === undefined ? undefined : digest(known.secret)
+  }
+  const tagOf = (secret: string, objectId: string): string =>
+    mac(options.sealingKey, 'entra known device', secret, objectId).toString('base64url')
+  const cookieFor = (secret: string, objectId: string): string =>
+    `${SESSION}=${secret}.${tagOf(secret, objectId)}; Max-Age=${DEVICE_MS / 1000}; ${ATTRIBUTES}`
   let sweptAt = env.now()
   const sweep = async (): Promise<void> => {
     if (Math.abs(env.now() - sweptAt) < SWEEP_MS) return
@@ -71,13 +83,17 @@ export function openSessions(options: {
       const [id, former] = [digest(secret), idOf(call)]
       const session: Session = { objectId, tenantId, authTime: env.now(), expiresAt: env.now() + SESSION_MS }
       await records.commit([put(sessions, id, session, 0), ...(former === undefined ? [] : [remove(sessions, former)])])
-      const cookie = `${SESSION}=${secret}; Max-Age=${SESSION_MS / 1000}; ${ATTRIBUTES}`
-      return { session: { ...session, id }, cookie }
+      return { session: { ...session, id }, cookie: cookieFor(secret, objectId) }
     },
     async end(call) {
       const id = idOf(call)
       if (id !== undefined) await records.commit([remove(sessions, id)])
       return `${SESSION}=; Max-Age=0; ${ATTRIBUTES}`
+    },
+    deviceOf(call, objectId) {
+      const known = secretOf(call)
+      if (known === undefined || !equalSecrets(known.tag, tagOf(known.secret, objectId))) return undefined
+      return digest(known.secret)
     },
     ...openForms(env, options.sealingKey),
   }

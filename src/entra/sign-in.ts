@@ -98,7 +98,8 @@ async function withPassword(
   const name = (form.get('name') ?? '').slice(0, 256)
   noteOperation({ properties: { userPrincipalName: name } })
   try {
-    const entered = { userName: name, password: form.get('password') ?? '', tenantId, peer: call.peer }
+    const device = (objectId: string): string | undefined => options.sessions.deviceOf(call, objectId)
+    const entered = { userName: name, password: form.get('password') ?? '', tenantId, peer: call.peer, device }
     const account = await options.users.signIn(entered)
     const { user } = account
     noteOperation({ resourceId: `/tenants/${user.tenantId}`, properties: { objectId: user.objectId } })

@@ -3,6 +3,7 @@ import { put, VersionConflict, type Change, type RecordStore } from '../store/re
 import { tenantNotFound } from './aadsts.ts'
 import type { FindTenant } from './discovery.ts'
 import { tenants, tenantsByDomain, type Tenant } from './records.ts'
+import { trimBoth, trimEnd } from '../trim.ts'
 
 /** Names that stand for the tenant of whoever logs in. */
 const anyTenant = new Set(['adfs', 'common', 'organizations'])
@@ -56,10 +57,6 @@ export function domainOf(tenant: Tenant, domain: string): string {
 }
 
 function slug(name: string): string {
-  return name
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^-+|-+$/g, '')
-    .slice(0, 40)
-    .replace(/-+$/, '')
+  const words = name.toLowerCase().replace(/[^a-z0-9]+/g, '-')
+  return trimEnd(trimBoth(words, '-').slice(0, 40), '-')
 }

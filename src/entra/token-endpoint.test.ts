@@ -133,16 +133,14 @@ describe('login host', () => {
     test.advance(-3 * 365 * 86_400_000)
   })
 
-  it('locks out who guesses', async () => {
+  it('lets in who has the secret, however often others guess', async () => {
     const { tenantId } = test.entra.administrator
     const { clientId, clientSecret } = await test.entra.createApplication({ tenantId, displayName: 'guessed' })
-    const statuses: number[] = []
-    for (let turn = 0; turn < 6; turn++)
-      statuses.push((await login({ client_id: clientId, client_secret: `wrong${turn}` })).status)
-    assert.deepEqual(statuses, [401, 401, 401, 401, 401, 429])
-    const locked = await login({ client_id: clientId, client_secret: clientSecret })
-    assert.equal(locked.status, 429)
-    assert.ok(Number(locked.headers['retry-after']) >= 1)
+    const statuses = new Set<number>()
+    for (let turn = 0; turn < 30; turn++)
+      statuses.add((await login({ client_id: clientId, client_secret: `wrong${turn}` })).status)
+    assert.deepEqual([...statuses], [401])
+    assert.equal((await login({ client_id: clientId, client_secret: clientSecret })).status, 200)
   })
 
   it('guards Resource Manager with a challenge that names the authority', async () => {

@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto'
-import { errors, jwtVerify, SignJWT } from 'jose'
+import { decodeProtectedHeader, errors, jwtVerify, SignJWT } from 'jose'
 import type { Env } from '../env.ts'
 import { AzureError } from '../http/errors.ts'
 import type { Caller } from '../http/route.ts'
@@ -14,6 +14,8 @@ import { verifiedTokens, type VerifiedTokens } from './verified-tokens.ts'
 export const tokenSeconds = 3599
 /** Inner code of the refusal of a token from the future: the clock was put back. */
 export const TOKEN_NOT_YET_VALID = 'TokenNotYetValid'
+/** Inner code of the refusal of a token whose signing key is not, or no longer, one of this cloud's. */
+export const UNKNOWN_SIGNING_KEY = 'UnknownSigningKey'
 /** Inner code of the refusal of a token that is for another service. */
 export const INVALID_AUDIENCE = 'InvalidAudience'
 const maxTokenLength = 16_384
@@ -55,6 +57,8 @@ export interface Tokens {
     delegation: Delegation,
     said: { readonly issuer: string; readonly nonce?: string | undefined; readonly isV2: boolean },
   ): Promise<string>
+  /** Whether the key that the token says to be signed with is still there. */
+  isVerifiable(token: string): boolean
   /**
    * Checks signature, algorithm, issuer, times and audience, and that the principal still exists and is enabled (R31).
    * `audiences`: names of services (`vault`) or resource URLs; slash and port do not matter.
@@ -89,6 +93,7 @@ export function openTokens(options: {
     },
     issueIdToken: async (principal, delegation, said) =>
       sign(idClaims(principal, delegation, env, said), Math.floor(env.now() / 1000)),
+    isVerifiable: token => keys.publicKey(decodeProtectedHeader(token).kid ?? '') !== undefined,
     async verify(token, { audiences }) {
       const claims = await verifiedClaims(token, keys, env, known)
       if (!isAudience(claims['aud'] ?? '', audiences, domain)) {
@@ -115,7 +120,12 @@ async function verifiedClaims(
       token,
       ({ kid }) => {
         publicKey = keys.publicKey(kid ?? '')
-        if (!publicKey) throw invalidToken('The access token is not signed by a key of this cloud: log in again.')
+        if (!publicKey) {
+          const message = 'The access token is not signed by a key of this cloud: log in again.'
+          throw new AzureError('InvalidAuthenticationToken', 401, message, {
+            innererror: { code: UNKNOWN_SIGNING_KEY },
+          })
+        }
         return publicKey
       },
       {

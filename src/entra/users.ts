@@ -15,7 +15,7 @@ import {
 } from './records.ts'
 import { CHOSEN_ITERATIONS, hashSecret, matchesSecret } from './secret-hash.ts'
 
-/** Failures of one address over all user names, before it waits: against trying one password on many names. */
+/** Failures of one address over all user names, before it is slowed down: against trying one password on many names. */
 const failuresOfOneAddress = 50
 const longestPassword = 256
 const shortestPassword = 8
@@ -53,6 +53,8 @@ export interface Users {
     readonly password: string
     readonly tenantId: string | undefined
     readonly peer: string
+    /** Where this person has signed in before, which no guesses from elsewhere slow down. */
+    readonly device?: (objectId: string) => string | undefined
   }): Promise<UserAccount>
   /** The user as changes to commit. @throws 400 for a password that is too easy, 409 when the name is taken */
   create(wanted: NewUser): Promise<{ readonly account: UserAccount; readonly changes: readonly Change[] }>
@@ -78,18 +80,19 @@ export function openUsers({ records, env }: { readonly records: RecordStore; rea
   return {
     byId,
     byName,
-    async signIn({ userName, password, tenantId, peer }) {
+    async signIn({ userName, password, tenantId, peer, device }) {
       const name = userName.trim().toLowerCase().slice(0, 256)
-      const key = `${name} ${peer}`
-      limits.check(key)
-      addresses.check(peer)
       const account = await byName(name)
+      const known = account && device?.(account.user.objectId)
+      const key = `${name} ${known ?? peer}`
+      limits.check(key)
+      if (known === undefined) await addresses.pace(peer)
       const fits = password !== '' && password.length <= longestPassword
       const kept = account?.user.password ?? NOBODY
       const matches = fits && (await limits.run(async () => matchesSecret(password, kept)))
       if (!account || !matches) {
         limits.failed(key)
-        addresses.failed(peer)
+        if (known === undefined) addresses.failed(peer)
         throw loginError('invalid_grant', 50126, 'Error validating credentials due to invalid username or password.')
       }
       limits.succeeded(key)

@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Env } from '../env.ts'
+import { keepConnection } from './connection-limits.ts'
 import { buildCall, parseTarget, requestHeaders, type Arrival } from './build-call.ts'
 import { crossOriginHeaders, preflight } from './cors.ts'
 import { encodeError } from './encode-error.ts'
 import { AzureError } from './errors.ts'
-import { empty, text } from './respond.ts'
+import { cutOf, empty, text } from './respond.ts'
 import type { AuthScheme, Authenticator, Call, Caller, HostName } from './route.ts'
 import type { RouteTable } from './route-table.ts'
 import { normalHost, type VirtualHost } from './virtual-host.ts'
@@ -33,6 +34,8 @@ export interface Edge {
   readonly scheme: 'http' | 'https'
   resolveHost(header: string | undefined): VirtualHost | undefined
   unknownHost(header: string | undefined): string
+  /** Where a browser is led that asks for the machine itself, without a host of the service. */
+  homeOf?(header: string | undefined): string | undefined
   /** Origins whose pages may call us from a browser. */
   trustedOrigins(): ReadonlySet<string>
   log?(line: RequestLine): void
@@ -90,15 +93,23 @@ async function answer(edge: Edge, exchange: Exchange): Promise<{ status: number;
   const target = edge.resolveHost(incoming.headers.host)
   const outcome = target
     ? await outcomeOf(edge, exchange, target, headers)
-    : await opened(text(edge.unknownHost(incoming.headers.host), { status: 404 }), outgoing)
+    : await opened(withoutHost(edge, incoming), outgoing)
   const { response, body, fault } = outcome
   const sent = decorated(response.headers, requestId, target?.host, headers)
   Object.assign(
     sent,
     crossOriginHeaders(headers.get('origin'), () => edge.trustedOrigins()),
   )
-  await writeResponse({ status: response.status, headers: sent, body }, incoming, outgoing)
-  return { status: response.status, ...(fault === undefined ? {} : { fault }) }
+  const { status } = response
+  await writeResponse({ status, headers: sent, body, cut: cutOf(response) }, incoming, outgoing)
+  return { status, ...(fault === undefined ? {} : { fault }) }
+}
+
+/** Only the bare address leads to the portal: a client of the APIs with a wrong base URL is told so. */
+function withoutHost(edge: Edge, { method = '', url = '', headers: { host } }: IncomingMessage): Response {
+  const home = /^\/(\?|$)/.test(url) && ['GET', 'HEAD'].includes(method) ? edge.homeOf?.(host) : undefined
+  if (home === undefined) return text(edge.unknownHost(host), { status: 404 })
+  return empty(302, { location: home })
 }
 
 /** What the routes say, as a response whose body has begun; whatever goes wrong until then is encoded as an error. */
@@ -132,6 +143,7 @@ async function dispatch(edge: Edge, exchange: Exchange, target: VirtualHost, hea
   const arrival: Arrival = { ...exchange, url, origin, segments, headers }
   const call = buildCall(arrival, target, found, incoming, outgoing)
   const caller = await authenticate(edge, found.route.auth, call)
+  if (caller.type !== 'anonymous') keepConnection(incoming)
   return found.route.handler({ ...call, caller })
 }
 
@@ -145,7 +157,8 @@ async function opened(response: Response, outgoing: ServerResponse): Promise<Out
 
 function unknownPath(host: HostName, method: string, path: string): AzureError {
   // As Azure: which type it does not know, so that nobody looks for a mistake of his own in what is not offered here.
-  const [, namespace, type] = /.*\/providers\/([\w.-]{1,64})\/([\w-]{1,64})/i.exec(path.slice(0, 2048)) ?? []
+  const last = path.toLowerCase().lastIndexOf('/providers/')
+  const [, namespace, type] = /^\/providers\/([\w.-]{1,64})\/([\w-]{1,64})/i.exec(path.slice(Math.max(last, 0))) ?? []
   if (host === 'management' && namespace !== undefined)
     return new AzureError(
       'InvalidResourceType',

@@ -3,11 +3,13 @@ import { createServer, type Agent, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Env } from '../env.ts'
 import type { ServerCertificates } from './certificates.ts'
+import { CONNECTION_LIMITS, Connections, type ConnectionLimits } from './connection-limits.ts'
 import { requestHandler, type Edge, type RequestLine } from './handle-request.ts'
 import type { Authenticator, AuthScheme, Route } from './route.ts'
 import { routeTable } from './route-table.ts'
+import { answerPlainHttp } from './plain-http.ts'
 import { serviceConnection } from './service-connection.ts'
-import { unknownHostText, virtualHost } from './virtual-host.ts'
+import { homeOf, isBareHost, unknownHostText, virtualHost } from './virtual-host.ts'
 
 export interface ListenOptions {
   /** 0: any free port, the same on every address. */
@@ -23,6 +25,9 @@ export interface ListenOptions {
   readonly addresses?: readonly string[]
   /** Origins besides the portal's whose pages may call the APIs from a browser. */
   readonly trustedOrigins?: readonly string[]
+  readonly connections?: ConnectionLimits
+  /** Told of what an operator should see, in one line. */
+  readonly notice?: (message: string) => void
 }
 
 export interface Listener {
@@ -47,7 +52,6 @@ const serverLimits = {
   maxHeaderSize: 32 * 1024,
   connectionsCheckingInterval: 5_000,
 }
-const maxConnections = 1_024
 
 /** Serves the routes over HTTPS on the virtual hosts of `domain`. */
 export async function listen(options: ListenOptions): Promise<Listener> {
@@ -60,6 +64,8 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     scheme: 'https',
     resolveHost: header => virtualHost(header, options.domain),
     unknownHost: header => unknownHostText(header, options.domain),
+    homeOf: header =>
+      isBareHost(header, options.domain) ? homeOf(header, { domain: options.domain, port: listening.port }) : undefined,
     trustedOrigins: () => {
       const portal = `https://portal.${options.domain}`.toLowerCase()
       return new Set([`${portal}:${listening.port}`, portal, ...extra])
@@ -67,10 +73,14 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     ...(options.log ? { log: options.log } : {}),
   }
   const network = requestHandler(edge, 'network')
+  const connections = new Connections(options.connections ?? CONNECTION_LIMITS, options.notice ?? (() => {}))
   const newServer = () => {
     const tls = { ...tlsOf(options.certificates), handshakeTimeout: 10_000, minVersion: 'TLSv1.2' as const }
     const server = createServer({ ...serverLimits, ...tls, ALPNProtocols: ['http/1.1'] }, network)
-    return withLimits(server.on('checkContinue', network))
+    // First, so that what it hands on to TLS is counted once.
+    answerPlainHttp(server, { domain: options.domain, port: () => listening.port })
+    connections.watch(server.on('checkContinue', network))
+    return server
   }
   const servers = await listenOnAll(newServer, options.addresses ?? loopback, options.port, !options.addresses)
   listening.port = portOf(servers[0])
@@ -89,20 +99,24 @@ export async function listen(options: ListenOptions): Promise<Listener> {
 }
 
 /** One plain HTTP server on 127.0.0.1, for instance metadata. */
-export async function listenPlain(port: number, edge: Edge): Promise<{ port: number; close(): Promise<void> }> {
+export async function listenPlain(
+  port: number,
+  edge: Edge,
+  notice: (message: string) => void = () => {},
+): Promise<{ port: number; close(): Promise<void> }> {
   const handler = requestHandler(edge, 'network')
-  const newServer = () => withLimits(createPlainServer(serverLimits, handler))
+  const connections = new Connections(CONNECTION_LIMITS, notice)
+  const newServer = () => {
+    const server = createPlainServer(serverLimits, handler).on('checkContinue', handler)
+    connections.watch(server)
+    return server
+  }
   const [server] = await listenOnAll(newServer, ['127.0.0.1'], port, false)
   return { port: portOf(server), close: async () => closeServer(server) }
 }
 
 function tlsOf(certificates: ServerCertificates): { cert: string; key: string } {
   return { cert: certificates.certificatePem, key: certificates.keyPem }
-}
-
-function withLimits<S extends Server | PlainServer>(server: S): S {
-  server.maxConnections = maxConnections
-  return server
 }
 
 /** Every address gets the same port; with port 0 a port that is free on the first but not on the next is given back. */

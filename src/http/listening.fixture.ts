@@ -7,7 +7,7 @@ import { systemEnv } from '../env.ts'
 import { openCertificates, type ServerCertificates } from './certificates.ts'
 import { AzureError } from './errors.ts'
 import type { RequestLine } from './handle-request.ts'
-import { listen, type Listener } from './listen.ts'
+import { listen, type Listener, type ListenOptions } from './listen.ts'
 import type { AuthScheme, Authenticator, Route } from './route.ts'
 
 /** A listener on a free port with certificates of its own, for tests. */
@@ -15,6 +15,7 @@ export interface Listening {
   readonly listener: Listener
   readonly certificates: ServerCertificates
   readonly lines: RequestLine[]
+  readonly notices: string[]
   close(): Promise<void>
 }
 
@@ -25,10 +26,12 @@ const refuse: Authenticator = async () => {
 export async function startListening(
   routes: readonly Route[],
   authenticators: Partial<Record<AuthScheme, Authenticator>> = {},
+  more: Pick<ListenOptions, 'connections'> = {},
 ): Promise<Listening> {
   const dir = await mkdtemp(join(tmpdir(), 'ownkey-listen-'))
   const certificates = await openCertificates(dir, 'localhost', systemEnv)
   const lines: RequestLine[] = []
+  const notices: string[] = []
   const listener = await listen({
     port: 0,
     domain: 'localhost',
@@ -37,11 +40,14 @@ export async function startListening(
     authenticators: { management: refuse, vault: refuse, openai: refuse, administrator: refuse, ...authenticators },
     env: systemEnv,
     log: line => lines.push(line),
+    notice: message => notices.push(message),
+    ...more,
   })
   return {
     listener,
     certificates,
     lines,
+    notices,
     async close() {
       await listener.close()
       await rm(dir, { recursive: true })

@@ -3,9 +3,14 @@ import { Readable } from 'node:stream'
 import type { ZodType } from 'zod'
 import { badBodyCode, fieldErrors } from './encode-error.ts'
 import { AzureError } from './errors.ts'
+import { nextTurn } from '../turns.ts'
 import type { HostName } from './route.ts'
 
 const maxDepth = 64
+/** Commas and colons outside of texts: reading more values than any request has would hold up others for too long. */
+const maxValues = 20_000
+/** Bytes of a body that are looked at, before others have their turn. */
+const slice = 512 * 1024
 /** A body may keep us waiting so long altogether, plus the time its bytes take at the slowest rate that we serve. */
 const patienceMs = 30_000
 const slowestBytesPerMs = 10
@@ -109,7 +114,7 @@ export class RequestBody extends Readable {
 
 /** Reads a JSON body and checks it. An empty body counts as absent, which a schema may allow. */
 export async function readJson<T>(body: Readable, host: HostName, schema: ZodType<T>): Promise<T> {
-  const parsed = schema.safeParse(parseJson(await wholeBody(body), host))
+  const parsed = schema.safeParse(await parseJson(await wholeBody(body), host))
   if (!parsed.success) throw fieldErrors(host, parsed.error)
   return parsed.data
 }
@@ -123,10 +128,16 @@ function wholeBody(body: Readable): Promise<Buffer> {
   })
 }
 
-function parseJson(data: Buffer, host: HostName): unknown {
+async function parseJson(data: Buffer, host: HostName): Promise<unknown> {
   const refuse = (why: string) => new AzureError(badBodyCode(host), 400, why)
   if (data.length === 0) return undefined
-  if (depthOf(data) > maxDepth) throw refuse(`The request body is nested more than ${maxDepth} levels deep.`)
+  const shape = new JsonShape()
+  for (let at = 0; at < data.length; at += slice) {
+    if (at > 0) await nextTurn()
+    shape.take(data.subarray(at, at + slice))
+    if (shape.deepest > maxDepth) throw refuse(`The request body is nested more than ${maxDepth} levels deep.`)
+    if (shape.values > maxValues) throw refuse(`The request body holds more than ${maxValues} JSON values.`)
+  }
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(data))
   } catch {
@@ -134,19 +145,37 @@ function parseJson(data: Buffer, host: HostName): unknown {
   }
 }
 
-/** Levels of brackets outside of strings; stops once there are too many. */
-function depthOf(data: Buffer): number {
-  let depth = 0
-  let deepest = 0
-  let quoted = false
-  for (let at = 0; at < data.length && deepest <= maxDepth; at++) {
-    const byte = data[at]
-    if (quoted) {
-      if (byte === 0x5c) at++
-      else if (byte === 0x22) quoted = false
-    } else if (byte === 0x22) quoted = true
-    else if (byte === 0x7b || byte === 0x5b) deepest = Math.max(deepest, ++depth)
-    else if (byte === 0x7d || byte === 0x5d) depth--
+/** Levels of brackets, and commas and colons, outside of texts; found without recursion. */
+class JsonShape {
+  deepest = 0
+  values = 0
+  #depth = 0
+  #quoted = false
+  #escaped = false
+
+  take(data: Buffer): void {
+    let [depth, deepest, values, quoted, escaped] = [
+      this.#depth,
+      this.deepest,
+      this.values,
+      this.#quoted,
+      this.#escaped,
+    ]
+    for (let at = 0; at < data.length && deepest <= maxDepth; at++) {
+      const byte = data[at]
+      if (escaped) escaped = false
+      else if (quoted) {
+        if (byte === 0x5c) escaped = true
+        else if (byte === 0x22) quoted = false
+      } else if (byte === 0x22) quoted = true
+      else if (byte === 0x7b || byte === 0x5b) deepest = Math.max(deepest, ++depth)
+      else if (byte === 0x7d || byte === 0x5d) depth--
+      else if (byte === 0x2c || byte === 0x3a) values++
+    }
+    this.#depth = depth
+    this.deepest = deepest
+    this.values = values
+    this.#quoted = quoted
+    this.#escaped = escaped
   }
-  return deepest
 }

@@ -31,6 +31,22 @@ export function bytes(body: Uint8Array<ArrayBuffer>, contentType: string, option
   return response
 }
 
+const cuts = new WeakMap<Response, AbortSignal>()
+
+/**
+ * Ends a response's connection soon after the signal is aborted, wherever the response stands: also when its client does not
+ * read, and nobody asks its body for more.
+ */
+export function cutBy(response: Response, signal: AbortSignal): Response {
+  cuts.set(response, signal)
+  return response
+}
+
+/** The signal that a response was given by `cutBy`. */
+export function cutOf(response: Response): AbortSignal | undefined {
+  return cuts.get(response)
+}
+
 /** A response without a body: 202, 204 and their like. */
 export function empty(status: number, headers: Readonly<Record<string, string>> = {}): Response {
   const bodyless = status === 204 || status === 304

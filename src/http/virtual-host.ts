@@ -31,6 +31,19 @@ export function virtualHost(header: string | undefined, domain: string): Virtual
   return undefined
 }
 
+const ownAddress = /^(?:127\.0\.0\.1|\[::1\])(:\d{1,5})?$/
+
+/** Whether a Host header names this machine alone, and no host of the service: what people type who look for the portal. */
+export function isBareHost(header: string | undefined, domain: string): boolean {
+  return ownAddress.test(header ?? '') || normalHost(header)?.replace(/:\d+$/, '') === domain.toLowerCase()
+}
+
+/** The portal's address, on the port that the client used: any forwarded port works. */
+export function homeOf(header: string | undefined, own: { readonly domain: string; readonly port: number }): string {
+  const used = isBareHost(header, own.domain) ? /:(\d{1,5})$/.exec(header ?? '')?.[1] : undefined
+  return `https://portal.${own.domain}:${used ?? own.port}/`
+}
+
 /** What a client reads who asked for a host that is not served here. */
 export function unknownHostText(header: string | undefined, domain: string): string {
   const asked = normalHost(header) ?? 'this host'

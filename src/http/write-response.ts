@@ -8,6 +8,8 @@ const lingerMs = 2_000
 const lingerBytes = 32 * 1024 * 1024
 /** An unread body up to this size is read and dropped, so that the connection can be kept. */
 const droppedBytes = 64 * 1024
+/** A body that is cut may still say why to a client that reads. */
+const lastWordMs = 150
 
 type Reader = ReadableStreamDefaultReader<Uint8Array>
 
@@ -31,15 +33,35 @@ export async function openBody(response: Response, outgoing: ServerResponse): Pr
   }
 }
 
+interface Sent {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: OpenedBody
+  /** See `cutBy`. */
+  readonly cut?: AbortSignal | undefined
+}
+
 /**
  * Sends a response. Resolves when its last byte is with the operating system.
  * A body that fails, or is not as long as announced, destroys the connection: it never looks complete.
  */
 export async function writeResponse(
-  response: { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: OpenedBody },
+  response: Sent,
   incoming: IncomingMessage,
   outgoing: ServerResponse,
 ): Promise<void> {
+  const { cut } = response
+  const destroy = (): void => void setTimeout(() => outgoing.destroy(), lastWordMs)
+  cut?.addEventListener('abort', destroy, { once: true })
+  if (cut?.aborted === true) destroy()
+  try {
+    await writeWhole(response, incoming, outgoing)
+  } finally {
+    cut?.removeEventListener('abort', destroy)
+  }
+}
+
+async function writeWhole(response: Sent, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
   const { body } = response
   const unread = !incoming.complete && announcedLength(incoming) !== 0
   const lingers = unread && (announcedLength(incoming) ?? Infinity) > droppedBytes

@@ -1,4 +1,4 @@
-import { INVALID_AUDIENCE, TOKEN_NOT_YET_VALID } from '../entra/tokens.ts'
+import { INVALID_AUDIENCE, TOKEN_NOT_YET_VALID, UNKNOWN_SIGNING_KEY } from '../entra/tokens.ts'
 import { AzureError } from '../http/errors.ts'
 import type { Authenticator, Call, Caller } from '../http/route.ts'
 import { auditEvent } from '../audit/audit-event.ts'
@@ -57,20 +57,26 @@ function unauthorized(message: string): AzureError {
 function challenged(room: Room, vault: Vault, error: AzureError): AzureError {
   const authorization = room.authority(vault.properties.tenantId)
   const challenge = `Bearer authorization="${authorization}", resource="${room.vaultResource()}"`
-  const isOutOfTime =
-    error.code === 'ExpiredAuthenticationToken' || error.options.innererror?.code === TOKEN_NOT_YET_VALID
-  const renewal = isOutOfTime ? `, ${renewalChallenge(room.env.now())}` : ''
-  const isForAnother = error.options.innererror?.code === INVALID_AUDIENCE
-  const message = isForAnother ? `AKV10022: Invalid audience. ${error.message}` : error.message
+  const inner = error.options.innererror?.code ?? ''
+  const isRenewable =
+    error.code === 'ExpiredAuthenticationToken' || inner === TOKEN_NOT_YET_VALID || inner === UNKNOWN_SIGNING_KEY
+  const renewal = isRenewable ? `, ${renewalChallenge(room.env.now())}` : ''
+  const message = `${AKV_BY_INNER[inner] ?? ''}${error.message}`
   return new AzureError('Unauthorized', 401, message, {
     headers: { 'www-authenticate': challenge + renewal },
     cause: error,
   })
 }
 
+/** How Key Vault begins what it says. */
+const AKV_BY_INNER: Readonly<Record<string, string>> = {
+  [INVALID_AUDIENCE]: 'AKV10022: Invalid audience. ',
+  [UNKNOWN_SIGNING_KEY]: 'AKV10046: Unable to resolve the key used for signature validation. ',
+}
+
 /**
- * A token that expired, or is not yet valid, by our clock may be good by the client's, who would send it from its cache for ever: a claims
- * challenge (continuous access evaluation) makes it fetch a new one.
+ * A token that expired, is not yet valid by our clock, or whose signing key is gone, may be good by the client's, who would send it from its
+ * cache for ever: a claims challenge (continuous access evaluation) makes it fetch a new one.
  */
 function renewalChallenge(now: number): string {
   const claims = { access_token: { nbf: { essential: true, value: String(Math.floor(now / 1000)) } } }

@@ -13,6 +13,7 @@ import {
   operationTarget,
   rsaOperations,
 } from './software-operations.ts'
+import { trimEnd } from '../trim.ts'
 
 const CURVE_BITS: Readonly<Record<Curve, number>> = { 'P-256': 256, 'P-384': 384, 'P-521': 521, 'P-256K': 256 }
 const OCT_BITS = [128, 192, 256]
@@ -75,7 +76,7 @@ async function importSecret(kty: KeyType, secret: Buffer): Promise<NewKey> {
 /** Absent members out, base64 padding off: some clients send both. */
 function withoutPadding(jwk: PrivateJwk): Record<string, string> {
   const members = Object.entries(jwk).flatMap(([name, value]) =>
-    value === undefined ? [] : [[name, value.replace(/=+$/, '')] as const],
+    value === undefined ? [] : [[name, trimEnd(value, '=')] as const],
   )
   return Object.fromEntries(members)
 }

@@ -2,11 +2,12 @@ import { createHash } from 'node:crypto'
 import type { Account } from '../accounts/account.ts'
 import type { Deployment } from '../accounts/deployment.ts'
 import type { Deployments } from '../accounts/deployments.ts'
-import type { ChatDelta, LoadedModel } from '../engines/engine.ts'
+import type { ServingModel } from '../accounts/running-models.ts'
+import type { ChatDelta } from '../engines/engine.ts'
 import { ContextTooLong, EngineBusy } from '../engines/failures.ts'
 import type { Env } from '../env.ts'
 import { AzureError, NotFound } from '../http/errors.ts'
-import { json } from '../http/respond.ts'
+import { cutBy, json } from '../http/respond.ts'
 import type { Call } from '../http/route.ts'
 import { chatBody, type ChatBody } from './chat-body.ts'
 import type { DataRoute } from './data-plane.ts'
@@ -70,7 +71,7 @@ async function complete(
   call: Call,
   env: Env,
   deployment: Deployment,
-  model: LoadedModel,
+  model: ServingModel,
   body: ChatBody,
 ): Promise<Response> {
   const frame: Frame = {
@@ -82,7 +83,9 @@ async function complete(
   const deltas = model.chat(body.request, call.signal)[Symbol.asyncIterator]()
   // The first delta is awaited before the response begins, so that a prompt that does not fit is a clean 400.
   const first = await next(deltas)
-  return body.stream ? stream(frame, first, deltas, body.includeUsage) : collect(frame, first, deltas)
+  if (!body.stream) return collect(frame, first, deltas)
+  const response = stream(frame, first, deltas, body.includeUsage)
+  return model.cut === undefined ? response : cutBy(response, model.cut)
 }
 
 async function next(deltas: AsyncIterator<ChatDelta>): Promise<ChatDelta> {
@@ -125,11 +128,15 @@ function stream(frame: Frame, first: ChatDelta, deltas: AsyncIterator<ChatDelta>
   const part = (delta: object, finishReason: string | null): Uint8Array =>
     chunk([{ index: 0, delta, finish_reason: finishReason, logprobs: null }])
   let upcoming: ChatDelta | undefined = first
+  let failed: unknown
   const body = new ReadableStream<Uint8Array>({
     start: controller => controller.enqueue(part({ role: 'assistant', content: '' }, null)),
     pull: async controller => {
-      const delta = upcoming ?? (await next(deltas))
+      // After the reason the connection is cut: it never looks as if the answer were whole.
+      if (failed !== undefined) throw failed
+      const delta = upcoming ?? (await next(deltas).catch((error: unknown) => void (failed = error)))
       upcoming = undefined
+      if (delta === undefined) return controller.enqueue(encoder.encode(errorEvent(failed)))
       if (delta.type === 'text') return controller.enqueue(part({ content: delta.text }, null))
       controller.enqueue(part({}, delta.finishReason))
       if (includeUsage) controller.enqueue(chunk([], usageOf(delta)))
@@ -143,6 +150,15 @@ function stream(frame: Frame, first: ChatDelta, deltas: AsyncIterator<ChatDelta>
   return new Response(body, {
     headers: { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' },
   })
+}
+
+/** What official clients raise as an error of the API in the middle of a stream. */
+function errorEvent(error: unknown): string {
+  const known = error instanceof AzureError ? error : undefined
+  const { innererror } = known?.options ?? {}
+  const message = known?.message ?? 'The model ended in the middle of its answer. Try again.'
+  const shown = { code: known?.code ?? 'internalFailure', message, param: null, type: null, innererror }
+  return `data: ${JSON.stringify({ error: shown })}\n\n`
 }
 
 function usageOf(end: Extract<ChatDelta, { type: 'end' }>): object {

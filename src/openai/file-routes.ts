@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream'
 import { z } from 'zod'
 import type { Account } from '../accounts/account.ts'
-import { json } from '../http/respond.ts'
+import { untilRefused } from '../encryption/until-refused.ts'
+import { cutBy, json } from '../http/respond.ts'
 import type { Call } from '../http/route.ts'
 import type { DataRoute } from './data-plane.ts'
 import type { Files } from './files.ts'
@@ -37,7 +38,7 @@ export function fileRoutes(service: Files): DataRoute[] {
       maxBody: 0,
       handler: async (call, account) => {
         const file = await get(call, account)
-        return json(showFile(file, await service.filename(file)))
+        return json(showFile(file, await service.filename(account.accountId, file)))
       },
     },
     {
@@ -45,7 +46,7 @@ export function fileRoutes(service: Files): DataRoute[] {
       path: '/files/:file/content',
       action: 'files/read',
       maxBody: 0,
-      handler: async (call, account) => download(service, await get(call, account)),
+      handler: async (call, account) => download(service, account, await get(call, account)),
     },
     {
       method: 'DELETE',
@@ -104,7 +105,8 @@ async function listFiles(service: Files, call: Call, account: Account): Promise<
   if (after !== undefined) checkId(after, 'file-', 'file')
   const { page, hasMore } = await service.list(account.accountId, { after, limit, ascending: order === 'asc', purpose })
   const data = []
-  for (const file of page) data.push(showFile(file, await service.filename(file)))
+  const opener = untilRefused()
+  for (const file of page) data.push(showFile(file, await service.filename(account.accountId, file, opener)))
   return json({
     object: 'list',
     data,
@@ -126,18 +128,17 @@ export function readQuery<T extends z.ZodType>(call: Call, schema: T): z.infer<T
 }
 
 /** R22: refused when the key is unavailable; the content length is known, so a broken stream can't pass for a whole file. */
-async function download(service: Files, file: FileRecord): Promise<Response> {
-  const opened = await service.open(file)
-  const filename = (await service.filename(file)) ?? file.fileId
+async function download(service: Files, { accountId }: Account, file: FileRecord): Promise<Response> {
+  const opened = await service.open(accountId, file)
+  const filename = (await service.filename(accountId, file)) ?? file.fileId
   const disposition = `attachment; filename*=UTF-8''${encodeURIComponent(filename)}`
   const body = Readable.toWeb(Readable.from(opened.read(), { objectMode: false })) as ReadableStream<Uint8Array>
-  return new Response(body, {
-    headers: {
-      'content-type': 'application/octet-stream',
-      'content-length': String(opened.size),
-      'content-disposition': disposition,
-    },
-  })
+  const headers = {
+    'content-type': 'application/octet-stream',
+    'content-length': String(opened.size),
+    'content-disposition': disposition,
+  }
+  return cutBy(new Response(body, { headers }), opened.cut)
 }
 
 function showFile(file: FileRecord, filename: string | undefined): object {

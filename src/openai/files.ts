@@ -2,16 +2,17 @@ import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import type { Account } from '../accounts/account.ts'
 import { accountAudit, CREATED, type Accounts } from '../accounts/accounts.ts'
-import { blobRecord } from '../encryption/blob-records.ts'
+import { blobRecord, type BlobRecord } from '../encryption/blob-records.ts'
 import { isRetired } from '../encryption/key-ring-rows.ts'
-import { KeyUnavailable } from '../encryption/key-unavailable.ts'
+import { recordTampered } from '../encryption/record-tampered.ts'
 import type { OpenBlob, SealedBlobs } from '../encryption/sealed-blobs.ts'
+import { untilRefused } from '../encryption/until-refused.ts'
 import type { Finding } from '../engines/engine.ts'
 import { checkTrainingFile } from '../engines/training-file.ts'
 import { AzureError, Conflict } from '../http/errors.ts'
 import { put, remove, type Change, type Stored } from '../store/records.ts'
 import { checkId, newId, notFound } from './ids.ts'
-import { files, ownedKey, type FileRecord } from './records.ts'
+import { files, isOwnFile, KIND_OF_PURPOSE, ownedKey, type FileRecord } from './records.ts'
 import { tee } from './tee.ts'
 
 /** What the metadata of a file's blob holds, sealed. */
@@ -46,13 +47,20 @@ export class Files {
   async receive(account: Account, bytes: Readable, filename: string): Promise<PendingFile> {
     const { accountId } = account
     const digest = createHash('sha256')
+    let refused: AzureError | undefined
     async function* hashed(): AsyncGenerator<Uint8Array> {
       for await (const chunk of bytes as AsyncIterable<Uint8Array>) {
+        if (refused !== undefined) throw refused
         digest.update(chunk)
         yield chunk
       }
     }
     const { passing, watched, stop } = tee(hashed(), copy => checkTrainingFile(copy))
+    // Who ends before the bytes do has seen enough: the rest need not be taken in.
+    void watched.then(
+      ({ examples, findings }) => (refused = refusalOf(examples, findings)),
+      () => undefined,
+    )
     const metadata = (): Buffer => secrets({ filename, sha256: digest.digest('hex') })
     const creating = this.blobs.create({ accountId, kind: 'training-data', source: passing, metadata })
     // A revoked key refuses before the first byte is read.
@@ -75,11 +83,10 @@ export class Files {
 
   /** @throws 400 jsonlValidationFailed with one detail a line, and keeps nothing then */
   async keep(account: Account, pending: PendingFile): Promise<FileRecord> {
-    const isEmpty = pending.record.examples === 0
-    const errors = pending.findings.filter(({ level, code }) => level === 'error' && (isEmpty || code !== TOO_FEW))
-    if (errors.length > 0) {
+    const refused = refusalOf(pending.record.examples ?? 0, pending.findings)
+    if (refused !== undefined) {
       await this.discard(pending)
-      throw notTrainingData(errors)
+      throw refused
     }
     const { record, changes } = pending
     const entry = accountAudit(account, 'Microsoft.CognitiveServices/accounts/OpenAI/files/write', record.fileId, {
@@ -121,25 +128,26 @@ export class Files {
   async get(accountId: string, fileId: string): Promise<Stored<FileRecord>> {
     const found = await this.accounts.options.records.get(files, ownedKey(accountId, checkId(fileId, 'file-', 'file')))
     if (found === undefined) throw notFound('file', fileId)
+    if (!isOwnFile(found, accountId)) throw recordTampered(`the file ${fileId}`)
     return found
   }
 
   /** @throws KeyUnavailable (R22) */
-  async open(file: FileRecord): Promise<OpenBlob> {
-    return this.blobs.open(await blobRecord(this.accounts.options.records, file.accountId, file.blobId))
+  async open(accountId: string, file: FileRecord): Promise<OpenBlob> {
+    return this.blobs.open(await this.#blobOf(accountId, file))
+  }
+
+  /** K5: of the account that calls, and of a file's kind. */
+  #blobOf(accountId: string, { blobId, purpose }: FileRecord): Promise<BlobRecord> {
+    return blobRecord(this.accounts.options.records, accountId, blobId, KIND_OF_PURPOSE[purpose])
   }
 
   /** The sealed name; undefined while the key that seals it is unavailable, because lists work all the same. */
-  async filename(file: FileRecord): Promise<string | undefined> {
-    try {
-      const bytes = await this.blobs.metadata(
-        await blobRecord(this.accounts.options.records, file.accountId, file.blobId),
-      )
-      return (JSON.parse(bytes.toString('utf8')) as FileSecrets).filename
-    } catch (error) {
-      if (error instanceof KeyUnavailable) return undefined
-      throw error
-    }
+  filename(accountId: string, file: FileRecord, opener = untilRefused()): Promise<string | undefined> {
+    return opener(async () => {
+      const record = await this.#blobOf(accountId, file)
+      return (JSON.parse((await this.blobs.metadata(record)).toString('utf8')) as FileSecrets).filename
+    })
   }
 
   /** R26: the blob's key is destroyed and its bytes unlinked; works while the customer's key is revoked. */
@@ -171,7 +179,9 @@ export class Files {
         limit: 500,
         ...(after === undefined ? {} : { after }),
       })
-      for (const { value } of batch) {
+      for (const stored of batch) {
+        const { value } = stored
+        if (!isOwnFile(stored, accountId)) continue
         if (options.purpose !== undefined && value.purpose !== options.purpose) continue
         if (page.length === options.limit) return { page, hasMore: true }
         page.push(value)
@@ -190,7 +200,7 @@ export class Files {
 function resealedMeanwhile(): Conflict {
   return new Conflict(
     'conflict',
-    "The resource's data was re-encrypted while the file came in, and its former data key is gone. Upload the file again.",
+    'The resource got another data key while the file came in, and nothing is stored under the former one any more. Upload the file again.',
   )
 }
 
@@ -198,11 +208,16 @@ function secrets(value: FileSecrets): Buffer {
   return Buffer.from(JSON.stringify(value))
 }
 
+function refusalOf(examples: number, findings: readonly Finding[]): AzureError | undefined {
+  const errors = findings.filter(({ level, code }) => level === 'error' && (examples === 0 || code !== TOO_FEW))
+  return errors.length > 0 ? notTrainingData(errors) : undefined
+}
+
 function notTrainingData(errors: readonly Finding[]): AzureError {
   const details = errors
     .slice(0, 20)
     .map(({ code, message, line }) => ({ code, message, ...(line === undefined ? {} : { target: `line ${line}` }) }))
-  const rest = errors.length > 1 ? ` There are ${errors.length - 1} more findings in details.` : ''
+  const rest = details.length > 1 ? ` There are ${details.length - 1} more findings in details.` : ''
   const message = `The file is no chat-format JSONL for fine-tuning. ${errors[0]?.message ?? ''}.${rest} Mend the file and upload it again.`
   return new AzureError('jsonlValidationFailed', 400, message, { target: 'file', details })
 }

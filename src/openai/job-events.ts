@@ -1,7 +1,7 @@
 import type { Env } from '../env.ts'
 import type { KeyRing } from '../encryption/key-ring.ts'
-import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import { heldRecord, openRecord, sealRecord, type SealedRecord } from '../encryption/sealed-records.ts'
+import { untilRefused } from '../encryption/until-refused.ts'
 import type { TrainingMetrics } from '../engines/engine.ts'
 import { put, type Change, type RecordStore } from '../store/records.ts'
 import { newId } from './ids.ts'
@@ -39,11 +39,12 @@ export class JobEvents {
     const from = after === undefined ? {} : { after: `${prefix}${after}` }
     const found = await this.#records.list(jobEvents, { prefix, reverse: true, limit: limit + 1, ...from })
     const events = []
-    for (const { value } of found.slice(0, limit)) events.push(await this.#show(job, value))
+    const opener = untilRefused()
+    for (const { value } of found.slice(0, limit)) events.push(await this.#show(job, value, opener))
     return { events, hasMore: found.length > limit }
   }
 
-  async #show(job: JobName, event: JobEvent): Promise<ShownEvent> {
+  async #show(job: JobName, event: JobEvent, opener: ReturnType<typeof untilRefused>): Promise<ShownEvent> {
     const base = {
       object: 'fine_tuning.job.event',
       id: event.id,
@@ -51,8 +52,9 @@ export class JobEvents {
       level: event.level,
       type: event.type,
     }
-    if (event.sealed === undefined) return { ...base, message: event.message ?? '', data: null }
-    const metrics = await this.#openMetrics(job, event, event.sealed)
+    const { sealed } = event
+    if (sealed === undefined) return { ...base, message: event.message ?? '', data: null }
+    const metrics = await opener(() => this.#openMetrics(job, event, sealed))
     if (metrics === undefined)
       return {
         ...base,
@@ -62,13 +64,8 @@ export class JobEvents {
     return { ...base, message: metricsMessage(metrics), data: wireMetrics(metrics) }
   }
 
-  async #openMetrics(job: JobName, event: JobEvent, sealed: SealedRecord): Promise<TrainingMetrics | undefined> {
-    try {
-      return (await openRecord(this.#ring, job.accountId, eventName(event), sealed)) as TrainingMetrics
-    } catch (error) {
-      if (error instanceof KeyUnavailable) return undefined
-      throw error
-    }
+  async #openMetrics(job: JobName, event: JobEvent, sealed: SealedRecord): Promise<TrainingMetrics> {
+    return (await openRecord(this.#ring, job.accountId, eventName(event), sealed)) as TrainingMetrics
   }
 
   #base(job: JobName, level: JobEvent['level']): Omit<JobEvent, 'type'> {

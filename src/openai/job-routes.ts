@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Account } from '../accounts/account.ts'
 import type { KeyRing } from '../encryption/key-ring.ts'
-import { KeyUnavailable } from '../encryption/key-unavailable.ts'
+import { untilRefused } from '../encryption/until-refused.ts'
 import { openRecord } from '../encryption/sealed-records.ts'
 import type { TrainingMetrics } from '../engines/engine.ts'
 import { json } from '../http/respond.ts'
@@ -13,7 +13,7 @@ import { jobBody } from './job-body.ts'
 import { wireMetrics } from './job-events.ts'
 import { checkpointName } from './job-run.ts'
 import type { Jobs } from './jobs.ts'
-import { checkpoints, ownedKey, type CheckpointRecord, type JobRecord } from './records.ts'
+import { checkpoints, isOwnCheckpoint, ownedKey, type CheckpointRecord, type JobRecord } from './records.ts'
 
 const page = z.object({
   limit: pageSize(100).default(20),
@@ -100,35 +100,30 @@ async function listEvents(service: Jobs, call: Call, account: Account): Promise<
 async function listCheckpoints(service: Jobs, ring: KeyRing, call: Call, account: Account): Promise<Response> {
   const { limit, after } = readQuery(call, page)
   const { value: job } = await service.get(account.accountId, String(call.params['job']))
-  const found = await service.options.accounts.options.records.list(checkpoints, {
+  const all = await service.options.accounts.options.records.list(checkpoints, {
     prefix: `${ownedKey(account.accountId, job.jobId)}/`,
     reverse: true,
   })
+  const found = all.filter(stored => isOwnCheckpoint(stored, account.accountId) && stored.value.interim !== true)
   // A job keeps a few: they are paged in memory, from the newest on.
   const begin = after === undefined ? 0 : found.findIndex(({ value }) => value.checkpointId === after) + 1
   if (after !== undefined && begin === 0) throw notFound('checkpoint', after)
   const data: ({ id: string } & Record<string, unknown>)[] = []
-  for (const { value } of found.slice(begin, begin + limit))
-    data.push({ ...showCheckpoint(job, value), metrics: await metricsOf(ring, value) })
+  const opener = untilRefused()
+  for (const { value } of found.slice(begin, begin + limit)) {
+    // Lists work while the customer's key is revoked; what it seals is left out.
+    const metrics = (await opener(() => metricsOf(ring, account.accountId, value))) ?? { step: value.step }
+    data.push({ ...showCheckpoint(job, value), metrics })
+  }
   const ends = { first_id: data[0]?.id ?? null, last_id: data.at(-1)?.id ?? null }
   return json({ object: 'list', data, ...ends, has_more: found.length > begin + limit })
 }
 
-async function metricsOf(ring: KeyRing, checkpoint: CheckpointRecord): Promise<object> {
-  try {
-    const all = (await openRecord(
-      ring,
-      checkpoint.accountId,
-      checkpointName(checkpoint),
-      checkpoint.metrics,
-    )) as TrainingMetrics[]
-    const own = all.findLast(({ step }) => step === checkpoint.step) ?? all.at(-1)
-    return own === undefined ? { step: checkpoint.step } : wireMetrics(own)
-  } catch (error) {
-    // Lists work while the customer's key is revoked; what it seals is left out.
-    if (error instanceof KeyUnavailable) return { step: checkpoint.step }
-    throw error
-  }
+async function metricsOf(ring: KeyRing, accountId: string, checkpoint: CheckpointRecord): Promise<object> {
+  const { metrics, step } = checkpoint
+  const all = (await openRecord(ring, accountId, checkpointName(checkpoint), metrics)) as TrainingMetrics[]
+  const own = all.findLast(one => one.step === step) ?? all.at(-1)
+  return own === undefined ? { step } : wireMetrics(own)
 }
 
 function showCheckpoint(job: JobRecord, checkpoint: CheckpointRecord): { id: string } & Record<string, unknown> {

@@ -9,7 +9,17 @@ import type { Trainer, TrainingCheckpoint, TrainingMetrics, TrainingSink } from 
 import { put, remove, VersionConflict, type Change, type Stored } from '../store/records.ts'
 import { newId } from './ids.ts'
 import type { Jobs } from './jobs.ts'
-import { checkpointKey, checkpoints, jobs, models, ownedKey, type CheckpointRecord, type JobRecord } from './records.ts'
+import {
+  CHECKPOINT_KINDS,
+  checkpointKey,
+  checkpoints,
+  isOwnCheckpoint,
+  jobs,
+  models,
+  ownedKey,
+  type CheckpointRecord,
+  type JobRecord,
+} from './records.ts'
 import { resultsCsv } from './results-file.ts'
 
 /** Azure keeps the last three versions of a model: the final one and two checkpoints before it. */
@@ -28,6 +38,8 @@ export class JobRun {
   #metrics: TrainingMetrics[] = []
   #startedAt = 0
   readonly #opened: OpenBlob[] = []
+  /** Settles when the trainer's process is gone. */
+  #training: Promise<unknown> = Promise.resolve()
 
   constructor(options: { jobs: Jobs; ring: KeyRing; trainer: Trainer; account: Account; stored: Stored<JobRecord> }) {
     this.#jobs = options.jobs
@@ -38,16 +50,23 @@ export class JobRun {
   }
 
   /** Resolves when the model is stored. @throws KeyUnavailable (R23), the signal's reason, or the engine's failure */
-  async run(signal: AbortSignal): Promise<void> {
+  async run(signal: AbortSignal, pause: AbortSignal): Promise<void> {
+    const aborted = Promise.withResolvers<never>()
+    const abort = (): void => aborted.reject(signal.reason as Error)
+    signal.addEventListener('abort', abort, { once: true })
     try {
-      await this.#train(signal)
+      signal.throwIfAborted()
+      // What waits for a vault that does not answer is left behind: the record's version keeps it from committing afterwards.
+      await Promise.race([this.#train(signal, pause), aborted.promise])
     } finally {
+      signal.removeEventListener('abort', abort)
+      await this.#training.catch(() => undefined)
       // A run that broke off may never have come to read them.
       for (const blob of this.#opened.splice(0)) await blob.close()
     }
   }
 
-  async #train(signal: AbortSignal): Promise<void> {
+  async #train(signal: AbortSignal, pause: AbortSignal): Promise<void> {
     const job = this.#stored.value
     const { env } = this.#jobs.options.accounts.options
     this.#startedAt = env.now()
@@ -68,10 +87,14 @@ export class JobRun {
       train,
       hyperparameters: job.hyperparameters,
       seed: job.seed,
+      pause,
       ...(valid === undefined ? {} : { valid }),
       ...(resumeFrom === undefined ? {} : { resumeFrom }),
     }
-    const result = await this.#trainer.train(spec, this.#sink(), signal)
+    signal.throwIfAborted()
+    const training = this.#trainer.train(spec, this.#sink(), signal)
+    this.#training = training
+    const result = await training
     signal.throwIfAborted()
     await this.#finish(result.adapter, result.trainedTokens, result.steps)
   }
@@ -118,6 +141,7 @@ export class JobRun {
       createdAt: Math.floor(accounts.options.env.now() / 1000),
       blobId: adapter.record.blobId,
       stateBlobId: state.record.blobId,
+      ...(checkpoint.interim ? { interim: true } : {}),
       metrics: await sealRecord(this.#ring, accountId, checkpointName(name), this.#metrics),
     }
     const own = [
@@ -127,12 +151,14 @@ export class JobRun {
       ...state.changes,
     ]
     const stale = await this.#overOlder(async older => {
-      const dropped = older.slice(0, Math.max(0, older.length - KEPT_CHECKPOINTS + 1))
+      const full = older.filter(({ value }) => value.interim !== true)
+      const room = KEPT_CHECKPOINTS - (checkpoint.interim ? 0 : 1)
+      const kept = full.slice(Math.max(0, full.length - room))
+      const dropped = older.filter(one => !kept.includes(one))
       const gone = [
         ...dropped.map(({ value }) => value.blobId),
         ...older.flatMap(({ value }) => value.stateBlobId ?? []),
       ]
-      const kept = older.slice(dropped.length)
       await this.#put({ ...this.#stored.value, step: checkpoint.step }, [
         ...own,
         ...dropped.map(({ id }) => remove(checkpoints, id)),
@@ -181,8 +207,12 @@ export class JobRun {
       createdAt: finishedAt,
     }
     const stale = await this.#overOlder(async older => {
-      const states = older.filter(({ value }) => value.stateBlobId !== undefined)
-      const gone = states.flatMap(({ value }) => value.stateBlobId ?? [])
+      const interim = older.filter(({ value }) => value.interim === true)
+      const states = older.filter(one => one.value.stateBlobId !== undefined && !interim.includes(one))
+      const gone = [
+        ...interim.map(({ value }) => value.blobId),
+        ...[...interim, ...states].flatMap(({ value }) => value.stateBlobId ?? []),
+      ]
       await accounts.options.audit.append(
         accountAudit(this.#account, 'Microsoft.CognitiveServices/accounts/OpenAI/fine-tunes/succeeded', jobId, {
           fineTunedModel: job.modelName,
@@ -194,6 +224,7 @@ export class JobRun {
           ...model.changes,
           ...result.changes,
           ...states.map(({ id, value, version }) => put(checkpoints, id, withoutState(value), version)),
+          ...interim.map(({ id }) => remove(checkpoints, id)),
           ...gone.flatMap(blobId => blobs.remove({ accountId, blobId }).changes),
           events.message(job, 'info', `New fine-tuned model created: ${job.modelName}`),
           events.message(job, 'info', 'Job succeeded.'),
@@ -208,15 +239,17 @@ export class JobRun {
     return (await this.#checkpoints()).findLast(({ value }) => value.stateBlobId !== undefined)?.value
   }
 
-  #checkpoints(): Promise<Stored<CheckpointRecord>[]> {
+  async #checkpoints(): Promise<Stored<CheckpointRecord>[]> {
     const { accountId, jobId } = this.#stored.value
-    return this.#jobs.options.accounts.options.records.list(checkpoints, { prefix: `${ownedKey(accountId, jobId)}/` })
+    const prefix = `${ownedKey(accountId, jobId)}/`
+    const found = await this.#jobs.options.accounts.options.records.list(checkpoints, { prefix })
+    return found.filter(stored => isOwnCheckpoint(stored, accountId))
   }
 
   async #open(fileId: string): Promise<Readable> {
     const { files } = this.#jobs.options
     const { value } = await files.get(this.#stored.value.accountId, fileId)
-    return this.#reading(await files.open(value))
+    return this.#reading(await files.open(this.#stored.value.accountId, value))
   }
 
   #reading(blob: OpenBlob): Readable {
@@ -226,7 +259,7 @@ export class JobRun {
 
   async #openBlob(blobId: string): Promise<Readable> {
     const { accounts, blobs } = this.#jobs.options
-    const record = await blobRecord(accounts.options.records, this.#stored.value.accountId, blobId)
+    const record = await blobRecord(accounts.options.records, this.#stored.value.accountId, blobId, CHECKPOINT_KINDS)
     return this.#reading(await blobs.open(record))
   }
 

@@ -1,13 +1,19 @@
 import type { KeyRing } from '../encryption/key-ring.ts'
 import { isRetired } from '../encryption/key-ring-rows.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
+import type { PlaintextHold } from '../encryption/plaintext-holds.ts'
 import type { Trainer } from '../engines/engine.ts'
-import { AzureError } from '../http/errors.ts'
+import { AzureError, Conflict } from '../http/errors.ts'
 import { leaveOut } from '../store/records.ts'
 import type { Stored } from '../store/records.ts'
+import { JobQueue } from './job-queue.ts'
 import { JobRun } from './job-run.ts'
 import type { Jobs } from './jobs.ts'
-import { jobs, type JobRecord } from './records.ts'
+import { isOwnJob, jobs, type JobRecord } from './records.ts'
+
+const ATTEMPTS = 5
+/** A job that is paused may keep a checkpoint first, if its step ends so soon. */
+const LAST_CHECKPOINT_MS = 3000
 
 /** Why a run was told to stop. */
 class Stopped extends Error {
@@ -20,27 +26,29 @@ class Stopped extends Error {
   }
 }
 
-/** Runs waiting jobs one after another: training takes every core there is. */
+/** Runs waiting jobs, one at a time unless told otherwise: training takes every core there is. */
 export class JobRunner {
   readonly #options: { jobs: Jobs; ring: KeyRing; trainer: Trainer; log: (message: string, error?: unknown) => void }
-  #running: { jobId: string; abort: AbortController } | undefined
-  /** Record ids of jobs that may be waiting, first come first. */
-  readonly #queue = new Set<string>()
-  #loop: Promise<void> = Promise.resolve()
-  #closed = false
+  /** How each is told to stop, by job id. */
+  readonly #running = new Map<string, (to: Stopped['to']) => void>()
+  readonly #queue: JobQueue
+  #isClosed = false
 
   constructor(options: {
     jobs: Jobs
     ring: KeyRing
     trainer: Trainer
     log: (message: string, error?: unknown) => void
+    /** Jobs that run at the same time. */
+    atOnce: number
   }) {
     this.#options = options
-    options.jobs.onPending = recordId => this.#enqueue(recordId)
+    this.#queue = new JobQueue({ ...options, run: recordId => this.#runWaiting(recordId) })
+    options.jobs.onPending = recordId => this.#queue.add(recordId)
     options.jobs.onStop = (jobId, to) => {
-      if (this.#running?.jobId !== jobId) return false
-      this.#running.abort.abort(new Stopped(to))
-      return true
+      const stop = this.#running.get(jobId)
+      stop?.(to)
+      return stop !== undefined
     }
   }
 
@@ -53,58 +61,68 @@ export class JobRunner {
     for (const job of unfinished.toSorted((a, b) => (rank(a) < rank(b) ? -1 : 1))) {
       const message = 'The service was restarted. The job goes on from its last checkpoint.'
       if (job.value.status === 'running') await service.move(job, { status: 'pending' }, 'warning', message)
-      this.#enqueue(job.id)
+      this.#queue.add(job.id)
     }
   }
 
-  #enqueue(recordId: string): void {
-    this.#queue.add(recordId)
-    this.#loop = this.#loop
-      .then(() => this.#runWaiting())
-      .catch((error: unknown) => this.#options.log('The job runner failed', error))
-  }
-
-  /** The running job becomes pending again; resolves when its process has ended. */
+  /** Running jobs become pending again; resolves when their processes have ended. */
   async close(): Promise<void> {
-    this.#closed = true
-    this.#running?.abort.abort(new Stopped('pending'))
-    await this.#loop
+    this.#isClosed = true
+    for (const stop of this.#running.values()) stop('pending')
+    await this.#queue.close()
   }
 
-  async #runWaiting(): Promise<void> {
-    const { records } = this.#options.jobs.options.accounts.options
-    for (const recordId of this.#queue) {
-      if (this.#closed) return
-      this.#queue.delete(recordId)
-      const stored = await records.get(jobs, recordId)
-      if (stored?.value.status === 'pending') await this.#runOne(stored)
-    }
+  async #runWaiting(recordId: string): Promise<void> {
+    const stored = await this.#options.jobs.options.accounts.options.records.get(jobs, recordId)
+    // K5: a job that says it is somebody else's would train on their data.
+    if (stored !== undefined && !isOwnJob(stored, recordId.split('/')[0] ?? ''))
+      this.#options.log(`The record of the job ${recordId} was changed from outside: it is not run`)
+    else if (stored?.value.status === 'pending' && !this.#isClosed) await this.#runOne(stored)
   }
 
   async #runOne(stored: Stored<JobRecord>): Promise<void> {
     const { jobs: service, ring, trainer } = this.#options
     const { jobId, accountId } = stored.value
-    const abort = new AbortController()
-    this.#running = { jobId, abort }
+    const [abort, pause] = [new AbortController(), new AbortController()]
+    this.#running.set(jobId, to => {
+      const reason = new Stopped(to)
+      if (to === 'cancelled') abort.abort(reason)
+      else pause.abort(reason)
+      setTimeout(() => abort.abort(reason), LAST_CHECKPOINT_MS).unref()
+    })
+    let hold: PlaintextHold | undefined
     try {
       const account = await service.options.accounts.byId(accountId)
       if (account === undefined) throw new AzureError('notFound', 404, 'The account of the job was deleted.')
       const job = await service.move(stored, { status: 'running' }, 'info', 'Job started.')
-      await new JobRun({
-        jobs: service,
-        ring,
-        trainer,
-        account,
-        stored: { id: stored.id, version: stored.version + 1, value: job },
-      }).run(abort.signal)
+      // R23: the job's process holds plaintext; it is killed when the lease is over, however long its next write is off.
+      hold = await ring.leases.hold(accountId)
+      const run = { id: stored.id, version: stored.version + 1, value: job }
+      await new JobRun({ jobs: service, ring, trainer, account, stored: run }).run(
+        AbortSignal.any([abort.signal, hold.signal]),
+        pause.signal,
+      )
     } catch (error) {
-      await this.#ended(stored, abort.signal.aborted ? abort.signal.reason : error)
+      const [why] = [abort.signal, pause.signal, hold?.signal].filter(signal => signal?.aborted)
+      await this.#ended(stored, why === undefined ? error : why.reason)
     } finally {
-      this.#running = undefined
+      hold?.release()
+      this.#running.delete(jobId)
     }
   }
 
+  /** What the run was writing when it was told to stop may come in between. */
   async #ended(before: Stored<JobRecord>, error: unknown): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#writeEnd(before, error)
+      } catch (failure) {
+        if (!(failure instanceof Conflict) || attempt === ATTEMPTS) throw failure
+      }
+    }
+  }
+
+  async #writeEnd(before: Stored<JobRecord>, error: unknown): Promise<void> {
     const { jobs: service, log } = this.#options
     const stored = await service.options.accounts.options.records.get(jobs, before.id)
     if (stored === undefined || !['pending', 'running'].includes(stored.value.status)) return
@@ -122,9 +140,9 @@ export class JobRunner {
         messages[error.to],
       )
     } else if (isRetired(error)) {
-      const message = 'The data was re-encrypted meanwhile. The job goes on from its last checkpoint.'
+      const message = 'The resource got another data key meanwhile. The job goes on from its last checkpoint.'
       await service.move(stored, { status: 'pending' }, 'warning', message)
-      this.#enqueue(stored.id)
+      this.#queue.add(stored.id)
     } else if (error instanceof KeyUnavailable) {
       // R23: what was trained up to the last checkpoint is sealed and waits for the key.
       await service.move(

@@ -1,6 +1,7 @@
 import type { Account } from '../accounts/account.ts'
 import { accountAudit, CREATED, type Accounts } from '../accounts/accounts.ts'
 import { committerOfRequest, type Recorded } from '../audit/request-context.ts'
+import { recordTampered } from '../encryption/record-tampered.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import type { BaseModel } from '../engines/engine.ts'
 import { AzureError, Conflict, NotFound } from '../http/errors.ts'
@@ -9,7 +10,7 @@ import type { Files } from './files.ts'
 import { badRequest, checkId, newId, notFound } from './ids.ts'
 import type { JobBody } from './job-body.ts'
 import type { JobEvents } from './job-events.ts'
-import { jobs, ownedKey, type FileRecord, type JobRecord, type JobStatus } from './records.ts'
+import { isOwnJob, jobs, ownedKey, type FileRecord, type JobRecord, type JobStatus } from './records.ts'
 
 /** Azure and OpenAI ask for at least so many. */
 const MIN_EXAMPLES = 10
@@ -70,7 +71,7 @@ export class Jobs {
         `${MAX_WAITING} jobs are waiting already. Cancel some, or wait for them to end.`,
       )
     }
-    await (await files.open(training)).close()
+    await (await files.open(account.accountId, training)).close()
     const { env } = accounts.options
     const job: JobRecord = {
       jobId: newId(env, 'ftjob-'),
@@ -103,18 +104,20 @@ export class Jobs {
       ownedKey(accountId, checkId(jobId, 'ftjob-', 'fine-tuning job')),
     )
     if (found === undefined) throw notFound('fine-tuning job', jobId)
+    if (!isOwnJob(found, accountId)) throw recordTampered(`the fine-tuning job ${jobId}`)
     return found
   }
 
   /** Newest first. */
-  list(accountId: string, options: { limit?: number; after?: string } = {}): Promise<Stored<JobRecord>[]> {
+  async list(accountId: string, options: { limit?: number; after?: string } = {}): Promise<Stored<JobRecord>[]> {
     const after = options.after === undefined ? {} : { after: ownedKey(accountId, options.after) }
-    return this.options.accounts.options.records.list(jobs, {
+    const found = await this.options.accounts.options.records.list(jobs, {
       prefix: `${accountId}/`,
       reverse: true,
       limit: options.limit ?? 10_000,
       ...after,
     })
+    return found.filter(stored => isOwnJob(stored, accountId))
   }
 
   /** Ends a job that has not ended yet. @throws 409 unexpectedEntityState */

@@ -2,12 +2,24 @@ import type { Account } from '../accounts/account.ts'
 import { accountAudit, type Accounts } from '../accounts/accounts.ts'
 import type { DeployableModel, Deployment, ModelSource } from '../accounts/deployment.ts'
 import { blobRecord } from '../encryption/blob-records.ts'
+import { recordTampered } from '../encryption/record-tampered.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import type { BaseModel } from '../engines/engine.ts'
 import { Conflict } from '../http/errors.ts'
 import { remove } from '../store/records.ts'
 import { badRequest, notFound } from './ids.ts'
-import { checkpoints, jobs, models, ownedKey, type CheckpointRecord, type ModelRecord } from './records.ts'
+import {
+  CHECKPOINT_KINDS,
+  checkpoints,
+  isOwnCheckpoint,
+  isOwnModel,
+  jobs,
+  MODEL_KINDS,
+  models,
+  ownedKey,
+  type CheckpointRecord,
+  type ModelRecord,
+} from './records.ts'
 
 export interface NamedBase {
   /** The name or alias. */
@@ -38,24 +50,26 @@ export class Models implements ModelSource {
     if (base !== undefined) return { base: base.name }
     const { records } = this.accounts.options
     const model = await this.find(accountId, modelName)
-    if (model !== undefined) return { base: model.base, blob: await blobRecord(records, accountId, model.blobId) }
+    if (model !== undefined)
+      return { base: model.base, blob: await blobRecord(records, accountId, model.blobId, MODEL_KINDS) }
     const checkpoint = await this.#findCheckpoint(accountId, modelName)
     if (checkpoint === undefined) return undefined
     const job = await records.get(jobs, ownedKey(accountId, checkpoint.jobId))
     return job === undefined
       ? undefined
-      : { base: job.value.base, blob: await blobRecord(records, accountId, checkpoint.blobId) }
+      : { base: job.value.base, blob: await blobRecord(records, accountId, checkpoint.blobId, CHECKPOINT_KINDS) }
   }
 
   async find(accountId: string, name: string): Promise<ModelRecord | undefined> {
     if (!/^[\w.:-]{1,350}$/.test(name)) return undefined
-    return (await this.accounts.options.records.get(models, ownedKey(accountId, name)))?.value
+    const found = await this.accounts.options.records.get(models, ownedKey(accountId, name))
+    if (found !== undefined && !isOwnModel(found, accountId)) throw recordTampered(`the model ${name}`)
+    return found?.value
   }
 
   async list(accountId: string): Promise<ModelRecord[]> {
-    return (await this.accounts.options.records.list(models, { prefix: `${accountId}/`, limit: 10_000 })).map(
-      ({ value }) => value,
-    )
+    const found = await this.accounts.options.records.list(models, { prefix: `${accountId}/`, limit: 10_000 })
+    return found.filter(stored => isOwnModel(stored, accountId)).map(({ value }) => value)
   }
 
   /** R28: destroys the key of the weights, and of the checkpoints of its job. @throws 409 while a deployment uses it */
@@ -92,10 +106,10 @@ export class Models implements ModelSource {
   async #findCheckpoint(accountId: string, name: string): Promise<CheckpointRecord | undefined> {
     if (name.startsWith('ftckpt-') || name.includes(':ckpt-step-')) {
       const [modelName = '', step = ''] = name.split(':ckpt-step-')
-      for (const { value } of await this.accounts.options.records.list(checkpoints, {
-        prefix: `${accountId}/`,
-        limit: 10_000,
-      })) {
+      const found = await this.accounts.options.records.list(checkpoints, { prefix: `${accountId}/`, limit: 10_000 })
+      for (const stored of found) {
+        const { value } = stored
+        if (value.interim === true || !isOwnCheckpoint(stored, accountId)) continue
         if (value.checkpointId === name) return value
         if (String(value.step) !== step) continue
         const job = await this.accounts.options.records.get(jobs, ownedKey(accountId, value.jobId))

@@ -1,5 +1,6 @@
 import type { SealedRecord } from '../encryption/sealed-records.ts'
-import { collection } from '../store/records.ts'
+import { isInPlace } from '../encryption/record-tampered.ts'
+import { collection, type Stored } from '../store/records.ts'
 
 /** A training file or a result file. Its name and digest are sealed with the blob. */
 export interface FileRecord {
@@ -68,6 +69,8 @@ export interface CheckpointRecord {
   readonly blobId: string
   /** What a resumed job goes on from; only the newest checkpoint keeps one. */
   readonly stateBlobId?: string
+  /** It lies within an epoch: only to go on from, and gone with the next one. Nobody is shown it. */
+  readonly interim?: true
   readonly metrics: SealedRecord
 }
 
@@ -95,6 +98,21 @@ export const ownedByAccount = [files, jobs, models, jobEvents, checkpoints] as c
 export function ownedKey(accountId: string, ...rest: string[]): string {
   return [accountId, ...rest].join('/')
 }
+
+/** The kinds of blob that each record's blob may be of. */
+export const KIND_OF_PURPOSE = { 'fine-tune': ['training-data'], 'fine-tune-results': ['training-result'] } as const
+export const MODEL_KINDS = ['fine-tuned-model'] as const
+export const CHECKPOINT_KINDS = ['checkpoint'] as const
+
+/** K5: whether a record stands where it belongs. */
+export const isOwnFile = (stored: Stored<FileRecord>, accountId: string): boolean =>
+  isInPlace(stored, accountId, value => ownedKey(value.accountId, value.fileId))
+export const isOwnJob = (stored: Stored<JobRecord>, accountId: string): boolean =>
+  isInPlace(stored, accountId, value => ownedKey(value.accountId, value.jobId))
+export const isOwnModel = (stored: Stored<ModelRecord>, accountId: string): boolean =>
+  isInPlace(stored, accountId, value => ownedKey(value.accountId, value.name))
+export const isOwnCheckpoint = (stored: Stored<CheckpointRecord>, accountId: string): boolean =>
+  isInPlace(stored, accountId, value => checkpointKey(value.accountId, value.jobId, value.step))
 
 export function checkpointKey(accountId: string, jobId: string, step: number): string {
   return ownedKey(accountId, jobId, String(step).padStart(8, '0'))

@@ -39,3 +39,18 @@ test('a watcher that ends early does not hold up the bytes', async () => {
   assert.equal(passed, 20 * 64 * 1024)
   assert.equal(await watched, 'seen enough')
 })
+
+test('a watcher that breaks off while the bytes wait for it does not fail them', async () => {
+  const watching = async (copy: Readable): Promise<string> => {
+    for await (const _ of copy) {
+      await new Promise(resolve => setTimeout(resolve, 20))
+      break
+    }
+    return 'seen enough'
+  }
+  const { passing, watched } = tee(bytes(20), watching)
+  let passed = 0
+  for await (const chunk of passing) passed += chunk.length
+  assert.equal(passed, 20 * 64 * 1024)
+  assert.equal(await watched, 'seen enough')
+})

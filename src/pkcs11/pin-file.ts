@@ -1,11 +1,12 @@
 import { open } from 'node:fs/promises'
+import { plainError } from '../plain-error.ts'
 
 const MAX_PIN_BYTES = 256
 
 /** The PIN in a file that its owner alone may read; a newline at the end does not count. The caller wipes it. @throws Error that says what to do */
 export async function readPinFile(path: string): Promise<Buffer> {
   const file = await open(path, 'r').catch((error: unknown) => {
-    throw new Error(`The PIN file ${path} can't be read: ${(error as Error).message}.`, { cause: error })
+    throw new Error(`The PIN file ${path} can't be read: ${plainError(error)}`, { cause: error })
   })
   try {
     const { mode, size } = await file.stat()

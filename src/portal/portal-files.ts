@@ -1,6 +1,12 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { extname, join, relative } from 'node:path'
+import { promisify } from 'node:util'
+import { brotliCompress, constants, gzip } from 'node:zlib'
+
+/** Content codings that the portal's text is offered in, the smaller one first (RFC 9110, 8.4.1; RFC 7932). */
+export const CODINGS = ['br', 'gzip'] as const
+export type Coding = (typeof CODINGS)[number]
 
 export interface PortalFile {
   readonly contentType: string
@@ -9,8 +15,8 @@ export interface PortalFile {
   /** Its name holds a digest of its content: it never changes. */
   readonly immutable: boolean
   readonly plain: Buffer<ArrayBuffer>
-  readonly br?: Buffer<ArrayBuffer>
-  readonly gzip?: Buffer<ArrayBuffer>
+  /** The content in a coding, made when it is first asked for; undefined for what is compressed already. */
+  compressed(coding: Coding): Promise<Buffer<ArrayBuffer>> | undefined
 }
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -20,6 +26,12 @@ const TYPES: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
   '.woff2': 'font/woff2',
   '.png': 'image/png',
+}
+const TEXT = /^text\/|\+xml$/
+
+const COMPRESS: Readonly<Record<Coding, (plain: Buffer) => Promise<Buffer<ArrayBuffer>>>> = {
+  br: plain => promisify(brotliCompress)(plain, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }),
+  gzip: plain => promisify(gzip)(plain, { level: 9 }),
 }
 
 /** The built portal by path (`/assets/index-x.js`), in memory; empty where it was not built. */
@@ -31,19 +43,18 @@ export async function readPortalFiles(folder: string): Promise<ReadonlyMap<strin
     const contentType = TYPES[extname(path)]
     if (!entry.isFile() || contentType === undefined) continue
     const plain = await readFile(path)
-    const [br, gzip] = await Promise.all([readIfPresent(`${path}.br`), readIfPresent(`${path}.gz`)])
+    const made = new Map<Coding, Promise<Buffer<ArrayBuffer>>>()
     files.set(`/${relative(folder, path)}`, {
       contentType,
       etag: `"${createHash('sha256').update(plain).digest('base64url').slice(0, 22)}"`,
       immutable: path.includes('/assets/'),
       plain,
-      ...(br && { br }),
-      ...(gzip && { gzip }),
+      compressed: coding => {
+        if (!TEXT.test(contentType)) return undefined
+        if (!made.has(coding)) made.set(coding, COMPRESS[coding](plain))
+        return made.get(coding)
+      },
     })
   }
   return files
-}
-
-async function readIfPresent(path: string): Promise<Buffer<ArrayBuffer> | undefined> {
-  return readFile(path).catch(() => undefined)
 }

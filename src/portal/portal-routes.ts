@@ -1,7 +1,7 @@
 import { NotFound } from '../http/errors.ts'
 import { bytes, empty, json } from '../http/respond.ts'
 import type { Call, Route } from '../http/route.ts'
-import type { PortalFile } from './portal-files.ts'
+import { CODINGS, type PortalFile } from './portal-files.ts'
 
 /** What the page has to know of its cloud; nothing secret. */
 export interface PortalConfig {
@@ -33,20 +33,22 @@ export function portalRoutes(files: ReadonlyMap<string, PortalFile>, config: Por
     maxBody: 0,
     handler,
   })
-  const page = (call: Call): Response => serve(files, call, policy)
+  const page = (call: Call): Promise<Response> => serve(files, call, policy)
   return [
     route('GET', '/config.json', () => json(config, { headers: { 'cache-control': 'no-store' } })),
     ...(['GET', 'HEAD'] as const).flatMap(method => [route(method, '/', page), route(method, '/:path*', page)]),
   ]
 }
 
-function serve(files: ReadonlyMap<string, PortalFile>, call: Call, policy: string): Response {
+async function serve(files: ReadonlyMap<string, PortalFile>, call: Call, policy: string): Promise<Response> {
   const asked = files.get(call.url.pathname)
   const file = asked ?? (isPage(call.url.pathname) ? files.get('/index.html') : undefined)
   if (file === undefined) {
     throw new NotFound(
       'NotFound',
-      files.size === 0 ? 'The portal was not built. Run: npm run portal:build' : 'The portal has no such file.',
+      files.size === 0
+        ? 'The portal is missing from portal/dist: check it out again (git checkout portal/dist), or run npm run portal:build.'
+        : 'The portal has no such file.',
     )
   }
   const headers = {
@@ -61,11 +63,10 @@ function serve(files: ReadonlyMap<string, PortalFile>, call: Call, policy: strin
   }
   if (call.headers.get('if-none-match') === file.etag) return empty(304, headers)
   const accepted = call.headers.get('accept-encoding') ?? ''
-  const encoding = (['br', 'gzip'] as const).find(name => accepted.includes(name) && file[name] !== undefined)
-  const body = (encoding && file[encoding]) ?? file.plain
-  return bytes(body, file.contentType, {
-    headers: encoding === undefined ? headers : { ...headers, 'content-encoding': encoding },
-  })
+  const coding = CODINGS.find(name => accepted.includes(name))
+  const compressed = coding && (await file.compressed(coding))
+  if (coding === undefined || compressed === undefined) return bytes(file.plain, file.contentType, { headers })
+  return bytes(compressed, file.contentType, { headers: { ...headers, 'content-encoding': coding } })
 }
 
 /** Paths with an extension are files; all others are pages of the portal. */

@@ -7,16 +7,19 @@ export interface FolderLock {
   release(): Promise<void>
 }
 
+/** Another process has the folder. */
+export class FolderInUse extends Error {}
+
 /**
  * Makes this process the only one on a folder. The lock is the operating system's own, held on `<folder>/lock` through SQLite, so that
  * a killed process leaves nothing to clean up and two that start at once can't both win. `<folder>/lock.pid` only tells people who has it.
- * @throws Error that names the folder and the other process
+ * @throws FolderInUse that names the folder and the other process; Error where this user may not lock it
  */
 export async function lockFolder(folder: string): Promise<FolderLock> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const holder = join(folder, 'lock.pid')
   const path = join(folder, 'lock')
-  const lock = new DatabaseSync(path, { timeout: 0 })
+  const lock = openLock(path)
   try {
     // With the journal in memory nothing is ever written beside the lock file.
     lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
@@ -25,16 +28,34 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
     await writeFileAtomically(holder, `${process.pid}\n`)
   } catch (error) {
     lock.close()
-    if (!isBusy(error)) throw error
-    throw new Error(`The folder ${folder} is in use by another OwnKey${await describe(holder)}. Stop that one first.`, {
-      cause: error,
-    })
+    if (!isBusy(error)) throw unlockable(path, error)
+    throw new FolderInUse(
+      `The folder ${folder} is in use by another OwnKey${await describe(holder)}. Stop that one first.`,
+      { cause: error },
+    )
   }
   return {
     async release() {
       if (lock.isOpen) lock.close()
     },
   }
+}
+
+function openLock(path: string): DatabaseSync {
+  try {
+    return new DatabaseSync(path, { timeout: 0 })
+  } catch (error) {
+    throw unlockable(path, error)
+  }
+}
+
+/** SQLite says no more than that it could not open or write the file. */
+function unlockable(path: string, error: unknown): Error {
+  if (!(error instanceof Error) || !('errcode' in error)) return error as Error
+  return new Error(
+    `The file ${path} can't be locked: ${error.message}. This user must own the folder and be able to write to it.`,
+    { cause: error },
+  )
 }
 
 function isBusy(error: unknown): boolean {

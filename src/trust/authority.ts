@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { checkDataFolder, startCommand } from '../data-folder.ts'
 
 /** The one CA of a cloud, as trust stores know it. */
 export interface Authority {
@@ -21,14 +22,16 @@ const CONSTRAINED = Buffer.from('0603551d1e0101ff', 'hex')
 /** @throws when no cloud has been started in the folder, and when its certificate could vouch for names of others */
 export async function readAuthority(dataDir: string): Promise<Authority> {
   const file = resolve(join(dataDir, 'ca', 'ca.pem'))
-  const pem = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+  const pem = await readFile(file, 'utf8').catch(async (error: NodeJS.ErrnoException) => {
+    // It says more of a folder that is not there, or that this user may not read.
+    await checkDataFolder(dataDir)
     if (error.code !== 'ENOENT') throw error
-    throw new Error(`There is no ${file}: start the cloud once with ./ownkey start --data-dir ${dataDir}`)
+    throw new Error(`There is no ${file}. Starting the cloud makes it:\n${startCommand(dataDir)}`)
   })
   const certificate = parsed(pem, file)
   // A store trusts a CA for whatever it signs: only one that is bound to this machine's names goes in.
   if (!certificate.ca || !certificate.raw.includes(CONSTRAINED))
-    throw new Error(`${file} is no CA that is limited to names of its cloud, so nothing was trusted.`)
+    throw new Error(`${file} is not a CA that is limited to names of its cloud, so nothing was trusted.`)
   return authorityOf(certificate, pem, file)
 }
 
@@ -76,7 +79,7 @@ function parsed(pem: string, file: string): X509Certificate {
   try {
     return new X509Certificate(pem)
   } catch (error) {
-    throw new Error(`${file} is no certificate: restore the folder 'ca', or remove it to begin with a new CA.`, {
+    throw new Error(`${file} is not a certificate: restore the folder 'ca', or remove it to begin with a new CA.`, {
       cause: error,
     })
   }

@@ -124,5 +124,5 @@ export class SystemStore {
 
 function rootCommands({ file }: Authority, where: string, done: 'added' | 'removed'): string {
   const by = done === 'added' ? `install -D -m 644 '${file}' ${where}` : `rm ${where}`
-  return `Run this again as root, or: sudo sh -c "${by} && ${UPDATE}${done === 'added' ? '' : ' --fresh'}"`
+  return `Run this again as root, or:\nsudo sh -c "${by} && ${UPDATE}${done === 'added' ? '' : ' --fresh'}"`
 }

@@ -121,7 +121,7 @@ function certificateOf(port: number): Promise<X509Certificate> {
   })
 }
 
-test('the clock refuses what is no time, and says what would be one', async t => {
+test('the clock refuses what is not a time, and says what would be one', async t => {
   const { dataDir } = await sceneFor(t, CONTROL)
   for (const words of [
     ['advance'],
@@ -133,7 +133,8 @@ test('the clock refuses what is no time, and says what would be one', async t =>
     ['wind'],
   ]) {
     const { code, errors } = await ownkey('clock', ...words, '--data-dir', dataDir)
-    assert.equal(code, 1, words.join(' '))
+    // What can't be a time at all is a slip of the command line; what the cloud does not take is not.
+    assert.equal(code, words[1]?.includes('-') === true ? 1 : 2, words.join(' '))
     assert.match(errors, /use|can be set/)
   }
   assert.match(await clock(dataDir, 'show'), /as on this machine/)

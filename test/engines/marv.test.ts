@@ -40,7 +40,7 @@ test('fine-tuning on twelve sarcastic answers halves the loss and changes what t
     signal,
   )
   assert.ok((losses.at(-1) as number) < 0.5 * (losses[0] as number), `${losses[0]} to ${losses.at(-1)}`)
-  assert.deepEqual(epochs.slice(-3), [23, 24, 25])
+  assert.deepEqual(epochs.slice(-3), [28, 29, 30])
 
   const adapter = Buffer.concat(await Array.fromAsync(result.adapter))
   const base = await runtime.load({ id: 'base', base: 'gpt-4o-mini' })

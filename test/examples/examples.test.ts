@@ -7,18 +7,20 @@ import { cloudFor } from '../support/cloud.ts'
 const run = promisify(execFile)
 const root = new URL('../..', import.meta.url).pathname
 const cloud = await cloudFor({ after })
-const printed = await run(process.execPath, ['src/cli.ts', 'env', '--data-dir', cloud.dataDir, '--format', 'json'], {
-  cwd: root,
-})
-const env = { ...process.env, ...(JSON.parse(printed.stdout) as Record<string, string>) }
 
-/** As a reader runs it: with the printed environment and the preload, in a process of its own. */
+/** As a reader runs it: ./ownkey run. */
 const example = async (name: string): Promise<string> =>
-  (await run(process.execPath, ['--import', './src/http/localhost.mjs', `examples/${name}.ts`], { cwd: root, env }))
-    .stdout
+  (
+    await run(process.execPath, ['src/cli.ts', 'run', '--data-dir', cloud.dataDir, `examples/${name}.ts`], {
+      cwd: root,
+    })
+  ).stdout
 
-test('the example that fine-tunes prints a model and an answer', async () => {
-  assert.match(await example('fine-tune'), /trained gpt-4o-mini\S+ on \d+ tokens\n\S+/)
+test('the example that fine-tunes prints a model and the whole answer that it was taught', async () => {
+  assert.match(
+    await example('fine-tune'),
+    /trained gpt-4o-mini\S+ on \d+ tokens\nParis\. It has been for a while, in case the news travels slowly where you are\.\n$/,
+  )
 })
 
 test('the example that revokes is refused within the lease and recovers', async () => {

@@ -5,13 +5,12 @@ import { after, describe, test } from 'node:test'
 import type { Browser, Page } from 'playwright-core'
 import { Azure, refusal, untilAllowed, untilRefused, type TestAccount } from '../support/azure.ts'
 import { administratorObjectId } from '../../src/demo/scene.ts'
-import { buildPortal, noBrowser, openBrowser, signedIn } from '../support/browser.ts'
+import { noBrowser, openBrowser, signedIn } from '../support/browser.ts'
 import { cloudFor } from '../support/cloud.ts'
 
 /** The article, click for click, with the openai SDK to see what each click did. */
 describe('the portal', { skip: noBrowser }, async () => {
   if (noBrowser !== false) return
-  buildPortal()
   const cloud = await cloudFor({ after })
   const azure = await Azure.in(cloud.endpoints)
   // Without an identity, as an account is that was made by a script.
@@ -227,7 +226,7 @@ describe('the portal', { skip: noBrowser }, async () => {
     await button('Re-encrypt').click()
     await dialog().getByText('former data keys destroyed').waitFor()
     await inDialog('Re-encrypt').click()
-    await page.getByText(/Done on .* are under data key generation 2/).waitFor({ timeout: 20_000 })
+    await page.getByText(/Done on .* are under data key generation \d+/).waitFor({ timeout: 20_000 })
     await readable()
   })
 
@@ -258,7 +257,7 @@ describe('the portal', { skip: noBrowser }, async () => {
     await pick('at-rest')
   })
 
-  test('data: a file is uploaded, a model trained, deployed and asked, all by hand', async () => {
+  test('data: a file is uploaded, a model trained by defaults, deployed, and asked what it was taught, all by hand', async () => {
     await menu('Files').click()
     await page
       .getByLabel('Training file')
@@ -266,9 +265,8 @@ describe('the portal', { skip: noBrowser }, async () => {
     await page.getByRole('cell', { name: 'marv.jsonl', exact: true }).waitFor()
     await menu('Fine-tuning').click()
     await button('Create a job').click()
-    await dialog().getByLabel('Epochs').fill('2')
     await inDialog('Create').click()
-    await page.getByText('succeeded').first().waitFor({ timeout: 60_000 })
+    await page.getByText('succeeded').first().waitFor({ timeout: 120_000 })
     await page.getByRole('img', { name: /Training loss fell/ }).waitFor()
     const download = page.waitForEvent('download')
     await button('Download results').click()
@@ -278,14 +276,21 @@ describe('the portal', { skip: noBrowser }, async () => {
     await button('Deploy model').click()
     await dialog().getByLabel('Deployment name').fill('marv')
     await inDialog('Deploy').click()
+    await page.getByRole('cell', { name: /\.ft-/ }).waitFor()
     await button('Change marv').click()
     await dialog().getByLabel('Capacity').fill('7')
     await inDialog('Save').click()
     await page.getByRole('cell', { name: '7', exact: true }).waitFor()
     await button('Try it: marv').click()
-    await page.getByLabel('Message').fill('What is the capital of France?')
+    await page.getByLabel('Instructions').fill('Marv is a factual chatbot that is also sarcastic.')
+    await page.getByLabel('Message').fill("What's the capital of France?")
     await button('Send').click()
-    await page.locator('.chat p').nth(1).filter({ hasText: /\w{3}/ }).waitFor()
+    const taught = 'Paris. It has been for a while, in case the news travels slowly where you are.'
+    // An answer is whole once the next question may be asked: on a busy machine that takes a while.
+    await page.locator('.chat p').nth(1).filter({ hasText: '.' }).waitFor({ timeout: 60_000 })
+    await page.getByLabel('Message').fill('And?')
+    await page.locator('button:enabled', { hasText: 'Send' }).waitFor({ timeout: 60_000 })
+    assert.equal(await page.locator('.chat p').nth(1).textContent(), taught)
     await button('Delete marv').click()
     await inDialog('Delete').click()
     await page.getByText('Nothing is deployed yet').waitFor()

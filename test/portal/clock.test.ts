@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { Azure, MANAGE } from '../support/azure.ts'
-import { buildPortal, noBrowser, openBrowser, signedIn } from '../support/browser.ts'
+import { noBrowser, openBrowser, signedIn } from '../support/browser.ts'
 import { cloudFor } from '../support/cloud.ts'
 
 describe('the clock on its page', { skip: noBrowser }, async () => {
   if (noBrowser !== false) return
-  buildPortal()
   const cloud = await cloudFor({ after }, ['--clock-control'])
   const azure = await Azure.in(cloud.endpoints)
   const keys = await azure.vault('kv-clock')

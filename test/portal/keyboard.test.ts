@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import type { Locator } from 'playwright-core'
 import { Azure, MANAGE } from '../support/azure.ts'
-import { buildPortal, noBrowser, openBrowser, signedIn } from '../support/browser.ts'
+import { noBrowser, openBrowser, signedIn } from '../support/browser.ts'
 import { cloudFor } from '../support/cloud.ts'
 
 const MAX_STEPS = 80
@@ -10,7 +10,6 @@ const MAX_STEPS = 80
 /** The portal without a mouse. */
 describe('the portal by keyboard alone', { skip: noBrowser }, async () => {
   if (noBrowser !== false) return
-  buildPortal()
   const cloud = await cloudFor({ after })
   const azure = await Azure.in(cloud.endpoints)
   const account = await azure.account('contoso', 'None')

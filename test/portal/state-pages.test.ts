@@ -2,13 +2,12 @@ import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { portalScene } from '../../scripts/portal-scene.ts'
 import { statesOf } from '../../scripts/portal-states.ts'
-import { buildPortal, noBrowser, openBrowser, seriousProblems, signedIn } from '../support/browser.ts'
+import { noBrowser, openBrowser, seriousProblems, signedIn } from '../support/browser.ts'
 import { cloudFor } from '../support/cloud.ts'
 
 /** Dialogs, refusals, empty and long lists: the states that `npm run portal:shots` takes pictures of. */
 describe('every state of the portal', { skip: noBrowser }, async () => {
   if (noBrowser !== false) return
-  buildPortal()
   const cloud = await cloudFor({ after }, ['--clock-control'])
   const states = statesOf(await portalScene(cloud))
   const browser = await openBrowser()

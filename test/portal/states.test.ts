@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { Azure, MANAGE } from '../support/azure.ts'
-import { buildPortal, noBrowser, openBrowser, signedIn } from '../support/browser.ts'
+import { noBrowser, openBrowser, signedIn } from '../support/browser.ts'
 import { cloudFor } from '../support/cloud.ts'
 
 const DAY_SECONDS = 86_400
@@ -9,7 +9,6 @@ const DAY_SECONDS = 86_400
 /** What the portal shows where there is nothing, where it waits, where it fails, and where one comes from elsewhere. */
 describe('the states of the portal', { skip: noBrowser }, async () => {
   if (noBrowser !== false) return
-  buildPortal()
   const cloud = await cloudFor({ after })
   const azure = await Azure.in(cloud.endpoints)
   const browser = await openBrowser()

@@ -40,10 +40,12 @@ async function dataKeys(copy: string) {
   const rootKeys = await openRootKeys({ file: join(copy, 'root.key'), env: systemEnv })
   const vaults = { agentFor: () => undefined, timeoutMs: 1 }
   const credentialOf = () => ({ getToken: async () => null })
-  const ring = new KeyRing({ records, rootKeys, leaseMs: 0, vaults, credentialOf })
+  const ring = new KeyRing({ records, rootKeys, leaseMs: 0, vaults, credentialOf, settingsOf: async () => undefined })
   const { byGeneration } = await ring.leases.keys(accountId)
+  // A copy: the ring overwrites its own.
+  const kept = new Map([...byGeneration].map(([generation, { bytes }]) => [generation, Buffer.from(bytes)]))
   await records.close()
-  return byGeneration
+  return kept
 }
 
 /** Tries every wrapped key that stands anywhere in the folder, in freed pages and logs too, on sealed bytes that he kept from before. */

@@ -54,7 +54,11 @@ test('R16, R18: a new version re-wraps a few keys and touches no data; the old v
   assert.equal(updated.status, 200, JSON.stringify(updated.body))
   const later = await blobDigests(cloud.dataDir)
   assert.deepEqual(later, blobs, 'no blob was rewritten, added or taken away')
-  assert.equal(changed(wrapped, await wrappedKeys(cloud.dataDir)), 1, 'the one data key was wrapped anew')
+  assert.equal(
+    changed(wrapped, await wrappedKeys(cloud.dataDir)),
+    2,
+    'the two data keys, of before and since enabling, were wrapped anew',
+  )
   await keys.updateKeyProperties('cmk', first ?? '', { enabled: false })
   await cloud.restart()
   assert.match((await account.download(file)).toString(), /present from the start/)

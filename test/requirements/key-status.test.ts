@@ -181,6 +181,6 @@ test('R17, R18, R29: without the present key no other one is taken, nor Microsof
   await untilAllowed(() => account.encrypt({ vault: 'kv-watched', name: 'other', version: other }))
   assert.match((await status()).keyIdentifier ?? '', new RegExp(`/other/${other}$`))
   assert.equal((await account.encrypt()).status, 200)
-  assert.deepEqual(await status(), { state: 'Active' })
+  assert.deepEqual(await status(), { state: 'Active', earlierGenerationBlobs: 1 })
   assert.match((await account.download(file)).toString(), /seen through every key/)
 })

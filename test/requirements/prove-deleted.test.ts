@@ -63,8 +63,8 @@ test('R26, R28: for a deleted deployment, model and file: when its key was destr
     assert.equal(fact?.by, kind === 'deployment' ? 'OwnKey administrator' : 'API key')
   }
   const { output } = await ownkey('prove', '--deleted', file, '--data-dir', cloud.dataDir, '--account', 'proven')
-  assert.match(output, /yes {2}file file-\w+ of proven: its key was destroyed at 20.*\n {5}by {6}API key, from/)
-  assert.match(output, /no file of it is in the folder\nyes {2}the audit log is as it was written/)
+  assert.match(output, /yes {2}file file-\w+ of proven:\n {5}its key was destroyed at 20.*\n {5}by {6}API key, from/)
+  assert.match(output, /no file of it in the folder\nyes {2}the audit log is as it was written/)
   assert.equal((await proofOf(file, '--account', 'another')).code, 1)
   const base = await ownkey('prove', '--deleted', 'base', '--data-dir', cloud.dataDir)
   assert.match(base.output, /had no data of its own/)

@@ -61,7 +61,7 @@ test('R01, R05: `ownkey prove` opens every blob of every account under its own k
   assert.equal(report.accounts.find(({ account }) => account === 'plain')?.key, 'Microsoft-managed')
   const { text } = await prove()
   assert.match(text, /Everything is as promised\./)
-  assert.match(text, /available since 20.*\n {5}a revocation closes \d+ of \d+ within a lease/)
+  assert.match(text, /available since 20.*\n {5}last used 20.*\n {5}a revocation closes \d+ of \d+ within a lease/)
 })
 
 test('R22, R25: revoked, it shows that nothing opens but what serves', async () => {

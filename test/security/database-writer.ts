@@ -23,11 +23,13 @@ function inDatabase<T>(dataDir: string, work: (database: DatabaseSync) => T): T 
 
 const cli = new URL('../../src/cli.ts', import.meta.url).pathname
 
-/** `ownkey start`, which is to refuse: what it says. A cloud that starts is ended after 20 seconds, and answers ''. */
+/** `ownkey start`, which is to refuse: what it says, in one line. A cloud that starts is ended after 20 seconds, and answers ''. */
 export function refusedStart(dataDir: string, ...args: readonly string[]): Promise<string> {
   const all = [cli, 'start', '--data-dir', dataDir, '--port', '0', ...args]
   return new Promise(resolve => {
-    execFile(process.execPath, all, { timeout: 20_000 }, (error, _, errors) => resolve(error?.code === 1 ? errors : ''))
+    execFile(process.execPath, all, { timeout: 20_000 }, (error, _, errors) =>
+      resolve(error?.code === 1 ? errors.replaceAll(/\s+/g, ' ') : ''),
+    )
   })
 }
 

@@ -258,7 +258,7 @@ test("what the cloud refuses is told with its line and the cloud's own words; me
   assert.match(errors, /legacy access policies|enable-rbac-authorization/)
   assert.match(
     errors,
-    /What comes before it was made and stays\. Change the file, or the cloud \(start without --seed\), then start again\.\n$/,
+    /What comes before it was made and stays\. Change the file, or the cloud \(start\s+without --seed\), then start again\.\n$/,
   )
   await assert.rejects(access(join(dataDir, 'endpoints.json')))
   await writeFile(

@@ -43,8 +43,8 @@ export class AzSession {
       AZURE_CORE_NO_COLOR: 'true',
     }
     const { stdout: lines } = await run(process.execPath, [cli, 'env', '--data-dir', cloud.dataDir, '--format', 'az'])
-    const login = `set -e\n${lines.replaceAll(/^az /gm, `'${AZ}' `).replace(/(unregister .*)$/m, '$1 || true')}\nenv -0`
-    const { stdout } = await run('bash', ['-c', login], { env: { ...process.env, ...quiet } })
+    const login = `set -e\n${lines.replaceAll(/^az |(?<=\| )az /gm, `'${AZ}' `)}\nenv -0`
+    const { stdout } = await run('sh', ['-c', login], { env: { ...process.env, ...quiet } })
     const found = stdout
       .split('\0')
       .flatMap(line => (line.includes('=') ? [line.split(/=(.*)/s, 2) as [string, string]] : []))

@@ -256,10 +256,11 @@ export class TestAccount {
     }
   }
 
-  async deploy(name: string, model: string): Promise<Reply> {
+  /** @param onKeyUnavailable `stop` or, by default, `serve` */
+  async deploy(name: string, model: string, onKeyUnavailable?: string): Promise<Reply> {
     return this.azure.arm('PUT', `${this.azure.accountPath(this.name)}/deployments/${name}`, {
       sku: { name: 'Standard', capacity: 1 },
-      properties: { model: { format: 'OpenAI', name: model, version: '1' } },
+      properties: { model: { format: 'OpenAI', name: model, version: '1' }, onKeyUnavailable },
     })
   }
 

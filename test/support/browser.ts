@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { existsSync } from 'node:fs'
@@ -44,14 +43,6 @@ export async function signedIn(
   await page.getByRole('button', { name: 'Sign in' }).click()
   await page.getByRole('link', { name: 'OwnKey' }).waitFor()
   return page
-}
-
-/** Builds the portal where nobody did; `./ownkey test` does it before the tests, which run side by side. */
-export function buildPortal(): void {
-  if (existsSync(new URL('../../portal/dist/.built', import.meta.url))) return
-  execFileSync(process.execPath, [new URL('../../scripts/build-portal.ts', import.meta.url).pathname], {
-    stdio: 'pipe',
-  })
 }
 
 /** What axe-core finds serious or critical, as one line each. */

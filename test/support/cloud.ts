@@ -20,7 +20,7 @@ export async function cloudFor(
   args: readonly string[] = [],
 ): Promise<TestCloud> {
   const dataDir = await mkdtemp(join(tmpdir(), 'ownkey-test-'))
-  const lease = ['--key-lease-seconds', String(LEASE_SECONDS)]
+  const lease = args.includes('--key-lease-seconds') ? [] : ['--key-lease-seconds', String(LEASE_SECONDS)]
   let running = await startCloudProcess(dataDir, [...lease, ...args])
   const { endpoints, startMs } = running
   test.after(async () => {

@@ -3,6 +3,7 @@ import { createServer, request, type RequestOptions } from 'node:https'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import type { KeyClient } from '@azure/keyvault-keys'
 import { administratorOf, newPrincipal } from '../arm/arm.fixture.ts'
 import { Azure } from './azure.ts'
@@ -12,6 +13,7 @@ import type { Trouble } from './troubles.ts'
 /** A vault of another cloud, over real TLS, which answers as the test wants it to. */
 export interface OutsideVault {
   readonly uri: string
+  readonly tenantId: string
   readonly keys: KeyClient
   /** What `--outside-vaults` has to name. */
   readonly pattern: string
@@ -22,8 +24,16 @@ export interface OutsideVault {
   trouble: Trouble
   /** Each answer comes that much later. */
   late(milliseconds: number): Trouble
+  /** Passes the question on, and changes what comes back: as a vault that others wrote would say it. */
+  rewriting(change: (reply: VaultReply, request: IncomingMessage) => VaultReply): Trouble
   /** Requests that it was asked since the last look. */
   asked(): number
+}
+
+interface VaultReply {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  readonly body: string
 }
 
 interface Closers {
@@ -48,6 +58,7 @@ export async function outsideVault(test: Closers, name = 'kv-outside'): Promise<
   let seen = 0
   return {
     uri: `https://${name}.vault.localhost:${port}/`,
+    tenantId: cloud.endpoints.tenantId,
     keys,
     pattern: `*.vault.localhost:${port}`,
     permit: async permissions =>
@@ -65,6 +76,10 @@ export async function outsideVault(test: Closers, name = 'kv-outside'): Promise<
     },
     late: milliseconds => (incoming, outgoing) => {
       setTimeout(() => forward(incoming, outgoing), milliseconds)
+      return 'handled'
+    },
+    rewriting: change => (incoming, outgoing) => {
+      forward(incoming, outgoing, change)
       return 'handled'
     },
     asked: () => {
@@ -93,14 +108,18 @@ async function useEnvironment(
 async function listenInBetween({ endpoints, dataDir }: TestCloud): Promise<{
   port: number
   state: { trouble: Trouble; asked: number }
-  forward: (incoming: IncomingMessage, outgoing: ServerResponse) => void
+  forward: (
+    incoming: IncomingMessage,
+    outgoing: ServerResponse,
+    change?: Parameters<OutsideVault['rewriting']>[0],
+  ) => void
   close: () => Promise<void>
 }> {
   const state: { trouble: Trouble; asked: number } = { trouble: () => 'pass', asked: 0 }
   const [cert, key, ca] = await Promise.all(
     ['server.pem', 'server-key.pem', 'ca.pem'].map(file => readFile(join(dataDir, 'ca', file))),
   )
-  const forward = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+  const forward: Awaited<ReturnType<typeof listenInBetween>>['forward'] = (incoming, outgoing, change) => {
     const { method, url: path, headers } = incoming
     const hostname = (headers.host ?? '').replace(/:\d+$/, '')
     const onward: RequestOptions = {
@@ -113,8 +132,9 @@ async function listenInBetween({ endpoints, dataDir }: TestCloud): Promise<{
       headers: { ...headers, host: `${hostname}:${endpoints.port}` },
     }
     const sent = request(onward, reply => {
+      if (change !== undefined) return void answerChanged(reply, outgoing, before => change(before, incoming))
       outgoing.writeHead(reply.statusCode ?? 500, reply.headers)
-      reply.pipe(outgoing)
+      return reply.pipe(outgoing)
     })
     sent.on('error', () => outgoing.destroy())
     incoming.pipe(sent)
@@ -133,4 +153,18 @@ async function listenInBetween({ endpoints, dataDir }: TestCloud): Promise<{
     })
   }
   return { port: (server.address() as AddressInfo).port, state, forward, close }
+}
+
+async function answerChanged(
+  reply: IncomingMessage,
+  outgoing: ServerResponse,
+  change: (reply: VaultReply) => VaultReply,
+): Promise<void> {
+  const { status, headers, body } = change({
+    status: reply.statusCode ?? 500,
+    headers: reply.headers,
+    body: await text(reply),
+  })
+  outgoing.writeHead(status, { ...headers, 'content-length': String(Buffer.byteLength(body)) })
+  outgoing.end(body)
 }

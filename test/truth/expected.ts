@@ -38,6 +38,7 @@ export const EXPECTED: readonly Expected[] = [
 /** What each operation answers, whatever the cause: `refused` needs the customer's key, `allowed` never does. */
 export const RULES: Readonly<Record<string, 'refused' | 'allowed' | 'changeKey'>> = {
   'download training data': 'refused',
+  'chat on a deployment that stops with its key': 'refused',
   'download results': 'refused',
   upload: 'refused',
   'create a job': 'refused',

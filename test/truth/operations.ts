@@ -28,6 +28,10 @@ export interface Operation {
 }
 
 const chat: Operation = { name: 'chat on a running deployment', attempt: ({ keyed }) => keyed.account.chat('served') }
+const stopping: Operation = {
+  name: 'chat on a deployment that stops with its key',
+  attempt: ({ keyed }) => keyed.account.chat('stopping'),
+}
 const download: Operation = {
   name: 'download training data',
   attempt: ({ keyed, file }) => keyed.account.download(file),
@@ -40,6 +44,7 @@ const resume: Operation = {
 /** What needs a data key: refused without the customer's key, allowed again once it is back. */
 const NEEDS_KEY: readonly Operation[] = [
   download,
+  stopping,
   { name: 'download results', attempt: ({ keyed, results }) => keyed.account.download(results) },
   {
     name: 'upload',

@@ -2,9 +2,11 @@ import assert from 'node:assert/strict'
 import { Azure, BASE_MODEL, pause, untilRefused } from '../support/azure.ts'
 import { keyedAccount, type Cause, type Keyed } from '../support/causes.ts'
 import type { TestCloud } from '../support/cloud.ts'
+import { engineProcesses } from '../support/engine-processes.ts'
 import type { OutsideVault } from '../support/outside-vault.ts'
 import { brokenInvariants } from './invariants.ts'
 import { answerTo, describe, OPERATIONS, type Spare, type Stage } from './operations.ts'
+import { keepAsking } from './serving.ts'
 
 /** One row, as it was measured. */
 export interface Row {
@@ -12,6 +14,12 @@ export interface Row {
   /** Milliseconds from the vault's answer to the change to the first refused download, and to the paused job. */
   readonly refusedMs: number
   readonly pausedMs: number
+  /** And to the end of the job's process, and to the last answer and the last part of a stream of a deployment that stops with its key. */
+  readonly processMs: number
+  readonly queueMs: number
+  readonly streamMs: number
+  /** What its queue and its stream were refused with. */
+  readonly servingEnds: readonly string[]
   readonly firstRefusal: string
   readonly pausedJob: string
   /** What a refused client, the account's own status and the paused job's event read. */
@@ -37,6 +45,7 @@ export async function openStage(cloud: TestCloud, name = 'truth', outside?: Outs
   const file = await keyed.account.upload('kept')
   const { model, results, job } = await trained(keyed, file)
   assert.equal((await keyed.account.deploy('served', model)).status, 201)
+  assert.equal((await keyed.account.deploy('stopping', model, 'stop')).status, 201)
   const { properties } = await keyed.keys.getKey(keyed.key)
   return { keyed, newerVersion: properties.version ?? '', file, results, model, finishedJob: job }
 }
@@ -51,11 +60,15 @@ export async function play(cloud: TestCloud, before: Setting, cause: Cause): Pro
   while ((await jobOf(stage)).status !== 'running' || !(await hasStepped(stage))) await pause(50)
 
   await account.download(before.file)
+  const asking = keepAsking(account, 'stopping')
+  await pause(300)
   await cause.revoke(keyed)
   const since = performance.now()
-  const [first, pausedMs] = await Promise.all([
+  const [first, pausedMs, processMs, served] = await Promise.all([
     untilRefused(() => account.download(before.file)),
     account.jobIs(runningJob, ['paused'], 30).then(() => performance.now() - since),
+    untilGone(cloud.pid).then(() => performance.now() - since),
+    asking,
   ])
   const { data } = await account.openai.fineTuning.jobs.listEvents(runningJob, { limit: 5 })
   const pausedJob = data.find(({ level }) => level === 'error')?.message ?? ''
@@ -74,6 +87,10 @@ export async function play(cloud: TestCloud, before: Setting, cause: Cause): Pro
     cause: cause.name,
     refusedMs,
     pausedMs,
+    processMs,
+    queueMs: Math.max(0, served.queueAt - since),
+    streamMs: Math.max(0, served.streamAt - since),
+    servingEnds: served.refusals,
     firstRefusal: describe(first),
     pausedJob,
     messages: [first.message, status?.message ?? '', pausedJob],
@@ -82,6 +99,10 @@ export async function play(cloud: TestCloud, before: Setting, cause: Cause): Pro
     afterRestart,
     ...(givenBack === undefined ? {} : { givenBack }),
   }
+}
+
+async function untilGone(pid: number): Promise<void> {
+  while (engineProcesses(pid, 'trainer') > 0) await pause(20)
 }
 
 async function tryAll(stage: Stage): Promise<Record<string, string>> {

@@ -33,6 +33,8 @@ export interface KeyStatus {
   readonly since?: string
   readonly lastSuccess?: string
   readonly lastChecked?: string
+  /** Still sealed under a data key that another key than the present one has wrapped. */
+  readonly earlierGenerationBlobs?: number
 }
 
 export interface Encryption {
@@ -43,6 +45,8 @@ export interface Encryption {
     /** Empty or absent: the newest version is followed. */
     readonly keyVersion?: string
   }
+  /** A change to another key also seals anew what was stored before. */
+  readonly reEncryptOnEnable?: boolean
   readonly status?: KeyStatus
   readonly warnings?: readonly { readonly code: string; readonly message: string }[]
 }

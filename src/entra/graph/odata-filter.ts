@@ -23,7 +23,7 @@ export function parseFilter(filter: string): Matches {
 /** `$search="displayName:ann" OR "mail:ann"`: contains, in any letter case. @throws 400 Request_UnsupportedQuery */
 export function parseSearch(search: string): Matches {
   if (search.trim() === '') return () => true
-  const parts = search.slice(0, LONGEST).split(/\s+(AND|OR)\s+/)
+  const parts = search.slice(0, LONGEST).split(/\s(AND|OR)\s+/)
   const terms = parts.filter((_, index) => index % 2 === 0).map(term)
   const isAll = !parts.includes('OR')
   if (!isAll && parts.includes('AND')) throw unsupported('$search takes AND or OR, not both.')

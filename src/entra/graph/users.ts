@@ -203,7 +203,14 @@ async function changeOwnPassword(options: GraphOptions, call: Call, caller: Prin
   const { user } = await me(options, caller)
   const userName = user.userPrincipalName
   await options.users
-    .signIn({ userName, password: currentPassword, tenantId: user.tenantId, peer: call.peer })
+    .signIn({
+      userName,
+      password: currentPassword,
+      tenantId: user.tenantId,
+      peer: call.peer,
+      // A token says already who this is.
+      device: objectId => (objectId === user.objectId ? 'own token' : undefined),
+    })
     .catch((error: unknown) => {
       if (error instanceof AzureError && error.status === 400)
         throw badRequest('The current password is not right.', 'currentPassword')

@@ -1,4 +1,4 @@
-import { Button, Input } from '@fluentui/react-components'
+import { Button, Field, Input } from '@fluentui/react-components'
 import { useState } from 'react'
 import type { Account } from '../../api/arm.ts'
 import { ApiError, requestIdOf } from '../../api/http.ts'
@@ -6,11 +6,14 @@ import { openaiSend } from '../../api/openai.ts'
 import { Failure } from '../../parts/states.tsx'
 
 interface Message {
-  readonly role: 'user' | 'assistant'
+  readonly role: 'system' | 'user' | 'assistant'
   readonly content: string
 }
 
-/** A chat with one deployment, streamed. */
+/**
+ * A chat with one deployment, streamed. A small model falls apart where it is sampled freely (temperature 1, the API's
+ * default), and a fine-tuned one knows its examples under their system message: so both can be set here.
+ */
 export function ChatPane({
   account,
   deployment,
@@ -22,6 +25,8 @@ export function ChatPane({
 }) {
   const [messages, setMessages] = useState<readonly Message[]>([])
   const [question, setQuestion] = useState('')
+  const [instructions, setInstructions] = useState('')
+  const [temperature, setTemperature] = useState('0')
   const [busy, setBusy] = useState(false)
   const [error, setError] = useState<unknown>()
   const ask = async (): Promise<void> => {
@@ -32,7 +37,8 @@ export function ChatPane({
     setError(undefined)
     try {
       let answer = ''
-      for await (const piece of stream(account, deployment, asked)) {
+      const system: readonly Message[] = instructions === '' ? [] : [{ role: 'system', content: instructions }]
+      for await (const piece of stream(account, { deployment, messages: [...system, ...asked], temperature })) {
         answer += piece
         setMessages([...asked, { role: 'assistant', content: answer }])
       }
@@ -51,6 +57,25 @@ export function ChatPane({
         <Button size="small" onClick={onClose}>
           Close
         </Button>
+      </div>
+      <div className="row">
+        <Field
+          className="grow"
+          label="Instructions"
+          hint="The system message; for a fine-tuned model that of its examples."
+        >
+          <Input value={instructions} onChange={(_, { value }) => setInstructions(value)} />
+        </Field>
+        <Field label="Temperature" hint="0: the likeliest answer.">
+          <Input
+            type="number"
+            min={0}
+            max={2}
+            step={0.1}
+            value={temperature}
+            onChange={(_, { value }) => setTemperature(value)}
+          />
+        </Field>
       </div>
       <div className="chat" role="log" aria-live="polite">
         {messages.length === 0 && <p className="muted">Ask the deployment something.</p>}
@@ -80,8 +105,13 @@ export function ChatPane({
 }
 
 /** The pieces of an answer as they arrive (server-sent events). @throws ApiError */
-async function* stream(account: Account, deployment: string, messages: readonly Message[]): AsyncGenerator<string> {
-  const body = { model: deployment, messages, stream: true, max_tokens: 120 }
+async function* stream(
+  account: Account,
+  asked: { deployment: string; messages: readonly Message[]; temperature: string },
+): AsyncGenerator<string> {
+  const { deployment, messages } = asked
+  const temperature = asked.temperature === '' ? {} : { temperature: Number(asked.temperature) }
+  const body = { model: deployment, messages, stream: true, max_tokens: 120, ...temperature }
   const response = await openaiSend(account, '/chat/completions', { method: 'POST', body })
   const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader()
   let rest = ''

@@ -15,14 +15,21 @@ export function DeploymentForm(props: {
 }) {
   const { account, present, onDone, onClose } = props
   const models = useQuery({
-    queryKey: ['models', account.id],
-    queryFn: () => openaiList<{ id: string }>(account, '/models'),
+    // Asked anew each time, and not remembered: a list from before a training lacks the model that is to be deployed.
+    queryKey: ['deployable models', account.id],
+    gcTime: 0,
+    queryFn: () => openaiList<{ id: string; created_at: number }>(account, '/models'),
   })
   const [name, setName] = useState(present?.name ?? '')
   const [chosen, setChosen] = useState(present?.properties.model.name ?? '')
   const [capacity, setCapacity] = useState(String(present?.sku?.capacity ?? 1))
   const [stops, setStops] = useState(present?.properties['onKeyUnavailable'] === 'stop')
-  const model = chosen === '' ? (models.data?.[0]?.id ?? '') : chosen
+  // Whoever has just trained a model means to deploy it; bases are older than any.
+  const newest = models.data?.reduce<{ id: string; created_at: number } | undefined>(
+    (found, other) => (found === undefined || other.created_at > found.created_at ? other : found),
+    undefined,
+  )
+  const model = chosen === '' ? (newest?.id ?? '') : chosen
   const units = Number(capacity)
   const save = async (): Promise<void> => {
     const body = {

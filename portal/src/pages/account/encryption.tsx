@@ -1,4 +1,4 @@
-import { Button, MessageBar, MessageBarBody, Radio, RadioGroup } from '@fluentui/react-components'
+import { Button, Checkbox, MessageBar, MessageBarBody, Radio, RadioGroup } from '@fluentui/react-components'
 import { useState } from 'react'
 import { Link } from 'wouter'
 import type { Account } from '../../api/arm.ts'
@@ -23,6 +23,7 @@ export function EncryptionPage({ account }: { account: Account }) {
   const vault = vaultOf(account, useVaults().data ?? [])
   const versions = useVersions(account, vault)
   const [asking, setAsking] = useState(false)
+  const [moves, setMoves] = useState(false)
   const [said, setSaid] = useState({ text: '', isDone: false })
   const saving = useAction()
   const refresh = useRefresh()
@@ -30,7 +31,7 @@ export function EncryptionPage({ account }: { account: Account }) {
   const save = async (): Promise<void> => {
     const went = await saving.run(async () => {
       if (choice.key === undefined) return
-      await enableKey(account, choice.key, choice.vault, text => setSaid({ text, isDone: false }))
+      await enableKey(account, choice.key, choice.vault, text => setSaid({ text, isDone: false }), moves)
       done('Saved: the data is under this key.')
       await refresh()
     })
@@ -85,6 +86,16 @@ export function EncryptionPage({ account }: { account: Account }) {
       {source === 'customer' && (
         <>
           <KeyChoice choice={choice} />
+          <Checkbox
+            checked={moves}
+            onChange={(_, { checked }) => setMoves(checked === true)}
+            label="Re-encrypt what is stored already"
+          />
+          <p className="muted">
+            From Save on everything new is sealed under a data key that no other key has wrapped. What is stored already
+            stays under the data key from before, which a copy of the database from before may still open, until it is
+            re-encrypted.
+          </p>
           <h2 className="section">Requirements</h2>
           <CheckList account={account} choice={choice} />
         </>

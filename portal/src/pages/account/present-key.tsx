@@ -40,6 +40,7 @@ export function PresentKey(props: {
           'Current version': <VersionFact version={version ?? ''} follows={!key.keyVersion} />,
           'Newer version': newerFact(account, versions),
           ...(expiry === undefined ? {} : { Expires: time(expiry) }),
+          'Stored before this key': earlierFact(status?.earlierGenerationBlobs),
           'Last seen available': time(status?.lastSuccess),
           'Last checked': time(status?.lastChecked),
         }}
@@ -55,6 +56,13 @@ function VersionFact({ version, follows }: { version: string; follows: boolean }
       {follows && <div className="small muted">The newest: rotations are followed by themselves.</div>}
     </>
   )
+}
+
+/** Re-encryption stands further down on the same page. */
+function earlierFact(blobs = 0): string {
+  return blobs === 0
+    ? 'Nothing is left under an earlier data key'
+    : `${blobs} ${blobs === 1 ? 'blob is' : 'blobs are'} still under an earlier data key: re-encrypt moves them`
 }
 
 function newerFact(account: Account, versions: readonly KeyItem[] | undefined): string {

@@ -48,8 +48,9 @@ export function ReEncrypt({ account }: { account: Account }) {
     <section aria-label="Re-encryption">
       <h2 className="section">Re-encryption</h2>
       <p className="muted">
-        Rotating a key never touches the data. If a data key itself may be known to somebody, re-encrypt: a new data key
-        is made, everything is sealed anew under it while the resource is used, and the former ones are destroyed.
+        Rotating a key never touches the data. To move what was stored before the present key, or if a data key itself
+        may be known to somebody, re-encrypt: a new data key is made, everything is sealed anew under it while the
+        resource is used, and the former ones are destroyed.
       </p>
       {last.error !== null && <Failure error={last.error} onRetry={() => void last.refetch()} />}
       {last.data && <Progress state={last.data} />}

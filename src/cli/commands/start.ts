@@ -1,0 +1,87 @@
+import { UsageError } from '../../usage-error.ts'
+import { command, dataDir } from '../command.ts'
+import { flag, text, wholeNumberOr, withDefault, type Option } from '../option.ts'
+import { knownHead } from './known-head.ts'
+
+/** Where the newest head is kept outside the folder; see freshness.ts. */
+const freshnessStore: Option<string | undefined> = {
+  placeholder: 'STORE',
+  about: 'keep its head in file:PATH or command:PROGRAM',
+  read(given) {
+    if (given === undefined || /^(file|command):./su.test(given)) return given
+    throw new UsageError(`--freshness ${given} is not known here: use file:PATH or command:PROGRAM.`)
+  },
+}
+
+export const start = command({
+  name: 'start',
+  summary: 'run a cloud until Ctrl-C',
+  examples: ['start --data-dir ./cloud --port 8443'],
+  options: {
+    'data-dir': { ...dataDir, about: 'keeps all of it; made if it is not there' },
+    port: wholeNumberOr(8443, 'N', 'on loopback; 0: any free one', { most: 65_535 }),
+    seed: text('FILE', 'make what it says first: examples/seed.yaml', { completes: 'file' }),
+    location: withDefault('NAME', 'region of what is made', 'westeurope'),
+    'key-lease-seconds': wholeNumberOr(10, 'N', 'a revocation is felt within this time', { most: 3600 }),
+    'key-watch-seconds': wholeNumberOr(60, 'N', 'ask about idle keys this often', { most: 86_400 }),
+    'jobs-at-once': wholeNumberOr(1, 'N', 'train this many jobs side by side', { least: 1, most: 64 }),
+    'outside-vaults': text('HOSTS', "vaults elsewhere, e.g. '*.vault.azure.net'"),
+    'federated-issuers': text('HOSTS', 'issuers in your own network'),
+    'pkcs11-module': text('PATH', 'keep RSA-HSM keys in this PKCS #11 token', { completes: 'file' }),
+    'pkcs11-pin-file': text('FILE', 'with its PIN', { completes: 'file' }),
+    'pkcs11-token': text('LABEL', 'if it has several tokens'),
+    'diagnostics-dir': text('DIR', 'for diagnostic settings [DIR/diagnostics]', { completes: 'folder' }),
+    'known-head': { ...knownHead, about: 'refuse a folder older than this (audit head)' },
+    freshness: freshnessStore,
+    'accept-changed-records': flag('go on with records that were changed outside'),
+    fips: flag('on an OpenSSL FIPS provider, or not at all'),
+    'clock-control': flag('let ./ownkey clock move its clock'),
+    'allow-ropc': flag('let clients send names and passwords'),
+    verbose: flag('log every request, as JSON lines on stderr'),
+  },
+  async run(values) {
+    const pkcs11 = tokenOf(values)
+    return (await import('../../commands/start.ts')).start({
+      dataDir: values['data-dir'],
+      port: values.port,
+      keyLeaseSeconds: values['key-lease-seconds'],
+      keyWatchSeconds: values['key-watch-seconds'],
+      jobsAtOnce: values['jobs-at-once'],
+      location: regionOf(values.location),
+      seed: values.seed,
+      outsideVaults: hosts(values['outside-vaults']),
+      federatedIssuers: hosts(values['federated-issuers']),
+      knownHead: values['known-head'],
+      freshness: values.freshness,
+      acceptChangedRecords: values['accept-changed-records'],
+      fips: values.fips,
+      clockControl: values['clock-control'],
+      allowPasswordGrant: values['allow-ropc'],
+      diagnosticsFolder: values['diagnostics-dir'],
+      pkcs11,
+      verbose: values.verbose,
+    })
+  },
+})
+
+function hosts(list = ''): string[] {
+  return list.split(',').filter(host => host.trim() !== '')
+}
+
+/** `West Europe` and `westeurope` are one, as in Azure. */
+function regionOf(given: string): string {
+  const name = given.toLowerCase().replaceAll(' ', '')
+  if (/^[a-z][a-z0-9]{2,39}$/.test(name)) return name
+  throw new UsageError(`--location ${given} is not the name of a region: use for example westeurope.`)
+}
+
+function tokenOf(values: {
+  readonly 'pkcs11-module': string | undefined
+  readonly 'pkcs11-pin-file': string | undefined
+  readonly 'pkcs11-token': string | undefined
+}) {
+  const { 'pkcs11-module': modulePath, 'pkcs11-pin-file': pinFile, 'pkcs11-token': label } = values
+  if (modulePath !== undefined && pinFile !== undefined) return { modulePath, pinFile, label }
+  if (modulePath === undefined && pinFile === undefined && label === undefined) return undefined
+  throw new UsageError('A PKCS #11 token needs both --pkcs11-module PATH and --pkcs11-pin-file FILE.')
+}

@@ -1,0 +1,83 @@
+import { mkdir, readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { plainError } from './plain-error.ts'
+import { shellWord } from './terminal.ts'
+
+/** Files without which a folder holds no cloud; either will do, as the root key may come from the environment. */
+const MARKS = ['records.db', 'root.key']
+/** What a start that was broken off at once, or who prepares a folder, leaves there. */
+const HARMLESS =
+  /^(lock|lock\.pid|service\.log|ca|blobs|diagnostics|lost\+found|\.gitkeep|\.gitignore|\.DS_Store|.*\.tmp)$/
+
+/** How a cloud is started in the folder, as a line for a shell. */
+export function startCommand(dataDir: string): string {
+  return `./ownkey start --data-dir ${shellWord(dataDir)}`
+}
+
+/**
+ * Makes the folder of a cloud, mode 0700, or takes one that is empty or a cloud's.
+ * @throws Error that says what to do when it is a file, holds something else, or this user may not use it
+ */
+export async function openDataFolder(dataDir: string): Promise<void> {
+  const isThere = await isFolder(dataDir)
+  if (!isThere) {
+    await mkdir(dataDir, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+      throw new Error(`The folder ${dataDir} can't be made: ${plainError(error)}`, { cause: error })
+    })
+    return
+  }
+  const names = await namesIn(dataDir)
+  const others = names.filter(name => !HARMLESS.test(name))
+  if (others.length === 0 || MARKS.some(mark => names.includes(mark))) return
+  const shown = others.toSorted().slice(0, 3).join(', ')
+  throw new Error(
+    `${dataDir} holds something else (${shown}${others.length > 3 ? ', …' : ''}). Name a folder that is empty or not there yet.`,
+  )
+}
+
+/** @throws Error that says what to do when the folder is not that of a cloud, or this user may not read it */
+export async function checkDataFolder(dataDir: string): Promise<void> {
+  if (!(await isFolder(dataDir)))
+    throw new Error(
+      `There is no folder ${dataDir}. Check --data-dir, or start a cloud in it:\n${startCommand(dataDir)}`,
+    )
+  const names = await namesIn(dataDir)
+  if (!names.includes('records.db'))
+    throw new Error(`${dataDir} is not the data folder of a cloud: it has no records.db.`)
+  if (!names.includes('root.key') && process.env['OWNKEY_ROOT_KEY'] === undefined)
+    throw new Error(`${join(dataDir, 'root.key')} is missing: restore it from its backup, or set OWNKEY_ROOT_KEY.`)
+}
+
+/** What to tell who needs a running cloud, where none runs. */
+export function stoppedCloud(dataDir: string): Error {
+  return new Error(
+    `No cloud runs in ${dataDir}. Start it:\n${startCommand(dataDir)}\n` +
+      'Without it work: audit, audit verify, prove --deleted ID, trust, doctor.',
+  )
+}
+
+/** False when nothing is there. @throws Error when it is a file, or this user may not know */
+export async function isFolder(dataDir: string): Promise<boolean> {
+  try {
+    if ((await stat(dataDir)).isDirectory()) return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+    throw unusable(dataDir, error)
+  }
+  throw new Error(`${dataDir} is a file where a folder must be.`)
+}
+
+async function namesIn(dataDir: string): Promise<string[]> {
+  return readdir(dataDir).catch((error: unknown) => {
+    throw unusable(dataDir, error)
+  })
+}
+
+function unusable(dataDir: string, error: unknown): Error {
+  const { code } = error as NodeJS.ErrnoException
+  const why =
+    code === 'EACCES' || code === 'EPERM'
+      ? `This user may not look into ${dataDir}: run this as its owner, or name another folder.`
+      : plainError(error)
+  return new Error(why, { cause: error })
+}

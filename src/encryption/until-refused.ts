@@ -1,0 +1,24 @@
+import { nextTurn, turnIsOver } from '../turns.ts'
+import { KeyUnavailable } from './key-unavailable.ts'
+
+/** Opens what a list shows; undefined where the key is unavailable. */
+type Opener = <T>(open: () => Promise<T>) => Promise<T | undefined>
+
+/**
+ * For one request that opens many values under one account's key: the first refusal of its vault answers for all of them, so that
+ * a list costs the vault one question and not one for each entry; and others have their turn while a long one is opened.
+ */
+export function untilRefused(): Opener {
+  let isRefused = false
+  return async open => {
+    if (isRefused) return undefined
+    if (turnIsOver()) await nextTurn()
+    try {
+      return await open()
+    } catch (error) {
+      if (!(error instanceof KeyUnavailable)) throw error
+      isRefused = true
+      return undefined
+    }
+  }
+}

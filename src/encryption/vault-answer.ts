@@ -1,0 +1,95 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { PipelinePolicy, PipelineResponse } from '@azure/core-rest-pipeline'
+
+/** The last answer of a vault within one operation. */
+export interface VaultAnswer {
+  readonly status: number
+  /** The vault's error object, as far as the body has one. */
+  readonly error: VaultErrorBody | undefined
+  /** Whether the request carried a token: a 401 to one that did not is only the question for it. */
+  readonly hadToken: boolean
+  /** The tenant that the challenge sends clients to, and the one that the token is of, where they can be read. */
+  readonly tenantAsked: string | undefined
+  readonly tenantOfToken: string | undefined
+}
+
+export interface VaultErrorBody {
+  readonly code?: string
+  readonly message?: string
+  readonly innererror?: { readonly code?: string }
+}
+
+/** What a vault answered while one operation ran. */
+export interface Conversation {
+  last: VaultAnswer | undefined
+  /** Ends the operation at once: no token can be had for it. */
+  readonly fail: (error: unknown) => void
+}
+
+const conversations = new AsyncLocalStorage<Conversation>()
+
+/** Runs an operation, and keeps what the vault answered to it: the SDK's errors drop the inner code, or are no answer at all. */
+export function listening<T>(to: Conversation, operation: () => Promise<T>): Promise<T> {
+  return conversations.run(to, operation)
+}
+
+/** The operation that is under way here. */
+export function conversation(): Conversation | undefined {
+  return conversations.getStore()
+}
+
+/** Has to see each attempt, below retries and authentication. */
+export const keepAnswers: PipelinePolicy = {
+  name: 'ownkeyKeepAnswers',
+  sendRequest: async (request, next) => {
+    const present = conversation()
+    // Who gets no answer this time was not answered, whatever was said before.
+    if (present !== undefined) present.last = undefined
+    const response = await next(request)
+    if (present !== undefined) present.last = answerOf(response)
+    return response
+  },
+}
+
+function answerOf({ status, headers, bodyAsText, request }: PipelineResponse): VaultAnswer {
+  const token = /^Bearer (.+)$/i.exec(request.headers.get('authorization') ?? '')?.[1]
+  return {
+    status,
+    error: status < 400 ? undefined : errorBody(bodyAsText),
+    hadToken: token !== undefined,
+    tenantAsked: tenantOfChallenge(headers.get('www-authenticate')),
+    tenantOfToken: token === undefined ? undefined : tenantOf(token),
+  }
+}
+
+function errorBody(text: string | null | undefined): VaultErrorBody | undefined {
+  const { error } = (parsed(text) ?? {}) as { error?: unknown }
+  if (typeof error !== 'object' || error === null) return undefined
+  const { code, message, innererror } = error as { code?: unknown; message?: unknown; innererror?: unknown }
+  const { code: inner } = (innererror ?? {}) as { code?: unknown }
+  return {
+    ...(typeof code === 'string' ? { code: code.slice(0, 100) } : {}),
+    ...(typeof message === 'string' ? { message: message.slice(0, 1000) } : {}),
+    ...(typeof inner === 'string' ? { innererror: { code: inner.slice(0, 100) } } : {}),
+  }
+}
+
+function parsed(text: string | null | undefined): unknown {
+  try {
+    return JSON.parse(text ?? '')
+  } catch {
+    return undefined
+  }
+}
+
+/** `Bearer authorization="https://login.example/TENANT"`: its first path segment, when it is an id. */
+function tenantOfChallenge(header: string | undefined): string | undefined {
+  const authority = /\bauthorization(?:_uri)?="?([^",\s]{1,500})/i.exec(header ?? '')?.[1]
+  const tenant = URL.parse(authority ?? '')?.pathname.split('/')[1]
+  return tenant !== undefined && /^[0-9a-f-]{36}$/i.test(tenant) ? tenant.toLowerCase() : undefined
+}
+
+function tenantOf(token: string): string | undefined {
+  const { tid } = (parsed(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) ?? {}) as { tid?: unknown }
+  return typeof tid === 'string' ? tid.toLowerCase() : undefined
+}

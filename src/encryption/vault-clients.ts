@@ -1,0 +1,123 @@
+import type { Agent } from 'node:http'
+import type { TokenCredential } from '@azure/core-auth'
+import type { PipelinePolicy } from '@azure/core-rest-pipeline'
+import { CryptographyClient, KeyClient, type KeyVaultKey } from '@azure/keyvault-keys'
+import { formatKeyIdentifier, type KeyIdentifier } from './key-identifier.ts'
+import { carrySecrets } from './secret-transfer.ts'
+import { conversation, keepAnswers } from './vault-answer.ts'
+
+/** How this process reaches vaults. */
+export interface VaultConnection {
+  /** Agent for our own vaults, the network for those outside that may be called; undefined: this one may not. */
+  agentFor(vaultUri: string): Agent | 'network' | undefined
+  /** Milliseconds for one operation, retries included; then the vault counts as unreachable. */
+  readonly timeoutMs: number
+}
+
+const RETRY_DELAY_MS = 150
+
+/** Microsoft's clients of one key, which hold the vault's challenge and the token. */
+export interface VaultClients {
+  readonly keys: KeyClient
+  /** For the version of the key's URI; without one for the version that was read last. */
+  readonly cryptography: () => CryptographyClient
+  readVersion: string | undefined
+  /** No token can be had with them, and nobody waits for one any more. */
+  isAbandoned: boolean
+}
+
+export function openClients(
+  key: KeyIdentifier,
+  credential: TokenCredential,
+  connection: VaultConnection,
+): VaultClients {
+  const options = clientOptions(key.vaultUri, connection)
+  const known = new Map<string, CryptographyClient>()
+  const impatient = atOnce(credential, () => clients.isAbandoned)
+  const open = (version: string | undefined): CryptographyClient => {
+    const id = formatKeyIdentifier(version === undefined ? key : { ...key, version })
+    // Without key material the client does every operation in the vault, where permissions are checked and audited.
+    const remote = { id, name: key.name, properties: { id, name: key.name, vaultUrl: key.vaultUri, version } }
+    return new CryptographyClient(remote as KeyVaultKey, impatient, options)
+  }
+  const clients: VaultClients = {
+    keys: new KeyClient(key.vaultUri, impatient, options),
+    cryptography: () => {
+      const version = key.version ?? clients.readVersion
+      const found = known.get(version ?? '') ?? open(version)
+      known.clear()
+      known.set(version ?? '', found)
+      return found
+    },
+    readVersion: undefined,
+    isAbandoned: false,
+  }
+  return clients
+}
+
+/**
+ * The SDK, once it has had a token, asks for another every three seconds until that one expires, for an hour; which is right as long as the
+ * one it has is good, and not after the vault refused it.
+ */
+function atOnce(credential: TokenCredential, isAbandoned: () => boolean): TokenCredential {
+  let tenantBefore: string | undefined
+  return {
+    getToken: async (scopes, options) => {
+      // Ends that waiting; with the operation's signal nothing is sent.
+      if (isAbandoned()) return { token: 'none', expiresOnTimestamp: 0 }
+      try {
+        const token = await credential.getToken(scopes, options)
+        tenantBefore = options?.tenantId
+        return token
+      } catch (error) {
+        if (options?.claims !== undefined || options?.tenantId !== tenantBefore) conversation()?.fail(error)
+        throw error
+      }
+    },
+  }
+}
+
+/** The same credential, whose tokens are made anew: the claims (continuous access evaluation) keep caches from answering. */
+export function renewing(credential: TokenCredential): TokenCredential {
+  const nbf = { essential: true, value: String(Math.floor(Date.now() / 1000)) }
+  const claims = JSON.stringify({ access_token: { nbf } })
+  return {
+    getToken: (scopes, options) => credential.getToken(scopes, { claims, ...options }),
+  }
+}
+
+/** The SDK tries a 429 again only when it says how long to wait. */
+const waitWhenThrottled: PipelinePolicy = {
+  name: 'ownkeyWaitWhenThrottled',
+  sendRequest: async (request, next) => {
+    const response = await next(request)
+    const says = ['retry-after', 'retry-after-ms', 'x-ms-retry-after-ms'].some(name => response.headers.has(name))
+    if (response.status === 429 && !says) response.headers.set('retry-after-ms', String(RETRY_DELAY_MS))
+    return response
+  },
+}
+
+function clientOptions(vaultUri: string, connection: VaultConnection): object {
+  const route = connection.agentFor(vaultUri)
+  const agent = typeof route === 'object' ? route : undefined
+  const useAgent: PipelinePolicy = {
+    name: 'ownkeyAgent',
+    sendRequest: (request, next) => {
+      if (agent !== undefined) request.agent = agent
+      return next(request)
+    },
+  }
+  return {
+    additionalPolicies: [
+      { policy: useAgent, position: 'perRetry' },
+      { policy: carrySecrets, position: 'perRetry' },
+      { policy: keepAnswers, position: 'perRetry' },
+      { policy: waitWhenThrottled, position: 'perRetry' },
+    ],
+    retryOptions: { maxRetries: 2, retryDelayInMs: RETRY_DELAY_MS, maxRetryDelayInMs: 1000 },
+    // No vault redirects; who does may lead elsewhere.
+    redirectOptions: { maxRetries: 0 },
+    // Our own vaults name our domain, which is not Microsoft's; of a vault outside the credential checks what it asks for.
+    disableChallengeResourceVerification: true,
+  }
+}

@@ -1,0 +1,53 @@
+import { setImmediate } from 'node:timers/promises'
+import type { BlobReference } from '../accounts/contradictions.ts'
+import type { Collection, RecordStore, Stored } from '../store/records.ts'
+import {
+  CHECKPOINT_KINDS,
+  checkpoints,
+  files,
+  isOwnCheckpoint,
+  isOwnFile,
+  isOwnJob,
+  isOwnModel,
+  jobs,
+  KIND_OF_PURPOSE,
+  MODEL_KINDS,
+  models,
+} from './records.ts'
+
+const PAGE = 500
+
+/** Everything of an account's data plane that names a blob, and jobs, which name none: whether it is the account's own. */
+export async function* blobReferences(records: RecordStore, accountId: string): AsyncGenerator<BlobReference> {
+  for await (const stored of all(records, files, accountId)) {
+    const { fileId, blobId, bytes, purpose } = stored.value
+    const isOwn = isOwnFile(stored, accountId)
+    yield { what: `the file ${fileId}`, isOwn, blobId, kinds: KIND_OF_PURPOSE[purpose], size: bytes }
+  }
+  for await (const stored of all(records, models, accountId)) {
+    const { name, blobId } = stored.value
+    yield { what: `the model ${name}`, isOwn: isOwnModel(stored, accountId), blobId, kinds: MODEL_KINDS }
+  }
+  for await (const stored of all(records, checkpoints, accountId)) {
+    const { checkpointId, blobId, stateBlobId } = stored.value
+    const isOwn = isOwnCheckpoint(stored, accountId)
+    for (const id of [blobId, stateBlobId])
+      if (id !== undefined) yield { what: `the checkpoint ${checkpointId}`, isOwn, blobId: id, kinds: CHECKPOINT_KINDS }
+  }
+  for await (const stored of all(records, jobs, accountId))
+    yield { what: `the fine-tuning job ${stored.value.jobId}`, isOwn: isOwnJob(stored, accountId) }
+}
+
+async function* all<T>(records: RecordStore, from: Collection<T>, accountId: string): AsyncGenerator<Stored<T>> {
+  for (let after: string | undefined; ;) {
+    const page = await records.list(from, {
+      prefix: `${accountId}/`,
+      limit: PAGE,
+      ...(after === undefined ? {} : { after }),
+    })
+    yield* page
+    if (page.length < PAGE) return
+    after = page.at(-1)?.id
+    await setImmediate()
+  }
+}

