@@ -131,7 +131,7 @@ export async function verifyAudit(options: {
     const took = Math.round(performance.now() - started)
     if (verdict.ok) sayWhole(verdict, source.running, took, known)
     else await sayBroken(verdict, source)
-    process.stdout.write(`${fitted(recordsReport(verdict.records, options.knownHead).trimEnd(), '  ')}\n`)
+    process.stdout.write(recordsReport(verdict.records, options.knownHead))
     return verdict.ok && verdict.records.ok ? 0 : 1
   } finally {
     await source.close()
@@ -149,7 +149,7 @@ export async function printHead(options: { dataDir: string }): Promise<number> {
   }
 }
 
-/** What was found of all other records. */
+/** What was found of all other records. Names and heads stay whole however narrow the terminal: people copy them. */
 export function recordsReport({ ok, records, tampered, reason, head }: RecordsFinding, knownHead?: string): string {
   const count = records.toLocaleString('en')
   const lines = ok
@@ -163,7 +163,7 @@ export function recordsReport({ ok, records, tampered, reason, head }: RecordsFi
     : [
         `NOT all of the ${count} other records are as they were written:`,
         ...tampered.map(({ collection, id }) => `  changed   ${collection} ${id}`),
-        ...(reason === undefined ? [] : [`  ${reason}`]),
+        ...(reason === undefined ? [] : [fitted(`  ${reason}`, '  ')]),
       ]
   return `${lines.join('\n')}\n`
 }

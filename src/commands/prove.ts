@@ -206,21 +206,23 @@ function report(findings: readonly Finding[], summary: Summary): string {
       ...problems.map(problem => `     ${problem}`),
     ]
   })
-  const text = [
+  const first = [
     ...lines,
     audit.ok
       ? `yes  the audit log is as it was written: ${audit.entries?.toLocaleString('en')} records`
       : `NO   the audit log was changed at record ${audit.at}`,
-    ...recordsReport(audit.records, knownHead)
-      .trimEnd()
-      .split('\n')
-      .map((line, index) => (index === 0 ? `${audit.records.ok ? 'yes' : 'NO '}  ${line}` : `   ${line}`)),
+  ]
+  const records = recordsReport(audit.records, knownHead)
+    .trimEnd()
+    .split('\n')
+    .map((line, index) => (index === 0 ? `${audit.records.ok ? 'yes' : 'NO '}  ${line}` : `   ${line}`))
+  const last = [
     ...(unseen === 0 ? [] : [`note ${unseen} accounts of other tenants were not looked at: they are closed to you.`]),
     ...(whole ? [] : ['note of each blob its last segment and its first were read: --whole reads all of them.']),
     'note not looked at: soft-deleted accounts, the losses in events of jobs, keys in the vaults, sealed files that no record names.',
     ...(isEmpty ? ['NO   nothing was looked at: no blob is stored in these accounts.'] : []),
     isProven ? `Everything ${unseen === 0 ? '' : 'else '}is as promised.` : 'This is NOT as promised.',
     '',
-  ].join('\n')
-  return fitted(text, '     ')
+  ]
+  return [fitted(first.join('\n'), '     '), ...records, fitted(last.join('\n'), '     ')].join('\n')
 }

@@ -28,7 +28,7 @@ export function refusedStart(dataDir: string, ...args: readonly string[]): Promi
   const all = [cli, 'start', '--data-dir', dataDir, '--port', '0', ...args]
   return new Promise(resolve => {
     execFile(process.execPath, all, { timeout: 20_000 }, (error, _, errors) =>
-      resolve(error?.code === 1 ? errors.replaceAll(/\s+/g, ' ') : ''),
+      resolve(error?.code === 1 || error?.code === 2 ? errors.replaceAll(/\s+/g, ' ') : ''),
     )
   })
 }

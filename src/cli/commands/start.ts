@@ -9,7 +9,7 @@ const freshnessStore: Option<string | undefined> = {
   about: 'keep its head in file:PATH or command:PROGRAM',
   read(given) {
     if (given === undefined || /^(file|command):./su.test(given)) return given
-    throw new UsageError(`--freshness ${given} is not known here: use file:PATH or command:PROGRAM.`)
+    throw new UsageError(`--freshness ${given}: it must be file:PATH or command:PROGRAM.`)
   },
 }
 
