@@ -3,15 +3,16 @@ import { join } from 'node:path'
 import { connectAdministrator } from './administrator-client.ts'
 import { namesOf } from './audit/audit-routes.ts'
 import { parseSince, readAudit, type AuditPage } from './audit/read-audit.ts'
-import { mac } from './crypto/derive.ts'
+import { verifyRecords, type RecordsFinding } from './audit/verify-folder.ts'
 import { endpointsFile } from './endpoints.ts'
 import { checkDataFolder } from './data-folder.ts'
 import { openRootKeys } from './encryption/root-key.ts'
 import { principals } from './entra/records.ts'
 import { systemEnv } from './env.ts'
+import { auditHeadMac, openFolderRecords } from './folder-records.ts'
 import { openAuditLog } from './store/audit-log.ts'
 import { FolderInUse, lockFolder } from './store/folder-lock.ts'
-import { openSqliteRecords } from './store/sqlite-records.ts'
+import { formatKnownHead, presentHead } from './store/known-head.ts'
 import { UsageError } from './usage-error.ts'
 
 export interface AuditAsk {
@@ -30,7 +31,7 @@ export interface KnownHead {
   readonly head: string
 }
 
-export type Verification = { readonly time: string } & (
+export type Verification = { readonly time: string; readonly records: RecordsFinding } & (
   | ({ readonly ok: true } & KnownHead)
   | { readonly ok: false; readonly at: number; readonly reason: string }
 )
@@ -39,7 +40,10 @@ export type Verification = { readonly time: string } & (
 export interface AuditSource {
   readonly running: boolean
   page(ask: AuditAsk): Promise<NamedPage>
-  verify(known?: KnownHead): Promise<Verification>
+  /** `knownHead`: a line of `head`, given back. */
+  verify(known?: KnownHead, knownHead?: string): Promise<Verification>
+  /** What to keep elsewhere: see store/known-head.ts. */
+  head(): Promise<string>
   close(): Promise<void>
 }
 
@@ -80,7 +84,8 @@ async function runningSource(dataDir: string): Promise<AuditSource> {
   return {
     running: true,
     page: ask => get('/ownkey/audit', ask),
-    verify: known => get('/ownkey/audit/verify', known ?? {}),
+    verify: (known, knownhead) => get('/ownkey/audit/verify', { ...known, knownhead }),
+    head: async () => (await get<{ head: string }>('/ownkey/audit/head', {})).head,
     close: async () => {},
   }
 }
@@ -89,11 +94,8 @@ async function stoppedSource(dataDir: string, release: () => Promise<void>): Pro
   const env = systemEnv
   const fromEnvironment = process.env['OWNKEY_ROOT_KEY']
   const rootKeys = await openRootKeys({ file: join(dataDir, 'root.key'), fromEnvironment, env })
-  const records = await openSqliteRecords(join(dataDir, 'records.db'))
-  const log = await openAuditLog(records, env, {
-    mac: message => mac(rootKeys.mac, 'audit head', message),
-    isNew: false,
-  })
+  const records = await openFolderRecords(dataDir, rootKeys, { changed: 'read' })
+  const log = await openAuditLog(records, env, { mac: auditHeadMac(rootKeys), isNew: false })
   const nameOf = async (id: string): Promise<string | undefined> =>
     (await records.get(principals, id))?.value.displayName
   return {
@@ -104,7 +106,12 @@ async function stoppedSource(dataDir: string, release: () => Promise<void>): Pro
       const page = await readAudit(log, { ...ask, since: from })
       return { ...page, names: await namesOf(page.records, nameOf) }
     },
-    verify: async known => ({ time: new Date(env.now()).toISOString(), ...(await log.verify(known)) }),
+    verify: async (known, knownHead) => ({
+      time: new Date(env.now()).toISOString(),
+      ...(await log.verify(known)),
+      records: await verifyRecords(records, log, knownHead),
+    }),
+    head: async () => formatKnownHead(await presentHead(records, log)),
     close: async () => {
       await records.close()
       await release()

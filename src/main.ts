@@ -1,7 +1,6 @@
 import { readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
-import { mac } from './crypto/derive.ts'
 import { describeFips, readFipsState } from './crypto/fips-module.ts'
 import { checkKnownAnswers } from './crypto/known-answers.ts'
 import { controlledClock, storedOffset, type ControlledClock } from './clock/controlled-clock.ts'
@@ -10,6 +9,8 @@ import { openDataFolder } from './data-folder.ts'
 import { administrators } from './entra/records.ts'
 import { systemEnv, type Env } from './env.ts'
 import { endpointsFile, type Endpoints } from './endpoints.ts'
+import { auditHeadMac, openFolderRecords } from './folder-records.ts'
+import { openFreshness } from './freshness.ts'
 import { namedKeyOf } from './accounts/named-key.ts'
 import { shredding } from './encryption/destruction.ts'
 import { makeKeyStates } from './encryption/make-key-states.ts'
@@ -27,7 +28,7 @@ import { openDirectoryBlobs } from './store/directory-blobs.ts'
 import { closeToOthers } from './store/folder-modes.ts'
 import { lockFolder } from './store/folder-lock.ts'
 import { sweepOrphans } from './store/orphans.ts'
-import { openSqliteRecords } from './store/sqlite-records.ts'
+import { openTamperingReport } from './tampering-report.ts'
 
 export interface CloudOptions {
   readonly dataDir: string
@@ -50,6 +51,12 @@ export interface CloudOptions {
   readonly fips?: boolean
   /** Clients may send people's names and passwords (ROPC), which Entra discourages. */
   readonly allowPasswordGrant?: boolean
+  /** A head that was kept elsewhere (`ownkey audit head`): an older state of the folder is refused. */
+  readonly knownHead?: string | undefined
+  /** Where the newest head is kept outside the folder: `file:PATH` or `command:PROGRAM`; see freshness.ts. */
+  readonly freshness?: string | undefined
+  /** Goes on with records that were put back, added or taken away outside; a record whose own MAC is wrong stays closed. */
+  readonly acceptChangedRecords?: boolean
   /** Where diagnostic settings write to; default `<dataDir>/diagnostics`. */
   readonly diagnosticsFolder?: string | undefined
   /** RSA-HSM keys live in this PKCS #11 token; `label` may be left out where there is only one. */
@@ -130,7 +137,12 @@ async function openFolder(settings: Settings, closers: (() => Promise<void>)[]):
   const rootKeys = await openRootKeys({ file: join(dataDir, 'root.key'), fromEnvironment, env })
   const token = await openTokenOf(settings)
   if (token !== undefined) closers.push(() => token.close())
-  const records = shredding(await openSqliteRecords(join(dataDir, 'records.db')), error =>
+  const tampering = openTamperingReport(settings)
+  const checked = await openFolderRecords(dataDir, rootKeys, {
+    ...tampering,
+    changed: settings.acceptChangedRecords ? 'accept' : 'refuse',
+  })
+  const records = shredding(checked, error =>
     settings.log({ level: 'error', message: 'What was destroyed is still to be erased', error: error.message }),
   )
   closers.push(() => records.close())
@@ -140,15 +152,20 @@ async function openFolder(settings: Settings, closers: (() => Promise<void>)[]):
       level: 'warning',
       message: "The clock of this folder was moved earlier. Without --clock-control this machine's time rules again.",
     })
-  const blobs = await openDirectoryBlobs(join(dataDir, 'blobs'))
-  await dropBrokenOffChanges(records)
-  const referenced = await referencedBlobs(records)
-  await sweepOrphans(blobs, id => referenced.has(id))
   const audit = await openAuditLog(records, env, {
-    mac: message => mac(rootKeys.mac, 'audit head', message),
+    mac: auditHeadMac(rootKeys),
     // A folder with an administrator has had a log from its first start on.
     isNew: (await records.count(administrators)) === 0,
   })
+  const freshness = await openFreshness({ ...settings, records, audit })
+  closers.push(() => freshness.close())
+  tampering.recordIn(audit)
+  const blobs = await openDirectoryBlobs(join(dataDir, 'blobs'))
+  await dropBrokenOffChanges(records)
+  const referenced = await referencedBlobs(records)
+  // Only now: by the records of an older folder, blobs of the newest pass for orphans. Where a record can't be read,
+  // the blob that it names would.
+  if (referenced !== undefined) await sweepOrphans(blobs, id => referenced.has(id))
   const macKey = rootKeys.mac
   await makeKeyStates({ records, macKey, audit, settingsOf: id => namedKeyOf(records, id), log: settings.log })
   await recordFips(audit)

@@ -71,7 +71,7 @@ function directoryOf(records: RecordStore, entra: Entra): Directory {
   return {
     tenant: async tenantId => (await records.get(tenants, tenantId))?.value,
     principal: objectId => entra.principal(objectId),
-    createTenant: displayName => entra.createTenant(displayName),
+    createTenant: (displayName, commit) => entra.createTenant(displayName, commit),
     createApplication: wanted => entra.createApplication(wanted),
   }
 }

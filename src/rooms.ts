@@ -214,11 +214,14 @@ function authenticatorsOf(
 
 /** What only the administrator of this cloud may do. */
 function administrationRoutes(
-  { env, audit: log, clock }: RoomsOptions,
+  { env, records, audit: log, clock }: RoomsOptions,
   { entra, audit, moved }: { entra: Entra; audit: AuditSink; moved: () => Promise<void> },
 ): Route[] {
   const nameOf = async (objectId: string): Promise<string | undefined> => (await entra.principal(objectId))?.displayName
-  return [...auditRoutes(log, env, nameOf), ...(clock === undefined ? [] : clockRoutes({ clock, audit, moved }))]
+  return [
+    ...auditRoutes({ log, records, env, nameOf }),
+    ...(clock === undefined ? [] : clockRoutes({ clock, audit, moved })),
+  ]
 }
 
 interface Upkeep {

@@ -2,7 +2,7 @@ import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import { blobRecords } from '../encryption/blob-records.ts'
 import { assignmentsWithin } from '../arm/assignments-within.ts'
 import { AzureError, Conflict } from '../http/errors.ts'
-import { put, remove, VersionConflict, type Change, type Collection, type Stored } from '../store/records.ts'
+import { leaveOut, put, remove, VersionConflict, type Change, type Collection, type Stored } from '../store/records.ts'
 import { accountKey, accountNames, accounts, subdomains, type Account } from './account.ts'
 import { accountAudit, type Accounts } from './accounts.ts'
 import { deployments } from './deployment.ts'
@@ -119,7 +119,11 @@ export class AccountLife {
     const { records, env } = this.#options.accounts.options
     let after: string | undefined
     for (;;) {
-      const page = await records.list(accounts, { limit: PAGE, ...(after === undefined ? {} : { after }) })
+      const page = await records.list(accounts, {
+        limit: PAGE,
+        onTampered: leaveOut,
+        ...(after === undefined ? {} : { after }),
+      })
       for (const stored of page) {
         const { deleted, purging } = stored.value
         const isDue = purging || (deleted !== undefined && deleted.purgeAt <= env.now())

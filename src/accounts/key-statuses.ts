@@ -3,7 +3,7 @@ import type { AuditSink } from '../audit/audit-event.ts'
 import type { KeyUnavailableCause } from '../encryption/key-unavailable.ts'
 import type { KeyOutcome } from '../encryption/key-ring.ts'
 import type { Env } from '../env.ts'
-import { collection, put, remove, type Change, type RecordStore } from '../store/records.ts'
+import { collection, leaveOut, put, remove, type Change, type RecordStore } from '../store/records.ts'
 import { accounts, type Account } from './account.ts'
 
 /** What is known of an account's customer-managed key. Times are ISO 8601, UTC. */
@@ -58,7 +58,11 @@ export class KeyStatuses {
     const { records } = this.#options
     let after: string | undefined
     do {
-      const page = await records.list(keyStatuses, { limit: 1000, ...(after === undefined ? {} : { after }) })
+      const page = await records.list(keyStatuses, {
+        limit: 1000,
+        onTampered: leaveOut,
+        ...(after === undefined ? {} : { after }),
+      })
       for (const { id, value } of page) this.#known.set(id, value)
       after = page.length === 1000 ? page.at(-1)?.id : undefined
     } while (after !== undefined)

@@ -4,6 +4,7 @@ import { KeyRingTampered } from '../encryption/key-ring-tampered.ts'
 import type { VaultKey } from '../encryption/vault-key.ts'
 import { AzureError } from '../http/errors.ts'
 import { repeatedly, type Repeating } from '../repeatedly.ts'
+import { leaveOut } from '../store/records.ts'
 import type { Change } from '../store/records.ts'
 import { accounts, type Account } from './account.ts'
 import { accountAudit, type Accounts } from './accounts.ts'
@@ -50,7 +51,11 @@ export class KeyWatch {
     const { records } = this.#service.options
     let after: string | undefined
     do {
-      const page = await records.list(accounts, { limit: PAGE, ...(after === undefined ? {} : { after }) })
+      const page = await records.list(accounts, {
+        limit: PAGE,
+        onTampered: leaveOut,
+        ...(after === undefined ? {} : { after }),
+      })
       const watched = page.map(({ value }) => value).filter(isWatched)
       await Promise.all(Array.from({ length: AT_ONCE }, (_, lane) => this.#askEach(watched, lane)))
       after = page.length === PAGE && !this.#closed ? page.at(-1)?.id : undefined

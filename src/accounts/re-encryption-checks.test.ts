@@ -34,6 +34,8 @@ async function setting(
     get: (from, id) => inner.get(from, id),
     list: (from, options) => inner.list(from, options),
     count: (from, prefix) => inner.count(from, prefix),
+    head: () => inner.head(),
+    verify: () => inner.verify(),
     close: () => inner.close(),
     commit: async (changes, options) => {
       await onCommit(changes)
@@ -41,7 +43,7 @@ async function setting(
     },
   }
   const accountId = randomUUID()
-  const rootKeys = { service: key(), mac: key(), deployment: key(), hsm: key(), identity: key() }
+  const rootKeys = { service: key(), mac: key(), deployment: key(), hsm: key(), records: key(), identity: key() }
   const ring = new KeyRing({
     records,
     rootKeys,

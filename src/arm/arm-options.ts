@@ -1,7 +1,7 @@
 import type { Tenant } from '../entra/records.ts'
 import type { Env } from '../env.ts'
 import type { AuditLog } from '../store/audit-log.ts'
-import type { RecordStore } from '../store/records.ts'
+import type { Change, RecordStore } from '../store/records.ts'
 import type { Operations } from './operations.ts'
 import type { ResourceManager, ResourceType } from './resource-manager.ts'
 
@@ -9,10 +9,17 @@ import type { ResourceManager, ResourceType } from './resource-manager.ts'
 export interface Directory {
   tenant(tenantId: string): Promise<Tenant | undefined>
   principal(objectId: string): Promise<{ readonly tenantId: string; readonly kind: string } | undefined>
-  createTenant(displayName: string): Promise<string>
+  /** `commit` writes the tenant with what makes its record. */
+  createTenant(
+    displayName: string,
+    commit: (tenantId: string, changes: readonly Change[]) => Promise<void>,
+  ): Promise<string>
   createApplication(wanted: {
     readonly tenantId: string
     readonly displayName: string
+    /** The tenant is written with it, and administered by it. */
+    readonly ofNewTenant?: boolean
+    readonly commit: (made: { clientId: string; objectId: string }, changes: readonly Change[]) => Promise<void>
   }): Promise<{ readonly clientId: string; readonly objectId: string; readonly clientSecret: string }>
 }
 

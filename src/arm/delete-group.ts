@@ -1,6 +1,6 @@
 import { NotFound } from '../http/errors.ts'
 import type { Call } from '../http/route.ts'
-import { put, remove, type Stored } from '../store/records.ts'
+import { leaveOut, put, remove, type Stored } from '../store/records.ts'
 import { armAudit } from './arm-audit.ts'
 import type { ArmOptions } from './arm-options.ts'
 import { changedMeanwhile } from './manage-subscriptions.ts'
@@ -33,7 +33,7 @@ export async function resumeGroupDeletions(
   open: readonly Stored<Operation>[],
 ): Promise<Set<string>> {
   const resumed = new Set<string>()
-  for (const { value: group } of await options.records.list(groups, { limit: 100_000 })) {
+  for (const { value: group } of await options.records.list(groups, { limit: 100_000, onTampered: leaveOut })) {
     const operation = open.find(({ value }) => value.operationId === group.deleting)
     if (operation === undefined) continue
     resumed.add(operation.id)

@@ -47,13 +47,22 @@ export function tenantRoutes(options: ArmOptions): Route[] {
 async function createTenant({ directory, audit, env }: ArmOptions, call: Call): Promise<Response> {
   apiVersion(call)
   const { displayName } = (await call.json(tenantBody)).properties
-  const tenantId = await directory.createTenant(displayName)
-  const administrator = await directory.createApplication({ tenantId, displayName: `${displayName} administrator` })
+  let administrator: Awaited<ReturnType<typeof directory.createApplication>> | undefined
+  const tenantId = await directory.createTenant(displayName, async (tenantId, tenant) => {
+    administrator = await directory.createApplication({
+      tenantId,
+      displayName: `${displayName} administrator`,
+      ofNewTenant: true,
+      commit: ({ objectId }, application) =>
+        audit.append(
+          armAudit('OwnKey.Directory/tenants/write', `/tenants/${tenantId}`, { displayName, administrator: objectId }),
+          [...tenant, ...application, tenantOwner(env, tenantId, objectId)],
+        ),
+    })
+  })
+  if (administrator === undefined) throw new Error('A tenant was made without its administrator.')
   const { clientId, objectId, clientSecret } = administrator
   const id = `/tenants/${tenantId}`
-  await audit.append(armAudit('OwnKey.Directory/tenants/write', id, { displayName, administrator: objectId }), [
-    tenantOwner(env, tenantId, objectId),
-  ])
   const properties = { tenantId, displayName, administrator: { clientId, objectId, clientSecret } }
   return json({ id, name: tenantId, type: 'OwnKey.Directory/tenants', properties }, { status: 201 })
 }
@@ -66,9 +75,16 @@ async function createApplication({ directory, audit }: ArmOptions, call: Call): 
   if (found === undefined) throw new NotFound('TenantNotFound', `There is no tenant '${tenant.slice(0, 64)}'.`)
   const { tenantId } = found
   const { displayName } = (await call.json(tenantBody)).properties
-  const { clientId, objectId, clientSecret } = await directory.createApplication({ tenantId, displayName })
-  const id = `/tenants/${tenantId}/applications/${clientId}`
-  await audit.append(armAudit('OwnKey.Directory/tenants/applications/write', id, { displayName, objectId }))
+  const idOf = (clientId: string): string => `/tenants/${tenantId}/applications/${clientId}`
+  const { clientId, objectId, clientSecret } = await directory.createApplication({
+    tenantId,
+    displayName,
+    commit: ({ clientId, objectId }, changes) => {
+      const record = { displayName, objectId }
+      return audit.append(armAudit('OwnKey.Directory/tenants/applications/write', idOf(clientId), record), changes)
+    },
+  })
+  const id = idOf(clientId)
   const properties = { tenantId, displayName, clientId, objectId, clientSecret }
   return json({ id, name: clientId, type: 'OwnKey.Directory/tenants/applications', properties }, { status: 201 })
 }

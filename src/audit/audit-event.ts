@@ -1,5 +1,6 @@
 import type { Call } from '../http/route.ts'
 import type { AuditLog, NewAuditEntry } from '../store/audit-log.ts'
+import { requestUri } from './request-uri.ts'
 
 /** Where audit records go: entry and changes are durable together when the promise resolves. */
 export type AuditSink = Pick<AuditLog, 'append'>
@@ -58,7 +59,7 @@ export function auditEvent(call: Call, now: number, subject: AuditSubject): NewA
     ...(claim === undefined ? {} : { identity: { claim } }),
     properties: {
       clientInfo: (call.headers.get('user-agent') ?? '').slice(0, 256),
-      requestUri: call.url.href.slice(0, 2048),
+      requestUri: requestUri(call.url.href),
       ...(id === undefined ? {} : { id }),
       httpStatusCode: status,
       ...properties,

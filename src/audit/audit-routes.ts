@@ -3,8 +3,11 @@ import { AzureError } from '../http/errors.ts'
 import { json } from '../http/respond.ts'
 import type { Call, Route } from '../http/route.ts'
 import type { AuditLog } from '../store/audit-log.ts'
+import { formatKnownHead, parseKnownHead, presentHead } from '../store/known-head.ts'
+import type { RecordStore } from '../store/records.ts'
 import { parseSince, readAudit, type AuditRecord } from './read-audit.ts'
 import { noteOperation } from './request-context.ts'
+import { verifyRecords } from './verify-folder.ts'
 
 /** What a person calls a principal, by object id. */
 export type NameOf = (objectId: string) => Promise<string | undefined>
@@ -12,8 +15,15 @@ export type NameOf = (objectId: string) => Promise<string | undefined>
 const PATH = '/ownkey/audit'
 const MAX_PAGE = 1000
 
-/** The audit log for its administrator: a page of records, and whether the whole log is as it was written. */
-export function auditRoutes(log: Pick<AuditLog, 'list' | 'verify'>, env: Env, nameOf: NameOf): Route[] {
+export interface AuditRoutesOptions {
+  readonly log: Pick<AuditLog, 'list' | 'verify'>
+  readonly records: RecordStore
+  readonly env: Env
+  readonly nameOf: NameOf
+}
+
+/** The audit log for its administrator: a page of records, where it stands, and whether it and all records are as they were written. */
+export function auditRoutes({ log, records, env, nameOf }: AuditRoutesOptions): Route[] {
   const base = { host: 'management', auth: 'administrator', method: 'GET', maxBody: 0 } as const
   return [
     {
@@ -42,7 +52,18 @@ export function auditRoutes(log: Pick<AuditLog, 'list' | 'verify'>, env: Env, na
         const entries = wholeNumber(call, 'entries')
         const head = call.query.get('head')
         const known = entries === undefined || head === undefined ? undefined : { entries, head }
-        return json({ time: new Date(env.now()).toISOString(), ...(await log.verify(known)) })
+        const kept = call.query.get('knownhead')
+        const verdict = await log.verify(known)
+        const found = await verifyRecords(records, log, kept === undefined ? undefined : checkedHead(kept))
+        return json({ time: new Date(env.now()).toISOString(), ...verdict, records: found })
+      },
+    },
+    {
+      ...base,
+      path: `${PATH}/head`,
+      handler: async () => {
+        noteOperation({ operationName: 'OwnKey/audit/head' })
+        return json({ head: formatKnownHead(await presentHead(records, log)) })
       },
     },
   ]
@@ -63,6 +84,16 @@ export function objectIdOf(entry: AuditRecord['entry']): string | undefined {
   const { objectId } = (entry.properties ?? {}) as { objectId?: unknown }
   const known = id ?? objectId
   return typeof known === 'string' ? known : undefined
+}
+
+function checkedHead(text: string): string {
+  try {
+    return formatKnownHead(parseKnownHead(text))
+  } catch (error) {
+    throw new AzureError('BadRequest', 400, error instanceof Error ? error.message : String(error), {
+      target: 'knownhead',
+    })
+  }
 }
 
 function since(call: Call, env: Env): number | undefined {

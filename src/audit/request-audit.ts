@@ -41,6 +41,15 @@ export function openRequestAudit(log: AuditSink, env: Env, refusals = new Refusa
 
 async function handle(append: AuditLog['append'], env: Env, route: Route, call: Call): Promise<Response> {
   const context: RequestContext = { call, started: performance.now() }
+  context.commit = async (changes, { status = 200, operation }) => {
+    const isOwn = operation !== undefined && operation.operationName !== context.operationName
+    const { recorded } = context
+    await append(eventOf(isOwn ? { ...context, ...operation } : context, env, { route, status }), changes)
+    // A change beside the operation leaves the operation's own record still to be made.
+    if (!isOwn) context.recorded = 'Success'
+    else if (recorded === undefined) delete context.recorded
+    else context.recorded = recorded
+  }
   return requestContext.run(context, async () => {
     try {
       const response = await route.handler(call)

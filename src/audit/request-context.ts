@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Call } from '../http/route.ts'
+import type { Change, RecordStore } from '../store/records.ts'
 
 /** What is known of the operation that a request asks for, while it runs. */
 export interface RequestContext {
@@ -13,12 +14,45 @@ export interface RequestContext {
   unrecorded?: true
   /** How the last record that the operation wrote by itself ended. */
   recorded?: 'Success' | 'Failed'
+  /** Writes changes and the record of the request in one commit; set by whoever makes the record. */
+  commit?: (changes: readonly Change[], recorded: Recorded) => Promise<void>
   /** The answer is out: what happens from now on is the service's own doing. */
   closed?: true
 }
 
 /** Carries the request to where its changes are committed, so that both make one record (R05). */
 export const requestContext = new AsyncLocalStorage<RequestContext>()
+
+/** What the record of a change says. */
+export interface Recorded {
+  /** The status that the request will answer; default 200. */
+  readonly status?: number
+  /** Given: the change is an operation of its own, beside what the request asked for (a key that was due, a password at a sign-in). */
+  readonly operation?: { readonly operationName: string; readonly resourceId?: string }
+}
+
+/** Commits changes, in a request together with its record: neither exists without the other. @throws VersionConflict */
+export function commitRecorded(
+  records: Pick<RecordStore, 'commit'>,
+  changes: readonly Change[],
+  recorded: Recorded = {},
+): Promise<void> {
+  return committerOf(requestContext.getStore(), records)(changes, recorded)
+}
+
+/** The same for a change that another task makes while the request that asked for it waits. */
+export function committerOfRequest(
+  records: Pick<RecordStore, 'commit'>,
+  recorded: Recorded = {},
+): (changes: readonly Change[]) => Promise<void> {
+  const context = requestContext.getStore()
+  return changes => committerOf(context, records)(changes, recorded)
+}
+
+function committerOf(context: RequestContext | undefined, records: Pick<RecordStore, 'commit'>) {
+  return (changes: readonly Change[], recorded: Recorded): Promise<void> =>
+    context?.commit === undefined || context.closed ? records.commit(changes) : context.commit(changes, recorded)
+}
 
 /** Says what the request that runs now is about, in Azure's words; what was said first stays. Nothing outside of a request. */
 export function noteOperation(

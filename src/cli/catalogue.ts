@@ -1,5 +1,5 @@
 import type { Command } from './command.ts'
-import { audit, auditVerify } from './commands/audit.ts'
+import { audit, auditHead, auditVerify } from './commands/audit.ts'
 import { clock, prove, reEncrypt } from './commands/data.ts'
 import { about } from './commands/about.ts'
 import { doctor, env, trust } from './commands/machine.ts'
@@ -16,6 +16,7 @@ export const COMMANDS: readonly Command[] = [
   prove,
   audit,
   auditVerify,
+  auditHead,
   reEncrypt,
   clock,
   run,

@@ -8,6 +8,7 @@ import {
   type NamedPage,
   type Verification,
 } from '../audit-source.ts'
+import type { RecordsFinding } from '../audit/verify-folder.ts'
 import { parseSince } from '../audit/read-audit.ts'
 import { fitted, hasColour, terminalWidth } from '../terminal.ts'
 import { UsageError } from '../usage-error.ts'
@@ -116,19 +117,55 @@ async function write(text: string): Promise<void> {
  * Checks every record of the log against the chain, and against a head that was kept earlier (`<entries>:<hash>`).
  * Resolves to the exit code: 1 when a record is not as it was written.
  */
-export async function verifyAudit(options: { dataDir: string; known?: string | undefined }): Promise<number> {
+export async function verifyAudit(options: {
+  dataDir: string
+  known?: string | undefined
+  /** A line that `audit head` printed. */
+  knownHead?: string | undefined
+}): Promise<number> {
   const known = options.known === undefined ? undefined : knownHead(options.known)
   const source = await openAuditSource(options.dataDir)
   try {
     const started = performance.now()
-    const verdict = await source.verify(known)
+    const verdict = await source.verify(known, options.knownHead)
     const took = Math.round(performance.now() - started)
     if (verdict.ok) sayWhole(verdict, source.running, took, known)
     else await sayBroken(verdict, source)
-    return verdict.ok ? 0 : 1
+    process.stdout.write(recordsReport(verdict.records, options.knownHead))
+    return verdict.ok && verdict.records.ok ? 0 : 1
   } finally {
     await source.close()
   }
+}
+
+/** Prints the one line that names the present state of the folder. Resolves to the exit code. */
+export async function printHead(options: { dataDir: string }): Promise<number> {
+  const source = await openAuditSource(options.dataDir)
+  try {
+    process.stdout.write(`${await source.head()}\n`)
+    return 0
+  } finally {
+    await source.close()
+  }
+}
+
+/** What was found of all other records. Names and heads stay whole however narrow the terminal: people copy them. */
+export function recordsReport({ ok, records, tampered, reason, head }: RecordsFinding, knownHead?: string): string {
+  const count = records.toLocaleString('en')
+  const lines = ok
+    ? [
+        `All ${count} other records are as they were written, and the newest.`,
+        ...(knownHead === undefined
+          ? []
+          : ['  known     the folder is the one of the known head, or a later state of it']),
+        ...(head === undefined ? [] : ['  an older folder put back is found with this:', `  --known-head ${head}`]),
+      ]
+    : [
+        `NOT all of the ${count} other records are as they were written:`,
+        ...tampered.map(({ collection, id }) => `  changed   ${collection} ${id}`),
+        ...(reason === undefined ? [] : [fitted(`  ${reason}`, '  ')]),
+      ]
+  return `${lines.join('\n')}\n`
 }
 
 function say(...lines: readonly string[]): void {

@@ -1,7 +1,9 @@
 import { connectAdministrator, type AdministratorClient } from '../administrator-client.ts'
 import { fitted } from '../terminal.ts'
 import { allAccounts } from './all-accounts.ts'
+import type { RecordsFinding } from '../audit/verify-folder.ts'
 import { readEndpoints } from '../endpoints.ts'
+import { recordsReport } from './audit.ts'
 import { proveDeleted } from './prove-deleted.ts'
 
 interface Blob {
@@ -74,6 +76,8 @@ export async function prove(options: {
   deleted?: string | undefined
   whole: boolean
   format: 'table' | 'json'
+  /** A line that `ownkey audit head` printed: an older state of the folder is a contradiction. */
+  knownHead?: string | undefined
 }): Promise<number> {
   const { dataDir, deleted, format } = options
   if (deleted !== undefined) return proveDeleted({ dataDir, id: deleted, account: options.account, format })
@@ -84,13 +88,15 @@ export async function prove(options: {
   const findings: Finding[] = []
   for (const account of wanted) findings.push(await examine(client, account, options.whole))
   const unseen = options.account === undefined ? await unseenAccounts(client, dataDir) : 0
-  const audit = await client.call<{ ok: boolean; entries?: number; at?: number }>('GET', '/ownkey/audit/verify')
+  const kept = options.knownHead === undefined ? '' : `?knownhead=${encodeURIComponent(options.knownHead)}`
+  const audit = await client.call<Summary['audit']>('GET', `/ownkey/audit/verify${kept}`)
   const isEmpty = findings.every(({ blobs }) => blobs === 0)
-  const isProven = audit.ok && !isEmpty && findings.every(({ problems }) => problems.length === 0)
+  const isProven = audit.ok && audit.records.ok && !isEmpty && findings.every(({ problems }) => problems.length === 0)
+  const { whole, knownHead } = options
   process.stdout.write(
     options.format === 'json'
       ? `${JSON.stringify({ proven: isProven, nothingLookedAt: isEmpty, accounts: findings, accountsOfOtherTenants: unseen, audit }, null, 2)}\n`
-      : report(findings, { audit, unseen, isProven, isEmpty, whole: options.whole }),
+      : report(findings, { audit, unseen, isProven, isEmpty, whole, knownHead }),
   )
   return isProven ? 0 : 1
 }
@@ -167,16 +173,22 @@ function shortKey(key: string): string {
 }
 
 interface Summary {
-  readonly audit: { readonly ok: boolean; readonly entries?: number; readonly at?: number }
+  readonly audit: {
+    readonly ok: boolean
+    readonly entries?: number
+    readonly at?: number
+    readonly records: RecordsFinding
+  }
   /** Accounts that were not looked at. */
   readonly unseen: number
   readonly isProven: boolean
+  readonly knownHead: string | undefined
   readonly isEmpty: boolean
   readonly whole: boolean
 }
 
 function report(findings: readonly Finding[], summary: Summary): string {
-  const { audit, unseen, isEmpty, whole } = summary
+  const { audit, unseen, isEmpty, whole, knownHead } = summary
   const lines = findings.flatMap(({ account, key, state, since, lastSuccess, ...rest }) => {
     const { blobs, bytes, opened, closed, revocable, problems, earlierGenerationBlobs: earlier } = rest
     const times = since === undefined ? '' : ` since ${since}\n     last used ${lastSuccess}`
@@ -194,23 +206,29 @@ function report(findings: readonly Finding[], summary: Summary): string {
       ...problems.map(problem => `     ${problem}`),
     ]
   })
-  const text = [
+  const first = [
     ...lines,
     audit.ok
       ? `yes  the audit log is as it was written: ${audit.entries?.toLocaleString('en')} records`
       : `NO   the audit log was changed at record ${audit.at}`,
+  ]
+  const records = recordsReport(audit.records, knownHead)
+    .trimEnd()
+    .split('\n')
+    .map((line, index) => (index === 0 ? `${audit.records.ok ? 'yes' : 'NO '}  ${line}` : `   ${line}`))
+  const last = [
     ...(unseen === 0 ? [] : [`note ${unseen} accounts of other tenants were not looked at: they are closed to you.`]),
     ...(whole ? [] : ['note of each blob its last segment and its first were read: --whole reads all of them.']),
     'note not looked at: soft-deleted accounts, the losses in events of jobs, keys in the vaults, sealed files that no record names.',
     ...(isEmpty ? ['NO   nothing was looked at: no blob is stored in these accounts.'] : []),
     verdict(findings, summary),
     '',
-  ].join('\n')
-  return fitted(text, '     ')
+  ]
+  return [fitted(first.join('\n'), '     '), ...records, fitted(last.join('\n'), '     ')].join('\n')
 }
 
 function verdict(findings: readonly Finding[], { audit, unseen, isProven, isEmpty }: Summary): string {
   if (isProven) return `Everything ${unseen === 0 ? '' : 'else '}is as promised.`
-  const isContradicted = !audit.ok || findings.some(({ problems }) => problems.length > 0)
+  const isContradicted = !audit.ok || !audit.records.ok || findings.some(({ problems }) => problems.length > 0)
   return isEmpty && !isContradicted ? 'Nothing was proven.' : 'This is NOT as promised.'
 }

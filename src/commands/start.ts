@@ -22,6 +22,9 @@ export async function start(options: {
   /** On an OpenSSL FIPS provider, or not at all. */
   fips: boolean
   allowPasswordGrant: boolean
+  knownHead: string | undefined
+  freshness: string | undefined
+  acceptChangedRecords: boolean
   diagnosticsFolder: string | undefined
   pkcs11: CloudOptions['pkcs11']
   verbose: boolean

@@ -26,6 +26,11 @@ export function deriveKey(
   return derived
 }
 
+/** HMAC-SHA-256 over bytes, or text as UTF-8: 32 bytes. Whoever calls it sees to it that no two messages share an encoding. */
+export function hmac(key: KeyObject, message: string | Uint8Array): Buffer {
+  return createHmac('sha256', key).update(message).digest()
+}
+
 /**
  * As `deriveKey`, for keys that are overwritten after use: bytes in, bytes out, to be wiped. node's own HKDF makes a KeyObject of
  * the key it is given, which lies in memory until the garbage collector comes. @throws SealError BadKey for keys under 16 bytes

@@ -18,7 +18,7 @@ const key = (): KeyObject => createSecretKey(randomBytes(32))
 
 async function openRing(): Promise<{ ring: KeyRing; records: RecordStore; blobs: SealedBlobs }> {
   const records = openMemoryRecords()
-  const rootKeys = { service: key(), mac: key(), deployment: key(), hsm: key(), identity: key() }
+  const rootKeys = { service: key(), mac: key(), deployment: key(), hsm: key(), records: key(), identity: key() }
   const unused = { agentFor: () => undefined, timeoutMs: 1 }
   const ring = new KeyRing({
     records,

@@ -32,7 +32,7 @@ test('K1: pending rows of a change that a crash broke off are erased at the next
   const mac = key()
   const ring = new KeyRing({
     records,
-    rootKeys: { service: key(), mac, deployment: key(), hsm: key(), identity: key() },
+    rootKeys: { service: key(), mac, deployment: key(), hsm: key(), records: key(), identity: key() },
     leaseMs: 0,
     vaults: { agentFor: () => undefined, timeoutMs: 1 },
     credentialOf: () => ({ getToken: async () => null }),
@@ -58,6 +58,8 @@ test('K1: what the disk refused to erase is told, and erased with the next commi
     get: (from, id) => inner.get(from, id),
     list: (from, options) => inner.list(from, options),
     count: (from, prefix) => inner.count(from, prefix),
+    head: () => inner.head(),
+    verify: () => inner.verify(),
     close: () => inner.close(),
     commit: async (changes, options) => {
       asked.push(options?.shred)

@@ -47,6 +47,8 @@ export function shredding(records: RecordStore, told: (error: ShredIncomplete) =
     get: (from, id) => records.get(from, id),
     list: (from, options) => records.list(from, options),
     count: (from, prefix) => records.count(from, prefix),
+    head: () => records.head(),
+    verify: () => records.verify(),
     close: () => records.close(),
     commit: async (changes, options = {}) => {
       const { shred: isAsked = false } = options

@@ -27,7 +27,7 @@ interface Old {
 async function oldFolder(wrappedBy: 'service' | 'customer', settings: NamedKey): Promise<Old> {
   const records = openMemoryRecords()
   const macKey = key()
-  const rootKeys = { service: key(), mac: macKey, deployment: key(), hsm: key(), identity: key() }
+  const rootKeys = { service: key(), mac: macKey, deployment: key(), hsm: key(), records: key(), identity: key() }
   const settingsOf = async (): Promise<NamedKey> => settings
   const vaults = { agentFor: () => undefined, timeoutMs: 1 }
   const credentialOf = () => ({ getToken: async () => null })

@@ -15,6 +15,8 @@ export interface RootKeys {
   readonly deployment: KeyObject
   /** Seals the private keys of the embedded vault ("the HSM"). */
   readonly hsm: KeyObject
+  /** Authenticates every record of the database, and their set. */
+  readonly records: KeyObject
   /** Seals token signing keys and the administrator's secret. */
   readonly identity: KeyObject
 }
@@ -45,6 +47,7 @@ export async function openRootKeys(options: {
     mac: deriveKey(root, 'ownkey/v1/key-ring-mac'),
     deployment: deriveKey(root, 'ownkey/v1/deployments'),
     hsm: deriveKey(root, 'ownkey/v1/embedded-vault'),
+    records: deriveKey(root, 'ownkey/v1/records'),
     identity: deriveKey(root, 'ownkey/v1/identity'),
   }
 }

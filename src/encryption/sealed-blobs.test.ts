@@ -20,7 +20,7 @@ const source = async function* (): AsyncGenerator<Uint8Array> {
 
 async function openRing() {
   const records = openMemoryRecords()
-  const rootKeys = { service: key(), mac: key(), deployment: key(), hsm: key(), identity: key() }
+  const rootKeys = { service: key(), mac: key(), deployment: key(), hsm: key(), records: key(), identity: key() }
   const vaults = { agentFor: () => undefined, timeoutMs: 1 }
   const credentialOf = () => ({ getToken: async () => null })
   const ring = new KeyRing({ records, rootKeys, leaseMs: 0, vaults, credentialOf, settingsOf: async () => undefined })

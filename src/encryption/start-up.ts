@@ -1,17 +1,24 @@
-import { remove, type Change, type RecordStore } from '../store/records.ts'
+import { leaveOut, remove, type Change, type RecordStore } from '../store/records.ts'
 import { blobRecords, fileOf } from './blob-records.ts'
 import { keyRows } from './key-ring-rows.ts'
 
 const PAGE = 1000
 
-/** Files of all blobs that a record names: the rest are orphans of uploads that were never acknowledged, or of before a re-encryption. */
-export async function referencedBlobs(records: RecordStore): Promise<Set<string>> {
+/**
+ * Files of all blobs that a record names: the rest are orphans of uploads that were never acknowledged, or of before a re-encryption.
+ * Undefined where a record was changed outside: which file it names is not known.
+ */
+export async function referencedBlobs(records: RecordStore): Promise<Set<string> | undefined> {
   const referenced = new Set<string>()
+  let isWhole = true
+  const onTampered = (): void => {
+    isWhole = false
+  }
   let after: string | undefined
   for (;;) {
-    const page = await records.list(blobRecords, { limit: PAGE, ...(after === undefined ? {} : { after }) })
+    const page = await records.list(blobRecords, { limit: PAGE, onTampered, ...(after === undefined ? {} : { after }) })
     for (const { value } of page) referenced.add(fileOf(value))
-    if (page.length < PAGE) return referenced
+    if (page.length < PAGE) return isWhole ? referenced : undefined
     after = page.at(-1)?.id
   }
 }
@@ -21,7 +28,11 @@ export async function dropBrokenOffChanges(records: RecordStore): Promise<number
   const stale: Change[] = []
   let after: string | undefined
   for (;;) {
-    const page = await records.list(keyRows, { limit: PAGE, ...(after === undefined ? {} : { after }) })
+    const page = await records.list(keyRows, {
+      limit: PAGE,
+      onTampered: leaveOut,
+      ...(after === undefined ? {} : { after }),
+    })
     for (const { id, value } of page) if (value.status === 'pending') stale.push(remove(keyRows, id))
     if (page.length < PAGE) break
     after = page.at(-1)?.id

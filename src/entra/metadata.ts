@@ -1,4 +1,5 @@
 import { noteOperation } from '../audit/request-context.ts'
+import { requestUri } from '../audit/request-uri.ts'
 import type { Env } from '../env.ts'
 import { AzureError } from '../http/errors.ts'
 import type { Edge, RequestLine } from '../http/handle-request.ts'
@@ -82,7 +83,7 @@ export function metadataRoutes(options: RouteOptions): Route[] {
 
 async function instanceToken(options: RouteOptions, call: Call): Promise<Response> {
   const { secret } = call.params
-  if (secret !== undefined) noteOperation({ properties: { requestUri: withoutSecret(call.url.href) } })
+  if (secret !== undefined) noteOperation({ properties: { requestUri: requestUri(withoutSecret(call.url.href)) } })
   if (call.headers.get('metadata')?.toLowerCase() !== 'true') {
     throw invalid('Required metadata header not specified: send Metadata: true.')
   }

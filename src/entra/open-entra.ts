@@ -3,7 +3,7 @@ import { openBox, sealBox } from '../crypto/box.ts'
 import type { Env } from '../env.ts'
 import { NotFound } from '../http/errors.ts'
 import type { Authenticator, Route } from '../http/route.ts'
-import { put, VersionConflict, type RecordStore } from '../store/records.ts'
+import { put, VersionConflict, type Change, type RecordStore } from '../store/records.ts'
 import { newApplication, newSecret } from './applications.ts'
 import { bearerAuthenticator } from './authenticate.ts'
 import { PORTAL_CLIENT } from './clients.ts'
@@ -77,9 +77,17 @@ export interface Entra {
   /** The principal of this object id. */
   principal(objectId: string): Promise<Principal | undefined>
   /** Another directory, for applications of its own and for moving subscriptions to (R32). */
-  createTenant(displayName: string): Promise<string>
+  createTenant(
+    displayName: string,
+    commit?: (tenantId: string, changes: readonly Change[]) => Promise<void>,
+  ): Promise<string>
   /** An application with a service principal; its secret is shown this once. @throws 404 TenantNotFound */
-  createApplication(wanted: { readonly tenantId: string; readonly displayName: string }): Promise<ClientCredentials>
+  createApplication(wanted: {
+    readonly tenantId: string
+    readonly displayName: string
+    readonly ofNewTenant?: boolean
+    readonly commit?: (made: { clientId: string; objectId: string }, changes: readonly Change[]) => Promise<void>
+  }): Promise<ClientCredentials>
   /** Disables or enables a principal: its tokens are refused, or accepted, from now on. @throws 404 PrincipalNotFound */
   enablePrincipal(objectId: string, enabled: boolean): Promise<void>
   /** A new secret for the administrator; the old one stops working. */
@@ -117,17 +125,17 @@ export async function openEntra(options: EntraOptions): Promise<Entra> {
       challenge: () => `Bearer authorization_uri="${authority(administrator.tenantId)}", error="invalid_token"`,
     }),
     principal: readPrincipal,
-    createTenant: async displayName => createTenant(options, displayName),
-    async createApplication({ tenantId, displayName }) {
-      if (!(await records.get(tenants, tenantId)))
+    createTenant: async (displayName, commit) => createTenant(options, displayName, commit),
+    async createApplication({ tenantId, displayName, ofNewTenant = false, commit }) {
+      if (!ofNewTenant && !(await records.get(tenants, tenantId)))
         throw new NotFound('TenantNotFound', `There is no tenant ${tenantId}.`)
       const made = await newApplication(env, {
         tenantId,
         displayName,
-        directoryAdministrator: await isFirst(records, tenantId),
+        directoryAdministrator: ofNewTenant || (await isFirst(records, tenantId)),
       })
-      await records.commit(made.changes)
       const { appId, objectId } = made.principal
+      await (commit?.({ clientId: appId, objectId }, made.changes) ?? records.commit(made.changes))
       return { tenantId, clientId: appId, objectId, clientSecret: made.clientSecret }
     },
     async enablePrincipal(objectId, enabled) {

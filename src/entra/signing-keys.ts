@@ -1,9 +1,10 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 import { calculateJwkThumbprint, exportPKCS8, generateKeyPair, type JWK } from 'jose'
 import { openBox, sealBox } from '../crypto/box.ts'
+import { commitRecorded } from '../audit/request-context.ts'
 import type { Env } from '../env.ts'
 import { AzureError } from '../http/errors.ts'
-import { put, remove, VersionConflict, type RecordStore } from '../store/records.ts'
+import { leaveOut, put, remove, VersionConflict, type RecordStore } from '../store/records.ts'
 import { signingKeys, type SigningKey } from './records.ts'
 
 /** Retired keys verify for so long: longer than any token lives. */
@@ -47,7 +48,7 @@ export async function openSigningKeys(options: SigningKeyOptions): Promise<Signi
   let rotating: Promise<void> | undefined
 
   async function load(): Promise<void> {
-    const stored = await records.list(signingKeys)
+    const stored = await records.list(signingKeys, { onTampered: leaveOut })
     loaded = await Promise.all(stored.map(async ({ value }) => openKey(sealingKey, value)))
     loaded.sort((a, b) => Number(a.retiredAt !== undefined) - Number(b.retiredAt !== undefined))
   }
@@ -88,7 +89,7 @@ export async function openSigningKeys(options: SigningKeyOptions): Promise<Signi
 /** A new key that signs from now on; keys whose tokens have all expired go. @throws 429 */
 async function addKey({ records, env, sealingKey }: SigningKeyOptions): Promise<void> {
   const now = env.now()
-  const stored = await records.list(signingKeys)
+  const stored = await records.list(signingKeys, { onTampered: leaveOut })
   const old = stored.flatMap(({ id, value, version }) => {
     if (value.retiredAt === undefined) return [put(signingKeys, id, { ...value, retiredAt: now }, version)]
     return now - value.retiredAt > retiredForMs ? [remove(signingKeys, id, version)] : []
@@ -99,7 +100,9 @@ async function addKey({ records, env, sealingKey }: SigningKeyOptions): Promise<
     throw new AzureError('TooManyRequests', 429, message, { headers: { 'retry-after': '3600' } })
   }
   const next = await newKey(sealingKey, now)
-  await records.commit([put(signingKeys, next.kid, next, 0), ...old])
+  // One that is due changes with whatever request comes first.
+  const operation = { operationName: 'OwnKey.Directory/signingKeys/rotate/action' }
+  await commitRecorded(records, [put(signingKeys, next.kid, next, 0), ...old], { operation })
 }
 
 async function newKey(sealingKey: KeyObject, now: number): Promise<SigningKey> {

@@ -37,12 +37,13 @@ export function newTenant(
 export async function createTenant(
   { records, env, domain }: { readonly records: RecordStore; readonly env: Env; readonly domain: string },
   displayName: string,
+  commit: (tenantId: string, changes: readonly Change[]) => Promise<void> = (_, changes) => records.commit(changes),
 ): Promise<string> {
   for (let attempt = 0; ; attempt++) {
     const suffix = attempt === 0 ? '' : `-${env.randomBytes(3).toString('hex')}`
     const { tenant, changes } = newTenant(env, { displayName, domain, suffix })
     try {
-      await records.commit(changes)
+      await commit(tenant.tenantId, changes)
       return tenant.tenantId
     } catch (error) {
       if (!(error instanceof VersionConflict) || attempt === 5) throw error

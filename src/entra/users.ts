@@ -1,3 +1,4 @@
+import { commitRecorded } from '../audit/request-context.ts'
 import type { Env } from '../env.ts'
 import { AzureError, Conflict } from '../http/errors.ts'
 import { put, remove, VersionConflict, type Change, type RecordStore, type Stored } from '../store/records.ts'
@@ -163,11 +164,14 @@ async function changePassword(
   const hashed = await hashSecret(env, password, CHOSEN_ITERATIONS)
   const changed: User = { ...kept, password: hashed, ...(mustChange ? { mustChangePassword: true } : {}) }
   try {
-    await records.commit([
+    const { tenantId } = user.value
+    const operation = { operationName: 'Change user password', resourceId: `/tenants/${tenantId}/users/${objectId}` }
+    const changes = [
       ...(await forgetShown(records, objectId)),
       put(users, objectId, changed, user.version),
       put(principals, objectId, { ...principal.value, tokensValidFrom: env.now() }, principal.version),
-    ])
+    ]
+    await commitRecorded(records, changes, { status: 204, operation })
   } catch (error) {
     if (!(error instanceof VersionConflict)) throw error
     throw new Conflict('Request_Conflict', 'The user was changed by someone else in the meantime: try again.')

@@ -1,5 +1,5 @@
 import { formatResourceId } from '../arm/resource-id.ts'
-import { collection, type RecordStore, type Stored } from '../store/records.ts'
+import { collection, leaveOut, type RecordStore, type Stored } from '../store/records.ts'
 
 interface Permissions {
   readonly keys: readonly string[]
@@ -84,7 +84,7 @@ export async function* allVaults(records: RecordStore): AsyncGenerator<Stored<Va
   const limit = 500
   let after: string | undefined
   for (;;) {
-    const page = await records.list(vaults, { limit, ...(after === undefined ? {} : { after }) })
+    const page = await records.list(vaults, { limit, onTampered: leaveOut, ...(after === undefined ? {} : { after }) })
     yield* page
     if (page.length < limit) return
     after = page.at(-1)?.id

@@ -4,6 +4,7 @@ import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import type { PlaintextHold } from '../encryption/plaintext-holds.ts'
 import type { Trainer } from '../engines/engine.ts'
 import { AzureError, Conflict } from '../http/errors.ts'
+import { leaveOut } from '../store/records.ts'
 import type { Stored } from '../store/records.ts'
 import { JobQueue } from './job-queue.ts'
 import { JobRun } from './job-run.ts'
@@ -54,7 +55,7 @@ export class JobRunner {
   /** Jobs that were running when the service ended go on from their last checkpoint, before those that waited. */
   async start(): Promise<void> {
     const { jobs: service } = this.#options
-    const stored = await service.options.accounts.options.records.list(jobs, {})
+    const stored = await service.options.accounts.options.records.list(jobs, { onTampered: leaveOut })
     const unfinished = stored.filter(({ value }) => value.status === 'running' || value.status === 'pending')
     const rank = ({ value }: Stored<JobRecord>): string => `${value.status === 'running' ? 0 : 1}${value.jobId}`
     for (const job of unfinished.toSorted((a, b) => (rank(a) < rank(b) ? -1 : 1))) {

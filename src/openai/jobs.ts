@@ -1,5 +1,6 @@
 import type { Account } from '../accounts/account.ts'
 import { accountAudit, CREATED, type Accounts } from '../accounts/accounts.ts'
+import { committerOfRequest, type Recorded } from '../audit/request-context.ts'
 import { recordTampered } from '../encryption/record-tampered.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import type { BaseModel } from '../engines/engine.ts'
@@ -26,9 +27,16 @@ export interface JobsOptions {
 
 const FINISHED: ReadonlySet<JobStatus> = new Set(['succeeded', 'failed', 'cancelled'])
 
+/** A job that an account's deletion stops: beside the record of the deletion. */
+const PAUSING: Recorded = {
+  operation: { operationName: 'Microsoft.CognitiveServices/accounts/OpenAI/fine-tunes/write' },
+}
+
 /** Fine-tuning jobs as records; the runner (job-runner.ts) makes them run. */
 export class Jobs {
   readonly options: JobsOptions
+  /** By record id, of running jobs that a request wants to stop. */
+  readonly #committers = new Map<string, (changes: readonly Change[]) => Promise<void>>()
   /** Called with the record id of a job that waits to run. */
   onPending: (recordId: string) => void = () => {}
   /** Called when a running job is to stop; the runner then writes the state. */
@@ -116,13 +124,15 @@ export class Jobs {
   async cancel(accountId: string, jobId: string): Promise<JobRecord> {
     const stored = await this.get(accountId, jobId)
     if (FINISHED.has(stored.value.status)) throw wrongState(stored.value, 'cancelled')
-    if (this.onStop(jobId, 'cancelled')) return this.#waitFor(accountId, jobId, job => job.status !== 'running')
+    if (this.#stop(stored.id, jobId, 'cancelled'))
+      return this.#waitFor(accountId, jobId, job => job.status !== 'running')
     return this.move(stored, { status: 'cancelled', finishedAt: this.#seconds() }, 'info', 'Job cancelled.')
   }
 
   async pause(accountId: string, jobId: string): Promise<JobRecord> {
     const stored = await this.get(accountId, jobId)
-    if (stored.value.status !== 'running' || !this.onStop(jobId, 'paused')) throw wrongState(stored.value, 'paused')
+    if (stored.value.status !== 'running' || !this.#stop(stored.id, jobId, 'paused'))
+      throw wrongState(stored.value, 'paused')
     return this.#waitFor(accountId, jobId, job => job.status !== 'running')
   }
 
@@ -130,10 +140,10 @@ export class Jobs {
   async stopAll(accountId: string): Promise<void> {
     for (const stored of await this.list(accountId)) {
       const { jobId, status } = stored.value
-      if (status === 'running' && this.onStop(jobId, 'paused'))
+      if (status === 'running' && this.#stop(stored.id, jobId, 'paused', PAUSING))
         await this.#waitFor(accountId, jobId, job => job.status !== 'running')
       else if (status === 'pending')
-        await this.move(stored, { status: 'paused' }, 'warning', 'Job paused: the resource was deleted.')
+        await this.move(stored, { status: 'paused' }, 'warning', 'Job paused: the resource was deleted.', PAUSING)
     }
   }
 
@@ -157,15 +167,15 @@ export class Jobs {
     change: Partial<JobRecord>,
     level: 'info' | 'warning' | 'error',
     message: string,
-    more: readonly Change[] = [],
+    recorded: Recorded = {},
   ): Promise<JobRecord> {
     const job = { ...stored.value, ...change }
     try {
-      await this.options.accounts.options.records.commit([
-        put(jobs, stored.id, job, stored.version),
-        this.options.events.message(job, level, message),
-        ...more,
-      ])
+      await this.#commit(
+        stored.id,
+        [put(jobs, stored.id, job, stored.version), this.options.events.message(job, level, message)],
+        recorded,
+      )
     } catch (error) {
       if (!(error instanceof VersionConflict)) throw error
       throw new Conflict(
@@ -174,6 +184,20 @@ export class Jobs {
       )
     }
     return job
+  }
+
+  /** The runner writes what becomes of a running job; the record of the request that asked for it goes with that commit. */
+  #stop(recordId: string, jobId: string, to: 'cancelled' | 'paused', recorded: Recorded = {}): boolean {
+    this.#committers.set(recordId, committerOfRequest(this.options.accounts.options.records, recorded))
+    const isStopping = this.onStop(jobId, to)
+    if (!isStopping) this.#committers.delete(recordId)
+    return isStopping
+  }
+
+  async #commit(recordId: string, changes: readonly Change[], recorded: Recorded): Promise<void> {
+    const asked = this.#committers.get(recordId)
+    this.#committers.delete(recordId)
+    await (asked ?? committerOfRequest(this.options.accounts.options.records, recorded))(changes)
   }
 
   #seconds(): number {

@@ -20,6 +20,14 @@ export function chainHash(previous: string, sequence: number, canonicalEntry: st
   return hash('sha256', input, 'hex')
 }
 
+/**
+ * What a MAC over the head of a log is made of. Version 1 stood in folders whose records carried no MACs; since there are some, a head is
+ * of version 2: a folder with one once had MACs, and where they are missing they were taken away.
+ */
+export function auditHeadMessage(version: 1 | 2, { entries, head }: { entries: number; head: string }): Buffer {
+  return Buffer.from(`OwnKey audit head, version ${version}\n${entries}\n${head}\n`)
+}
+
 /** JSON without spaces, names sorted by UTF-16 units, members without a value left out (RFC 8785). Takes parsed JSON only. */
 export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join()}]`

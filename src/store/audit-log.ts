@@ -1,7 +1,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { Env } from '../env.ts'
-import { canonicalJson, chainHash, freezeEntry, genesis, type FrozenEntry } from './audit-chain.ts'
-import { collection, put, ShredIncomplete } from './records.ts'
+import { auditHeadMessage, canonicalJson, chainHash, freezeEntry, genesis, type FrozenEntry } from './audit-chain.ts'
+import { collection, leaveOut, put, ShredIncomplete } from './records.ts'
 import type { Change, CommitOptions, RecordStore, Stored } from './records.ts'
 
 export interface AuditEntry {
@@ -89,6 +89,7 @@ interface PendingAppend extends FrozenEntry {
 const entries = collection<StoredEntry>('audit-entries')
 const heads = collection<StoredHead>('audit-head')
 const headId = 'head'
+const changedEntry = 'the entry was changed or moved'
 const emptyHead: StoredHead = { entries: 0, head: genesis }
 
 /** Changes of one commit: below the record store's own bound, with room for entries and head. */
@@ -137,15 +138,16 @@ class ChainedLog implements AuditLog {
 
   async list({ after, limit = pageSize, reverse = false }: AuditListOptions = {}): Promise<AuditRecord[]> {
     const from = after === undefined ? {} : { after: idOf(after) }
-    const found = await this.#records.list(entries, { ...from, limit, reverse })
+    const found = await this.#records.list(entries, { ...from, limit, reverse, onTampered: leaveOut })
     return found.map(({ id, value }) => ({ sequence: Number(id), entry: value.entry, hash: value.hash }))
   }
 
   async verify(known?: AuditHead): Promise<AuditVerdict> {
     // The last entry first: an append between the two reads then only makes the head the newer one.
     const [last] = await this.#records.list(entries, { limit: 1, reverse: true })
-    const head = (await this.#records.get(heads, headId))?.value
-    if (!head) return { ok: false, at: 1, reason: 'the head of the log is missing' }
+    const [stored] = await this.#records.list(heads, { limit: 1, onTampered: leaveOut })
+    const head = stored?.value
+    if (!head) return { ok: false, at: 1, reason: 'the head of the log is missing or was changed' }
     if (!this.#isSealed(head))
       return { ok: false, at: head.entries, reason: 'the head of the log was not written by this service' }
     if (known && known.entries > head.entries) {
@@ -154,14 +156,18 @@ class ChainedLog implements AuditLog {
     let previous = genesis
     let sequence = 0
     while (sequence < head.entries) {
+      const tampered = new Set<string>()
       const page = await this.#records.list(entries, {
         after: idOf(sequence),
+        onTampered: id => tampered.add(id),
         limit: Math.min(pageSize, head.entries - sequence),
       })
-      if (page.length === 0) return { ok: false, at: sequence + 1, reason: 'entries are missing at the end' }
+      if (page.length === 0 && tampered.size === 0)
+        return { ok: false, at: sequence + 1, reason: 'entries are missing at the end' }
+      if (tampered.has(idOf(sequence + 1))) return { ok: false, at: sequence + 1, reason: changedEntry }
       for (const stored of page) {
         sequence += 1
-        const reason = faultOf(stored, previous, sequence, known)
+        const reason = tampered.has(idOf(sequence)) ? changedEntry : faultOf(stored, previous, sequence, known)
         if (reason !== undefined) return { ok: false, at: sequence, reason }
         previous = stored.value.hash
       }
@@ -245,13 +251,13 @@ class ChainedLog implements AuditLog {
 
   #sealed({ entries, head }: AuditHead): StoredHead {
     return this.#mac
-      ? { entries, head, mac: this.#mac(macMessage({ entries, head })).toString('hex') }
+      ? { entries, head, mac: this.#mac(auditHeadMessage(2, { entries, head })).toString('hex') }
       : { entries, head }
   }
 
   #isSealed(head: StoredHead): boolean {
     if (!this.#mac) return true
-    const expected = this.#mac(macMessage(head))
+    const expected = this.#mac(auditHeadMessage(2, head))
     const present = Buffer.from(String(head.mac), 'hex')
     return present.length === expected.length && timingSafeEqual(present, expected)
   }
@@ -265,13 +271,9 @@ function faultOf(
 ): string | undefined {
   if (stored.id !== idOf(sequence)) return 'the entry is missing'
   const { entry, hash } = stored.value
-  if (chainHash(previous, sequence, canonicalJson(entry)) !== hash) return 'the entry was changed or moved'
+  if (chainHash(previous, sequence, canonicalJson(entry)) !== hash) return changedEntry
   if (known?.entries === sequence && known.head !== hash) return 'the log up to here is not the one that was known'
   return undefined
-}
-
-function macMessage({ entries, head }: AuditHead): Buffer {
-  return Buffer.from(`OwnKey audit head, version 1\n${entries}\n${head}\n`)
 }
 
 /** As many digits as the largest safe integer has, so that ids sort as numbers do. */

@@ -1,6 +1,8 @@
+import { createSecretKey } from 'node:crypto'
 import { writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { openDirectoryBlobs } from './directory-blobs.ts'
+import { recordAuthenticator } from './record-mac.ts'
 import { collection, put, remove } from './records.ts'
 import { openSqliteRecords } from './sqlite-records.ts'
 
@@ -9,7 +11,8 @@ import { openSqliteRecords } from './sqlite-records.ts'
  * and right/<n> stand, `blob <id>` once the blob stands. Pairs left/<n - 50> and right/<n - 50> go again, shredded.
  */
 const [folder = '', round = ''] = process.argv.slice(2)
-const records = await openSqliteRecords(join(folder, 'records.db'))
+const authenticator = recordAuthenticator(createSecretKey(Buffer.alloc(32, 1)))
+const records = await openSqliteRecords(join(folder, 'records.db'), { authenticator })
 const blobs = await openDirectoryBlobs(join(folder, 'blobs'))
 const left = collection<string>('left')
 const right = collection<string>('right')

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
+import { createSecretKey } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -7,10 +8,12 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openDirectoryBlobs } from './directory-blobs.ts'
 import { lockFolder } from './folder-lock.ts'
+import { recordAuthenticator } from './record-mac.ts'
 import { collection } from './records.ts'
 import { openSqliteRecords } from './sqlite-records.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
+const authenticator = recordAuthenticator(createSecretKey(Buffer.alloc(32, 1)))
 const folder = temporaryFolder()
 
 function start(program: string, ...args: string[]): ChildProcess {
@@ -53,7 +56,9 @@ test('after kill -9 everything acknowledged is there, and nothing is half there'
   let last = -1
   for (let round = 0; round < 4; round++) {
     const said = await crash(path, round)
-    const records = await openSqliteRecords(join(path, 'records.db'))
+    // It opens only where all records are, as a set, those of its head: both stand or fall with a commit.
+    const records = await openSqliteRecords(join(path, 'records.db'), { authenticator })
+    assert.deepEqual((await records.verify()).tampered, [])
     const present = await records.count(collection('numbers'))
     const acknowledged = said.filter(line => line.startsWith('commit ')).map(line => Number(line.slice(7)))
     last = Math.max(last, ...acknowledged)

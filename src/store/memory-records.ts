@@ -1,25 +1,85 @@
 import { deepFreeze } from './record-cache.ts'
-import { checkName, compareIds, encodeChanges, limitOf, planCommit, rangeOf, type Range } from './record-rules.ts'
+import type { RecordAuthenticator } from './record-mac.ts'
+import {
+  checkName,
+  compareIds,
+  encodeChanges,
+  limitOf,
+  planCommit,
+  rangeOf,
+  type Range,
+  type Write,
+} from './record-rules.ts'
+import { RecordSet } from './record-set.ts'
 import type { Change, Collection, ListOptions, RecordStore, Stored } from './records.ts'
 
 interface Row {
   readonly version: number
   readonly json: string
+  /** Its MAC, where the store has the key. */
+  readonly tag?: Buffer | undefined
 }
 
-/** The in-memory twin of the databases; every value goes in and out as a JSON copy. */
-export function openMemoryRecords(): RecordStore {
-  const collections = new Map<string, Map<string, Row>>()
-  let closed = false
+/**
+ * The in-memory twin of the databases; every value goes in and out as a JSON copy. Nobody outside this process can change it: with an
+ * authenticator it has the head that a database with the same commits has, and no reading checks a MAC.
+ */
+export function openMemoryRecords(authenticator?: RecordAuthenticator): RecordStore {
+  const table = new Table(authenticator)
+  return {
+    async get<T>(from: Collection<T>, id: string) {
+      table.mustBeOpen()
+      checkName('collection', from.name)
+      checkName('id', id)
+      const row = table.row(from.name, id)
+      // Frozen as a database's cache gives them: what changes them is found with this store too.
+      return row && deepFreeze(decode<T>(id, row))
+    },
+    async list<T>(from: Collection<T>, options: ListOptions = {}) {
+      const rows = table.inRange(from, rangeOf(options))
+      if (options.reverse) rows.reverse()
+      return rows.slice(0, limitOf(options)).map(([id, row]) => decode<T>(id, row))
+    },
+    async count(from: Collection<unknown>, prefix = '') {
+      return table.inRange(from, rangeOf({ prefix })).length
+    },
+    commit: async (changes: readonly Change[]) => table.commit(changes),
+    async head() {
+      table.mustBeOpen()
+      return table.set?.head()
+    },
+    async verify() {
+      table.mustBeOpen()
+      const { set } = table
+      return { records: set?.rows ?? 0, tampered: [], ...(set === undefined ? {} : { head: set.head() }) }
+    },
+    close: async () => table.close(),
+  }
+}
 
-  function mustBeOpen(): void {
-    if (closed) throw new Error('The record store is closed.')
+class Table {
+  readonly set: RecordSet | undefined
+  readonly #authenticator: RecordAuthenticator | undefined
+  readonly #collections = new Map<string, Map<string, Row>>()
+  #closed = false
+
+  constructor(authenticator: RecordAuthenticator | undefined) {
+    this.#authenticator = authenticator
+    this.set = authenticator && new RecordSet(authenticator)
   }
 
-  function inRange(from: Collection<unknown>, range: Range): [string, Row][] {
-    mustBeOpen()
+  mustBeOpen(): void {
+    if (this.#closed) throw new Error('The record store is closed.')
+  }
+
+  row(collection: string, id: string): Row | undefined {
+    return this.#collections.get(collection)?.get(id)
+  }
+
+  inRange(from: Collection<unknown>, range: Range): [string, Row][] {
+    this.mustBeOpen()
     checkName('collection', from.name)
-    return [...(collections.get(from.name) ?? [])]
+    return [...(this.#collections.get(from.name) ?? [])]
       .filter(([id]) => {
         const order = compareIds(id, range.low)
         const aboveLow = range.lowIncluded ? order >= 0 : order > 0
@@ -28,37 +88,28 @@ export function openMemoryRecords(): RecordStore {
       .sort(([a], [b]) => compareIds(a, b))
   }
 
-  return {
-    async get<T>(from: Collection<T>, id: string) {
-      mustBeOpen()
-      checkName('collection', from.name)
-      checkName('id', id)
-      const row = collections.get(from.name)?.get(id)
-      // Frozen as a database's cache gives them: what changes them is found with this store too.
-      return row && deepFreeze(decode<T>(id, row))
-    },
-    async list<T>(from: Collection<T>, options: ListOptions = {}) {
-      const rows = inRange(from, rangeOf(options))
-      if (options.reverse) rows.reverse()
-      return rows.slice(0, limitOf(options)).map(([id, row]) => decode<T>(id, row))
-    },
-    async count(from: Collection<unknown>, prefix = '') {
-      return inRange(from, rangeOf({ prefix })).length
-    },
-    async commit(changes: readonly Change[]) {
-      mustBeOpen()
-      const versionOf = (name: string, id: string) => collections.get(name)?.get(id)?.version ?? 0
-      for (const { collection, id, version, json } of planCommit(encodeChanges(changes), versionOf)) {
-        const rows = collections.get(collection) ?? new Map<string, Row>()
-        collections.set(collection, rows)
-        if (json === undefined) rows.delete(id)
-        else rows.set(id, { version, json })
-      }
-    },
-    async close() {
-      closed = true
-      collections.clear()
-    },
+  commit(changes: readonly Change[]): void {
+    this.mustBeOpen()
+    const versionOf = (collection: string, id: string) => this.row(collection, id)?.version ?? 0
+    for (const change of planCommit(encodeChanges(changes), versionOf)) this.#write(change)
+    this.set?.advance()
+    this.set?.keep()
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#collections.clear()
+  }
+
+  #write({ collection, id, version, json }: Write): void {
+    const rows = this.#collections.get(collection) ?? new Map<string, Row>()
+    this.#collections.set(collection, rows)
+    const former = rows.get(id)?.tag
+    if (former !== undefined) this.set?.take(collection, former)
+    const tag = json === undefined ? undefined : this.#authenticator?.macOf(collection, id, version, json)
+    if (tag !== undefined) this.set?.add(collection, tag)
+    if (json === undefined) rows.delete(id)
+    else rows.set(id, { version, json, tag })
   }
 }
 

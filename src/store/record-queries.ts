@@ -2,7 +2,8 @@ import { DummyDriver, Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryComp
 import type { Compilable } from 'kysely'
 
 interface Tables {
-  records: { collection: string; id: string; version: number; value: string }
+  records: { collection: string; id: string; version: number; value: string; mac: Uint8Array }
+  heads: { collection: string; counter: number; rows: number; tag: string }
 }
 
 /** SQLite's dialect for compiling only: node:sqlite answers at once, so that running through a driver would only add waiting. */
@@ -34,28 +35,90 @@ export const createRecords = textOf(
     .addColumn('id', 'text', column => column.notNull())
     .addColumn('version', 'integer', column => column.notNull())
     .addColumn('value', 'text', column => column.notNull())
+    .addColumn('mac', 'blob', column => column.notNull().defaultTo(sql`x''`))
     .addPrimaryKeyConstraint('records_key', ['collection', 'id'])
     .modifyEnd(sql`strict, without rowid`),
   [],
 )
 
-/** Parameters: collection, id. */
-export const selectRecord = textOf(recordAt.select(['version', 'value']), ['@collection', '@id'])
+/** Parameters: none. The sums over the records, see record-set.ts. */
+export const createHeads = textOf(
+  queries.schema
+    .createTable('heads')
+    .addColumn('collection', 'text', column => column.notNull().primaryKey())
+    .addColumn('counter', 'integer', column => column.notNull())
+    .addColumn('rows', 'integer', column => column.notNull())
+    .addColumn('tag', 'text', column => column.notNull())
+    .modifyEnd(sql`strict, without rowid`),
+  [],
+)
+
+/** Parameters: none. */
+export const selectHeads = textOf(queries.selectFrom('heads').selectAll(), [])
+
+/** Parameters: collection, counter, rows, tag. */
+export const upsertHead = textOf(
+  queries
+    .insertInto('heads')
+    .values({
+      collection: '@collection',
+      counter: sql<number>`${'@counter'}`,
+      rows: sql<number>`${'@rows'}`,
+      tag: '@tag',
+    })
+    .onConflict(conflict =>
+      conflict.column('collection').doUpdateSet(row => ({
+        counter: row.ref('excluded.counter'),
+        rows: row.ref('excluded.rows'),
+        tag: row.ref('excluded.tag'),
+      })),
+    ),
+  ['@collection', '@counter', '@rows', '@tag'],
+)
+
+/** Parameters: collection, id, limit. What comes after it in the order of the table. */
+export const selectAfter = textOf(
+  queries
+    .selectFrom('records')
+    .select(['collection', 'id', 'version', 'value', 'mac'])
+    .where(sql<boolean>`(collection, id) > (${'@collection'}, ${'@id'})`)
+    .orderBy('collection')
+    .orderBy('id')
+    .limit(sql<number>`${'@limit'}`),
+  ['@collection', '@id', '@limit'],
+)
+
+/** Parameters: collection. The MACs of every collection before it (or behind it), without reading values. */
+export function selectMacs(side: '<' | '>'): string {
+  const query = queries.selectFrom('records').select(['collection', 'id', 'mac'])
+  return textOf(query.where('collection', side, '@collection').orderBy('collection').orderBy('id'), ['@collection'])
+}
 
 /** Parameters: collection, id. */
-export const selectVersion = textOf(recordAt.select('version'), ['@collection', '@id'])
+export const selectRecord = textOf(recordAt.select(['version', 'value', 'mac']), ['@collection', '@id'])
 
-/** Parameters: collection, id, version, value. */
+/** Parameters: collection, id. */
+export const selectVersion = textOf(recordAt.select(['version', 'mac']), ['@collection', '@id'])
+
+/** Parameters: collection, id, version, value, mac. */
 export const upsertRecord = textOf(
   queries
     .insertInto('records')
-    .values({ collection: '@collection', id: '@id', version: sql<number>`${'@version'}`, value: '@value' })
+    .values({
+      collection: '@collection',
+      id: '@id',
+      version: sql<number>`${'@version'}`,
+      value: '@value',
+      mac: sql<Uint8Array>`${'@mac'}`,
+    })
     .onConflict(conflict =>
-      conflict
-        .columns(['collection', 'id'])
-        .doUpdateSet(row => ({ version: row.ref('excluded.version'), value: row.ref('excluded.value') })),
+      conflict.columns(['collection', 'id']).doUpdateSet(row => ({
+        version: row.ref('excluded.version'),
+        value: row.ref('excluded.value'),
+        mac: row.ref('excluded.mac'),
+      })),
     ),
-  ['@collection', '@id', '@version', '@value'],
+  ['@collection', '@id', '@version', '@value', '@mac'],
 )
 
 /** Parameters: collection, id. */
@@ -72,7 +135,7 @@ export interface RangeShape {
 /** Parameters: collection, low, high when bounded, limit. */
 export function selectRange(shape: RangeShape, reverse: boolean): string {
   const query = inRange(shape)
-    .select(['id', 'version', 'value'])
+    .select(['id', 'version', 'value', 'mac'])
     .orderBy('id', reverse ? 'desc' : 'asc')
     .limit(sql<number>`${'@limit'}`)
   return textOf(query, [...rangeParameters(shape), '@limit'])

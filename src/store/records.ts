@@ -1,3 +1,5 @@
+import { AzureError } from '../http/errors.ts'
+
 /** A record as stored: the value is JSON; `version` counts its writes from 1. */
 export interface Stored<T> {
   readonly id: string
@@ -56,7 +58,15 @@ export interface ListOptions {
   readonly limit?: number
   /** From the last id to the first. */
   readonly reverse?: boolean
+  /**
+   * Called with each record that was changed outside, which is then left out, for lists over many owners: one's record must not
+   * stop the others. Only where a record that is missing takes something away and gives nothing. Absent: the list fails.
+   */
+  readonly onTampered?: (id: string) => void
 }
+
+/** For `onTampered`, where the store's own report is enough. */
+export function leaveOut(): void {}
 
 export interface CommitOptions {
   /**
@@ -87,6 +97,59 @@ export class ShredIncomplete extends Error {
   }
 }
 
+/** A record is not as this service wrote it: its MAC does not fit. Every other record stays readable. */
+export class RecordTampered extends AzureError {
+  readonly collection: string
+  readonly id: string
+
+  constructor(collectionName: string, id: string) {
+    super(
+      'RecordTampered',
+      500,
+      "A record that this request needs was changed outside this service. The service's log and `ownkey audit verify` name it; its operator restores the data folder from a backup.",
+      // It does not get better by asking again.
+      { headers: { 'x-should-retry': 'false' } },
+    )
+    this.name = 'RecordTampered'
+    this.collection = collectionName
+    this.id = id
+  }
+}
+
+/** The records, as a set, are not those that this service wrote last: older ones were put back, or some were added or taken away. */
+export class RecordsChanged extends Error {
+  /** In which collections; empty where all of them are together an older state. */
+  readonly collections: readonly string[]
+
+  constructor(collections: readonly string[], reason?: string) {
+    const where = collections.length === 0 ? '' : `, in ${collections.join(', ')}`
+    super(
+      `The records were changed outside this service${where}: ${reason ?? 'records were put back, added or taken away'}. Restore the data folder from a backup, and find out who could write to it.`,
+    )
+    this.name = 'RecordsChanged'
+    this.collections = collections
+  }
+}
+
+/** Names a state of a whole store: kept elsewhere, it later shows an older one for what it is. */
+export interface RecordsHead {
+  /** How many transactions wrote into the store; it never goes back. */
+  readonly counter: number
+  /** MAC over the counter and all records, lower-case hex. */
+  readonly tag: string
+}
+
+export interface RecordsVerdict {
+  /** Absent: the store carries no MACs. */
+  readonly head?: RecordsHead
+  /** How many records were looked at; the entries of the audit log have a chain of their own and don't count. */
+  readonly records: number
+  /** Records whose MAC does not fit, the first 100. */
+  readonly tampered: readonly { readonly collection: string; readonly id: string }[]
+  /** Set when the records are not, as a set, those that were written last. */
+  readonly changed?: RecordsChanged
+}
+
 /**
  * Ordered records by collection and id (ids compare by UTF-8 bytes). Dumb on purpose: rules live in the rooms, not here.
  * Ids: 1 to 1,024 bytes of well-formed text without NUL. Values: JSON up to 16 MiB. A commit: up to 10,000 changes, in order.
@@ -97,5 +160,9 @@ export interface RecordStore {
   count(from: Collection<unknown>, prefix?: string): Promise<number>
   /** All or nothing, durable when the promise resolves. @throws VersionConflict, ShredIncomplete */
   commit(changes: readonly Change[], options?: CommitOptions): Promise<void>
+  /** The present state's name, once that state is on disk; undefined where records carry no MACs. */
+  head(): Promise<RecordsHead | undefined>
+  /** Reads all records and holds them against their MACs, and their set against its head. */
+  verify(): Promise<RecordsVerdict>
   close(): Promise<void>
 }

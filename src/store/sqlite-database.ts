@@ -2,10 +2,10 @@ import { chmod, mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { hasCode, syncFolder } from './atomic-file.ts'
-import { createRecords } from './record-queries.ts'
+import type { RecordAuthenticator } from './record-mac.ts'
+import { checkTables, createTables, migrateFromSchema1, schemaVersion } from './sqlite-schema.ts'
 import { maximumPages } from './sqlite-scrub.ts'
 
-const schemaVersion = 1
 /** 'OWNK': tells our databases from other people's. */
 const applicationId = 0x4f57_4e4b
 
@@ -13,11 +13,11 @@ const applicationId = 0x4f57_4e4b
  * Opens or creates our database, mode 0600, and holds it alone until it is closed or the process ends.
  * @throws Error that says what to do: in use, not a database, another program's, written by a newer OwnKey
  */
-export async function openDatabase(path: string): Promise<DatabaseSync> {
+export async function openDatabase(path: string, authenticator?: RecordAuthenticator): Promise<DatabaseSync> {
   await createEmpty(path)
   const database = new DatabaseSync(path, { timeout: 0 })
   try {
-    prepareDatabase(database)
+    prepareDatabase(database, authenticator)
     return database
   } catch (error) {
     database.close()
@@ -44,7 +44,7 @@ async function createEmpty(path: string): Promise<void> {
   await chmod(path, 0o600)
 }
 
-function prepareDatabase(database: DatabaseSync): void {
+function prepareDatabase(database: DatabaseSync, authenticator?: RecordAuthenticator): void {
   // Alone: the scrubber writes to the file directly. It also saves the shared-memory file. Before the first access, or it has no effect.
   database.exec('PRAGMA locking_mode = EXCLUSIVE')
   checkOwner(database)
@@ -58,12 +58,13 @@ function prepareDatabase(database: DatabaseSync): void {
   // Checkpoints are ours, since each of them has pages to scrub.
   database.exec('PRAGMA wal_autocheckpoint = 0')
   database.exec('BEGIN IMMEDIATE')
-  if (pragma(database, 'user_version') === 0) {
-    database.exec(createRecords)
-    database.exec(`PRAGMA application_id = ${applicationId}`)
-    database.exec(`PRAGMA user_version = ${schemaVersion}`)
-  }
+  const version = pragma(database, 'user_version')
+  if (version === 0) createTables(database, authenticator)
+  if (version === 1) migrateFromSchema1(database, authenticator)
+  database.exec(`PRAGMA application_id = ${applicationId}`)
+  database.exec(`PRAGMA user_version = ${schemaVersion}`)
   database.exec('COMMIT')
+  checkTables(database)
 }
 
 function checkOwner(database: DatabaseSync): void {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
+import { createSecretKey, randomBytes } from 'node:crypto'
 import { chmodSync, copyFileSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
+import { recordAuthenticator } from './record-mac.ts'
 import { recordStoreConforms } from './record-store-conformance.ts'
 import { collection, put, remove, type Change } from './records.ts'
 import { openSqliteRecords } from './sqlite-records.ts'
@@ -30,6 +31,9 @@ function bytesOf(path: string): string {
 }
 
 recordStoreConforms('SQLite', async () => openSqliteRecords(newPath()))
+recordStoreConforms('SQLite with MACs', async () =>
+  openSqliteRecords(newPath(), { authenticator: recordAuthenticator(createSecretKey(randomBytes(32))) }),
+)
 
 test('records are there again after the store is closed and opened', async () => {
   const path = newPath()
@@ -128,9 +132,9 @@ test('a database of a newer schema, of another program, or none at all is refuse
   const newer = newPath()
   await (await openSqliteRecords(newer)).close()
   const database = new DatabaseSync(newer)
-  database.exec('PRAGMA user_version = 2')
+  database.exec('PRAGMA user_version = 3')
   database.close()
-  await assert.rejects(openSqliteRecords(newer), /newer OwnKey \(schema 2, this one knows 1\)/u)
+  await assert.rejects(openSqliteRecords(newer), /newer OwnKey \(schema 3, this one knows 2\)/u)
   const foreign = newPath()
   const other = new DatabaseSync(foreign)
   other.exec('CREATE TABLE notes (text)')

@@ -1,4 +1,5 @@
-import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
+import type { RecordAuthenticator } from './record-mac.ts'
 import * as queries from './record-queries.ts'
 import {
   checkName,
@@ -9,11 +10,14 @@ import {
   type EncodedChange,
   type Range,
 } from './record-rules.ts'
-import { ShredIncomplete, VersionConflict } from './records.ts'
+import { RecordSet } from './record-set.ts'
+import { RecordsChanged, RecordTampered, ShredIncomplete, VersionConflict } from './records.ts'
 import type { Change, Collection, CommitOptions, ListOptions, RecordStore, Stored } from './records.ts'
 import { openDatabase, openingFailure, pragma } from './sqlite-database.ts'
 import { openLogSync, type LogSync } from './log-sync.ts'
 import { recordCache } from './record-cache.ts'
+import { findTampered, scanSet, tagOf } from './sqlite-scan.ts'
+import { readHeads, rewriteHeads, writeHeads } from './sqlite-schema.ts'
 import { openScrubber, type Scrubber } from './sqlite-scrub.ts'
 
 /** About the size of log at which SQLite itself makes a checkpoint. */
@@ -26,15 +30,29 @@ interface PendingCommit {
   readonly reject: (error: unknown) => void
 }
 
+export interface SqliteOptions {
+  /** Absent: records are read without proof, and a database whose records carry MACs can't be written. */
+  readonly authenticator?: RecordAuthenticator
+  /** Told of each record that is found tampered with, each time. */
+  readonly onTampered?: (collection: string, id: string) => void
+  /**
+   * What to do where the records are not, as a set, those that were written last: `refuse` (the default), `read` without writing, or
+   * `accept` them, which is the operator's decision.
+   */
+  readonly changed?: 'refuse' | 'read' | 'accept'
+  /** Told what was accepted. */
+  readonly onAccepted?: (changed: RecordsChanged) => void
+}
+
 /**
  * Opens or creates the record database, mode 0600, for this process alone. Every acknowledged commit has been synced to disk.
  * @throws Error that says what to do, see openDatabase
  */
-export async function openSqliteRecords(path: string): Promise<RecordStore> {
-  const database = await openDatabase(path)
+export async function openSqliteRecords(path: string, options: SqliteOptions = {}): Promise<RecordStore> {
+  const database = await openDatabase(path, options.authenticator)
   const scrubber = openScrubber(path, pragma(database, 'page_size'))
   try {
-    return new SqliteRecords(database, scrubber, path)
+    return new SqliteRecords(database, scrubber, path, options)
   } catch (error) {
     database.close()
     scrubber.close()
@@ -50,6 +68,7 @@ class SqliteRecords implements RecordStore {
   readonly #selectVersion: StatementSync
   readonly #upsertRecord: StatementSync
   readonly #deleteRecord: StatementSync
+  readonly #upsertHead: StatementSync
   readonly #begin: StatementSync
   readonly #commit: StatementSync
   readonly #pageSize: number
@@ -58,16 +77,22 @@ class SqliteRecords implements RecordStore {
   #estimatedFrames = 0
   readonly #cache = recordCache()
   readonly #log: LogSync
+  readonly #authenticator: RecordAuthenticator | undefined
+  readonly #onTampered: SqliteOptions['onTampered']
+  readonly #set: RecordSet | undefined
+  /** Why nothing may be written: a commit would take what was changed outside for our own. */
+  readonly #fault: Error | undefined
   #pending: PendingCommit[] = []
   #closed = false
 
-  constructor(database: DatabaseSync, scrubber: Scrubber, path: string) {
+  constructor(database: DatabaseSync, scrubber: Scrubber, path: string, options: SqliteOptions) {
     this.#database = database
     this.#scrubber = scrubber
     this.#selectRecord = database.prepare(queries.selectRecord)
     this.#selectVersion = database.prepare(queries.selectVersion)
     this.#upsertRecord = database.prepare(queries.upsertRecord)
     this.#deleteRecord = database.prepare(queries.deleteRecord)
+    this.#upsertHead = database.prepare(queries.upsertHead)
     this.#begin = database.prepare('BEGIN IMMEDIATE')
     this.#commit = database.prepare('COMMIT')
     this.#pageSize = pragma(database, 'page_size')
@@ -76,6 +101,11 @@ class SqliteRecords implements RecordStore {
     this.#checkpoint('TRUNCATE')
     this.#scrubber.scrub()
     this.#log = openLogSync(path)
+    this.#authenticator = options.authenticator
+    this.#onTampered = options.onTampered
+    const { set, fault } = openSet(database, options)
+    this.#set = set
+    this.#fault = fault
   }
 
   async get<T>(from: Collection<T>, id: string): Promise<Stored<T> | undefined> {
@@ -85,19 +115,30 @@ class SqliteRecords implements RecordStore {
     const known = this.#cache.get<T>(from.name, id)
     if (known !== undefined) return known
     const row = this.#selectRecord.get(from.name, id)
-    return row && this.#cache.set<T>(from.name, id, Number(row['version']), String(row['value']))
+    if (row === undefined) return undefined
+    if (!this.#isGenuine(from.name, { ...row, id })) throw new RecordTampered(from.name, id)
+    return this.#cache.set<T>(from.name, id, Number(row['version']), String(row['value']))
   }
 
   async list<T>(from: Collection<T>, options: ListOptions = {}): Promise<Stored<T>[]> {
     const range = rangeOf(options)
     const limit = limitOf(options)
-    const { reverse = false } = options
+    const { reverse = false, onTampered } = options
     const statement = this.#rangeStatement(`list ${reverse}`, range, shape => queries.selectRange(shape, reverse))
-    return statement.all(...rangeValues(from, range), limit).map(row => ({
-      id: String(row['id']),
-      version: Number(row['version']),
-      value: JSON.parse(String(row['value'])) as T,
-    }))
+    const rows = statement.all(...rangeValues(from, range), limit)
+    const found: Stored<T>[] = []
+    for (const row of rows) {
+      const id = String(row['id'])
+      if (this.#isGenuine(from.name, row))
+        found.push({ id, version: Number(row['version']), value: JSON.parse(String(row['value'])) as T })
+      else if (onTampered === undefined) throw new RecordTampered(from.name, id)
+      else onTampered(id)
+    }
+    const last = rows.at(-1)
+    // A page that is not full means the end to its reader: what was left out is made up for.
+    if (found.length === rows.length || rows.length < limit || last === undefined) return found
+    const rest = { ...options, after: String(last['id']), limit: limit - found.length }
+    return [...found, ...(await this.list(from, rest))]
   }
 
   async count(from: Collection<unknown>, prefix = ''): Promise<number> {
@@ -108,6 +149,7 @@ class SqliteRecords implements RecordStore {
 
   async commit(changes: readonly Change[], { shred = false }: CommitOptions = {}): Promise<void> {
     this.#mustBeOpen()
+    if (this.#fault !== undefined) throw this.#fault
     const encoded = encodeChanges(changes)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.#pending.push({ changes: encoded, shred, resolve, reject })
@@ -116,11 +158,33 @@ class SqliteRecords implements RecordStore {
     return promise
   }
 
+  async head() {
+    this.#mustBeOpen()
+    const head = this.#fault === undefined ? this.#set?.head() : undefined
+    if (head !== undefined) await this.#log.durable()
+    return head
+  }
+
+  async verify() {
+    this.#mustBeOpen()
+    if (this.#authenticator === undefined || this.#set === undefined) return { records: 0, tampered: [] }
+    const found = await findTampered(this.#database, this.#authenticator, () => !this.#closed)
+    for (const { collection, id } of found.tampered) this.#onTampered?.(collection, id)
+    // In one go: a commit between two parts of it would look like a change from outside.
+    const scanned = scanSet(this.#database, this.#authenticator)
+    const moved = scanned instanceof RecordsChanged ? scanned : scanned.equals(this.#set)
+    const changed = this.#fault instanceof RecordsChanged ? this.#fault : moved
+    const head = await this.head()
+    return { ...found, ...(head === undefined ? {} : { head }), ...(changed === undefined ? {} : { changed }) }
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return
     this.#flush()
     this.#closed = true
     try {
+      // Of each collection too: where something is changed meanwhile, they say in which.
+      if (this.#fault === undefined && this.#set !== undefined) rewriteHeads(this.#database, this.#set.heads())
       // Also makes durable what still waits for its sync.
       this.#checkpoint('TRUNCATE')
     } catch {
@@ -154,9 +218,12 @@ class SqliteRecords implements RecordStore {
         if (conflict) conflicts.push([commit, conflict])
         else done.push(commit)
       }
+      if (this.#set !== undefined) writeHeads(this.#database, this.#set.advance(), this.#upsertHead)
       this.#commit.run()
+      this.#set?.keep()
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
+      this.#set?.revert()
       if (group.length === 1) group[0]?.reject(error)
       else for (const commit of group) this.#transact([commit])
       return
@@ -181,20 +248,44 @@ class SqliteRecords implements RecordStore {
   /** Gives the conflict for which it has written nothing, if there is one. */
   #write({ changes }: PendingCommit): VersionConflict | undefined {
     let plan
+    const tags = new Map<string, Uint8Array>()
     try {
-      plan = planCommit(changes, (collection, id) => Number(this.#selectVersion.get(collection, id)?.['version'] ?? 0))
+      plan = planCommit(changes, (collection, id) => {
+        const row = this.#selectVersion.get(collection, id)
+        if (row !== undefined) tags.set(`${collection}\0${id}`, tagOf(row['mac']))
+        return Number(row?.['version'] ?? 0)
+      })
     } catch (error) {
       if (error instanceof VersionConflict) return error
       throw error
     }
     for (const { collection, id, version, json } of plan) {
+      const key = `${collection}\0${id}`
+      const [former, tag] = [tags.get(key), json === undefined ? undefined : this.#tag(collection, id, version, json)]
+      if (former !== undefined) this.#set?.take(collection, former)
+      if (tag !== undefined) this.#set?.add(collection, tag)
+      if (tag === undefined) tags.delete(key)
+      else tags.set(key, tag)
       // A change brings about two pages into the log, besides its value.
       this.#estimatedFrames += 2 + (json?.length ?? 0) / this.#pageSize
       this.#cache.drop(collection, id)
-      if (json === undefined) this.#deleteRecord.run(collection, id)
-      else this.#upsertRecord.run(collection, id, version, json)
+      if (json === undefined || tag === undefined) this.#deleteRecord.run(collection, id)
+      else this.#upsertRecord.run(collection, id, version, json, tag)
     }
     return undefined
+  }
+
+  #tag(collection: string, id: string, version: number, json: string): Uint8Array {
+    return this.#authenticator?.macOf(collection, id, version, json) ?? new Uint8Array(0)
+  }
+
+  /** The one place where a record that comes from the database is held against its MAC. */
+  #isGenuine(collection: string, row: Readonly<Record<string, SQLOutputValue>>): boolean {
+    if (this.#authenticator === undefined) return true
+    const [id, version, json] = [String(row['id']), Number(row['version']), String(row['value'])]
+    if (this.#authenticator.isGenuine(tagOf(row['mac']), collection, id, version, json)) return true
+    this.#onTampered?.(collection, id)
+    return false
   }
 
   #shredAfter(done: readonly PendingCommit[]): ShredIncomplete | undefined {
@@ -240,6 +331,27 @@ class SqliteRecords implements RecordStore {
     }
     return statement
   }
+}
+
+/** The set of the records as they stand, and what forbids to write: a head that is not theirs, or no key for one that is there. */
+function openSet(
+  database: DatabaseSync,
+  { authenticator, changed = 'refuse', onAccepted }: SqliteOptions,
+): { set?: RecordSet; fault?: Error } {
+  const heads = readHeads(database)
+  if (authenticator === undefined)
+    return heads.length === 0
+      ? {}
+      : { fault: new Error('The records carry MACs: without their key nothing is written.') }
+  const set = scanSet(database, authenticator)
+  const fault = set instanceof RecordsChanged ? set : set.check(heads)
+  if (fault === undefined && set instanceof RecordSet) return { set }
+  if (fault !== undefined && changed === 'refuse') throw fault
+  if (fault === undefined || set instanceof RecordsChanged || changed === 'read')
+    return { set: new RecordSet(authenticator), ...(fault === undefined ? {} : { fault }) }
+  rewriteHeads(database, set.renewed())
+  onAccepted?.(fault)
+  return { set }
 }
 
 /** From 3.51 on; before, SQLite takes NOOP for a checkpoint, which it must not make by itself. */

@@ -2,6 +2,10 @@ import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { openRootKeys } from '../../src/encryption/root-key.ts'
+import { systemEnv } from '../../src/env.ts'
+import { openFolderRecords } from '../../src/folder-records.ts'
+import { collection, put, remove, type Change } from '../../src/store/records.ts'
 
 export interface Row {
   readonly collection: string
@@ -10,6 +14,7 @@ export interface Row {
   // Rows of every shape.
   // oxlint-disable-next-line typescript/no-explicit-any
   readonly value: any
+  readonly mac: Uint8Array
 }
 
 /** A copy of a data folder, as a thief or a backup has it; `remove` when done. */
@@ -20,33 +25,51 @@ export async function copyOf(dataDir: string): Promise<{ path: string; remove: (
 }
 
 /** Every row of a collection, of a folder that no service runs in, or of a copy. */
-export function rowsIn(folder: string, collection: string): Row[] {
+export function rowsIn(folder: string, from: string): Row[] {
   return withDatabase(folder, database =>
     database
-      .prepare('SELECT id, version, value FROM records WHERE collection = ?')
-      .all(collection)
+      .prepare('SELECT id, version, value, mac FROM records WHERE collection = ?')
+      .all(from)
       .map(row => ({
-        collection,
+        collection: from,
         id: String(row['id']),
         version: Number(row['version']),
         value: JSON.parse(String(row['value'])),
+        mac: row['mac'] as Uint8Array,
       })),
   )
 }
 
-/** What somebody does who can write to the database: puts rows there as they are given. */
-export function writeRows(folder: string, rows: readonly Row[]): void {
-  withDatabase(folder, database => {
-    const write = database.prepare(
-      'INSERT OR REPLACE INTO records (collection, id, version, value) VALUES (?, ?, ?, ?)',
-    )
-    for (const { collection, id, version, value } of rows) write.run(collection, id, version, JSON.stringify(value))
-  })
+/**
+ * What somebody does who has root.key too, or a mistake of the service itself: puts rows there with good MACs. Rows that are written
+ * without the key are refused before anything looks into them (record-macs.test.ts).
+ */
+export function writeRows(folder: string, rows: readonly Row[]): Promise<void> {
+  return commitTo(
+    folder,
+    rows.map(row => put(collection(row.collection), row.id, row.value)),
+  )
 }
 
-export function removeRow(folder: string, collection: string, id: string): void {
+/** As `writeRows`: takes a row away. */
+export function removeRow(folder: string, from: string, id: string): Promise<void> {
+  return commitTo(folder, [remove(collection(from), id)])
+}
+
+async function commitTo(folder: string, changes: readonly Change[]): Promise<void> {
+  const fromEnvironment = undefined
+  const keys = await openRootKeys({ file: join(folder, 'root.key'), fromEnvironment, env: systemEnv })
+  const records = await openFolderRecords(folder, keys)
+  await records.commit(changes)
+  await records.close()
+}
+
+/** What somebody does who can write to the database and holds no key: puts a row in place of that of the same name. */
+export function forgeRow(folder: string, row: Row): void {
   withDatabase(folder, database => {
-    database.prepare('DELETE FROM records WHERE collection = ? AND id = ?').run(collection, id)
+    const { collection: name, id, version, value, mac } = row
+    const write = 'INSERT OR REPLACE INTO records (collection, id, version, value, mac) VALUES (?, ?, ?, ?, ?)'
+    database.prepare(write).run(name, id, version, JSON.stringify(value), mac)
   })
 }
 

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { Azure, refusal } from '../support/azure.ts'
 import { cloudFor } from '../support/cloud.ts'
-import { copyOf, removeRow, rowsIn, writeRows, type Row } from './folder.ts'
+import { copyOf, forgeRow, removeRow, rowsIn, writeRows, type Row } from './folder.ts'
+import { refusedStart } from './database-writer.ts'
 import { prove, written } from './writer.fixture.ts'
 
 const cloud = await cloudFor({ after })
@@ -41,9 +40,9 @@ const before = await ring()
 
 /** In place of the present key ring; then the present one again. */
 async function refused(rows: readonly Row[], why: RegExp, without: readonly Row[] = []): Promise<void> {
-  await written(cloud, folder => {
-    writeRows(folder, rows)
-    for (const { collection, id } of without) removeRow(folder, collection, id)
+  await written(cloud, async folder => {
+    await writeRows(folder, rows)
+    for (const { collection, id } of without) await removeRow(folder, collection, id)
   })
   const attempts = {
     download: () => account.download(file),
@@ -63,9 +62,9 @@ async function refused(rows: readonly Row[], why: RegExp, without: readonly Row[
   const { code, problems } = await prove(cloud)
   assert.equal(code, 1)
   assert.match(problems, why)
-  await written(cloud, folder => {
-    for (const { collection, id } of rows) removeRow(folder, collection, id)
-    writeRows(folder, before)
+  await written(cloud, async folder => {
+    for (const { collection, id } of rows) await removeRow(folder, collection, id)
+    await writeRows(folder, before)
   })
   assert.match((await account.download(file)).toString(), /kept from the writer/)
 }
@@ -96,12 +95,20 @@ test('K2: rows of the key before the present one are refused, alone and with the
   )
 })
 
+test('K2: whoever puts rows of the former key ring back without root.key is refused before that, good as their MACs are', async () => {
+  await cloud.stop()
+  const present = rowsIn(cloud.dataDir, 'encryption.data-keys')
+  for (const row of only(underK1, 'encryption.data-keys')) forgeRow(cloud.dataDir, row)
+  assert.match(await refusedStart(cloud.dataDir), /changed outside this service, in encryption\.data-keys/)
+  for (const row of present) forgeRow(cloud.dataDir, row)
+  await cloud.restart()
+  assert.match((await account.download(file)).toString(), /kept from the writer/)
+})
+
 test('K2: an account without the record of its present key is tampered with, also in a folder whose mark was removed', async () => {
   const states = only(before, 'encryption.key-states')
   await refused([], /the record of its present key is missing/, states)
   await cloud.stop()
-  removeRow(cloud.dataDir, 'encryption.key-states-made', 'made')
-  await assert.rejects(cloud.restart(), /ended at once/)
-  const log = await readFile(join(cloud.dataDir, 'service.log'), 'utf8')
-  assert.match(log, /the mark that every account has a key state was removed/)
+  await removeRow(cloud.dataDir, 'encryption.key-states-made', 'made')
+  assert.match(await refusedStart(cloud.dataDir), /the mark that every account has a key state was removed/)
 })

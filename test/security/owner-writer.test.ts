@@ -106,9 +106,9 @@ test('K5: a blob of another kind is not what a file or a model names', async () 
 test('prove finds a file without its blob, a blob that nothing names, and a size that is not its blob’s', async () => {
   const look = async (write: (folder: string) => readonly Row[], why: RegExp): Promise<void> => {
     let removed: readonly Row[] = []
-    await written(cloud, folder => {
+    await written(cloud, async folder => {
       removed = write(folder)
-      for (const { collection, id } of removed) removeRow(folder, collection, id)
+      for (const { collection, id } of removed) await removeRow(folder, collection, id)
     })
     const { code, problems } = await prove(cloud)
     assert.equal(code, 1)

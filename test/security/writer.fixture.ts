@@ -18,10 +18,10 @@ export function prove(cloud: TestCloud, ...args: string[]): Promise<{ code: numb
   })
 }
 
-/** Stops the cloud, writes to its database as somebody without root.key can, and starts it again. */
-export async function written(cloud: TestCloud, write: (folder: string) => void): Promise<void> {
+/** Stops the cloud, writes to its database, and starts it again. */
+export async function written(cloud: TestCloud, write: (folder: string) => void | Promise<void>): Promise<void> {
   await cloud.stop()
-  write(cloud.dataDir)
+  await write(cloud.dataDir)
   await cloud.restart()
 }
 
@@ -45,14 +45,14 @@ export async function during(
 ): Promise<void> {
   let before: readonly Row[] = []
   let planted: readonly Row[] = []
-  await written(cloud, folder => {
+  await written(cloud, async folder => {
     planted = write(folder)
     before = planted.flatMap(({ collection, id }) => rowsIn(folder, collection).filter(row => row.id === id))
-    writeRows(folder, planted)
+    await writeRows(folder, planted)
   })
   await see()
-  await written(cloud, folder => {
-    for (const { collection, id } of planted) removeRow(folder, collection, id)
-    writeRows(folder, before)
+  await written(cloud, async folder => {
+    for (const { collection, id } of planted) await removeRow(folder, collection, id)
+    await writeRows(folder, before)
   })
 }

@@ -42,7 +42,14 @@ const records = openMemoryRecords()
 const account = randomUUID()
 const ring = new KeyRing({
   records,
-  rootKeys: { service: secret(), mac: secret(), deployment: secret(), hsm: secret(), identity: secret() },
+  rootKeys: {
+    service: secret(),
+    mac: secret(),
+    deployment: secret(),
+    hsm: secret(),
+    records: secret(),
+    identity: secret(),
+  },
   leaseMs: LEASE_MS,
   vaults: { agentFor: () => line.agent, timeoutMs: TIMEOUT_MS },
   credentialOf: () => cloud.credential(ACCOUNT),

@@ -1,5 +1,6 @@
 import { command, dataDir } from '../command.ts'
 import { flag, oneOf, text, wholeNumber } from '../option.ts'
+import { knownHead } from './known-head.ts'
 
 export const audit = command({
   name: 'audit',
@@ -21,14 +22,29 @@ export const audit = command({
 
 export const auditVerify = command({
   name: 'audit verify',
-  summary: 'check that the log is as it was written',
-  notes: ['Exit code 1: a record was changed, removed or forged.'],
+  summary: 'check that all records are as they were written',
+  notes: ['Of the log and all others. Exit code 1: one was changed,', 'removed or forged.'],
   examples: ['audit verify --data-dir ./cloud'],
   options: {
     'data-dir': dataDir,
-    known: text('N:HASH', 'an earlier head, as this command printed it'),
+    known: text('N:HASH', 'an earlier head of the log, as printed here'),
+    'known-head': knownHead,
   },
-  async run({ 'data-dir': folder, known }) {
-    return (await import('../../commands/audit.ts')).verifyAudit({ dataDir: folder, known })
+  async run({ 'data-dir': folder, known, 'known-head': head }) {
+    return (await import('../../commands/audit.ts')).verifyAudit({ dataDir: folder, known, knownHead: head })
+  },
+})
+
+export const auditHead = command({
+  name: 'audit head',
+  summary: 'print the line that names the state of the folder',
+  notes: [
+    'Keep it elsewhere: with --known-head, start, audit verify and',
+    'prove refuse an older state of the folder.',
+  ],
+  examples: ['audit head --data-dir ./cloud'],
+  options: { 'data-dir': dataDir },
+  async run({ 'data-dir': folder }) {
+    return (await import('../../commands/audit.ts')).printHead({ dataDir: folder })
   },
 })

@@ -1,5 +1,6 @@
 import { command, dataDir } from '../command.ts'
 import { flag, needed, oneOf, text, wholeNumber } from '../option.ts'
+import { knownHead } from './known-head.ts'
 
 export const prove = command({
   name: 'prove',
@@ -11,10 +12,11 @@ export const prove = command({
     account: text('NAME', 'look at this account alone'),
     deleted: text('ID', 'when was the key of this destroyed, and by whom'),
     whole: flag('read each blob to its end'),
+    'known-head': knownHead,
     format: oneOf(['table', 'json'], 'for people, or JSON'),
   },
-  async run({ 'data-dir': folder, ...options }) {
-    return (await import('../../commands/prove.ts')).prove({ dataDir: folder, ...options })
+  async run({ 'data-dir': folder, 'known-head': head, ...options }) {
+    return (await import('../../commands/prove.ts')).prove({ dataDir: folder, knownHead: head, ...options })
   },
 })
 

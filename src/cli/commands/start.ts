@@ -1,6 +1,17 @@
 import { UsageError } from '../../usage-error.ts'
 import { command, dataDir } from '../command.ts'
-import { flag, rarely, text, wholeNumberOr, withDefault } from '../option.ts'
+import { flag, rarely, text, wholeNumberOr, withDefault, type Option } from '../option.ts'
+import { knownHead } from './known-head.ts'
+
+/** Where the newest head is kept outside the folder; see freshness.ts. */
+const freshnessStore: Option<string | undefined> = {
+  placeholder: 'STORE',
+  about: 'keep its head in file:PATH or command:PROGRAM',
+  read(given) {
+    if (given === undefined || /^(file|command):./su.test(given)) return given
+    throw new UsageError(`--freshness ${given}: it must be file:PATH or command:PROGRAM.`)
+  },
+}
 
 export const start = command({
   name: 'start',
@@ -20,6 +31,9 @@ export const start = command({
     'pkcs11-pin-file': rarely(text('FILE', 'with its PIN', { completes: 'file' })),
     'pkcs11-token': rarely(text('LABEL', 'if it has several tokens')),
     'diagnostics-dir': rarely(text('DIR', 'for diagnostic settings [DIR/diagnostics]', { completes: 'folder' })),
+    'known-head': { ...knownHead, about: 'refuse a folder older than this (audit head)' },
+    freshness: freshnessStore,
+    'accept-changed-records': rarely(flag('go on with records that were changed outside')),
     fips: flag('on an OpenSSL FIPS provider, or not at all'),
     'clock-control': flag('let ./ownkey clock move its clock'),
     'allow-ropc': rarely(flag('let clients send names and passwords')),
@@ -37,6 +51,9 @@ export const start = command({
       seed: values.seed,
       outsideVaults: hosts(values['outside-vaults']),
       federatedIssuers: hosts(values['federated-issuers']),
+      knownHead: values['known-head'],
+      freshness: values.freshness,
+      acceptChangedRecords: values['accept-changed-records'],
       fips: values.fips,
       clockControl: values['clock-control'],
       allowPasswordGrant: values['allow-ropc'],

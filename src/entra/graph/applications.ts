@@ -244,6 +244,7 @@ export async function addPassword(
     name: 'Update application – Certificates and secrets management',
     resource: resourceOf(found.value),
     properties: { added: secret.keyId },
+    status: 200,
   }
   await commitAs(records, operation, [
     put(applications, found.id, { ...found.value, secrets: [...secrets, secret] }, found.version),
@@ -264,6 +265,7 @@ export async function removePassword(
     name: 'Update application – Certificates and secrets management',
     resource: resourceOf(found.value),
     properties: { removed: keyId },
+    status: 204,
   }
   await commitAs(records, operation, [put(applications, found.id, { ...found.value, secrets: kept }, found.version)])
   return empty(204)

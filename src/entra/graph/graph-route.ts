@@ -1,4 +1,4 @@
-import { noteOperation } from '../../audit/request-context.ts'
+import { commitRecorded, noteOperation, requestContext } from '../../audit/request-context.ts'
 import type { Env } from '../../env.ts'
 import { AzureError, Conflict, Forbidden, NotFound } from '../../http/errors.ts'
 import { json } from '../../http/respond.ts'
@@ -78,13 +78,16 @@ export async function commitAs(
     readonly name: string
     readonly resource: string
     readonly properties?: Readonly<Record<string, unknown>>
+    /** What the route answers; absent: 201 to POST, 204 to PATCH and DELETE. */
+    readonly status?: number
   },
   changes: readonly Change[],
 ): Promise<void> {
   const { name, resource, properties } = operation
+  const status = operation.status ?? (requestContext.getStore()?.call.method === 'POST' ? 201 : 204)
   noteOperation({ operationName: name, resourceId: resource, ...(properties === undefined ? {} : { properties }) })
   try {
-    await records.commit(changes)
+    await commitRecorded(records, changes, { status })
   } catch (error) {
     if (!(error instanceof VersionConflict)) throw error
     throw new Conflict('Request_Conflict', 'The object was changed or made by someone else in the meantime: try again.')

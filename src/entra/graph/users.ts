@@ -69,7 +69,7 @@ export function userRoutes(options: GraphOptions): Route[] {
       const found = await records.get(principals, user.objectId)
       if (found === undefined) throw notFound(user.objectId)
       const changed = { ...found.value, tokensValidFrom: options.env.now() }
-      await commitAs(records, { name: 'Revoke sign-in sessions', resource: resourceOf(user) }, [
+      await commitAs(records, { name: 'Revoke sign-in sessions', resource: resourceOf(user), status: 200 }, [
         put(principals, found.id, changed, found.version),
       ])
       return single(call, 'Edm.Boolean', { value: true })

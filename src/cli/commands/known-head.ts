@@ -1,0 +1,15 @@
+import { UsageError } from '../../usage-error.ts'
+import type { Option } from '../option.ts'
+
+/** See store/known-head.ts, which reads it. */
+const HEAD = /^\d{1,15}:[0-9a-f]{32}:\d{1,15}:[0-9a-f]{32}$/
+
+/** A line of `audit head`: a slip is told before anything is opened. */
+export const knownHead: Option<string | undefined> = {
+  placeholder: 'HEAD',
+  about: 'a line of audit head: is this state, or a later one',
+  read(text) {
+    if (text === undefined || HEAD.test(text.trim())) return text
+    throw new UsageError('--known-head must be one line as `ownkey audit head` prints it: N:HASH:N:HASH.')
+  },
+}

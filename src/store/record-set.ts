@@ -1,0 +1,174 @@
+import { equalSecrets } from '../crypto/derive.ts'
+import { RecordsChanged } from './records.ts'
+import type { RecordAuthenticator } from './record-mac.ts'
+
+const lanes = 8
+/** The name under which the sum over all collections stands. */
+const all = ''
+/** Chained by themselves (audit-chain.ts), and their head is a record of the set: a log may grow long without slowing a start. */
+export const chainedCollection = 'audit-entries'
+
+/** A sum as it is kept beside the records: after which commit, over how many records, and its MAC. */
+export interface SetHead {
+  readonly collection: string
+  readonly counter: number
+  readonly rows: number
+  readonly tag: string
+}
+
+interface Sum {
+  rows: number
+  /** Lane-wise modulo 2^32: the group (Z/2^32)^8, in which a sum of pseudorandom summands says nothing about which they are. */
+  readonly lanes: Uint32Array
+}
+
+/**
+ * The running multiset hash of all records: the sum of HMACs of their MACs (MSet-Add-Hash of Clarke, Devadas, van Dijk, Gassend and Suh,
+ * 2003). It follows each commit at a cost that does not grow with what is stored, and stands or falls with the transaction of the commit.
+ */
+export class RecordSet {
+  readonly #authenticator: RecordAuthenticator
+  readonly #sums = new Map<string, Sum>()
+  /** As they were before the transaction that is under way. */
+  readonly #former = new Map<string, Sum | undefined>()
+  #counter = 0
+  #formerCounter = 0
+
+  constructor(authenticator: RecordAuthenticator) {
+    this.#authenticator = authenticator
+  }
+
+  /** How many transactions wrote into the store since its records carry MACs. */
+  get counter(): number {
+    return this.#counter
+  }
+
+  get rows(): number {
+    return this.#sums.get(all)?.rows ?? 0
+  }
+
+  /** A record came; `tag` is its MAC. */
+  add(collection: string, tag: Uint8Array): void {
+    this.#change(collection, tag, 1)
+  }
+
+  /** A record went, or is about to be overwritten. */
+  take(collection: string, tag: Uint8Array): void {
+    this.#change(collection, tag, -1)
+  }
+
+  /** Ends a transaction: the head over everything, to write with it; none where it wrote nothing. */
+  advance(): SetHead[] {
+    if (this.#former.size === 0) return []
+    this.#counter += 1
+    return [this.#headOf(all, this.#counter)]
+  }
+
+  /** The transaction stands. */
+  keep(): void {
+    this.#former.clear()
+    this.#formerCounter = this.#counter
+  }
+
+  /** The transaction was rolled back. */
+  revert(): void {
+    for (const [collection, sum] of this.#former) {
+      if (sum === undefined) this.#sums.delete(collection)
+      else this.#sums.set(collection, sum)
+    }
+    this.#former.clear()
+    this.#counter = this.#formerCounter
+  }
+
+  /**
+   * Takes over the counter of the stored heads, and says in which collections the records are not those of the heads. Those of collections
+   * are written at a clean end alone: after a crash they are of before, and nothing says where it was.
+   */
+  check(stored: readonly SetHead[]): RecordsChanged | undefined {
+    const whole = stored.find(({ collection }) => collection === all)
+    this.#counter = this.#formerCounter = whole?.counter ?? 0
+    if (whole !== undefined && this.#fits(whole)) return undefined
+    const present = stored.filter(({ counter }) => counter === whole?.counter)
+    const names = new Set(
+      present.length > 1 ? [...present.map(({ collection }) => collection), ...this.#sums.keys()] : [],
+    )
+    names.delete(all)
+    const changed = [...names].filter(name => {
+      const head = present.find(({ collection }) => collection === name)
+      return head === undefined ? (this.#sums.get(name)?.rows ?? 0) > 0 : !this.#fits(head)
+    })
+    return new RecordsChanged(changed.sort())
+  }
+
+  /** Whether this set, of a look at the database, is the one that the other has followed commit by commit. */
+  equals(other: RecordSet): RecordsChanged | undefined {
+    const names = new Set([...this.#sums.keys(), ...other.#sums.keys()])
+    const changed = [...names].filter(name => {
+      const [one, two] = [this.#sums.get(name) ?? emptySum(), other.#sums.get(name) ?? emptySum()]
+      return one.rows !== two.rows || !one.lanes.every((lane, index) => lane === two.lanes[index])
+    })
+    return changed.length === 0 ? undefined : new RecordsChanged(changed.filter(name => name !== all).sort())
+  }
+
+  /** What names this state: the counter, and the MAC of the sum over everything. */
+  head(): { readonly counter: number; readonly tag: string } {
+    return this.#headOf(all, this.#counter)
+  }
+
+  /** All of them, as after the last transaction: for a clean end, or where they are written for the first time. */
+  heads(): SetHead[] {
+    if (!this.#sums.has(all)) this.#sums.set(all, emptySum())
+    return [...this.#sums.keys()].map(collection => this.#headOf(collection, this.#counter))
+  }
+
+  /** All heads one step on: for a set that the operator takes for the right one. */
+  renewed(): SetHead[] {
+    this.#counter += 1
+    const heads = this.heads()
+    this.keep()
+    return heads
+  }
+
+  #headOf(collection: string, counter: number): SetHead {
+    const { rows, lanes: sum } = this.#sums.get(collection) ?? emptySum()
+    return { collection, counter, rows, tag: this.#authenticator.headOf(collection, counter, rows, bytesOf(sum)) }
+  }
+
+  #fits({ collection, counter, rows, tag }: SetHead): boolean {
+    const sum = this.#sums.get(collection) ?? emptySum()
+    if (rows !== sum.rows) return false
+    return equalSecrets(tag, this.#authenticator.headOf(collection, counter, rows, bytesOf(sum.lanes)))
+  }
+
+  #change(collection: string, tag: Uint8Array, sign: 1 | -1): void {
+    if (collection === chainedCollection) return
+    const summand = this.#authenticator.summandOf(tag)
+    for (const name of [collection, all]) {
+      const sum = this.#touch(name)
+      sum.rows += sign
+      for (let lane = 0; lane < lanes; lane++) {
+        sum.lanes[lane] = (sum.lanes[lane] ?? 0) + sign * summand.readUInt32BE(4 * lane)
+      }
+    }
+  }
+
+  /** The sum to change, its former state kept. */
+  #touch(name: string): Sum {
+    const present = this.#sums.get(name)
+    if (this.#former.has(name) && present !== undefined) return present
+    this.#former.set(name, present)
+    const sum = present === undefined ? emptySum() : { rows: present.rows, lanes: present.lanes.slice() }
+    this.#sums.set(name, sum)
+    return sum
+  }
+}
+
+function emptySum(): Sum {
+  return { rows: 0, lanes: new Uint32Array(lanes) }
+}
+
+function bytesOf(sum: Uint32Array): Buffer {
+  const bytes = Buffer.alloc(4 * lanes)
+  sum.forEach((lane, index) => bytes.writeUInt32BE(lane, 4 * index))
+  return bytes
+}

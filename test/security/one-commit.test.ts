@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { auditRecords } from '../audit/ownkey.fixture.ts'
+import { Azure } from '../support/azure.ts'
+import { cloudFor } from '../support/cloud.ts'
+
+const folder = await mkdtemp(join(tmpdir(), 'ownkey-one-commit-'))
+after(() => rm(folder, { recursive: true, force: true }))
+const control = join(folder, 'die-at')
+process.env['OWNKEY_TEST_DIE_AT'] = control
+process.env['NODE_OPTIONS'] = `--import=${new URL('../support/die-at-commit.mjs', import.meta.url).href}`
+const cloud = await cloudFor({ after })
+const azure = await Azure.in(cloud.endpoints)
+const account = await azure.account('one-commit')
+const file = await account.upload()
+const graph = async (method: string, path: string, body?: object) => {
+  const token = await azure.credential.getToken('https://graph.microsoft.com/.default')
+  const response = await fetch(`${cloud.endpoints.authority}/v1.0${path}`, {
+    method,
+    headers: { authorization: `Bearer ${token?.token}`, 'content-type': 'application/json' },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  })
+  return (await response.json()) as Record<string, unknown> & { passwordCredentials: object[] }
+}
+const application = await graph('POST', '/applications', { displayName: 'one commit' })
+const longJob = { hyperparameters: { n_epochs: 50, batch_size: 1 } }
+const jobs = account.openai.fineTuning.jobs
+const running = async (): Promise<string> => {
+  const id = await account.train(file, longJob)
+  await account.jobIs(id, ['running'])
+  return id
+}
+const isCancelled = async (id: string) => (await jobs.retrieve(id)).status === 'cancelled'
+
+interface Change {
+  readonly title: string
+  readonly operationName: string
+  /** What is there before; resolves to what is done, and whether it was done. */
+  readonly prepare: () => Promise<{ act: () => Promise<unknown>; happened: () => Promise<boolean> }>
+}
+
+const changes: Change[] = [
+  {
+    title: 'a new secret of an application',
+    operationName: 'Update application – Certificates and secrets management',
+    prepare: async () => {
+      const at = `/applications/${String(application['id'])}`
+      const secrets = async () => (await graph('GET', at)).passwordCredentials.length
+      const before = await secrets()
+      return { act: () => graph('POST', `${at}/addPassword`, {}), happened: async () => (await secrets()) > before }
+    },
+  },
+  {
+    title: 'the cancel of a running job',
+    operationName: 'Microsoft.CognitiveServices/accounts/OpenAI/fine-tunes/write',
+    prepare: async () => {
+      const id = await running()
+      return { act: () => jobs.cancel(id), happened: () => isCancelled(id) }
+    },
+  },
+  {
+    title: 'the cancel of a waiting job',
+    operationName: 'Microsoft.CognitiveServices/accounts/OpenAI/fine-tunes/write',
+    prepare: async () => {
+      await running()
+      const id = await account.train(file, longJob)
+      return { act: () => jobs.cancel(id), happened: () => isCancelled(id) }
+    },
+  },
+]
+
+for (const { title, operationName, prepare } of changes) {
+  test(`R05: ${title} and its audit record are one commit: killed right after the first, either both are there or neither · L5`, async () => {
+    const { act, happened } = await prepare()
+    const count = async () =>
+      (await auditRecords(cloud.dataDir)).filter(
+        record => record.operationName === operationName && record.resultType === 'Success',
+      ).length
+    let before = await count()
+    for (let at = 1; ; at++) {
+      assert.ok(at < 30)
+      await writeFile(control, String(at))
+      const ended = await act().then(
+        () => true,
+        () => false,
+      )
+      await rm(control)
+      if (!ended) await cloud.restart('kill')
+      const [done, records] = [await happened(), await count()]
+      assert.equal(
+        records > before,
+        done,
+        `after commit ${at}: ${done ? 'changed' : 'not changed'}, ${records - before} records`,
+      )
+      before = records
+      if (done) break
+    }
+  })
+}
