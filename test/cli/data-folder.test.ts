@@ -76,7 +76,7 @@ test('a folder that this user may not use: every command says whose it must be',
   await writeFile(join(readOnly, 'root.key'), '', { mode: 0o600 })
   for (const words of [['start', '--port', '0'], ...OFFLINE]) {
     const said = await say([...words, '--data-dir', readOnly], { ...NOBODY, env })
-    assertRefused(said, { code: 1, says: /This user (may not use|must own)|can't be locked/ })
+    assertRefused(said, { code: 1, says: /This user (may not use|must own)|can't be (locked|closed)/ })
   }
 })
 
