@@ -1,6 +1,8 @@
 import type { Command } from './command.ts'
+import type { Option } from './option.ts'
 
 const GAP = '  '
+const WIDTH = 80
 
 /** What each command does, in a line. */
 export function overview(commands: readonly Command[]): string {
@@ -17,8 +19,12 @@ export function overview(commands: readonly Command[]): string {
   ].join('\n')
 }
 
-/** One command on at most 20 lines of 80 columns: how it is called, what it takes, an example. */
-export function commandHelp({ name, summary, synopsis, notes = [], options, examples }: Command): string {
+/**
+ * One command on at most 20 lines of 80 columns: how it is called, what it takes, an example.
+ * @param all explains the rarely needed options too, on as many lines as that takes
+ */
+export function commandHelp(command: Command, { all = false } = {}): string {
+  const { name, summary, synopsis, notes = [], options, examples } = command
   const entries = Object.entries(options)
   const needed = entries
     .filter(([, { isNeeded }]) => isNeeded)
@@ -29,18 +35,35 @@ export function commandHelp({ name, summary, synopsis, notes = [], options, exam
     ...needed,
     ...(entries.length > needed.length ? ['[options]'] : []),
   ]
-  const rows = entries.map(
-    ([option, { placeholder = '', about }]) => [`--${option} ${placeholder}`.trimEnd(), about] as const,
-  )
+  const shown = entries.filter(([, { isRare }]) => all || isRare !== true)
+  const rows = shown.map(([option, one]) => [written(option, one), one.about] as const)
+  const rare = entries.filter(entry => !shown.includes(entry)).map(([option, one]) => written(option, one))
   return [
     `Usage: ./ownkey ${usage.join(' ')}`,
     `${summary[0]?.toUpperCase()}${summary.slice(1)}.`,
     ...notes,
     ...(rows.length === 0 ? [] : ['', ...table(rows)]),
+    ...(rare.length === 0 ? [] : rarely(name, rare)),
     '',
     ...examples.map((example, index) => `${index === 0 ? 'Example:' : '        '} ./ownkey ${example}`),
     '',
   ].join('\n')
+}
+
+function written(option: string, { placeholder = '' }: Option<unknown>): string {
+  return `--${option} ${placeholder}`.trimEnd()
+}
+
+/** Names options on as few lines as they need. */
+function rarely(name: string, options: readonly string[]): string[] {
+  const lines = ['']
+  for (const option of options) {
+    const last = lines.at(-1) ?? ''
+    if (`${last} ${option},`.length > WIDTH) lines.push(`${GAP}${option},`)
+    else lines[lines.length - 1] = last === '' ? `${GAP}${option},` : `${last} ${option},`
+  }
+  const last = (lines.pop() ?? '').slice(0, -1)
+  return [`Rarely needed (./ownkey help ${name} --all):`, ...lines, last]
 }
 
 function table(rows: readonly (readonly [string, string])[]): string[] {

@@ -9,6 +9,8 @@ export interface Option<T> {
   readonly choices?: readonly string[]
   /** What a shell completes its value with. */
   readonly completes?: 'file' | 'folder'
+  /** The help text only names it, unless it is asked for all. */
+  readonly isRare?: boolean
   /** The command does not work without it. */
   readonly isNeeded?: boolean
   /** @param text undefined: not given. @throws UsageError when it is not a value of this option; `name` with its dashes */
@@ -30,6 +32,11 @@ export function flag(about: string): Option<boolean> {
 
 export function text(placeholder: string, about: string, how: Completes = {}): Option<string | undefined> {
   return { placeholder, about, ...how, read: given => given }
+}
+
+/** Few ever need it: the help text of the command names it, `--all` explains it. */
+export function rarely<T>(option: Option<T>): Option<T> {
+  return { ...option, isRare: true }
 }
 
 export function needed(placeholder: string, about: string, how: Completes = {}): Option<string> {

@@ -188,7 +188,7 @@ interface Summary {
 }
 
 function report(findings: readonly Finding[], summary: Summary): string {
-  const { audit, unseen, isProven, isEmpty, whole, knownHead } = summary
+  const { audit, unseen, isEmpty, whole, knownHead } = summary
   const lines = findings.flatMap(({ account, key, state, since, lastSuccess, ...rest }) => {
     const { blobs, bytes, opened, closed, revocable, problems, earlierGenerationBlobs: earlier } = rest
     const times = since === undefined ? '' : ` since ${since}\n     last used ${lastSuccess}`
@@ -221,8 +221,14 @@ function report(findings: readonly Finding[], summary: Summary): string {
     ...(whole ? [] : ['note of each blob its last segment and its first were read: --whole reads all of them.']),
     'note not looked at: soft-deleted accounts, the losses in events of jobs, keys in the vaults, sealed files that no record names.',
     ...(isEmpty ? ['NO   nothing was looked at: no blob is stored in these accounts.'] : []),
-    isProven ? `Everything ${unseen === 0 ? '' : 'else '}is as promised.` : 'This is NOT as promised.',
+    verdict(findings, summary),
     '',
   ]
   return [fitted(first.join('\n'), '     '), ...records, fitted(last.join('\n'), '     ')].join('\n')
+}
+
+function verdict(findings: readonly Finding[], { audit, unseen, isProven, isEmpty }: Summary): string {
+  if (isProven) return `Everything ${unseen === 0 ? '' : 'else '}is as promised.`
+  const isContradicted = !audit.ok || !audit.records.ok || findings.some(({ problems }) => problems.length > 0)
+  return isEmpty && !isContradicted ? 'Nothing was proven.' : 'This is NOT as promised.'
 }

@@ -5,6 +5,7 @@ import type { Env } from '../env.ts'
 import type { ServerCertificates } from './certificates.ts'
 import { CONNECTION_LIMITS, Connections, type ConnectionLimits } from './connection-limits.ts'
 import { requestHandler, type Edge, type RequestLine } from './handle-request.ts'
+import { answerMalformed } from './malformed-request.ts'
 import type { Authenticator, AuthScheme, Route } from './route.ts'
 import { routeTable } from './route-table.ts'
 import { answerPlainHttp } from './plain-http.ts'
@@ -80,7 +81,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     // First, so that what it hands on to TLS is counted once.
     answerPlainHttp(server, { domain: options.domain, port: () => listening.port })
     connections.watch(server.on('checkContinue', network))
-    return server
+    return answerMalformed(server)
   }
   const servers = await listenOnAll(newServer, options.addresses ?? loopback, options.port, !options.addresses)
   listening.port = portOf(servers[0])
@@ -109,7 +110,7 @@ export async function listenPlain(
   const newServer = () => {
     const server = createPlainServer(serverLimits, handler).on('checkContinue', handler)
     connections.watch(server)
-    return server
+    return answerMalformed(server)
   }
   const [server] = await listenOnAll(newServer, ['127.0.0.1'], port, false)
   return { port: portOf(server), close: async () => closeServer(server) }

@@ -32,7 +32,13 @@ test('help lists every command; help COMMAND, COMMAND --help and -h anywhere exp
     assert.match(out, new RegExp(`^Usage: \\./ownkey ${name}\\b[\\s\\S]*\\nExample: \\./ownkey ${words[0]}`))
     assert.ok(out.trimEnd().split('\n').length <= 20, out)
     assertFits(out)
-    for (const option of Object.keys(options)) assert.ok(out.includes(`  --${option}`), `${name} --${option}`)
+    for (const option of Object.keys(options)) assert.match(out, new RegExp(` --${option}\\b`), `${name} --${option}`)
+    const whole = (await say(['help', ...words, '--all'])).out
+    assertFits(whole)
+    for (const [option, { about }] of Object.entries(options)) {
+      const line = whole.split('\n').find(one => one.startsWith(`  --${option} `) || one === `  --${option}`)
+      assert.ok(line?.includes(about), `${name} --${option} is not explained by --all`)
+    }
     for (const args of [
       [...words, '--help'],
       [...words, '-h', '--nonsense'],

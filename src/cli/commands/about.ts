@@ -3,7 +3,7 @@ import { UsageError } from '../../usage-error.ts'
 import { command, type Command } from '../command.ts'
 import { completionFor, SHELLS } from '../completion.ts'
 import { commandHelp, overview } from '../help.ts'
-import { inWords } from '../option.ts'
+import { flag, inWords } from '../option.ts'
 import { noCommand } from '../parse.ts'
 
 /** The commands that speak of commands. @param all every one, these included */
@@ -38,13 +38,13 @@ export function about(all: () => readonly Command[]): Command[] {
       mostWords: 2,
       words: 'command',
       examples: ['help start', 'help audit verify'],
-      options: {},
-      async run(_, words) {
+      options: { all: flag('explain the rarely needed options too') },
+      async run(values, words) {
         if (words.length === 0) return say(overview(all()))
         const name = words.join(' ')
         const wanted = all().find(one => one.name === name)
         if (wanted === undefined) throw noCommand(name, all())
-        return say(commandHelp(wanted))
+        return say(commandHelp(wanted, values))
       },
     }),
   ]

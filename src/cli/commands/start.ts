@@ -1,6 +1,6 @@
 import { UsageError } from '../../usage-error.ts'
 import { command, dataDir } from '../command.ts'
-import { flag, text, wholeNumberOr, withDefault, type Option } from '../option.ts'
+import { flag, rarely, text, wholeNumberOr, withDefault, type Option } from '../option.ts'
 import { knownHead } from './known-head.ts'
 
 /** Where the newest head is kept outside the folder; see freshness.ts. */
@@ -24,19 +24,19 @@ export const start = command({
     location: withDefault('NAME', 'region of what is made', 'westeurope'),
     'key-lease-seconds': wholeNumberOr(10, 'N', 'a revocation is felt within this time', { most: 3600 }),
     'key-watch-seconds': wholeNumberOr(60, 'N', 'ask about idle keys this often', { most: 86_400 }),
-    'jobs-at-once': wholeNumberOr(1, 'N', 'train this many jobs side by side', { least: 1, most: 64 }),
-    'outside-vaults': text('HOSTS', "vaults elsewhere, e.g. '*.vault.azure.net'"),
-    'federated-issuers': text('HOSTS', 'issuers in your own network'),
-    'pkcs11-module': text('PATH', 'keep RSA-HSM keys in this PKCS #11 token', { completes: 'file' }),
-    'pkcs11-pin-file': text('FILE', 'with its PIN', { completes: 'file' }),
-    'pkcs11-token': text('LABEL', 'if it has several tokens'),
-    'diagnostics-dir': text('DIR', 'for diagnostic settings [DIR/diagnostics]', { completes: 'folder' }),
-    'known-head': { ...knownHead, about: 'refuse a folder older than this (audit head)' },
-    freshness: freshnessStore,
-    'accept-changed-records': flag('go on with records that were changed outside'),
+    'jobs-at-once': rarely(wholeNumberOr(1, 'N', 'train this many jobs side by side', { least: 1, most: 64 })),
+    'outside-vaults': rarely(text('HOSTS', "vaults elsewhere, e.g. '*.vault.azure.net'")),
+    'federated-issuers': rarely(text('HOSTS', 'issuers in your own network')),
+    'pkcs11-module': rarely(text('PATH', 'keep RSA-HSM keys in this PKCS #11 token', { completes: 'file' })),
+    'pkcs11-pin-file': rarely(text('FILE', 'with its PIN', { completes: 'file' })),
+    'pkcs11-token': rarely(text('LABEL', 'if it has several tokens')),
+    'diagnostics-dir': rarely(text('DIR', 'for diagnostic settings [DIR/diagnostics]', { completes: 'folder' })),
+    'known-head': rarely(knownHead),
+    freshness: rarely(freshnessStore),
+    'accept-changed-records': rarely(flag('go on with records that were changed outside')),
     fips: flag('on an OpenSSL FIPS provider, or not at all'),
     'clock-control': flag('let ./ownkey clock move its clock'),
-    'allow-ropc': flag('let clients send names and passwords'),
+    'allow-ropc': rarely(flag('let clients send names and passwords')),
     verbose: flag('log every request, as JSON lines on stderr'),
   },
   async run(values) {
