@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
+import { plainError } from './plain-error.ts'
 import { repeatedly } from './repeatedly.ts'
 import { hasCode, writeFileAtomically } from './store/atomic-file.ts'
 import type { AuditLog } from './store/audit-log.ts'
@@ -75,9 +76,14 @@ function fileStore(path: string): FreshnessStore {
     read: () =>
       readFile(path, 'utf8').catch((error: unknown) => {
         if (hasCode(error, 'ENOENT')) return undefined
-        throw new Error(`${path} can't be read: ${String(error)}. Make it readable for this service.`)
+        throw new Error(`The head in ${path} can't be read: ${plainError(error)}`)
       }),
-    write: line => writeFileAtomically(path, `${line}\n`, 0o600),
+    write: line =>
+      writeFileAtomically(path, `${line}\n`, 0o600).catch((error: unknown) => {
+        // The error names a temporary file beside it.
+        const why = hasCode(error, 'ENOENT') ? 'its folder is not there.' : plainError(error)
+        throw new Error(`The head can't be written to ${path}: ${why}`)
+      }),
   }
 }
 

@@ -14,7 +14,7 @@ import { openFreshness } from './freshness.ts'
 import { namedKeyOf } from './accounts/named-key.ts'
 import { shredding } from './encryption/destruction.ts'
 import { makeKeyStates } from './encryption/make-key-states.ts'
-import { openRootKeys } from './encryption/root-key.ts'
+import { openRootKeys, type RootKeys } from './encryption/root-key.ts'
 import { dropBrokenOffChanges, referencedBlobs } from './encryption/start-up.ts'
 import { openCertificates } from './http/certificates.ts'
 import { listenMetadata } from './entra/metadata.ts'
@@ -28,7 +28,8 @@ import { openDirectoryBlobs } from './store/directory-blobs.ts'
 import { closeToOthers } from './store/folder-modes.ts'
 import { lockFolder } from './store/folder-lock.ts'
 import { sweepOrphans } from './store/orphans.ts'
-import { openTamperingReport } from './tampering-report.ts'
+import type { RecordStore } from './store/records.ts'
+import { openTamperingReport, type TamperingReport } from './tampering-report.ts'
 
 export interface CloudOptions {
   readonly dataDir: string
@@ -138,13 +139,7 @@ async function openFolder(settings: Settings, closers: (() => Promise<void>)[]):
   const token = await openTokenOf(settings)
   if (token !== undefined) closers.push(() => token.close())
   const tampering = openTamperingReport(settings)
-  const checked = await openFolderRecords(dataDir, rootKeys, {
-    ...tampering,
-    changed: settings.acceptChangedRecords ? 'accept' : 'refuse',
-  })
-  const records = shredding(checked, error =>
-    settings.log({ level: 'error', message: 'What was destroyed is still to be erased', error: error.message }),
-  )
+  const records = await openRecords(settings, rootKeys, tampering)
   closers.push(() => records.close())
   await settings.clock?.load(records)
   if (settings.clock === undefined && (await storedOffset(records)) !== 0)
@@ -191,6 +186,15 @@ async function openFolder(settings: Settings, closers: (() => Promise<void>)[]):
   })
   closers.push(() => rooms.close())
   return rooms
+}
+
+/** @throws RecordsChanged where they are not those that were written last, and the operator did not accept it */
+async function openRecords(settings: Settings, rootKeys: RootKeys, tampering: TamperingReport): Promise<RecordStore> {
+  const { acceptChangedRecords, dataDir, log } = settings
+  const changed = acceptChangedRecords ? 'accept' : 'refuse'
+  return shredding(await openFolderRecords(dataDir, rootKeys, { ...tampering, changed }), error =>
+    log({ level: 'error', message: 'What was destroyed is still to be erased', error: error.message }),
+  )
 }
 
 /** R02: which provider this run is on, for those who read the log later. */

@@ -131,14 +131,11 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
     auditLog: options.audit,
     locations,
   })
-  const exporter = new DiagnosticExport({ records, auditLog: options.audit, folder: options.diagnosticsFolder })
   const ownPorts = await rememberPort(records, port)
   const service = openService({ ...options, audit, ownPorts }, { entra, resourceManager, locations })
   const plane = { accounts: service.accounts, resourceManager }
-  const management = openManagement(
-    { ...options, audit },
-    { entra, resourceManager, vaultType: keyVault.resourceType, service, locations },
-  )
+  const managed = { entra, resourceManager, vaultType: keyVault.resourceType, service, locations }
+  const management = openManagement({ ...options, audit }, managed)
   const tick = (): Promise<void> => keyVault.tick().then(() => service.life.tick())
   return {
     entra,
@@ -160,7 +157,7 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
     authenticators: authenticatorsOf(requestAudit, entra, keyVault.authenticator, plane),
     connect: agent => service.connect(agent),
     audited: routes => requestAudit.routes(routes),
-    ...lifeOf(service, management, { tick, flush: () => requestAudit.flush(), exporter, log }),
+    ...lifeOf(service, management, { tick, flush: () => requestAudit.flush(), exporter: exporterOf(options), log }),
   }
 }
 
@@ -210,6 +207,10 @@ function authenticatorsOf(
     vault: requestAudit.authenticator(vault),
     openai: requestAudit.authenticator(dataPlaneAuthenticator(plane, verifyToken)),
   }
+}
+
+function exporterOf({ records, audit: auditLog, diagnosticsFolder: folder }: RoomsOptions): DiagnosticExport {
+  return new DiagnosticExport({ records, auditLog, folder })
 }
 
 /** What only the administrator of this cloud may do. */

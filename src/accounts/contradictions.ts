@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import { blobRecords, isOwnBlob, type BlobRecord, type DataKind } from '../encryption/blob-records.ts'
 import type { KeyRing } from '../encryption/key-ring.ts'
 import { AzureError } from '../http/errors.ts'
+import { RecordTampered } from '../store/records.ts'
 import { copyKindOf, deployments, isOwnDeployment } from './deployment.ts'
 
 /** A record that names a blob. */
@@ -53,9 +54,15 @@ async function look({ ring, references }: ContradictionsOptions, accountId: stri
       found.push(`the blob ${blobId} is of generation ${generation}, of which there is no data key`)
   }
   const named = new Set<string>()
-  for await (const reference of both(ring, references, accountId)) {
-    if (reference.blobId !== undefined) named.add(reference.blobId)
-    found.push(...faultsOf(reference, blobs))
+  try {
+    for await (const reference of both(ring, references, accountId)) {
+      if (reference.blobId !== undefined) named.add(reference.blobId)
+      found.push(...faultsOf(reference, blobs))
+    }
+  } catch (error) {
+    if (!(error instanceof RecordTampered)) throw error
+    // Which blobs the rest names is not known.
+    return [...found, `the record ${error.collection} ${error.id} was changed outside this service`]
   }
   for (const blobId of blobs.keys())
     if (!named.has(blobId)) found.push(`the blob ${blobId} belongs to no file, model, checkpoint or deployment`)

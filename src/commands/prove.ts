@@ -1,4 +1,4 @@
-import { connectAdministrator, type AdministratorClient } from '../administrator-client.ts'
+import { AdministratorError, connectAdministrator, type AdministratorClient } from '../administrator-client.ts'
 import { fitted } from '../terminal.ts'
 import { allAccounts } from './all-accounts.ts'
 import type { RecordsFinding } from '../audit/verify-folder.ts'
@@ -86,7 +86,8 @@ export async function prove(options: {
   const wanted = all.filter(({ name }) => options.account === undefined || name === options.account)
   if (options.account !== undefined && wanted.length === 0) throw new Error(`There is no account ${options.account}.`)
   const findings: Finding[] = []
-  for (const account of wanted) findings.push(await examine(client, account, options.whole))
+  for (const account of wanted)
+    findings.push(await examine(client, account, options.whole).catch((error: unknown) => unexamined(account, error)))
   const unseen = options.account === undefined ? await unseenAccounts(client, dataDir) : 0
   const kept = options.knownHead === undefined ? '' : `?knownhead=${encodeURIComponent(options.knownHead)}`
   const audit = await client.call<Summary['audit']>('GET', `/ownkey/audit/verify${kept}`)
@@ -158,6 +159,14 @@ async function examine(client: AdministratorClient, account: Account, whole: boo
       return blob === undefined ? [] : [{ ...blob, outcome }]
     }),
   }
+}
+
+/** An account of which a record was changed outside is no reason to look at no other. */
+function unexamined({ name, properties }: Account, error: unknown): Finding {
+  if (!(error instanceof AdministratorError) || error.code !== 'RecordTampered') throw error
+  const none = { revocable: 0, blobs: 0, bytes: 0, opened: 0, closed: 0, earlierGenerationBlobs: 0, each: [] }
+  const key = properties.encryption.status?.keyIdentifier ?? properties.encryption.keySource
+  return { account: name, key, state: 'unknown', ...none, problems: [error.message] }
 }
 
 /** R27: what other tenants have is closed to this one's administrator; that there is something is not. */
