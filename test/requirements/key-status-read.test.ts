@@ -12,9 +12,10 @@ await keys.createRsaKey('cmk', { keySize: 2048 })
 await azure.policy('kv-read', 'add', account.principalId)
 assert.equal((await account.encrypt({ vault: 'kv-read', name: 'cmk' })).status, 200)
 
+/** How often the vault was asked: the key is read once each time, and each generation unwrapped. */
 const reads = async (): Promise<number> =>
   (await auditRecords(cloud.dataDir, '--vault', 'kv-read')).filter(
-    ({ operationName, callerIpAddress }) => operationName === 'KeyUnwrap' && callerIpAddress === 'service',
+    ({ operationName, callerIpAddress }) => operationName === 'KeyGet' && callerIpAddress === 'service',
   ).length
 
 test('R19: who reads the account sees what the vault says at most a lease ago, though nobody used the key', async () => {
