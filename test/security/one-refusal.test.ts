@@ -20,8 +20,8 @@ const { id: job } = await account.jobIs(
   ['succeeded'],
 )
 
-/** A key that may only be read costs one question more: why it is refused. */
-const ONE_ROUND = 3
+/** The key is read, something is wrapped, and each of the two generations is unwrapped: enabling began the second. */
+const ONE_ROUND = 4
 const isVaultCall = ({ operationName }: { operationName: string }): boolean =>
   ['KeyGet', 'KeyWrap', 'KeyUnwrap'].includes(operationName)
 
