@@ -13,7 +13,9 @@ say() { echo "== $*"; }
 
 build_root() { # <suite> <root>
   say "building a stock $1 in $2 (once, about two minutes)"
-  rm -rf "$2"; mkdir -p "$(dirname "$2")"
+  # Never across a mount: what a run that was killed left there may be this machine's own /dev.
+  umount "$2/dev" "$2/proc" 2>/dev/null || true
+  rm -rf --one-file-system "$2"; mkdir -p "$(dirname "$2")"
   debootstrap --variant=minbase "$1" "$2" >"$2.log" 2>&1 || { tail -n 3 "$2.log" >&2; return 1; }
   # How this machine reaches its mirrors and its registry, and whom it trusts there.
   cp /etc/resolv.conf "$2/etc/" 2>/dev/null || true
