@@ -1,5 +1,4 @@
-import { setImmediate } from 'node:timers/promises'
-import { blobRecords, isOwnBlob, type BlobRecord, type DataKind } from '../encryption/blob-records.ts'
+import { blobsOfAccount, isOwnBlob, type BlobRecord, type DataKind } from '../encryption/blob-records.ts'
 import type { KeyRing } from '../encryption/key-ring.ts'
 import { AzureError } from '../http/errors.ts'
 import { RecordTampered } from '../store/records.ts'
@@ -23,8 +22,6 @@ export interface ContradictionsOptions {
   readonly references: (accountId: string) => AsyncIterable<BlobReference>
 }
 
-const PAGE = 500
-
 /**
  * Where the records of an account contradict each other: settings, key ring, blobs, and what names blobs. Everything is looked at
  * twice: what changes in between is no contradiction.
@@ -44,7 +41,7 @@ async function look({ ring, references }: ContradictionsOptions, accountId: stri
   })
   const generations = await ring.generations(accountId)
   const blobs = new Map<string, BlobRecord>()
-  for await (const { id, value } of blobsOf(ring, accountId)) {
+  for await (const { id, value } of blobsOfAccount(ring.records, accountId)) {
     const { blobId, kind, generation } = value
     blobs.set(blobId, value)
     if (!isOwnBlob({ id, value }, accountId)) found.push(`the record of the blob ${blobId} names another owner or id`)
@@ -95,15 +92,4 @@ async function* both(
     yield { what, isOwn: isOwnDeployment(stored, accountId), ...copy }
   }
   yield* references(accountId)
-}
-
-async function* blobsOf({ records }: KeyRing, accountId: string): AsyncGenerator<{ id: string; value: BlobRecord }> {
-  for (let after: string | undefined; ;) {
-    const from = after === undefined ? {} : { after }
-    const page = await records.list(blobRecords, { prefix: `${accountId}/`, limit: PAGE, ...from })
-    yield* page
-    if (page.length < PAGE) return
-    after = page.at(-1)?.id
-    await setImmediate()
-  }
 }

@@ -1,5 +1,5 @@
-import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
-import { blobRecords, type BlobRecord } from '../encryption/blob-records.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { blobRecords, blobsOfAccount, type BlobRecord } from '../encryption/blob-records.ts'
 import { addGeneration, closeGenerations, retireGenerations } from '../encryption/data-key-generations.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
@@ -10,7 +10,6 @@ import { accountAudit, type Accounts } from './accounts.ts'
 import { pace, type Pace } from './pace.ts'
 import { reEncryptions, type ReEncryption } from './re-encryption.ts'
 
-const PAGE = 500
 /** After a refusal of the vault, and after a fault of ours. Milliseconds. */
 const RETRY_MS = 5000
 /** With so many the disk is broken: it ends there. */
@@ -171,7 +170,7 @@ export class ReEncryptions {
   async #totals(accountId: string): Promise<Pick<ReEncryption, 'blobs' | 'bytes'>> {
     let total = 0
     let bytes = 0
-    for await (const { value } of blobsOf(this.#options.accounts, accountId)) {
+    for await (const { value } of blobsOfAccount(this.#records, accountId)) {
       if (value.generation === 0) continue
       total += 1
       bytes += value.size
@@ -197,7 +196,7 @@ class Run {
   async blobs(): Promise<number> {
     const { accountId, generation } = this.#stored.value
     let found = 0
-    for await (const blob of blobsOf(this.#options.accounts, accountId)) {
+    for await (const blob of blobsOfAccount(this.#records, accountId)) {
       this.#signal.throwIfAborted()
       if (this.#stored.value.failed.length >= MAX_FAILED) return 0
       const isOld = blob.value.generation > 0 && blob.value.generation < generation
@@ -274,18 +273,6 @@ class Run {
     const value: ReEncryption = { ...rest, ...change }
     await this.#records.commit([put(reEncryptions, id, value, version), ...more])
     this.#stored = { id, version: version + 1, value }
-  }
-}
-
-async function* blobsOf({ options: { records } }: Accounts, accountId: string): AsyncGenerator<Stored<BlobRecord>> {
-  for (let after: string | undefined; ;) {
-    const from = after === undefined ? {} : { after }
-    const page = await records.list(blobRecords, { prefix: `${accountId}/`, limit: PAGE, ...from })
-    yield* page
-    if (page.length < PAGE) return
-    after = page.at(-1)?.id
-    // Reading never waits for anything: without this the service would answer nobody until the last page.
-    await setImmediate()
   }
 }
 

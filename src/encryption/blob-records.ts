@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { collection, type RecordStore, type Stored } from '../store/records.ts'
 import { NotFound } from '../http/errors.ts'
 import { isInPlace, recordTampered } from './record-tampered.ts'
@@ -31,6 +32,22 @@ export interface BlobRecord {
 
 /** By `<account id>/<blob id>`. */
 export const blobRecords = collection<BlobRecord>('encryption.blobs')
+
+/** Records that are read before others have their turn. */
+const PAGE = 500
+
+/** Every blob of an account, by id, while others are served in between. */
+export async function* blobsOfAccount(records: RecordStore, accountId: string): AsyncGenerator<Stored<BlobRecord>> {
+  for (let after: string | undefined; ;) {
+    const from = after === undefined ? {} : { after }
+    const page = await records.list(blobRecords, { prefix: `${accountId}/`, limit: PAGE, ...from })
+    yield* page
+    if (page.length < PAGE) return
+    after = page.at(-1)?.id
+    // Reading never waits for anything: without this the service would answer nobody until the last page.
+    await setImmediate()
+  }
+}
 
 export function blobKeyOf(accountId: string, blobId: string): string {
   return `${accountId}/${blobId}`
