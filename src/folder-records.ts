@@ -3,7 +3,7 @@ import { mac } from './crypto/derive.ts'
 import type { RootKeys } from './encryption/root-key.ts'
 import type { AuditLogOptions } from './store/audit-log.ts'
 import { recordAuthenticator } from './store/record-mac.ts'
-import type { RecordStore } from './store/records.ts'
+import type { FileRecords } from './store/records.ts'
 import { openSqliteRecords, type SqliteOptions } from './store/sqlite-records.ts'
 
 type Keys = Pick<RootKeys, 'mac' | 'records'>
@@ -18,7 +18,7 @@ export function openFolderRecords(
   dataDir: string,
   keys: Keys,
   options: Omit<SqliteOptions, 'authenticator'> = {},
-): Promise<RecordStore> {
+): Promise<FileRecords> {
   const authenticator = recordAuthenticator(keys.records, auditHeadMac(keys))
   return openSqliteRecords(join(dataDir, 'records.db'), { ...options, authenticator })
 }

@@ -11,6 +11,8 @@ import { systemEnv, type Env } from './env.ts'
 import { endpointsFile, type Endpoints } from './endpoints.ts'
 import { auditHeadMac, openFolderRecords } from './folder-records.ts'
 import { openFreshness } from './freshness.ts'
+import { Snapshots } from './folder/snapshots.ts'
+import { dropSnapshot } from './folder/state-files.ts'
 import { namedKeyOf } from './accounts/named-key.ts'
 import { shredding } from './encryption/destruction.ts'
 import { makeKeyStates } from './encryption/make-key-states.ts'
@@ -27,8 +29,9 @@ import { openAuditLog, type AuditLog } from './store/audit-log.ts'
 import { openDirectoryBlobs } from './store/directory-blobs.ts'
 import { closeToOthers } from './store/folder-modes.ts'
 import { lockFolder } from './store/folder-lock.ts'
+import { holdable } from './store/held-blobs.ts'
 import { sweepOrphans } from './store/orphans.ts'
-import type { RecordStore } from './store/records.ts'
+import type { FileRecords } from './store/records.ts'
 import { openTamperingReport, type TamperingReport } from './tampering-report.ts'
 
 export interface CloudOptions {
@@ -155,7 +158,7 @@ async function openFolder(settings: Settings, closers: (() => Promise<void>)[]):
   const freshness = await openFreshness({ ...settings, records, audit })
   closers.push(() => freshness.close())
   tampering.recordIn(audit)
-  const blobs = await openDirectoryBlobs(join(dataDir, 'blobs'))
+  const { blobs, snapshots } = await openBlobs(settings, records, closers)
   await dropBrokenOffChanges(records)
   const referenced = await referencedBlobs(records)
   // Only now: by the records of an older folder, blobs of the newest pass for orphans. Where a record can't be read,
@@ -172,6 +175,7 @@ async function openFolder(settings: Settings, closers: (() => Promise<void>)[]):
     domain: DOMAIN,
     records,
     blobs,
+    snapshots,
     audit,
     rootKeys,
     token,
@@ -189,12 +193,22 @@ async function openFolder(settings: Settings, closers: (() => Promise<void>)[]):
 }
 
 /** @throws RecordsChanged where they are not those that were written last, and the operator did not accept it */
-async function openRecords(settings: Settings, rootKeys: RootKeys, tampering: TamperingReport): Promise<RecordStore> {
+async function openRecords(settings: Settings, rootKeys: RootKeys, tampering: TamperingReport): Promise<FileRecords> {
   const { acceptChangedRecords, dataDir, log } = settings
   const changed = acceptChangedRecords ? 'accept' : 'refuse'
-  return shredding(await openFolderRecords(dataDir, rootKeys, { ...tampering, changed }), error =>
-    log({ level: 'error', message: 'What was destroyed is still to be erased', error: error.message }),
-  )
+  const records = await openFolderRecords(dataDir, rootKeys, { ...tampering, changed })
+  const owed = (error: Error): void =>
+    log({ level: 'error', message: 'What was destroyed is still to be erased', error: error.message })
+  return { ...shredding(records, owed), copyTo: path => records.copyTo(path) }
+}
+
+/** The sealed files, and what lets a backup copy them while they are used. */
+async function openBlobs(settings: Settings, records: FileRecords, closers: (() => Promise<void>)[]) {
+  await dropSnapshot(settings.dataDir)
+  const blobs = holdable(await openDirectoryBlobs(join(settings.dataDir, 'blobs')))
+  const snapshots = new Snapshots({ ...settings, records, blobs })
+  closers.push(() => snapshots.close())
+  return { blobs, snapshots }
 }
 
 /** R02: which provider this run is on, for those who read the log later. */

@@ -16,6 +16,8 @@ import { subscriptions } from './arm/records.ts'
 import type { RootKeys } from './encryption/root-key.ts'
 import { openEntra, type Entra } from './entra/open-entra.ts'
 import type { Env } from './env.ts'
+import { backupRoutes } from './folder/backup-routes.ts'
+import type { Snapshots } from './folder/snapshots.ts'
 import type { Authenticator, AuthScheme, Route } from './http/route.ts'
 import { DiagnosticExport } from './keyvault/diagnostic-export.ts'
 import { repeatedly, type Repeating } from './repeatedly.ts'
@@ -43,6 +45,7 @@ export interface RoomsOptions {
   readonly domain: string
   readonly records: RecordStore
   readonly blobs: BlobStore
+  readonly snapshots: Snapshots
   readonly audit: AuditLog
   /** Given: the administrator may move it. */
   /** The operator's folder for what diagnostic settings send to storage accounts. */
@@ -215,12 +218,13 @@ function exporterOf({ records, audit: auditLog, diagnosticsFolder: folder }: Roo
 
 /** What only the administrator of this cloud may do. */
 function administrationRoutes(
-  { env, records, audit: log, clock }: RoomsOptions,
+  { env, records, audit: log, clock, snapshots }: RoomsOptions,
   { entra, audit, moved }: { entra: Entra; audit: AuditSink; moved: () => Promise<void> },
 ): Route[] {
   const nameOf = async (objectId: string): Promise<string | undefined> => (await entra.principal(objectId))?.displayName
   return [
     ...auditRoutes({ log, records, env, nameOf }),
+    ...backupRoutes(snapshots),
     ...(clock === undefined ? [] : clockRoutes({ clock, audit, moved })),
   ]
 }

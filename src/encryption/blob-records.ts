@@ -37,10 +37,19 @@ export const blobRecords = collection<BlobRecord>('encryption.blobs')
 const PAGE = 500
 
 /** Every blob of an account, by id, while others are served in between. */
-export async function* blobsOfAccount(records: RecordStore, accountId: string): AsyncGenerator<Stored<BlobRecord>> {
-  for (let after: string | undefined; ;) {
+export function blobsOfAccount(records: RecordStore, accountId: string): AsyncGenerator<Stored<BlobRecord>> {
+  return pages(records, `${accountId}/`)
+}
+
+/** Every blob of all accounts, of deleted ones too, in the order of their ids; `after` the last one of before. */
+export function everyBlob(records: RecordStore, after?: string): AsyncGenerator<Stored<BlobRecord>> {
+  return pages(records, '', after)
+}
+
+async function* pages(records: RecordStore, prefix: string, start?: string): AsyncGenerator<Stored<BlobRecord>> {
+  for (let after = start; ;) {
     const from = after === undefined ? {} : { after }
-    const page = await records.list(blobRecords, { prefix: `${accountId}/`, limit: PAGE, ...from })
+    const page = await records.list(blobRecords, { prefix, limit: PAGE, ...from })
     yield* page
     if (page.length < PAGE) return
     after = page.at(-1)?.id

@@ -1,18 +1,16 @@
 import { randomUUID } from 'node:crypto'
-import { access, chmod, mkdir, open, readdir, rename, rm, unlink, type FileHandle } from 'node:fs/promises'
+import { access, chmod, mkdir, open, rename, rm, unlink, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { hasCode, syncFolder } from './atomic-file.ts'
-import { BlobExists, checkBlobId, checkByteRange, isBlobId, type BlobReader, type BlobStore } from './blobs.ts'
-
-/** Longer than the two characters of a fan-out folder, so that it is never one. */
-const temporaryFolder = 'incoming'
+import { blobFile, blobFiles, INCOMING } from './blob-files.ts'
+import { BlobExists, checkByteRange, type BlobReader, type BlobStore } from './blobs.ts'
 
 /**
  * Blobs as files of a folder (`<folder>/<first two characters of the id>/<id>`, modes 0700 and 0600), for this process alone:
  * what an earlier process left half written is swept here.
  */
 export async function openDirectoryBlobs(folder: string): Promise<BlobStore> {
-  const incoming = join(folder, temporaryFolder)
+  const incoming = join(folder, INCOMING)
   await mkdir(folder, { recursive: true, mode: 0o700 })
   await chmod(folder, 0o700)
   await rm(incoming, { recursive: true, force: true })
@@ -81,17 +79,11 @@ class DirectoryBlobs implements BlobStore {
   }
 
   async *list(): AsyncIterable<string> {
-    for (const entry of await readdir(this.#folder, { withFileTypes: true })) {
-      if (!entry.isDirectory() || entry.name === temporaryFolder) continue
-      for (const name of await readdir(join(this.#folder, entry.name))) {
-        if (isBlobId(name) && name.slice(0, 2) === entry.name) yield name
-      }
-    }
+    yield* (await blobFiles(this.#folder)).ids
   }
 
   #pathOf(id: string): string {
-    checkBlobId(id)
-    return join(this.#fanOutOf(id), id)
+    return blobFile(this.#folder, id)
   }
 
   #fanOutOf(id: string): string {

@@ -166,3 +166,9 @@ export interface RecordStore {
   verify(): Promise<RecordsVerdict>
   close(): Promise<void>
 }
+
+/** Records in a file. */
+export interface FileRecords extends RecordStore {
+  /** Copies all of them, as they stand at one moment, into a new file, while they are used. */
+  copyTo(path: string): Promise<void>
+}

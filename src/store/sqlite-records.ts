@@ -12,7 +12,8 @@ import {
 } from './record-rules.ts'
 import { RecordSet } from './record-set.ts'
 import { RecordsChanged, RecordTampered, ShredIncomplete, VersionConflict } from './records.ts'
-import type { Change, Collection, CommitOptions, ListOptions, RecordStore, Stored } from './records.ts'
+import type { Change, Collection, CommitOptions, FileRecords, ListOptions, Stored } from './records.ts'
+import { copyDatabase } from './sqlite-copy.ts'
 import { openDatabase, openingFailure, pragma } from './sqlite-database.ts'
 import { openLogSync, type LogSync } from './log-sync.ts'
 import { recordCache } from './record-cache.ts'
@@ -48,7 +49,7 @@ export interface SqliteOptions {
  * Opens or creates the record database, mode 0600, for this process alone. Every acknowledged commit has been synced to disk.
  * @throws Error that says what to do, see openDatabase
  */
-export async function openSqliteRecords(path: string, options: SqliteOptions = {}): Promise<RecordStore> {
+export async function openSqliteRecords(path: string, options: SqliteOptions = {}): Promise<FileRecords> {
   const database = await openDatabase(path, options.authenticator)
   const scrubber = openScrubber(path, pragma(database, 'page_size'))
   try {
@@ -60,7 +61,7 @@ export async function openSqliteRecords(path: string, options: SqliteOptions = {
   }
 }
 
-class SqliteRecords implements RecordStore {
+class SqliteRecords implements FileRecords {
   readonly #database: DatabaseSync
   readonly #scrubber: Scrubber
   readonly #statements = new Map<string, StatementSync>()
@@ -176,6 +177,11 @@ class SqliteRecords implements RecordStore {
     const changed = this.#fault instanceof RecordsChanged ? this.#fault : moved
     const head = await this.head()
     return { ...found, ...(head === undefined ? {} : { head }), ...(changed === undefined ? {} : { changed }) }
+  }
+
+  copyTo(path: string): Promise<void> {
+    this.#mustBeOpen()
+    return copyDatabase(this.#database, path)
   }
 
   async close(): Promise<void> {

@@ -21,12 +21,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   accounts: ['.', 'audit', 'crypto', 'http', 'store', 'entra', 'arm', 'encryption', 'engines'],
   openai: ['.', 'audit', 'crypto', 'http', 'store', 'entra', 'arm', 'encryption', 'accounts', 'engines'],
   engines: ['.'],
+  // A data folder as a whole: backup, restore, verify.
+  folder: ['.', 'audit', 'crypto', 'http', 'store', 'encryption'],
   portal: ['.', 'http'],
   demo: ['.', 'http'],
   trust: ['.'],
   // Of arm and keyvault the names alone: what it makes, it makes through their public APIs.
   seed: ['.', 'http', 'store', 'arm', 'keyvault'],
-  commands: ['.', 'crypto', 'audit', 'trust', 'seed'],
+  commands: ['.', 'crypto', 'audit', 'trust', 'seed', 'folder'],
   // What each command is called and takes; what it does, its module does.
   cli: ['.', 'commands', 'demo'],
 }
