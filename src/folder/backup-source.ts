@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { AdministratorError, connectAdministrator } from '../administrator-client.ts'
 import type { RootKeys } from '../encryption/root-key.ts'
 import { endpointsFile } from '../endpoints.ts'
-import { openFolderRecords } from '../folder-records.ts'
+import { readFolderRecords } from '../folder-records.ts'
 import { FolderInUse, lockFolder } from '../store/folder-lock.ts'
 import { BESIDE_RECORDS, copyPresent, RECORDS, SNAPSHOT } from './state-files.ts'
 import type { Snapshot } from './snapshots.ts'
@@ -39,7 +39,7 @@ export async function openBackupSource(dataDir: string, keys: RootKeys): Promise
     blobs: join(dataDir, 'blobs'),
     async fetch(to) {
       await copyPresent(dataDir, to, BESIDE_RECORDS)
-      const records = await openFolderRecords(dataDir, keys, { changed: 'read' })
+      const records = await readFolderRecords(dataDir, keys)
       try {
         await records.copyTo(join(to, RECORDS))
       } finally {

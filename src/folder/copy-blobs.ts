@@ -28,17 +28,8 @@ interface How {
 
 const AT_ONCE = 8
 
-/** As `copyBlobs`; closes the records at the end. */
-export async function copyAndClose(records: RecordStore, how: How): Promise<CopiedBlobs> {
-  try {
-    return await copyBlobs(records, how)
-  } finally {
-    await records.close()
-  }
-}
-
 /** Brings every blob that the records name from one folder to another, where it is not there yet; durable when it resolves. */
-async function copyBlobs(records: RecordStore, how: How): Promise<CopiedBlobs> {
+export async function copyBlobs(records: RecordStore, how: How): Promise<CopiedBlobs> {
   const totals = { bytes: 0, linked: 0, copied: 0 }
   const [named, problems] = [new Set<string>(), [] as string[]]
   const total = await records.count(blobRecords)

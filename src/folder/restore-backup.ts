@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, readFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rename, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isFolder } from '../data-folder.ts'
 import { openRootKeys, type RootKeys } from '../encryption/root-key.ts'
@@ -6,11 +6,12 @@ import { systemEnv } from '../env.ts'
 import { writeHead } from '../freshness.ts'
 import type { Progress } from '../progress.ts'
 import { syncFolder, writeFileAtomically } from '../store/atomic-file.ts'
+import type { AuditLog } from '../store/audit-log.ts'
 import { lockFolder } from '../store/folder-lock.ts'
 import { formatKnownHead, presentHead } from '../store/known-head.ts'
-import { copyAndClose } from './copy-blobs.ts'
+import { copyBlobs, type CopiedBlobs } from './copy-blobs.ts'
 import { keyIdOf, readManifest, type Manifest } from './manifest.ts'
-import { BESIDE_RECORDS, copyPresent, RECORDS, SECRETS } from './state-files.ts'
+import { BESIDE_RECORDS, copyPresent, RECORDS, RESTORING, SECRETS } from './state-files.ts'
 import { openState } from './state.ts'
 
 export interface RestoreOptions {
@@ -91,22 +92,26 @@ async function makeEmpty(dataDir: string): Promise<void> {
 async function copyInto(options: RestoreOptions, manifest: Manifest, { keys, text }: FoundKey): Promise<RestoreReport> {
   const { target, dataDir, knownHead, freshness, progress } = options
   const from = join(target, manifest.state)
-  const blobsFolder = join(dataDir, 'blobs')
-  await mkdir(blobsFolder, { mode: 0o700 })
-  await mkdir(join(dataDir, 'ca'), { mode: 0o700 })
-  const state = await openState(from, keys, knownHead)
-  const how = { from: join(target, 'blobs'), to: blobsFolder, link: false, progress }
-  const blobs = await copyAndClose(state.records, how)
+  const [blobsFolder, staging] = [join(dataDir, 'blobs'), join(dataDir, RESTORING)]
+  for (const folder of [blobsFolder, staging, join(dataDir, 'ca')]) await mkdir(folder, { mode: 0o700 })
   const secrets = await copyPresent(from, dataDir, SECRETS)
   if (text !== undefined) await writeFileAtomically(join(dataDir, 'root.key'), text)
-  await copyPresent(from, dataDir, [...BESIDE_RECORDS, RECORDS])
-  await syncFolder(join(dataDir, 'ca'))
-  await syncFolder(dataDir)
-  const head = await mark(dataDir, keys, manifest)
+  await copyPresent(from, staging, [...BESIDE_RECORDS, RECORDS])
+  const { records, log, count } = await openState(staging, keys, knownHead)
+  let blobs: CopiedBlobs
+  let head: string
+  try {
+    blobs = await copyBlobs(records, { from: join(target, 'blobs'), to: blobsFolder, link: false, progress })
+    await mark(log, manifest)
+    head = formatKnownHead(await presentHead(records, log))
+  } finally {
+    await records.close()
+  }
+  await bringIn(staging, dataDir)
   if (freshness !== undefined) await writeHead(freshness, head)
   return {
     madeAt: manifest.madeAt,
-    records: state.count,
+    records: count,
     blobs: blobs.named.size,
     bytes: blobs.bytes,
     head,
@@ -116,20 +121,23 @@ async function copyInto(options: RestoreOptions, manifest: Manifest, { keys, tex
   }
 }
 
-/** Opens the folder as a start would, and records what it is. Resolves to its head. */
-async function mark(dataDir: string, keys: RootKeys, { madeAt, head }: Manifest): Promise<string> {
-  const { records, log } = await openState(dataDir, keys)
-  try {
-    await log.append({
-      operationName: 'OwnKey/backup/restored',
-      category: 'AuditEvent',
-      resultType: 'Success',
-      resultDescription: `This folder was restored from the backup of ${madeAt}: what came after it is not here`,
-      callerIpAddress: 'service',
-      properties: { madeAt, head },
-    })
-    return formatKnownHead(await presentHead(records, log))
-  } finally {
-    await records.close()
-  }
+/** What lies beside the records first: without them, a start says that they are missing. */
+async function bringIn(staging: string, dataDir: string): Promise<void> {
+  await syncFolder(join(dataDir, 'ca'))
+  for (const name of (await readdir(staging)).toSorted((a, b) => Number(a === RECORDS) - Number(b === RECORDS)))
+    await rename(join(staging, name), join(dataDir, name))
+  await rmdir(staging)
+  await syncFolder(dataDir)
+}
+
+/** What a folder was restored from stands in its own log. */
+async function mark(log: AuditLog, { madeAt, head }: Manifest): Promise<void> {
+  await log.append({
+    operationName: 'OwnKey/backup/restored',
+    category: 'AuditEvent',
+    resultType: 'Success',
+    resultDescription: `This folder was restored from the backup of ${madeAt}: what came after it is not here`,
+    callerIpAddress: 'service',
+    properties: { madeAt, head },
+  })
 }

@@ -12,6 +12,8 @@ export const RECORDS = 'records.db'
 export const BESIDE_RECORDS = ['records.head']
 /** Secrets that open what lies beside them: only who asks for them gets them into a backup. */
 export const SECRETS = ['root.key', 'ca/ca.pem', 'ca/ca-key.pem', 'ca/server.pem', 'ca/server-key.pem']
+/** Below the data folder: records that are being restored. They come into their place when all else is there. */
+export const RESTORING = 'restoring'
 /** Below the data folder: what a backup that is under way takes from a running cloud. */
 export const SNAPSHOT = 'snapshot'
 

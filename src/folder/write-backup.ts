@@ -6,7 +6,7 @@ import { systemEnv } from '../env.ts'
 import type { Progress } from '../progress.ts'
 import { syncFolder } from '../store/atomic-file.ts'
 import { openBackupSource, type BackupSource } from './backup-source.ts'
-import { copyAndClose } from './copy-blobs.ts'
+import { copyBlobs, type CopiedBlobs } from './copy-blobs.ts'
 import { keyIdOf, readManifest, writeManifest, type Manifest } from './manifest.ts'
 import { openState } from './state.ts'
 import { copyPresent, SECRETS } from './state-files.ts'
@@ -75,7 +75,12 @@ async function copyFrom(source: BackupSource, options: BackupOptions, keys: Root
     if (withRootKey) await copySecrets(dataDir, folder)
     const { records, count, head } = await openState(folder, keys)
     const how = { from: source.blobs, to: join(target, 'blobs'), link: true, progress }
-    const blobs = await copyAndClose(records, how)
+    let blobs: CopiedBlobs
+    try {
+      blobs = await copyBlobs(records, how)
+    } finally {
+      await records.close()
+    }
     await source.confirm()
     await syncFolder(folder)
     await syncFolder(target)
