@@ -174,6 +174,7 @@ async function openFolder(settings: Settings, closers: (() => Promise<void>)[]):
     port,
     domain: DOMAIN,
     records,
+    dataDir,
     blobs,
     snapshots,
     audit,

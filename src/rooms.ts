@@ -17,6 +17,8 @@ import type { RootKeys } from './encryption/root-key.ts'
 import { openEntra, type Entra } from './entra/open-entra.ts'
 import type { Env } from './env.ts'
 import { backupRoutes } from './folder/backup-routes.ts'
+import type { FolderCheck } from './folder/folder-check.ts'
+import { verifyRoutes } from './folder/verify-routes.ts'
 import type { Snapshots } from './folder/snapshots.ts'
 import type { Authenticator, AuthScheme, Route } from './http/route.ts'
 import { DiagnosticExport } from './keyvault/diagnostic-export.ts'
@@ -44,6 +46,7 @@ export interface RoomsOptions {
   readonly port: number
   readonly domain: string
   readonly records: RecordStore
+  readonly dataDir: string
   readonly blobs: BlobStore
   readonly snapshots: Snapshots
   readonly audit: AuditLog
@@ -154,7 +157,7 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
         ...keyVault.routes,
         ...serviceRoutes(service, plane, env),
         ...truthTableRoutes(await readTruthTable(TRUTH_TABLE)),
-        ...administrationRoutes(options, { entra, audit, moved: tick }),
+        ...administrationRoutes(options, { entra, audit, moved: tick, check: service.check }),
       ]),
     ],
     authenticators: authenticatorsOf(requestAudit, entra, keyVault.authenticator, plane),
@@ -219,12 +222,13 @@ function exporterOf({ records, audit: auditLog, diagnosticsFolder: folder }: Roo
 /** What only the administrator of this cloud may do. */
 function administrationRoutes(
   { env, records, audit: log, clock, snapshots }: RoomsOptions,
-  { entra, audit, moved }: { entra: Entra; audit: AuditSink; moved: () => Promise<void> },
+  { entra, audit, moved, check }: { entra: Entra; audit: AuditSink; moved: () => Promise<void>; check: FolderCheck },
 ): Route[] {
   const nameOf = async (objectId: string): Promise<string | undefined> => (await entra.principal(objectId))?.displayName
   return [
     ...auditRoutes({ log, records, env, nameOf }),
     ...backupRoutes(snapshots),
+    ...verifyRoutes(check),
     ...(clock === undefined ? [] : clockRoutes({ clock, audit, moved })),
   ]
 }

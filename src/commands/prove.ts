@@ -96,7 +96,7 @@ export async function prove(options: {
   const { whole, knownHead } = options
   process.stdout.write(
     options.format === 'json'
-      ? `${JSON.stringify({ proven: isProven, nothingLookedAt: isEmpty, accounts: findings, accountsOfOtherTenants: unseen, audit }, null, 2)}\n`
+      ? `${JSON.stringify({ proven: isProven, nothingLookedAt: isEmpty, accounts: findings, accountsOfOtherTenants: unseen, notLookedAt: notLookedAt({ unseen, whole: options.whole }), audit }, null, 2)}\n`
       : report(findings, { audit, unseen, isProven, isEmpty, whole, knownHead }),
   )
   return isProven ? 0 : 1
@@ -197,7 +197,7 @@ interface Summary {
 }
 
 function report(findings: readonly Finding[], summary: Summary): string {
-  const { audit, unseen, isEmpty, whole, knownHead } = summary
+  const { audit, isEmpty, knownHead } = summary
   const lines = findings.flatMap(({ account, key, state, since, lastSuccess, ...rest }) => {
     const { blobs, bytes, opened, closed, revocable, problems, earlierGenerationBlobs: earlier } = rest
     const times = since === undefined ? '' : ` since ${since}\n     last used ${lastSuccess}`
@@ -226,14 +226,22 @@ function report(findings: readonly Finding[], summary: Summary): string {
     .split('\n')
     .map((line, index) => (index === 0 ? `${audit.records.ok ? 'yes' : 'NO '}  ${line}` : `   ${line}`))
   const last = [
-    ...(unseen === 0 ? [] : [`note ${unseen} accounts of other tenants were not looked at: they are closed to you.`]),
-    ...(whole ? [] : ['note of each blob its last segment and its first were read: --whole reads all of them.']),
-    'note not looked at: soft-deleted accounts, the losses in events of jobs, keys in the vaults, sealed files that no record names.',
+    ...notLookedAt(summary).map(one => `note ${one}`),
+    'note ./ownkey verify looks at soft-deleted accounts and at those of other tenants too, and at files that no record names.',
     ...(isEmpty ? ['NO   nothing was looked at: no blob is stored in these accounts.'] : []),
     verdict(findings, summary),
     '',
   ]
   return [fitted(first.join('\n'), '     '), ...records, fitted(last.join('\n'), '     ')].join('\n')
+}
+
+/** What a proof does not speak of. */
+function notLookedAt({ unseen, whole }: Pick<Summary, 'unseen' | 'whole'>): string[] {
+  return [
+    ...(unseen === 0 ? [] : [`${unseen} accounts of other tenants were not looked at: they are closed to you.`]),
+    ...(whole ? [] : ['of each blob its last chunk and its first were read: --whole reads all of them.']),
+    'not looked at: soft-deleted accounts, the losses in events of jobs, keys in the vaults, sealed files that no record names.',
+  ]
 }
 
 function verdict(findings: readonly Finding[], { audit, unseen, isProven, isEmpty }: Summary): string {

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import { collection, type RecordStore, type Stored } from '../store/records.ts'
+import { collection, type ListOptions, type RecordStore, type Stored } from '../store/records.ts'
 import { NotFound } from '../http/errors.ts'
 import { isInPlace, recordTampered } from './record-tampered.ts'
 
@@ -42,13 +42,20 @@ export function blobsOfAccount(records: RecordStore, accountId: string): AsyncGe
 }
 
 /** Every blob of all accounts, of deleted ones too, in the order of their ids; `after` the last one of before. */
-export function everyBlob(records: RecordStore, after?: string): AsyncGenerator<Stored<BlobRecord>> {
-  return pages(records, '', after)
+export function everyBlob(
+  records: RecordStore,
+  options: Pick<ListOptions, 'after' | 'onTampered'> = {},
+): AsyncGenerator<Stored<BlobRecord>> {
+  return pages(records, '', options)
 }
 
-async function* pages(records: RecordStore, prefix: string, start?: string): AsyncGenerator<Stored<BlobRecord>> {
-  for (let after = start; ;) {
-    const from = after === undefined ? {} : { after }
+async function* pages(
+  records: RecordStore,
+  prefix: string,
+  options: Pick<ListOptions, 'after' | 'onTampered'> = {},
+): AsyncGenerator<Stored<BlobRecord>> {
+  for (let { after } = options; ;) {
+    const from = { ...options, ...(after === undefined ? {} : { after }) }
     const page = await records.list(blobRecords, { prefix, limit: PAGE, ...from })
     yield* page
     if (page.length < PAGE) return

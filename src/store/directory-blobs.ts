@@ -19,6 +19,15 @@ export async function openDirectoryBlobs(folder: string): Promise<BlobStore> {
   return new DirectoryBlobs(folder, incoming)
 }
 
+/** The same to look at: nothing in the folder changes, and nothing can be changed. */
+export function readDirectoryBlobs(folder: string): BlobStore {
+  const blobs = new DirectoryBlobs(folder, join(folder, INCOMING))
+  const refuse = async (): Promise<never> => {
+    throw new Error('These blobs were opened to be read.')
+  }
+  return { open: id => blobs.open(id), list: () => blobs.list(), create: refuse, remove: refuse }
+}
+
 class DirectoryBlobs implements BlobStore {
   readonly #folder: string
   readonly #incoming: string

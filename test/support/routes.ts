@@ -24,6 +24,7 @@ export async function everyRoute(): Promise<Route[]> {
     port: 443,
     domain: 'localhost',
     diagnosticsFolder: folder,
+    dataDir: folder,
     blobs,
     snapshots: new Snapshots({ dataDir: folder, records, blobs, env, log }),
     audit: await openAuditLog(records, env),

@@ -22,7 +22,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   openai: ['.', 'audit', 'crypto', 'http', 'store', 'entra', 'arm', 'encryption', 'accounts', 'engines'],
   engines: ['.'],
   // A data folder as a whole: backup, restore, verify.
-  folder: ['.', 'audit', 'crypto', 'http', 'store', 'encryption'],
+  folder: ['.', 'audit', 'crypto', 'http', 'store', 'encryption', 'accounts', 'openai'],
   portal: ['.', 'http'],
   demo: ['.', 'http'],
   trust: ['.'],

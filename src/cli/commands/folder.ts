@@ -1,5 +1,5 @@
 import { UsageError } from '../../usage-error.ts'
-import { command } from '../command.ts'
+import { command, dataDir } from '../command.ts'
 import { flag, oneOf, rarely, text, type Option } from '../option.ts'
 import { knownHead } from './known-head.ts'
 
@@ -12,6 +12,25 @@ export const freshnessStore: Option<string | undefined> = {
     throw new UsageError(`--freshness ${given}: it must be file:PATH or command:PROGRAM.`)
   },
 }
+
+export const verify = command({
+  name: 'verify',
+  summary: 'hold every record, key and blob against each other',
+  notes: [
+    'Changes nothing, whether the cloud runs or not. Exit code 1: something',
+    'is missing, damaged or not as it was written.',
+  ],
+  examples: ['verify --data-dir ./cloud --whole'],
+  options: {
+    'data-dir': dataDir,
+    whole: flag('read each blob to its end'),
+    'known-head': knownHead,
+    format: oneOf(['text', 'json'], 'for people, or JSON'),
+  },
+  async run({ 'data-dir': folder, whole, 'known-head': head, format }) {
+    return (await import('../../commands/verify.ts')).verify({ dataDir: folder, whole, knownHead: head, format })
+  },
+})
 
 export const backup = command({
   name: 'backup',
