@@ -3,7 +3,7 @@ import type { BlobStore } from './store/blobs.ts'
 import type { Quarantine } from './store/quarantine.ts'
 
 /** Days for which a blob without a record is kept. */
-export const QUARANTINE_DAYS = 7
+const QUARANTINE_DAYS = 7
 const DAY_MS = 86_400_000
 /** A crash leaves as many blobs without a record as there were uploads at that moment: fewer than this. */
 const FEW = 100

@@ -18,6 +18,8 @@ export interface FolderInventory {
  * @throws Error that names what is missing and says what to do
  */
 export async function takeInventory(dataDir: string, hasRootKey: boolean): Promise<FolderInventory> {
+  // First, as a file in a folder's place hides what is in it.
+  await foldersIn(join(dataDir, 'ca'))
   const [records, log, rootKey, head, caKey, begun] = await Promise.all(
     ['records.db', 'records.db-wal', 'root.key', 'records.head', 'ca/ca-key.pem', FIRST_START].map(name =>
       sizeOf(join(dataDir, name)),

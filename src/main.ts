@@ -10,7 +10,7 @@ import { endpointsFile, type Endpoints } from './endpoints.ts'
 import { listenMetadata } from './entra/metadata.ts'
 import { systemEnv } from './env.ts'
 import { takeInventory } from './folder-inventory.ts'
-import { openCertificates } from './http/certificates.ts'
+import { openCertificates, type ServerCertificates } from './http/certificates.ts'
 import { listen } from './http/listen.ts'
 import { openFolder, type Settings } from './open-folder.ts'
 import type { Rooms } from './rooms.ts'
@@ -54,8 +54,11 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     const inventory = await takeInventory(dataDir, rootKey !== undefined)
     const port = options.port === 0 ? await freePort() : options.port
     const settings = { ...options, env, clock, log, port, domain: DOMAIN, inventory, rootKey }
+    // Before the records: a CA that is not whole ends the start with nothing changed.
+    const authority = inventory.isNew ? 'make' : options.newCa ? 'replace' : 'keep'
+    const certificates = await openCertificates(join(dataDir, 'ca'), DOMAIN, env, authority)
     const rooms = await openFolder(settings, closers)
-    const endpoints = await listenAll(settings, rooms, closers)
+    const endpoints = await listenAll(settings, certificates, rooms, closers)
     await inventory.started()
     const caPem = await readFile(endpoints.caCertificate, 'utf8')
     await options.prepare?.({ endpoints, caPem, administration: rooms.administration })
@@ -68,11 +71,14 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   }
 }
 
-async function listenAll(settings: Settings, rooms: Rooms, closers: (() => Promise<void>)[]): Promise<Endpoints> {
-  const { dataDir, env, inventory, log, port } = settings
+async function listenAll(
+  settings: Settings,
+  certificates: ServerCertificates,
+  rooms: Rooms,
+  closers: (() => Promise<void>)[],
+): Promise<Endpoints> {
+  const { dataDir, env, log, port } = settings
   const notice = (message: string): void => log({ level: 'warning', message })
-  const authority = inventory.isNew ? 'make' : settings.newCa ? 'replace' : 'keep'
-  const certificates = await openCertificates(join(dataDir, 'ca'), DOMAIN, env, authority)
   const listener = await listen({
     port,
     domain: DOMAIN,
@@ -105,21 +111,30 @@ async function listenAll(settings: Settings, rooms: Rooms, closers: (() => Promi
   closers.push(() => metadata.close())
   await rooms.start()
   closers.push(() => rooms.stop())
+  return endpointsOf(settings, certificates, rooms, metadata.port)
+}
+
+function endpointsOf(
+  { location, port }: Settings,
+  { caFile }: ServerCertificates,
+  rooms: Rooms,
+  metadataPort: number,
+): Endpoints {
   const { administrator, administratorUser } = rooms.entra
   const at = (host: string): string => `https://${host}.${DOMAIN}:${port}`
   return {
     port,
-    caCertificate: resolve(certificates.caFile),
-    caCertificateUrl: `http://127.0.0.1:${metadata.port}/ca.pem`,
+    caCertificate: resolve(caFile),
+    caCertificateUrl: `http://127.0.0.1:${metadataPort}/ca.pem`,
     authority: at('login'),
     resourceManager: at('management'),
     keyVaultSuffix: `.vault.${DOMAIN}:${port}`,
     openAiSuffix: `.openai.${DOMAIN}:${port}`,
     portal: at('portal'),
-    instanceMetadata: `http://127.0.0.1:${metadata.port}`,
+    instanceMetadata: `http://127.0.0.1:${metadataPort}`,
     tenantId: administrator.tenantId,
     subscriptionId: rooms.subscriptionId,
-    location: settings.location,
+    location: location,
     administrator: {
       clientId: administrator.clientId,
       clientSecret: administrator.clientSecret,

@@ -58,7 +58,8 @@ async function readOrCreate(file: string, env: Env | undefined): Promise<string>
     return await readFile(file, 'utf8')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    if (env === undefined) throw new Error(`${file} is missing: restore it from its backup, or set OWNKEY_ROOT_KEY.`)
+    if (env === undefined)
+      throw new Error(`${file} is missing: restore it from its backup, or set OWNKEY_ROOT_KEY.`, { cause: error })
   }
   const text = `${env.randomBytes(ROOT_KEY_BYTES).toString('base64')}\n`
   await writeFileAtomically(file, text, 0o600)

@@ -40,7 +40,7 @@ export async function openCertificates(
   env: Env,
   authorityMode: AuthorityMode = 'make',
 ): Promise<ServerCertificates> {
-  await mkdir(dir, { recursive: true, mode: 0o700 })
+  if (authorityMode !== 'keep') await mkdir(dir, { recursive: true, mode: 0o700 })
   const caFile = join(dir, 'ca.pem')
   const kept = await keptAuthority(dir, authorityMode)
   const authority = kept && vouchesFor(kept, domain) ? kept : await newAuthority(dir, domain, env)

@@ -41,7 +41,7 @@ export interface SqliteOptions extends ReadingOptions {
  */
 export async function openSqliteRecords(path: string, options: SqliteOptions = {}): Promise<RecordStore> {
   const { authenticator } = options
-  const { counter, fault } = authenticator === undefined ? { counter: 0 } : await inspected(path)
+  const { counter, fault } = authenticator === undefined ? { counter: 0 } : await inspected(path, authenticator)
   if (fault !== undefined && options.changed !== 'accept') throw openingFailure(path, fault)
   const database = await openDatabase(path, authenticator)
   const scrubber = openScrubber(path, pragma(database, 'page_size'))
@@ -56,9 +56,9 @@ export async function openSqliteRecords(path: string, options: SqliteOptions = {
   }
 }
 
-async function inspected(path: string): Promise<Inspection> {
+async function inspected(path: string, authenticator: RecordAuthenticator): Promise<Inspection> {
   try {
-    return await inspectDatabase(path)
+    return await inspectDatabase(path, authenticator)
   } catch (error) {
     throw openingFailure(path, error)
   }
