@@ -93,7 +93,7 @@ async function runningSource(dataDir: string): Promise<AuditSource> {
 async function stoppedSource(dataDir: string, release: () => Promise<void>): Promise<AuditSource> {
   const env = systemEnv
   const fromEnvironment = process.env['OWNKEY_ROOT_KEY']
-  const rootKeys = await openRootKeys({ file: join(dataDir, 'root.key'), fromEnvironment, env })
+  const rootKeys = await openRootKeys({ file: join(dataDir, 'root.key'), fromEnvironment })
   const records = await readFolderRecords(dataDir, rootKeys)
   const log = await openAuditLog(records, env, { mac: auditHeadMac(rootKeys), isNew: false })
   const nameOf = async (id: string): Promise<string | undefined> =>

@@ -40,11 +40,11 @@ export async function restore(
     `  blobs     ${count(blobs)}, ${count(bytes)} bytes`,
     ...problems.map(problem => `  NOT there ${problem}`),
     `  root key  ${withRootKey ? `in the folder` : 'not in the folder: OWNKEY_ROOT_KEY, as now'}`,
-    `  CA        ${withCa ? 'the former one' : 'a start makes a new one: clients trust it anew'}`,
+    `  CA        ${withCa ? 'the former one' : 'none: the first start makes a new one, which clients trust anew'}`,
     'What was deleted, revoked or changed after that time is as it was then: docs/backup.md says what to do. A head that was kept of the former folder refuses this one; its own is',
     `  ${head}`,
     'Start it:',
-    startCommand(dataDir),
+    `${startCommand(dataDir)}${withCa ? '' : ' --new-ca'}`,
   ]
   process.stdout.write(format === 'json' ? `${JSON.stringify(report, null, 2)}\n` : whole(lines))
   return problems.length === 0 ? 0 : 1

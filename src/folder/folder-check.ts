@@ -6,7 +6,7 @@ import { blobRecords, everyBlob, fileOf } from '../encryption/blob-records.ts'
 import type { KeyRing } from '../encryption/key-ring.ts'
 import { AzureError } from '../http/errors.ts'
 import { hasCode } from '../store/atomic-file.ts'
-import { blobFile, blobFiles, INCOMING } from '../store/blob-files.ts'
+import { blobFile, blobFiles, QUARANTINE } from '../store/blob-files.ts'
 import { leaveOut } from '../store/records.ts'
 import { checkBlobs, type BlobCheckOptions, type BlobsPage } from './blob-check.ts'
 
@@ -78,7 +78,7 @@ export class FolderCheck {
   }
 
   async files(): Promise<FilesFound> {
-    const { records, dataDir } = this.#options
+    const { records } = this.#options
     const folder = this.#blobsFolder
     // Before the records: what is stored in between has its record by then.
     const { ids, strays } = await blobFiles(folder)
@@ -93,8 +93,8 @@ export class FolderCheck {
       records: await records.count(blobRecords),
       areOrphansKnown: areNamed,
       ...(await this.#orphans(folder, unnamed)),
-      quarantined: await filesIn(join(dataDir, 'quarantine')),
-      strays: strays.filter(path => !path.startsWith(INCOMING)).slice(0, MOST_NAMED),
+      quarantined: await filesIn(join(folder, QUARANTINE)),
+      strays: strays.slice(0, MOST_NAMED),
     }
   }
 

@@ -2,7 +2,6 @@ import { chmod, mkdir, readdir, readFile, rename, rmdir } from 'node:fs/promises
 import { join } from 'node:path'
 import { isFolder } from '../data-folder.ts'
 import { openRootKeys, type RootKeys } from '../encryption/root-key.ts'
-import { systemEnv } from '../env.ts'
 import { writeHead } from '../freshness.ts'
 import type { Progress } from '../progress.ts'
 import { syncFolder, writeFileAtomically } from '../store/atomic-file.ts'
@@ -73,7 +72,7 @@ async function findRootKey({ target, rootKey }: RestoreOptions, manifest: Manife
       'This backup has no root key in it. Name the file in which you keep it with --root-key, or set OWNKEY_ROOT_KEY.',
     )
   const text = file === undefined ? undefined : await readFile(file, 'utf8')
-  const keys = await openRootKeys({ file: file ?? '', fromEnvironment: text ?? fromEnvironment, env: systemEnv })
+  const keys = await openRootKeys({ file: file ?? '', fromEnvironment: text ?? fromEnvironment })
   if (keyIdOf(keys) !== manifest.keyId)
     throw new Error(`${file ?? 'OWNKEY_ROOT_KEY'} is not the root key under which this backup was made.`)
   return { keys, ...(text === undefined ? {} : { text }) }

@@ -74,7 +74,7 @@ async function runningSource(dataDir: string): Promise<VerifySource> {
 async function stoppedSource(dataDir: string, release: () => Promise<void>): Promise<VerifySource> {
   const env = systemEnv
   const fromEnvironment = process.env['OWNKEY_ROOT_KEY']
-  const rootKeys = await openRootKeys({ file: join(dataDir, 'root.key'), fromEnvironment, env })
+  const rootKeys = await openRootKeys({ file: join(dataDir, 'root.key'), fromEnvironment })
   const records = await readFolderRecords(dataDir, rootKeys)
   const log = await openAuditLog(records, env, { mac: auditHeadMac(rootKeys), isNew: false })
   const ring = new KeyRing({

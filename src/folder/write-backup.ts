@@ -45,7 +45,6 @@ export async function writeBackup(options: BackupOptions): Promise<BackupReport>
     const keys = await openRootKeys({
       file: join(dataDir, 'root.key'),
       fromEnvironment: process.env['OWNKEY_ROOT_KEY'],
-      env: systemEnv,
     })
     const former = await readManifest(target)
     if (former !== undefined && former.keyId !== keyIdOf(keys))

@@ -4,23 +4,30 @@ import { dirname, join } from 'node:path'
 import { hasCode, syncFolder } from './atomic-file.ts'
 import { checkBlobId, isBlobId } from './blobs.ts'
 
-/** Longer than the two characters of a fan-out folder, so that it is never one. */
+/** Longer than the two characters of a fan-out folder, so that they are never one. */
 export const INCOMING = 'incoming'
+/** What no record names; see quarantine.ts. */
+export const QUARANTINE = 'quarantine'
 /** What a file system answers that can't link these two files: other than the same one, or none that has links. */
 const NO_LINKS = ['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL']
 const AT_ONCE = 64
 
+/** Where the blob of this id lies among the others. */
+export function fanOutOf(folder: string, id: string): string {
+  return join(folder, id.slice(0, 2))
+}
+
 /** Where a blob lies below the folder of a directory store. @throws RangeError for what is no id */
 export function blobFile(folder: string, id: string): string {
   checkBlobId(id)
-  return join(folder, id.slice(0, 2), id)
+  return join(fanOutOf(folder, id), id)
 }
 
 /** Every file of a directory store that is a blob, and in `strays` what else lies there, as paths below it. */
 export async function blobFiles(folder: string): Promise<{ ids: string[]; strays: string[] }> {
   const found: { ids: string[]; strays: string[] } = { ids: [], strays: [] }
   for (const entry of await readdir(folder, { withFileTypes: true })) {
-    if (entry.name === INCOMING) continue
+    if (entry.name === INCOMING || entry.name === QUARANTINE) continue
     if (!entry.isDirectory()) found.strays.push(entry.name)
     else
       for (const file of await readdir(join(folder, entry.name), { withFileTypes: true }))

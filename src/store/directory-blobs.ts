@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { access, chmod, mkdir, open, rename, rm, unlink, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { hasCode, syncFolder } from './atomic-file.ts'
-import { blobFile, blobFiles, INCOMING } from './blob-files.ts'
+import { blobFile, blobFiles, fanOutOf, INCOMING } from './blob-files.ts'
 import { BlobExists, checkByteRange, type BlobReader, type BlobStore } from './blobs.ts'
 
 /**
@@ -96,7 +96,7 @@ class DirectoryBlobs implements BlobStore {
   }
 
   #fanOutOf(id: string): string {
-    return join(this.#folder, id.slice(0, 2))
+    return fanOutOf(this.#folder, id)
   }
 
   /** Once for each folder; a failed attempt is made again. */

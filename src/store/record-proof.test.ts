@@ -271,7 +271,7 @@ test('without the key a database is read and not written', async () => {
   await (await open(path)).close()
   await assert.rejects(
     openSqliteRecords(path, { authenticator: recordAuthenticator(createSecretKey(randomBytes(32))) }),
-    /changed outside/u,
+    /the root key is not the one/u,
   )
 })
 

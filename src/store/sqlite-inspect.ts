@@ -3,8 +3,10 @@ import { basename } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { hasCode } from './atomic-file.ts'
 import { headFileOf, readHeadFile, writeHeadFile } from './head-file.ts'
+import type { RecordAuthenticator } from './record-mac.ts'
 import { RecordsLost, type RecordsHead } from './records.ts'
 import { checkOwner, pragma } from './sqlite-database.ts'
+import { isOfAnotherKey } from './sqlite-scan.ts'
 import { firstSchemaWithHeadFile, readHeads } from './sqlite-schema.ts'
 import { lookAtWal } from './wal-damage.ts'
 
@@ -18,9 +20,9 @@ export interface Inspection {
 /**
  * Compares the database, read only, with the head beside it. SQLite takes a log up to the first frame that does not fit and says nothing
  * of the rest; a database without its log, or of last week, looks as good as any.
- * @throws Error when it is no database of ours, or of a newer OwnKey
+ * @throws Error when it is no database of ours, of a newer OwnKey, or of another key
  */
-export async function inspectDatabase(path: string): Promise<Inspection> {
+export async function inspectDatabase(path: string, authenticator: RecordAuthenticator): Promise<Inspection> {
   const headFile = headFileOf(path)
   let acknowledged: RecordsHead | undefined
   try {
@@ -38,11 +40,15 @@ export async function inspectDatabase(path: string): Promise<Inspection> {
       ),
     }
   if (isEmpty || sizeOf(path) === undefined) return { counter: 0 }
-  return inspectPresent(path, acknowledged)
+  return inspectPresent(path, acknowledged, authenticator)
 }
 
-async function inspectPresent(path: string, acknowledged: RecordsHead | undefined): Promise<Inspection> {
-  const present = readPresent(path)
+async function inspectPresent(
+  path: string,
+  acknowledged: RecordsHead | undefined,
+  authenticator: RecordAuthenticator,
+): Promise<Inspection> {
+  const present = readPresent(path, authenticator)
   const headFile = basename(headFileOf(path))
   const stored = present.head?.counter ?? 0
   const counter = Math.max(acknowledged?.counter ?? 0, stored)
@@ -53,7 +59,7 @@ async function inspectPresent(path: string, acknowledged: RecordsHead | undefine
     const wal = lookAtWal(`${path}-wal`)
     // Nothing else says whether these frames were acknowledged.
     if (wal?.damagedAt !== undefined && wal.framesBehind > 0)
-      return { counter, fault: new RecordsLost(`${whereDamaged(path)}`) }
+      return { counter, fault: new RecordsLost(whereDamaged(path)) }
     // Of an older OwnKey: from its migration on the file must be there.
     if (present.head !== undefined) await writeHeadFile(headFileOf(path), present.head)
     return { counter }
@@ -79,12 +85,19 @@ function whereDamaged(path: string): string {
   return `its log ${log} is damaged at byte ${wal.damagedAt}, with ${wal.framesBehind} pages behind it that can't be used.`
 }
 
-function readPresent(path: string): { readonly schema: number; readonly head: RecordsHead | undefined } {
+function readPresent(
+  path: string,
+  authenticator: RecordAuthenticator,
+): { readonly schema: number; readonly head: RecordsHead | undefined } {
   const database = openReadOnly(path)
   try {
     checkOwner(database)
     const schema = pragma(database, 'user_version')
     const head = schema < 2 ? undefined : readHeads(database).find(({ collection }) => collection === '')
+    if (head !== undefined && isOfAnotherKey(database, authenticator))
+      throw new Error(
+        'the root key is not the one with which these records were written. Put the right root.key back from its backup, or set OWNKEY_ROOT_KEY to it. Nothing was changed.',
+      )
     return { schema, head }
   } finally {
     closeReadOnly(database, path)

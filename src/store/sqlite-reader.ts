@@ -13,7 +13,8 @@ import { openSet } from './sqlite-set.ts'
  */
 export async function openSqliteReader(path: string, options: ReadingOptions): Promise<FileRecords> {
   try {
-    const { fault: lost } = await inspectDatabase(path)
+    const { authenticator } = options
+    const lost = authenticator && (await inspectDatabase(path, authenticator)).fault
     const database = openReadOnly(path)
     try {
       if (pragma(database, 'user_version') !== schemaVersion)

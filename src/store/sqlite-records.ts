@@ -1,5 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { headFileOf, openHeadFile, type HeadFile } from './head-file.ts'
+import { dropFormer } from './migrations.ts'
 import type { RecordAuthenticator } from './record-mac.ts'
 import * as queries from './record-queries.ts'
 import { encodeChanges, planCommit, type EncodedChange } from './record-rules.ts'
@@ -42,13 +43,14 @@ export interface SqliteOptions extends ReadingOptions {
  */
 export async function openSqliteRecords(path: string, options: SqliteOptions = {}): Promise<FileRecords> {
   const { authenticator } = options
-  const { counter, fault } = authenticator === undefined ? { counter: 0 } : await inspected(path)
+  const { counter, fault } = authenticator === undefined ? { counter: 0 } : await inspected(path, authenticator)
   if (fault !== undefined && options.changed !== 'accept') throw openingFailure(path, fault)
   const database = await openDatabase(path, authenticator)
   const scrubber = openScrubber(path, pragma(database, 'page_size'))
   try {
     const records = new SqliteRecords(database, scrubber, path, options, counter, fault)
     await records.keepHead(path)
+    await dropFormer(path)
     return records
   } catch (error) {
     database.close()
@@ -57,9 +59,9 @@ export async function openSqliteRecords(path: string, options: SqliteOptions = {
   }
 }
 
-async function inspected(path: string): Promise<Inspection> {
+async function inspected(path: string, authenticator: RecordAuthenticator): Promise<Inspection> {
   try {
-    return await inspectDatabase(path)
+    return await inspectDatabase(path, authenticator)
   } catch (error) {
     throw openingFailure(path, error)
   }

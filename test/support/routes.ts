@@ -28,7 +28,7 @@ export async function everyRoute(): Promise<Route[]> {
     blobs,
     snapshots: new Snapshots({ dataDir: folder, records, blobs, env, log }),
     audit: await openAuditLog(records, env),
-    rootKeys: await openRootKeys({ file: join(folder, 'root.key'), fromEnvironment: undefined, env }),
+    rootKeys: await openRootKeys({ file: join(folder, 'root.key'), fromEnvironment: undefined, makeWith: env }),
     keyLeaseSeconds: 60,
     keyWatchSeconds: 60,
     location: 'westeurope',
