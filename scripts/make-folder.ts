@@ -2,7 +2,7 @@
  * Makes a small data folder with a given version of the program, as the tests of formats open it later (test/data/folders):
  * `node scripts/make-folder.ts CHECKOUT NAME`, where CHECKOUT is a checkout of that version with its dependencies.
  */
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
@@ -10,7 +10,6 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { promisify } from 'node:util'
-import { execFile } from 'node:child_process'
 import type { Endpoints } from '../src/endpoints.ts'
 import { resolveLocalNames } from '../src/http/local-names.mjs'
 import { Azure, pause, type TestAccount } from '../test/support/azure.ts'

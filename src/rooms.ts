@@ -11,6 +11,7 @@ import { healthRoute } from './health-route.ts'
 import { readFipsState } from './crypto/fips-module.ts'
 import { deploymentRoutes } from './accounts/deployment-routes.ts'
 import { firstSubscription } from './arm/first-subscription.ts'
+import { olderRoles } from './arm/older-roles.ts'
 import { openResourceManager } from './arm/open-resource-manager.ts'
 import { subscriptions } from './arm/records.ts'
 import type { RootKeys } from './encryption/root-key.ts'
@@ -279,13 +280,25 @@ function lifeOf(
   }
 }
 
-async function openSubscription({ records, env }: RoomsOptions, entra: Entra): Promise<string> {
+async function openSubscription({ records, env, audit }: RoomsOptions, entra: Entra): Promise<string> {
+  const { administrator, administratorUser } = entra
+  const administrators = [administrator.objectId, administratorUser.objectId]
   const [known] = await records.list(subscriptions, { limit: 1 })
-  if (known !== undefined) return known.value.subscriptionId
-  const { subscriptionId, changes } = firstSubscription(env, entra.administrator.tenantId, [
-    entra.administrator.objectId,
-    entra.administratorUser.objectId,
-  ])
-  await records.commit(changes)
+  if (known === undefined) {
+    const { subscriptionId, changes } = firstSubscription(env, administrator.tenantId, administrators)
+    await records.commit(changes)
+    return subscriptionId
+  }
+  const { subscriptionId, tenantId } = known.value
+  const changes = await olderRoles(records, env, { subscriptionId, tenantId, administrators })
+  const entry = {
+    operationName: 'OwnKey/administrator/roles',
+    category: 'AuditEvent',
+    resultType: 'Success' as const,
+    resultDescription: 'The role assignments of an older folder were brought to their present form',
+    callerIpAddress: 'service',
+    properties: { administrators },
+  }
+  if (changes.length > 0) await audit.append(entry, changes)
   return subscriptionId
 }

@@ -10,7 +10,7 @@ interface Migration {
   /** The schema that the database has afterwards. */
   readonly to: number
   /** Within a transaction that also writes that number: it happens as a whole or not at all, and the next start goes on from there. */
-  run(database: DatabaseSync, authenticator: RecordAuthenticator | undefined): void
+  readonly run: (database: DatabaseSync, authenticator: RecordAuthenticator | undefined) => void
 }
 
 /** In order, without gaps, to the present schema. */
