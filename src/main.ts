@@ -16,6 +16,7 @@ import { openFolder, type Settings } from './open-folder.ts'
 import type { Rooms } from './rooms.ts'
 import { writeFileAtomically } from './store/atomic-file.ts'
 import { lockFolder } from './store/folder-lock.ts'
+import { RecordTampered } from './store/records.ts'
 import { closeToOthers } from './store/folder-modes.ts'
 
 export interface Cloud {
@@ -67,7 +68,11 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     return { endpoints, close }
   } catch (error) {
     await close()
-    throw error
+    if (!(error instanceof RecordTampered)) throw error
+    throw new Error(
+      `The record ${error.collection}/${error.id} was changed outside this service, and no cloud starts without it. Restore the data folder from a backup.`,
+      { cause: error },
+    )
   }
 }
 

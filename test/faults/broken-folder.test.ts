@@ -17,6 +17,7 @@ import {
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { after, before, test } from 'node:test'
 import { ownkey } from '../audit/ownkey.fixture.ts'
 import { startCloudProcess } from '../../src/demo/cloud-process.ts'
@@ -74,6 +75,13 @@ const flip = (path: string, share: number): void => {
 }
 const remove = (of: string, ...names: string[]): void => {
   for (const name of names) rmSync(join(of, name), { recursive: true, force: true })
+}
+
+/** With the log brought in, so that what is written is the whole database. */
+const sql = (of: string, text: string): void => {
+  const database = new DatabaseSync(join(of, 'records.db'))
+  database.exec(text)
+  database.close()
 }
 
 const refused: [title: string, harm: (of: string) => void, says: RegExp][] = [
@@ -167,6 +175,21 @@ const refused: [title: string, harm: (of: string) => void, says: RegExp][] = [
     /blobs is a file where a folder must be/u,
   ],
   ['a folder is in the place of the lock', of => (remove(of, 'lock'), mkdirSync(join(of, 'lock'), 0o700)), /lock/u],
+  [
+    'the record of the administrator is damaged',
+    of => sql(of, "UPDATE records SET value = value || ' ' WHERE collection = 'entra.administrator'"),
+    /The record entra\.administrator\/administrator was changed outside this service, and no cloud starts without it/u,
+  ],
+  [
+    'the record of the administrator is deleted',
+    of => sql(of, "DELETE FROM records WHERE collection = 'entra.administrator'"),
+    /changed outside this service/u,
+  ],
+  [
+    'the record of the administrating person is damaged',
+    of => sql(of, "UPDATE records SET value = value || ' ' WHERE collection = 'entra.administrator-user'"),
+    /The record entra\.administrator-user\/administrator was changed outside this service, and no cloud starts without it/u,
+  ],
 ]
 
 for (const [title, harm, says] of refused) {
@@ -179,12 +202,12 @@ for (const [title, harm, says] of refused) {
     assert.equal(code, 1, output)
     const message = errors.replaceAll(/\s+/gu, ' ')
     assert.match(message, says)
-    assert.match(message, /^ownkey: /u)
+    assert.match(message, title.startsWith('the record of') ? /ownkey: /u : /^ownkey: /u)
     assert.doesNotMatch(message, /\bE[A-Z]{4,}\b|SQLITE|\bat \S+:\d+/u)
     // Bringing the log of the database into it changes no record.
     const after = stateOf(of)
     const changed = after.filter(
-      line => !before.includes(line) && !(title.startsWith('the blobs') && line.startsWith('records.')),
+      line => !before.includes(line) && !(/^the (?:blobs|record of)/u.test(title) && line.startsWith('records.')),
     )
     assert.deepEqual(changed, [])
     assert.deepEqual(
