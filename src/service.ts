@@ -94,6 +94,7 @@ function openData(
 ) {
   const { accounts, blobs, ring, logError } = given
   const catalogue = new Catalogue()
+  catalogue.check()
   const models = new Models({ accounts, blobs, bases: namedBases(catalogue) })
   const running = new RunningModels({ records, blobs, runtime: llamaRuntime(catalogue), leases: ring.leases })
   const deployments = new Deployments({ accounts, blobs, models, running })
