@@ -3,6 +3,7 @@ import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createHash } from 'node:crypto'
 import {
+  chmodSync,
   cpSync,
   mkdirSync,
   readdirSync,
@@ -21,6 +22,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { after, before, test } from 'node:test'
 import { ownkey } from '../audit/ownkey.fixture.ts'
 import { startCloudProcess } from '../../src/demo/cloud-process.ts'
+import { NOBODY, notRoot, say } from '../cli/command-line.fixture.ts'
 import { Azure, pause } from '../support/azure.ts'
 
 const cli = new URL('../../src/cli.ts', import.meta.url).pathname
@@ -290,3 +292,38 @@ test('a first start that was killed at any moment begins again, and is whole', a
     assert.ok(!readdirSync(of).includes('first-start'))
   }
 })
+
+test(
+  'a folder of which one part belongs to somebody else is refused: which part, and that its owner is wrong',
+  { skip: notRoot },
+  async () => {
+    const of = join(folder, 'owners')
+    copy(killed, of)
+    chmodSync(folder, 0o755)
+    execFileSync('chown', ['-R', '65534:65534', of])
+    for (const name of [
+      'root.key',
+      'records.db',
+      'records.db-wal',
+      'records.head',
+      'ca/ca-key.pem',
+      'ca',
+      'blobs',
+      'lock',
+      '.',
+    ]) {
+      const path = join(of, name)
+      execFileSync('chown', ['0:0', path])
+      const before = stateOf(of)
+      const said = await say(['start', '--port', '0', '--data-dir', of], {
+        ...NOBODY,
+        env: { ...process.env, HOME: folder },
+      })
+      assert.equal(said.code, 1, name)
+      assert.match(said.err.replaceAll(/\s+/gu, ' '), /^ownkey: .*(?:owner|must own the folder)/u, name)
+      assert.ok(name === '.' || said.err.replaceAll(/\s+/gu, '').includes(name.replace(/-wal$|\/.*$/u, '')), said.err)
+      assert.deepEqual(stateOf(of), before, name)
+      execFileSync('chown', ['65534:65534', path])
+    }
+  },
+)
