@@ -43,6 +43,18 @@ test('a file, a link that leads nowhere or below a file: every command says that
   }
 })
 
+test('a data folder that can’t be made: start says why, at once, below a file system of the kernel too', async t => {
+  const folder = await folderFor(t)
+  await symlink('/nowhere/at/all', join(folder, 'link'))
+  for (const [path, says] of [
+    ['/proc/cloud', /The folder \/proc\/cloud can't be made/],
+    ['/proc/a/b/cloud', /can't be made/],
+    [join(folder, 'link'), /link can't be made: .*link is a link that leads nowhere/],
+    [join(folder, 'link/cloud'), /link is a link that leads nowhere/],
+  ] as const)
+    assertRefused(await say(['start', '--port', '0', '--data-dir', path], { timeout: 20_000 }), { code: 1, says })
+})
+
 test('start refuses a folder that holds something else, and changes nothing in it', async t => {
   const folder = await folderFor(t)
   await writeFile(join(folder, 'thesis.tex'), 'x')
