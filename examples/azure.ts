@@ -7,8 +7,9 @@ import { AzureOpenAI } from 'openai'
 
 const env = (name: string): string => {
   const value = process.env[name]
-  if (value === undefined) throw new Error(`${name} is not set. Run: eval "$(./ownkey env --data-dir DIR)"`)
-  return value
+  if (value !== undefined) return value
+  console.error(`${name} is not set: no cloud is named. Run this as\n./ownkey run --data-dir ./cloud FILE`)
+  process.exit(1)
 }
 
 export const tenantId = env('AZURE_TENANT_ID')

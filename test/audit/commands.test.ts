@@ -167,6 +167,8 @@ test('the log is printed from a moment on, its newest records only, or as a tabl
   assert.equal((await auditRecords(dataDir, '--since', '1h'))[0]?.sequence, 1)
   const [last, ...more] = await auditRecords(dataDir, '--vault', scene.vault, '--last', '1')
   assert.deepEqual([last?.operationName, more.length], ['KeyCreate', 0])
+  // Reading the log is recorded itself: that comes after what was asked for.
+  for (const count of [1, 3]) assert.equal((await auditRecords(dataDir, '--last', String(count))).length, count)
   const table = await ownkey('audit', '--data-dir', dataDir, '--vault', scene.vault.toUpperCase())
   assert.equal(table.code, 0, table.errors)
   assert.match(table.output, /KeyCreate/)

@@ -89,7 +89,7 @@ test('the first start installs the product alone and runs the bundled Node.js; t
   const { args, execArgv } = JSON.parse(first.out) as { args: string[]; execArgv: string[] }
   assert.deepEqual(args, ['audit', '--last', 'a b'])
   assert.ok(execArgv.includes('--disable-sigusr1'))
-  assert.match(first.err, /^ownkey: installing the locked dependencies \(once: 350 MB, about 20 seconds\)\.\.\.\n$/)
+  assert.match(first.err, /^ownkey: installing the locked dependencies \(once: 370 MB, about 20 seconds\)\.\.\.\n$/)
   assert.deepEqual(await calls(), [
     'npm ci --omit=dev --include=optional --prefer-offline --no-audit --no-fund --loglevel=error',
   ])
