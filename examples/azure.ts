@@ -7,9 +7,11 @@ import { AzureOpenAI } from 'openai'
 
 const env = (name: string): string => {
   const value = process.env[name]
-  if (value !== undefined) return value
-  console.error(`${name} is not set: no cloud is named. Run this as\n./ownkey run --data-dir ./cloud FILE`)
-  process.exit(1)
+  if (value === undefined) {
+    console.error(`${name} is not set: no cloud is named. Run this as\n./ownkey run --data-dir ./cloud FILE`)
+    process.exit(1)
+  }
+  return value
 }
 
 export const tenantId = env('AZURE_TENANT_ID')
