@@ -49,7 +49,7 @@ test('help lists every command; help COMMAND, COMMAND --help and -h anywhere exp
   }
 })
 
-test('the texts that the launcher shows before there is a Node.js are these (node scripts/help-text.ts)', async () => {
+test('the texts that the launcher shows before there is a Node.js are these (./ownkey run scripts/help-text.ts)', async () => {
   assert.equal(await readFile(new URL('../../src/cli/help.txt', import.meta.url), 'utf8'), allHelp(COMMANDS))
 })
 
