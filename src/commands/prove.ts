@@ -227,7 +227,7 @@ function report(findings: readonly Finding[], summary: Summary): string {
     .map((line, index) => (index === 0 ? `${audit.records.ok ? 'yes' : 'NO '}  ${line}` : `   ${line}`))
   const last = [
     ...(unseen === 0 ? [] : [`note ${unseen} accounts of other tenants were not looked at: they are closed to you.`]),
-    ...(whole ? [] : ['note of each blob its last segment and its first were read: --whole reads all of them.']),
+    ...(whole ? [] : ['note of each blob its last chunk and its first were read: --whole reads all of them.']),
     'note not looked at: soft-deleted accounts, the losses in events of jobs, keys in the vaults, sealed files that no record names.',
     ...(isEmpty ? ['NO   nothing was looked at: no blob is stored in these accounts.'] : []),
     verdict(findings, summary),
