@@ -59,6 +59,8 @@ export interface RoomsOptions {
   readonly keyWatchSeconds: number
   /** Fine-tuning jobs that run at the same time; default 1. */
   readonly jobsAtOnce?: number | undefined
+  /** Seconds without a sign of life after which a trainer or a model is ended; default 30. */
+  readonly engineTimeoutSeconds?: number | undefined
   /** Clients may send people's names and passwords. */
   readonly allowPasswordGrant?: boolean
   readonly location: string

@@ -13,6 +13,8 @@ export async function start(options: {
   keyLeaseSeconds: number
   keyWatchSeconds: number
   jobsAtOnce: number
+  /** An engine's process that gives no sign of life for so long is ended. */
+  engineTimeoutSeconds: number
   location: string
   /** A file with what the cloud is to have. */
   seed: string | undefined

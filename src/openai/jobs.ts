@@ -5,6 +5,8 @@ import { recordTampered } from '../encryption/record-tampered.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import type { BaseModel } from '../engines/engine.ts'
 import { AzureError, Conflict, NotFound } from '../http/errors.ts'
+import type { Env } from '../env.ts'
+import { everyRecord } from '../store/every-record.ts'
 import { put, VersionConflict, type Change, type Stored } from '../store/records.ts'
 import type { Files } from './files.ts'
 import { badRequest, checkId, newId, notFound } from './ids.ts'
@@ -64,7 +66,9 @@ export class Jobs {
       )
     }
     if (body.validationFile !== undefined) await this.#inputFile(account, body.validationFile, 'validation_file')
-    if ((await this.list(account.accountId)).filter(({ value }) => value.status === 'pending').length >= MAX_WAITING) {
+    let waiting = 0
+    for await (const { value } of this.every(account.accountId)) if (value.status === 'pending') waiting += 1
+    if (waiting >= MAX_WAITING) {
       throw new AzureError(
         'quotaExceeded',
         400,
@@ -109,15 +113,21 @@ export class Jobs {
   }
 
   /** Newest first. */
-  async list(accountId: string, options: { limit?: number; after?: string } = {}): Promise<Stored<JobRecord>[]> {
+  async list(accountId: string, options: { limit: number; after?: string }): Promise<Stored<JobRecord>[]> {
     const after = options.after === undefined ? {} : { after: ownedKey(accountId, options.after) }
     const found = await this.options.accounts.options.records.list(jobs, {
       prefix: `${accountId}/`,
       reverse: true,
-      limit: options.limit ?? 10_000,
+      limit: options.limit,
       ...after,
     })
     return found.filter(stored => isOwnJob(stored, accountId))
+  }
+
+  /** All of an account, oldest first. */
+  async *every(accountId: string): AsyncGenerator<Stored<JobRecord>> {
+    for await (const stored of everyRecord(this.options.accounts.options.records, jobs, { prefix: `${accountId}/` }))
+      if (isOwnJob(stored, accountId)) yield stored
   }
 
   /** Ends a job that has not ended yet. @throws 409 unexpectedEntityState */
@@ -126,7 +136,8 @@ export class Jobs {
     if (FINISHED.has(stored.value.status)) throw wrongState(stored.value, 'cancelled')
     if (this.#stop(stored.id, jobId, 'cancelled'))
       return this.#waitFor(accountId, jobId, job => job.status !== 'running')
-    return this.move(stored, { status: 'cancelled', finishedAt: this.#seconds() }, 'info', 'Job cancelled.')
+    const finished = finishedNow(stored.value, this.options.accounts.options.env)
+    return this.move(stored, { status: 'cancelled', ...finished }, 'info', 'Job cancelled.')
   }
 
   async pause(accountId: string, jobId: string): Promise<JobRecord> {
@@ -138,7 +149,7 @@ export class Jobs {
 
   /** Pauses what waits or runs, because the account goes: after a restore it can be resumed. */
   async stopAll(accountId: string): Promise<void> {
-    for (const stored of await this.list(accountId)) {
+    for await (const stored of this.every(accountId)) {
       const { jobId, status } = stored.value
       if (status === 'running' && this.#stop(stored.id, jobId, 'paused', PAUSING))
         await this.#waitFor(accountId, jobId, job => job.status !== 'running')
@@ -200,10 +211,6 @@ export class Jobs {
     await (asked ?? committerOfRequest(this.options.accounts.options.records, recorded))(changes)
   }
 
-  #seconds(): number {
-    return Math.floor(this.options.accounts.options.env.now() / 1000)
-  }
-
   async #inputFile(account: Account, fileId: string, target: string): Promise<FileRecord> {
     const found = await this.options.files.get(account.accountId, fileId).catch((error: unknown) => {
       if (!(error instanceof NotFound)) throw error
@@ -227,6 +234,11 @@ export class Jobs {
     }
     return (await this.get(accountId, jobId)).value
   }
+}
+
+/** Not before it was created, though the clock was set back. */
+export function finishedNow({ createdAt }: JobRecord, env: Env): { finishedAt: number } {
+  return { finishedAt: Math.max(createdAt, Math.floor(env.now() / 1000)) }
 }
 
 function wrongState(job: JobRecord, what: string): Conflict {

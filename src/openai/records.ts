@@ -45,6 +45,8 @@ export interface JobRecord {
   readonly totalSteps?: number
   readonly trainedTokens?: number
   readonly resultFile?: string
+  /** How often in a row its process was lost; absent since its last checkpoint. */
+  readonly tries?: number
   readonly error?: { readonly code: string; readonly message: string }
 }
 
