@@ -1,5 +1,5 @@
 import { isFolder } from '../data-folder.ts'
-import { endpointsFile } from '../endpoints.ts'
+import { endpointsFile, type Endpoints } from '../endpoints.ts'
 import { startCloud, type CloudOptions, type PreparedCloud } from '../main.ts'
 import { restartHardened } from './restart-process.ts'
 import type { Seed } from '../seed/seed-file.ts'
@@ -47,7 +47,15 @@ export async function start(options: {
     showReport(seed, await applySeed(seed, { access, dataDir, environment: process.env }))
   }
   const cloud = await startCloud({ ...options, log, prepare })
-  const { endpoints } = cloud
+  showReady(cloud.endpoints, dataDir)
+  await new Promise<void>(resolve => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
+  })
+  await cloud.close()
+  return 0
+}
+
+function showReady(endpoints: Endpoints, dataDir: string): void {
   const folder = shellWord(dataDir)
   process.stdout.write(
     [
@@ -62,11 +70,6 @@ export async function start(options: {
       '',
     ].join('\n'),
   )
-  await new Promise<void>(resolve => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
-  })
-  await cloud.close()
-  return 0
 }
 
 /** Loaded only where there is a seed: starting without one takes no longer for it. */

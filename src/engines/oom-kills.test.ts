@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { oomBetween, readOomKills } from './oom-kills.ts'
 
-function machine(files: Readonly<Record<string, string>>): { root: string; remove(): void } {
+function machine(files: Readonly<Record<string, string>>): { readonly root: string; readonly remove: () => void } {
   const root = mkdtempSync(join(tmpdir(), 'ownkey-oom-'))
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(dirname(join(root, name)), { recursive: true })

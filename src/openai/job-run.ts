@@ -283,7 +283,7 @@ export class JobRun {
 }
 
 /** All that a job keeps, oldest first. */
-export async function checkpointsOf(
+async function checkpointsOf(
   records: RecordStore,
   { accountId, jobId }: Pick<JobRecord, 'accountId' | 'jobId'>,
 ): Promise<Stored<CheckpointRecord>[]> {
