@@ -2,6 +2,7 @@ import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import { blobRecords } from '../encryption/blob-records.ts'
 import { assignmentsWithin } from '../arm/assignments-within.ts'
 import { AzureError, Conflict } from '../http/errors.ts'
+import { allRecords } from '../store/every-record.ts'
 import { leaveOut, put, remove, VersionConflict, type Change, type Collection, type Stored } from '../store/records.ts'
 import { accountKey, accountNames, accounts, subdomains, type Account } from './account.ts'
 import { accountAudit, type Accounts } from './accounts.ts'
@@ -54,7 +55,7 @@ export class AccountLife {
   async stop(accountId: string): Promise<void> {
     await this.#options.dependents.stop(accountId)
     const { records } = this.#options.accounts.options
-    const own = await records.list(deployments, { prefix: `${accountId}/` })
+    const own = await allRecords(records, deployments, { prefix: `${accountId}/` })
     await Promise.all(own.map(({ value }) => this.#options.running.stop(value)))
   }
 

@@ -120,7 +120,7 @@ class SqliteRecords implements RecordStore {
     return this.#cache.set<T>(from.name, id, Number(row['version']), String(row['value']))
   }
 
-  async list<T>(from: Collection<T>, options: ListOptions = {}): Promise<Stored<T>[]> {
+  async list<T>(from: Collection<T>, options: ListOptions): Promise<Stored<T>[]> {
     const range = rangeOf(options)
     const limit = limitOf(options)
     const { reverse = false, onTampered } = options
