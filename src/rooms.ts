@@ -7,6 +7,7 @@ import { clockRoutes } from './clock/clock-routes.ts'
 import type { ControlledClock } from './clock/controlled-clock.ts'
 import { administratorOnly } from './entra/administrator.ts'
 import { accountCountRoutes } from './accounts/account-count-routes.ts'
+import { eachForItself } from './each-for-itself.ts'
 import { healthRoute } from './health-route.ts'
 import { readFipsState } from './crypto/fips-module.ts'
 import { deploymentRoutes } from './accounts/deployment-routes.ts'
@@ -138,7 +139,12 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
   const plane = { accounts: service.accounts, resourceManager }
   const managed = { entra, resourceManager, vaultType: keyVault.resourceType, service, locations }
   const management = openManagement({ ...options, audit }, managed)
-  const tick = (): Promise<void> => keyVault.tick().then(() => service.life.tick())
+  const tick = async (): Promise<void> => {
+    const tasks = eachForItself()
+    await tasks.attempt(() => keyVault.tick())
+    await tasks.attempt(() => service.life.tick())
+    tasks.end()
+  }
   return {
     entra,
     administration: openAdministration(records, entra),
