@@ -12,7 +12,7 @@ import type { Files } from './files.ts'
 import { badRequest, checkId, newId, notFound } from './ids.ts'
 import type { JobBody } from './job-body.ts'
 import type { JobEvents } from './job-events.ts'
-import { isOwnJob, jobs, ownedKey, type FileRecord, type JobRecord, type JobStatus } from './records.ts'
+import { FINISHED, isOwnJob, jobs, ownedKey, type FileRecord, type JobRecord } from './records.ts'
 
 /** Azure and OpenAI ask for at least so many. */
 const MIN_EXAMPLES = 10
@@ -26,8 +26,6 @@ export interface JobsOptions {
   /** The base that a model name stands for, aliases included. */
   readonly findBase: (name: string) => BaseModel | undefined
 }
-
-const FINISHED: ReadonlySet<JobStatus> = new Set(['succeeded', 'failed', 'cancelled'])
 
 /** A job that an account's deletion stops: beside the record of the deletion. */
 const PAUSING: Recorded = {
@@ -49,18 +47,24 @@ export class Jobs {
   }
 
   /** R23: opens the training file once, so that a revoked key refuses the job here and not later. @throws KeyUnavailable */
-  async create(account: Account, body: JobBody): Promise<JobRecord> {
-    const { accounts, files, events, findBase } = this.options
+  create(account: Account, body: JobBody): Promise<JobRecord> {
+    const inputs = [body.trainingFile, ...(body.validationFile === undefined ? [] : [body.validationFile])]
+    return this.options.files.use.reading(inputs, () => this.#create(account, body))
+  }
+
+  async #create(account: Account, body: JobBody): Promise<JobRecord> {
+    const { accounts, events, findBase } = this.options
     const base = findBase(body.model)
     if (base === undefined || !base.fineTune)
       throw badRequest(
         `The model '${body.model}' can't be fine-tuned here. GET /openai/models lists those that can (capabilities.fine_tune).`,
         'model',
       )
-    const training = await this.#inputFile(account, body.trainingFile, 'training_file')
-    if ((training.examples ?? 0) < MIN_EXAMPLES) {
+    const { value: training } = await this.#inputFile(account, body.trainingFile, 'training_file')
+    const { examples = 0 } = training
+    if (examples < MIN_EXAMPLES) {
       throw badRequest(
-        `Training file has ${training.examples ?? 0} example(s), but must have at least ${MIN_EXAMPLES} examples`,
+        `Training file has ${examples} example(s), but must have at least ${MIN_EXAMPLES} examples`,
         'training_file',
         'invalid_n_examples',
       )
@@ -75,7 +79,7 @@ export class Jobs {
         `${MAX_WAITING} jobs are waiting already. Cancel some, or wait for them to end.`,
       )
     }
-    await (await files.open(account.accountId, training)).close()
+    await (await this.options.files.open(account.accountId, training)).close()
     const { env } = accounts.options
     const job: JobRecord = {
       jobId: newId(env, 'ftjob-'),
@@ -211,7 +215,7 @@ export class Jobs {
     await (asked ?? committerOfRequest(this.options.accounts.options.records, recorded))(changes)
   }
 
-  async #inputFile(account: Account, fileId: string, target: string): Promise<FileRecord> {
+  async #inputFile(account: Account, fileId: string, target: string): Promise<Stored<FileRecord>> {
     const found = await this.options.files.get(account.accountId, fileId).catch((error: unknown) => {
       if (!(error instanceof NotFound)) throw error
       throw badRequest(
@@ -219,7 +223,7 @@ export class Jobs {
         target,
       )
     })
-    if (found.value.purpose === 'fine-tune') return found.value
+    if (found.value.purpose === 'fine-tune') return found
     throw badRequest(
       `The ${target} '${fileId}' is a result file. Use a file that was uploaded with the purpose fine-tune.`,
       target,

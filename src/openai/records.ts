@@ -18,6 +18,9 @@ export interface FileRecord {
 
 export type JobStatus = 'pending' | 'running' | 'paused' | 'succeeded' | 'failed' | 'cancelled'
 
+/** What a job does not come back from. */
+export const FINISHED: ReadonlySet<JobStatus> = new Set(['succeeded', 'failed', 'cancelled'])
+
 export interface JobHyperparameters {
   readonly nEpochs: number | 'auto'
   readonly batchSize: number | 'auto'
