@@ -139,12 +139,7 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
   const plane = { accounts: service.accounts, resourceManager }
   const managed = { entra, resourceManager, vaultType: keyVault.resourceType, service, locations }
   const management = openManagement({ ...options, audit }, managed)
-  const tick = async (): Promise<void> => {
-    const tasks = eachForItself()
-    await tasks.attempt(() => keyVault.tick())
-    await tasks.attempt(() => service.life.tick())
-    tasks.end()
-  }
+  const tick = (): Promise<void> => dueTasks(keyVault, service)
   return {
     entra,
     administration: openAdministration(records, entra),
@@ -167,6 +162,17 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
     audited: routes => requestAudit.routes(routes),
     ...lifeOf(service, management, { tick, flush: () => requestAudit.flush(), exporter: exporterOf(options), log }),
   }
+}
+
+/** @throws what failed, when all else is done */
+async function dueTasks(
+  keyVault: ReturnType<typeof openKeyVault>,
+  { life }: ReturnType<typeof openService>,
+): Promise<void> {
+  const tasks = eachForItself()
+  await tasks.attempt(() => keyVault.tick())
+  await tasks.attempt(() => life.tick())
+  tasks.end()
 }
 
 function portalConfig(options: RoomsOptions, entra: Entra, at: (host: string) => string): PortalConfig {
