@@ -16,11 +16,12 @@ import { shredding } from './encryption/destruction.ts'
 import { makeKeyStates } from './encryption/make-key-states.ts'
 import { openRootKeys, type RootKeys } from './encryption/root-key.ts'
 import { dropBrokenOffChanges, referencedBlobs } from './encryption/start-up.ts'
-import { openCertificates } from './http/certificates.ts'
+import { areDue, openCertificates } from './http/certificates.ts'
 import { listenMetadata } from './entra/metadata.ts'
 import { listen } from './http/listen.ts'
 import { readPinFile } from './pkcs11/pin-file.ts'
 import { openToken, type Token } from './pkcs11/token.ts'
+import { repeatedly, type Repeating } from './repeatedly.ts'
 import { openRooms, type Rooms } from './rooms.ts'
 import { writeFileAtomically } from './store/atomic-file.ts'
 import { openAuditLog, type AuditLog } from './store/audit-log.ts'
@@ -87,8 +88,8 @@ export interface Cloud {
 }
 
 const DOMAIN = 'localhost'
-/** Daily: a certificate is renewed 30 days before its end. */
-const RENEWAL_CHECK_MS = 86_400_000
+/** The clock may be set, or the machine sleep for months: then what was valid for long is not any more. */
+const RENEWAL_CHECK_MS = 10_000
 
 /** Starts a cloud in a folder and writes `endpoints.json`, last of all. @throws when another process has the folder */
 export async function startCloud(options: CloudOptions): Promise<Cloud> {
@@ -223,7 +224,7 @@ async function openTokenOf({ pkcs11 }: Settings): Promise<Token | undefined> {
 async function listenAll(settings: Settings, rooms: Rooms, closers: (() => Promise<void>)[]): Promise<Endpoints> {
   const { dataDir, env, log, port } = settings
   const notice = (message: string): void => log({ level: 'warning', message })
-  const certificates = await openCertificates(join(dataDir, 'ca'), DOMAIN, env)
+  let certificates = await openCertificates(join(dataDir, 'ca'), DOMAIN, env, notice)
   const listener = await listen({
     port,
     domain: DOMAIN,
@@ -235,13 +236,12 @@ async function listenAll(settings: Settings, rooms: Rooms, closers: (() => Promi
     notice,
   })
   closers.push(() => listener.close())
-  const renewal = setInterval(() => {
-    openCertificates(join(dataDir, 'ca'), DOMAIN, env).then(
-      renewed => listener.useCertificates(renewed),
-      (error: unknown) => log({ level: 'error', message: 'Certificate renewal failed', error: String(error) }),
-    )
-  }, RENEWAL_CHECK_MS)
-  closers.push(async () => clearInterval(renewal))
+  const renewal = renewing(async () => {
+    if (!areDue(certificates)) return
+    certificates = await openCertificates(join(dataDir, 'ca'), DOMAIN, env, notice)
+    listener.useCertificates(certificates)
+  }, log)
+  closers.push(() => renewal.stop())
   rooms.connect(listener.serviceAgent)
   const metadata = await listenMetadata({
     port: 0,
@@ -249,7 +249,7 @@ async function listenAll(settings: Settings, rooms: Rooms, closers: (() => Promi
     identities: rooms.entra.identities,
     audited: routes => rooms.audited(routes),
     domain: DOMAIN,
-    caPem: certificates.caPem,
+    caPem: () => certificates.caPem,
     log,
     notice,
   })
@@ -278,6 +278,12 @@ async function listenAll(settings: Settings, rooms: Rooms, closers: (() => Promi
       password: administratorUser.password,
     },
   }
+}
+
+function renewing(renew: () => Promise<void>, log: Settings['log']): Repeating {
+  return repeatedly(renew, RENEWAL_CHECK_MS, error =>
+    log({ level: 'error', message: 'Certificate renewal failed', error: String(error) }),
+  )
 }
 
 /** Names with the port in them are needed before the server listens. */

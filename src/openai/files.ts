@@ -13,7 +13,7 @@ import { AzureError, Conflict } from '../http/errors.ts'
 import { everyRecord } from '../store/every-record.ts'
 import { put, remove, type Change, type Stored } from '../store/records.ts'
 import { FileUse } from './file-use.ts'
-import { checkId, newId, notFound } from './ids.ts'
+import { checkId, lastIdOf, newId, notFound } from './ids.ts'
 import {
   files,
   FINISHED,
@@ -86,7 +86,7 @@ export class Files {
     }
     const { examples, findings } = checked.value
     return {
-      record: { ...this.#fileOf(accountId, record.blobId, record.size, 'fine-tune'), examples },
+      record: { ...(await this.#fileOf(accountId, record.blobId, record.size, 'fine-tune')), examples },
       changes,
       filename,
       findings,
@@ -132,7 +132,7 @@ export class Files {
       yield content
     })()
     const { record: blob, changes } = await this.blobs.create({ accountId, kind: 'training-result', source, metadata })
-    const record = this.#fileOf(accountId, blob.blobId, blob.size, 'fine-tune-results')
+    const record = await this.#fileOf(accountId, blob.blobId, blob.size, 'fine-tune-results')
     return { record, changes: [...changes, put(files, ownedKey(accountId, record.fileId), record, 0)] }
   }
 
@@ -219,9 +219,10 @@ export class Files {
     }
   }
 
-  #fileOf(accountId: string, blobId: string, bytes: number, purpose: FileRecord['purpose']): FileRecord {
-    const { env } = this.accounts.options
-    return { fileId: newId(env, 'file-'), accountId, purpose, blobId, bytes, createdAt: Math.floor(env.now() / 1000) }
+  async #fileOf(accountId: string, blobId: string, bytes: number, purpose: FileRecord['purpose']): Promise<FileRecord> {
+    const { env, records } = this.accounts.options
+    const fileId = newId(env, 'file-', await lastIdOf(records, files, `${accountId}/`))
+    return { fileId, accountId, purpose, blobId, bytes, createdAt: Math.floor(env.now() / 1000) }
   }
 }
 

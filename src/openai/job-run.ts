@@ -232,8 +232,8 @@ export class JobRun {
           ...states.map(({ id, value, version }) => put(checkpoints, id, withoutState(value), version)),
           ...interim.map(({ id }) => remove(checkpoints, id)),
           ...gone.flatMap(blobId => blobs.remove({ accountId, blobId }).changes),
-          events.message(job, 'info', `New fine-tuned model created: ${job.modelName}`),
-          events.message(job, 'info', 'Job succeeded.'),
+          await events.message(job, 'info', `New fine-tuned model created: ${job.modelName}`),
+          await events.message(job, 'info', 'Job succeeded.'),
         ],
       )
       return gone
@@ -269,7 +269,7 @@ export class JobRun {
 
   async #move(change: Partial<JobRecord>, message: string): Promise<void> {
     await this.#put({ ...this.#stored.value, ...change }, [
-      this.#jobs.options.events.message(this.#stored.value, 'info', message),
+      await this.#jobs.options.events.message(this.#stored.value, 'info', message),
     ])
   }
 

@@ -9,7 +9,7 @@ import type { Env } from '../env.ts'
 import { everyRecord } from '../store/every-record.ts'
 import { put, VersionConflict, type Change, type Stored } from '../store/records.ts'
 import type { Files } from './files.ts'
-import { badRequest, checkId, newId, notFound } from './ids.ts'
+import { badRequest, checkId, lastIdOf, newId, notFound } from './ids.ts'
 import type { JobBody } from './job-body.ts'
 import type { JobEvents } from './job-events.ts'
 import { FINISHED, isOwnJob, jobs, ownedKey, type FileRecord, type JobRecord } from './records.ts'
@@ -82,7 +82,7 @@ export class Jobs {
     await (await this.options.files.open(account.accountId, training)).close()
     const { env } = accounts.options
     const job: JobRecord = {
-      jobId: newId(env, 'ftjob-'),
+      jobId: newId(env, 'ftjob-', await lastIdOf(accounts.options.records, jobs, `${account.accountId}/`)),
       accountId: account.accountId,
       status: 'pending',
       model: body.model,
@@ -99,7 +99,7 @@ export class Jobs {
     const entry = accountAudit(account, action, job.jobId, CREATED)
     await accounts.options.audit.append(entry, [
       put(jobs, ownedKey(job.accountId, job.jobId), job, 0),
-      events.message(job, 'info', 'Job enqueued. Waiting for jobs ahead to complete.'),
+      await events.message(job, 'info', 'Job enqueued. Waiting for jobs ahead to complete.'),
     ])
     this.onPending(ownedKey(job.accountId, job.jobId))
     return job
@@ -188,7 +188,7 @@ export class Jobs {
     try {
       await this.#commit(
         stored.id,
-        [put(jobs, stored.id, job, stored.version), this.options.events.message(job, level, message)],
+        [put(jobs, stored.id, job, stored.version), await this.options.events.message(job, level, message)],
         recorded,
       )
     } catch (error) {
