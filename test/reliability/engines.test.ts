@@ -85,7 +85,49 @@ test('chats that wait for a model that hangs get 503 with retry-after, and the n
   assert.ok(!isThere(stopped))
 })
 
+test('a stream whose model hangs in the middle of the answer ends with an error event, and never looks whole', async () => {
+  // Some answers are over before the model can be stopped: one of these seeds makes a long one.
+  for (let seed = 1; seed <= 40; seed += 1) {
+    const text = await stoppedStream(seed)
+    if (text.includes('[DONE]')) continue
+    assert.match(text, /"error":\{"code":"503".*gave no sign of life for 3 s/u)
+    return
+  }
+  assert.fail('every answer was over at once')
+})
+
+/** What comes of a stream whose model is stopped at its first words. */
+async function stoppedStream(seed: number): Promise<string> {
+  const url = `https://${account.name}${cloud.endpoints.openAiSuffix}/openai/v1/chat/completions`
+  const messages = [{ role: 'user', content: 'Tell me a long story.' }]
+  const body = JSON.stringify({ model: 'hangs', messages, stream: true, temperature: 2, max_tokens: 900, seed })
+  const headers = { 'api-key': String(account.openai.apiKey), 'content-type': 'application/json' }
+  const id = await engineOf(cloud.pid, 'inference')
+  const response = await fetch(url, { method: 'POST', headers, body })
+  process.kill(id, 'SIGSTOP')
+  assert.equal(response.status, 200)
+  let text = ''
+  const keep = new WritableStream<Uint8Array>({ write: chunk => void (text += Buffer.from(chunk).toString()) })
+  // After the event the connection is cut.
+  await response.body?.pipeTo(keep).catch(() => undefined)
+  if (text.includes('[DONE]')) process.kill(id, 'SIGCONT')
+  return text
+}
+
+test('a deployment whose model hangs while it loads is answered with 503, and serves later', async () => {
+  const before = engineIds(cloud.pid, 'inference')
+  const deploying = other.deploy('slow-start', BASE_MODEL)
+  process.kill(await engineOf(cloud.pid, 'inference', before), 'SIGSTOP')
+  const { status, headers, body } = await deploying
+  assert.equal(status, 503, JSON.stringify(body))
+  assert.equal(headers.get('retry-after'), '2')
+  assert.equal((await other.deploy('slow-start', BASE_MODEL)).status, 200)
+  assert.notEqual(await other.chat('slow-start'), '')
+  await other.undeploy('slow-start')
+})
+
 test('the official client gets its answer by itself when the model is killed under it', async () => {
+  await account.chat('hangs')
   process.kill(await engineOf(cloud.pid, 'inference'), 'SIGSTOP')
   const asking = account.chat('hangs')
   await pause(200)
