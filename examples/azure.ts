@@ -7,7 +7,10 @@ import { AzureOpenAI } from 'openai'
 
 const env = (name: string): string => {
   const value = process.env[name]
-  if (value === undefined) throw new Error(`${name} is not set. Run: eval "$(./ownkey env --data-dir DIR)"`)
+  if (value === undefined) {
+    console.error(`${name} is not set: no cloud is named. Run this as\n./ownkey run --data-dir ./cloud FILE`)
+    process.exit(1)
+  }
   return value
 }
 

@@ -1,5 +1,6 @@
-import { mkdir, readdir, stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makeFolder } from './make-folder.ts'
 import { plainError } from './plain-error.ts'
 import { shellWord } from './terminal.ts'
 
@@ -21,7 +22,7 @@ export function startCommand(dataDir: string): string {
 export async function openDataFolder(dataDir: string): Promise<void> {
   const isThere = await isFolder(dataDir)
   if (!isThere) {
-    await mkdir(dataDir, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+    await makeFolder(dataDir).catch((error: unknown) => {
       throw new Error(`The folder ${dataDir} can't be made: ${plainError(error)}`, { cause: error })
     })
     return

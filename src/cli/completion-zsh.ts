@@ -6,7 +6,7 @@ export function zshCompletion(commands: readonly Command[]): string {
   const single = commands.filter(({ name }) => !name.includes(' '))
   return [
     '#compdef ownkey',
-    '# zsh completion of ownkey. In ~/.zshrc, after compinit: eval "$(/path/to/ownkey completion zsh)"',
+    '# zsh completion of ownkey. In ~/.zshrc: eval "$(/path/to/ownkey completion zsh)"',
     '_ownkey() {',
     '  local -a commands',
     '  commands=(',
@@ -25,6 +25,8 @@ export function zshCompletion(commands: readonly Command[]): string {
     ...commands.map(command => `    "${command.name}") _arguments ${specifications(command, commands).join(' ')} ;;`),
     '  esac',
     '}',
+    '# Where nothing has loaded the completion system yet, as in a bare ~/.zshrc.',
+    'if (( ! $+functions[compdef] )); then autoload -Uz compinit && compinit -i; fi',
     'compdef _ownkey ownkey',
     '',
   ].join('\n')

@@ -50,6 +50,17 @@ export function commandHelp(command: Command, { all = false } = {}): string {
   ].join('\n')
 }
 
+/** All help texts, each after a line `=== COMMAND`, for src/cli/help.txt: the launcher shows them where no Node.js runs yet. */
+export function allHelp(commands: readonly Command[]): string {
+  const sections = commands.flatMap(command => [
+    [command.name, commandHelp(command)],
+    ...(Object.values(command.options).some(({ isRare }) => isRare === true)
+      ? [[`${command.name} --all`, commandHelp(command, { all: true })]]
+      : []),
+  ])
+  return [['*', overview(commands)], ...sections].map(([name, text]) => `=== ${name}\n${text}`).join('')
+}
+
 function written(option: string, { placeholder = '' }: Option<unknown>): string {
   return `--${option} ${placeholder}`.trimEnd()
 }

@@ -132,7 +132,14 @@ function checkWords(
 
 /** That there is no such command, and which one was meant. */
 export function noCommand(name: string, commands: readonly Command[]): UsageError {
-  if (name.startsWith('-')) return new UsageError(`The command comes first, then its options such as ${name}.`)
+  if (name.startsWith('-')) {
+    const alias = nearest(name, Object.keys(ALIASES))
+    return new UsageError(
+      alias === undefined
+        ? `The command comes first, then its options such as ${name}.`
+        : `There is no option ${name} without a command. Did you mean ${alias}?`,
+    )
+  }
   const meant = nearest(
     name,
     commands.map(one => one.name),

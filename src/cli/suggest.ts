@@ -1,10 +1,11 @@
-/** The candidate that was probably meant: begun with the text, or a slip or two away. */
-export function nearest(text: string, candidates: readonly string[]): string | undefined {
+/** The candidate that was probably meant: begun with the text, or a slip or two away, in capitals or not. */
+export function nearest(given: string, candidates: readonly string[]): string | undefined {
+  const text = given.toLowerCase()
   const begun = candidates.filter(candidate => text.length > 1 && candidate.startsWith(text))
   if (begun.length === 1) return begun[0]
   const most = Math.max(1, Math.floor(text.length / 3))
   const [best] = candidates
-    .map(candidate => ({ candidate, slips: editDistance(text, candidate, most) }))
+    .map(candidate => ({ candidate, slips: editDistance(text, candidate.toLowerCase(), most) }))
     .filter(({ slips }) => slips <= most)
     .toSorted((a, b) => a.slips - b.slips)
   return best?.candidate

@@ -41,8 +41,8 @@ export async function printAudit(options: AuditOptions): Promise<number> {
       )
     const print = options.format === 'json' ? printLines : tablePrinter()
     const last = options.last ?? (options.format === 'table' && options.since === undefined ? DEFAULT_LAST : undefined)
-    let after = last === undefined ? 0 : await printNewest(source, options, last, print)
-    after = await printFrom(source, options, after, print)
+    const after =
+      last === undefined ? await printFrom(source, options, 0, print) : await printNewest(source, options, last, print)
     if (options.follow) await follow(source, options, after, print)
     return 0
   } finally {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
-import { test } from 'node:test'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
 import { Catalogue, EMBEDDED_BASE } from './catalogue.ts'
 import { openGguf } from './gguf.ts'
 import { llamaShape, llamaTensors } from './placed-weights.ts'
@@ -34,4 +36,22 @@ test('the embedded base is what the catalogue says', () => {
   const values = llamaTensors(file).reduce((sum, tensor) => sum + tensor.data.length, 0)
   assert.equal(values, EMBEDDED_BASE.parameters)
   file.close()
+})
+
+test('a base model that is missing, cut off or no model is named when the catalogue is checked', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'ownkey-models-'))
+  after(() => rmSync(folder, { recursive: true }))
+  new Catalogue().check()
+  const whole = readFileSync(EMBEDDED_BASE.path)
+  for (const [content, says] of [
+    [undefined, /The base model own can't be used: There is no .*own\.gguf\. Put .*own\.gguf back/u],
+    [whole.subarray(0, 1000), /own can't be used: the model file is cut off or not a GGUF\./u],
+    [whole.subarray(0, whole.length - 64), /own can't be used: its file is cut off\./u],
+    [Buffer.from('x'.repeat(4000)), /own can't be used: the model file is not a GGUF\./u],
+  ] as const) {
+    const path = join(folder, 'own.gguf')
+    if (content !== undefined) writeFileSync(path, content)
+    const catalogue = new Catalogue({ models: [{ ...EMBEDDED_BASE, name: 'own', path }] })
+    assert.throws(() => catalogue.check(), says)
+  }
 })

@@ -1,6 +1,8 @@
 import { isAbsolute, join } from 'node:path'
 import type { BaseModel, BaseModelName } from './engine.ts'
 import { EngineFailure } from './failures.ts'
+import { openGguf } from './gguf.ts'
+import { plainError } from '../plain-error.ts'
 
 /** The model that ships with the source: see models/README.md. */
 export const EMBEDDED_BASE: BaseModel = {
@@ -55,6 +57,15 @@ export class Catalogue {
     }
   }
 
+  /** Opens the file of each model. @throws EngineFailure that names one which is missing, cut off or no model, and says what to do */
+  check(): void {
+    for (const { name, path } of this.#models.values()) {
+      const fault = faultOf(path)
+      if (fault !== undefined)
+        throw new EngineFailure(`The base model ${name} can't be used: ${fault} Put ${path} back as it was installed.`)
+    }
+  }
+
   get models(): readonly BaseModel[] {
     return [...this.#models.values()]
   }
@@ -75,5 +86,15 @@ export class Catalogue {
     if (model === undefined)
       throw new EngineFailure(`there is no base model named ${JSON.stringify(name.slice(0, 100))}`)
     return model
+  }
+}
+
+function faultOf(path: string): string | undefined {
+  try {
+    const file = openGguf(path)
+    file.close()
+    return file.isWhole ? undefined : 'its file is cut off.'
+  } catch (error) {
+    return error instanceof EngineFailure ? `${error.message}.` : plainError(error)
   }
 }

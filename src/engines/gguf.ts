@@ -94,6 +94,8 @@ export interface GgufFile {
   readonly names: readonly string[]
   /** @throws EngineFailure for a tensor that is missing, cut off or of a type that can't be read as F32 */
   tensor(name: string): GgufTensor
+  /** Whether the file goes on to where its last tensor ends. */
+  readonly isWhole: boolean
   close(): void
 }
 
@@ -118,7 +120,8 @@ export function openGguf(path: string): GgufFile {
       if (place === undefined) throw new EngineFailure(`the model has no tensor ${name}`)
       return { name, shape: place.shape, data: readTensor(file, name, place, start) }
     }
-    return { metadata, names: [...places.keys()], tensor, close: () => closeSync(file) }
+    const isWhole = [...places.values()].every(place => start + place.offset + leastBytes(place) <= size)
+    return { metadata, names: [...places.keys()], tensor, isWhole, close: () => closeSync(file) }
   } catch (error) {
     closeSync(file)
     throw error
@@ -199,6 +202,12 @@ const DECODERS: Readonly<Record<number, readonly [number, number, (bytes: Buffer
   1: [2, 1, (bytes, into) => into.set(new Float16Array(bytes.buffer, bytes.byteOffset, into.length))],
   8: [34, 32, decodeQ8],
   30: [2, 1, decodeBf16],
+}
+
+/** Bytes of a tensor, or one where the type is not known here. */
+function leastBytes({ shape, type }: TensorPlace): number {
+  const [bytes, values] = DECODERS[type] ?? [0, 1]
+  return Math.max(1, (shape[0] * shape[1] * bytes) / values)
 }
 
 function decodeQ8(bytes: Buffer, into: Float32Array): void {

@@ -19,7 +19,10 @@ export async function readSeedFile(
   file: string,
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<Seed> {
-  const { size } = await stat(file)
+  const found = await stat(file)
+  // Node's own error does not name it.
+  if (found.isDirectory()) throw new Error(`${file} is a folder where a file must be.`)
+  const { size } = found
   if (size > MAX_BYTES) throw new Error(`${file} has ${size} bytes; a seed file has at most ${MAX_BYTES}.`)
   return parseSeed(file, await readFile(file, 'utf8'), environment)
 }

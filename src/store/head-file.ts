@@ -1,7 +1,7 @@
 import { closeSync, fdatasync, fdatasyncSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { crc32 } from 'node:zlib'
 import { hasCode, writeFileAtomically } from './atomic-file.ts'
-import type { RecordsHead } from './records.ts'
+import { RecordsLost, type RecordsHead } from './records.ts'
 
 /** Each head is kept in a slot of one disk sector, in turn: a power cut tears at most the newer one. */
 const slotBytes = 512
@@ -23,7 +23,7 @@ export function headFileOf(database: string): string {
   return `${database.replace(/\.db$/, '')}.head`
 }
 
-/** The newest head that the file holds; undefined when there is no file. @throws Error when it holds none */
+/** The newest head that the file holds; undefined when there is no file. @throws RecordsLost when it holds none */
 export function readHeadFile(path: string): RecordsHead | undefined {
   let bytes: Buffer
   try {
@@ -37,7 +37,7 @@ export function readHeadFile(path: string): RecordsHead | undefined {
     const head = parseSlot(bytes.toString('latin1', slot * slotBytes, (slot + 1) * slotBytes))
     if (head !== undefined && (newest === undefined || head.counter > newest.counter)) newest = head
   }
-  if (newest === undefined) throw new Error(`${path} is damaged: it names no state of the records.`)
+  if (newest === undefined) throw new RecordsLost(`${path} is damaged: it names no state of the records.`)
   return newest
 }
 

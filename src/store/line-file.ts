@@ -1,5 +1,6 @@
-import { mkdir, open, type FileHandle } from 'node:fs/promises'
+import { open, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { makeFolder } from '../make-folder.ts'
 import { syncFolder } from './atomic-file.ts'
 
 export interface SequencedLine {
@@ -18,7 +19,7 @@ const MAX_LINE = 256 * 1024
  * @throws when the file ends with a line that is none of these
  */
 export async function appendLines(path: string, lines: readonly SequencedLine[]): Promise<void> {
-  const made = await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  const made = await makeFolder(dirname(path))
   const file = await open(path, 'a+', 0o600)
   let isNew: boolean
   try {

@@ -1,6 +1,7 @@
 import { chmod, mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { plainError } from '../plain-error.ts'
 import { hasCode, syncFolder } from './atomic-file.ts'
 import type { RecordAuthenticator } from './record-mac.ts'
 import { migrate } from './migrations.ts'
@@ -32,6 +33,8 @@ export async function openDatabase(path: string, authenticator?: RecordAuthentic
 
 /** Says which database can't be opened, why, and what to do. */
 export function openingFailure(path: string, error: unknown): Error {
+  // Of a file beside it, which its own words name.
+  if (error instanceof Error && 'syscall' in error) return new Error(plainError(error), { cause: error })
   return new Error(`The record database ${path} can't be opened: ${reasonOf(error)}`, { cause: error })
 }
 
@@ -97,6 +100,9 @@ function reasonOf(error: unknown): string {
   // https://www.sqlite.org/rescode.html
   const code = 'errcode' in error ? Number(error.errcode) & 0xff : 0
   if (code === 5) return 'another process is using it. Stop that process first.'
+  if (code === 14 || code === 8 || code === 3)
+    return 'this user may not open or write it or its log beside it (-wal). Check their owners and modes (ls -l).'
+  if (code === 10) return `the disk does not work as it should (${error.message}). Look after it, then start again.`
   if (code === 13) return 'the disk is full. Make room on it first.'
   if (code === 26 || code === 11) return `${error.message}. Restore it from a backup.`
   return error.message

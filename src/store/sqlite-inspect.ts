@@ -28,7 +28,8 @@ export async function inspectDatabase(path: string, authenticator: RecordAuthent
   try {
     acknowledged = readHeadFile(headFile)
   } catch (error) {
-    return { counter: 0, fault: new RecordsLost((error as Error).message) }
+    if (error instanceof RecordsLost) return { counter: 0, fault: error }
+    throw error
   }
   const counter = acknowledged?.counter ?? 0
   const isEmpty = sizeOf(path) === 0 && (sizeOf(`${path}-wal`) ?? 0) === 0

@@ -1,6 +1,7 @@
-import { mkdtemp, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { makeFolder } from '../make-folder.ts'
 import { holds, STORED_NAME, storedAuthority, type Authority } from './authority.ts'
 import { findProgram, runProgram } from './run-program.ts'
 import type { Outcome } from './system-store.ts'
@@ -34,7 +35,7 @@ export class BrowserStores {
   add(authority: Authority): Promise<Outcome[]> {
     return this.#each(true, async (certutil, folder) => {
       if (await listed(certutil, folder, authority)) return { done: 'present', where: folder }
-      await mkdir(folder, { recursive: true, mode: 0o700 })
+      await makeFolder(folder)
       if (!(await isStore(folder))) await runProgram(certutil, ['-N', '-d', `sql:${folder}`, '--empty-password'])
       const errors = await imported(certutil, folder, authority)
       if (await listed(certutil, folder, authority)) return { done: 'added', where: folder }

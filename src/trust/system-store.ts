@@ -1,6 +1,7 @@
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
+import { makeFolder } from '../make-folder.ts'
 import { holds, STORED_NAME, storedAuthority, type Authority } from './authority.ts'
 import { findProgram, runProgram, type ProgramResult } from './run-program.ts'
 
@@ -42,7 +43,7 @@ export class SystemStore {
     const [has, trusted] = await Promise.all([this.#has(authority), this.trusts(authority)])
     if (has && trusted) return { done: 'present', where }
     return this.#change(authority, 'added', async () => {
-      await mkdir(dirname(where), { recursive: true })
+      await makeFolder(dirname(where), 0o755)
       // Complete or not at all: update-ca-certificates may run at any time.
       await writeFile(`${where}.new`, authority.pem, { mode: 0o644 })
       await rename(`${where}.new`, where)
@@ -84,7 +85,7 @@ export class SystemStore {
       )
     try {
       await write()
-      await mkdir(`${this.#root}${ETC}`, { recursive: true })
+      await makeFolder(`${this.#root}${ETC}`, 0o755)
     } catch (error) {
       if (!['EACCES', 'EPERM', 'EROFS'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
       return not('the system store belongs to root', rootCommands(authority, where, done))

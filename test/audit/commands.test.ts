@@ -151,6 +151,9 @@ test('only the administrator of the cloud reads the log or moves the clock', asy
   const missing = await ownkey('clock', 'advance', '1d', '--data-dir', dataDir)
   assert.equal(missing.code, 1)
   assert.match(missing.errors, /start it with --clock-control/)
+  const shown = await ownkey('clock', '--data-dir', dataDir)
+  assert.deepEqual([shown.code, shown.errors], [0, ''])
+  assert.match(shown.output, /^\d{4}-\d\d-\d\dT\S+Z, as on this machine\n$/)
   const folder = await ownkey('audit', '--data-dir', '/nowhere/at/all')
   assert.match(folder.errors, /no folder \/nowhere\/at\/all/)
 })
@@ -167,6 +170,8 @@ test('the log is printed from a moment on, its newest records only, or as a tabl
   assert.equal((await auditRecords(dataDir, '--since', '1h'))[0]?.sequence, 1)
   const [last, ...more] = await auditRecords(dataDir, '--vault', scene.vault, '--last', '1')
   assert.deepEqual([last?.operationName, more.length], ['KeyCreate', 0])
+  // Reading the log is recorded itself: that comes after what was asked for.
+  for (const count of [1, 3]) assert.equal((await auditRecords(dataDir, '--last', String(count))).length, count)
   const table = await ownkey('audit', '--data-dir', dataDir, '--vault', scene.vault.toUpperCase())
   assert.equal(table.code, 0, table.errors)
   assert.match(table.output, /KeyCreate/)

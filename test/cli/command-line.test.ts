@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { COMMANDS } from '../../src/cli/catalogue.ts'
+import { allHelp } from '../../src/cli/help.ts'
 import { assertFits, assertRefused, ended, folderFor, say } from './command-line.fixture.ts'
 
 const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -48,6 +49,10 @@ test('help lists every command; help COMMAND, COMMAND --help and -h anywhere exp
   }
 })
 
+test('the texts that the launcher shows before there is a Node.js are these (./ownkey run scripts/help-text.ts)', async () => {
+  assert.equal(await readFile(new URL('../../src/cli/help.txt', import.meta.url), 'utf8'), allHelp(COMMANDS))
+})
+
 test('help, version and completion need nothing that has to be installed', async t => {
   const bare = await folderFor(t)
   await cp(new URL('../../src', import.meta.url).pathname, join(bare, 'src'), { recursive: true })
@@ -64,6 +69,10 @@ const WRONG: readonly (readonly [string, RegExp])[] = [
   ['strat', /no command 'strat'\. Did you mean 'start'\?/],
   ['prov --data-dir x', /Did you mean 'prove'\?/],
   ['xyzzy', /no command 'xyzzy'\.\s+\.\/ownkey help says more/],
+  ['HELP', /Did you mean 'help'\?/],
+  ['--verison', /no option --verison without a command\. Did you mean --version\?/],
+  ['-v', /Did you mean -V\?/],
+  ['help audit verfy', /Did you mean 'audit verify'\? \.\/ownkey help says more/],
   ['--data-dir x start', /The command comes first/],
   ['help strat', /Did you mean 'start'\?/],
   ['audit verfiy --data-dir x', /Did you mean 'audit verify'\?/],

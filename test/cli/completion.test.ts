@@ -102,6 +102,12 @@ test('zsh completes the same', { skip: lacks('zsh') }, async t => {
   }
 })
 
+test('zsh takes the script before its completion system is loaded too', { skip: lacks('zsh') }, async t => {
+  const folder = await prepared(t, 'zsh')
+  const known = 'eval "$(<./script)"; print -r -- $_comps[ownkey]'
+  assert.equal(await run(folder, 'zsh', '-f', '-c', known), '_ownkey\n')
+})
+
 test('the scripts know every command and option, whatever is added', async () => {
   const { COMMANDS } = await import('../../src/cli/catalogue.ts')
   for (const shell of ['bash', 'zsh', 'fish']) {

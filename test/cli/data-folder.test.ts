@@ -48,6 +48,18 @@ test('a file, a link that leads nowhere or below a file: every command says that
   }
 })
 
+test('a data folder that can’t be made: start says why, at once, below a file system of the kernel too', async t => {
+  const folder = await folderFor(t)
+  await symlink('/nowhere/at/all', join(folder, 'link'))
+  for (const [path, says] of [
+    ['/proc/cloud', /The folder \/proc\/cloud can't be made/],
+    ['/proc/a/b/cloud', /can't be made/],
+    [join(folder, 'link'), /link can't be made: .*link is a link that leads nowhere/],
+    [join(folder, 'link/cloud'), /link is a link that leads nowhere/],
+  ] as const)
+    assertRefused(await say(['start', '--port', '0', '--data-dir', path], { timeout: 20_000 }), { code: 1, says })
+})
+
 test('start refuses a folder that holds something else, and changes nothing in it', async t => {
   const folder = await folderFor(t)
   await writeFile(join(folder, 'thesis.tex'), 'x')
@@ -163,7 +175,7 @@ test('files that start reads: one that is missing, a folder, closed or empty is 
   await writeFile(join(folder, 'pin'), '1234', { mode: 0o600 })
   const start = (...args: string[]) => say(['start', '--port', '0', '--data-dir', cloud, ...args])
   assertRefused(await start('--seed', join(folder, 'none')), { code: 1, says: /There is no .*none/ })
-  assertRefused(await start('--seed', folder), { code: 1, says: /is a folder where a file must be/ })
+  assertRefused(await start('--seed', folder), { code: 1, says: /^ownkey: \/\S+ is a folder where a file must be/ })
   assert.deepEqual(await readdir(folder), ['empty', 'pin'])
   const token = (module: string, pin: string) =>
     start('--pkcs11-module', join(folder, module), '--pkcs11-pin-file', join(folder, pin))

@@ -30,3 +30,15 @@ test('the example that revokes is refused within the lease and recovers', async 
 test('the example that rotates opens its file under the new version', async () => {
   assert.match(await example('rotate'), /re-wrapped under [0-9a-f]{32} in \d+ ms.*\n.*still opens: 2925 bytes/)
 })
+
+test('without a cloud an example says how it is run, and throws nothing at its reader', async () => {
+  const refused = await run(process.execPath, ['src/cli.ts', 'run', 'examples/rotate.ts'], {
+    cwd: root,
+    env: { PATH: process.env['PATH'] },
+  }).catch((error: unknown) => error as { code: number; stderr: string })
+  assert.equal('code' in refused && refused.code, 1)
+  assert.equal(
+    refused.stderr,
+    'AZURE_TENANT_ID is not set: no cloud is named. Run this as\n./ownkey run --data-dir ./cloud FILE\n',
+  )
+})

@@ -3,6 +3,7 @@ import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createHash } from 'node:crypto'
 import {
+  chmodSync,
   cpSync,
   mkdirSync,
   readdirSync,
@@ -17,9 +18,11 @@ import {
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { after, before, test } from 'node:test'
 import { ownkey } from '../audit/ownkey.fixture.ts'
 import { startCloudProcess } from '../../src/demo/cloud-process.ts'
+import { NOBODY, notRoot, say } from '../cli/command-line.fixture.ts'
 import { Azure, pause } from '../support/azure.ts'
 
 const cli = new URL('../../src/cli.ts', import.meta.url).pathname
@@ -74,6 +77,13 @@ const flip = (path: string, share: number): void => {
 }
 const remove = (of: string, ...names: string[]): void => {
   for (const name of names) rmSync(join(of, name), { recursive: true, force: true })
+}
+
+/** With the log brought in, so that what is written is the whole database. */
+const sql = (of: string, text: string): void => {
+  const database = new DatabaseSync(join(of, 'records.db'))
+  database.exec(text)
+  database.close()
 }
 
 const refused: [title: string, harm: (of: string) => void, says: RegExp][] = [
@@ -167,6 +177,21 @@ const refused: [title: string, harm: (of: string) => void, says: RegExp][] = [
     /blobs is a file where a folder must be/u,
   ],
   ['a folder is in the place of the lock', of => (remove(of, 'lock'), mkdirSync(join(of, 'lock'), 0o700)), /lock/u],
+  [
+    'the record of the administrator is damaged',
+    of => sql(of, "UPDATE records SET value = value || ' ' WHERE collection = 'entra.administrator'"),
+    /The record entra\.administrator\/administrator was changed outside this service, and no cloud starts without it/u,
+  ],
+  [
+    'the record of the administrator is deleted',
+    of => sql(of, "DELETE FROM records WHERE collection = 'entra.administrator'"),
+    /changed outside this service/u,
+  ],
+  [
+    'the record of the administrating person is damaged',
+    of => sql(of, "UPDATE records SET value = value || ' ' WHERE collection = 'entra.administrator-user'"),
+    /The record entra\.administrator-user\/administrator was changed outside this service, and no cloud starts without it/u,
+  ],
 ]
 
 for (const [title, harm, says] of refused) {
@@ -179,12 +204,12 @@ for (const [title, harm, says] of refused) {
     assert.equal(code, 1, output)
     const message = errors.replaceAll(/\s+/gu, ' ')
     assert.match(message, says)
-    assert.match(message, /^ownkey: /u)
+    assert.match(message, title.startsWith('the record of') ? /ownkey: /u : /^ownkey: /u)
     assert.doesNotMatch(message, /\bE[A-Z]{4,}\b|SQLITE|\bat \S+:\d+/u)
     // Bringing the log of the database into it changes no record.
     const after = stateOf(of)
     const changed = after.filter(
-      line => !before.includes(line) && !(title.startsWith('the blobs') && line.startsWith('records.')),
+      line => !before.includes(line) && !(/^the (?:blobs|record of)/u.test(title) && line.startsWith('records.')),
     )
     assert.deepEqual(changed, [])
     assert.deepEqual(
@@ -267,3 +292,38 @@ test('a first start that was killed at any moment begins again, and is whole', a
     assert.ok(!readdirSync(of).includes('first-start'))
   }
 })
+
+test(
+  'a folder of which one part belongs to somebody else is refused: which part, and that its owner is wrong',
+  { skip: notRoot },
+  async () => {
+    const of = join(folder, 'owners')
+    copy(killed, of)
+    chmodSync(folder, 0o755)
+    execFileSync('chown', ['-R', '65534:65534', of])
+    for (const name of [
+      'root.key',
+      'records.db',
+      'records.db-wal',
+      'records.head',
+      'ca/ca-key.pem',
+      'ca',
+      'blobs',
+      'lock',
+      '.',
+    ]) {
+      const path = join(of, name)
+      execFileSync('chown', ['0:0', path])
+      const before = stateOf(of)
+      const said = await say(['start', '--port', '0', '--data-dir', of], {
+        ...NOBODY,
+        env: { ...process.env, HOME: folder },
+      })
+      assert.equal(said.code, 1, name)
+      assert.match(said.err.replaceAll(/\s+/gu, ' '), /^ownkey: .*(?:owner|must own the folder)/u, name)
+      assert.ok(name === '.' || said.err.replaceAll(/\s+/gu, '').includes(name.replace(/-wal$|\/.*$/u, '')), said.err)
+      assert.deepEqual(stateOf(of), before, name)
+      execFileSync('chown', ['65534:65534', path])
+    }
+  },
+)

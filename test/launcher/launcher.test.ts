@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, cp, mkdir, mkdtemp, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { test, type TestContext } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { assertFits } from '../cli/command-line.fixture.ts'
 
 const root = new URL('../..', import.meta.url).pathname
 const PROGRAMS = [
   'sh',
+  'sed',
   'dirname',
   'readlink',
   'uname',
@@ -50,13 +53,16 @@ async function checkout(t: TestContext, { npm = true } = {}): Promise<Checkout> 
   t.after(() => rm(folder, { recursive: true }))
   const bin = join(folder, 'bin')
   await mkdir(bin)
-  await mkdir(join(folder, 'clone/src'), { recursive: true })
+  await mkdir(join(folder, 'clone/src/cli'), { recursive: true })
   await copyFile(join(root, 'ownkey'), join(folder, 'clone/ownkey'))
   await writeFile(join(folder, 'clone/package-lock.json'), '{}')
+  await copyFile(join(root, 'package.json'), join(folder, 'clone/package.json'))
   await writeFile(
     join(folder, 'clone/src/cli.ts'),
     'console.log(JSON.stringify({ args: process.argv.slice(2), execArgv: process.execArgv, execPath: process.execPath }))',
   )
+  await copyFile(join(root, 'src/cli/help.txt'), join(folder, 'clone/src/cli/help.txt'))
+  await writeFile(join(folder, 'clone/src/cli/check.ts'), '')
   for (const name of [...PROGRAMS, 'basename']) await symlink(`/usr/bin/${name}`, join(bin, name))
   const program = async (name: string, content: string): Promise<void> => {
     await rm(join(bin, name), { force: true })
@@ -71,6 +77,7 @@ async function checkout(t: TestContext, { npm = true } = {}): Promise<Checkout> 
     run: async (args, env = {}) => {
       const child = spawn(join(folder, 'clone/ownkey'), args, { env: { PATH: bin, HOME: folder, ...env } })
       const [out, err] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
+      assertFits(err, line => line.includes(folder))
       return { code: child.exitCode, out, err }
     },
   }
@@ -83,8 +90,10 @@ test('the first start installs the product alone and runs the bundled Node.js; t
   const { args, execArgv } = JSON.parse(first.out) as { args: string[]; execArgv: string[] }
   assert.deepEqual(args, ['audit', '--last', 'a b'])
   assert.ok(execArgv.includes('--disable-sigusr1'))
-  assert.match(first.err, /installing the locked dependencies \(once: about 350 MB/)
-  assert.deepEqual(await calls(), ['npm ci --omit=dev --include=optional --no-audit --no-fund --loglevel=error'])
+  assert.match(first.err, /^ownkey: installing the locked dependencies \(once: 370 MB, about 20 seconds\)\.\.\.\n$/)
+  const [call = '', ...more] = await calls()
+  assert.match(call, /^npm ci --omit=dev --include=optional --prefer-offline --no-audit --no-fund --loglevel=error /)
+  assert.deepEqual(more, [])
   await assert.rejects(stat(join(folder, 'clone/node_modules', BUNDLE, 'include')))
   const second = await run(['audit'])
   assert.equal(second.err, '')
@@ -98,6 +107,20 @@ test('the tests’ tools are added to what is installed, so that a running cloud
   await run(['test'])
   const [, added, ...more] = await calls()
   assert.match(added ?? '', /^npm install --no-save --include=dev /)
+  assert.deepEqual(more, [])
+})
+
+test('what a developer installed with npm ci is kept, tools and all, and only completed', async t => {
+  const { run, calls, folder } = await checkout(t)
+  const modules = join(folder, 'clone/node_modules')
+  await mkdir(join(modules, 'typescript'), { recursive: true })
+  await writeFile(join(modules, '.package-lock.json'), '{}')
+  const later = new Date(Date.now() + 5000)
+  await utimes(join(modules, '.package-lock.json'), later, later)
+  await run(['start'])
+  await run(['test'])
+  const [completed, ...more] = await calls()
+  assert.match(completed ?? '', /^npm install --no-save --include=dev /)
   assert.deepEqual(more, [])
 })
 
@@ -116,6 +139,27 @@ test('two first starts at once install once', async t => {
     ends.map(({ code }) => code),
     [0, 0, 0],
   )
+  assert.equal((await calls()).length, 1)
+  assert.ok(ends.some(({ err }) => err.includes('waiting for another ./ownkey, which is installing')))
+})
+
+test('Ctrl-C while it installs: it says so alone, and the next start installs', async t => {
+  const { folder, run, calls, program } = await checkout(t)
+  await program(
+    'npm',
+    '#!/bin/sh\n[ "$1" = --version ] && { echo 9.2.0; exit; }\necho waits >>"$HOME/begun"\nread -r never\n',
+  )
+  const child = spawn(join(folder, 'clone/ownkey'), ['start'], {
+    env: { PATH: join(folder, 'bin'), HOME: folder },
+    detached: true,
+  })
+  const err = text(child.stderr)
+  while (!(await stat(join(folder, 'begun')).catch(() => undefined))) await sleep(20)
+  process.kill(-(child.pid ?? 0), 'SIGINT')
+  assert.deepEqual(await once(child, 'close'), [130, null])
+  assert.match(await err, /^ownkey: installing .*\nownkey: broken off; the next \.\/ownkey installs it anew\.\n$/)
+  await program('npm', NPM)
+  assert.equal((await run(['start'])).code, 0)
   assert.equal((await calls()).length, 1)
 })
 
@@ -165,11 +209,77 @@ test('a platform without a bundled Node.js uses its own from 24 on, and says so 
   await program('uname', '#!/bin/sh\n[ "$1" = -s ] && echo Darwin || echo arm64\n')
   const none = await run(['start'])
   assert.equal(none.code, 1)
-  assert.match(none.err, /no bundled Node\.js, and needs Node\.js 24 or newer of its own \(found: none\)/)
+  assert.match(none.err, /no bundled Node\.js,\n {2}and needs Node\.js 24 or newer of its own \(found: none\)/)
   await program('node', '#!/bin/sh\necho 20.19.2\n')
   assert.match((await run(['start'])).err, /\(found: 20\.19\.2\)/)
   await program('node', `#!/bin/sh\nexec ${process.execPath} "$@"\n`)
   assert.equal((await run(['start'])).code, 0)
+})
+
+test('a Node.js that can’t install is named before npm is asked, and so is an npm that does not start', async t => {
+  const { run, calls, program } = await checkout(t)
+  for (const version of ['16.20.2', '12.22.12', '8.17.0']) {
+    await program('node', `#!/bin/sh\n[ "$1" = --version ] && echo v${version} || echo ${version}\n`)
+    const { code, err } = await run(['demo'])
+    assert.equal(code, 1)
+    assert.match(
+      err,
+      new RegExp(`^ownkey: Node\\.js v${version} is too old\\. Install Node\\.js 18 or newer with npm\\n`),
+    )
+  }
+  await program('node', '#!/bin/sh\necho 18.20.4\n')
+  await program('npm', '#!/bin/sh\nexit 127\n')
+  assert.match((await run(['demo'])).err, /^ownkey: npm does not start\. Install/)
+  assert.deepEqual(await calls(), [])
+})
+
+test('help and the version need no Node.js, whatever they are asked of', async t => {
+  const { run, calls } = await checkout(t, { npm: false })
+  const overview = await run([])
+  assert.match(overview.out, /^OwnKey: .*\n\nUsage: \.\/ownkey COMMAND/)
+  for (const args of [['help'], ['-h'], ['--help']]) assert.deepEqual(await run(args), overview)
+  for (const [args, usage] of [
+    [['help', 'start'], 'start'],
+    [['start', '--data-dir', 'x', '--help'], 'start'],
+    [['--help', 'prove'], 'prove'],
+    [['help', 'audit', 'verify'], 'audit verify'],
+    [['audit', 'verify', '-h'], 'audit verify'],
+    [['audit', '-h'], 'audit'],
+    [['run', '--help'], 'run'],
+    [['test', '--help'], 'test'],
+    [['help', 'help'], 'help'],
+  ] as const) {
+    const { code, out, err } = await run(args)
+    assert.deepEqual([code, err], [0, ''], args.join(' '))
+    assert.match(out, new RegExp(`^Usage: \\./ownkey ${usage}(?: \\S+)* *\\n`))
+  }
+  assert.match((await run(['help', 'start', '--all'])).out, /--allow-ropc {2,}\S/)
+  for (const args of [['--version'], ['-V'], ['version']])
+    assert.match((await run(args)).out, /^ownkey \d+\.\d+\.\d+, nothing installed yet\n$/)
+  for (const args of [['strat', '--data-dir', 'x'], ['help', 'strat'], ['-x'], ['../../etc', '/*']]) {
+    const { code, out, err } = await run(args)
+    assert.deepEqual([code, out], [2, ''])
+    assert.match(err, /^ownkey: There is no command '.*'\.\n\.\/ownkey help says more\.\n$/)
+  }
+  assert.deepEqual(await calls(), [])
+})
+
+test('a slip is told before anything is installed, with what was meant where a Node.js runs TypeScript', async t => {
+  const { run, calls, program, folder } = await checkout(t)
+  await rm(join(folder, 'clone/src'), { recursive: true })
+  await cp(join(root, 'src'), join(folder, 'clone/src'), { recursive: true })
+  await program('node', `#!/bin/sh\nexec ${process.execPath} "$@"\n`)
+  for (const [args, says] of [
+    [['strat'], /Did you mean 'start'\?/],
+    [['start'], /--data-dir DIR is missing/],
+    [['start', '--datadir', 'x'], /Did you mean --data-dir\?/],
+    [['test', '--verbos'], /'test' has no option --verbos/],
+  ] as const) {
+    const { code, err } = await run(args)
+    assert.equal(code, 2, err)
+    assert.match(err, says)
+  }
+  assert.deepEqual(await calls(), [])
 })
 
 test('every npm from 9 reads the lock file: it has no overrides, and every link in it leads to an empty package', async () => {

@@ -154,8 +154,12 @@ describe('the portal', { skip: noBrowser }, async () => {
     await page.getByLabel('Select from Key Vault').check()
     await page.getByRole('combobox', { name: 'Key vault' }).selectOption({ label: 'kv-portal' })
     await page.getByRole('combobox', { name: 'Key', exact: true }).selectOption(key)
+    const moves = page.getByLabel('Re-encrypt what is stored already')
+    await moves.waitFor()
     await button('Save').click()
     await page.getByText('Saved: the data is under this key.').waitFor()
+    // It is asked with a new key alone: with nothing to save, ticking it would do nothing.
+    await moves.waitFor({ state: 'hidden' })
     assert.equal((await account.encryption()).keyVaultProperties.keyName, key)
     await readable()
   }

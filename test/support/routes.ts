@@ -34,7 +34,7 @@ export async function everyRoute(): Promise<Route[]> {
     location: 'westeurope',
     log,
   })
-  const metadata = metadataRoutes({ env, identities: rooms.entra.identities, domain: 'localhost', caPem: '' })
+  const metadata = metadataRoutes({ env, identities: rooms.entra.identities, domain: 'localhost', caPem: () => '' })
   await rooms.close()
   await records.close()
   await rm(folder, { recursive: true })

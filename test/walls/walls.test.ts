@@ -97,3 +97,26 @@ test('files are small: the median at most 150 lines, none over 400', async () =>
     [],
   )
 })
+
+test('what people run imports only packages that are installed with the product: src and the examples', async () => {
+  const { dependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
+    dependencies: Record<string, string>
+  }
+  const examples = (await readdir(join(root, 'examples'))).filter(name => name.endsWith('.ts'))
+  const files = [
+    ...(await sources()).filter(({ path }) => !isTest(path)),
+    ...(await Promise.all(
+      examples.map(async name => ({
+        path: `examples/${name}`,
+        text: await readFile(join(root, 'examples', name), 'utf8'),
+      })),
+    )),
+  ]
+  const broken = files.flatMap(({ path, text }) =>
+    [...text.matchAll(/(?:\bfrom |^import |\bimport\()'(?<name>@[\w.-]+\/[\w.-]+|\w[\w.-]*)[\w./-]*'/gm)]
+      .map(({ groups }) => groups?.['name'] ?? '')
+      .filter(name => !name.startsWith('node:') && !Object.hasOwn(dependencies, name))
+      .map(name => `${relative(root, path)} imports ${name}`),
+  )
+  assert.deepEqual(broken, [])
+})

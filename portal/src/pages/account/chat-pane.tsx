@@ -52,13 +52,13 @@ export function ChatPane({
   }
   return (
     <section aria-label={`Chat with ${deployment}`}>
-      <div className="row">
+      <div className="row heading">
         <h2 className="section grow">Chat with {deployment}</h2>
         <Button size="small" onClick={onClose}>
           Close
         </Button>
       </div>
-      <div className="row">
+      <div className="row fields">
         <Field
           className="grow"
           label="Instructions"
@@ -95,7 +95,13 @@ export function ChatPane({
           void ask()
         }}
       >
-        <Input className="grow" aria-label="Message" value={question} onChange={(_, { value }) => setQuestion(value)} />
+        <Input
+          className="grow"
+          aria-label="Message"
+          placeholder="Message"
+          value={question}
+          onChange={(_, { value }) => setQuestion(value)}
+        />
         <Button appearance="primary" type="submit" disabled={busy || question.trim() === ''}>
           Send
         </Button>

@@ -59,7 +59,7 @@ export function DeploymentForm(props: {
         </Select>
       </Field>
       {present === undefined && (
-        <Field label="Deployment name" required hint="What clients send as model.">
+        <Field label="Deployment name" required hint="Clients send it as the model.">
           <Input value={name} onChange={(_, { value }) => setName(value)} />
         </Field>
       )}

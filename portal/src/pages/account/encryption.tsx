@@ -32,6 +32,7 @@ export function EncryptionPage({ account }: { account: Account }) {
     const went = await saving.run(async () => {
       if (choice.key === undefined) return
       await enableKey(account, choice.key, choice.vault, text => setSaid({ text, isDone: false }), moves)
+      setMoves(false)
       done('Saved: the data is under this key.')
       await refresh()
     })
@@ -39,6 +40,7 @@ export function EncryptionPage({ account }: { account: Account }) {
   }
   const discard = (): void => {
     setSource(isCustomer ? 'customer' : 'microsoft')
+    setMoves(false)
     choice.reset()
     saving.forget()
   }
@@ -86,16 +88,7 @@ export function EncryptionPage({ account }: { account: Account }) {
       {source === 'customer' && (
         <>
           <KeyChoice choice={choice} />
-          <Checkbox
-            checked={moves}
-            onChange={(_, { checked }) => setMoves(checked === true)}
-            label="Re-encrypt what is stored already"
-          />
-          <p className="muted">
-            From Save on everything new is sealed under a data key that no other key has wrapped. What is stored already
-            stays under the data key from before, which a copy of the database from before may still open, until it is
-            re-encrypted.
-          </p>
+          {!isUnchanged && <Moves moves={moves} onChange={setMoves} />}
           <h2 className="section">Requirements</h2>
           <CheckList account={account} choice={choice} />
         </>
@@ -108,6 +101,24 @@ export function EncryptionPage({ account }: { account: Account }) {
           onClose={() => setAsking(false)}
         />
       )}
+    </>
+  )
+}
+
+/** What a new key means for what is stored already, and whether that moves too. */
+function Moves({ moves, onChange }: { moves: boolean; onChange: (moves: boolean) => void }) {
+  return (
+    <>
+      <Checkbox
+        checked={moves}
+        onChange={(_, { checked }) => onChange(checked === true)}
+        label="Re-encrypt what is stored already"
+      />
+      <p className="muted">
+        From Save on everything new is sealed under a data key that no other key has wrapped. What is stored already
+        stays under the data key from before, which a copy of the database from before may still open, until it is
+        re-encrypted.
+      </p>
     </>
   )
 }
