@@ -68,8 +68,7 @@ export async function openFolder(settings: Settings, closers: (() => Promise<voi
   closers.push(() => freshness.close())
   tampering.recordIn(audit)
   const blobs = await openBlobs(settings, records, audit)
-  const snapshots = new Snapshots({ ...settings, records, blobs })
-  closers.push(() => snapshots.close())
+  const snapshots = openSnapshots(settings, { records, blobs }, closers)
   const macKey = rootKeys.mac
   await makeKeyStates({ records, macKey, audit, settingsOf: id => namedKeyOf(records, id), log: settings.log })
   await recordFips(audit)
@@ -98,6 +97,17 @@ export async function openFolder(settings: Settings, closers: (() => Promise<voi
   })
   closers.push(() => rooms.close())
   return rooms
+}
+
+/** What lets a backup copy records and blobs while they are used. */
+function openSnapshots(
+  settings: Settings,
+  stores: { readonly records: FileRecords; readonly blobs: HeldBlobs },
+  closers: (() => Promise<void>)[],
+): Snapshots {
+  const snapshots = new Snapshots({ ...settings, ...stores })
+  closers.push(() => snapshots.close())
+  return snapshots
 }
 
 /** Opens the blobs and compares them with the records. @throws Error where they are not of one moment */
