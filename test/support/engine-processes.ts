@@ -1,7 +1,27 @@
-import { execFileSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
 
-/** How many processes of a cloud hold plaintext of its accounts at present. */
-export function engineProcesses(pid: number, kind: 'trainer' | 'inference'): number {
-  const listed = execFileSync('ps', ['-eo', 'ppid,args'], { encoding: 'utf8' })
-  return listed.split('\n').filter(line => line.trim().startsWith(`${pid} `) && line.includes(`${kind}.child`)).length
+/** Process ids of a cloud's children that hold plaintext of its accounts at present, from /proc: not every machine has `ps`. */
+export function enginePids(cloudPid: number, kind: 'trainer' | 'inference'): number[] {
+  const pids = readdirSync('/proc').filter(name => /^\d+$/.test(name))
+  return pids.filter(pid => parentOf(pid) === cloudPid && of(pid, 'cmdline').includes(`${kind}.child`)).map(Number)
+}
+
+/** How many they are. */
+export const engineProcesses = (cloudPid: number, kind: 'trainer' | 'inference'): number =>
+  enginePids(cloudPid, kind).length
+
+/** The second field behind the name, which stands in brackets and may hold any character, a bracket too. */
+function parentOf(pid: string): number {
+  const stat = of(pid, 'stat')
+  return Number(stat.slice(stat.lastIndexOf(')') + 1).split(' ')[2])
+}
+
+/** '' where the process has ended since it was listed. */
+function of(pid: string, file: 'stat' | 'cmdline'): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8')
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return ''
+    throw error
+  }
 }

@@ -50,8 +50,18 @@ export async function openStage(cloud: TestCloud, name = 'truth', outside?: Outs
   return { keyed, newerVersion: properties.version ?? '', file, results, model, finishedJob: job }
 }
 
-/** Takes the key away in one way, tries everything, restarts the service, tries again, gives the key back, tries again. */
+/** Plays a cause. Where that fails in the middle, the key is given back all the same: the causes after it are played on the same stage. */
 export async function play(cloud: TestCloud, before: Setting, cause: Cause): Promise<Row> {
+  try {
+    return await playWhole(cloud, before, cause)
+  } catch (error) {
+    await cause.restore?.(before.keyed).catch(() => {})
+    throw error
+  }
+}
+
+/** Takes the key away in one way, tries everything, restarts the service, tries again, gives the key back, tries again. */
+async function playWhole(cloud: TestCloud, before: Setting, cause: Cause): Promise<Row> {
   const { keyed } = before
   const { account } = keyed
   const spares = [await spareOf(keyed, 'spare'), await spareOf(keyed, 'another-spare')] as const
