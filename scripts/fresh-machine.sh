@@ -51,7 +51,7 @@ in_root() { # <suite> <command...>
   chroot "$root" env -i HOME=/root PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 \
     NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt ${npm_config_registry:+npm_config_registry=$npm_config_registry} \
     sh -c 'cd /home/clone && exec ./ownkey "$@"' sh "$@" </dev/null
-  say "installed: $(du -sm "$root/home/clone/node_modules" | cut -f1) MB"
+  [ ! -e "$root/home/clone/node_modules" ] || say "installed: $(du -sm "$root/home/clone/node_modules" | cut -f1) MB"
 }
 
 with_starter() { # <node> <npm> <command...>
