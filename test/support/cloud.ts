@@ -14,10 +14,6 @@ export interface TestCloud extends CloudProcess {
   restart(how?: 'clean' | 'kill', port?: number): Promise<void>
 }
 
-/** Ends what is left of clouds: the runner calls no `after` where a test file throws before its first test. */
-const leftovers = new Set<() => Promise<void>>()
-process.once('exit', () => leftovers.forEach(kill => void kill()))
-
 /** A cloud in a process of its own, in a fresh folder, gone after the test. This process trusts its CA and finds its names. */
 export async function cloudFor(
   test: TestContext | { after(fn: () => Promise<void>): void },
@@ -27,11 +23,8 @@ export async function cloudFor(
   const lease = args.includes('--key-lease-seconds') ? [] : ['--key-lease-seconds', String(LEASE_SECONDS)]
   let running = await startCloudProcess(dataDir, [...lease, ...args])
   const { endpoints, startMs } = running
-  const kill = (): Promise<void> => running.kill()
-  leftovers.add(kill)
   test.after(async () => {
     await running.stop()
-    leftovers.delete(kill)
     await rm(dataDir, { recursive: true, force: true })
   })
   return {
@@ -41,7 +34,7 @@ export async function cloudFor(
     },
     dataDir,
     stop: () => running.stop(),
-    kill,
+    kill: () => running.kill(),
     get endpoints() {
       return running.endpoints
     },
