@@ -30,14 +30,12 @@ build_root() { # <suite> <root>
   touch "$2/.ready"
 }
 
-# In namespaces of its own: whatever is mounted and started there is gone with it, also when it is killed.
+# In namespaces of its own: whatever is mounted and started there is gone with this process, also when it is killed.
 enter_root() { # <suite> <command...>
-  local roots="${OWNKEY_ROOTS:-/var/tmp/ownkey-roots}" status=0
+  local roots="${OWNKEY_ROOTS:-/var/tmp/ownkey-roots}"
   mkdir -p "$roots"
-  flock --nonblock --no-fork --conflict-exit-code 75 "$roots/$1.lock" \
-    unshare --mount --pid --fork --kill-child --mount-proc "$0" inside "$@" || status=$?
-  if [ "$status" -eq 75 ]; then echo "Another run is in $roots/$1: wait for its end." >&2; fi
-  return "$status"
+  flock --nonblock "$roots/$1.lock" true || { echo "Another run is in $roots/$1: wait for its end." >&2; return 75; }
+  exec flock --nonblock --no-fork "$roots/$1.lock" unshare --mount --pid --fork --kill-child --mount-proc "$0" inside "$@"
 }
 
 in_root() { # <suite> <command...>
