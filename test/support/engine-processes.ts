@@ -1,17 +1,14 @@
-import { execFileSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
 
-/** Ids of the processes of a cloud that hold plaintext of its accounts at present. */
-export function engineIds(pid: number, kind: 'trainer' | 'inference'): number[] {
-  const listed = execFileSync('ps', ['-eo', 'ppid,pid,args'], { encoding: 'utf8' })
-  return listed
-    .split('\n')
-    .filter(line => line.trim().startsWith(`${pid} `) && line.includes(`${kind}.child`))
-    .map(line => Number(line.trim().split(/\s+/)[1]))
+/** Process ids of a cloud's children that hold plaintext of its accounts at present, from /proc: not every machine has `ps`. */
+export function engineIds(cloudPid: number, kind: 'trainer' | 'inference'): number[] {
+  const pids = readdirSync('/proc').filter(name => /^\d+$/.test(name))
+  return pids.filter(pid => parentOf(pid) === cloudPid && of(pid, 'cmdline').includes(`${kind}.child`)).map(Number)
 }
 
-export function engineProcesses(pid: number, kind: 'trainer' | 'inference'): number {
-  return engineIds(pid, kind).length
-}
+/** How many they are. */
+export const engineProcesses = (cloudPid: number, kind: 'trainer' | 'inference'): number =>
+  engineIds(cloudPid, kind).length
 
 /** One that is there, or will be soon, and is none of those named. */
 export async function engineOf(
@@ -35,5 +32,21 @@ export function isThere(id: number): boolean {
     return true
   } catch {
     return false
+  }
+}
+
+/** The second field behind the name, which stands in brackets and may hold any character, a bracket too. */
+function parentOf(pid: string): number {
+  const stat = of(pid, 'stat')
+  return Number(stat.slice(stat.lastIndexOf(')') + 1).split(' ')[2])
+}
+
+/** '' where the process has ended since it was listed. */
+function of(pid: string, file: 'stat' | 'cmdline'): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8')
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return ''
+    throw error
   }
 }

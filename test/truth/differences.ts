@@ -10,7 +10,8 @@ export function differences(row: Row, leaseSeconds: number): string[] {
     if (answer !== wanted) found.push(`${row.cause}, ${when}, ${operation}: ${answer} instead of ${wanted}`)
   }
   compare('at once', 'download training data', expectedAnswer('download training data', expected), row.firstRefusal)
-  if (!row.pausedJob.includes(`(${expected.told})`))
+  const names = [expected.told, ...(expected.between === undefined ? [] : [expected.between])]
+  if (!names.some(name => row.pausedJob.includes(`(${name})`)))
     found.push(`${row.cause}: the paused job's event is '${row.pausedJob}' and does not name ${expected.told}`)
   const bound = (leaseSeconds + 1) * 1000
   if (row.refusedMs > bound)

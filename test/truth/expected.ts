@@ -3,6 +3,8 @@ export interface Expected {
   readonly cause: string
   /** The cause that clients are told. */
   readonly told: string
+  /** Another that a job may be paused for: the cause has two steps, and a lease can end between them. */
+  readonly between?: string
   /** Changing the key: `key` when the present one is missed, `requirements` when already the new one can't be used. */
   readonly changeKey: 'key' | 'requirements'
   /** The key is gone for good, and everything says so. */
@@ -31,7 +33,7 @@ export const EXPECTED: readonly Expected[] = [
   row('identity turned off', 'IdentityMissing', 'requirements'),
   row('subscription moved to another tenant', 'IdentityLeftBehind', 'requirements'),
   row('vault unreachable', 'Unreachable', 'requirements'),
-  row('key purged', 'KeyPurged', 'requirements', 'gone'),
+  { ...row('key purged', 'KeyPurged', 'requirements', 'gone'), between: 'KeyNotFound' },
   row('vault purged', 'VaultNotFound', 'requirements', 'gone'),
 ]
 

@@ -39,6 +39,8 @@ export type Setting = Omit<Stage, 'spare' | 'runningJob'>
 /** A running job that lasts longer than any row. */
 const LONG = { hyperparameters: { n_epochs: 60, batch_size: 2 } }
 
+const SPARES = ['spare', 'another-spare'] as const
+
 export async function openStage(cloud: TestCloud, name = 'truth', outside?: OutsideVault): Promise<Setting> {
   const azure = await Azure.in(cloud.endpoints)
   const keyed = await keyedAccount(azure, name, outside)
@@ -50,11 +52,22 @@ export async function openStage(cloud: TestCloud, name = 'truth', outside?: Outs
   return { keyed, newerVersion: properties.version ?? '', file, results, model, finishedJob: job }
 }
 
-/** Takes the key away in one way, tries everything, restarts the service, tries again, gives the key back, tries again. */
+/** Plays a cause. Where that fails in the middle, the stage is as before all the same: the causes after it are played there. */
 export async function play(cloud: TestCloud, before: Setting, cause: Cause): Promise<Row> {
+  try {
+    return await playWhole(cloud, before, cause)
+  } catch (error) {
+    await cause.restore?.(before.keyed).catch(() => {})
+    for (const name of SPARES) await before.keyed.account.undeploy(name).catch(() => {})
+    throw error
+  }
+}
+
+/** Takes the key away in one way, tries everything, restarts the service, tries again, gives the key back, tries again. */
+async function playWhole(cloud: TestCloud, before: Setting, cause: Cause): Promise<Row> {
   const { keyed } = before
   const { account } = keyed
-  const spares = [await spareOf(keyed, 'spare'), await spareOf(keyed, 'another-spare')] as const
+  const spares = [await spareOf(keyed, SPARES[0]), await spareOf(keyed, SPARES[1])] as const
   const runningJob = await account.train(before.file, LONG)
   const stage = { ...before, runningJob }
   while ((await jobOf(stage)).status !== 'running' || !(await hasStepped(stage))) await pause(50)
@@ -79,7 +92,7 @@ export async function play(cloud: TestCloud, before: Setting, cause: Cause): Pro
   const afterRestart = await tryAll({ ...stage, spare: spares[1] })
   await cause.restore?.(keyed)
   const givenBack =
-    cause.restore === undefined ? undefined : await tryAll({ ...stage, spare: await spareOf(keyed, 'spare') })
+    cause.restore === undefined ? undefined : await tryAll({ ...stage, spare: await spareOf(keyed, SPARES[0]) })
   await account.openai.fineTuning.jobs.cancel(runningJob)
   broken.push(...(await brokenInvariants(cloud, keyed.azure)))
   const refusedMs = first.seconds * 1000
