@@ -35,10 +35,19 @@ export function isThere(id: number): boolean {
   }
 }
 
-/** The second field behind the name, which stands in brackets and may hold any character, a bracket too. */
+/** The process group of a process. */
+export function groupOf(pid: number): number {
+  return fieldOf(String(pid), 3)
+}
+
 function parentOf(pid: string): number {
+  return fieldOf(pid, 2)
+}
+
+/** Of /proc/PID/stat, counted behind the name, which stands in brackets and may hold any character, a bracket too. */
+function fieldOf(pid: string, field: number): number {
   const stat = of(pid, 'stat')
-  return Number(stat.slice(stat.lastIndexOf(')') + 1).split(' ')[2])
+  return Number(stat.slice(stat.lastIndexOf(')') + 1).split(' ')[field])
 }
 
 /** '' where the process has ended since it was listed. */
