@@ -21,6 +21,7 @@ export type KeyUnavailableCause =
   | 'KeyOperationForbidden'
   | 'KeyReplaced'
   | 'Unreachable'
+  | 'LeaseEnded'
   | 'Refused'
 
 const REMEDY: Record<KeyUnavailableCause, string> = {
@@ -55,6 +56,8 @@ const REMEDY: Record<KeyUnavailableCause, string> = {
     'The vault opened something else than what was stored: restore the key that the account was encrypted with.',
   Unreachable:
     'The vault does not answer, or answers that it is not able to now (429, 5xx): check that it is running and reachable, then try again.',
+  LeaseEnded:
+    'The vault was not asked before its last permission ended: this machine slept, or the service stood still. Try again.',
   Refused: "See the vault's own error.",
 }
 
@@ -80,6 +83,9 @@ export interface KeyUnavailableOptions {
   readonly isOutside?: boolean
 }
 
+/** Which are no refusal: a lease that runs is used to its end, and the next question may be answered. */
+const SILENCE = new Set<KeyUnavailableCause>(['Unreachable', 'LeaseEnded'])
+
 /** 403 CustomerManagedKeyUnavailable: never 409, 429 or 5xx, which clients would retry (R22, R23, R24). */
 export class KeyUnavailable extends Forbidden {
   readonly reason: KeyUnavailableCause
@@ -104,6 +110,11 @@ export class KeyUnavailable extends Forbidden {
     this.reason = reason
     this.keyId = keyId
     this.isOutside = isOutside
+  }
+
+  /** Whether the vault has not said no: it said nothing, or was not asked. */
+  get isSilence(): boolean {
+    return SILENCE.has(this.reason)
   }
 
   /** The same refusal, for a reason that is known better by now. */

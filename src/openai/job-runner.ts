@@ -1,5 +1,6 @@
 import type { KeyRing } from '../encryption/key-ring.ts'
 import { isRetired } from '../encryption/key-ring-rows.ts'
+import { KeyRingTampered } from '../encryption/key-ring-tampered.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import type { PlaintextHold } from '../encryption/plaintext-holds.ts'
 import type { Trainer } from '../engines/engine.ts'
@@ -143,6 +144,10 @@ export class JobRunner {
       const message = 'The resource got another data key meanwhile. The job goes on from its last checkpoint.'
       await service.move(stored, { status: 'pending' }, 'warning', message)
       this.#queue.add(stored.id)
+    } else if (error instanceof KeyUnavailable && error.reason === 'LeaseEnded') {
+      const message = 'The machine slept, or the service stood still. The job goes on from its last checkpoint.'
+      await service.move(stored, { status: 'pending' }, 'warning', message)
+      this.#queue.add(stored.id)
     } else if (error instanceof KeyUnavailable) {
       // R23: what was trained up to the last checkpoint is sealed and waits for the key.
       await service.move(
@@ -151,6 +156,9 @@ export class JobRunner {
         'error',
         `Job paused: ${error.message} Resume the job when the key is available again.`,
       )
+    } else if (error instanceof KeyRingTampered) {
+      // A backup of the database brings the key ring back, and the job goes on then.
+      await service.move(stored, { status: 'paused' }, 'error', `Job paused: ${error.message} Then resume the job.`)
     } else {
       log(`The fine-tuning job ${stored.value.jobId} failed`, error)
       const message = error instanceof Error ? error.message : 'The training engine failed.'

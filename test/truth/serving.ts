@@ -38,7 +38,7 @@ async function untilRefused(ask: () => Promise<void>): Promise<string> {
       await ask()
     } catch (error) {
       // In the middle of a stream the client knows no status.
-      if (error instanceof APIError && (error.status === 403 || error.status === undefined)) return error.code ?? ''
+      if (error instanceof APIError && [403, 500, undefined].includes(error.status)) return error.code ?? ''
       throw error
     }
   }
