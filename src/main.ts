@@ -13,6 +13,7 @@ import { auditHeadMac, openFolderRecords } from './folder-records.ts'
 import { openFreshness } from './freshness.ts'
 import { namedKeyOf } from './accounts/named-key.ts'
 import { shredding } from './encryption/destruction.ts'
+import { recordAcceptedKeyStates } from './encryption/accepted-key-states.ts'
 import { makeKeyStates } from './encryption/make-key-states.ts'
 import { openRootKeys, type RootKeys } from './encryption/root-key.ts'
 import { dropBrokenOffChanges, referencedBlobs } from './encryption/start-up.ts'
@@ -163,6 +164,7 @@ async function openFolder(settings: Settings, closers: (() => Promise<void>)[]):
   if (referenced !== undefined) await sweepOrphans(blobs, id => referenced.has(id))
   const macKey = rootKeys.mac
   await makeKeyStates({ records, macKey, audit, settingsOf: id => namedKeyOf(records, id), log: settings.log })
+  if (tampering.wasAccepted) await recordAcceptedKeyStates({ records, audit, log: settings.log })
   await recordFips(audit)
   const rooms = await openRooms({
     env,
