@@ -7,6 +7,7 @@ import { clockRoutes } from './clock/clock-routes.ts'
 import type { ControlledClock } from './clock/controlled-clock.ts'
 import { administratorOnly } from './entra/administrator.ts'
 import { accountCountRoutes } from './accounts/account-count-routes.ts'
+import { leftoversRoutes } from './accounts/leftovers-routes.ts'
 import { healthRoute } from './health-route.ts'
 import { readFipsState } from './crypto/fips-module.ts'
 import { deploymentRoutes } from './accounts/deployment-routes.ts'
@@ -215,12 +216,13 @@ function exporterOf({ records, audit: auditLog, diagnosticsFolder: folder }: Roo
 
 /** What only the administrator of this cloud may do. */
 function administrationRoutes(
-  { env, records, audit: log, clock }: RoomsOptions,
+  { env, records, blobs, audit: log, clock }: RoomsOptions,
   { entra, audit, moved }: { entra: Entra; audit: AuditSink; moved: () => Promise<void> },
 ): Route[] {
   const nameOf = async (objectId: string): Promise<string | undefined> => (await entra.principal(objectId))?.displayName
   return [
     ...auditRoutes({ log, records, env, nameOf }),
+    ...leftoversRoutes({ records, blobs }),
     ...(clock === undefined ? [] : clockRoutes({ clock, audit, moved })),
   ]
 }

@@ -58,7 +58,7 @@ export class Protection {
   }
 
   /**
-   * Asks the vault anew, whatever the lease says, and opens each blob; `whole` reads every byte, else the first segment.
+   * Asks the vault anew, whatever the lease says, and opens each blob; `whole` reads every byte, else the first chunk.
    * @returns no data: only whether it opened
    */
   async prove(

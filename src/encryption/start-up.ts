@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { leaveOut, remove, type Change, type RecordStore } from '../store/records.ts'
 import { blobRecords, fileOf } from './blob-records.ts'
 import { keyRows } from './key-ring-rows.ts'
@@ -20,6 +21,8 @@ export async function referencedBlobs(records: RecordStore): Promise<Set<string>
     for (const { value } of page) referenced.add(fileOf(value))
     if (page.length < PAGE) return isWhole ? referenced : undefined
     after = page.at(-1)?.id
+    // Reading never waits for anything, and `prove` asks while others are served.
+    await setImmediate()
   }
 }
 

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { blobDigests } from '../../src/demo/search-folder.ts'
 import { Azure, BASE_MODEL, refusal } from '../support/azure.ts'
 import { cloudFor } from '../support/cloud.ts'
+import { enginesOf } from '../support/engine-processes.ts'
 
 const cloud = await cloudFor({ after })
 const azure = await Azure.in(cloud.endpoints)
@@ -79,11 +79,4 @@ test("R28: the base model can be deployed and undeployed, and is not the custome
 })
 
 /** Process ids of this cloud's children that hold weights. */
-function inferenceProcesses(): string[] {
-  const listed = execFileSync('ps', ['-eo', 'ppid,pid,args'], { encoding: 'utf8' })
-  return listed
-    .split('\n')
-    .map(line => line.trim().split(/\s+/))
-    .filter(([parent, , ...args]) => parent === String(cloud.pid) && args.join(' ').includes('inference.child.ts'))
-    .map(([, pid = '']) => pid)
-}
+const inferenceProcesses = (): number[] => enginesOf(cloud.pid, 'inference')

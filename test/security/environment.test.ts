@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
@@ -8,7 +7,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { Azure, pause } from '../support/azure.ts'
 import { cloudFor } from '../support/cloud.ts'
-import { engineProcesses } from '../support/engine-processes.ts'
+import { childrenOf, engineProcesses } from '../support/engine-processes.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'ownkey-environment-'))
 after(() => rm(folder, { recursive: true, force: true }))
@@ -23,14 +22,7 @@ await chmod(program, 0o700)
 
 /** Process ids of a process's children, theirs included. */
 function descendants(pid: number): number[] {
-  const children = execFileSync('ps', ['-eo', 'pid,ppid'], { encoding: 'utf8' })
-    .trim()
-    .split('\n')
-    .slice(1)
-    .map(line => line.trim().split(/\s+/).map(Number))
-    .filter(([, parent]) => parent === pid)
-    .map(([child = 0]) => child)
-  return children.flatMap(child => [child, ...descendants(child)])
+  return childrenOf(pid).flatMap(child => [child, ...descendants(child)])
 }
 
 const environmentOf = (pid: number): Promise<string> => readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '')
