@@ -105,16 +105,23 @@ function troubleTable(rows: readonly TroubleRow[]): string[] {
     '## A vault in trouble',
     '',
     'The key lies in a vault outside, behind a line that answers in its place. The running lease is used to its end; an operation on the vault may',
-    'then take 8 s, tries again included, before it counts as `Unreachable`. Nothing is served on an older answer.',
+    'then take 8 s, tries again included. Silence counts as `Unreachable`, 5xx as `VaultFailed`, 429 as `Throttled`: a vault that names a time to wait is',
+    'left alone for that long, a minute at most, and allowed again after it. Nothing is served on an older answer.',
     '',
     '| While | download | upload | chat | list | first refused after, ms | allowed again after, ms |',
     '|---|---|---|---|---|---|---|',
     ...rows.map(
       ({ trouble, download, upload, chat, list, refusedMs, givenBackMs }) =>
-        `| ${trouble} | ${[download, upload, chat, list].map(statusOf).join(' | ')} | ${ms(refusedMs)} | ${ms(givenBackMs)} |`,
+        `| ${trouble} | ${[download, upload, chat, list].map(withCause).join(' | ')} | ${ms(refusedMs)} | ${ms(givenBackMs)} |`,
     ),
     '',
   ]
+}
+
+/** Here the causes differ by the trouble. */
+function withCause(answer: string): string {
+  const cause = answer.startsWith('403 CustomerManagedKeyUnavailable ') ? ` (\`${answer.split(' ')[2]}\`)` : ''
+  return `${statusOf(answer)}${cause}`
 }
 
 function crashTable(rows: readonly CrashRow[]): string[] {
