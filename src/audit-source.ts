@@ -9,7 +9,7 @@ import { checkDataFolder } from './data-folder.ts'
 import { openRootKeys } from './encryption/root-key.ts'
 import { principals } from './entra/records.ts'
 import { systemEnv } from './env.ts'
-import { auditHeadMac, openFolderRecords } from './folder-records.ts'
+import { auditHeadMac, readFolderRecords } from './folder-records.ts'
 import { openAuditLog } from './store/audit-log.ts'
 import { FolderInUse, lockFolder } from './store/folder-lock.ts'
 import { formatKnownHead, presentHead } from './store/known-head.ts'
@@ -93,8 +93,8 @@ async function runningSource(dataDir: string): Promise<AuditSource> {
 async function stoppedSource(dataDir: string, release: () => Promise<void>): Promise<AuditSource> {
   const env = systemEnv
   const fromEnvironment = process.env['OWNKEY_ROOT_KEY']
-  const rootKeys = await openRootKeys({ file: join(dataDir, 'root.key'), fromEnvironment, env })
-  const records = await openFolderRecords(dataDir, rootKeys, { changed: 'read' })
+  const rootKeys = await openRootKeys({ file: join(dataDir, 'root.key'), fromEnvironment })
+  const records = await readFolderRecords(dataDir, rootKeys)
   const log = await openAuditLog(records, env, { mac: auditHeadMac(rootKeys), isNew: false })
   const nameOf = async (id: string): Promise<string | undefined> =>
     (await records.get(principals, id))?.value.displayName

@@ -4,10 +4,10 @@ import { plainError } from './plain-error.ts'
 import { shellWord } from './terminal.ts'
 
 /** Files without which a folder holds no cloud; either will do, as the root key may come from the environment. */
-const MARKS = ['records.db', 'root.key']
+const MARKS = ['records.db', 'root.key', 'blobs']
 /** What a start that was broken off at once, or who prepares a folder, leaves there. */
 const HARMLESS =
-  /^(lock|lock\.pid|service\.log|ca|blobs|diagnostics|lost\+found|\.gitkeep|\.gitignore|\.DS_Store|.*\.tmp)$/
+  /^(lock|lock\.pid|service\.log|first-start|ca|blobs|diagnostics|lost\+found|\.gitkeep|\.gitignore|\.DS_Store|.*\.tmp)$/
 
 /** How a cloud is started in the folder, as a line for a shell. */
 export function startCommand(dataDir: string): string {

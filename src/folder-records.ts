@@ -2,8 +2,9 @@ import { join } from 'node:path'
 import { mac } from './crypto/derive.ts'
 import type { RootKeys } from './encryption/root-key.ts'
 import type { AuditLogOptions } from './store/audit-log.ts'
-import { recordAuthenticator } from './store/record-mac.ts'
+import { recordAuthenticator, type RecordAuthenticator } from './store/record-mac.ts'
 import type { RecordStore } from './store/records.ts'
+import { openSqliteReader } from './store/sqlite-reader.ts'
 import { openSqliteRecords, type SqliteOptions } from './store/sqlite-records.ts'
 
 type Keys = Pick<RootKeys, 'mac' | 'records'>
@@ -19,6 +20,14 @@ export function openFolderRecords(
   keys: Keys,
   options: Omit<SqliteOptions, 'authenticator'> = {},
 ): Promise<RecordStore> {
-  const authenticator = recordAuthenticator(keys.records, auditHeadMac(keys))
-  return openSqliteRecords(join(dataDir, 'records.db'), { ...options, authenticator })
+  return openSqliteRecords(join(dataDir, 'records.db'), { ...options, authenticator: authenticatorOf(keys) })
+}
+
+/** The same to look at, of a folder whose cloud does not run: nothing in it changes, and what was changed outside is shown. */
+export function readFolderRecords(dataDir: string, keys: Keys): Promise<RecordStore> {
+  return openSqliteReader(join(dataDir, 'records.db'), { authenticator: authenticatorOf(keys) })
+}
+
+function authenticatorOf(keys: Keys): RecordAuthenticator {
+  return recordAuthenticator(keys.records, auditHeadMac(keys))
 }

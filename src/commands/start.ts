@@ -1,6 +1,7 @@
 import { isFolder } from '../data-folder.ts'
 import { endpointsFile } from '../endpoints.ts'
-import { startCloud, type CloudOptions, type PreparedCloud } from '../main.ts'
+import type { CloudOptions, PreparedCloud } from '../cloud-options.ts'
+import { startCloud } from '../main.ts'
 import { restartHardened } from './restart-process.ts'
 import type { Seed } from '../seed/seed-file.ts'
 import type { SeedReport } from '../seed/seed-run.ts'
@@ -25,6 +26,7 @@ export async function start(options: {
   knownHead: string | undefined
   freshness: string | undefined
   acceptChangedRecords: boolean
+  newCa: boolean
   diagnosticsFolder: string | undefined
   pkcs11: CloudOptions['pkcs11']
   verbose: boolean

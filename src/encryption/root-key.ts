@@ -24,15 +24,16 @@ export interface RootKeys {
 const ROOT_KEY_BYTES = 32
 
 /**
- * Reads the root key: base64 of 32 bytes from `OWNKEY_ROOT_KEY` when given, else the file, which is made (mode 0600) on first start.
+ * Reads the root key: base64 of 32 bytes from `OWNKEY_ROOT_KEY` when given, else the file.
  * @throws when the text is not 32 bytes of base64
  */
 export async function openRootKeys(options: {
   file: string
   fromEnvironment?: string | undefined
-  env: Env
+  /** Where it is missing, it is made: for a new folder alone. */
+  makeWith?: Env
 }): Promise<RootKeys> {
-  const text = options.fromEnvironment ?? (await readOrCreate(options.file, options.env))
+  const text = options.fromEnvironment ?? (await readOrCreate(options.file, options.makeWith))
   const bytes = Buffer.from(text.trim(), 'base64')
   if (bytes.length !== ROOT_KEY_BYTES) {
     const source = options.fromEnvironment === undefined ? `The root key file ${options.file}` : 'OWNKEY_ROOT_KEY'
@@ -52,11 +53,13 @@ export async function openRootKeys(options: {
   }
 }
 
-async function readOrCreate(file: string, env: Env): Promise<string> {
+async function readOrCreate(file: string, env: Env | undefined): Promise<string> {
   try {
     return await readFile(file, 'utf8')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    if (env === undefined)
+      throw new Error(`${file} is missing: restore it from its backup, or set OWNKEY_ROOT_KEY.`, { cause: error })
   }
   const text = `${env.randomBytes(ROOT_KEY_BYTES).toString('base64')}\n`
   await writeFileAtomically(file, text, 0o600)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { X509Certificate } from 'node:crypto'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -56,8 +56,37 @@ describe('certificates', () => {
     assert.equal((await openCertificates(dir, 'cloud.test', systemEnv)).caPem, elsewhere.caPem)
   })
 
-  it('refuses a key that does not belong to its certificate', async () => {
-    await writeFile(join(dir, 'server-key.pem'), await readFile(join(dir, 'ca-key.pem')))
-    await assert.rejects(openCertificates(dir, 'cloud.test', systemEnv), /is not the key of/)
+  it('makes the server certificate anew where it is damaged, missing or another key is beside it', async () => {
+    for (const harm of [
+      async () => writeFile(join(dir, 'server-key.pem'), await readFile(join(dir, 'ca-key.pem'))),
+      () => writeFile(join(dir, 'server.pem'), 'x'),
+      () => rm(join(dir, 'server-key.pem')),
+    ]) {
+      await harm()
+      const { certificatePem, keyPem } = await openCertificates(dir, 'cloud.test', systemEnv, 'keep')
+      assert.ok(new X509Certificate(certificatePem).checkPrivateKey(createPrivateKey(keyPem)))
+    }
+  })
+
+  it('refuses a CA that is missing, damaged or has another key, says which file, and makes none in its place', async () => {
+    const [caFile, keyFile] = [join(dir, 'ca.pem'), join(dir, 'ca-key.pem')]
+    const [ca, key] = await Promise.all([readFile(caFile), readFile(keyFile)])
+    for (const [file, content, says] of [
+      [caFile, undefined, /ca\.pem is missing or empty\..*--new-ca/u],
+      [keyFile, undefined, /ca-key\.pem is missing or empty\..*--new-ca/u],
+      [caFile, 'x', /ca\.pem is damaged\./u],
+      [keyFile, 'x', /ca-key\.pem is damaged\./u],
+      [keyFile, await readFile(join(dir, 'server-key.pem')), /ca-key\.pem is not the key of .*ca\.pem\./u],
+    ] as const) {
+      await (content === undefined ? rm(file) : writeFile(file, content))
+      await assert.rejects(openCertificates(dir, 'cloud.test', systemEnv, 'keep'), ({ message }: Error) => {
+        assert.match(message, says)
+        return true
+      })
+      await Promise.all([writeFile(caFile, ca), writeFile(keyFile, key)])
+    }
+    const { caPem } = await openCertificates(dir, 'cloud.test', systemEnv, 'keep')
+    assert.equal(caPem, ca.toString())
+    assert.notEqual((await openCertificates(dir, 'cloud.test', systemEnv, 'replace')).caPem, caPem)
   })
 })

@@ -2,6 +2,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { mkdir, open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Env } from '../env.ts'
+import { plainError } from '../plain-error.ts'
 import type { IssuedCertificate } from './issue-certificate.ts'
 import { provideMetadataFunctions } from './metadata-reflection.ts'
 
@@ -18,6 +19,9 @@ export interface ServerCertificates {
   readonly expiresAt: Date
 }
 
+/** What to do about the CA: `keep` the one that must be there, `make` one where there is none, `replace` whatever is there. */
+export type AuthorityMode = 'keep' | 'make' | 'replace'
+
 /** The names a server certificate has to hold; the single hosts also one by one, as browsers refuse `*.localhost`. */
 export function certificateNames(domain: string): string[] {
   const single = ['login', 'management', 'portal', 'vault', 'openai'].map(host => `${host}.${domain}`)
@@ -25,17 +29,23 @@ export function certificateNames(domain: string): string[] {
 }
 
 /**
- * Opens the local CA in `dir` (made on first start, kept for ever) and a server certificate under it,
- * renewed when it has less than 30 days left or its names no longer fit.
+ * Opens the local CA in `dir` (kept for ever, see AuthorityMode) and a server certificate under it,
+ * renewed when it has less than 30 days left, is damaged, or its names no longer fit.
  * Certificates follow the system's clock: TLS clients know no other.
+ * @throws Error that names the file where the CA is missing or damaged
  */
-export async function openCertificates(dir: string, domain: string, env: Env): Promise<ServerCertificates> {
-  await mkdir(dir, { recursive: true, mode: 0o700 })
+export async function openCertificates(
+  dir: string,
+  domain: string,
+  env: Env,
+  authorityMode: AuthorityMode = 'make',
+): Promise<ServerCertificates> {
+  if (authorityMode !== 'keep') await mkdir(dir, { recursive: true, mode: 0o700 })
   const caFile = join(dir, 'ca.pem')
-  const kept = await load(caFile, join(dir, 'ca-key.pem'))
+  const kept = await keptAuthority(dir, authorityMode)
   const authority = kept && vouchesFor(kept, domain) ? kept : await newAuthority(dir, domain, env)
   const names = certificateNames(domain)
-  const present = await load(join(dir, 'server.pem'), join(dir, 'server-key.pem'))
+  const present = await loadOrNone(join(dir, 'server.pem'), join(dir, 'server-key.pem'))
   const server = present && stillGood(present, authority, names) ? present : await newServer(dir, authority, names, env)
   return {
     caPem: authority.certificatePem,
@@ -45,13 +55,46 @@ export async function openCertificates(dir: string, domain: string, env: Env): P
   }
 }
 
+async function keptAuthority(dir: string, mode: AuthorityMode): Promise<IssuedCertificate | undefined> {
+  if (mode === 'replace') return undefined
+  return mode === 'keep' ? loadAuthority(dir) : load(join(dir, 'ca.pem'), join(dir, 'ca-key.pem'))
+}
+
+/** Every client trusts this one: another in its place would look like an attack to all of them. */
+async function loadAuthority(dir: string): Promise<IssuedCertificate> {
+  const [caFile, keyFile] = [join(dir, 'ca.pem'), join(dir, 'ca-key.pem')]
+  const advice = `Put ${caFile} and ${keyFile} back from a backup. To begin with a new CA, which every client has to trust anew, start once with --new-ca.`
+  let kept: IssuedCertificate | undefined
+  try {
+    kept = await load(caFile, keyFile)
+  } catch (error) {
+    throw new Error(`${plainError(error)} ${advice}`, { cause: error })
+  }
+  if (kept !== undefined) return kept
+  const missing = (await readIfPresent(caFile)) === undefined ? caFile : keyFile
+  throw new Error(`${missing} is missing or empty. ${advice}`)
+}
+
+async function loadOrNone(certificateFile: string, keyFile: string): Promise<IssuedCertificate | undefined> {
+  return load(certificateFile, keyFile).catch(() => undefined)
+}
+
 async function load(certificateFile: string, keyFile: string): Promise<IssuedCertificate | undefined> {
   const [certificatePem, keyPem] = await Promise.all([readIfPresent(certificateFile), readIfPresent(keyFile)])
   if (certificatePem === undefined || keyPem === undefined) return undefined
-  if (!new X509Certificate(certificatePem).checkPrivateKey(createPrivateKey(keyPem))) {
-    throw new Error(`${keyFile} is not the key of ${certificateFile}: restore the pair, or remove both to begin anew.`)
-  }
+  const certificate = parsed(certificateFile, () => new X509Certificate(certificatePem))
+  const key = parsed(keyFile, () => createPrivateKey(keyPem))
+  if (!certificate.checkPrivateKey(key)) throw new Error(`${keyFile} is not the key of ${certificateFile}.`)
   return { certificatePem, keyPem }
+}
+
+/** OpenSSL says no more than "no start line". */
+function parsed<T>(file: string, parse: () => T): T {
+  try {
+    return parse()
+  } catch (error) {
+    throw new Error(`${file} is damaged.`, { cause: error })
+  }
 }
 
 /** The CA is constrained to the domain it was made for and the names below: another domain needs another CA. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { blobStoreConforms } from './blob-store-conformance.ts'
 import { openDirectoryBlobs } from './directory-blobs.ts'
-import { sweepOrphans } from './orphans.ts'
+import { openQuarantine } from './quarantine.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
 const folder = temporaryFolder()
@@ -67,9 +67,20 @@ test('a write that fails fails the blob and leaves nothing', async () => {
   assert.deepEqual(readdirSync(join(path, 'incoming')), [])
 })
 
-test('blobs that no record names are swept', async () => {
-  const blobs = await openDirectoryBlobs(newFolder())
+test('a blob in quarantine is no blob, comes back when it is asked for, and goes when its day is over', async () => {
+  const path = newFolder()
+  const blobs = await openDirectoryBlobs(path)
   for (const id of ['kept', 'orphan-1', 'orphan-2']) await blobs.create(id, bytes(id))
-  assert.deepEqual((await sweepOrphans(blobs, async id => id === 'kept')).sort(), ['orphan-1', 'orphan-2'])
+  const quarantine = openQuarantine(path)
+  await quarantine.take('orphan-1', '2026-01-01')
+  await quarantine.take('orphan-2', '2026-01-02')
+  const again = openQuarantine(path)
+  assert.deepEqual(Object.fromEntries(await again.list()), { '2026-01-01': ['orphan-1'], '2026-01-02': ['orphan-2'] })
   assert.deepEqual(await Array.fromAsync(blobs.list()), ['kept'])
+  assert.equal(await again.giveBack('orphan-2'), true)
+  assert.equal(await again.giveBack('orphan-3'), false)
+  assert.equal((await blobs.open('orphan-2'))?.size, 'orphan-2'.length)
+  assert.equal(await again.deleteBefore('2026-01-01'), 0)
+  assert.equal(await again.deleteBefore('2026-01-02'), 1)
+  assert.deepEqual(Object.fromEntries(await again.list()), { '2026-01-02': [] })
 })

@@ -4,8 +4,15 @@ import { join } from 'node:path'
 import { hasCode, syncFolder } from './atomic-file.ts'
 import { BlobExists, checkBlobId, checkByteRange, isBlobId, type BlobReader, type BlobStore } from './blobs.ts'
 
-/** Longer than the two characters of a fan-out folder, so that it is never one. */
+/** Longer than the two characters of a fan-out folder, so that they are never one. */
 const temporaryFolder = 'incoming'
+/** What no record names; see quarantine.ts. */
+export const quarantineFolder = 'quarantine'
+
+/** Where the blob of this id lies among the others. */
+export function fanOutOf(folder: string, id: string): string {
+  return join(folder, id.slice(0, 2))
+}
 
 /**
  * Blobs as files of a folder (`<folder>/<first two characters of the id>/<id>`, modes 0700 and 0600), for this process alone:
@@ -82,7 +89,7 @@ class DirectoryBlobs implements BlobStore {
 
   async *list(): AsyncIterable<string> {
     for (const entry of await readdir(this.#folder, { withFileTypes: true })) {
-      if (!entry.isDirectory() || entry.name === temporaryFolder) continue
+      if (!entry.isDirectory() || [temporaryFolder, quarantineFolder].includes(entry.name)) continue
       for (const name of await readdir(join(this.#folder, entry.name))) {
         if (isBlobId(name) && name.slice(0, 2) === entry.name) yield name
       }
@@ -95,7 +102,7 @@ class DirectoryBlobs implements BlobStore {
   }
 
   #fanOutOf(id: string): string {
-    return join(this.#folder, id.slice(0, 2))
+    return fanOutOf(this.#folder, id)
   }
 
   /** Once for each folder; a failed attempt is made again. */

@@ -9,6 +9,7 @@ import { openAuditLog } from './audit-log.ts'
 import { openMemoryRecords } from './memory-records.ts'
 import { recordAuthenticator } from './record-mac.ts'
 import { collection, put, remove, type RecordStore } from './records.ts'
+import { openSqliteReader } from './sqlite-reader.ts'
 import { openSqliteRecords, type SqliteOptions } from './sqlite-records.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
@@ -139,16 +140,17 @@ for (const [title, sql, where] of changes) {
     const { path, before } = await written()
     write(path, before, sql)
     await assert.rejects(open(path), ({ message }: Error) => {
-      assert.match(message, /changed outside this service/u)
-      assert.ok(message.includes(`service${where}: `), message)
+      // Where the heads themselves are of before, the head beside the database knows it first.
+      if (title.includes('newer than their heads')) assert.match(message, /but \d+ were acknowledged/u)
+      else assert.ok(message.includes(`changed outside this service${where}: `), message)
       return true
     })
-    const reading = await open(path, { changed: 'read' })
+    const reading = await openSqliteReader(path, { authenticator })
     assert.ok((await reading.verify()).changed)
     assert.equal(await reading.head(), undefined)
-    await assert.rejects(reading.commit([put(files, 'f3', { owner: 'a' })]), /changed outside/u)
+    await assert.rejects(reading.commit([put(files, 'f3', { owner: 'a' })]), /changed outside|were acknowledged/u)
     await reading.close()
-    await assert.rejects(open(path), /changed outside/u)
+    await assert.rejects(open(path), /changed outside|were acknowledged/u)
   })
 }
 
@@ -269,7 +271,7 @@ test('without the key a database is read and not written', async () => {
   await (await open(path)).close()
   await assert.rejects(
     openSqliteRecords(path, { authenticator: recordAuthenticator(createSecretKey(randomBytes(32))) }),
-    /changed outside/u,
+    /the root key is not the one/u,
   )
 })
 

@@ -121,6 +121,11 @@ export class RecordSet {
     return [...this.#sums.keys()].map(collection => this.#headOf(collection, this.#counter))
   }
 
+  /** Raises the counter, where it is lower. */
+  skipTo(counter: number): void {
+    this.#counter = this.#formerCounter = Math.max(this.#counter, counter)
+  }
+
   /** All heads one step on: for a set that the operator takes for the right one. */
   renewed(): SetHead[] {
     this.#counter += 1

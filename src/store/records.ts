@@ -131,6 +131,15 @@ export class RecordsChanged extends Error {
   }
 }
 
+/** What is left of the records ends before the state that was acknowledged last: their database, its log or the head beside it is lost, damaged or an older one. */
+export class RecordsLost extends RecordsChanged {
+  constructor(what: string) {
+    super([])
+    this.name = 'RecordsLost'
+    this.message = `${what} Put back records.db, records.db-wal (if there was one) and records.head of one and the same moment, from where this folder was copied or from its newest backup. Nothing was changed or deleted. If there is no better copy and you accept what is lost, start once with --accept-changed-records.`
+  }
+}
+
 /** Names a state of a whole store: kept elsewhere, it later shows an older one for what it is. */
 export interface RecordsHead {
   /** How many transactions wrote into the store; it never goes back. */

@@ -67,7 +67,8 @@ function prepareDatabase(database: DatabaseSync, authenticator?: RecordAuthentic
   checkTables(database)
 }
 
-function checkOwner(database: DatabaseSync): void {
+/** @throws Error that says what to do, where the database is another program's or a newer OwnKey's */
+export function checkOwner(database: DatabaseSync): void {
   const version = pragma(database, 'user_version')
   if (pragma(database, 'application_id') !== applicationId) {
     if (version === 0 && pragma(database, 'schema_version') === 0) return

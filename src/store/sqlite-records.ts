@@ -1,24 +1,20 @@
-import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { headFileOf, openHeadFile, type HeadFile } from './head-file.ts'
 import type { RecordAuthenticator } from './record-mac.ts'
 import * as queries from './record-queries.ts'
-import {
-  checkName,
-  encodeChanges,
-  limitOf,
-  planCommit,
-  rangeOf,
-  type EncodedChange,
-  type Range,
-} from './record-rules.ts'
-import { RecordSet } from './record-set.ts'
-import { RecordsChanged, RecordTampered, ShredIncomplete, VersionConflict } from './records.ts'
-import type { Change, Collection, CommitOptions, ListOptions, RecordStore, Stored } from './records.ts'
+import { encodeChanges, planCommit, type EncodedChange } from './record-rules.ts'
+import type { RecordSet } from './record-set.ts'
+import { RecordsChanged, ShredIncomplete, VersionConflict } from './records.ts'
+import type { Change, Collection, CommitOptions, ListOptions, RecordsHead, RecordStore, Stored } from './records.ts'
+import type { RecordsLost } from './records.ts'
 import { openDatabase, openingFailure, pragma } from './sqlite-database.ts'
 import { openLogSync, type LogSync } from './log-sync.ts'
-import { recordCache } from './record-cache.ts'
-import { findTampered, scanSet, tagOf } from './sqlite-scan.ts'
-import { readHeads, rewriteHeads, writeHeads } from './sqlite-schema.ts'
+import { inspectDatabase, type Inspection } from './sqlite-inspect.ts'
+import { headOf, SqliteReads, type ReadingOptions } from './sqlite-reads.ts'
+import { tagOf } from './sqlite-scan.ts'
+import { rewriteHeads, writeHeads } from './sqlite-schema.ts'
 import { openScrubber, type Scrubber } from './sqlite-scrub.ts'
+import { openSet } from './sqlite-set.ts'
 
 /** About the size of log at which SQLite itself makes a checkpoint. */
 const checkpointBytes = 4 * 1024 * 1024
@@ -30,29 +26,29 @@ interface PendingCommit {
   readonly reject: (error: unknown) => void
 }
 
-export interface SqliteOptions {
-  /** Absent: records are read without proof, and a database whose records carry MACs can't be written. */
-  readonly authenticator?: RecordAuthenticator
-  /** Told of each record that is found tampered with, each time. */
-  readonly onTampered?: (collection: string, id: string) => void
-  /**
-   * What to do where the records are not, as a set, those that were written last: `refuse` (the default), `read` without writing, or
-   * `accept` them, which is the operator's decision.
-   */
-  readonly changed?: 'refuse' | 'read' | 'accept'
+export interface SqliteOptions extends ReadingOptions {
+  /** What to do where the records are not, as a set, those that were acknowledged last: `accept` is the operator's decision. */
+  readonly changed?: 'refuse' | 'accept'
   /** Told what was accepted. */
   readonly onAccepted?: (changed: RecordsChanged) => void
+  /** Told when the head beside the database can't be written: the records themselves are safe. */
+  readonly onHeadFailure?: (error: Error) => void
 }
 
 /**
  * Opens or creates the record database, mode 0600, for this process alone. Every acknowledged commit has been synced to disk.
- * @throws Error that says what to do, see openDatabase
+ * @throws Error that says what to do, see openDatabase; RecordsLost before a byte of it has changed
  */
 export async function openSqliteRecords(path: string, options: SqliteOptions = {}): Promise<RecordStore> {
-  const database = await openDatabase(path, options.authenticator)
+  const { authenticator } = options
+  const { counter, fault } = authenticator === undefined ? { counter: 0 } : await inspected(path, authenticator)
+  if (fault !== undefined && options.changed !== 'accept') throw openingFailure(path, fault)
+  const database = await openDatabase(path, authenticator)
   const scrubber = openScrubber(path, pragma(database, 'page_size'))
   try {
-    return new SqliteRecords(database, scrubber, path, options)
+    const records = new SqliteRecords(database, scrubber, path, options, counter, fault)
+    await records.keepHead(path)
+    return records
   } catch (error) {
     database.close()
     scrubber.close()
@@ -60,11 +56,18 @@ export async function openSqliteRecords(path: string, options: SqliteOptions = {
   }
 }
 
+async function inspected(path: string, authenticator: RecordAuthenticator): Promise<Inspection> {
+  try {
+    return await inspectDatabase(path, authenticator)
+  } catch (error) {
+    throw openingFailure(path, error)
+  }
+}
+
 class SqliteRecords implements RecordStore {
   readonly #database: DatabaseSync
   readonly #scrubber: Scrubber
-  readonly #statements = new Map<string, StatementSync>()
-  readonly #selectRecord: StatementSync
+  readonly #reads: SqliteReads
   readonly #selectVersion: StatementSync
   readonly #upsertRecord: StatementSync
   readonly #deleteRecord: StatementSync
@@ -75,20 +78,27 @@ class SqliteRecords implements RecordStore {
   readonly #logState: StatementSync | undefined
   /** Where SQLite can't count them. */
   #estimatedFrames = 0
-  readonly #cache = recordCache()
   readonly #log: LogSync
   readonly #authenticator: RecordAuthenticator | undefined
-  readonly #onTampered: SqliteOptions['onTampered']
   readonly #set: RecordSet | undefined
   /** Why nothing may be written: a commit would take what was changed outside for our own. */
   readonly #fault: Error | undefined
+  readonly #onHeadFailure: SqliteOptions['onHeadFailure']
+  #headFile: HeadFile | undefined
   #pending: PendingCommit[] = []
   #closed = false
 
-  constructor(database: DatabaseSync, scrubber: Scrubber, path: string, options: SqliteOptions) {
+  constructor(
+    database: DatabaseSync,
+    scrubber: Scrubber,
+    path: string,
+    options: SqliteOptions,
+    counter: number,
+    lost: RecordsLost | undefined,
+  ) {
     this.#database = database
     this.#scrubber = scrubber
-    this.#selectRecord = database.prepare(queries.selectRecord)
+    this.#reads = new SqliteReads(database, options)
     this.#selectVersion = database.prepare(queries.selectVersion)
     this.#upsertRecord = database.prepare(queries.upsertRecord)
     this.#deleteRecord = database.prepare(queries.deleteRecord)
@@ -102,53 +112,34 @@ class SqliteRecords implements RecordStore {
     this.#scrubber.scrub()
     this.#log = openLogSync(path)
     this.#authenticator = options.authenticator
-    this.#onTampered = options.onTampered
-    const { set, fault } = openSet(database, options)
+    const { set, fault } = openWritableSet(database, options, counter, lost)
     this.#set = set
     this.#fault = fault
+    this.#onHeadFailure = options.onHeadFailure
+  }
+
+  /** From now on the head beside the database follows the commits. */
+  async keepHead(path: string): Promise<void> {
+    const head = headOf(this.#set, this.#fault)
+    if (head === undefined) return
+    this.#log.durableNow()
+    this.#headFile = await openHeadFile(headFileOf(path), head, this.#onHeadFailure)
   }
 
   async get<T>(from: Collection<T>, id: string): Promise<Stored<T> | undefined> {
-    this.#mustBeOpen()
-    checkName('collection', from.name)
-    checkName('id', id)
-    const known = this.#cache.get<T>(from.name, id)
-    if (known !== undefined) return known
-    const row = this.#selectRecord.get(from.name, id)
-    if (row === undefined) return undefined
-    if (!this.#isGenuine(from.name, { ...row, id })) throw new RecordTampered(from.name, id)
-    return this.#cache.set<T>(from.name, id, Number(row['version']), String(row['value']))
+    return this.#reads.get(from, id)
   }
 
-  async list<T>(from: Collection<T>, options: ListOptions = {}): Promise<Stored<T>[]> {
-    const range = rangeOf(options)
-    const limit = limitOf(options)
-    const { reverse = false, onTampered } = options
-    const statement = this.#rangeStatement(`list ${reverse}`, range, shape => queries.selectRange(shape, reverse))
-    const rows = statement.all(...rangeValues(from, range), limit)
-    const found: Stored<T>[] = []
-    for (const row of rows) {
-      const id = String(row['id'])
-      if (this.#isGenuine(from.name, row))
-        found.push({ id, version: Number(row['version']), value: JSON.parse(String(row['value'])) as T })
-      else if (onTampered === undefined) throw new RecordTampered(from.name, id)
-      else onTampered(id)
-    }
-    const last = rows.at(-1)
-    // A page that is not full means the end to its reader: what was left out is made up for.
-    if (found.length === rows.length || rows.length < limit || last === undefined) return found
-    const rest = { ...options, after: String(last['id']), limit: limit - found.length }
-    return [...found, ...(await this.list(from, rest))]
+  async list<T>(from: Collection<T>, options?: ListOptions): Promise<Stored<T>[]> {
+    return this.#reads.list(from, options)
   }
 
-  async count(from: Collection<unknown>, prefix = ''): Promise<number> {
-    const range = rangeOf({ prefix })
-    const statement = this.#rangeStatement('count', range, queries.countRange)
-    return Number(statement.get(...rangeValues(from, range))?.['records'])
+  async count(from: Collection<unknown>, prefix?: string): Promise<number> {
+    return this.#reads.count(from, prefix)
   }
 
   async commit(changes: readonly Change[], { shred = false }: CommitOptions = {}): Promise<void> {
-    this.#mustBeOpen()
+    this.#reads.mustBeOpen()
     if (this.#fault !== undefined) throw this.#fault
     const encoded = encodeChanges(changes)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
@@ -159,23 +150,16 @@ class SqliteRecords implements RecordStore {
   }
 
   async head() {
-    this.#mustBeOpen()
-    const head = this.#fault === undefined ? this.#set?.head() : undefined
+    this.#reads.mustBeOpen()
+    const head = headOf(this.#set, this.#fault)
     if (head !== undefined) await this.#log.durable()
     return head
   }
 
   async verify() {
-    this.#mustBeOpen()
-    if (this.#authenticator === undefined || this.#set === undefined) return { records: 0, tampered: [] }
-    const found = await findTampered(this.#database, this.#authenticator, () => !this.#closed)
-    for (const { collection, id } of found.tampered) this.#onTampered?.(collection, id)
-    // In one go: a commit between two parts of it would look like a change from outside.
-    const scanned = scanSet(this.#database, this.#authenticator)
-    const moved = scanned instanceof RecordsChanged ? scanned : scanned.equals(this.#set)
-    const changed = this.#fault instanceof RecordsChanged ? this.#fault : moved
+    const found = await this.#reads.verify(this.#set, this.#fault)
     const head = await this.head()
-    return { ...found, ...(head === undefined ? {} : { head }), ...(changed === undefined ? {} : { changed }) }
+    return { ...found, ...(head === undefined ? {} : { head }) }
   }
 
   async close(): Promise<void> {
@@ -191,14 +175,14 @@ class SqliteRecords implements RecordStore {
       // A full disk: the log stays, nothing is lost, and the next opening does it.
       this.#log.durableNow()
     } finally {
+      const head = headOf(this.#set, this.#fault)
+      if (head !== undefined) this.#headFile?.write(head)
+      this.#headFile?.close()
+      this.#reads.close()
       this.#log.close()
       this.#database.close()
       this.#scrubber.close()
     }
-  }
-
-  #mustBeOpen(): void {
-    if (this.#closed) throw new Error('The record store is closed.')
   }
 
   #flush(): void {
@@ -211,6 +195,7 @@ class SqliteRecords implements RecordStore {
   #transact(group: readonly PendingCommit[]): void {
     const done: PendingCommit[] = []
     const conflicts: [PendingCommit, VersionConflict][] = []
+    let head: RecordsHead | undefined
     try {
       this.#begin.run()
       for (const commit of group) {
@@ -218,7 +203,11 @@ class SqliteRecords implements RecordStore {
         if (conflict) conflicts.push([commit, conflict])
         else done.push(commit)
       }
-      if (this.#set !== undefined) writeHeads(this.#database, this.#set.advance(), this.#upsertHead)
+      if (this.#set !== undefined) {
+        const heads = this.#set.advance()
+        head = heads[0]
+        writeHeads(this.#database, heads, this.#upsertHead)
+      }
       this.#commit.run()
       this.#set?.keep()
     } catch (error) {
@@ -229,13 +218,19 @@ class SqliteRecords implements RecordStore {
       return
     }
     for (const [{ reject }, conflict] of conflicts) reject(conflict)
-    if (done.length > 0) void this.#acknowledge(done, this.#shredAfter(done))
+    if (done.length > 0) void this.#acknowledge(done, head, this.#shredAfter(done))
   }
 
   /** Once they are on disk. Meanwhile reads already see them: a writer hears of them later than others, never earlier. */
-  async #acknowledge(done: readonly PendingCommit[], shredFailure: ShredIncomplete | undefined): Promise<void> {
+  async #acknowledge(
+    done: readonly PendingCommit[],
+    head: RecordsHead | undefined,
+    shredFailure: ShredIncomplete | undefined,
+  ): Promise<void> {
     try {
       await this.#log.durable()
+      // Before the writer hears of it, and never before it is on disk.
+      if (head !== undefined) this.#headFile?.write(head)
       for (const { shred, resolve, reject } of done) {
         if (shred && shredFailure) reject(shredFailure)
         else resolve()
@@ -268,7 +263,7 @@ class SqliteRecords implements RecordStore {
       else tags.set(key, tag)
       // A change brings about two pages into the log, besides its value.
       this.#estimatedFrames += 2 + (json?.length ?? 0) / this.#pageSize
-      this.#cache.drop(collection, id)
+      this.#reads.drop(collection, id)
       if (json === undefined || tag === undefined) this.#deleteRecord.run(collection, id)
       else this.#upsertRecord.run(collection, id, version, json, tag)
     }
@@ -277,15 +272,6 @@ class SqliteRecords implements RecordStore {
 
   #tag(collection: string, id: string, version: number, json: string): Uint8Array {
     return this.#authenticator?.macOf(collection, id, version, json) ?? new Uint8Array(0)
-  }
-
-  /** The one place where a record that comes from the database is held against its MAC. */
-  #isGenuine(collection: string, row: Readonly<Record<string, SQLOutputValue>>): boolean {
-    if (this.#authenticator === undefined) return true
-    const [id, version, json] = [String(row['id']), Number(row['version']), String(row['value'])]
-    if (this.#authenticator.isGenuine(tagOf(row['mac']), collection, id, version, json)) return true
-    this.#onTampered?.(collection, id)
-    return false
   }
 
   #shredAfter(done: readonly PendingCommit[]): ShredIncomplete | undefined {
@@ -319,36 +305,22 @@ class SqliteRecords implements RecordStore {
     if (mode === 'TRUNCATE') this.#scrubber.syncLog()
     this.#estimatedFrames = 0
   }
-
-  #rangeStatement(kind: string, range: Range, compile: (shape: queries.RangeShape) => string): StatementSync {
-    this.#mustBeOpen()
-    const shape = { lowIncluded: range.lowIncluded, bounded: range.high !== undefined }
-    const key = `${kind} ${shape.lowIncluded} ${shape.bounded}`
-    let statement = this.#statements.get(key)
-    if (!statement) {
-      statement = this.#database.prepare(compile(shape))
-      this.#statements.set(key, statement)
-    }
-    return statement
-  }
 }
 
-/** The set of the records as they stand, and what forbids to write: a head that is not theirs, or no key for one that is there. */
-function openSet(
+/** The set to go on with, and what forbids to write. @throws RecordsChanged unless the operator accepts it */
+function openWritableSet(
   database: DatabaseSync,
-  { authenticator, changed = 'refuse', onAccepted }: SqliteOptions,
-): { set?: RecordSet; fault?: Error } {
-  const heads = readHeads(database)
-  if (authenticator === undefined)
-    return heads.length === 0
-      ? {}
-      : { fault: new Error('The records carry MACs: without their key nothing is written.') }
-  const set = scanSet(database, authenticator)
-  const fault = set instanceof RecordsChanged ? set : set.check(heads)
-  if (fault === undefined && set instanceof RecordSet) return { set }
-  if (fault !== undefined && changed === 'refuse') throw fault
-  if (fault === undefined || set instanceof RecordsChanged || changed === 'read')
-    return { set: new RecordSet(authenticator), ...(fault === undefined ? {} : { fault }) }
+  options: SqliteOptions,
+  counter: number,
+  lost: RecordsLost | undefined,
+): { readonly set?: RecordSet; readonly fault?: Error } {
+  const { changed = 'refuse', onAccepted } = options
+  const { set, fault: found, isUsable } = openSet(database, options)
+  const fault = found ?? lost
+  if (!(fault instanceof RecordsChanged) || set === undefined) return { ...(set && { set }), ...(fault && { fault }) }
+  if (changed === 'refuse' || !isUsable) throw fault
+  // Past every state that was ever acknowledged: the same number never names two.
+  set.skipTo(counter)
   rewriteHeads(database, set.renewed())
   onAccepted?.(fault)
   return { set }
@@ -359,9 +331,4 @@ function countsFrames(database: DatabaseSync): boolean {
   const version = String(Object.values(database.prepare('SELECT sqlite_version()').get() ?? {})[0])
   const [major = 0, minor = 0] = version.split('.').map(Number)
   return major > 3 || (major === 3 && minor >= 51)
-}
-
-function rangeValues(from: Collection<unknown>, { low, high }: Range): string[] {
-  checkName('collection', from.name)
-  return high === undefined ? [from.name, low] : [from.name, low, high]
 }

@@ -1,4 +1,4 @@
-import type { DatabaseSync } from 'node:sqlite'
+import type { DatabaseSync, SQLOutputValue } from 'node:sqlite'
 import type { RecordAuthenticator } from './record-mac.ts'
 import * as queries from './record-queries.ts'
 import { compareIds } from './record-rules.ts'
@@ -7,6 +7,7 @@ import { RecordsChanged } from './records.ts'
 
 const rowsARead = 200
 const maximumNamed = 100
+const sampled = 20
 
 /** The set of all records that stand in the database, from their MACs alone: whether those fit their values, each reading finds. */
 export function scanSet(database: DatabaseSync, authenticator: RecordAuthenticator): RecordSet | RecordsChanged {
@@ -41,14 +42,24 @@ export async function findTampered(database: DatabaseSync, authenticator: Record
       // Past all of them at once: U+10FFFF is the last character.
       if (collection === chainedCollection) break
       records += 1
-      const [version, json] = [Number(row['version']), String(row['value'])]
-      if (authenticator.isGenuine(tagOf(row['mac']), collection, id, version, json)) continue
+      if (isGenuine(row, authenticator)) continue
       if (tampered.length < maximumNamed) tampered.push({ collection, id })
     }
     if (collection === chainedCollection && id !== '\u{10ffff}') id = '\u{10ffff}'
     else if (rows.length < rowsARead) return { tampered, records }
     await new Promise(resolve => setImmediate(resolve))
   }
+}
+
+/** Not one of the first records has the MAC that it must have: nobody changes all of them by chance. */
+export function isOfAnotherKey(database: DatabaseSync, authenticator: RecordAuthenticator): boolean {
+  const rows = database.prepare(queries.selectAfter).all('', '', sampled)
+  return rows.length > 1 && !rows.some(row => isGenuine(row, authenticator))
+}
+
+function isGenuine(row: Readonly<Record<string, SQLOutputValue>>, authenticator: RecordAuthenticator): boolean {
+  const [collection, id, json] = [String(row['collection']), String(row['id']), String(row['value'])]
+  return authenticator.isGenuine(tagOf(row['mac']), collection, id, Number(row['version']), json)
 }
 
 export function tagOf(value: unknown): Uint8Array {

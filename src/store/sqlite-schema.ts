@@ -6,8 +6,9 @@ import * as queries from './record-queries.ts'
 import { RecordSet, type SetHead } from './record-set.ts'
 import { RecordsChanged } from './records.ts'
 
-/** 1: records without MACs. 2: each with its MAC, and the sums over them. */
-export const schemaVersion = 2
+/** 1: records without MACs. 2: each with its MAC, and the sums over them. 3: the last acknowledged head stands in a file beside it. */
+export const schemaVersion = 3
+export const firstSchemaWithHeadFile = 3
 
 /** Makes the tables of a new database; with an authenticator their heads too, which from then on must be there. */
 export function createTables(database: DatabaseSync, authenticator: RecordAuthenticator | undefined): void {

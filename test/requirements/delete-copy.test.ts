@@ -38,7 +38,7 @@ async function dataKeys(copy: string) {
   assert.equal((await account.encrypt()).status, 200)
   await own.stop()
   const records = await openSqliteRecords(join(copy, 'records.db'))
-  const rootKeys = await openRootKeys({ file: join(copy, 'root.key'), env: systemEnv })
+  const rootKeys = await openRootKeys({ file: join(copy, 'root.key'), makeWith: systemEnv })
   const vaults = { agentFor: () => undefined, timeoutMs: 1, waits: new VaultWaits() }
   const credentialOf = () => ({ getToken: async () => null })
   const ring = new KeyRing({ records, rootKeys, leaseMs: 0, vaults, credentialOf, settingsOf: async () => undefined })

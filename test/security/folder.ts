@@ -58,7 +58,7 @@ export function removeRow(folder: string, from: string, id: string): Promise<voi
 
 async function commitTo(folder: string, changes: readonly Change[]): Promise<void> {
   const fromEnvironment = undefined
-  const keys = await openRootKeys({ file: join(folder, 'root.key'), fromEnvironment, env: systemEnv })
+  const keys = await openRootKeys({ file: join(folder, 'root.key'), fromEnvironment, makeWith: systemEnv })
   const records = await openFolderRecords(folder, keys)
   await records.commit(changes)
   await records.close()

@@ -55,7 +55,10 @@ test('a whole older folder put back is found at start, by prove and by audit ver
   )
 
   const blobs = await readdir(join(dataDir, 'blobs'), { recursive: true })
+  // Of older records alone, the head beside them knows better.
   await cp(join(backup, 'records.db'), join(dataDir, 'records.db'))
+  assert.match(await refusedStart(dataDir, '--known-head', known), /ends at change \d+, but \d+ were acknowledged/u)
+  await cp(join(backup, 'records.head'), join(dataDir, 'records.head'))
   assert.match(await refusedStart(dataDir, '--known-head', known), OLDER)
   // What the older records don't name was not taken for orphans of uploads.
   assert.deepEqual(await readdir(join(dataDir, 'blobs'), { recursive: true }), blobs)

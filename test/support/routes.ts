@@ -22,7 +22,7 @@ export async function everyRoute(): Promise<Route[]> {
     diagnosticsFolder: folder,
     blobs: openMemoryBlobs(),
     audit: await openAuditLog(records, env),
-    rootKeys: await openRootKeys({ file: join(folder, 'root.key'), fromEnvironment: undefined, env }),
+    rootKeys: await openRootKeys({ file: join(folder, 'root.key'), fromEnvironment: undefined, makeWith: env }),
     keyLeaseSeconds: 60,
     keyWatchSeconds: 60,
     location: 'westeurope',

@@ -1,0 +1,131 @@
+import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
+import type { RecordAuthenticator } from './record-mac.ts'
+import * as queries from './record-queries.ts'
+import { recordCache } from './record-cache.ts'
+import { checkName, limitOf, rangeOf, type Range } from './record-rules.ts'
+import type { RecordSet } from './record-set.ts'
+import { RecordsChanged, RecordTampered } from './records.ts'
+import type { Collection, ListOptions, RecordsHead, RecordsVerdict, Stored } from './records.ts'
+import { findTampered, scanSet, tagOf } from './sqlite-scan.ts'
+
+export interface ReadingOptions {
+  /** Absent: records are read without proof. */
+  readonly authenticator?: RecordAuthenticator
+  /** Told of each record that is found tampered with, each time. */
+  readonly onTampered?: (collection: string, id: string) => void
+}
+
+/** The reading half of a store in SQLite: every record that leaves it was held against its MAC. */
+export class SqliteReads {
+  readonly #database: DatabaseSync
+  readonly #authenticator: RecordAuthenticator | undefined
+  readonly #onTampered: ReadingOptions['onTampered']
+  readonly #statements = new Map<string, StatementSync>()
+  readonly #selectRecord: StatementSync
+  readonly #cache = recordCache()
+  #closed = false
+
+  constructor(database: DatabaseSync, { authenticator, onTampered }: ReadingOptions) {
+    this.#database = database
+    this.#authenticator = authenticator
+    this.#onTampered = onTampered
+    this.#selectRecord = database.prepare(queries.selectRecord)
+  }
+
+  get<T>(from: Collection<T>, id: string): Stored<T> | undefined {
+    this.mustBeOpen()
+    checkName('collection', from.name)
+    checkName('id', id)
+    const known = this.#cache.get<T>(from.name, id)
+    if (known !== undefined) return known
+    const row = this.#selectRecord.get(from.name, id)
+    if (row === undefined) return undefined
+    if (!this.#isGenuine(from.name, { ...row, id })) throw new RecordTampered(from.name, id)
+    return this.#cache.set<T>(from.name, id, Number(row['version']), String(row['value']))
+  }
+
+  list<T>(from: Collection<T>, options: ListOptions = {}): Stored<T>[] {
+    const range = rangeOf(options)
+    const limit = limitOf(options)
+    const { reverse = false, onTampered } = options
+    const statement = this.#rangeStatement(`list ${reverse}`, range, shape => queries.selectRange(shape, reverse))
+    const rows = statement.all(...rangeValues(from, range), limit)
+    const found: Stored<T>[] = []
+    for (const row of rows) {
+      const id = String(row['id'])
+      if (this.#isGenuine(from.name, row))
+        found.push({ id, version: Number(row['version']), value: JSON.parse(String(row['value'])) as T })
+      else if (onTampered === undefined) throw new RecordTampered(from.name, id)
+      else onTampered(id)
+    }
+    const last = rows.at(-1)
+    // A page that is not full means the end to its reader: what was left out is made up for.
+    if (found.length === rows.length || rows.length < limit || last === undefined) return found
+    const rest = { ...options, after: String(last['id']), limit: limit - found.length }
+    return [...found, ...this.list(from, rest)]
+  }
+
+  count(from: Collection<unknown>, prefix = ''): number {
+    const range = rangeOf({ prefix })
+    const statement = this.#rangeStatement('count', range, queries.countRange)
+    return Number(statement.get(...rangeValues(from, range))?.['records'])
+  }
+
+  /** Holds all records against their MACs, and their set against `set`, unless a `fault` of it is known. */
+  async verify(set: RecordSet | undefined, fault: Error | undefined): Promise<Omit<RecordsVerdict, 'head'>> {
+    this.mustBeOpen()
+    if (this.#authenticator === undefined || set === undefined) return { records: 0, tampered: [] }
+    const found = await findTampered(this.#database, this.#authenticator, () => !this.#closed)
+    for (const { collection, id } of found.tampered) this.#onTampered?.(collection, id)
+    // In one go: a commit between two parts of it would look like a change from outside.
+    const scanned = scanSet(this.#database, this.#authenticator)
+    const moved = scanned instanceof RecordsChanged ? scanned : scanned.equals(set)
+    const changed = fault instanceof RecordsChanged ? fault : moved
+    return { ...found, ...(changed === undefined ? {} : { changed }) }
+  }
+
+  /** A record is about to change. */
+  drop(collection: string, id: string): void {
+    this.#cache.drop(collection, id)
+  }
+
+  /** From now on nothing is read. */
+  close(): void {
+    this.#closed = true
+  }
+
+  mustBeOpen(): void {
+    if (this.#closed) throw new Error('The record store is closed.')
+  }
+
+  /** The one place where a record that comes from the database is held against its MAC. */
+  #isGenuine(collection: string, row: Readonly<Record<string, SQLOutputValue>>): boolean {
+    if (this.#authenticator === undefined) return true
+    const [id, version, json] = [String(row['id']), Number(row['version']), String(row['value'])]
+    if (this.#authenticator.isGenuine(tagOf(row['mac']), collection, id, version, json)) return true
+    this.#onTampered?.(collection, id)
+    return false
+  }
+
+  #rangeStatement(kind: string, range: Range, compile: (shape: queries.RangeShape) => string): StatementSync {
+    this.mustBeOpen()
+    const shape = { lowIncluded: range.lowIncluded, bounded: range.high !== undefined }
+    const key = `${kind} ${shape.lowIncluded} ${shape.bounded}`
+    let statement = this.#statements.get(key)
+    if (!statement) {
+      statement = this.#database.prepare(compile(shape))
+      this.#statements.set(key, statement)
+    }
+    return statement
+  }
+}
+
+/** The present state's name, where it is known to be as it was written. */
+export function headOf(set: RecordSet | undefined, fault: Error | undefined): RecordsHead | undefined {
+  return fault === undefined ? set?.head() : undefined
+}
+
+function rangeValues(from: Collection<unknown>, { low, high }: Range): string[] {
+  checkName('collection', from.name)
+  return high === undefined ? [from.name, low] : [from.name, low, high]
+}

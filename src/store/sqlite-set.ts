@@ -1,0 +1,25 @@
+import type { DatabaseSync } from 'node:sqlite'
+import type { RecordAuthenticator } from './record-mac.ts'
+import { RecordSet } from './record-set.ts'
+import { RecordsChanged } from './records.ts'
+import { scanSet } from './sqlite-scan.ts'
+import { readHeads } from './sqlite-schema.ts'
+
+/**
+ * The set of the records as they stand, and what forbids to write: a head that is not theirs, or no key for one that is there.
+ * Records that are out of order can't be used, whatever the operator says.
+ */
+export function openSet(
+  database: DatabaseSync,
+  { authenticator }: { readonly authenticator?: RecordAuthenticator },
+): { readonly set?: RecordSet; readonly fault?: Error; readonly isUsable: boolean } {
+  const heads = readHeads(database)
+  if (authenticator === undefined) {
+    if (heads.length === 0) return { isUsable: true }
+    return { isUsable: false, fault: new Error('The records carry MACs: without their key nothing is written.') }
+  }
+  const set = scanSet(database, authenticator)
+  if (set instanceof RecordsChanged) return { set: new RecordSet(authenticator), fault: set, isUsable: false }
+  const fault = set.check(heads)
+  return { set, isUsable: true, ...(fault === undefined ? {} : { fault }) }
+}
