@@ -39,7 +39,8 @@ async function untilRefused(ask: () => Promise<void>): Promise<string> {
     } catch (error) {
       // In the middle of a stream the client knows no status.
       if (error instanceof APIError && [403, 500, undefined].includes(error.status)) return error.code ?? ''
-      throw error
+      // A stream may be cut before it could say why: whoever asks again is told.
+      if (!(error instanceof TypeError && error.message === 'terminated')) throw error
     }
   }
   return 'still served'
