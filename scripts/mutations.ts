@@ -162,7 +162,7 @@ const LEASES: readonly Mutation[] = [
     file: 'src/encryption/key-lease.ts',
     text: '      this.#wake(asked + this.#leaseMs)\n',
     replacement: '',
-    test: 'src/encryption/key-lease.test.ts',
+    test: 'src/encryption/plaintext-holds.test.ts',
   },
   {
     without: 'the comparison of clocks that tells sleep',
