@@ -10,8 +10,9 @@ export function differences(row: Row, leaseSeconds: number): string[] {
     if (answer !== wanted) found.push(`${row.cause}, ${when}, ${operation}: ${answer} instead of ${wanted}`)
   }
   compare('at once', 'download training data', expectedAnswer('download training data', expected), row.firstRefusal)
-  const reason = expected.answer === undefined ? `(${expected.told})` : "data keys can't be used"
-  if (!row.pausedJob.includes(reason))
+  const named = [expected.told, ...(expected.toldBefore === undefined ? [] : [expected.toldBefore])]
+  const reasons = expected.answer === undefined ? named.map(cause => `(${cause})`) : ["data keys can't be used"]
+  if (!reasons.some(reason => row.pausedJob.includes(reason)))
     found.push(`${row.cause}: the paused job's event is '${row.pausedJob}' and does not name ${expected.told}`)
   const bound = (leaseSeconds + 1) * 1000
   if (row.refusedMs > bound)

@@ -7,6 +7,8 @@ export interface Expected {
   readonly changeKey: 'key' | 'requirements'
   /** The key is gone for good, and everything says so. */
   readonly gone?: true
+  /** It takes two steps, and a job may be paused after the first, by a lease that ends in between. */
+  readonly toldBefore?: string
   /** In place of 403 and the cause. */
   readonly answer?: string
 }
@@ -35,7 +37,7 @@ export const EXPECTED: readonly Expected[] = [
   row('vault unreachable', 'Unreachable', 'requirements'),
   row('machine slept', 'AccessDenied', 'requirements'),
   { ...row('database row put back', 'KeyRingTampered', 'key'), answer: '500 KeyRingTampered' },
-  row('key purged', 'KeyPurged', 'requirements', 'gone'),
+  { ...row('key purged', 'KeyPurged', 'requirements', 'gone'), toldBefore: 'KeyNotFound' },
   row('vault purged', 'VaultNotFound', 'requirements', 'gone'),
 ]
 
