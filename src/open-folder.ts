@@ -4,6 +4,7 @@ import { compareBlobs } from './blob-inventory.ts'
 import { storedOffset, type ControlledClock } from './clock/controlled-clock.ts'
 import type { CloudOptions } from './cloud-options.ts'
 import { describeFips, readFipsState } from './crypto/fips-module.ts'
+import { recordAcceptedKeyStates } from './encryption/accepted-key-states.ts'
 import { shredding } from './encryption/destruction.ts'
 import { makeKeyStates } from './encryption/make-key-states.ts'
 import { openRootKeys, type RootKeys } from './encryption/root-key.ts'
@@ -71,6 +72,7 @@ export async function openFolder(settings: Settings, closers: (() => Promise<voi
   const snapshots = openSnapshots(settings, { records, blobs }, closers)
   const macKey = rootKeys.mac
   await makeKeyStates({ records, macKey, audit, settingsOf: id => namedKeyOf(records, id), log: settings.log })
+  if (tampering.wasAccepted) await recordAcceptedKeyStates({ records, audit, log: settings.log })
   await recordFips(audit)
   const rooms = await openRooms({
     env,

@@ -8,6 +8,7 @@ import type { ControlledClock } from './clock/controlled-clock.ts'
 import { administratorOnly } from './entra/administrator.ts'
 import { accountCountRoutes } from './accounts/account-count-routes.ts'
 import { eachForItself } from './each-for-itself.ts'
+import { leftoversRoutes } from './accounts/leftovers-routes.ts'
 import { healthRoute } from './health-route.ts'
 import { readFipsState } from './crypto/fips-module.ts'
 import { deploymentRoutes } from './accounts/deployment-routes.ts'
@@ -236,7 +237,7 @@ function exporterOf({ records, audit: auditLog, diagnosticsFolder: folder }: Roo
 
 /** What only the administrator of this cloud may do. */
 function administrationRoutes(
-  { env, records, audit: log, clock, snapshots }: RoomsOptions,
+  { env, records, blobs, audit: log, clock, snapshots }: RoomsOptions,
   { entra, audit, moved, check }: { entra: Entra; audit: AuditSink; moved: () => Promise<void>; check: FolderCheck },
 ): Route[] {
   const nameOf = async (objectId: string): Promise<string | undefined> => (await entra.principal(objectId))?.displayName
@@ -244,6 +245,7 @@ function administrationRoutes(
     ...auditRoutes({ log, records, env, nameOf }),
     ...backupRoutes(snapshots),
     ...verifyRoutes(check),
+    ...leftoversRoutes({ records, blobs }),
     ...(clock === undefined ? [] : clockRoutes({ clock, audit, moved })),
   ]
 }

@@ -65,7 +65,7 @@ async function handle(append: AuditLog['append'], env: Env, route: Route, call: 
   })
 }
 
-/** Only refusals: who is let in is in the record of what he does. */
+/** Only refusals: who is let in is in the record of what they do. */
 async function authenticate(append: AuditLog['append'], env: Env, authenticator: Authenticator, call: Call) {
   const context: RequestContext = { call, started: performance.now() }
   return requestContext.run(context, async () => {

@@ -24,7 +24,18 @@ export async function writeFrame(
   if (stream.destroyed || !stream.writable) throw new EngineFailure('the engine process has ended')
   stream.write(lengths)
   stream.write(json)
-  if (!stream.write(body)) await Promise.race([once(stream, 'drain'), once(stream, 'close')])
+  if (!stream.write(body)) await drained(stream)
+}
+
+/** Resolves when the stream takes more, or is gone; leaves no listener behind: a large file fills the pipe many times. */
+async function drained(stream: Writable): Promise<void> {
+  const done = new AbortController()
+  const { signal } = done
+  try {
+    await Promise.race([once(stream, 'drain', { signal }), once(stream, 'close', { signal })])
+  } finally {
+    done.abort()
+  }
 }
 
 /** Reads frames until the pipe ends. @throws EngineFailure when it ends inside a frame */

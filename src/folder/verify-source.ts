@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { VaultWaits } from '../encryption/vault-waits.ts'
 import { namedKeyOf } from '../accounts/named-key.ts'
 import { connectAdministrator } from '../administrator-client.ts'
 import { verifyRecords, type RecordsFinding } from '../audit/verify-folder.ts'
@@ -82,7 +83,7 @@ async function stoppedSource(dataDir: string, release: () => Promise<void>): Pro
     rootKeys,
     leaseMs: LEASE_MS,
     // R11: customers' keys are had from their vaults alone, which nobody serves now.
-    vaults: { agentFor: () => undefined, timeoutMs: 1 },
+    vaults: { agentFor: () => undefined, timeoutMs: 1, waits: new VaultWaits() },
     credentialOf: () => ({ getToken: async () => null }),
     settingsOf: accountId => namedKeyOf(records, accountId),
   })

@@ -264,8 +264,7 @@ class SqliteRecords implements FileRecords {
     for (const { collection, id, version, json } of plan) {
       const key = `${collection}\0${id}`
       const [former, tag] = [tags.get(key), json === undefined ? undefined : this.#tag(collection, id, version, json)]
-      if (former !== undefined) this.#set?.take(collection, former)
-      if (tag !== undefined) this.#set?.add(collection, tag)
+      this.#set?.replace(collection, id, former, tag)
       if (tag === undefined) tags.delete(key)
       else tags.set(key, tag)
       // A change brings about two pages into the log, besides its value.

@@ -2,8 +2,13 @@ import { readdirSync, readFileSync } from 'node:fs'
 
 /** Process ids of a cloud's children that hold plaintext of its accounts at present, from /proc: not every machine has `ps`. */
 export function engineIds(cloudPid: number, kind: 'trainer' | 'inference'): number[] {
+  return childrenOf(cloudPid).filter(pid => of(String(pid), 'cmdline').includes(`${kind}.child`))
+}
+
+/** Process ids of a process's children. */
+export function childrenOf(parent: number): number[] {
   const pids = readdirSync('/proc').filter(name => /^\d+$/.test(name))
-  return pids.filter(pid => parentOf(pid) === cloudPid && of(pid, 'cmdline').includes(`${kind}.child`)).map(Number)
+  return pids.filter(pid => parentOf(pid) === parent).map(Number)
 }
 
 /** How many they are. */
