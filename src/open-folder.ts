@@ -25,6 +25,7 @@ import { openDirectoryBlobs } from './store/directory-blobs.ts'
 import { holdable, type HeldBlobs } from './store/held-blobs.ts'
 import { openQuarantine } from './store/quarantine.ts'
 import type { FileRecords } from './store/records.ts'
+import type { RecordStore } from './store/records.ts'
 import { openTamperingReport, type TamperingReport } from './tampering-report.ts'
 
 export interface Settings extends CloudOptions {
@@ -58,13 +59,7 @@ export async function openFolder(settings: Settings, closers: (() => Promise<voi
       level: 'warning',
       message: "The clock of this folder was moved earlier. Without --clock-control this machine's time rules again.",
     })
-  const hasAdministrator = (await records.count(administrators)) > 0
-  if (!isNew && !hasAdministrator)
-    throw new Error(
-      `The records in ${dataDir} have no administrator: they are not whole. Restore the data folder from a backup. Nothing was made in its place.`,
-    )
-  // A folder with an administrator has had a log from its first start on.
-  const audit = await openAuditLog(records, env, { mac: auditHeadMac(rootKeys), isNew: !hasAdministrator })
+  const audit = await openAudit(settings, records, rootKeys)
   const freshness = await openFreshness({ ...settings, records, audit })
   closers.push(() => freshness.close())
   tampering.recordIn(audit)
@@ -99,6 +94,21 @@ export async function openFolder(settings: Settings, closers: (() => Promise<voi
   })
   closers.push(() => rooms.close())
   return rooms
+}
+
+/** @throws Error where the records of a folder that is not new have no administrator */
+async function openAudit(
+  { dataDir, env, inventory }: Settings,
+  records: RecordStore,
+  keys: RootKeys,
+): Promise<AuditLog> {
+  const hasAdministrator = (await records.count(administrators)) > 0
+  if (!inventory.isNew && !hasAdministrator)
+    throw new Error(
+      `The records in ${dataDir} have no administrator: they are not whole. Restore the data folder from a backup. Nothing was made in its place.`,
+    )
+  // A folder with an administrator has had a log from its first start on.
+  return openAuditLog(records, env, { mac: auditHeadMac(keys), isNew: !hasAdministrator })
 }
 
 /** What lets a backup copy records and blobs while they are used. */
