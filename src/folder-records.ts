@@ -20,5 +20,6 @@ export function openFolderRecords(
   options: Omit<SqliteOptions, 'authenticator'> = {},
 ): Promise<RecordStore> {
   const authenticator = recordAuthenticator(keys.records, auditHeadMac(keys))
-  return openSqliteRecords(join(dataDir, 'records.db'), { ...options, authenticator })
+  const keepsReserve = options.changed !== 'read'
+  return openSqliteRecords(join(dataDir, 'records.db'), { ...options, authenticator, keepsReserve })
 }

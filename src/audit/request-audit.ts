@@ -2,6 +2,7 @@ import type { Env } from '../env.ts'
 import { AzureError } from '../http/errors.ts'
 import type { Authenticator, Call, Route } from '../http/route.ts'
 import type { AuditLog, NewAuditEntry } from '../store/audit-log.ts'
+import { CommitUnknown } from '../store/storage-errors.ts'
 import { auditEvent, SERVICE, signatureOf, type AuditSink } from './audit-event.ts'
 import { RefusalLimit } from './refusal-limit.ts'
 import { requestContext, type RequestContext } from './request-context.ts'
@@ -57,7 +58,9 @@ async function handle(append: AuditLog['append'], env: Env, route: Route, call: 
         await append(eventOf(context, env, { route, status: response.status }))
       return response
     } catch (error) {
-      if (context.recorded !== 'Failed') await append(eventOf(context, env, { route, error }))
+      // ADR 0023: of what nobody knows nothing is said.
+      if (context.recorded !== 'Failed' && !(error instanceof CommitUnknown))
+        await append(eventOf(context, env, { route, error }))
       throw error
     } finally {
       context.closed = true

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { access, chmod, mkdir, open, readdir, rename, rm, unlink, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
+import { FailedSync } from '../failed-sync.ts'
 import { hasCode, syncFolder } from './atomic-file.ts'
+import { CommitUnknown, refusalOf } from './storage-errors.ts'
 import { BlobExists, checkBlobId, checkByteRange, isBlobId, type BlobReader, type BlobStore } from './blobs.ts'
 
 /** Longer than the two characters of a fan-out folder, so that it is never one. */
@@ -44,13 +46,15 @@ class DirectoryBlobs implements BlobStore {
       await this.#makeFanOut(id)
       await rename(temporary, path)
       await syncFolder(this.#fanOutOf(id)).catch(async error => {
-        await rm(path, { force: true })
+        // No record names it yet.
+        await rm(path, { force: true }).catch(() => undefined)
         throw error
       })
       return size
     } catch (error) {
-      await rm(temporary, { force: true })
-      throw error
+      // A read-only disk removes nothing; the next start does.
+      await rm(temporary, { force: true }).catch(() => undefined)
+      throw refusalOf(error)
     } finally {
       this.#creating.delete(id)
     }
@@ -76,6 +80,8 @@ class DirectoryBlobs implements BlobStore {
     try {
       await syncFolder(this.#fanOutOf(id))
     } catch (error) {
+      // Its record is gone already.
+      if (error instanceof FailedSync) throw new CommitUnknown(error)
       if (!hasCode(error, 'ENOENT')) throw error
     }
   }

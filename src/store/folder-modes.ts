@@ -8,6 +8,7 @@ const PRIVATE = [
   'records.db',
   'records.db-wal',
   'records.db-shm',
+  'records.db-reserve',
   'endpoints.json',
   'seed-secrets.json',
   'blobs',

@@ -1,4 +1,7 @@
 import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
+import { dirname } from 'node:path'
+import { isFailedSync, outcomeOf } from './commit-outcome.ts'
+import { noReserve, openDiskReserve, type DiskReserve } from './disk-reserve.ts'
 import type { RecordAuthenticator } from './record-mac.ts'
 import * as queries from './record-queries.ts'
 import {
@@ -10,15 +13,17 @@ import {
   type EncodedChange,
   type Range,
 } from './record-rules.ts'
-import { RecordSet } from './record-set.ts'
+import type { RecordSet, SetHead } from './record-set.ts'
 import { RecordsChanged, RecordTampered, ShredIncomplete, VersionConflict } from './records.ts'
 import type { Change, Collection, CommitOptions, ListOptions, RecordStore, Stored } from './records.ts'
 import { openDatabase, openingFailure, pragma } from './sqlite-database.ts'
+import { openSet } from './open-set.ts'
 import { openLogSync, type LogSync } from './log-sync.ts'
 import { recordCache } from './record-cache.ts'
 import { findTampered, scanSet, tagOf } from './sqlite-scan.ts'
-import { readHeads, rewriteHeads, writeHeads } from './sqlite-schema.ts'
+import { rewriteHeads, writeHeads } from './sqlite-schema.ts'
 import { openScrubber, type Scrubber } from './sqlite-scrub.ts'
+import { CommitUnknown, refusalOf, StorageRefused } from './storage-errors.ts'
 
 /** About the size of log at which SQLite itself makes a checkpoint. */
 const checkpointBytes = 4 * 1024 * 1024
@@ -26,6 +31,7 @@ const checkpointBytes = 4 * 1024 * 1024
 interface PendingCommit {
   readonly changes: EncodedChange[]
   readonly shred: boolean
+  readonly reserve: CommitOptions['reserve']
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }
@@ -40,6 +46,8 @@ export interface SqliteOptions {
    * `accept` them, which is the operator's decision.
    */
   readonly changed?: 'refuse' | 'read' | 'accept'
+  /** Keeps room on the disk for what may go on when it is full; see disk-reserve.ts. */
+  readonly keepsReserve?: boolean
   /** Told what was accepted. */
   readonly onAccepted?: (changed: RecordsChanged) => void
 }
@@ -77,6 +85,8 @@ class SqliteRecords implements RecordStore {
   #estimatedFrames = 0
   readonly #cache = recordCache()
   readonly #log: LogSync
+  readonly #path: string
+  readonly #reserve: DiskReserve
   readonly #authenticator: RecordAuthenticator | undefined
   readonly #onTampered: SqliteOptions['onTampered']
   readonly #set: RecordSet | undefined
@@ -88,6 +98,7 @@ class SqliteRecords implements RecordStore {
   constructor(database: DatabaseSync, scrubber: Scrubber, path: string, options: SqliteOptions) {
     this.#database = database
     this.#scrubber = scrubber
+    this.#path = path
     this.#selectRecord = database.prepare(queries.selectRecord)
     this.#selectVersion = database.prepare(queries.selectVersion)
     this.#upsertRecord = database.prepare(queries.upsertRecord)
@@ -101,6 +112,7 @@ class SqliteRecords implements RecordStore {
     this.#checkpoint('TRUNCATE')
     this.#scrubber.scrub()
     this.#log = openLogSync(path)
+    this.#reserve = options.keepsReserve ? openDiskReserve(`${path}-reserve`, dirname(path)) : noReserve
     this.#authenticator = options.authenticator
     this.#onTampered = options.onTampered
     const { set, fault } = openSet(database, options)
@@ -147,12 +159,15 @@ class SqliteRecords implements RecordStore {
     return Number(statement.get(...rangeValues(from, range))?.['records'])
   }
 
-  async commit(changes: readonly Change[], { shred = false }: CommitOptions = {}): Promise<void> {
+  async commit(changes: readonly Change[], { shred = false, reserve }: CommitOptions = {}): Promise<void> {
     this.#mustBeOpen()
     if (this.#fault !== undefined) throw this.#fault
+    if (this.#log.failure !== undefined) throw new StorageRefused('ended', this.#log.failure)
+    // What of it was given out is for others.
+    if (reserve === undefined && !this.#reserve.isWhole) throw new StorageRefused('full')
     const encoded = encodeChanges(changes)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    this.#pending.push({ changes: encoded, shred, resolve, reject })
+    this.#pending.push({ changes: encoded, shred, reserve, resolve, reject })
     // Whatever the requests of one turn of the event loop commit goes to disk with one sync.
     if (this.#pending.length === 1) setImmediate(() => this.#flush())
     return promise
@@ -194,6 +209,7 @@ class SqliteRecords implements RecordStore {
       this.#log.close()
       this.#database.close()
       this.#scrubber.close()
+      this.#reserve.close()
     }
   }
 
@@ -211,6 +227,7 @@ class SqliteRecords implements RecordStore {
   #transact(group: readonly PendingCommit[]): void {
     const done: PendingCommit[] = []
     const conflicts: [PendingCommit, VersionConflict][] = []
+    let heads: SetHead[] | undefined
     try {
       this.#begin.run()
       for (const commit of group) {
@@ -218,18 +235,36 @@ class SqliteRecords implements RecordStore {
         if (conflict) conflicts.push([commit, conflict])
         else done.push(commit)
       }
-      if (this.#set !== undefined) writeHeads(this.#database, this.#set.advance(), this.#upsertHead)
+      const advanced = this.#set?.advance() ?? []
+      writeHeads(this.#database, advanced, this.#upsertHead)
+      heads = advanced
       this.#commit.run()
       this.#set?.keep()
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
       this.#set?.revert()
-      if (group.length === 1) group[0]?.reject(error)
-      else for (const commit of group) this.#transact([commit])
+      this.#refuse(group, outcomeOf(error, heads && { log: `${this.#path}-wal`, heads }))
       return
     }
     for (const [{ reject }, conflict] of conflicts) reject(conflict)
     if (done.length > 0) void this.#acknowledge(done, this.#shredAfter(done))
+  }
+
+  /** After a failure that left nothing each is tried alone; ADR 0023: after one of which nobody knows, none is. */
+  #refuse(group: readonly PendingCommit[], error: unknown): void {
+    const [first, ...others] = group
+    if (first === undefined) return
+    if (error instanceof CommitUnknown) {
+      this.#log.fail(error.cause)
+      for (const { reject } of group) reject(error)
+    } else if (others.length > 0) for (const commit of group) this.#transact([commit])
+    else if (this.#makesRoom(first, error)) this.#transact(group)
+    else first.reject(error)
+  }
+
+  #makesRoom({ reserve }: Pick<PendingCommit, 'reserve'>, error: unknown): boolean {
+    const isFull = error instanceof StorageRefused && error.reason === 'full'
+    return isFull && reserve !== undefined && this.#reserve.release(reserve === 'last')
   }
 
   /** Once they are on disk. Meanwhile reads already see them: a writer hears of them later than others, never earlier. */
@@ -294,6 +329,9 @@ class SqliteRecords implements RecordStore {
       else if (this.#framesInLog() * this.#pageSize > checkpointBytes) this.#checkpoint('RESTART')
       return undefined
     } catch (error) {
+      if (isFailedSync(error)) this.#log.fail(error)
+      const reserve = done.some(commit => commit.reserve === 'last') ? 'last' : undefined
+      if (this.#makesRoom({ reserve }, refusalOf(error))) return this.#shredAfter(done)
       // Without shred the log only grows; the next commit tries again.
       return new ShredIncomplete(error instanceof Error ? error.message : String(error))
     }
@@ -331,27 +369,6 @@ class SqliteRecords implements RecordStore {
     }
     return statement
   }
-}
-
-/** The set of the records as they stand, and what forbids to write: a head that is not theirs, or no key for one that is there. */
-function openSet(
-  database: DatabaseSync,
-  { authenticator, changed = 'refuse', onAccepted }: SqliteOptions,
-): { set?: RecordSet; fault?: Error } {
-  const heads = readHeads(database)
-  if (authenticator === undefined)
-    return heads.length === 0
-      ? {}
-      : { fault: new Error('The records carry MACs: without their key nothing is written.') }
-  const set = scanSet(database, authenticator)
-  const fault = set instanceof RecordsChanged ? set : set.check(heads)
-  if (fault === undefined && set instanceof RecordSet) return { set }
-  if (fault !== undefined && changed === 'refuse') throw fault
-  if (fault === undefined || set instanceof RecordsChanged || changed === 'read')
-    return { set: new RecordSet(authenticator), ...(fault === undefined ? {} : { fault }) }
-  rewriteHeads(database, set.renewed())
-  onAccepted?.(fault)
-  return { set }
 }
 
 /** From 3.51 on; before, SQLite takes NOOP for a checkpoint, which it must not make by itself. */
