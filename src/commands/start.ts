@@ -39,7 +39,7 @@ export async function start(options: {
   restartHardened(options)
   const log = (line: object): void => {
     const isProblem = 'fault' in line || 'level' in line
-    if (options.verbose || isProblem) process.stderr.write(`${JSON.stringify(line)}\n`)
+    if (options.verbose || isProblem) say(`${JSON.stringify(line)}\n`)
   }
   const { dataDir, diagnosticsFolder } = options
   const failedSync = new Promise<Error>(resolve => void onFailedSync(resolve))
@@ -74,6 +74,16 @@ export async function start(options: {
   return 0
 }
 
+/** A log on a disk that is full, or whose reader has gone, takes no service down with it. */
+function say(text: string): void {
+  if (process.stderr.listenerCount('error') === 0) process.stderr.on('error', () => undefined)
+  try {
+    process.stderr.write(text)
+  } catch {
+    // Where it leads to a file, it throws.
+  }
+}
+
 function stopSignal(): Promise<undefined> {
   return new Promise(resolve => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(undefined))
@@ -82,7 +92,7 @@ function stopSignal(): Promise<undefined> {
 
 /** ADR 0023: ends without a clean close, which would write on a disk that lies. Answers under way still say what they know. */
 async function endOfDisk({ message }: Error, dataDir: string): Promise<number> {
-  process.stderr.write(`ownkey: ${message}\n`)
+  say(`ownkey: ${message}\n`)
   await sleep(LAST_ANSWERS_MS)
   await rm(endpointsFile(dataDir), { force: true }).catch(() => undefined)
   return EX_IOERR

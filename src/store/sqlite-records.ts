@@ -159,7 +159,8 @@ class SqliteRecords implements RecordStore {
     return Number(statement.get(...rangeValues(from, range))?.['records'])
   }
 
-  async commit(changes: readonly Change[], { shred = false, reserve }: CommitOptions = {}): Promise<void> {
+  async commit(changes: readonly Change[], options: CommitOptions = {}): Promise<void> {
+    const { shred = false, reserve = onlyRemoves(changes) ? 'last' : undefined } = options
     this.#mustBeOpen()
     if (this.#fault !== undefined) throw this.#fault
     if (this.#log.failure !== undefined) throw new StorageRefused('ended', this.#log.failure)
@@ -376,6 +377,11 @@ function countsFrames(database: DatabaseSync): boolean {
   const version = String(Object.values(database.prepare('SELECT sqlite_version()').get() ?? {})[0])
   const [major = 0, minor = 0] = version.split('.').map(Number)
   return major > 3 || (major === 3 && minor >= 51)
+}
+
+/** What makes room may use the last of it. */
+function onlyRemoves(changes: readonly Change[]): boolean {
+  return changes.length > 0 && changes.every(({ value, mustExist }) => value === undefined && mustExist === undefined)
 }
 
 function rangeValues(from: Collection<unknown>, { low, high }: Range): string[] {
