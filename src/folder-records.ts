@@ -20,7 +20,11 @@ export function openFolderRecords(
   keys: Keys,
   options: Omit<SqliteOptions, 'authenticator'> = {},
 ): Promise<FileRecords> {
-  return openSqliteRecords(join(dataDir, 'records.db'), { ...options, authenticator: authenticatorOf(keys) })
+  return openSqliteRecords(join(dataDir, 'records.db'), {
+    ...options,
+    authenticator: authenticatorOf(keys),
+    keepsReserve: true,
+  })
 }
 
 /** The same to look at, of a folder whose cloud does not run: nothing in it changes, and what was changed outside is shown. */

@@ -4,6 +4,7 @@ import { nextTurn, turnIsOver } from '../turns.ts'
 import { auditHeadMessage, canonicalJson, chainHash, freezeEntry, genesis, type FrozenEntry } from './audit-chain.ts'
 import { collection, leaveOut, put, ShredIncomplete } from './records.ts'
 import type { Change, CommitOptions, RecordStore, Stored } from './records.ts'
+import { CommitUnknown } from './storage-errors.ts'
 
 export interface AuditEntry {
   /** ISO 8601, UTC. */
@@ -83,6 +84,7 @@ interface StoredEntry {
 interface PendingAppend extends FrozenEntry {
   readonly changes: readonly Change[]
   readonly shred: boolean
+  readonly reserve: CommitOptions['reserve']
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }
@@ -130,11 +132,11 @@ class ChainedLog implements AuditLog {
   async append(
     entry: NewAuditEntry,
     changes: readonly Change[] = [],
-    { shred = false }: CommitOptions = {},
+    { shred = false, reserve }: CommitOptions = {},
   ): Promise<void> {
     const frozen = freezeEntry({ ...entry, time: entry.time ?? new Date(this.#env.now()).toISOString() })
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    this.#queue.push({ ...frozen, changes, shred, resolve, reject })
+    this.#queue.push({ ...frozen, changes, shred, reserve, resolve, reject })
     if (!this.#draining) void this.#drain()
     return promise
   }
@@ -211,12 +213,12 @@ class ChainedLog implements AuditLog {
           if (shred) reject(error)
           else resolve()
         }
-      } else if (group.length > 1) {
+      } else if (group.length > 1 && !(error instanceof CommitUnknown)) {
         const half = group.length >> 1
         await this.#commitGroup(group.slice(0, half))
         await this.#commitGroup(group.slice(half))
       } else {
-        group[0]?.reject(error)
+        for (const { reject } of group) reject(error)
       }
     }
   }
@@ -235,7 +237,10 @@ class ChainedLog implements AuditLog {
     changes.push(put(heads, headId, head, version))
     // Whatever happens but success, what stands there is read again.
     this.#head = undefined
-    await this.#records.commit(changes, { shred: group.some(pending => pending.shred) })
+    await this.#records.commit(changes, {
+      shred: group.some(pending => pending.shred),
+      reserve: weakest(group.map(({ reserve }) => reserve)),
+    })
     this.#head = { value: head, version: version + 1 }
   }
 
@@ -266,6 +271,12 @@ class ChainedLog implements AuditLog {
     const present = Buffer.from(String(head.mac), 'hex')
     return present.length === expected.length && timingSafeEqual(present, expected)
   }
+}
+
+/** What all of a commit may use. */
+function weakest(reserves: readonly CommitOptions['reserve'][]): CommitOptions['reserve'] {
+  if (reserves.includes(undefined)) return undefined
+  return reserves.includes('small') ? 'small' : 'last'
 }
 
 function faultOf(

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { access, chmod, mkdir, open, rename, rm, unlink, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
+import { FailedSync } from '../failed-sync.ts'
 import { hasCode, syncFolder } from './atomic-file.ts'
 import { blobFile, blobFiles, fanOutOf, INCOMING } from './blob-files.ts'
 import { BlobExists, checkByteRange, type BlobReader, type BlobStore } from './blobs.ts'
+import { CommitUnknown, refusalOf } from './storage-errors.ts'
 
 /**
  * Blobs as files of a folder (`<folder>/<first two characters of the id>/<id>`, modes 0700 and 0600), for this process alone:
@@ -51,13 +53,15 @@ class DirectoryBlobs implements BlobStore {
       await this.#makeFanOut(id)
       await rename(temporary, path)
       await syncFolder(this.#fanOutOf(id)).catch(async error => {
-        await rm(path, { force: true })
+        // No record names it yet.
+        await rm(path, { force: true }).catch(() => undefined)
         throw error
       })
       return size
     } catch (error) {
-      await rm(temporary, { force: true })
-      throw error
+      // A read-only disk removes nothing; the next start does.
+      await rm(temporary, { force: true }).catch(() => undefined)
+      throw refusalOf(error)
     } finally {
       this.#creating.delete(id)
     }
@@ -83,6 +87,8 @@ class DirectoryBlobs implements BlobStore {
     try {
       await syncFolder(this.#fanOutOf(id))
     } catch (error) {
+      // Its record is gone already.
+      if (error instanceof FailedSync) throw new CommitUnknown(error)
       if (!hasCode(error, 'ENOENT')) throw error
     }
   }

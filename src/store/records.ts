@@ -74,6 +74,11 @@ export interface CommitOptions {
    * What a file system or a disk keeps of freed blocks is beyond it.
    */
   readonly shred?: boolean
+  /**
+   * May use what of the disk is kept back for when it is full: `last` for deletions, all of it; `small` for what is soon gone
+   * again, half of it. Absent: refused then.
+   */
+  readonly reserve?: 'small' | 'last' | undefined
 }
 
 /** Thrown by `commit` when an `ifVersion` or a `mustExist` does not hold; nothing of that commit was written. */
