@@ -1,0 +1,101 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Random } from '../support/random.ts'
+import type { TortureCloud } from './cloud.ts'
+import { noPowerCut, PowerCut } from './power-cut.ts'
+
+/** What ends one start of a cloud. A new kind is one more of these in `FAULTS`. */
+export interface Fault {
+  readonly name: string
+  /** How often it is chosen, relative to the others. */
+  readonly weight: number
+  /** Why it can't be done here; false where it can. */
+  readonly unable: string | false
+  /** Set for the cloud's process: libraries that are preloaded, and what they are told. */
+  readonly prepare: (folder: string) => Promise<Prepared>
+}
+
+export interface Prepared {
+  readonly env: Readonly<Record<string, string>>
+  /** Does it while the load goes on. Afterwards the cloud has ended. Resolves to what is wrong already. */
+  readonly strike: (cloud: TortureCloud, random: Random) => Promise<string[]>
+  /** Does to the folder of the cloud that has ended what the fault does to it. */
+  readonly leave: (random: Random) => Promise<void>
+  /** Answers that are no trouble under this fault. */
+  readonly mayAnswer?: RegExp
+}
+
+const SHORTEST_MS = 100
+const LONGEST_MS = 2500
+
+/** At a random moment of the load. */
+const moment = (random: Random): Promise<void> => sleep(SHORTEST_MS + random.next() * (LONGEST_MS - SHORTEST_MS))
+
+const none = async (): Promise<void> => {}
+
+const plain = (name: string, weight: number, strike: Prepared['strike']): Fault => ({
+  name,
+  weight,
+  unable: false,
+  prepare: async () => ({ env: {}, strike, leave: none }),
+})
+
+export const FAULTS: readonly Fault[] = [
+  plain('kill', 8, async (cloud, random) => {
+    await moment(random)
+    return cloud.kill()
+  }),
+  plain('stop', 1, async (cloud, random) => {
+    await moment(random)
+    return cloud.stop()
+  }),
+  // A hang of an engine, which may go on or be killed in it.
+  plain('engines stand still', 3, async (cloud, random) => {
+    await moment(random)
+    const stopped = cloud.engines().filter(() => random.chance(0.7))
+    for (const { pid } of stopped) signalEngine(pid, 'SIGSTOP')
+    await moment(random)
+    if (random.chance(0.7)) {
+      for (const { pid } of stopped) signalEngine(pid, 'SIGCONT')
+      await moment(random)
+    }
+    return cloud.kill()
+  }),
+  plain('service stands still', 1, async (cloud, random) => {
+    await moment(random)
+    cloud.signal('SIGSTOP')
+    await moment(random)
+    if (random.chance(0.7)) {
+      cloud.signal('SIGCONT')
+      await moment(random)
+    }
+    return cloud.kill()
+  }),
+  {
+    name: 'power cut',
+    weight: 4,
+    unable: noPowerCut,
+    prepare: async folder => {
+      const cut = await PowerCut.over(folder)
+      const strike: Prepared['strike'] = async (cloud, random) => {
+        await moment(random)
+        return cloud.kill()
+      }
+      return { env: cut.env, strike, leave: random => cut.happen(random) }
+    },
+  },
+]
+
+/** It may have ended meanwhile. */
+function signalEngine(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch {
+    // It ended.
+  }
+}
+
+export function pickFault(random: Random, faults: readonly Fault[]): Fault {
+  const able = faults.filter(({ unable }) => unable === false)
+  let left = random.next() * able.reduce((sum, { weight }) => sum + weight, 0)
+  return able.find(({ weight }) => (left -= weight) < 0) ?? (able[0] as Fault)
+}
