@@ -13,11 +13,12 @@ export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update
 
 /** Chat-format JSONL with examples enough to train on. */
 export function trainingData(random: Random, marker: string): Buffer {
-  const filler = random.chance(0.2) ? 'x'.repeat(Math.floor((random.next() * LARGE) / 12)) : ''
+  // In one example alone: what is longer than the model's context can't be trained on.
+  const filler = random.chance(0.2) ? 'x'.repeat(Math.floor(random.next() * LARGE)) : ''
   const line = (n: number): string =>
     JSON.stringify({
       messages: [
-        { role: 'user', content: `${marker}: say number ${n}.${filler}` },
+        { role: 'user', content: `${marker}: say number ${n}.${n === 0 ? filler : ''}` },
         { role: 'assistant', content: `Number ${n} of ${random.below(1000)}, gladly.` },
       ],
     })

@@ -32,11 +32,11 @@ const moment = (random: Random): Promise<void> => sleep(SHORTEST_MS + random.nex
 
 const none = async (): Promise<void> => {}
 
-const plain = (name: string, weight: number, strike: Prepared['strike']): Fault => ({
+const plain = (name: string, weight: number, strike: Prepared['strike'], mayAnswer?: RegExp): Fault => ({
   name,
   weight,
   unable: false,
-  prepare: async () => ({ env: {}, strike, leave: none }),
+  prepare: async () => ({ env: {}, strike, leave: none, ...(mayAnswer === undefined ? {} : { mayAnswer }) }),
 })
 
 export const FAULTS: readonly Fault[] = [
@@ -44,10 +44,16 @@ export const FAULTS: readonly Fault[] = [
     await moment(random)
     return cloud.kill()
   }),
-  plain('stop', 1, async (cloud, random) => {
-    await moment(random)
-    return cloud.stop()
-  }),
+  plain(
+    'stop',
+    1,
+    async (cloud, random) => {
+      await moment(random)
+      return cloud.stop()
+    },
+    // The model's process is ended with the service.
+    /chat\/completions 50\d|An operation failed|"path":"[^"]*chat\/completions/,
+  ),
   // A hang of an engine, which may go on or be killed in it.
   plain('engines stand still', 3, async (cloud, random) => {
     await moment(random)

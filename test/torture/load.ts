@@ -13,7 +13,7 @@ const OPERATIONS: readonly Operation[] = [
   ...accountOperations,
 ]
 const ALL = OPERATIONS.reduce((sum, { weight }) => sum + weight, 0)
-/** Where nothing fits, or nobody answers any more. */
+/** Where nothing fits. */
 const PAUSE_MS = 5
 
 /** Lanes that do one thing after another, all kinds mixed, until they are stopped and their last requests have ended. */
@@ -41,7 +41,7 @@ export class Load {
   }
 
   async #lane(random: Random): Promise<void> {
-    while (!this.#isStopped) {
+    while (!this.#isStopped && !this.#at.session.isGone) {
       const under = choose(random).attempt({ ...this.#at, random })
       if (under !== undefined) this.#attempts += 1
       await (under ?? sleep(PAUSE_MS))

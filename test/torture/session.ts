@@ -23,6 +23,8 @@ export class Session {
   readonly endpoints: Endpoints
   /** Answers that a cloud must not give, whatever is done to its processes. */
   readonly troubles: string[] = []
+  /** Nobody listens any more. */
+  isGone = false
   readonly #tokens = new Map<string, Promise<string>>()
 
   constructor(endpoints: Endpoints) {
@@ -46,6 +48,11 @@ export class Session {
       this.troubles.push(message)
       return { kind: 'unknown', status, message }
     } catch (error) {
+      // It never came to anybody.
+      if (isRefused(error)) {
+        this.isGone = true
+        return { kind: 'refused', status: 0, message: String(error) }
+      }
       const isLate = error instanceof Error && error.name === 'TimeoutError'
       if (isLate) this.troubles.push(`${method} ${new URL(url).pathname} was not answered within ${PATIENCE_MS} ms`)
       return { kind: 'unknown', status: 0, message: String(error) }
@@ -115,6 +122,11 @@ export class Session {
     if (token === undefined) throw new Error(`The login failed: ${response.status}`)
     return token
   }
+}
+
+function isRefused(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined
+  return cause instanceof Error && 'code' in cause && cause.code === 'ECONNREFUSED'
 }
 
 /** The body of an answer that came. */
