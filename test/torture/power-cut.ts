@@ -114,7 +114,7 @@ async function loseOf(path: string, records: readonly DataRecord[], random: Rand
     for (const { kind, offset, after } of records) {
       if (!random.chance(share)) continue
       if (kind === 'truncate') await file.truncate(offset)
-      else if (random.chance(0.8)) await file.write(after, 0, after.length, offset)
+      else if (random.chance(0.6)) await file.write(after, 0, after.length, offset)
       else await writeTorn(file, after, offset, random)
     }
   } finally {

@@ -195,11 +195,22 @@ static uint64_t folder_of(const char *path) {
 
 static int opening(int folder, const char *path, int flags, mode_t mode) {
   struct stat found;
-  if ((flags & O_CREAT) == 0 || !inside(path)) return (int)syscall(SYS_openat, folder, path, flags, mode);
+  if ((flags & (O_CREAT | O_TRUNC)) == 0 || !inside(path)) return (int)syscall(SYS_openat, folder, path, flags, mode);
   pthread_mutex_lock(&lock);
   int is_new = lstat(path, &found) != 0;
+  char *before = NULL;
+  size_t had = 0;
+  if (!is_new && (flags & O_TRUNC) != 0 && S_ISREG(found.st_mode)) {
+    int reading = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+    before = malloc((size_t)found.st_size + 1);
+    if (before == NULL) abort();
+    if (reading >= 0) had = read_before(reading, before, (size_t)found.st_size, 0);
+    if (reading >= 0) syscall(SYS_close, reading);
+  }
   int result = (int)syscall(SYS_openat, folder, path, flags, mode), error = errno;
   if (result >= 0 && is_new) note(CREATE, folder_of(path), 0, 0, NULL, 0, path, strlen(path) + 1);
+  if (result >= 0 && had > 0) note(TRUNCATE, found.st_ino, 0, (uint64_t)found.st_size, before, had, NULL, 0);
+  free(before);
   pthread_mutex_unlock(&lock);
   errno = error;
   return result;

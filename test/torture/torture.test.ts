@@ -1,0 +1,19 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { torture } from './torture.ts'
+
+/** `npm run torture -- --rounds 1000` plays more. */
+const ROUNDS = Number(process.env['OWNKEY_TORTURE_ROUNDS'] ?? 6)
+const SEED = 15
+
+test('killed at random moments under mixed load: nothing that was acknowledged is lost, and nothing that was deleted comes back', async t => {
+  const folder = await mkdtemp(join(tmpdir(), 'ownkey-torture-'))
+  const tell = (line: string): void => t.diagnostic(line)
+  const report = await torture({ folder, rounds: ROUNDS, seed: SEED, proveEvery: ROUNDS, tell })
+  assert.deepEqual(report.wrong, [], `see ${folder}`)
+  t.diagnostic(`${report.rounds} rounds, ${report.operations} operations`)
+  await rm(folder, { recursive: true, force: true })
+})
