@@ -67,7 +67,7 @@ async function reader(kind: 'training-data' | 'deployment', size: number): Promi
     yield bytes
   }
   await records.commit((await blobs.create({ accountId, kind, source: source() })).changes)
-  const [stored] = await records.list(blobRecords, {})
+  const [stored] = await records.list(blobRecords, { limit: 1000 })
   return async () => {
     if (stored === undefined) throw new Error('The blob is missing.')
     for await (const _ of (await blobs.open(stored.value)).read());

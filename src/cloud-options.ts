@@ -12,6 +12,8 @@ export interface CloudOptions {
   readonly keyWatchSeconds?: number
   /** Fine-tuning jobs that run at the same time; default 1: one takes every core there is. */
   readonly jobsAtOnce?: number
+  /** Seconds without a sign of life after which a trainer or a model is ended; default 30. */
+  readonly engineTimeoutSeconds?: number
   readonly location: string
   /** Hosts of vaults that are none of this cloud's and may be called, for example `*.vault.azure.net`; default none. */
   readonly outsideVaults?: readonly string[]

@@ -10,9 +10,10 @@ import { endpointsFile, type Endpoints } from './endpoints.ts'
 import { listenMetadata } from './entra/metadata.ts'
 import { systemEnv } from './env.ts'
 import { takeInventory } from './folder-inventory.ts'
-import { openCertificates, type ServerCertificates } from './http/certificates.ts'
+import { areDue, openCertificates, type ServerCertificates } from './http/certificates.ts'
 import { listen } from './http/listen.ts'
 import { openFolder, type Settings } from './open-folder.ts'
+import { repeatedly, type Repeating } from './repeatedly.ts'
 import type { Rooms } from './rooms.ts'
 import { writeFileAtomically } from './store/atomic-file.ts'
 import { lockFolder } from './store/folder-lock.ts'
@@ -25,8 +26,8 @@ export interface Cloud {
 }
 
 const DOMAIN = 'localhost'
-/** Daily: a certificate is renewed 30 days before its end. */
-const RENEWAL_CHECK_MS = 86_400_000
+/** The clock may be set, or the machine sleep for months: then what was valid for long is not any more. */
+const RENEWAL_CHECK_MS = 10_000
 
 /** Starts a cloud in a folder and writes `endpoints.json`, last of all. @throws when another process has the folder */
 export async function startCloud(options: CloudOptions): Promise<Cloud> {
@@ -57,7 +58,8 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     const settings = { ...options, env, clock, log, port, domain: DOMAIN, inventory, rootKey }
     // Before the records: a CA that is not whole ends the start with nothing changed.
     const authority = inventory.isNew ? 'make' : options.newCa ? 'replace' : 'keep'
-    const certificates = await openCertificates(join(dataDir, 'ca'), DOMAIN, env, authority)
+    const notice = (message: string): void => log({ level: 'warning', message })
+    const certificates = await openCertificates(join(dataDir, 'ca'), DOMAIN, env, { authority, notice })
     const rooms = await openFolder(settings, closers)
     const endpoints = await listenAll(settings, certificates, rooms, closers)
     await inventory.started()
@@ -78,12 +80,13 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
 
 async function listenAll(
   settings: Settings,
-  certificates: ServerCertificates,
+  opened: ServerCertificates,
   rooms: Rooms,
   closers: (() => Promise<void>)[],
 ): Promise<Endpoints> {
   const { dataDir, env, log, port } = settings
   const notice = (message: string): void => log({ level: 'warning', message })
+  let certificates = opened
   const listener = await listen({
     port,
     domain: DOMAIN,
@@ -95,13 +98,12 @@ async function listenAll(
     notice,
   })
   closers.push(() => listener.close())
-  const renewal = setInterval(() => {
-    openCertificates(join(dataDir, 'ca'), DOMAIN, env, 'keep').then(
-      renewed => listener.useCertificates(renewed),
-      (error: unknown) => log({ level: 'error', message: 'Certificate renewal failed', error: String(error) }),
-    )
-  }, RENEWAL_CHECK_MS)
-  closers.push(async () => clearInterval(renewal))
+  const renewal = renewing(async () => {
+    if (!areDue(certificates)) return
+    certificates = await openCertificates(join(dataDir, 'ca'), DOMAIN, env, { authority: 'keep', notice })
+    listener.useCertificates(certificates)
+  }, log)
+  closers.push(() => renewal.stop())
   rooms.connect(listener.serviceAgent)
   const metadata = await listenMetadata({
     port: 0,
@@ -109,7 +111,7 @@ async function listenAll(
     identities: rooms.entra.identities,
     audited: routes => rooms.audited(routes),
     domain: DOMAIN,
-    caPem: certificates.caPem,
+    caPem: () => certificates.caPem,
     log,
     notice,
   })
@@ -139,7 +141,7 @@ function endpointsOf(
     instanceMetadata: `http://127.0.0.1:${metadataPort}`,
     tenantId: administrator.tenantId,
     subscriptionId: rooms.subscriptionId,
-    location: location,
+    location,
     administrator: {
       clientId: administrator.clientId,
       clientSecret: administrator.clientSecret,
@@ -147,6 +149,12 @@ function endpointsOf(
       password: administratorUser.password,
     },
   }
+}
+
+function renewing(renew: () => Promise<void>, log: Settings['log']): Repeating {
+  return repeatedly(renew, RENEWAL_CHECK_MS, error =>
+    log({ level: 'error', message: 'Certificate renewal failed', error: String(error) }),
+  )
 }
 
 /** Names with the port in them are needed before the server listens. */

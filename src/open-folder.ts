@@ -83,6 +83,7 @@ export async function openFolder(settings: Settings, closers: (() => Promise<voi
     keyLeaseSeconds: settings.keyLeaseSeconds,
     keyWatchSeconds: settings.keyWatchSeconds ?? 60,
     jobsAtOnce: settings.jobsAtOnce,
+    engineTimeoutSeconds: settings.engineTimeoutSeconds,
     outsideVaults: settings.outsideVaults ?? [],
     federatedIssuers: settings.federatedIssuers ?? [],
     allowPasswordGrant: settings.allowPasswordGrant ?? false,

@@ -7,6 +7,7 @@ import { clockRoutes } from './clock/clock-routes.ts'
 import type { ControlledClock } from './clock/controlled-clock.ts'
 import { administratorOnly } from './entra/administrator.ts'
 import { accountCountRoutes } from './accounts/account-count-routes.ts'
+import { eachForItself } from './each-for-itself.ts'
 import { healthRoute } from './health-route.ts'
 import { readFipsState } from './crypto/fips-module.ts'
 import { deploymentRoutes } from './accounts/deployment-routes.ts'
@@ -59,6 +60,8 @@ export interface RoomsOptions {
   readonly keyWatchSeconds: number
   /** Fine-tuning jobs that run at the same time; default 1. */
   readonly jobsAtOnce?: number | undefined
+  /** Seconds without a sign of life after which a trainer or a model is ended; default 30. */
+  readonly engineTimeoutSeconds?: number | undefined
   /** Clients may send people's names and passwords. */
   readonly allowPasswordGrant?: boolean
   readonly location: string
@@ -136,7 +139,7 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
   const plane = { accounts: service.accounts, resourceManager }
   const managed = { entra, resourceManager, vaultType: keyVault.resourceType, service, locations }
   const management = openManagement({ ...options, audit }, managed)
-  const tick = (): Promise<void> => keyVault.tick().then(() => service.life.tick())
+  const tick = (): Promise<void> => dueTasks(keyVault, service)
   return {
     entra,
     administration: openAdministration(records, entra),
@@ -159,6 +162,17 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
     audited: routes => requestAudit.routes(routes),
     ...lifeOf(service, management, { tick, flush: () => requestAudit.flush(), exporter: exporterOf(options), log }),
   }
+}
+
+/** @throws what failed, when all else is done */
+async function dueTasks(
+  keyVault: ReturnType<typeof openKeyVault>,
+  { life }: ReturnType<typeof openService>,
+): Promise<void> {
+  const tasks = eachForItself()
+  await tasks.attempt(() => keyVault.tick())
+  await tasks.attempt(() => life.tick())
+  tasks.end()
 }
 
 function portalConfig(options: RoomsOptions, entra: Entra, at: (host: string) => string): PortalConfig {

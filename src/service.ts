@@ -13,6 +13,7 @@ import { KeyRing } from './encryption/key-ring.ts'
 import { SealedBlobs } from './encryption/sealed-blobs.ts'
 import { Catalogue } from './engines/catalogue.ts'
 import { llamaRuntime } from './engines/inference.ts'
+import { patienceOf } from './engines/life-watch.ts'
 import { ggmlTrainer } from './engines/trainer.ts'
 import type { Entra } from './entra/open-entra.ts'
 import { blobReferences } from './openai/blob-references.ts'
@@ -84,7 +85,12 @@ export function openService(
 
 /** What works on an account's data, with the engines. */
 function openData(
-  { records, env, jobsAtOnce }: Pick<RoomsOptions, 'records' | 'env' | 'jobsAtOnce'>,
+  {
+    records,
+    env,
+    jobsAtOnce,
+    engineTimeoutSeconds,
+  }: Pick<RoomsOptions, 'records' | 'env' | 'jobsAtOnce' | 'engineTimeoutSeconds'>,
   given: {
     readonly accounts: Accounts
     readonly blobs: SealedBlobs
@@ -95,8 +101,9 @@ function openData(
   const { accounts, blobs, ring, logError } = given
   const catalogue = new Catalogue()
   catalogue.check()
+  const engines = engineTimeoutSeconds === undefined ? {} : { patience: patienceOf(engineTimeoutSeconds) }
   const models = new Models({ accounts, blobs, bases: namedBases(catalogue) })
-  const running = new RunningModels({ records, blobs, runtime: llamaRuntime(catalogue), leases: ring.leases })
+  const running = new RunningModels({ records, blobs, runtime: llamaRuntime(catalogue, engines), leases: ring.leases })
   const deployments = new Deployments({ accounts, blobs, models, running })
   const files = new Files(accounts, blobs)
   const jobs = new Jobs({
@@ -108,7 +115,13 @@ function openData(
   })
   const dependents = { stop: (accountId: string) => jobs.stopAll(accountId), collections: ownedByAccount }
   const life = new AccountLife({ accounts, blobs, running, dependents })
-  const runner = new JobRunner({ jobs, ring, trainer: ggmlTrainer(catalogue), log: logError, atOnce: jobsAtOnce ?? 1 })
+  const runner = new JobRunner({
+    jobs,
+    ring,
+    trainer: ggmlTrainer(catalogue, engines),
+    log: logError,
+    atOnce: jobsAtOnce ?? 1,
+  })
   const reEncryptions = new ReEncryptions({
     accounts,
     blobs,

@@ -1,7 +1,9 @@
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import { blobRecords } from '../encryption/blob-records.ts'
 import { assignmentsWithin } from '../arm/assignments-within.ts'
+import { eachForItself } from '../each-for-itself.ts'
 import { AzureError, Conflict } from '../http/errors.ts'
+import { allRecords, everyRecord } from '../store/every-record.ts'
 import { leaveOut, put, remove, VersionConflict, type Change, type Collection, type Stored } from '../store/records.ts'
 import { accountKey, accountNames, accounts, subdomains, type Account } from './account.ts'
 import { accountAudit, type Accounts } from './accounts.ts'
@@ -54,7 +56,7 @@ export class AccountLife {
   async stop(accountId: string): Promise<void> {
     await this.#options.dependents.stop(accountId)
     const { records } = this.#options.accounts.options
-    const own = await records.list(deployments, { prefix: `${accountId}/` })
+    const own = await allRecords(records, deployments, { prefix: `${accountId}/` })
     await Promise.all(own.map(({ value }) => this.#options.running.stop(value)))
   }
 
@@ -114,24 +116,16 @@ export class AccountLife {
     for (const { id } of await this.#options.accounts.list(subscriptionId)) options.keyRing.forget(id)
   }
 
-  /** What is due by the clock, and what a stop of the service broke off. */
+  /** What is due by the clock, and what a stop of the service broke off; what fails for one account holds up no other. */
   async tick(): Promise<void> {
     const { records, env } = this.#options.accounts.options
-    let after: string | undefined
-    for (;;) {
-      const page = await records.list(accounts, {
-        limit: PAGE,
-        onTampered: leaveOut,
-        ...(after === undefined ? {} : { after }),
-      })
-      for (const stored of page) {
-        const { deleted, purging } = stored.value
-        const isDue = purging || (deleted !== undefined && deleted.purgeAt <= env.now())
-        if (isDue && !this.#purging.has(stored.id)) await this.purge(stored)
-      }
-      if (page.length < PAGE) return
-      after = page.at(-1)?.id
+    const tasks = eachForItself()
+    for await (const stored of everyRecord(records, accounts, { onTampered: leaveOut })) {
+      const { deleted, purging } = stored.value
+      const isDue = purging || (deleted !== undefined && deleted.purgeAt <= env.now())
+      if (isDue && !this.#purging.has(stored.id)) await tasks.attempt(() => this.purge(stored))
     }
+    tasks.end()
   }
 
   async #removeBlobs(accountId: string): Promise<number> {

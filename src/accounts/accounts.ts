@@ -4,6 +4,7 @@ import type { KeyRing } from '../encryption/key-ring.ts'
 import type { AuditSink } from '../audit/audit-event.ts'
 import { NotFound } from '../http/errors.ts'
 import type { NewAuditEntry } from '../store/audit-log.ts'
+import { allRecords } from '../store/every-record.ts'
 import type { Change, RecordStore, Stored } from '../store/records.ts'
 import type { ResourceManager } from '../arm/resource-manager.ts'
 import { ACCOUNT_TYPE, accountKey, accountNames, accounts, subdomains, type Account } from './account.ts'
@@ -87,7 +88,7 @@ export class Accounts {
   async list(subscriptionId: string, group?: string, state: 'live' | 'deleted' = 'live'): Promise<Stored<Account>[]> {
     const { records } = this.options
     const prefix = `${subscriptionId}/${group === undefined ? '' : `${group}/`}`.toLowerCase()
-    const names = await records.list(accountNames, { prefix })
+    const names = await allRecords(records, accountNames, { prefix })
     const found = await Promise.all(names.map(({ value }) => records.get(accounts, value.accountId)))
     return found.flatMap(stored =>
       stored === undefined || (stored.value.deleted === undefined) !== (state === 'live') ? [] : [stored],

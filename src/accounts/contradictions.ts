@@ -1,6 +1,7 @@
 import { blobsOfAccount, isOwnBlob, type BlobRecord, type DataKind } from '../encryption/blob-records.ts'
 import type { KeyRing } from '../encryption/key-ring.ts'
 import { AzureError } from '../http/errors.ts'
+import { everyRecord } from '../store/every-record.ts'
 import { RecordTampered } from '../store/records.ts'
 import { copyKindOf, deployments, isOwnDeployment } from './deployment.ts'
 
@@ -85,7 +86,7 @@ async function* both(
   references: ContradictionsOptions['references'],
   accountId: string,
 ): AsyncGenerator<BlobReference> {
-  for (const stored of await ring.records.list(deployments, { prefix: `${accountId}/` })) {
+  for await (const stored of everyRecord(ring.records, deployments, { prefix: `${accountId}/` })) {
     const { name, blobId } = stored.value
     const what = `the deployment ${name}`
     const copy = blobId === undefined ? {} : { blobId, kinds: [copyKindOf(stored.value)] }

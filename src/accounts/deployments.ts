@@ -2,6 +2,7 @@ import { AzureError, Conflict, NotFound } from '../http/errors.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import { recordTampered } from '../encryption/record-tampered.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
+import { allRecords } from '../store/every-record.ts'
 import { put, remove, VersionConflict, type Change, type Stored } from '../store/records.ts'
 import { accountAudit, CREATED, type Accounts } from './accounts.ts'
 import type { Account } from './account.ts'
@@ -43,7 +44,7 @@ export class Deployments {
   }
 
   async list(accountId: string): Promise<Deployment[]> {
-    const found = await this.accounts.options.records.list(deployments, { prefix: `${accountId}/` })
+    const found = await allRecords(this.accounts.options.records, deployments, { prefix: `${accountId}/` })
     return found.filter(stored => isOwnDeployment(stored, accountId)).map(({ value }) => value)
   }
 

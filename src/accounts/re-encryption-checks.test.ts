@@ -104,7 +104,8 @@ test('K7, R26: what is committed at the very end of a re-encryption under the fo
     isRetired(outcome),
     `an upload was acknowledged under a data key that was then destroyed: ${String(outcome)}`,
   )
-  for (const { value } of await records.list(blobRecords)) assert.equal((await blobs.open(value)).size, 10)
+  for (const { value } of await records.list(blobRecords, { limit: 1000 }))
+    assert.equal((await blobs.open(value)).size, 10)
 })
 
 test('K7: a re-encryption reads no faster than its rate', async () => {

@@ -4,6 +4,7 @@ import { addGeneration, closeGenerations, retireGenerations } from '../encryptio
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import { AzureError, Conflict, NotFound } from '../http/errors.ts'
+import { everyRecord } from '../store/every-record.ts'
 import { leaveOut, put, VersionConflict, type Change, type Stored } from '../store/records.ts'
 import { accounts as storedAccounts, type Account } from './account.ts'
 import { accountAudit, type Accounts } from './accounts.ts'
@@ -91,8 +92,8 @@ export class ReEncryptions {
 
   /** Those that a stop of the service broke off go on. */
   async resume(): Promise<void> {
-    const all = await this.#records.list(reEncryptions, { limit: 100_000, onTampered: leaveOut })
-    for (const { id, value } of all) if (value.status === 'InProgress') this.#run(id)
+    for await (const { id, value } of everyRecord(this.#records, reEncryptions, { onTampered: leaveOut }))
+      if (value.status === 'InProgress') this.#run(id)
   }
 
   async close(): Promise<void> {

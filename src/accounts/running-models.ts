@@ -1,9 +1,11 @@
 import { Readable } from 'node:stream'
 import type { InferenceRuntime, LoadedModel } from '../engines/engine.ts'
+import { EngineLost } from '../engines/failures.ts'
 import { blobRecord } from '../encryption/blob-records.ts'
 import type { KeyLeases } from '../encryption/key-lease.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
+import { AzureError } from '../http/errors.ts'
 import type { RecordStore } from '../store/records.ts'
 import { copyKindOf, deploymentKey, type Deployment } from './deployment.ts'
 
@@ -11,6 +13,10 @@ import { copyKindOf, deploymentKey, type Deployment } from './deployment.ts'
 export interface ServingModel extends LoadedModel {
   readonly cut?: AbortSignal
 }
+
+/** One that was lost sooner is started by the next request only: a model that always crashes must not do so for ever. */
+const RESTART_AFTER_MS = 10_000
+const RETRY_AFTER_SECONDS = '2'
 
 interface Options {
   readonly records: RecordStore
@@ -30,24 +36,32 @@ export class RunningModels {
 
   /**
    * The deployment's process, started if it is not running. R25: needs no customer key, also after a restart; one that stops
-   * with its key holds the account's lease for as long as it runs. @throws KeyUnavailable
+   * with its key holds the account's lease for as long as it runs. One that is lost is started again.
+   * @throws KeyUnavailable, 503 when it is lost while it loads
    */
   get(deployment: Deployment): Promise<ServingModel> {
     const key = deploymentKey(deployment.accountId, deployment.name)
     const known = this.#models.get(key)
     if (known !== undefined) return known
-    const loading: Promise<ServingModel> =
-      deployment.onKeyUnavailable === 'stop' ? this.#loadHeld(deployment) : this.#load(deployment)
+    const loading = this.#start(deployment)
     this.#models.set(key, loading)
-    const forget = (): void => {
-      if (this.#models.get(key) === loading) this.#models.delete(key)
-    }
-    loading.then(model => {
+    const forget = (): boolean => this.#models.get(key) === loading && this.#models.delete(key)
+    loading.then(async model => {
+      const began = performance.now()
       // The next request finds no process that is about to end.
       model.cut?.addEventListener('abort', forget)
-      return model.ended.then(forget, forget)
+      await model.ended
+      if (forget() && performance.now() - began >= RESTART_AFTER_MS) this.get(deployment).catch(() => undefined)
     }, forget)
     return loading
+  }
+
+  async #start(deployment: Deployment): Promise<ServingModel> {
+    try {
+      return await (deployment.onKeyUnavailable === 'stop' ? this.#loadHeld(deployment) : this.#loadFree(deployment))
+    } catch (error) {
+      throw askAgain(error, deployment.name)
+    }
   }
 
   async stop(deployment: Deployment): Promise<void> {
@@ -73,6 +87,11 @@ export class RunningModels {
     return runtime.load({ ...given, adapter: Readable.from(opened.read(), { objectMode: false }) })
   }
 
+  async #loadFree(deployment: Deployment): Promise<ServingModel> {
+    const model = await this.#load(deployment)
+    return withReasons(model, error => askAgain(error, deployment.name))
+  }
+
   /** R20: from here on a process holds plaintext that the customer may take back; it is killed when the lease is over. */
   async #loadHeld(deployment: Deployment): Promise<ServingModel> {
     const hold = await this.#options.leases.hold(deployment.accountId)
@@ -92,20 +111,35 @@ export class RunningModels {
 
 /** Whoever waits for an answer when the process is killed learns why. */
 function untilCut(model: LoadedModel, cut: AbortSignal, name: string): ServingModel {
+  const reasonOf = (error: unknown): unknown => (cut.aborted ? stopped(cut, name) : askAgain(error, name))
+  return { ...withReasons(model, reasonOf, cut), cut }
+}
+
+function withReasons(model: LoadedModel, reasonOf: (error: unknown) => unknown, cut?: AbortSignal): LoadedModel {
   return {
     ...model,
-    cut,
     async *chat(request, signal) {
       try {
         for await (const delta of model.chat(request, signal)) {
-          cut.throwIfAborted()
+          cut?.throwIfAborted()
           yield delta
         }
       } catch (error) {
-        throw cut.aborted ? stopped(cut, name) : error
+        throw reasonOf(error)
       }
     },
   }
+}
+
+/** Of a process that is lost: the next request finds another one. */
+function askAgain(error: unknown, name: string): unknown {
+  if (!(error instanceof EngineLost)) return error
+  return new AzureError(
+    '503',
+    503,
+    `The deployment '${name}' could not answer: ${error.message}. It is started again: repeat the request.`,
+    { headers: { 'retry-after': RETRY_AFTER_SECONDS }, cause: error },
+  )
 }
 
 function stopped({ reason }: AbortSignal, name: string): unknown {

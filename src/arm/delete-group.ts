@@ -1,5 +1,6 @@
 import { NotFound } from '../http/errors.ts'
 import type { Call } from '../http/route.ts'
+import { allRecords, everyRecord } from '../store/every-record.ts'
 import { leaveOut, put, remove, type Stored } from '../store/records.ts'
 import { armAudit } from './arm-audit.ts'
 import type { ArmOptions } from './arm-options.ts'
@@ -33,7 +34,7 @@ export async function resumeGroupDeletions(
   open: readonly Stored<Operation>[],
 ): Promise<Set<string>> {
   const resumed = new Set<string>()
-  for (const { value: group } of await options.records.list(groups, { limit: 100_000, onTampered: leaveOut })) {
+  for await (const { value: group } of everyRecord(options.records, groups, { onTampered: leaveOut })) {
     const operation = open.find(({ value }) => value.operationId === group.deleting)
     if (operation === undefined) continue
     resumed.add(operation.id)
@@ -54,7 +55,7 @@ async function emptyGroup(options: ArmOptions, group: ResourceGroup): Promise<vo
         for (const resource of inside[index] ?? []) await type.delete(resource)
       }
     }
-    const assignments = await records.list(roleAssignments, { prefix: `${group.subscriptionId}/`, limit: 10_000 })
+    const assignments = await allRecords(records, roleAssignments, { prefix: `${group.subscriptionId}/` })
     // A later group of the same name must not inherit who had access to this one.
     const own = assignments.filter(({ value }) => scopeKey(value.scope) === scopeKey(group.id))
     await records.commit([remove(groups, key), ...own.map(({ id }) => remove(roleAssignments, id))])

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { AzureError } from '../http/errors.ts'
 import { empty, json } from '../http/respond.ts'
 import type { Call, Route } from '../http/route.ts'
+import { allRecords } from '../store/every-record.ts'
 import { put } from '../store/records.ts'
 import { apiVersion } from './api-version.ts'
 import { armAudit } from './arm-audit.ts'
@@ -86,7 +87,7 @@ async function listGroups({ records, resourceManager }: ArmOptions, call: Call):
   const { subscriptionId } = await resourceManager.subscription(call.params['subscriptionid'] ?? '')
   const may = await resourceManager.rights(call.caller, subscriptionId)
   const wanted = groupFilter(call.query.get('$filter'))
-  const all = await records.list(groups, { prefix: `${subscriptionId}/` })
+  const all = await allRecords(records, groups, { prefix: `${subscriptionId}/` })
   const found = all.filter(
     ({ value }) => wanted(value) && may(value.id, 'Microsoft.Resources/subscriptions/resourceGroups/read'),
   )

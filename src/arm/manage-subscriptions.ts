@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { AzureError, Conflict, NotFound } from '../http/errors.ts'
 import { empty, json } from '../http/respond.ts'
 import type { Call, Route } from '../http/route.ts'
+import { allRecords } from '../store/every-record.ts'
 import { put, remove, VersionConflict, type Change, type Stored } from '../store/records.ts'
 import { apiVersion } from './api-version.ts'
 import { armAudit } from './arm-audit.ts'
@@ -63,7 +64,7 @@ export function manageSubscriptionRoutes(options: ArmOptions): Route[] {
       path: ALIASES,
       handler: async call => {
         const tenantId = await enterTenant(options, call, 'read')
-        const found = await options.records.list(aliases, { prefix: `${tenantId}/` })
+        const found = await allRecords(options.records, aliases, { prefix: `${tenantId}/` })
         return json({ value: await Promise.all(found.map(stored => showAlias(options, stored))) })
       },
     },
@@ -158,7 +159,7 @@ async function putAlias(options: ArmOptions, call: Call): Promise<Response> {
         { target: 'properties.additionalProperties.subscriptionOwnerId' },
       )
     }
-    const all = await records.list(subscriptions, { limit: 10_000 })
+    const all = await allRecords(records, subscriptions)
     if (all.filter(({ value: one }) => one.tenantId === tenant).length >= MAX_IN_TENANT) {
       throw new AzureError('SubscriptionLimitExceeded', 400, `The tenant has ${MAX_IN_TENANT} subscriptions already.`)
     }

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { AzureError, Forbidden, NotFound } from '../http/errors.ts'
 import { empty, json } from '../http/respond.ts'
 import type { Call, Route } from '../http/route.ts'
+import { allRecords } from '../store/every-record.ts'
 import { put, remove } from '../store/records.ts'
 import { apiVersion } from './api-version.ts'
 import { armAudit } from './arm-audit.ts'
@@ -85,8 +86,8 @@ async function accept(options: ArmOptions, call: Call): Promise<Response> {
     )
   }
   const { transfer: _, ...rest } = stored.value
-  const held = await records.list(roleAssignments, { prefix: `${subscriptionId}/`, limit: 10_000 })
-  const named = (await records.list(aliases, { prefix: `${rest.tenantId}/`, limit: 10_000 })).filter(
+  const held = await allRecords(records, roleAssignments, { prefix: `${subscriptionId}/` })
+  const named = (await allRecords(records, aliases, { prefix: `${rest.tenantId}/` })).filter(
     ({ value }) => value.subscriptionId === subscriptionId,
   )
   const properties = { from: rest.tenantId, to: offered.tenantId, roleAssignmentsRemoved: held.length }

@@ -1,6 +1,7 @@
 import { noteOperation } from '../audit/request-context.ts'
 import { AzureError, Conflict, Forbidden, NotFound } from '../http/errors.ts'
 import type { Caller } from '../http/route.ts'
+import { allRecords } from '../store/every-record.ts'
 import { leaveOut } from '../store/records.ts'
 import type { RecordStore } from '../store/records.ts'
 import { assignmentPrefix, groupKey, groups, roleAssignments, subscriptions } from './records.ts'
@@ -24,9 +25,7 @@ export function openResourceManager(
   const assignments = async (scope: string, tenantId: string): Promise<RoleAssignment[]> => {
     const list = async (prefix: string): Promise<RoleAssignment[]> =>
       // There are no deny assignments: one that was changed gives nothing, and its subscription's others still hold.
-      (await records.list(roleAssignments, { prefix, limit: MAX_ASSIGNMENTS, onTampered: leaveOut })).map(
-        stored => stored.value,
-      )
+      (await allRecords(records, roleAssignments, { prefix, onTampered: leaveOut })).map(stored => stored.value)
     const root = assignmentPrefix('/', tenantId)
     const own = assignmentPrefix(scope, tenantId)
     return own === root ? list(root) : [...(await list(own)), ...(await list(root))]

@@ -2,6 +2,7 @@ import type { Env } from '../env.ts'
 import { AzureError, NotFound, type ErrorDetail } from '../http/errors.ts'
 import { empty, json } from '../http/respond.ts'
 import type { Call, Route } from '../http/route.ts'
+import { allRecords } from '../store/every-record.ts'
 import { collection, leaveOut, put, remove, type RecordStore, type Stored } from '../store/records.ts'
 import { apiVersion } from './api-version.ts'
 import type { ResourceManager } from './resource-manager.ts'
@@ -82,7 +83,7 @@ export class Operations {
   /** Operations that a stop of the service broke off. Those that ended a day ago are forgotten. */
   async open(): Promise<Stored<Operation>[]> {
     const { records, env } = this.#options
-    const all = await records.list(operations, { limit: 10_000, onTampered: leaveOut })
+    const all = await allRecords(records, operations, { onTampered: leaveOut })
     const old = all.filter(({ value }) => (value.endedAt ?? Infinity) < env.now() - KEPT_MS)
     if (old.length > 0) await records.commit(old.map(({ id }) => remove(operations, id)))
     return all.filter(({ value }) => value.status === 'Running')

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { AzureError, Conflict, NotFound } from '../http/errors.ts'
 import { json } from '../http/respond.ts'
 import type { Call } from '../http/route.ts'
+import { allRecords } from '../store/every-record.ts'
 import { put, remove, VersionConflict, type Stored } from '../store/records.ts'
 import { armAudit } from './arm-audit.ts'
 import type { ArmOptions } from './arm-options.ts'
@@ -35,7 +36,7 @@ export async function assignmentsNear(
   scope: string,
   tenantId: string,
 ): Promise<Stored<RoleAssignment>[]> {
-  return options.records.list(roleAssignments, { prefix: assignmentPrefix(scope, tenantId), limit: MAX_ASSIGNMENTS })
+  return allRecords(options.records, roleAssignments, { prefix: assignmentPrefix(scope, tenantId) })
 }
 
 /** @throws 404 RoleAssignmentNotFound when there is none of that name at this very scope */

@@ -6,10 +6,8 @@ import { LOCATIONS } from './locations.ts'
 import { page } from './paging.ts'
 import { assignmentPrefix, roleAssignments, subscriptions } from './records.ts'
 import type { Subscription } from './resource-manager.ts'
-import { MAX_ASSIGNMENTS } from './open-resource-manager.ts'
 import { showSubscription } from './subscription-records.ts'
-
-const MAX_SUBSCRIPTIONS = 10_000
+import { allRecords } from '../store/every-record.ts'
 
 /** What clients read first: endpoints, subscriptions, locations. */
 export function subscriptionRoutes(options: ArmOptions): Route[] {
@@ -54,12 +52,10 @@ async function listSubscriptions({ records }: ArmOptions, call: Call): Promise<R
   if (caller.type !== 'principal') return json({ value: [] })
   const holds = async (scope: string): Promise<boolean> => {
     const prefix = assignmentPrefix(scope, caller.tenantId)
-    const found = await records.list(roleAssignments, { prefix, limit: MAX_ASSIGNMENTS })
+    const found = await allRecords(records, roleAssignments, { prefix })
     return found.some(({ value }) => value.principalId === caller.objectId)
   }
-  const inTenant = (await records.list(subscriptions, { limit: MAX_SUBSCRIPTIONS })).filter(
-    ({ value }) => value.tenantId === caller.tenantId,
-  )
+  const inTenant = (await allRecords(records, subscriptions)).filter(({ value }) => value.tenantId === caller.tenantId)
   const everywhere = await holds('/')
   const visible = await Promise.all(inTenant.map(async ({ id }) => everywhere || holds(`/subscriptions/${id}`)))
   return page(

@@ -1,6 +1,7 @@
 import { AzureError, NotFound } from '../http/errors.ts'
 import { empty, json } from '../http/respond.ts'
 import type { Call, Route } from '../http/route.ts'
+import { allRecords } from '../store/every-record.ts'
 import { put, remove } from '../store/records.ts'
 import { apiVersion } from './api-version.ts'
 import { armAudit } from './arm-audit.ts'
@@ -122,9 +123,9 @@ function valueRoutes(options: ArmOptions, enter: (call: Call, action: string) =>
 
 async function inUse({ records, resourceTypes }: ArmOptions, subscriptionId: string): Promise<object[]> {
   const names = new Map<string, Map<string, number>>()
-  const created = await records.list(tagNames, { prefix: `${subscriptionId}/` })
+  const created = await allRecords(records, tagNames, { prefix: `${subscriptionId}/` })
   for (const { value } of created) names.set(value.tagName, new Map((value.values ?? []).map(one => [one, 0])))
-  const inGroups = await records.list(groups, { prefix: `${subscriptionId}/` })
+  const inGroups = await allRecords(records, groups, { prefix: `${subscriptionId}/` })
   const all = [...(await allResources(resourceTypes, subscriptionId)), ...inGroups.map(({ value }) => value)]
   for (const { tags } of all) {
     for (const [name, value] of Object.entries(tags ?? {})) {

@@ -7,6 +7,7 @@ import type { ArmOptions } from './arm-options.ts'
 import { aliases, roleAssignments } from './records.ts'
 import type { TenantChangeFinding } from './resource-manager.ts'
 import { roleById } from './roles.ts'
+import { allRecords } from '../store/every-record.ts'
 
 const guid = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, 'must be a GUID')
 const body = z.object({ properties: z.object({ destinationTenantId: guid }) })
@@ -41,8 +42,8 @@ async function ofSubscription(
   subscriptionId: string,
   tenantId: string,
 ): Promise<TenantChangeFinding[]> {
-  const held = await records.list(roleAssignments, { prefix: `${subscriptionId}/`, limit: 10_000 })
-  const named = await records.list(aliases, { prefix: `${tenantId}/`, limit: 10_000 })
+  const held = await allRecords(records, roleAssignments, { prefix: `${subscriptionId}/` })
+  const named = await allRecords(records, aliases, { prefix: `${tenantId}/` })
   return [
     ...held.map(({ value: { name, scope, principalId, roleDefinitionId } }): TenantChangeFinding => {
       const role = roleById(roleDefinitionId)?.roleName ?? roleDefinitionId

@@ -1,5 +1,5 @@
 import { isFolder } from '../data-folder.ts'
-import { endpointsFile } from '../endpoints.ts'
+import { endpointsFile, type Endpoints } from '../endpoints.ts'
 import type { CloudOptions, PreparedCloud } from '../cloud-options.ts'
 import { startCloud } from '../main.ts'
 import { restartHardened } from './restart-process.ts'
@@ -14,6 +14,8 @@ export async function start(options: {
   keyLeaseSeconds: number
   keyWatchSeconds: number
   jobsAtOnce: number
+  /** An engine's process that gives no sign of life for so long is ended. */
+  engineTimeoutSeconds: number
   location: string
   /** A file with what the cloud is to have. */
   seed: string | undefined
@@ -47,7 +49,15 @@ export async function start(options: {
     showReport(seed, await applySeed(seed, { access, dataDir, environment: process.env }))
   }
   const cloud = await startCloud({ ...options, log, prepare })
-  const { endpoints } = cloud
+  showReady(cloud.endpoints, dataDir)
+  await new Promise<void>(resolve => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
+  })
+  await cloud.close()
+  return 0
+}
+
+function showReady(endpoints: Endpoints, dataDir: string): void {
   const folder = shellWord(dataDir)
   process.stdout.write(
     [
@@ -62,11 +72,6 @@ export async function start(options: {
       '',
     ].join('\n'),
   )
-  await new Promise<void>(resolve => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
-  })
-  await cloud.close()
-  return 0
 }
 
 /** Loaded only where there is a seed: starting without one takes no longer for it. */

@@ -15,6 +15,7 @@ import {
 import { KeyRingTampered } from './key-ring-tampered.ts'
 import type { KeyEncryptionKey } from './key-encryption-key.ts'
 import { KeyUnavailable } from './key-unavailable.ts'
+import { allRecords } from '../store/every-record.ts'
 
 /** One wrapped data key: a generation of an account. Invariant: exactly one active row a generation. */
 export interface KeyRow {
@@ -89,7 +90,7 @@ export async function newGeneration(
 }
 
 export function rowsOf(records: RecordStore, accountId: string, status: KeyRow['status']): Promise<Stored<KeyRow>[]> {
-  return records.list(keyRows, { prefix: `${accountId}/${status}/` })
+  return allRecords(records, keyRows, { prefix: `${accountId}/${status}/` })
 }
 
 /** Takes back what a change that broke off left behind: pending rows never count. */

@@ -48,7 +48,7 @@ test('R26: what is sealed under a former data key is committed before that is cl
   await records.commit(early.changes)
   await closeGenerations(ring, account, 2)
   await assert.rejects(records.commit(late.changes), isRetired)
-  const [left, ...others] = await records.list(blobRecords, { prefix: account })
+  const [left, ...others] = await records.list(blobRecords, { limit: 1000, prefix: account })
   assert.deepEqual([left?.value.blobId, others], [early.record.blobId, []])
   assert.ok(left)
   const opened = await blobs.open(left.value)

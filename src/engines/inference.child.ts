@@ -9,7 +9,10 @@ import { readFrames, writeFrame } from './frames.ts'
 import type { InferenceCommand, InferenceReply } from './inference.ts'
 import { chatTokenizer, openLlama } from './llama-vocabulary.ts'
 import { memoryFile } from './memory-file.ts'
+import { beginLife } from './sign-of-life.ts'
 import { StopFilter } from './stop-filter.ts'
+
+beginLife()
 
 interface Loaded {
   readonly model: LlamaModel

@@ -5,6 +5,7 @@ import type { ChatDelta, ChatRequest, InferenceRuntime, LoadedModel } from './en
 import type { EngineProcess } from './engine-process.ts'
 import { startEngineProcess } from './engine-process.ts'
 import { ContextTooLong, EngineBusy, EngineFailure } from './failures.ts'
+import { PATIENCE, type Patience } from './life-watch.ts'
 
 export type InferenceCommand =
   | { readonly type: 'load'; readonly path: string; readonly contextLength: number; readonly threads: number }
@@ -26,9 +27,16 @@ export interface InferenceOptions {
   readonly maxContext: number
   /** Bytes. */
   readonly maxAdapter: number
+  readonly patience: Patience
 }
 
-const DEFAULTS: InferenceOptions = { threads: 2, maxQueue: 32, maxContext: 4096, maxAdapter: 512 * 1024 * 1024 }
+const DEFAULTS: InferenceOptions = {
+  threads: 2,
+  maxQueue: 32,
+  maxContext: 4096,
+  maxAdapter: 512 * 1024 * 1024,
+  patience: PATIENCE,
+}
 
 /**
  * Serves GGUF models with llama.cpp, one process for each loaded model: llama.cpp caches adapters by path, so two
@@ -41,7 +49,11 @@ export function llamaRuntime(catalogue: Catalogue, options: Partial<InferenceOpt
       const model = catalogue.find(base)
       const bytes = adapter === undefined ? undefined : await collect(adapter, settings.maxAdapter)
       signal?.throwIfAborted()
-      const child = startEngineProcess(new URL('./inference.child.ts', import.meta.url))
+      const child = startEngineProcess(
+        new URL('./inference.child.ts', import.meta.url),
+        "model's process",
+        settings.patience,
+      )
       const abort = (): void => child.kill()
       signal?.addEventListener('abort', abort, { once: true })
       try {
@@ -67,9 +79,7 @@ export function llamaRuntime(catalogue: Catalogue, options: Partial<InferenceOpt
 const describe = (reply: InferenceReply): string => (reply.type === 'failed' ? reply.message : reply.type)
 
 async function next(child: EngineProcess): Promise<InferenceReply> {
-  const { value, done } = await child.frames.next()
-  if (done === true) throw new EngineFailure(`the model's process ${await child.ended}`)
-  return value.header as unknown as InferenceReply
+  return (await child.next()).header as unknown as InferenceReply
 }
 
 function loadedModel(child: EngineProcess, maxQueue: number): LoadedModel {
@@ -96,7 +106,7 @@ function loadedModel(child: EngineProcess, maxQueue: number): LoadedModel {
   return {
     chat,
     pid: child.pid,
-    ended: child.ended,
+    ended: child.ended.then(({ how }) => how),
     async unload() {
       child.kill()
       await child.ended

@@ -3,6 +3,7 @@ import type { Ggml } from './ggml.ts'
 import { F32 } from './ggml.ts'
 import type { GgufFile, GgufTensor } from './gguf.ts'
 import type { LlamaShape, Weights } from './llama-graph.ts'
+import { getsOn } from './sign-of-life.ts'
 import type { Var } from './tape.ts'
 
 /** Reads the numbers of a Llama-type model. @throws EngineFailure for another architecture */
@@ -40,7 +41,10 @@ export function llamaTensors(file: GgufFile): GgufTensor[] {
   const known = /^(token_embd|output|output_norm|blk\.\d+\.(attn_(norm|q|k|v|output)|ffn_(norm|gate|up|down)))\.weight$/
   const unknown = file.names.find(name => !known.test(name))
   if (unknown !== undefined) throw new EngineFailure(`this trainer does not know the base model's tensor ${unknown}`)
-  return file.names.map(name => file.tensor(name))
+  return file.names.map(name => {
+    getsOn()
+    return file.tensor(name)
+  })
 }
 
 /** Puts tensors where ggml computes; of frozen matrices a transposed copy too, so that no step transposes them. */
@@ -71,6 +75,7 @@ export function placeWeights(
   }
   const weights = { tensors, turned, loraScale }
   for (const tensor of frozen) {
+    getsOn()
     upload(ggml, weights, tensor)
     const copy = turned.get(tensor.name)
     if (copy !== undefined) {

@@ -9,6 +9,7 @@ import { openGguf } from './gguf.ts'
 import { loadVocabulary } from './llama-vocabulary.ts'
 import { encodeAdapter, freshAdapter } from './lora.ts'
 import { llamaShape, llamaTensors } from './placed-weights.ts'
+import { beginLife, getsOn } from './sign-of-life.ts'
 import type { TrainingCommand, TrainingReply } from './trainer.ts'
 import type { EncodedExample } from './training-batches.ts'
 import { encodeExample, resolveHyperparameters } from './training-batches.ts'
@@ -17,6 +18,8 @@ import type { RunOptions } from './training-run.ts'
 import { TrainingRun } from './training-run.ts'
 import type { TrainingPosition } from './training-state.ts'
 import { decodeState, encodeState } from './training-state.ts'
+
+beginLife()
 
 type Job = Extract<TrainingCommand, { type: 'job' }>
 
@@ -42,6 +45,7 @@ async function* incoming(): AsyncGenerator<Buffer> {
 async function examples(tokenizer: Tokenizer, context: number, name: string): Promise<EncodedExample[]> {
   const encoded: EncodedExample[] = []
   for await (const item of readTrainingFile(incoming())) {
+    getsOn()
     // A validation file may be short; the number of training examples was checked before.
     if ('finding' in item && item.finding.code === 'invalid_n_examples') continue
     if ('finding' in item) throw new EngineFailure(`the ${name} data is not valid: ${item.finding.message}`)
@@ -88,46 +92,128 @@ async function prepare(job: Job): Promise<RunOptions & { position: TrainingPosit
 export const keepsCheckpoint = (epoch: number, epochs: number): boolean =>
   epoch > epochs - 3 || epoch % Math.ceil(epochs / 10) === 0
 
-async function acknowledged(message: TrainingReply, body?: Buffer): Promise<TrainingCommand> {
-  await reply(message, body)
-  return (await nextCommand()).command
-}
+/** What the server says while the training computes: `keep` may come at any time, anything else answers a message of ours. */
+class Commands {
+  #waiting: ((command: TrainingCommand) => void) | undefined
+  readonly #onKeep: () => void
 
-async function train(job: Job): Promise<void> {
-  const { position, ...options } = await prepare(job)
-  const run = new TrainingRun(loadGgml(job.threads), options)
-  const { hyperparameters, adapter } = options
-  const { totalSteps, stepsPerEpoch } = run
-  await acknowledged({ type: 'started', plan: { hyperparameters, totalSteps, examples: options.train.length } })
-  let trainedTokens = position.trainedTokens
-  let keptAt = performance.now()
-  for (let step = position.step + 1; step <= totalSteps; step += 1) {
-    let metrics: TrainingMetrics = await run.step(step)
-    const epochEnds = step % stepsPerEpoch === 0
-    if (epochEnds) {
-      trainedTokens += run.epochTokens
-      metrics = { ...metrics, ...(await run.validate()) }
-    }
-    const { type } = await acknowledged({ type: 'metrics', metrics })
-    const isDue = type === 'keep' || performance.now() - keptAt >= job.checkpointSeconds * 1000
-    const isKept = epochEnds && keepsCheckpoint(metrics.epoch, hyperparameters.nEpochs)
-    if (isKept || isDue) {
-      const encoded = encodeAdapter(adapter)
-      const state = encodeState({ ...position, step, totalSteps, trainedTokens }, adapter)
-      const body = Buffer.concat([encoded, state])
-      await acknowledged({ type: 'checkpoint', metrics, interim: !isKept, adapterBytes: encoded.length }, body)
-      keptAt = performance.now()
+  constructor(onKeep: () => void) {
+    this.#onKeep = onKeep
+    this.#listen().catch(() => process.exit(1))
+  }
+
+  /** Sends a message and waits for what is to be done then. */
+  async answerTo(message: TrainingReply, body?: Buffer): Promise<TrainingCommand> {
+    const { promise, resolve } = Promise.withResolvers<TrainingCommand>()
+    this.#waiting = resolve
+    await reply(message, body)
+    return promise
+  }
+
+  async #listen(): Promise<never> {
+    for (;;) {
+      const { command } = await nextCommand()
+      const waiting = this.#waiting
+      this.#waiting = undefined
+      if (waiting !== undefined) waiting(command)
+      else if (command.type === 'keep') this.#onKeep()
     }
   }
-  await acknowledged({ type: 'result', trainedTokens, steps: totalSteps }, encodeAdapter(adapter))
+}
+
+/** A state to go on from, as it is sent. */
+interface Kept {
+  readonly message: Extract<TrainingReply, { type: 'checkpoint' }>
+  readonly body: Buffer
+}
+
+/** One training, from where its state says to its end. */
+class Training {
+  readonly #job: Job
+  readonly #position: TrainingPosition
+  readonly #adapter: RunOptions['adapter']
+  readonly #run: TrainingRun
+  readonly #examples: number
+  readonly #hasValidation: boolean
+  readonly #commands = new Commands(() => void this.#keepNow())
+  #trainedTokens: number
+  /** What the last whole step was told by; absent: none was done here. */
+  #last: TrainingMetrics | undefined
+  /** The state before a step that is not whole until its validation is done. */
+  #before: Kept | undefined
+  #keptAt = performance.now()
+  #isOver = false
+
+  constructor(job: Job, { position, ...options }: RunOptions & { position: TrainingPosition }) {
+    this.#job = job
+    this.#position = position
+    this.#adapter = options.adapter
+    this.#run = new TrainingRun(loadGgml(job.threads), options)
+    this.#examples = options.train.length
+    this.#hasValidation = options.valid.length > 0
+    this.#trainedTokens = position.trainedTokens
+  }
+
+  async train(): Promise<void> {
+    const { hyperparameters } = this.#position
+    const { totalSteps } = this.#run
+    const plan = { hyperparameters, totalSteps, examples: this.#examples }
+    await this.#commands.answerTo({ type: 'started', plan })
+    for (let step = this.#position.step + 1; step <= totalSteps; step += 1) await this.#step(step)
+    const result = { type: 'result', trainedTokens: this.#trainedTokens, steps: totalSteps } as const
+    await this.#commands.answerTo(result, encodeAdapter(this.#adapter))
+  }
+
+  async #step(step: number): Promise<void> {
+    const { stepsPerEpoch } = this.#run
+    const epochEnds = step % stepsPerEpoch === 0
+    if (epochEnds && this.#hasValidation) this.#before = this.#kept(true)
+    let metrics: TrainingMetrics = await this.#run.step(step)
+    if (epochEnds) metrics = { ...metrics, ...(await this.#run.validate()) }
+    // What was kept meanwhile is the end of it: the server ends this process.
+    if (this.#isOver) return new Promise(() => undefined)
+    if (epochEnds) this.#trainedTokens += this.#run.epochTokens
+    this.#last = metrics
+    this.#before = undefined
+    const { type } = await this.#commands.answerTo({ type: 'metrics', metrics })
+    const isDue = type === 'keep' || performance.now() - this.#keptAt >= this.#job.checkpointSeconds * 1000
+    const isShown = epochEnds && keepsCheckpoint(metrics.epoch, this.#position.hyperparameters.nEpochs)
+    const kept = isShown || isDue ? this.#kept(!isShown) : undefined
+    if (kept === undefined) return
+    await this.#commands.answerTo(kept.message, kept.body)
+    this.#keptAt = performance.now()
+  }
+
+  /** In the middle of a step, however long it takes: the weights are those of the last whole one. */
+  async #keepNow(): Promise<void> {
+    this.#isOver = true
+    const kept = this.#before ?? this.#kept(true)
+    await (kept === undefined ? reply({ type: 'nothing' }) : reply(kept.message, kept.body))
+  }
+
+  /** Undefined before the first step that was done here. */
+  #kept(interim: boolean): Kept | undefined {
+    const metrics = this.#last
+    if (metrics === undefined) return undefined
+    const { totalSteps } = this.#run
+    const encoded = encodeAdapter(this.#adapter)
+    const position = { ...this.#position, step: metrics.step, totalSteps, trainedTokens: this.#trainedTokens }
+    const body = Buffer.concat([encoded, encodeState(position, this.#adapter)])
+    return { message: { type: 'checkpoint', metrics, interim, adapterBytes: encoded.length }, body }
+  }
 }
 
 try {
   const { command } = await nextCommand()
   if (command.type !== 'job') throw new EngineFailure('the first frame must be a job')
-  await train(command)
+  await new Training(command, await prepare(command)).train()
 } catch (error) {
   const message = error instanceof Error ? error.message.slice(0, 500) : 'unknown'
+  // V8 found no memory: the process goes as if the kernel had ended it for that.
+  if (error instanceof RangeError && /allocation failed/i.test(message)) {
+    process.stderr.write(`${message}\n`, () => process.exit(1))
+    await new Promise(() => undefined)
+  }
   await reply({ type: 'failed', message }).catch(() => undefined)
 }
 output.end(() => process.exit(0))

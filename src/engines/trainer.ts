@@ -14,6 +14,7 @@ import type { EngineProcess } from './engine-process.ts'
 import { startEngineProcess } from './engine-process.ts'
 import { EngineFailure } from './failures.ts'
 import type { Frame } from './frames.ts'
+import { PATIENCE, type Patience } from './life-watch.ts'
 
 export type TrainingCommand =
   | {
@@ -30,7 +31,7 @@ export type TrainingCommand =
   | { readonly type: 'bytes' }
   | { readonly type: 'end' }
   | { readonly type: 'next' }
-  /** As `next`, and a checkpoint is to be kept before anything else. */
+  /** At any time: the state after the last whole step is sent at once, and the training is over. */
   | { readonly type: 'keep' }
 
 interface Plan {
@@ -48,6 +49,8 @@ export type TrainingReply =
       readonly interim: boolean
       readonly adapterBytes: number
     }
+  /** To `keep`, before a step was done. */
+  | { readonly type: 'nothing' }
   | { readonly type: 'result'; readonly trainedTokens: number; readonly steps: number }
   | { readonly type: 'failed'; readonly message: string }
 
@@ -59,9 +62,16 @@ export interface TrainerOptions {
   readonly maxValidation: number
   /** A checkpoint is kept at least this often, within an epoch too: no more work is lost when the process ends. */
   readonly checkpointSeconds: number
+  readonly patience: Patience
 }
 
-const DEFAULTS: TrainerOptions = { threads: 2, maxContext: 2048, maxValidation: 256, checkpointSeconds: 30 }
+const DEFAULTS: TrainerOptions = {
+  threads: 2,
+  maxContext: 2048,
+  maxValidation: 256,
+  checkpointSeconds: 30,
+  patience: PATIENCE,
+}
 
 /** Trains LoRA adapters with ggml, each job in a process of its own: a failed assertion of ggml ends only that job. */
 export function ggmlTrainer(catalogue: Catalogue, options: Partial<TrainerOptions> = {}): Trainer {
@@ -74,7 +84,11 @@ export function ggmlTrainer(catalogue: Catalogue, options: Partial<TrainerOption
       signal.throwIfAborted()
       const model = catalogue.find(spec.base)
       if (!model.fineTune) throw new EngineFailure(`${model.name} cannot be fine-tuned by this trainer`)
-      const child = startEngineProcess(new URL('./trainer.child.ts', import.meta.url))
+      const child = startEngineProcess(
+        new URL('./trainer.child.ts', import.meta.url),
+        'training process',
+        settings.patience,
+      )
       const aborted = Promise.withResolvers<never>()
       aborted.promise.catch(() => undefined)
       const abort = (): void => {
@@ -118,37 +132,71 @@ async function follow(
   sending: Promise<void>,
   pause: AbortSignal | undefined,
 ): Promise<TrainingResult> {
-  let keeping = false
-  for (;;) {
-    const { header, body } = await nextFrame(child, sending)
-    const reply = header as TrainingReply
-    switch (reply.type) {
-      case 'started':
-        await sink.started(reply.plan)
-        pause?.throwIfAborted()
-        break
-      case 'metrics':
-        await sink.metrics(reply.metrics)
-        break
-      case 'checkpoint':
-        await sink.checkpoint({
-          step: reply.metrics.step,
-          epoch: reply.metrics.epoch,
-          interim: reply.interim,
-          adapter: Readable.from([body.subarray(0, reply.adapterBytes)]),
-          state: Readable.from([body.subarray(reply.adapterBytes)]),
-          metrics: reply.metrics,
-        })
-        if (keeping) pause?.throwIfAborted()
-        break
-      case 'result':
+  const pausing = pauseOf(child, pause)
+  try {
+    for (;;) {
+      const { header, body } = await Promise.race([nextFrame(child, sending), pausing.atOnce])
+      const reply = header as TrainingReply
+      if (reply.type === 'result')
         return { adapter: Readable.from([body]), trainedTokens: reply.trainedTokens, steps: reply.steps }
-      case 'failed':
-        throw new EngineFailure(`training failed: ${reply.message}`)
+      await hand(reply, body, sink)
+      if (reply.type === 'started') pausing.begin()
+      if (reply.type === 'checkpoint' || reply.type === 'nothing') pausing.throwIfKept()
+      if (!pausing.isKeeping) await child.send({ type: 'next' })
     }
-    // After a step; any other frame is followed by one.
-    keeping = reply.type === 'metrics' && pause?.aborted === true
-    await child.send({ type: keeping ? 'keep' : 'next' })
+  } finally {
+    pausing.end()
+  }
+}
+
+async function hand(reply: TrainingReply, body: Buffer, sink: TrainingSink): Promise<void> {
+  switch (reply.type) {
+    case 'started':
+      return sink.started(reply.plan)
+    case 'metrics':
+      return sink.metrics(reply.metrics)
+    case 'checkpoint':
+      return sink.checkpoint({
+        step: reply.metrics.step,
+        epoch: reply.metrics.epoch,
+        interim: reply.interim,
+        adapter: Readable.from([body.subarray(0, reply.adapterBytes)]),
+        state: Readable.from([body.subarray(reply.adapterBytes)]),
+        metrics: reply.metrics,
+      })
+    case 'failed':
+      throw new EngineFailure(`training failed: ${reply.message}`)
+    case 'nothing':
+    case 'result':
+  }
+}
+
+/** A pause asks for a checkpoint in the middle of a step; before the training has begun there is none to wait for. */
+function pauseOf(child: EngineProcess, signal: AbortSignal | undefined) {
+  const atOnce = Promise.withResolvers<never>()
+  atOnce.promise.catch(() => undefined)
+  let [hasBegun, isKeeping] = [false, false]
+  const pause = (): void => {
+    if (!hasBegun) return atOnce.reject(signal?.reason as Error)
+    isKeeping = true
+    child.send({ type: 'keep' }).catch(() => undefined)
+  }
+  if (signal?.aborted) pause()
+  signal?.addEventListener('abort', pause, { once: true })
+  return {
+    /** Rejects with the pause's reason. */
+    atOnce: atOnce.promise,
+    get isKeeping() {
+      return isKeeping
+    },
+    begin: (): void => {
+      signal?.throwIfAborted()
+      hasBegun = true
+    },
+    throwIfKept: (): void => {
+      if (isKeeping) signal?.throwIfAborted()
+    },
+    end: (): void => signal?.removeEventListener('abort', pause),
   }
 }
 
@@ -159,7 +207,5 @@ async function nextFrame(child: EngineProcess, sending: Promise<void>): Promise<
       if (!(error instanceof EngineFailure)) reject(error)
     })
   })
-  const { value, done } = await Promise.race([child.frames.next(), failed])
-  if (done === true) throw new EngineFailure(`the training process ${await child.ended}`)
-  return value
+  return Promise.race([child.next(), failed])
 }

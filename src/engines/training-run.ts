@@ -7,6 +7,7 @@ import type { LlamaShape, StepGraph, Weights } from './llama-graph.ts'
 import { buildStep } from './llama-graph.ts'
 import { LORA } from './lora.ts'
 import { placeWeights, upload } from './placed-weights.ts'
+import { getsOn } from './sign-of-life.ts'
 import type { EncodedExample } from './training-batches.ts'
 import { epochOrder, microBatches } from './training-batches.ts'
 
@@ -83,6 +84,7 @@ export class TrainingRun {
     for (const { size, batch } of microBatches(examples)) {
       const graph = this.#graph(size, training)
       const { probabilities, best } = await graph.run(batch)
+      getsOn()
       for (const [index, probability] of probabilities.entries()) {
         loss -= Math.log(Math.max(probability, 1e-30))
         if (best[index] === batch.targets[index]) right += 1

@@ -23,7 +23,7 @@ describe('instance metadata', () => {
       env,
       identities: test.entra.identities,
       domain: 'localhost',
-      caPem: 'CA',
+      caPem: () => 'CA',
     })
   })
   after(async () => metadata.close())
@@ -74,7 +74,7 @@ describe('instance metadata', () => {
       env: test.options.env,
       identities: test.entra.identities,
       domain: 'localhost',
-      caPem: 'pem',
+      caPem: () => 'pem',
       audited: routes => openRequestAudit(log, test.options.env).routes(routes),
     })
     for (const header of [secret, 'wrong']) {

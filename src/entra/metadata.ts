@@ -19,8 +19,8 @@ export interface MetadataOptions {
   readonly env: Env
   readonly identities: Identities
   readonly domain: string
-  /** The local CA's certificate, for clients that cannot trust HTTPS yet. */
-  readonly caPem: string
+  /** The local CA's certificate of now, for clients that cannot trust HTTPS yet. */
+  readonly caPem: () => string
   /** Makes a record of each request for a token. */
   readonly audited?: (routes: readonly Route[]) => Route[]
   readonly log?: (line: RequestLine) => void
@@ -71,7 +71,7 @@ export function metadataRoutes(options: RouteOptions): Route[] {
   const { audited = routes => [...routes] } = options
   const secretReason = 'asks for the secret of an identity by itself'
   return [
-    get('/ca.pem', 'a public certificate', () => bytes(Buffer.from(options.caPem), 'application/x-pem-file')),
+    get('/ca.pem', 'a public certificate', () => bytes(Buffer.from(options.caPem()), 'application/x-pem-file')),
     ...audited([
       get('/msi/token', secretReason, async call => identityToken(options, call)),
       get('/metadata/identity/oauth2/token', secretReason, async call => instanceToken(options, call)),

@@ -30,7 +30,9 @@ describe('directory', () => {
     assert.deepEqual(again.administrator, test.entra.administrator)
     assert.equal((await again.tokens.verify(token.token, vault)).tenantId, again.administrator.tenantId)
     const names = ['tenants', 'principals', 'applications', 'signing-keys', 'administrator']
-    const stored = await Promise.all(names.map(async name => test.records.list({ name: `entra.${name}` })))
+    const stored = await Promise.all(
+      names.map(async name => test.records.list({ name: `entra.${name}` }, { limit: 1000 })),
+    )
     const text = JSON.stringify(stored)
     assert.ok(text.includes(again.administrator.clientId))
     assert.ok(!text.includes(again.administrator.clientSecret) && !text.includes('PRIVATE KEY'))

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import { deriveKey, mac, verifyMac } from '../crypto/derive.ts'
 import type { Env } from '../env.ts'
+import { allRecords } from '../store/every-record.ts'
 import { put, remove, VersionConflict, type RecordStore } from '../store/records.ts'
 import { loginError } from './aadsts.ts'
 import { refreshFamilies, type RefreshFamily } from './records.ts'
@@ -11,6 +12,7 @@ const IDLE_MS = 90 * 24 * 3_600_000
 /** Clients ask for tokens of several resources at once with the same token: so long it answers with the same successor. */
 const GRACE_MS = 60_000
 const SWEEP_MS = 600_000
+const SWEPT_AT_ONCE = 1000
 const TOKEN_BYTES = 16 + 4 + 32
 
 export type NewFamily = Pick<RefreshFamily, 'objectId' | 'tenantId' | 'clientId' | 'authTime' | 'confidential' | 'spa'>
@@ -100,8 +102,9 @@ export class RefreshTokens {
     const now = this.#env.now()
     if (Math.abs(now - this.#sweptAt) < SWEEP_MS) return
     this.#sweptAt = now
-    const expired = (await this.#records.list(refreshFamilies)).filter(({ value }) => value.expiresAt <= now)
-    if (expired.length > 0) await this.#records.commit(expired.map(({ id }) => remove(refreshFamilies, id)))
+    const expired = (await allRecords(this.#records, refreshFamilies)).filter(({ value }) => value.expiresAt <= now)
+    for (let at = 0; at < expired.length; at += SWEPT_AT_ONCE)
+      await this.#records.commit(expired.slice(at, at + SWEPT_AT_ONCE).map(({ id }) => remove(refreshFamilies, id)))
   }
 }
 

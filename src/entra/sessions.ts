@@ -3,6 +3,7 @@ import { openBox, sealBox } from '../crypto/box.ts'
 import { equalSecrets, mac } from '../crypto/derive.ts'
 import type { Env } from '../env.ts'
 import type { Call } from '../http/route.ts'
+import { allRecords } from '../store/every-record.ts'
 import { put, remove, type RecordStore } from '../store/records.ts'
 import { sessions, type Session } from './records.ts'
 
@@ -14,6 +15,7 @@ const ATTRIBUTES = 'Path=/; Secure; HttpOnly; SameSite=Lax'
 const DEVICE_MS = 90 * 86_400_000
 const FORM_MS = 10 * 60_000
 const SWEEP_MS = 600_000
+const SWEPT_AT_ONCE = 1000
 const LONGEST_STATE = 24_576
 
 /** A browser in which somebody has signed in. */
@@ -68,8 +70,9 @@ export function openSessions(options: {
   const sweep = async (): Promise<void> => {
     if (Math.abs(env.now() - sweptAt) < SWEEP_MS) return
     sweptAt = env.now()
-    const expired = (await records.list(sessions)).filter(({ value }) => value.expiresAt <= env.now())
-    if (expired.length > 0) await records.commit(expired.map(({ id }) => remove(sessions, id)))
+    const expired = (await allRecords(records, sessions)).filter(({ value }) => value.expiresAt <= env.now())
+    for (let at = 0; at < expired.length; at += SWEPT_AT_ONCE)
+      await records.commit(expired.slice(at, at + SWEPT_AT_ONCE).map(({ id }) => remove(sessions, id)))
   }
   return {
     async signedIn(call) {

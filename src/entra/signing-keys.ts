@@ -4,6 +4,7 @@ import { openBox, sealBox } from '../crypto/box.ts'
 import { commitRecorded } from '../audit/request-context.ts'
 import type { Env } from '../env.ts'
 import { AzureError } from '../http/errors.ts'
+import { allRecords } from '../store/every-record.ts'
 import { leaveOut, put, remove, VersionConflict, type RecordStore } from '../store/records.ts'
 import { signingKeys, type SigningKey } from './records.ts'
 
@@ -48,7 +49,7 @@ export async function openSigningKeys(options: SigningKeyOptions): Promise<Signi
   let rotating: Promise<void> | undefined
 
   async function load(): Promise<void> {
-    const stored = await records.list(signingKeys, { onTampered: leaveOut })
+    const stored = await allRecords(records, signingKeys, { onTampered: leaveOut })
     loaded = await Promise.all(stored.map(async ({ value }) => openKey(sealingKey, value)))
     loaded.sort((a, b) => Number(a.retiredAt !== undefined) - Number(b.retiredAt !== undefined))
   }
@@ -89,7 +90,7 @@ export async function openSigningKeys(options: SigningKeyOptions): Promise<Signi
 /** A new key that signs from now on; keys whose tokens have all expired go. @throws 429 */
 async function addKey({ records, env, sealingKey }: SigningKeyOptions): Promise<void> {
   const now = env.now()
-  const stored = await records.list(signingKeys, { onTampered: leaveOut })
+  const stored = await allRecords(records, signingKeys, { onTampered: leaveOut })
   const old = stored.flatMap(({ id, value, version }) => {
     if (value.retiredAt === undefined) return [put(signingKeys, id, { ...value, retiredAt: now }, version)]
     return now - value.retiredAt > retiredForMs ? [remove(signingKeys, id, version)] : []

@@ -63,7 +63,7 @@ describe('certificates', () => {
       () => rm(join(dir, 'server-key.pem')),
     ]) {
       await harm()
-      const { certificatePem, keyPem } = await openCertificates(dir, 'cloud.test', systemEnv, 'keep')
+      const { certificatePem, keyPem } = await openCertificates(dir, 'cloud.test', systemEnv, { authority: 'keep' })
       assert.ok(new X509Certificate(certificatePem).checkPrivateKey(createPrivateKey(keyPem)))
     }
   })
@@ -79,14 +79,17 @@ describe('certificates', () => {
       [keyFile, await readFile(join(dir, 'server-key.pem')), /ca-key\.pem is not the key of .*ca\.pem\./u],
     ] as const) {
       await (content === undefined ? rm(file) : writeFile(file, content))
-      await assert.rejects(openCertificates(dir, 'cloud.test', systemEnv, 'keep'), ({ message }: Error) => {
-        assert.match(message, says)
-        return true
-      })
+      await assert.rejects(
+        openCertificates(dir, 'cloud.test', systemEnv, { authority: 'keep' }),
+        ({ message }: Error) => {
+          assert.match(message, says)
+          return true
+        },
+      )
       await Promise.all([writeFile(caFile, ca), writeFile(keyFile, key)])
     }
-    const { caPem } = await openCertificates(dir, 'cloud.test', systemEnv, 'keep')
+    const { caPem } = await openCertificates(dir, 'cloud.test', systemEnv, { authority: 'keep' })
     assert.equal(caPem, ca.toString())
-    assert.notEqual((await openCertificates(dir, 'cloud.test', systemEnv, 'replace')).caPem, caPem)
+    assert.notEqual((await openCertificates(dir, 'cloud.test', systemEnv, { authority: 'replace' })).caPem, caPem)
   })
 })

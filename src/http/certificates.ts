@@ -21,6 +21,12 @@ export interface ServerCertificates {
 
 /** What to do about the CA: `keep` the one that must be there, `make` one where there is none, `replace` whatever is there. */
 export type AuthorityMode = 'keep' | 'make' | 'replace'
+export interface CertificateOptions {
+  /** Default `make`. */
+  readonly authority?: AuthorityMode
+  /** What the operator is told; a CA that begins anew has to be trusted anew. */
+  readonly notice?: (message: string) => void
+}
 
 /** The names a server certificate has to hold; the single hosts also one by one, as browsers refuse `*.localhost`. */
 export function certificateNames(domain: string): string[] {
@@ -29,21 +35,24 @@ export function certificateNames(domain: string): string[] {
 }
 
 /**
- * Opens the local CA in `dir` (kept for ever, see AuthorityMode) and a server certificate under it,
- * renewed when it has less than 30 days left, is damaged, or its names no longer fit.
- * Certificates follow the system's clock: TLS clients know no other.
+ * Opens the local CA in `dir` (its key is kept for ever, see AuthorityMode) and a server certificate under it. That one is renewed when it
+ * has less than 30 days left, begins in the future (the clock was wrong when it was made), is damaged, or its names no longer fit; the CA
+ * when it has ended or begins in the future. Certificates follow the system's clock: TLS clients know no other.
  * @throws Error that names the file where the CA is missing or damaged
  */
 export async function openCertificates(
   dir: string,
   domain: string,
   env: Env,
-  authorityMode: AuthorityMode = 'make',
+  { authority: mode = 'make', notice = () => {} }: CertificateOptions = {},
 ): Promise<ServerCertificates> {
-  if (authorityMode !== 'keep') await mkdir(dir, { recursive: true, mode: 0o700 })
+  if (mode !== 'keep') await mkdir(dir, { recursive: true, mode: 0o700 })
   const caFile = join(dir, 'ca.pem')
-  const kept = await keptAuthority(dir, authorityMode)
-  const authority = kept && vouchesFor(kept, domain) ? kept : await newAuthority(dir, domain, env)
+  const kept = await keptAuthority(dir, mode)
+  const own = kept && vouchesFor(kept, domain) ? kept : undefined
+  const authority = own && holdsFor(own, 0) ? own : await newAuthority(dir, domain, env, own)
+  if (own !== undefined && own !== authority)
+    notice(`${caFile} was not valid at this time and begins anew, with the same key: trust it again (./ownkey trust).`)
   const names = certificateNames(domain)
   const present = await loadOrNone(join(dir, 'server.pem'), join(dir, 'server-key.pem'))
   const server = present && stillGood(present, authority, names) ? present : await newServer(dir, authority, names, env)
@@ -103,18 +112,34 @@ function vouchesFor(authority: IssuedCertificate, domain: string): boolean {
   return made !== undefined && (domain === made || domain.endsWith(`.${made}`))
 }
 
+/** Whether they have to be opened again by now. */
+export function areDue({ caPem, certificatePem, keyPem }: ServerCertificates): boolean {
+  return !holdsFor({ certificatePem: caPem, keyPem }, 0) || !holdsFor({ certificatePem, keyPem }, renewBeforeMs)
+}
+
+/** Whether it is valid now and for so long. */
+function holdsFor({ certificatePem }: IssuedCertificate, ms: number): boolean {
+  const { validFrom, validTo } = new X509Certificate(certificatePem)
+  return Date.parse(validFrom) <= Date.now() && Date.parse(validTo) - Date.now() > ms
+}
+
 function stillGood(server: IssuedCertificate, authority: IssuedCertificate, names: readonly string[]): boolean {
   const certificate = new X509Certificate(server.certificatePem)
   const issued = certificate.verify(new X509Certificate(authority.certificatePem).publicKey)
-  const lasts = new Date(certificate.validTo).getTime() - Date.now() > renewBeforeMs
+  const lasts = holdsFor(server, renewBeforeMs)
   const present = new Set((certificate.subjectAltName ?? '').split(', '))
   return issued && lasts && names.every(name => present.has(`DNS:${name}`))
 }
 
-async function newAuthority(dir: string, domain: string, env: Env): Promise<IssuedCertificate> {
+async function newAuthority(
+  dir: string,
+  domain: string,
+  env: Env,
+  former: IssuedCertificate | undefined,
+): Promise<IssuedCertificate> {
   const { issueAuthority } = await issuer()
-  const authority = await issueAuthority(domain)
-  await writeDurably(join(dir, 'ca-key.pem'), authority.keyPem, 0o600, env)
+  const authority = await issueAuthority(domain, former)
+  if (former === undefined) await writeDurably(join(dir, 'ca-key.pem'), authority.keyPem, 0o600, env)
   await writeDurably(join(dir, 'ca.pem'), authority.certificatePem, 0o644, env)
   return authority
 }

@@ -16,9 +16,12 @@ export function authorityName(domain: string): string {
   return `OwnKey local CA for ${domain}`
 }
 
-/** A certificate authority that can vouch for `domain`, its subdomains and loopback addresses only: whoever steals its key gains no other name. */
-export async function issueAuthority(domain: string): Promise<IssuedCertificate> {
-  const keys = await newKeys()
+/**
+ * A certificate authority that can vouch for `domain`, its subdomains and loopback addresses only: whoever steals its key gains no other
+ * name. With a former one it keeps that one's key and name, and begins now.
+ */
+export async function issueAuthority(domain: string, former?: IssuedCertificate): Promise<IssuedCertificate> {
+  const keys = former === undefined ? await newKeys() : await keysOf(former)
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     // NSS takes CAs of one subject for one: each cloud's has its own.
     name: `CN=${authorityName(domain)}, OU=${await keyDigits(keys.publicKey)}, O=OwnKey`,
@@ -32,7 +35,7 @@ export async function issueAuthority(domain: string): Promise<IssuedCertificate>
       new x509.Extension(nameConstraintsId, true, nameConstraints(domain)),
     ],
   })
-  return { certificatePem: pem(certificate), keyPem: await exportKey(keys) }
+  return { certificatePem: pem(certificate), keyPem: former?.keyPem ?? (await exportKey(keys)) }
 }
 
 /** A server certificate for `names` and the loopback addresses; 397 days is the most that Apple's and browsers' rules take. */
@@ -78,6 +81,11 @@ function validFor(days: number): { notBefore: Date; notAfter: Date } {
 
 async function newKeys(): Promise<webcrypto.CryptoKeyPair> {
   return crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
+}
+
+async function keysOf({ certificatePem, keyPem }: IssuedCertificate): Promise<webcrypto.CryptoKeyPair> {
+  const publicKey = await new x509.X509Certificate(certificatePem).publicKey.export(algorithm, ['verify'])
+  return { publicKey, privateKey: await importKey(keyPem) }
 }
 
 async function exportKey(keys: webcrypto.CryptoKeyPair): Promise<string> {

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { AuditEntry, AuditLog } from '../store/audit-log.ts'
 import { appendLines, type SequencedLine } from '../store/line-file.ts'
+import { allRecords } from '../store/every-record.ts'
 import { collection, put, remove, VersionConflict, type RecordStore, type Stored } from '../store/records.ts'
 import { diagnosticSettings, storageAccountOf, wantsAuditEvents, type DiagnosticSetting } from './diagnostic-setting.ts'
 import { vaults } from './vault-record.ts'
@@ -17,7 +18,6 @@ const cursors = collection<{ readonly after: number }>('keyvault.diagnostic-curs
 const CURSOR = 'cursor'
 const PAGE = 500
 const KEEP_EVERY = 10_000
-const MAX_SETTINGS_READ = 10_000
 
 /**
  * Writes the audit records of vaults with diagnostic settings as JSON lines, in the layout of Azure's storage container:
@@ -41,7 +41,7 @@ export class DiagnosticExport {
     this.#after ??= (await records.get(cursors, CURSOR))?.value.after ?? 0
     // In this order: what is recorded after a setting was made is never passed over.
     const [newest] = await auditLog.list({ limit: 1, reverse: true })
-    const settings = await records.list(diagnosticSettings, { limit: MAX_SETTINGS_READ })
+    const settings = await allRecords(records, diagnosticSettings)
     if (settings.length === 0) this.#after = newest?.sequence ?? 0
     const byResource = Map.groupBy(settings, ({ value }) => value.resourceId)
     for (;;) {

@@ -1,5 +1,6 @@
 import { AzureError, Conflict, NotFound } from '../http/errors.ts'
 import type { Route } from '../http/route.ts'
+import { allRecords } from '../store/every-record.ts'
 import { put, remove, type Stored } from '../store/records.ts'
 import type { Outcome } from './audited.ts'
 import {
@@ -131,7 +132,7 @@ async function listSettings(context: ManagementContext): Promise<Outcome> {
 }
 
 function settingsOf(room: Room, vault: Vault): Promise<Stored<DiagnosticSetting>[]> {
-  return room.records.list(diagnosticSettings, { prefix: `${vault.id}/` })
+  return allRecords(room.records, diagnosticSettings, { prefix: `${vault.id}/` })
 }
 
 function shown(vault: Vault, { name, storageAccountId, logs }: DiagnosticSetting): object {

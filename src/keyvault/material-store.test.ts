@@ -24,14 +24,14 @@ async function sealedKey() {
 test('key material rests sealed, and the plaintext given is overwritten · R01', async () => {
   const { records, store, plain, left } = await sealedKey()
   assert.ok(left.every(byte => byte === 0))
-  const [stored] = await records.list(keyMaterial)
+  const [stored] = await records.list(keyMaterial, { limit: 1000 })
   assert.equal(Buffer.from(stored?.value.sealed ?? '', 'base64').includes(plain), false)
   assert.deepEqual(await store.reveal(vaultWith(), 'K', version.version), plain)
 })
 
 test('material moved to another vault, name or version does not open', async () => {
   const { records, store } = await sealedKey()
-  const [stored] = await records.list(keyMaterial)
+  const [stored] = await records.list(keyMaterial, { limit: 1000 })
   const other = { ...vaultWith(), id: 'another vault of the same name' }
   for (const [vault, name, id] of [
     [other, 'k', version.version],

@@ -1,4 +1,5 @@
 import { wipe } from '../crypto/wrap.ts'
+import { allRecords, everyRecord } from '../store/every-record.ts'
 import { put, remove, type Change } from '../store/records.ts'
 import { destructions, isHsm, keyId, keyMaterial, keyVersions, type Key } from './key-record.ts'
 import type { Room } from './room.ts'
@@ -16,8 +17,7 @@ export interface Destruction {
 /** Removing the sealed material shreds it: the record store erases what it removes, and nothing else holds a copy. */
 export async function destructionOf(room: Room, vault: Vault, key: Key): Promise<Destruction> {
   const idPrefix = `${keyId(vault, key.name)}/`
-  // MAX_VERSIONS (new-version.ts) keeps this one list.
-  const versions = await room.records.list(keyVersions, { prefix: idPrefix, limit: 5000 })
+  const versions = await allRecords(room.records, keyVersions, { prefix: idPrefix })
   const hsmVersions = versions.filter(({ value }) => isHsm(value.kty))
   const found = await Promise.all(
     hsmVersions.map(async ({ value: { kty, version } }) => {
@@ -43,7 +43,7 @@ export async function destroyMaterial(room: Room, { idPrefix, outside }: Destruc
 
 /** Destroys what purged keys left outside, as far as it was not done. @throws what the key module throws */
 export async function destroyOutside(room: Room): Promise<void> {
-  for (const { id } of await room.records.list(destructions, { limit: 5000 })) {
+  for await (const { id } of everyRecord(room.records, destructions)) {
     await room.module.destroy?.(id)
     await room.records.commit([remove(destructions, id)])
   }

@@ -1,3 +1,5 @@
+import { eachForItself } from '../each-for-itself.ts'
+import { everyRecord } from '../store/every-record.ts'
 import { put, remove, VersionConflict, type Stored } from '../store/records.ts'
 import { systemEvent } from '../audit/audit-event.ts'
 import { keyVersions, keys, versionId, type Key, type KeyVersion } from './key-record.ts'
@@ -11,15 +13,20 @@ import { allVaults, vaultResourceId, vaults, type Vault } from './vault-record.t
 /** Rotations that one tick catches up with for one key, when the clock has jumped. */
 const MAX_CATCH_UP = 100
 
-/** What is due by the clock: purges at the end of retention periods, rotations and notices by policy. */
+/**
+ * What is due by the clock: purges at the end of retention periods, rotations and notices by policy. What fails for one key or vault
+ * holds up no other. @throws what failed, when all else is done
+ */
 export async function tick(room: Room): Promise<void> {
   room.materials.forgetIdle()
+  const tasks = eachForItself()
   for await (const { value: vault } of allVaults(room.records)) {
     const over = vault.deleted !== undefined && vault.deleted.purgeAt <= room.env.now()
-    if (vault.purging || over) await purgeDueVault(room, vault)
-    else if (vault.deleted === undefined) await tickKeys(room, vault)
+    if (vault.purging || over) await tasks.attempt(() => purgeDueVault(room, vault))
+    else if (vault.deleted === undefined) await tasks.attempt(() => tickKeys(room, vault))
   }
-  await destroyOutside(room)
+  await tasks.attempt(() => destroyOutside(room))
+  tasks.end()
 }
 
 async function purgeDueVault(room: Room, vault: Vault): Promise<void> {
@@ -38,15 +45,10 @@ async function purgeDueVault(room: Room, vault: Vault): Promise<void> {
 }
 
 async function tickKeys(room: Room, vault: Vault): Promise<void> {
-  const limit = 200
-  let after: string | undefined
-  for (;;) {
-    const prefix = `${vault.id}/`
-    const page = await room.records.list(keys, { prefix, limit, ...(after === undefined ? {} : { after }) })
-    for (const key of page) await ignoringConflict(() => tickKey(room, vault, key))
-    if (page.length < limit) return
-    after = page.at(-1)?.id
-  }
+  const tasks = eachForItself()
+  for await (const key of everyRecord(room.records, keys, { prefix: `${vault.id}/` }))
+    await tasks.attempt(() => ignoringConflict(() => tickKey(room, vault, key)))
+  tasks.end()
 }
 
 async function tickKey(room: Room, vault: Vault, key: Stored<Key>): Promise<void> {

@@ -1,5 +1,6 @@
 import type { GenericResource, Place, ResourceType, Tags, TenantChangeFinding } from '../arm/resource-manager.ts'
 import { Conflict } from '../http/errors.ts'
+import { allRecords } from '../store/every-record.ts'
 import { put, type Change, type Stored } from '../store/records.ts'
 import { systemEvent } from '../audit/audit-event.ts'
 import { diagnosticSettings } from './diagnostic-setting.ts'
@@ -44,7 +45,7 @@ export function vaultResourceType(room: Room): ResourceType {
 /** The vault with its diagnostic settings, which name it by its id. R32: its tenantId stays. */
 async function moved(room: Room, stored: Stored<Vault>, { subscriptionId, group }: Place): Promise<Change[]> {
   const vault: Vault = { ...stored.value, subscriptionId, group }
-  const settings = await room.records.list(diagnosticSettings, { prefix: `${vault.id}/` })
+  const settings = await allRecords(room.records, diagnosticSettings, { prefix: `${vault.id}/` })
   const resourceId = vaultResourceId(vault).toUpperCase()
   return [
     put(vaults, stored.id, vault, stored.version),

@@ -1,5 +1,5 @@
-import { setImmediate } from 'node:timers/promises'
 import type { BlobReference } from '../accounts/contradictions.ts'
+import { everyRecord } from '../store/every-record.ts'
 import type { Collection, RecordStore, Stored } from '../store/records.ts'
 import {
   CHECKPOINT_KINDS,
@@ -14,8 +14,6 @@ import {
   MODEL_KINDS,
   models,
 } from './records.ts'
-
-const PAGE = 500
 
 /** Everything of an account's data plane that names a blob, and jobs, which name none: whether it is the account's own. */
 export async function* blobReferences(records: RecordStore, accountId: string): AsyncGenerator<BlobReference> {
@@ -38,16 +36,6 @@ export async function* blobReferences(records: RecordStore, accountId: string): 
     yield { what: `the fine-tuning job ${stored.value.jobId}`, isOwn: isOwnJob(stored, accountId) }
 }
 
-async function* all<T>(records: RecordStore, from: Collection<T>, accountId: string): AsyncGenerator<Stored<T>> {
-  for (let after: string | undefined; ;) {
-    const page = await records.list(from, {
-      prefix: `${accountId}/`,
-      limit: PAGE,
-      ...(after === undefined ? {} : { after }),
-    })
-    yield* page
-    if (page.length < PAGE) return
-    after = page.at(-1)?.id
-    await setImmediate()
-  }
+function all<T>(records: RecordStore, from: Collection<T>, accountId: string): AsyncGenerator<Stored<T>> {
+  return everyRecord(records, from, { prefix: `${accountId}/` })
 }

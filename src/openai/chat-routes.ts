@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { setTimeout } from 'node:timers/promises'
 import type { Account } from '../accounts/account.ts'
 import type { Deployment } from '../accounts/deployment.ts'
 import type { Deployments } from '../accounts/deployments.ts'
@@ -15,6 +16,7 @@ import { inferenceBody } from './field-error.ts'
 import { badRequest } from './ids.ts'
 
 const MAX_BODY = 4 * 1024 * 1024
+const LAST_WORD_MS = 150
 
 /** Chat on a deployment: named in the path (classic) or in `model` (v1). */
 export function chatRoutes(deployments: Deployments, env: Env): DataRoute[] {
@@ -132,8 +134,11 @@ function stream(frame: Frame, first: ChatDelta, deltas: AsyncIterator<ChatDelta>
   const body = new ReadableStream<Uint8Array>({
     start: controller => controller.enqueue(part({ role: 'assistant', content: '' }, null)),
     pull: async controller => {
-      // After the reason the connection is cut: it never looks as if the answer were whole.
-      if (failed !== undefined) throw failed
+      // After the reason, and time for it to arrive, the connection is cut: it never looks as if the answer were whole.
+      if (failed !== undefined) {
+        await setTimeout(LAST_WORD_MS)
+        throw failed
+      }
       const delta = upcoming ?? (await next(deltas).catch((error: unknown) => void (failed = error)))
       upcoming = undefined
       if (delta === undefined) return controller.enqueue(encoder.encode(errorEvent(failed)))

@@ -10,9 +10,20 @@ import { untilRefused } from '../encryption/until-refused.ts'
 import type { Finding } from '../engines/engine.ts'
 import { checkTrainingFile } from '../engines/training-file.ts'
 import { AzureError, Conflict } from '../http/errors.ts'
+import { everyRecord } from '../store/every-record.ts'
 import { put, remove, type Change, type Stored } from '../store/records.ts'
-import { checkId, newId, notFound } from './ids.ts'
-import { files, isOwnFile, KIND_OF_PURPOSE, ownedKey, type FileRecord } from './records.ts'
+import { FileUse } from './file-use.ts'
+import { checkId, lastIdOf, newId, notFound } from './ids.ts'
+import {
+  files,
+  FINISHED,
+  isOwnFile,
+  jobs,
+  KIND_OF_PURPOSE,
+  ownedKey,
+  type FileRecord,
+  type JobRecord,
+} from './records.ts'
 import { tee } from './tee.ts'
 
 /** What the metadata of a file's blob holds, sealed. */
@@ -37,6 +48,7 @@ const TOO_FEW = 'invalid_n_examples'
 export class Files {
   readonly accounts: Accounts
   readonly blobs: SealedBlobs
+  readonly use = new FileUse()
 
   constructor(accounts: Accounts, blobs: SealedBlobs) {
     this.accounts = accounts
@@ -74,7 +86,7 @@ export class Files {
     }
     const { examples, findings } = checked.value
     return {
-      record: { ...this.#fileOf(accountId, record.blobId, record.size, 'fine-tune'), examples },
+      record: { ...(await this.#fileOf(accountId, record.blobId, record.size, 'fine-tune')), examples },
       changes,
       filename,
       findings,
@@ -120,7 +132,7 @@ export class Files {
       yield content
     })()
     const { record: blob, changes } = await this.blobs.create({ accountId, kind: 'training-result', source, metadata })
-    const record = this.#fileOf(accountId, blob.blobId, blob.size, 'fine-tune-results')
+    const record = await this.#fileOf(accountId, blob.blobId, blob.size, 'fine-tune-results')
     return { record, changes: [...changes, put(files, ownedKey(accountId, record.fileId), record, 0)] }
   }
 
@@ -150,9 +162,18 @@ export class Files {
     })
   }
 
-  /** R26: the blob's key is destroyed and its bytes unlinked; works while the customer's key is revoked. */
+  /**
+   * R26: the blob's key is destroyed and its bytes unlinked; works while the customer's key is revoked.
+   * @throws 409 while a job that has not ended reads it: all of its training would be lost
+   */
   async delete(account: Account, stored: Stored<FileRecord>): Promise<void> {
+    await this.use.deleting(stored.value.fileId, () => this.#delete(account, stored))
+  }
+
+  async #delete(account: Account, stored: Stored<FileRecord>): Promise<void> {
     const { fileId, blobId, bytes } = stored.value
+    const reader = await this.#readerOf(account.accountId, fileId)
+    if (reader !== undefined) throw isRead(fileId, reader)
     const { changes, unlink } = this.blobs.remove({ accountId: account.accountId, blobId })
     const entry = accountAudit(
       account,
@@ -164,6 +185,13 @@ export class Files {
       shred: true,
     })
     await unlink()
+  }
+
+  /** A job that needs the file still. */
+  async #readerOf(accountId: string, fileId: string): Promise<JobRecord | undefined> {
+    for await (const { value } of everyRecord(this.accounts.options.records, jobs, { prefix: `${accountId}/` }))
+      if (!FINISHED.has(value.status) && [value.trainingFile, value.validationFile].includes(fileId)) return value
+    return undefined
   }
 
   async list(
@@ -191,10 +219,18 @@ export class Files {
     }
   }
 
-  #fileOf(accountId: string, blobId: string, bytes: number, purpose: FileRecord['purpose']): FileRecord {
-    const { env } = this.accounts.options
-    return { fileId: newId(env, 'file-'), accountId, purpose, blobId, bytes, createdAt: Math.floor(env.now() / 1000) }
+  async #fileOf(accountId: string, blobId: string, bytes: number, purpose: FileRecord['purpose']): Promise<FileRecord> {
+    const { env, records } = this.accounts.options
+    const fileId = newId(env, 'file-', await lastIdOf(records, files, `${accountId}/`))
+    return { fileId, accountId, purpose, blobId, bytes, createdAt: Math.floor(env.now() / 1000) }
   }
+}
+
+function isRead(fileId: string, { jobId, status }: JobRecord): Conflict {
+  return new Conflict(
+    'conflict',
+    `The file '${fileId}' is read by the fine-tuning job '${jobId}', which is ${status}. Wait for its end, or cancel the job first.`,
+  )
 }
 
 function resealedMeanwhile(): Conflict {

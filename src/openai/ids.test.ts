@@ -14,3 +14,18 @@ test('ids sort by their creation, those of one millisecond too, and no two are t
   assert.deepEqual(ids.toSorted(), ids)
   assert.equal(new Set(ids).size, ids.length)
 })
+
+test('ids go on behind those that are there when the clock is set back', () => {
+  let now = 1_700_000_000_000
+  const env = { ...systemEnv, now: () => now }
+  const first = newId(env, 'file-')
+  now -= 86_400_000
+  const second = newId(env, 'file-')
+  // As after a restart, which remembers nothing.
+  const ofFuture = `file-${(2_000_000_000_000).toString(16).padStart(12, '0')}${'f'.repeat(20)}`
+  const third = newId(env, 'file-', ofFuture)
+  const fourth = newId(env, 'file-')
+  assert.deepEqual([fourth, third, second, first].toSorted(), [first, second, third, fourth])
+  assert.ok(third > ofFuture)
+  for (const id of [first, second, third, fourth]) checkId(id, 'file-', 'file')
+})

@@ -1,21 +1,40 @@
 import type { Env } from '../env.ts'
 import { AzureError, NotFound } from '../http/errors.ts'
+import { leaveOut, type Collection, type RecordStore } from '../store/records.ts'
 
 export type IdPrefix = 'file-' | 'ftjob-' | 'ftevent-' | 'ftckpt-'
 
-let last = { time: -1, rest: 0n }
+let last = 0n
 
 /**
- * `<prefix><32 hex>`: 48 bits of milliseconds, then 80 random bits, so that ids sort by time of creation.
- * Those of one millisecond sort too: each begins a random step above the one before.
+ * `<prefix><32 hex>`: 48 bits of milliseconds, then 80 random bits, so that ids sort by time of creation. Each sorts behind the one before
+ * in this process, and behind `after`, also when the clock was set back: it then begins a random step above.
  */
-export function newId(env: Env, prefix: IdPrefix): string {
-  const time = env.now()
+export function newId(env: Env, prefix: IdPrefix, after?: string): string {
   const random = BigInt(`0x${env.randomBytes(10).toString('hex')}`)
-  const next = last.rest + (random >> 48n) + 1n
-  const rest = time === last.time && next < 2n ** 80n ? next : random >> 1n
-  last = { time, rest }
-  return `${prefix}${time.toString(16).padStart(12, '0')}${rest.toString(16).padStart(20, '0')}`
+  const behind = max(last, after === undefined ? 0n : numberOf(after))
+  const fresh = (BigInt(env.now()) << 80n) | (random >> 1n)
+  last = fresh > behind ? fresh : behind + (random >> 48n) + 1n
+  return `${prefix}${last.toString(16).padStart(32, '0')}`
+}
+
+/** The last id of a list, by the prefix of its records. */
+export async function lastIdOf(
+  records: Pick<RecordStore, 'list'>,
+  from: Collection<unknown>,
+  prefix: string,
+): Promise<string | undefined> {
+  const [newest] = await records.list(from, { prefix, reverse: true, limit: 1, onTampered: leaveOut })
+  return newest?.id.slice(prefix.length)
+}
+
+function numberOf(id: string): bigint {
+  const digits = /[0-9a-f]{32}$/.exec(id)?.[0]
+  return digits === undefined ? 0n : BigInt(`0x${digits}`)
+}
+
+function max(a: bigint, b: bigint): bigint {
+  return a > b ? a : b
 }
 
 /** @throws 404 notFound for an id that no object of this kind can have */

@@ -4,7 +4,7 @@ import { heldRecord, openRecord, sealRecord, type SealedRecord } from '../encryp
 import { untilRefused } from '../encryption/until-refused.ts'
 import type { TrainingMetrics } from '../engines/engine.ts'
 import { put, type Change, type RecordStore } from '../store/records.ts'
-import { newId } from './ids.ts'
+import { lastIdOf, newId } from './ids.ts'
 import { jobEvents, ownedKey, type JobEvent, type JobRecord } from './records.ts'
 
 type ShownEvent = Readonly<Record<string, unknown>> & Pick<JobEvent, 'level'>
@@ -22,13 +22,13 @@ export class JobEvents {
     this.#ring = ring
   }
 
-  message(job: JobName, level: JobEvent['level'], message: string): Change {
-    return this.#put(job, { ...this.#base(job, level), type: 'message', message })
+  async message(job: JobName, level: JobEvent['level'], message: string): Promise<Change> {
+    return this.#put(job, { ...(await this.#base(job, level)), type: 'message', message })
   }
 
   /** @throws KeyUnavailable: the next write of a running job after a revocation (R23) */
   async metrics(job: JobName, metrics: TrainingMetrics): Promise<Change[]> {
-    const event = this.#base(job, 'info')
+    const event = await this.#base(job, 'info')
     const sealed = await sealRecord(this.#ring, job.accountId, eventName(event), metrics)
     return [this.#put(job, { ...event, type: 'metrics', sealed }), ...heldRecord(job.accountId, sealed)]
   }
@@ -68,8 +68,10 @@ export class JobEvents {
     return (await openRecord(this.#ring, job.accountId, eventName(event), sealed)) as TrainingMetrics
   }
 
-  #base(job: JobName, level: JobEvent['level']): Omit<JobEvent, 'type'> {
-    return { id: newId(this.#env, 'ftevent-'), jobId: job.jobId, createdAt: Math.floor(this.#env.now() / 1000), level }
+  async #base(job: JobName, level: JobEvent['level']): Promise<Omit<JobEvent, 'type'>> {
+    const last = await lastIdOf(this.#records, jobEvents, `${ownedKey(job.accountId, job.jobId)}/`)
+    const id = newId(this.#env, 'ftevent-', last)
+    return { id, jobId: job.jobId, createdAt: Math.floor(this.#env.now() / 1000), level }
   }
 
   #put(job: JobName, event: JobEvent): Change {

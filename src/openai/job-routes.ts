@@ -14,6 +14,7 @@ import { wireMetrics } from './job-events.ts'
 import { checkpointName } from './job-run.ts'
 import type { Jobs } from './jobs.ts'
 import { checkpoints, isOwnCheckpoint, ownedKey, type CheckpointRecord, type JobRecord } from './records.ts'
+import { allRecords } from '../store/every-record.ts'
 
 const page = z.object({
   limit: pageSize(100).default(20),
@@ -100,7 +101,7 @@ async function listEvents(service: Jobs, call: Call, account: Account): Promise<
 async function listCheckpoints(service: Jobs, ring: KeyRing, call: Call, account: Account): Promise<Response> {
   const { limit, after } = readQuery(call, page)
   const { value: job } = await service.get(account.accountId, String(call.params['job']))
-  const all = await service.options.accounts.options.records.list(checkpoints, {
+  const all = await allRecords(service.options.accounts.options.records, checkpoints, {
     prefix: `${ownedKey(account.accountId, job.jobId)}/`,
     reverse: true,
   })

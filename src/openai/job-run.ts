@@ -6,9 +6,10 @@ import type { KeyRing } from '../encryption/key-ring.ts'
 import type { OpenBlob } from '../encryption/sealed-blobs.ts'
 import { heldRecord, openRecord, sealRecord } from '../encryption/sealed-records.ts'
 import type { Trainer, TrainingCheckpoint, TrainingMetrics, TrainingSink } from '../engines/engine.ts'
-import { put, remove, VersionConflict, type Change, type Stored } from '../store/records.ts'
+import { everyRecord } from '../store/every-record.ts'
+import { put, remove, VersionConflict, type Change, type RecordStore, type Stored } from '../store/records.ts'
 import { newId } from './ids.ts'
-import type { Jobs } from './jobs.ts'
+import { finishedNow, type Jobs } from './jobs.ts'
 import {
   CHECKPOINT_KINDS,
   checkpointKey,
@@ -37,6 +38,8 @@ export class JobRun {
   #stored: Stored<JobRecord>
   #metrics: TrainingMetrics[] = []
   #startedAt = 0
+  /** The first step that was done in this run. */
+  #firstStep: number | undefined
   readonly #opened: OpenBlob[] = []
   /** Settles when the trainer's process is gone. */
   #training: Promise<unknown> = Promise.resolve()
@@ -68,8 +71,7 @@ export class JobRun {
 
   async #train(signal: AbortSignal, pause: AbortSignal): Promise<void> {
     const job = this.#stored.value
-    const { env } = this.#jobs.options.accounts.options
-    this.#startedAt = env.now()
+    this.#startedAt = performance.now()
     const last = await this.#lastCheckpoint()
     if (last !== undefined)
       this.#metrics = (await openRecord(
@@ -124,8 +126,11 @@ export class JobRun {
   }
 
   #estimate(metrics: TrainingMetrics): number {
-    const perStep = (this.#jobs.options.accounts.options.env.now() - this.#startedAt) / Math.max(1, metrics.step)
-    return Math.ceil((this.#startedAt + perStep * metrics.totalSteps) / 1000)
+    this.#firstStep ??= metrics.step
+    // The clock may be set meanwhile: the time that steps take is measured apart from it.
+    const perStep = (performance.now() - this.#startedAt) / (metrics.step - this.#firstStep + 1)
+    const left = perStep * (metrics.totalSteps - metrics.step)
+    return Math.ceil((this.#jobs.options.accounts.options.env.now() + left) / 1000)
   }
 
   async #keep(checkpoint: TrainingCheckpoint): Promise<void> {
@@ -159,7 +164,8 @@ export class JobRun {
         ...dropped.map(({ value }) => value.blobId),
         ...older.flatMap(({ value }) => value.stateBlobId ?? []),
       ]
-      await this.#put({ ...this.#stored.value, step: checkpoint.step }, [
+      const { tries: _, ...job } = this.#stored.value
+      await this.#put({ ...job, step: checkpoint.step }, [
         ...own,
         ...dropped.map(({ id }) => remove(checkpoints, id)),
         ...kept.map(({ id, value, version }) => put(checkpoints, id, withoutState(value), version)),
@@ -189,7 +195,7 @@ export class JobRun {
     const { accountId, jobId } = job
     const model = await blobs.create({ accountId, kind: 'fine-tuned-model', source: adapter })
     const result = await files.createResult(accountId, 'results.csv', resultsCsv(this.#metrics))
-    const finishedAt = Math.floor(accounts.options.env.now() / 1000)
+    const { finishedAt } = finishedNow(job, accounts.options.env)
     const done: JobRecord = {
       ...job,
       status: 'succeeded',
@@ -226,8 +232,8 @@ export class JobRun {
           ...states.map(({ id, value, version }) => put(checkpoints, id, withoutState(value), version)),
           ...interim.map(({ id }) => remove(checkpoints, id)),
           ...gone.flatMap(blobId => blobs.remove({ accountId, blobId }).changes),
-          events.message(job, 'info', `New fine-tuned model created: ${job.modelName}`),
-          events.message(job, 'info', 'Job succeeded.'),
+          await events.message(job, 'info', `New fine-tuned model created: ${job.modelName}`),
+          await events.message(job, 'info', 'Job succeeded.'),
         ],
       )
       return gone
@@ -241,9 +247,7 @@ export class JobRun {
 
   async #checkpoints(): Promise<Stored<CheckpointRecord>[]> {
     const { accountId, jobId } = this.#stored.value
-    const prefix = `${ownedKey(accountId, jobId)}/`
-    const found = await this.#jobs.options.accounts.options.records.list(checkpoints, { prefix })
-    return found.filter(stored => isOwnCheckpoint(stored, accountId))
+    return checkpointsOf(this.#jobs.options.accounts.options.records, { accountId, jobId })
   }
 
   async #open(fileId: string): Promise<Readable> {
@@ -265,7 +269,7 @@ export class JobRun {
 
   async #move(change: Partial<JobRecord>, message: string): Promise<void> {
     await this.#put({ ...this.#stored.value, ...change }, [
-      this.#jobs.options.events.message(this.#stored.value, 'info', message),
+      await this.#jobs.options.events.message(this.#stored.value, 'info', message),
     ])
   }
 
@@ -276,6 +280,21 @@ export class JobRun {
     ])
     this.#stored = { id: this.#stored.id, version: this.#stored.version + 1, value: job }
   }
+}
+
+/** All that a job keeps, oldest first. */
+async function checkpointsOf(
+  records: RecordStore,
+  { accountId, jobId }: Pick<JobRecord, 'accountId' | 'jobId'>,
+): Promise<Stored<CheckpointRecord>[]> {
+  const prefix = `${ownedKey(accountId, jobId)}/`
+  const found = await Array.fromAsync(everyRecord(records, checkpoints, { prefix }))
+  return found.filter(stored => isOwnCheckpoint(stored, accountId))
+}
+
+/** Whether a job has something to go on from. */
+export async function hasCheckpoint(records: RecordStore, job: JobRecord): Promise<boolean> {
+  return (await checkpointsOf(records, job)).some(({ value }) => value.stateBlobId !== undefined)
 }
 
 export function checkpointName(checkpoint: { jobId: string; step: number }): string {

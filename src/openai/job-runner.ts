@@ -1,30 +1,19 @@
 import type { KeyRing } from '../encryption/key-ring.ts'
-import { isRetired } from '../encryption/key-ring-rows.ts'
-import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import type { PlaintextHold } from '../encryption/plaintext-holds.ts'
 import type { Trainer } from '../engines/engine.ts'
-import { AzureError, Conflict } from '../http/errors.ts'
+import { AzureError } from '../http/errors.ts'
+import { everyRecord } from '../store/every-record.ts'
 import { leaveOut } from '../store/records.ts'
 import type { Stored } from '../store/records.ts'
+import { storageTrouble } from '../store/storage-trouble.ts'
+import { JobEnds, Stopped } from './job-ends.ts'
 import { JobQueue } from './job-queue.ts'
 import { JobRun } from './job-run.ts'
 import type { Jobs } from './jobs.ts'
 import { isOwnJob, jobs, type JobRecord } from './records.ts'
 
-const ATTEMPTS = 5
-/** A job that is paused may keep a checkpoint first, if its step ends so soon. */
-const LAST_CHECKPOINT_MS = 3000
-
-/** Why a run was told to stop. */
-class Stopped extends Error {
-  readonly to: 'paused' | 'cancelled' | 'pending'
-
-  constructor(to: 'paused' | 'cancelled' | 'pending') {
-    super(`The job was ${to}.`)
-    this.name = 'Stopped'
-    this.to = to
-  }
-}
+/** A job that is paused may seal the checkpoint that its process sends at once. */
+const LAST_CHECKPOINT_MS = 5000
 
 /** Runs waiting jobs, one at a time unless told otherwise: training takes every core there is. */
 export class JobRunner {
@@ -32,6 +21,7 @@ export class JobRunner {
   /** How each is told to stop, by job id. */
   readonly #running = new Map<string, (to: Stopped['to']) => void>()
   readonly #queue: JobQueue
+  readonly #ends: JobEnds
   #isClosed = false
 
   constructor(options: {
@@ -44,6 +34,7 @@ export class JobRunner {
   }) {
     this.#options = options
     this.#queue = new JobQueue({ ...options, run: recordId => this.#runWaiting(recordId) })
+    this.#ends = new JobEnds(options.jobs, options.log, recordId => this.#queue.add(recordId))
     options.jobs.onPending = recordId => this.#queue.add(recordId)
     options.jobs.onStop = (jobId, to) => {
       const stop = this.#running.get(jobId)
@@ -54,13 +45,21 @@ export class JobRunner {
 
   /** Jobs that were running when the service ended go on from their last checkpoint, before those that waited. */
   async start(): Promise<void> {
-    const { jobs: service } = this.#options
-    const stored = await service.options.accounts.options.records.list(jobs, { onTampered: leaveOut })
-    const unfinished = stored.filter(({ value }) => value.status === 'running' || value.status === 'pending')
+    const { jobs: service, log } = this.#options
+    const { records } = service.options.accounts.options
+    const unfinished: Stored<JobRecord>[] = []
+    for await (const stored of everyRecord(records, jobs, { onTampered: leaveOut }))
+      if (stored.value.status === 'running' || stored.value.status === 'pending') unfinished.push(stored)
     const rank = ({ value }: Stored<JobRecord>): string => `${value.status === 'running' ? 0 : 1}${value.jobId}`
     for (const job of unfinished.toSorted((a, b) => (rank(a) < rank(b) ? -1 : 1))) {
       const message = 'The service was restarted. The job goes on from its last checkpoint.'
-      if (job.value.status === 'running') await service.move(job, { status: 'pending' }, 'warning', message)
+      try {
+        if (job.value.status === 'running') await service.move(job, { status: 'pending' }, 'warning', message)
+      } catch (error) {
+        // A full disk does not keep the service from starting; the run says so once it can be written.
+        if (storageTrouble(error) === undefined) throw error
+        log(`The job ${job.value.jobId} can't be taken up yet`, error)
+      }
       this.#queue.add(job.id)
     }
   }
@@ -69,15 +68,18 @@ export class JobRunner {
   async close(): Promise<void> {
     this.#isClosed = true
     for (const stop of this.#running.values()) stop('pending')
+    this.#ends.close()
     await this.#queue.close()
   }
 
   async #runWaiting(recordId: string): Promise<void> {
     const stored = await this.#options.jobs.options.accounts.options.records.get(jobs, recordId)
+    if (stored === undefined || this.#isClosed) return
     // K5: a job that says it is somebody else's would train on their data.
-    if (stored !== undefined && !isOwnJob(stored, recordId.split('/')[0] ?? ''))
+    if (!isOwnJob(stored, recordId.split('/')[0] ?? ''))
       this.#options.log(`The record of the job ${recordId} was changed from outside: it is not run`)
-    else if (stored?.value.status === 'pending' && !this.#isClosed) await this.#runOne(stored)
+    // One that is `running` and in nobody's hands was left so by a stop of the service.
+    else if (stored.value.status === 'pending' || stored.value.status === 'running') await this.#runOne(stored)
   }
 
   async #runOne(stored: Stored<JobRecord>): Promise<void> {
@@ -103,64 +105,13 @@ export class JobRunner {
         pause.signal,
       )
     } catch (error) {
-      const [why] = [abort.signal, pause.signal, hold?.signal].filter(signal => signal?.aborted)
-      await this.#ended(stored, why === undefined ? error : why.reason)
+      await this.#ends.write(stored, () => {
+        const [why] = [abort.signal, pause.signal, hold?.signal].filter(signal => signal?.aborted)
+        return why === undefined ? error : why.reason
+      })
     } finally {
       hold?.release()
       this.#running.delete(jobId)
-    }
-  }
-
-  /** What the run was writing when it was told to stop may come in between. */
-  async #ended(before: Stored<JobRecord>, error: unknown): Promise<void> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await this.#writeEnd(before, error)
-      } catch (failure) {
-        if (!(failure instanceof Conflict) || attempt === ATTEMPTS) throw failure
-      }
-    }
-  }
-
-  async #writeEnd(before: Stored<JobRecord>, error: unknown): Promise<void> {
-    const { jobs: service, log } = this.#options
-    const stored = await service.options.accounts.options.records.get(jobs, before.id)
-    if (stored === undefined || !['pending', 'running'].includes(stored.value.status)) return
-    const finishedAt = Math.floor(service.options.accounts.options.env.now() / 1000)
-    if (error instanceof Stopped) {
-      const messages = {
-        paused: 'Job paused. Resume goes on from the last checkpoint.',
-        cancelled: 'Job cancelled.',
-        pending: 'The service is stopping. The job goes on when it starts again.',
-      }
-      await service.move(
-        stored,
-        { status: error.to, ...(error.to === 'cancelled' ? { finishedAt } : {}) },
-        'info',
-        messages[error.to],
-      )
-    } else if (isRetired(error)) {
-      const message = 'The resource got another data key meanwhile. The job goes on from its last checkpoint.'
-      await service.move(stored, { status: 'pending' }, 'warning', message)
-      this.#queue.add(stored.id)
-    } else if (error instanceof KeyUnavailable) {
-      // R23: what was trained up to the last checkpoint is sealed and waits for the key.
-      await service.move(
-        stored,
-        { status: 'paused' },
-        'error',
-        `Job paused: ${error.message} Resume the job when the key is available again.`,
-      )
-    } else {
-      log(`The fine-tuning job ${stored.value.jobId} failed`, error)
-      const message = error instanceof Error ? error.message : 'The training engine failed.'
-      const code = error instanceof AzureError ? error.code : 'internalFailure'
-      await service.move(
-        stored,
-        { status: 'failed', finishedAt, error: { code, message } },
-        'error',
-        `Job failed: ${message}`,
-      )
     }
   }
 }

@@ -5,12 +5,14 @@ import { recordTampered } from '../encryption/record-tampered.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import type { BaseModel } from '../engines/engine.ts'
 import { AzureError, Conflict, NotFound } from '../http/errors.ts'
+import type { Env } from '../env.ts'
+import { everyRecord } from '../store/every-record.ts'
 import { put, VersionConflict, type Change, type Stored } from '../store/records.ts'
 import type { Files } from './files.ts'
-import { badRequest, checkId, newId, notFound } from './ids.ts'
+import { badRequest, checkId, lastIdOf, newId, notFound } from './ids.ts'
 import type { JobBody } from './job-body.ts'
 import type { JobEvents } from './job-events.ts'
-import { isOwnJob, jobs, ownedKey, type FileRecord, type JobRecord, type JobStatus } from './records.ts'
+import { FINISHED, isOwnJob, jobs, ownedKey, type FileRecord, type JobRecord } from './records.ts'
 
 /** Azure and OpenAI ask for at least so many. */
 const MIN_EXAMPLES = 10
@@ -24,8 +26,6 @@ export interface JobsOptions {
   /** The base that a model name stands for, aliases included. */
   readonly findBase: (name: string) => BaseModel | undefined
 }
-
-const FINISHED: ReadonlySet<JobStatus> = new Set(['succeeded', 'failed', 'cancelled'])
 
 /** A job that an account's deletion stops: beside the record of the deletion. */
 const PAUSING: Recorded = {
@@ -47,34 +47,42 @@ export class Jobs {
   }
 
   /** R23: opens the training file once, so that a revoked key refuses the job here and not later. @throws KeyUnavailable */
-  async create(account: Account, body: JobBody): Promise<JobRecord> {
-    const { accounts, files, events, findBase } = this.options
+  create(account: Account, body: JobBody): Promise<JobRecord> {
+    const inputs = [body.trainingFile, ...(body.validationFile === undefined ? [] : [body.validationFile])]
+    return this.options.files.use.reading(inputs, () => this.#create(account, body))
+  }
+
+  async #create(account: Account, body: JobBody): Promise<JobRecord> {
+    const { accounts, events, findBase } = this.options
     const base = findBase(body.model)
     if (base === undefined || !base.fineTune)
       throw badRequest(
         `The model '${body.model}' can't be fine-tuned here. GET /openai/models lists those that can (capabilities.fine_tune).`,
         'model',
       )
-    const training = await this.#inputFile(account, body.trainingFile, 'training_file')
-    if ((training.examples ?? 0) < MIN_EXAMPLES) {
+    const { value: training } = await this.#inputFile(account, body.trainingFile, 'training_file')
+    const { examples = 0 } = training
+    if (examples < MIN_EXAMPLES) {
       throw badRequest(
-        `Training file has ${training.examples ?? 0} example(s), but must have at least ${MIN_EXAMPLES} examples`,
+        `Training file has ${examples} example(s), but must have at least ${MIN_EXAMPLES} examples`,
         'training_file',
         'invalid_n_examples',
       )
     }
     if (body.validationFile !== undefined) await this.#inputFile(account, body.validationFile, 'validation_file')
-    if ((await this.list(account.accountId)).filter(({ value }) => value.status === 'pending').length >= MAX_WAITING) {
+    let waiting = 0
+    for await (const { value } of this.every(account.accountId)) if (value.status === 'pending') waiting += 1
+    if (waiting >= MAX_WAITING) {
       throw new AzureError(
         'quotaExceeded',
         400,
         `${MAX_WAITING} jobs are waiting already. Cancel some, or wait for them to end.`,
       )
     }
-    await (await files.open(account.accountId, training)).close()
+    await (await this.options.files.open(account.accountId, training)).close()
     const { env } = accounts.options
     const job: JobRecord = {
-      jobId: newId(env, 'ftjob-'),
+      jobId: newId(env, 'ftjob-', await lastIdOf(accounts.options.records, jobs, `${account.accountId}/`)),
       accountId: account.accountId,
       status: 'pending',
       model: body.model,
@@ -91,7 +99,7 @@ export class Jobs {
     const entry = accountAudit(account, action, job.jobId, CREATED)
     await accounts.options.audit.append(entry, [
       put(jobs, ownedKey(job.accountId, job.jobId), job, 0),
-      events.message(job, 'info', 'Job enqueued. Waiting for jobs ahead to complete.'),
+      await events.message(job, 'info', 'Job enqueued. Waiting for jobs ahead to complete.'),
     ])
     this.onPending(ownedKey(job.accountId, job.jobId))
     return job
@@ -109,15 +117,21 @@ export class Jobs {
   }
 
   /** Newest first. */
-  async list(accountId: string, options: { limit?: number; after?: string } = {}): Promise<Stored<JobRecord>[]> {
+  async list(accountId: string, options: { limit: number; after?: string }): Promise<Stored<JobRecord>[]> {
     const after = options.after === undefined ? {} : { after: ownedKey(accountId, options.after) }
     const found = await this.options.accounts.options.records.list(jobs, {
       prefix: `${accountId}/`,
       reverse: true,
-      limit: options.limit ?? 10_000,
+      limit: options.limit,
       ...after,
     })
     return found.filter(stored => isOwnJob(stored, accountId))
+  }
+
+  /** All of an account, oldest first. */
+  async *every(accountId: string): AsyncGenerator<Stored<JobRecord>> {
+    for await (const stored of everyRecord(this.options.accounts.options.records, jobs, { prefix: `${accountId}/` }))
+      if (isOwnJob(stored, accountId)) yield stored
   }
 
   /** Ends a job that has not ended yet. @throws 409 unexpectedEntityState */
@@ -126,7 +140,8 @@ export class Jobs {
     if (FINISHED.has(stored.value.status)) throw wrongState(stored.value, 'cancelled')
     if (this.#stop(stored.id, jobId, 'cancelled'))
       return this.#waitFor(accountId, jobId, job => job.status !== 'running')
-    return this.move(stored, { status: 'cancelled', finishedAt: this.#seconds() }, 'info', 'Job cancelled.')
+    const finished = finishedNow(stored.value, this.options.accounts.options.env)
+    return this.move(stored, { status: 'cancelled', ...finished }, 'info', 'Job cancelled.')
   }
 
   async pause(accountId: string, jobId: string): Promise<JobRecord> {
@@ -138,7 +153,7 @@ export class Jobs {
 
   /** Pauses what waits or runs, because the account goes: after a restore it can be resumed. */
   async stopAll(accountId: string): Promise<void> {
-    for (const stored of await this.list(accountId)) {
+    for await (const stored of this.every(accountId)) {
       const { jobId, status } = stored.value
       if (status === 'running' && this.#stop(stored.id, jobId, 'paused', PAUSING))
         await this.#waitFor(accountId, jobId, job => job.status !== 'running')
@@ -173,7 +188,7 @@ export class Jobs {
     try {
       await this.#commit(
         stored.id,
-        [put(jobs, stored.id, job, stored.version), this.options.events.message(job, level, message)],
+        [put(jobs, stored.id, job, stored.version), await this.options.events.message(job, level, message)],
         recorded,
       )
     } catch (error) {
@@ -200,11 +215,7 @@ export class Jobs {
     await (asked ?? committerOfRequest(this.options.accounts.options.records, recorded))(changes)
   }
 
-  #seconds(): number {
-    return Math.floor(this.options.accounts.options.env.now() / 1000)
-  }
-
-  async #inputFile(account: Account, fileId: string, target: string): Promise<FileRecord> {
+  async #inputFile(account: Account, fileId: string, target: string): Promise<Stored<FileRecord>> {
     const found = await this.options.files.get(account.accountId, fileId).catch((error: unknown) => {
       if (!(error instanceof NotFound)) throw error
       throw badRequest(
@@ -212,7 +223,7 @@ export class Jobs {
         target,
       )
     })
-    if (found.value.purpose === 'fine-tune') return found.value
+    if (found.value.purpose === 'fine-tune') return found
     throw badRequest(
       `The ${target} '${fileId}' is a result file. Use a file that was uploaded with the purpose fine-tune.`,
       target,
@@ -227,6 +238,11 @@ export class Jobs {
     }
     return (await this.get(accountId, jobId)).value
   }
+}
+
+/** Not before it was created, though the clock was set back. */
+export function finishedNow({ createdAt }: JobRecord, env: Env): { finishedAt: number } {
+  return { finishedAt: Math.max(createdAt, Math.floor(env.now() / 1000)) }
 }
 
 function wrongState(job: JobRecord, what: string): Conflict {

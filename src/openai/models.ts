@@ -6,6 +6,7 @@ import { recordTampered } from '../encryption/record-tampered.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import type { BaseModel } from '../engines/engine.ts'
 import { Conflict } from '../http/errors.ts'
+import { allRecords, everyRecord } from '../store/every-record.ts'
 import { remove } from '../store/records.ts'
 import { badRequest, notFound } from './ids.ts'
 import {
@@ -68,7 +69,7 @@ export class Models implements ModelSource {
   }
 
   async list(accountId: string): Promise<ModelRecord[]> {
-    const found = await this.accounts.options.records.list(models, { prefix: `${accountId}/`, limit: 10_000 })
+    const found = await allRecords(this.accounts.options.records, models, { prefix: `${accountId}/` })
     return found.filter(stored => isOwnModel(stored, accountId)).map(({ value }) => value)
   }
 
@@ -82,7 +83,7 @@ export class Models implements ModelSource {
     if (user !== undefined)
       throw new Conflict('conflict', `The model '${name}' is deployed as '${user.name}'. Delete the deployment first.`)
     const { accountId } = account
-    const own = await this.accounts.options.records.list(checkpoints, {
+    const own = await allRecords(this.accounts.options.records, checkpoints, {
       prefix: `${ownedKey(accountId, model.jobId)}/`,
     })
     const removals = [model.blobId, ...own.map(({ value }) => value.blobId)].map(blobId =>
@@ -106,8 +107,7 @@ export class Models implements ModelSource {
   async #findCheckpoint(accountId: string, name: string): Promise<CheckpointRecord | undefined> {
     if (name.startsWith('ftckpt-') || name.includes(':ckpt-step-')) {
       const [modelName = '', step = ''] = name.split(':ckpt-step-')
-      const found = await this.accounts.options.records.list(checkpoints, { prefix: `${accountId}/`, limit: 10_000 })
-      for (const stored of found) {
+      for await (const stored of everyRecord(this.accounts.options.records, checkpoints, { prefix: `${accountId}/` })) {
         const { value } = stored
         if (value.interim === true || !isOwnCheckpoint(stored, accountId)) continue
         if (value.checkpointId === name) return value

@@ -35,7 +35,7 @@ export function openMemoryRecords(authenticator?: RecordAuthenticator): RecordSt
       // Frozen as a database's cache gives them: what changes them is found with this store too.
       return row && deepFreeze(decode<T>(id, row))
     },
-    async list<T>(from: Collection<T>, options: ListOptions = {}) {
+    async list<T>(from: Collection<T>, options: ListOptions) {
       const rows = table.inRange(from, rangeOf(options))
       if (options.reverse) rows.reverse()
       return rows.slice(0, limitOf(options)).map(([id, row]) => decode<T>(id, row))

@@ -4,7 +4,6 @@ const maximumIdBytes = 1024
 const maximumValueBytes = 16 * 1024 * 1024
 const maximumChanges = 10_000
 const maximumLimit = 100_000
-const defaultLimit = 1000
 
 /** A change that was checked, its value already JSON (undefined: the record goes). */
 export interface EncodedChange {
@@ -98,7 +97,7 @@ export function planCommit(
 }
 
 /** @throws RangeError when the limit is not a whole number from 1 to 100,000 */
-export function limitOf({ limit = defaultLimit }: ListOptions): number {
+export function limitOf({ limit }: ListOptions): number {
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > maximumLimit) {
     throw new RangeError(`A list's limit must be a whole number from 1 to ${maximumLimit}, not ${limit}.`)
   }

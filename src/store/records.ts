@@ -54,8 +54,8 @@ export interface ListOptions {
   readonly prefix?: string
   /** Only ids after (with `reverse`: before) this one; it need not exist. */
   readonly after?: string
-  /** At most so many records; default 1,000. */
-  readonly limit?: number
+  /** At most so many records. Who means all of them reads them with `everyRecord`. */
+  readonly limit: number
   /** From the last id to the first. */
   readonly reverse?: boolean
   /**
@@ -165,7 +165,7 @@ export interface RecordsVerdict {
  */
 export interface RecordStore {
   get<T>(from: Collection<T>, id: string): Promise<Stored<T> | undefined>
-  list<T>(from: Collection<T>, options?: ListOptions): Promise<Stored<T>[]>
+  list<T>(from: Collection<T>, options: ListOptions): Promise<Stored<T>[]>
   count(from: Collection<unknown>, prefix?: string): Promise<number>
   /** All or nothing, durable when the promise resolves. @throws VersionConflict, ShredIncomplete */
   commit(changes: readonly Change[], options?: CommitOptions): Promise<void>

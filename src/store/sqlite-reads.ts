@@ -44,7 +44,7 @@ export class SqliteReads {
     return this.#cache.set<T>(from.name, id, Number(row['version']), String(row['value']))
   }
 
-  list<T>(from: Collection<T>, options: ListOptions = {}): Stored<T>[] {
+  list<T>(from: Collection<T>, options: ListOptions): Stored<T>[] {
     const range = rangeOf(options)
     const limit = limitOf(options)
     const { reverse = false, onTampered } = options

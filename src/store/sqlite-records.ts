@@ -130,7 +130,7 @@ class SqliteRecords implements RecordStore {
     return this.#reads.get(from, id)
   }
 
-  async list<T>(from: Collection<T>, options?: ListOptions): Promise<Stored<T>[]> {
+  async list<T>(from: Collection<T>, options: ListOptions): Promise<Stored<T>[]> {
     return this.#reads.list(from, options)
   }
 

@@ -38,7 +38,12 @@ describe('@azure/identity', () => {
     const authenticators = { management: own, vault: own, openai: own, administrator: own }
     listener = await listen({ ...shared, port: 0, certificates, routes: entra.routes, authenticators })
     authority = `https://login.localhost:${listener.port}`
-    metadata = await listenMetadata({ ...shared, port: 0, identities: entra.identities, caPem: certificates.caPem })
+    metadata = await listenMetadata({
+      ...shared,
+      port: 0,
+      identities: entra.identities,
+      caPem: () => certificates.caPem,
+    })
   })
   after(async () => {
     await metadata.close()

@@ -71,7 +71,7 @@ test('what is purged is gone from every file of the store when the answer comes:
   await cloud.call('kv-main', 'POST', '/keys/k/create', { body: { kty: 'RSA' } })
   await cloud.call('kv-main', 'POST', '/keys/k/rotate')
   await cloud.call('kv-second', 'POST', '/keys/k/create', { body: { kty: 'EC' } })
-  const sealed = (await records.list(keyMaterial)).map(({ value }) => value.sealed)
+  const sealed = (await records.list(keyMaterial, { limit: 1000 })).map(({ value }) => value.sealed)
   assert.equal(sealed.length, 3)
   const present = async (): Promise<number> => {
     const bytes = await bytesOf(folder)

@@ -62,7 +62,7 @@ describe('RSA-HSM keys in a PKCS #11 token', { skip: softHsmMissing }, () => {
   it('are made in the token: what is stored is a handle, sealed, and no key material · R06', async () => {
     assert.equal(key.keyType, 'RSA-HSM')
     assert.equal(token.made.length, 1)
-    const [stored] = await cloud.records.list(keyMaterial)
+    const [stored] = await cloud.records.list(keyMaterial, { limit: 1000 })
     // A sealed PKCS #8 key of 2048 bits has more than 1,200 bytes; the handle holds an id and the public key.
     assert.ok(Buffer.from(stored?.value.sealed ?? '', 'base64').length < 500)
   })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, copyFile, cp, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, cp, mkdir, mkdtemp, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -107,6 +107,20 @@ test('the tests’ tools are added to what is installed, so that a running cloud
   await run(['test'])
   const [, added, ...more] = await calls()
   assert.match(added ?? '', /^npm install --no-save --include=dev /)
+  assert.deepEqual(more, [])
+})
+
+test('what a developer installed with npm ci is kept, tools and all, and only completed', async t => {
+  const { run, calls, folder } = await checkout(t)
+  const modules = join(folder, 'clone/node_modules')
+  await mkdir(join(modules, 'typescript'), { recursive: true })
+  await writeFile(join(modules, '.package-lock.json'), '{}')
+  const later = new Date(Date.now() + 5000)
+  await utimes(join(modules, '.package-lock.json'), later, later)
+  await run(['start'])
+  await run(['test'])
+  const [completed, ...more] = await calls()
+  assert.match(completed ?? '', /^npm install --no-save --include=dev /)
   assert.deepEqual(more, [])
 })
 

@@ -6,6 +6,7 @@ import { after, test } from 'node:test'
 import { toFile } from 'openai'
 import { Azure, pause, refusal, untilAllowed, untilRefused } from '../support/azure.ts'
 import { cloudFor, LEASE_SECONDS } from '../support/cloud.ts'
+import { stepsOf, untilStep } from '../support/job-steps.ts'
 
 const cloud = await cloudFor({ after })
 const azure = await Azure.in(cloud.endpoints)
@@ -55,7 +56,7 @@ test('R22: a download under way when the key is taken away is cut off within the
 test('R23: a running job pauses at its next write, says why, and goes on from its last checkpoint once resumed', async t => {
   const file = await account.upload('train on this')
   const jobId = await account.train(file, { hyperparameters: { n_epochs: 40, batch_size: 2 } })
-  await untilStep(jobId, 30)
+  await untilStep(account, jobId, 30)
   await azure.policy('kv-inflight', 'remove', account.principalId)
   const started = performance.now()
   await account.jobIs(jobId, ['paused'], 30)
@@ -72,7 +73,7 @@ test('R23: a running job pauses at its next write, says why, and goes on from it
   await azure.policy('kv-inflight', 'add', account.principalId)
   await untilAllowed(() => account.openai.fineTuning.jobs.resume(jobId))
   const finished = await account.jobIs(jobId, ['succeeded'], 90)
-  const steps = await stepsOf(jobId)
+  const steps = await stepsOf(account, jobId)
   const results = (await account.download(finished.result_files[0] ?? '')).toString().trim().split('\n').slice(1)
   assert.deepEqual(
     results.map(line => Number(line.split(',')[0])),
@@ -96,20 +97,3 @@ test('R25: a deployment serves through a revocation and a restart of the service
   assert.equal((await refusal(() => account.chat('resumed')))?.status, 404)
   await azure.policy('kv-inflight', 'add', account.principalId)
 })
-
-async function stepsOf(jobId: string): Promise<number[]> {
-  const steps: number[] = []
-  for await (const event of account.openai.fineTuning.jobs.listEvents(jobId, { limit: 100 })) {
-    const step = (event.data as { step?: number } | null)?.step
-    if (event.type === 'metrics' && step !== undefined) steps.push(step)
-  }
-  return steps
-}
-
-async function untilStep(jobId: string, step: number): Promise<void> {
-  for (let tries = 0; tries < 600; tries += 1) {
-    if ((await stepsOf(jobId)).some(done => done >= step)) return
-    await pause(100)
-  }
-  assert.fail(`the job did not reach step ${step}`)
-}

@@ -28,7 +28,7 @@ export async function everyRoute(): Promise<Route[]> {
     location: 'westeurope',
     log: () => {},
   })
-  const metadata = metadataRoutes({ env, identities: rooms.entra.identities, domain: 'localhost', caPem: '' })
+  const metadata = metadataRoutes({ env, identities: rooms.entra.identities, domain: 'localhost', caPem: () => '' })
   await rooms.close()
   await rm(folder, { recursive: true })
   return [...rooms.routes, ...metadata]

@@ -25,6 +25,9 @@ export const start = command({
     'key-lease-seconds': wholeNumberOr(10, 'N', 'a revocation is felt within this time', { most: 3600 }),
     'key-watch-seconds': wholeNumberOr(60, 'N', 'ask about idle keys this often', { most: 86_400 }),
     'jobs-at-once': rarely(wholeNumberOr(1, 'N', 'train this many jobs side by side', { least: 1, most: 64 })),
+    'engine-timeout-seconds': rarely(
+      wholeNumberOr(30, 'N', 'end a trainer or model silent for so long', { least: 3, most: 3600 }),
+    ),
     'outside-vaults': rarely(text('HOSTS', "vaults elsewhere, e.g. '*.vault.azure.net'")),
     'federated-issuers': rarely(text('HOSTS', 'issuers in your own network')),
     'pkcs11-module': rarely(text('PATH', 'keep RSA-HSM keys in this PKCS #11 token', { completes: 'file' })),
@@ -48,6 +51,7 @@ export const start = command({
       keyLeaseSeconds: values['key-lease-seconds'],
       keyWatchSeconds: values['key-watch-seconds'],
       jobsAtOnce: values['jobs-at-once'],
+      engineTimeoutSeconds: values['engine-timeout-seconds'],
       location: regionOf(values.location),
       seed: values.seed,
       outsideVaults: hosts(values['outside-vaults']),

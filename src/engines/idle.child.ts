@@ -1,0 +1,23 @@
+/** For tests: an engine that does what the first frame's `type` says, and nothing else. */
+import { createWriteStream } from 'node:fs'
+import { readFrames, writeFrame } from './frames.ts'
+import { beginLife, getsOn } from './sign-of-life.ts'
+
+beginLife()
+const output = createWriteStream('', { fd: 3 })
+for await (const { header } of readFrames(process.stdin)) {
+  const { type } = header
+  // Alive, and never done.
+  if (type === 'stuck') continue
+  if (type === 'slow') {
+    for (let n = 0; n < 8; n += 1) {
+      getsOn()
+      await new Promise(resolve => setTimeout(resolve, 1000))
+    }
+    await writeFrame(output, { type: 'done' })
+  }
+  // Its event loop gets no turn, as in a long computation of its own.
+  if (type === 'hangs') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+  if (type === 'throws') throw new Error('so be it')
+  if (type === 'closes') output.destroy()
+}

@@ -1,0 +1,172 @@
+import { isRetired } from '../encryption/key-ring-rows.ts'
+import { KeyUnavailable } from '../encryption/key-unavailable.ts'
+import { EngineLost } from '../engines/failures.ts'
+import { AzureError, Conflict } from '../http/errors.ts'
+import type { Stored } from '../store/records.ts'
+import { storageTrouble, type StorageTrouble } from '../store/storage-trouble.ts'
+import { hasCheckpoint } from './job-run.ts'
+import { finishedNow, type Jobs } from './jobs.ts'
+import { jobs, type JobRecord } from './records.ts'
+
+const ATTEMPTS = 5
+/** How often in a row a job whose process is lost is tried again, with no checkpoint kept in between. */
+const MAX_TRIES = 5
+const FIRST_WAIT_MS = 1000
+const LONGEST_WAIT_MS = 60_000
+
+/** Why a run was told to stop. */
+export class Stopped extends Error {
+  readonly to: 'paused' | 'cancelled' | 'pending'
+
+  constructor(to: 'paused' | 'cancelled' | 'pending') {
+    super(`The job was ${to}.`)
+    this.name = 'Stopped'
+    this.to = to
+  }
+}
+
+const OF_STOPPED = {
+  paused: 'Job paused. Resume goes on from the last checkpoint.',
+  cancelled: 'Job cancelled.',
+  pending: 'The service is stopping. The job goes on when it starts again.',
+}
+
+const OF_DISK: Readonly<Record<StorageTrouble, string>> = {
+  full: "the service's disk is full",
+  'read-only': "the service's disk can't be written",
+  failing: "the service's disk fails",
+}
+
+/** Writes what becomes of a job when its run is over, and has those run again that can go on. */
+export class JobEnds {
+  readonly #jobs: Jobs
+  readonly #log: (message: string, error?: unknown) => void
+  readonly #again: (recordId: string) => void
+  readonly #waiting = new Set<() => void>()
+  /** How often in a row the disk was the reason, by record id. */
+  readonly #refused = new Map<string, number>()
+  #isClosed = false
+
+  /** @param again takes the record id of a job that is to run once more */
+  constructor(service: Jobs, log: (message: string, error?: unknown) => void, again: (recordId: string) => void) {
+    this.#jobs = service
+    this.#log = log
+    this.#again = again
+  }
+
+  /** Nothing waits any longer; what could not be written is found at the next start. */
+  close(): void {
+    this.#isClosed = true
+    for (const go of this.#waiting) go()
+  }
+
+  /**
+   * Resolves once it is written, however long the disk takes no writes: a job is never `running` with nobody at it.
+   * @param reason asked each time: a job may be cancelled meanwhile
+   */
+  async write(before: Stored<JobRecord>, reason: () => unknown): Promise<void> {
+    for (let [conflicts, refusals] = [0, 0]; ;) {
+      try {
+        return await this.#writeOnce(before, reason())
+      } catch (failure) {
+        // What the run was writing when it was told to stop may come in between.
+        if (failure instanceof Conflict && (conflicts += 1) < ATTEMPTS) continue
+        if (storageTrouble(failure) === undefined || this.#isClosed) throw failure
+        if (refusals === 0) this.#log(`The end of a run of the job ${before.value.jobId} can't be written yet`, failure)
+        await this.#wait(waitAfter((refusals += 1)))
+      }
+    }
+  }
+
+  async #writeOnce(before: Stored<JobRecord>, error: unknown): Promise<void> {
+    const stored = await this.#jobs.options.accounts.options.records.get(jobs, before.id)
+    if (stored === undefined || !['pending', 'running'].includes(stored.value.status)) return
+    const trouble = storageTrouble(error)
+    if (error instanceof Stopped) await this.#stopped(stored, error.to)
+    else if (isRetired(error))
+      await this.#goOn(stored, 'The resource got another data key meanwhile. The job goes on from its last checkpoint.')
+    else if (error instanceof KeyUnavailable) await this.#withoutKey(stored, error)
+    else if (trouble !== undefined) await this.#withoutDisk(stored, trouble, error)
+    else if (error instanceof EngineLost) await this.#withoutEngine(stored, error)
+    else await this.#failed(stored, error)
+  }
+
+  async #stopped(stored: Stored<JobRecord>, to: Stopped['to']): Promise<void> {
+    const finished = to === 'cancelled' ? finishedNow(stored.value, this.#jobs.options.accounts.options.env) : {}
+    await this.#jobs.move(stored, { status: to, ...finished }, 'info', OF_STOPPED[to])
+  }
+
+  /** R23: what was trained up to the last checkpoint is sealed and waits for the key. */
+  async #withoutKey(stored: Stored<JobRecord>, error: KeyUnavailable): Promise<void> {
+    const message = `Job paused: ${error.message} Resume the job when the key is available again.`
+    await this.#jobs.move(stored, { status: 'paused' }, 'error', message)
+  }
+
+  /** Not its fault: it is tried for as long as it takes, less and less often. */
+  async #withoutDisk(stored: Stored<JobRecord>, trouble: StorageTrouble, error: unknown): Promise<void> {
+    const times = (this.#refused.get(stored.id) ?? 0) + 1
+    const waitMs = waitAfter(times)
+    const message = `Job interrupted: ${OF_DISK[trouble]}. ${await this.#whence(stored)} in ${waitMs / 1000} s, and again until there is room.`
+    await this.#goOn(stored, message, waitMs)
+    this.#refused.set(stored.id, times)
+    this.#log(`The fine-tuning job ${stored.value.jobId} was interrupted`, error)
+  }
+
+  async #withoutEngine(stored: Stored<JobRecord>, error: EngineLost): Promise<void> {
+    const tries = (stored.value.tries ?? 0) + 1
+    this.#log(`The fine-tuning job ${stored.value.jobId} was interrupted`, error)
+    if (tries > MAX_TRIES) return this.#gaveUp(stored, error)
+    const waitMs = waitAfter(tries)
+    const message = `Job interrupted: ${error.message}. ${await this.#whence(stored)} in ${waitMs / 1000} s (try ${tries} of ${MAX_TRIES}).`
+    await this.#goOn(stored, message, waitMs, { tries })
+  }
+
+  async #gaveUp(stored: Stored<JobRecord>, error: EngineLost): Promise<void> {
+    const advice =
+      error.reason === 'memory' ? ' Use a smaller batch_size or shorter examples, or give the machine more memory.' : ''
+    const text = `${error.message}, after ${MAX_TRIES} tries without a checkpoint in between.${advice}`
+    await this.#failed(stored, new AzureError(error.reason === 'memory' ? 'outOfMemory' : 'internalFailure', 500, text))
+  }
+
+  async #failed(stored: Stored<JobRecord>, error: unknown): Promise<void> {
+    this.#log(`The fine-tuning job ${stored.value.jobId} failed`, error)
+    const message = error instanceof Error ? error.message : 'The training engine failed.'
+    const code = error instanceof AzureError ? error.code : 'internalFailure'
+    const finished = finishedNow(stored.value, this.#jobs.options.accounts.options.env)
+    const change = { status: 'failed', ...finished, error: { code, message } } as const
+    await this.#jobs.move(stored, change, 'error', `Job failed: ${message}`)
+  }
+
+  async #whence(stored: Stored<JobRecord>): Promise<string> {
+    const { records } = this.#jobs.options.accounts.options
+    return (await hasCheckpoint(records, stored.value))
+      ? 'It goes on from its last checkpoint'
+      : 'No checkpoint was kept yet: it begins again'
+  }
+
+  async #goOn(
+    stored: Stored<JobRecord>,
+    message: string,
+    waitMs = 0,
+    change: Pick<JobRecord, 'tries'> = {},
+  ): Promise<void> {
+    await this.#jobs.move(stored, { status: 'pending', ...change }, 'warning', message)
+    void this.#wait(waitMs).then(() => this.#again(stored.id))
+  }
+
+  #wait(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const go = (): void => {
+      clearTimeout(timer)
+      this.#waiting.delete(go)
+      resolve()
+    }
+    const timer = setTimeout(go, this.#isClosed ? 0 : ms).unref()
+    this.#waiting.add(go)
+    return promise
+  }
+}
+
+function waitAfter(times: number): number {
+  return Math.min(FIRST_WAIT_MS * 2 ** (times - 1), LONGEST_WAIT_MS)
+}

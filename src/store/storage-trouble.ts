@@ -1,0 +1,20 @@
+/** What a disk refuses: it is full, may not be written, or fails. */
+export type StorageTrouble = 'full' | 'read-only' | 'failing'
+
+const OF_SYSTEM: Readonly<Record<string, StorageTrouble>> = {
+  ENOSPC: 'full',
+  EDQUOT: 'full',
+  EFBIG: 'full',
+  EROFS: 'read-only',
+  EIO: 'failing',
+}
+/** Primary result codes: https://www.sqlite.org/rescode.html */
+const OF_SQLITE: Readonly<Record<number, StorageTrouble>> = { 8: 'read-only', 10: 'failing', 13: 'full' }
+
+/** The trouble behind an error of a write, or behind its cause; undefined when it is something else. */
+export function storageTrouble(error: unknown): StorageTrouble | undefined {
+  if (!(error instanceof Error)) return undefined
+  const { code, errcode } = error as NodeJS.ErrnoException & { errcode?: number }
+  const found = OF_SYSTEM[code ?? ''] ?? (code === 'ERR_SQLITE_ERROR' ? OF_SQLITE[(errcode ?? 0) & 0xff] : undefined)
+  return found ?? storageTrouble(error.cause)
+}

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict'
+import { pause, type TestAccount } from './azure.ts'
+
+/** The steps that a job reported, newest first; one that was done twice stands there twice. */
+export async function stepsOf({ openai }: TestAccount, jobId: string): Promise<number[]> {
+  const steps: number[] = []
+  for await (const event of openai.fineTuning.jobs.listEvents(jobId, { limit: 100 })) {
+    const step = (event.data as { step?: number } | null)?.step
+    if (event.type === 'metrics' && step !== undefined) steps.push(step)
+  }
+  return steps
+}
+
+export async function untilStep(account: TestAccount, jobId: string, step: number): Promise<void> {
+  for (let tries = 0; tries < 600; tries += 1) {
+    if ((await stepsOf(account, jobId)).some(done => done >= step)) return
+    await pause(50)
+  }
+  assert.fail(`the job did not reach step ${step}`)
+}
+
+/** What a job told of itself in words, newest first. */
+export async function messagesOf({ openai }: TestAccount, jobId: string): Promise<string[]> {
+  const messages: string[] = []
+  for await (const event of openai.fineTuning.jobs.listEvents(jobId, { limit: 100 }))
+    if (event.type === 'message') messages.push(event.message)
+  return messages
+}
+
+/** The steps in a finished job's result file. */
+export async function resultSteps(account: TestAccount, jobId: string): Promise<number[]> {
+  const job = await account.openai.fineTuning.jobs.retrieve(jobId)
+  const csv = (await account.download(job.result_files[0] ?? '')).toString().trim()
+  return csv
+    .split('\n')
+    .slice(1)
+    .map(line => Number(line.split(',')[0]))
+}
+
+export async function postJob(account: TestAccount, jobId: string, what: 'pause' | 'resume' | 'cancel'): Promise<void> {
+  const { openAiSuffix } = account.azure.endpoints
+  const url = `https://${account.name}${openAiSuffix}/openai/v1/fine_tuning/jobs/${jobId}/${what}`
+  const response = await fetch(url, { method: 'POST', headers: { 'api-key': String(account.openai.apiKey) } })
+  assert.equal(response.status, 200, await response.text())
+}
