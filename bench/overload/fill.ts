@@ -29,7 +29,8 @@ export async function fill(session: Session, amounts: Amounts, tell: (line: stri
   const subscriptions = [session.endpoints.subscriptionId]
   while (subscriptions.length * OF_A_SUBSCRIPTION < amounts.accounts)
     subscriptions.push(await newSubscription(session, `more-${subscriptions.length}`))
-  for (const id of subscriptions) await must(() => root(session, 'PUT', id, '', { location: session.endpoints.location }))
+  for (const id of subscriptions)
+    await must(() => root(session, 'PUT', id, '', { location: session.endpoints.location }))
   const names = Array.from({ length: amounts.accounts }, (_, n) => `full-${n}`)
   await eachOf(names, async (name, n) => {
     await makeAccount(session, subscriptions[Math.floor(n / OF_A_SUBSCRIPTION)] ?? '', name)

@@ -103,7 +103,8 @@ export async function checkShort({ session }: Look, one: ShortAccount): Promise<
   const isDeleted = isThere(await session.arm('GET', deletedPath(session, one.name)))
   const mayBePurged = one.state.possible.includes('purged')
   // A purge that a stop broke off is ended by the service, within its time.
-  if (isDeleted && mayBePurged) return one.state.now === 'purged' ? [`the account ${one.name} was purged, and is back`] : []
+  if (isDeleted && mayBePurged)
+    return one.state.now === 'purged' ? [`the account ${one.name} was purged, and is back`] : []
   const seen = isLive ? 'live' : isDeleted ? 'deleted' : mayBePurged ? 'purged' : 'absent'
   const wrong = one.state.see(seen, `the account ${one.name}`)
   if (!isLive || one.apiKey === undefined || one.file === undefined) return wrong

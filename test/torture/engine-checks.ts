@@ -1,7 +1,7 @@
 import type { At } from './at.ts'
 import { download, sha256 } from './data-operations.ts'
 import { answerOf, chat, pathOf } from './engine-operations.ts'
-import type { JobItem, JobState, MainAccount } from './model.ts'
+import type { DeploymentItem, JobItem, JobState, MainAccount } from './model.ts'
 import { bodyOf, must, type Outcome } from './session.ts'
 
 type Look = Pick<At, 'session'>
@@ -84,16 +84,20 @@ async function checkResult({ session }: Look, account: MainAccount, item: JobIte
   return JSON.stringify(result) === JSON.stringify(item.result) ? [] : [`${what} is another than it was`]
 }
 
-/** Each deployment is one that was asked for, and says what it said before. */
-export async function checkDeployments({ session }: Look, account: MainAccount): Promise<string[]> {
+/** Each deployment is one that was asked for, and says what it said before; the oldest is asked, or each. */
+export async function checkDeployments({ session }: Look, account: MainAccount, asksEach: boolean): Promise<string[]> {
   const wrong: string[] = []
   const listed = bodyOf(await must(() => session.arm('GET', `${pathOf(account.name)}/deployments`)))
   const names = new Set((listed.value as { name: string }[]).map(({ name }) => name))
+  const serving: DeploymentItem[] = []
   for (const item of account.deployments) {
     const what = `${account.name}: the deployment ${item.name}`
     const isHere = names.delete(item.name)
     wrong.push(...item.state.see(isHere ? 'here' : 'gone', what))
-    if (!isHere) continue
+    if (isHere) serving.push(item)
+  }
+  for (const item of asksEach ? serving : serving.slice(0, 1)) {
+    const what = `${account.name}: the deployment ${item.name}`
     const said: Outcome | Error = await must(() => chat(session, account, item.name)).catch((error: Error) => error)
     if (said instanceof Error) wrong.push(`${what} does not serve: ${said.message}`)
     else if (answerOf(said) !== (item.answer ??= answerOf(said)))

@@ -32,6 +32,9 @@ const moment = (random: Random): Promise<void> => sleep(SHORTEST_MS + random.nex
 
 const none = async (): Promise<void> => {}
 
+/** A chat is refused when its model's process is lost, with what to do: ask again. */
+const ENGINE_LOST = /chat\/completions 503|"path":"[^"]*chat\/completions","status":503/
+
 const plain = (name: string, weight: number, strike: Prepared['strike'], mayAnswer?: RegExp): Fault => ({
   name,
   weight,
@@ -52,7 +55,7 @@ export const FAULTS: readonly Fault[] = [
       return cloud.stop()
     },
     // The model's process is ended with the service.
-    /chat\/completions 50\d|An operation failed|"path":"[^"]*chat\/completions/,
+    ENGINE_LOST,
   ),
   // A hang of an engine, which may go on or be killed in it.
   plain('engines stand still', 3, async (cloud, random) => {
@@ -66,6 +69,20 @@ export const FAULTS: readonly Fault[] = [
     }
     return cloud.kill()
   }),
+  // As when memory runs out: what it was at goes on in another.
+  plain(
+    'engines killed',
+    3,
+    async (cloud, random) => {
+      for (let times = 1 + random.below(2); times > 0; times -= 1) {
+        await moment(random)
+        for (const { pid } of cloud.engines()) if (random.chance(0.7)) signalEngine(pid, 'SIGKILL')
+      }
+      await moment(random)
+      return cloud.kill()
+    },
+    ENGINE_LOST,
+  ),
   plain('service stands still', 1, async (cloud, random) => {
     await moment(random)
     cloud.signal('SIGSTOP')

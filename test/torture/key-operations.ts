@@ -10,8 +10,7 @@ const MOST_KEYS = 4
 const RSA = { kty: 'RSA', key_size: 2048 }
 
 /** A vault's own path below its subscription. */
-export const vaultPath = (name: string): string =>
-  `/resourceGroups/torture/providers/Microsoft.KeyVault/vaults/${name}`
+export const vaultPath = (name: string): string => `/resourceGroups/torture/providers/Microsoft.KeyVault/vaults/${name}`
 
 export const versionOf = (outcome: Outcome): string => String(bodyOf(outcome).key.kid).split('/').at(-1) ?? ''
 

@@ -39,25 +39,39 @@ test('a power cut keeps what was synced, in a folder that was synced', { skip: n
   assert.deepEqual(asText(left), new Set(['{"a":"kept"}']))
 })
 
-test('a power cut may take what was written and not synced, and the name of what was made', { skip: noPowerCut }, async () => {
-  const contents = asText(
-    await leftBy("fs.writeFileSync(at('a'), 'old', { flush: true }); sync('.'); fs.appendFileSync(at('a'), 'new')"),
-  )
-  assert.deepEqual(contents, new Set(['{"a":"old"}', '{"a":"oldnew"}']))
-  const names = asText(await leftBy("fs.writeFileSync(at('a'), 'x', { flush: true })"))
-  assert.deepEqual(names, new Set(['{}', '{"a":"x"}']))
-})
+test(
+  'a power cut may take what was written and not synced, and the name of what was made',
+  { skip: noPowerCut },
+  async () => {
+    const contents = asText(
+      await leftBy("fs.writeFileSync(at('a'), 'old', { flush: true }); sync('.'); fs.appendFileSync(at('a'), 'new')"),
+    )
+    assert.deepEqual(contents, new Set(['{"a":"old"}', '{"a":"oldnew"}']))
+    const names = asText(await leftBy("fs.writeFileSync(at('a'), 'x', { flush: true })"))
+    assert.deepEqual(names, new Set(['{}', '{"a":"x"}']))
+  },
+)
 
-test('a power cut may undo what was moved or removed, and brings back what was replaced', { skip: noPowerCut }, async () => {
-  const begin = "fs.writeFileSync(at('a'), 'old', { flush: true }); fs.writeFileSync(at('b'), 'new', { flush: true }); sync('.');"
-  const moved = asText(await leftBy(`${begin} fs.renameSync(at('b'), at('a'))`))
-  assert.deepEqual(moved, new Set(['{"a":"old","b":"new"}', '{"a":"new"}']))
-  const removed = asText(await leftBy(`${begin} fs.unlinkSync(at('a')); fs.unlinkSync(at('b'))`))
-  assert.deepEqual(removed, new Set(['{"a":"old","b":"new"}', '{"b":"new"}', '{}']))
-  assert.deepEqual(asText(await leftBy(`${begin} fs.renameSync(at('b'), at('a')); sync('.')`)), new Set(['{"a":"new"}']))
-})
+test(
+  'a power cut may undo what was moved or removed, and brings back what was replaced',
+  { skip: noPowerCut },
+  async () => {
+    const begin =
+      "fs.writeFileSync(at('a'), 'old', { flush: true }); fs.writeFileSync(at('b'), 'new', { flush: true }); sync('.');"
+    const moved = asText(await leftBy(`${begin} fs.renameSync(at('b'), at('a'))`))
+    assert.deepEqual(moved, new Set(['{"a":"old","b":"new"}', '{"a":"new"}']))
+    const removed = asText(await leftBy(`${begin} fs.unlinkSync(at('a')); fs.unlinkSync(at('b'))`))
+    assert.deepEqual(removed, new Set(['{"a":"old","b":"new"}', '{"b":"new"}', '{}']))
+    assert.deepEqual(
+      asText(await leftBy(`${begin} fs.renameSync(at('b'), at('a')); sync('.')`)),
+      new Set(['{"a":"new"}']),
+    )
+  },
+)
 
 test('a power cut may tear a write at each sector, and leave holes', { skip: noPowerCut }, async () => {
-  const left = await leftBy("fs.writeFileSync(at('a'), '', { flush: true }); sync('.'); fs.writeFileSync(at('a'), 'x'.repeat(4096))")
+  const left = await leftBy(
+    "fs.writeFileSync(at('a'), '', { flush: true }); sync('.'); fs.writeFileSync(at('a'), 'x'.repeat(4096))",
+  )
   assert.ok(asText(left).size > 2)
 })

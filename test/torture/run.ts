@@ -32,7 +32,10 @@ const report = await torture({
 })
 const minutes = ((Date.now() - began) / 60_000).toFixed(1)
 const lines = (counts: ReadonlyMap<string, number>): string =>
-  [...counts].toSorted().map(([name, count]) => `  ${name.padEnd(28)}${count}\n`).join('')
+  [...counts]
+    .toSorted()
+    .map(([name, count]) => `  ${name.padEnd(28)}${count}\n`)
+    .join('')
 process.stdout.write(
   `${report.rounds} rounds, ${report.operations} operations, ${report.wrong.length} wrong, seed ${seed}, ${minutes} minutes\n` +
     `${lines(report.faults)}${lines(report.counts)}`,

@@ -8,7 +8,7 @@ import { checkAudit, prove } from './commands.ts'
 import { checkDeployments, checkJobs, endOfJobs } from './engine-checks.ts'
 import { FAULTS, pickFault, type Fault, type Prepared } from './faults.ts'
 import { Load } from './load.ts'
-import { Model } from './model.ts'
+import { Model, type MainAccount } from './model.ts'
 import { makeScene } from './scene.ts'
 import { Session } from './session.ts'
 
@@ -126,17 +126,26 @@ class Run {
     const aside = await quarantined(this.#dataDir)
     if (aside > mayBeOrphans)
       this.wrong.push(`${aside} blobs are in quarantine; what was under way explains ${mayBeOrphans}`)
-    const found: string[][] = []
-    for (const account of main) {
-      found.push(await checkSettings(at, account), await checkReEncryption(at, account))
-      found.push(await checkFiles(at, account), await checkJobs(at, account), await checkDeployments(at, account))
-    }
-    for (const key of keys) if (!isOver(key.state.now)) found.push(await checkKey(at, key))
-    for (const one of short) if (!isOver(one.state.now)) found.push(await checkShort(at, one))
-    const audit = await checkAudit(this.#dataDir, this.#known)
+    const own = main.map(account => this.#lookAt(at, account, isProven))
+    const open = <T extends { state: { now: string | undefined } }>(all: readonly T[]): T[] =>
+      all.filter(({ state }) => state.now !== 'absent')
+    const others = [...open(keys).map(key => checkKey(at, key)), ...open(short).map(one => checkShort(at, one))]
+    const [found, audit] = await Promise.all([Promise.all([...own, ...others]), checkAudit(this.#dataDir, this.#known)])
     this.#known = audit.known
-    found.push(audit.wrong, isProven ? await prove(this.#dataDir) : [], at.session.troubles.splice(0))
+    const proven = isProven ? await prove(this.#dataDir) : []
+    found.push(audit.wrong, proven, at.session.troubles.splice(0))
     this.wrong.push(...found.flat())
+  }
+
+  /** In this order: without its key nothing opens. */
+  async #lookAt(at: At, account: MainAccount, isWhole: boolean): Promise<string[]> {
+    return [
+      ...(await checkSettings(at, account)),
+      ...(await checkReEncryption(at, account)),
+      ...(await checkFiles(at, account)),
+      ...(await checkJobs(at, account)),
+      ...(await checkDeployments(at, account, isWhole)),
+    ]
   }
 
   #afterwards(at: At, { mayAnswer }: Prepared): void {
@@ -154,5 +163,3 @@ class Run {
     this.wrong.push(...(await this.#cloud.kill()))
   }
 }
-
-const isOver = (state: string | undefined): boolean => state === 'absent'
