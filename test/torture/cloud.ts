@@ -11,9 +11,13 @@ const cli = new URL('../../src/cli.ts', import.meta.url).pathname
 const START_MS = 60_000
 const END_MS = 10_000
 const POLL_MS = 20
+/** An engine catches it from its beginning on. */
+const SIGTERM_BIT = 1n << 14n
 
 export interface Engine {
   readonly pid: number
+  /** It has told the kernel to be ended with the service; before that it is given no data. */
+  readonly isBegun: boolean
   readonly kind: 'trainer' | 'inference'
 }
 
@@ -127,7 +131,9 @@ function childrenOf(pid: number): Engine[] {
       if (kind === undefined) return []
       // After the name in brackets: the state, then the parent.
       const parent = /\) \w (\d+)/.exec(readFileSync(`/proc/${name}/stat`, 'utf8'))?.[1]
-      return Number(parent) === pid ? [{ pid: Number(name), kind }] : []
+      const caught = /^SigCgt:\s+([0-9a-f]+)$/m.exec(readFileSync(`/proc/${name}/status`, 'utf8'))?.[1] ?? '0'
+      const isBegun = (BigInt(`0x${caught}`) & SIGTERM_BIT) !== 0n
+      return Number(parent) === pid ? [{ pid: Number(name), kind, isBegun }] : []
     } catch {
       return []
     }

@@ -24,6 +24,8 @@ export interface Prepared {
   readonly mayAnswer?: RegExp
 }
 
+/** From the first sign of its beginning until an engine has begun. */
+const BEGINNING_MS = 100
 const SHORTEST_MS = 100
 const LONGEST_MS = 2500
 
@@ -32,8 +34,8 @@ const moment = (random: Random): Promise<void> => sleep(SHORTEST_MS + random.nex
 
 const none = async (): Promise<void> => {}
 
-/** A chat is refused when its model's process is lost, with what to do: ask again. */
-const ENGINE_LOST = /chat\/completions 503|"path":"[^"]*chat\/completions","status":503/
+/** Who waits for a model whose process is lost is told to ask again; a job goes on from its last checkpoint, and the log says so. */
+const ENGINE_LOST = /(?:chat\/completions|deployments\/[\w-]+) 503|EngineLost/
 
 const plain = (name: string, weight: number, strike: Prepared['strike'], mayAnswer?: RegExp): Fault => ({
   name,
@@ -60,7 +62,8 @@ export const FAULTS: readonly Fault[] = [
   // A hang of an engine, which may go on or be killed in it.
   plain('engines stand still', 3, async (cloud, random) => {
     await moment(random)
-    const stopped = cloud.engines().filter(() => random.chance(0.7))
+    const stopped = cloud.engines().filter(({ isBegun }) => random.chance(0.7) && isBegun)
+    await sleep(BEGINNING_MS)
     for (const { pid } of stopped) signalEngine(pid, 'SIGSTOP')
     await moment(random)
     if (random.chance(0.7)) {
