@@ -1,37 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Random } from '../support/random.ts'
-import type { TortureCloud } from './cloud.ts'
+import { brokenDisk, fullDisk } from './disk-faults.ts'
+import { moment, type Fault, type Prepared } from './fault.ts'
 import { noPowerCut, PowerCut } from './power-cut.ts'
-
-/** What ends one start of a cloud. A new kind is one more of these in `FAULTS`. */
-export interface Fault {
-  readonly name: string
-  /** How often it is chosen, relative to the others. */
-  readonly weight: number
-  /** Why it can't be done here; false where it can. */
-  readonly unable: string | false
-  /** Set for the cloud's process: libraries that are preloaded, and what they are told. */
-  readonly prepare: (folder: string) => Promise<Prepared>
-}
-
-export interface Prepared {
-  readonly env: Readonly<Record<string, string>>
-  /** Does it while the load goes on. Afterwards the cloud has ended. Resolves to what is wrong already. */
-  readonly strike: (cloud: TortureCloud, random: Random) => Promise<string[]>
-  /** Does to the folder of the cloud that has ended what the fault does to it. */
-  readonly leave: (random: Random) => Promise<void>
-  /** Answers that are no trouble under this fault. */
-  readonly mayAnswer?: RegExp
-}
 
 /** From the first sign of its beginning until an engine has begun. */
 const BEGINNING_MS = 100
-const SHORTEST_MS = 100
-const LONGEST_MS = 2500
-
-/** At a random moment of the load. */
-const moment = (random: Random): Promise<void> => sleep(SHORTEST_MS + random.next() * (LONGEST_MS - SHORTEST_MS))
-
 const none = async (): Promise<void> => {}
 
 /** Who waits for a model whose process is lost is told to ask again; a job goes on from its last checkpoint, and the log says so. */
@@ -43,6 +17,22 @@ const plain = (name: string, weight: number, strike: Prepared['strike'], mayAnsw
   unable: false,
   prepare: async () => ({ env: {}, strike, leave: none, ...(mayAnswer === undefined ? {} : { mayAnswer }) }),
 })
+
+function powerCut(name: string, weight: number, more: Readonly<Record<string, string>>): Fault {
+  return {
+    name,
+    weight,
+    unable: noPowerCut,
+    prepare: async folder => {
+      const cut = await PowerCut.over(folder)
+      const strike: Prepared['strike'] = async (cloud, random) => {
+        await moment(random)
+        return cloud.kill()
+      }
+      return { env: { ...cut.env, ...more }, strike, leave: random => cut.happen(random) }
+    },
+  }
+}
 
 export const FAULTS: readonly Fault[] = [
   plain('kill', 8, async (cloud, random) => {
@@ -96,20 +86,13 @@ export const FAULTS: readonly Fault[] = [
     }
     return cloud.kill()
   }),
-  {
-    name: 'power cut',
-    weight: 4,
-    unable: noPowerCut,
-    prepare: async folder => {
-      const cut = await PowerCut.over(folder)
-      const strike: Prepared['strike'] = async (cloud, random) => {
-        await moment(random)
-        return cloud.kill()
-      }
-      return { env: cut.env, strike, leave: random => cut.happen(random) }
-    },
-  },
+  powerCut('power cut', 4, {}),
+  fullDisk,
+  brokenDisk,
 ]
+
+/** Loses what it said was safe: whoever looks must find that out. Never chosen by itself. */
+export const LYING_DISK = powerCut('lying disk', 0, { OWNKEY_TEST_POWER_LIES: '1' })
 
 /** It may have ended meanwhile. */
 function signalEngine(pid: number, signal: NodeJS.Signals): void {

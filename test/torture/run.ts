@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { FAULTS } from './faults.ts'
+import { FAULTS, LYING_DISK } from './faults.ts'
 import { torture } from './torture.ts'
 
 /** `npm run torture -- --rounds 1000 --seed 7`: kills a cloud under load again and again. A folder in which something is wrong is kept. */
@@ -10,13 +10,15 @@ const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '30' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    /** Ends after so many, however many rounds are left. */
+    minutes: { type: 'string', default: '1000000' },
     'prove-every': { type: 'string', default: '5' },
     /** Of these kinds alone, by name, with commas between. */
     faults: { type: 'string' },
   },
 })
 const wanted = values.faults?.split(',')
-const faults = FAULTS.filter(({ name }) => wanted?.includes(name) ?? true)
+const faults = [...FAULTS, LYING_DISK].filter(({ name }) => wanted?.includes(name) ?? true)
 for (const { name, unable } of faults) if (unable !== false) process.stdout.write(`left out: ${name} (${unable})\n`)
 const seed = Number(values.seed)
 const folder = await mkdtemp(join(tmpdir(), 'ownkey-torture-'))
@@ -25,6 +27,7 @@ const began = Date.now()
 const report = await torture({
   folder,
   rounds: Number(values.rounds),
+  minutes: Number(values.minutes),
   seed,
   proveEvery: Number(values['prove-every']),
   faults,

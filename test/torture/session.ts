@@ -142,7 +142,8 @@ export async function must(ask: () => Promise<Outcome>, seconds = 20): Promise<E
   for (const deadline = Date.now() + seconds * 1000; ;) {
     const outcome = await ask()
     if (outcome.kind === 'done') return outcome
-    if (Date.now() > deadline) throw new Error(`not within ${seconds} s: ${outcome.message}`)
+    // What is not there does not come with time.
+    if (outcome.status === 404 || Date.now() > deadline) throw new Error(`not within ${seconds} s: ${outcome.message}`)
     await new Promise(resolve => setTimeout(resolve, RETRY_MS))
   }
 }

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { LYING_DISK } from './faults.ts'
 import { torture } from './torture.ts'
 
 /** `npm run torture -- --rounds 1000` plays more. */
@@ -17,3 +18,21 @@ test('killed at random moments under mixed load: nothing that was acknowledged i
   t.diagnostic(`${report.rounds} rounds, ${report.operations} operations`)
   await rm(folder, { recursive: true, force: true })
 })
+
+test(
+  'whoever looks after each round finds out a disk that loses what it said was safe',
+  { skip: LYING_DISK.unable },
+  async t => {
+    const folder = await mkdtemp(join(tmpdir(), 'ownkey-torture-'))
+    t.after(() => rm(folder, { recursive: true, force: true }))
+    const report = await torture({
+      folder,
+      rounds: 5,
+      seed: SEED,
+      proveEvery: 5,
+      faults: [{ ...LYING_DISK, weight: 1 }],
+    })
+    t.diagnostic(report.wrong.join('; ').slice(0, 500))
+    assert.notDeepEqual(report.wrong, [])
+  },
+)

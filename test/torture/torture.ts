@@ -6,7 +6,8 @@ import { checkFiles, checkKey, checkReEncryption, checkSettings, checkShort, qua
 import { TortureCloud } from './cloud.ts'
 import { checkAudit, prove } from './commands.ts'
 import { checkDeployments, checkJobs, endOfJobs } from './engine-checks.ts'
-import { FAULTS, pickFault, type Fault, type Prepared } from './faults.ts'
+import type { Fault, Prepared } from './fault.ts'
+import { FAULTS, pickFault } from './faults.ts'
 import { Load } from './load.ts'
 import { Model, type MainAccount } from './model.ts'
 import { makeScene } from './scene.ts'
@@ -15,6 +16,8 @@ import { Session } from './session.ts'
 export interface TortureOptions {
   readonly folder: string
   readonly rounds: number
+  /** No round begins later. */
+  readonly minutes?: number
   readonly seed: number
   /** `ownkey prove` after each so many rounds; it always follows the last. */
   readonly proveEvery: number
@@ -46,8 +49,9 @@ const END_OF_JOBS_SECONDS = 180
 export async function torture(options: TortureOptions): Promise<TortureReport> {
   const run = new Run(options)
   let round = 0
+  const until = performance.now() + (options.minutes ?? Infinity) * 60_000
   try {
-    while (round < options.rounds && run.wrong.length === 0) await run.round((round += 1))
+    while (round < options.rounds && performance.now() < until && run.wrong.length === 0) await run.round((round += 1))
     if (run.wrong.length === 0) await run.last()
   } catch (error) {
     run.wrong.push(error instanceof Error ? (error.stack ?? error.message) : String(error))
