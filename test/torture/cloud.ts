@@ -11,8 +11,8 @@ const cli = new URL('../../src/cli.ts', import.meta.url).pathname
 const START_MS = 60_000
 const END_MS = 10_000
 const POLL_MS = 20
-/** An engine catches it from its beginning on. */
-const SIGTERM_BIT = 1n << 14n
+/** An engine catches it from its beginning on; Node.js itself does not. */
+const SIGHUP_BIT = 1n << 0n
 
 export interface Engine {
   readonly pid: number
@@ -132,7 +132,7 @@ function childrenOf(pid: number): Engine[] {
       // After the name in brackets: the state, then the parent.
       const parent = /\) \w (\d+)/.exec(readFileSync(`/proc/${name}/stat`, 'utf8'))?.[1]
       const caught = /^SigCgt:\s+([0-9a-f]+)$/m.exec(readFileSync(`/proc/${name}/status`, 'utf8'))?.[1] ?? '0'
-      const isBegun = (BigInt(`0x${caught}`) & SIGTERM_BIT) !== 0n
+      const isBegun = (BigInt(`0x${caught}`) & SIGHUP_BIT) !== 0n
       return Number(parent) === pid ? [{ pid: Number(name), kind, isBegun }] : []
     } catch {
       return []
