@@ -117,8 +117,11 @@ export async function endOfJobs(at: Look, account: MainAccount, seconds: number)
       return [`${account.name}: the job ${failed.suffix} failed: ${JSON.stringify(failed.error)}`]
     if (Date.now() > deadline)
       return [`${account.name}: ${open.length} jobs have not ended after ${seconds} s: ${JSON.stringify(open)}`]
-    for (const { id, status } of open)
-      if (status === 'paused') await at.session.data('POST', account, `/fine_tuning/jobs/${id}/resume`)
+    for (const { id, status, suffix } of open) {
+      if (status !== 'paused') continue
+      const { kind } = await at.session.data('POST', account, `/fine_tuning/jobs/${id}/resume`)
+      if (kind === 'done') account.jobs.find(({ name }) => name === suffix)?.state.done('unfinished')
+    }
     await new Promise(resolve => setTimeout(resolve, 200))
   }
 }

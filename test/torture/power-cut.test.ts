@@ -9,7 +9,7 @@ import { noPowerCut, PowerCut } from './power-cut.ts'
 
 const parent = await mkdtemp(join(tmpdir(), 'ownkey-cut-'))
 after(() => rm(parent, { recursive: true, force: true }))
-const CUTS = 24
+const CUTS = 16
 
 /** What is left of a folder after a program has run in it and the power was cut, by seed: names with their contents. */
 async function leftBy(program: string): Promise<Record<string, string>[]> {

@@ -7,7 +7,7 @@ import { LYING_DISK } from './faults.ts'
 import { torture } from './torture.ts'
 
 /** `npm run torture -- --rounds 1000` plays more. */
-const ROUNDS = Number(process.env['OWNKEY_TORTURE_ROUNDS'] ?? 6)
+const ROUNDS = Number(process.env['OWNKEY_TORTURE_ROUNDS'] ?? 5)
 const SEED = 15
 
 test('killed at random moments under mixed load: nothing that was acknowledged is lost, and nothing that was deleted comes back', async t => {
