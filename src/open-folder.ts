@@ -105,7 +105,8 @@ async function openBlobs(settings: Settings, records: RecordStore, audit: AuditL
   await compareBlobs({
     blobs,
     quarantine: openQuarantine(folder),
-    referenced,
+    referenced: referenced.kept,
+    going: referenced.going,
     accept: settings.acceptChangedRecords ?? false,
     folder,
     audit,
