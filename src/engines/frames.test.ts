@@ -38,3 +38,11 @@ test('a pipe that ends inside a frame is an error', async () => {
 test('a length beyond the limit is refused before memory is taken for it', async () => {
   await assert.rejects(Array.fromAsync(readFrames(Readable.from([Buffer.alloc(8, 0xff)]))), /too large/)
 })
+
+test('a long file leaves no listeners on the pipe', async () => {
+  const pipe = new PassThrough({ highWaterMark: 16 })
+  pipe.resume()
+  const before = pipe.listenerCount('close') + pipe.listenerCount('error')
+  for (let n = 0; n < 50; n += 1) await writeFrame(pipe, { n }, Buffer.alloc(64))
+  assert.equal(pipe.listenerCount('close') + pipe.listenerCount('error'), before)
+})

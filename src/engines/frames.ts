@@ -24,7 +24,18 @@ export async function writeFrame(
   if (stream.destroyed || !stream.writable) throw new EngineFailure('the engine process has ended')
   stream.write(lengths)
   stream.write(json)
-  if (!stream.write(body)) await Promise.race([once(stream, 'drain'), once(stream, 'close')])
+  if (!stream.write(body)) await drained(stream)
+}
+
+/** Also resolves when it is closed. What does not come leaves no listener behind: a long file is written in many parts. */
+async function drained(stream: Writable): Promise<void> {
+  const over = new AbortController()
+  const { signal } = over
+  try {
+    await Promise.race([once(stream, 'drain', { signal }), once(stream, 'close', { signal })])
+  } finally {
+    over.abort()
+  }
 }
 
 /** Reads frames until the pipe ends. @throws EngineFailure when it ends inside a frame */
