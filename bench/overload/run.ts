@@ -26,6 +26,7 @@ const given = Object.fromEntries(Object.entries(values).map(([name, text]) => [n
   keyof typeof values,
   number
 >
+const pause = (): Promise<void> => new Promise(resolve => setTimeout(resolve, 3000))
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 const folder = await mkdtemp(join(tmpdir(), 'ownkey-overload-'))
 const dataDir = join(folder, 'cloud')
@@ -48,7 +49,7 @@ try {
     row(name, await gets.sample(given.seconds))
     for (const one of under) say(`  ${one.name}: ${JSON.stringify(one.tally())}`)
     for (const one of under) one.stop()
-    await new Promise(resolve => setTimeout(resolve, 3000))
+    await pause()
   }
   say('phase                     GETs  failed  median     p99  slowest  memory  open files')
   await phase('jobs alone')
@@ -57,11 +58,16 @@ try {
   const writers = () => slowWriters(endpoints, other, given.slow / 2)
   await phase('slow readers and writers', readers(), writers())
   await phase('chats', chats(endpoints, other, given.chats))
-  const all = [readers(), writers(), chats(endpoints, other, given.chats), idle(endpoints, given.idle)]
+  // Those that take their time first: in a crowd of newcomers whoever has not said who they are yet may lose their place.
+  const all = [readers(), writers()]
+  await pause()
+  all.push(chats(endpoints, other, given.chats))
+  await pause()
+  all.push(idle(endpoints, given.idle))
   for (let minute = 1; minute <= given.minutes; minute += 1) row(`all, minute ${minute}`, await gets.sample(60))
   for (const one of all) say(`  ${one.name}: ${JSON.stringify(one.tally())}`)
   for (const one of all) one.stop()
-  await new Promise(resolve => setTimeout(resolve, 3000))
+  await pause()
   await phase('afterwards')
   await gets.stop()
 } finally {
