@@ -6,6 +6,7 @@ import { systemEnv } from '../src/env.ts'
 import { openMemoryBlobs } from '../src/store/memory-blobs.ts'
 import { openMemoryRecords } from '../src/store/memory-records.ts'
 import type { Figure } from './figure.ts'
+import { VaultWaits } from '../src/encryption/vault-waits.ts'
 
 const ROUNDS = 7
 const KIB = 1024
@@ -55,7 +56,7 @@ async function reader(kind: 'training-data' | 'deployment', size: number): Promi
   const key = () => createSecretKey(randomBytes(32))
   const rootKeys = { service: key(), mac: key(), deployment: key(), hsm: key(), records: key(), identity: key() }
   const records = openMemoryRecords()
-  const vaults = { agentFor: () => undefined, timeoutMs: 1 }
+  const vaults = { agentFor: () => undefined, timeoutMs: 1, waits: new VaultWaits() }
   const credentialOf = () => ({ getToken: async () => null })
   const settingsOf = async (): Promise<undefined> => undefined
   const ring = new KeyRing({ records, rootKeys, settingsOf, leaseMs: 10_000, vaults, credentialOf })

@@ -1,9 +1,6 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { startCloudProcess } from '../src/demo/cloud-process.ts'
 import { Azure, pause, refusal, untilAllowed } from '../test/support/azure.ts'
 import { CAUSES, keyedAccount, type Cause, type Keyed } from '../test/support/causes.ts'
+import { cloudFor, type TestCloud } from '../test/support/cloud.ts'
 import type { Figure } from './figure.ts'
 
 const LEASE_SECONDS = 1
@@ -12,13 +9,17 @@ const REVOCATIONS = 200
 const POLL_MS = 20
 /** Those that take the key from one account alone and give it back; the truth table has the others. */
 const WAYS = CAUSES.filter(
-  ({ name, restore, outside }) => restore !== undefined && outside === undefined && !name.startsWith('subscription'),
+  ({ name, restore, where, tampers }) =>
+    restore !== undefined && where === undefined && !tampers && !name.startsWith('subscription'),
 )
 
 /** R19: from the answer to the customer's change to the first refused download, of many accounts at once and in every way. */
 export async function figures(): Promise<Figure[]> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'ownkey-bench-'))
-  const cloud = await startCloudProcess(dataDir, ['--key-lease-seconds', String(LEASE_SECONDS)])
+  let close = (): Promise<void> => Promise.resolve()
+  const cloud = await cloudFor({ after: (end: () => Promise<void>) => void (close = end) }, [
+    '--key-lease-seconds',
+    String(LEASE_SECONDS),
+  ])
   try {
     const azure = await Azure.in(cloud.endpoints)
     const all: { keyed: Keyed; file: string }[] = []
@@ -30,25 +31,28 @@ export async function figures(): Promise<Figure[]> {
     for (let round = 0; round < REVOCATIONS / ACCOUNTS; round++) {
       const measured = all.map(async ({ keyed, file }, index) => {
         const way = WAYS[(round * ACCOUNTS + index) % WAYS.length]
-        if (way !== undefined) seconds.push(await secondsToRefusal(keyed, file, way))
+        if (way !== undefined) seconds.push(await secondsToRefusal(cloud, { keyed, file }, way))
       })
       await Promise.all(measured)
     }
     return distribution(seconds)
   } finally {
-    await cloud.stop()
-    await rm(dataDir, { recursive: true })
+    await close()
   }
 }
 
-async function secondsToRefusal(keyed: Keyed, file: string, way: Cause): Promise<number> {
+async function secondsToRefusal(
+  cloud: TestCloud,
+  { keyed, file }: { keyed: Keyed; file: string },
+  way: Cause,
+): Promise<number> {
   const { account } = keyed
   await account.download(file)
-  await way.revoke(keyed)
+  await way.revoke(keyed, cloud)
   const start = performance.now()
   while ((await refusal(() => account.download(file))) === undefined) await pause(POLL_MS)
   const seconds = (performance.now() - start) / 1000
-  await way.restore?.(keyed)
+  await way.restore?.(keyed, cloud)
   await untilAllowed(() => account.download(file))
   return seconds
 }

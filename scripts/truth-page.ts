@@ -58,6 +58,9 @@ function causeTables(measured: readonly Row[]): string[] {
     ...causes,
     '',
     "'Vault unreachable' is played with a key in a vault of another cloud ([outside-vaults.md](outside-vaults.md)), over TLS connections that break.",
+    "'Machine slept': so is this, with a lease of 60 s that has only begun when the machine falls asleep for two minutes; access is taken away meanwhile,",
+    "and the times count from its waking. 'Database row put back': the row of the key before the present one, while the service stands. Without the root key",
+    'the service then does not start, good as the row was once; what follows is what somebody brings about who has that key too. The times count from the start.',
     '',
     ...answers('While the key is gone', measured, row => row.whileRevoked),
     ...answers('After a restart of the service meanwhile', measured, row => row.afterRestart),
@@ -102,16 +105,23 @@ function troubleTable(rows: readonly TroubleRow[]): string[] {
     '## A vault in trouble',
     '',
     'The key lies in a vault outside, behind a line that answers in its place. The running lease is used to its end; an operation on the vault may',
-    'then take 8 s, tries again included, before it counts as `Unreachable`. Nothing is served on an older answer.',
+    'then take 8 s, tries again included. Silence counts as `Unreachable`, 5xx as `VaultFailed`, 429 as `Throttled`: a vault that names a time to wait is',
+    'left alone for that long, a minute at most, and allowed again after it. Nothing is served on an older answer.',
     '',
     '| While | download | upload | chat | list | first refused after, ms | allowed again after, ms |',
     '|---|---|---|---|---|---|---|',
     ...rows.map(
       ({ trouble, download, upload, chat, list, refusedMs, givenBackMs }) =>
-        `| ${trouble} | ${[download, upload, chat, list].map(statusOf).join(' | ')} | ${ms(refusedMs)} | ${ms(givenBackMs)} |`,
+        `| ${trouble} | ${[download, upload, chat, list].map(withCause).join(' | ')} | ${ms(refusedMs)} | ${ms(givenBackMs)} |`,
     ),
     '',
   ]
+}
+
+/** Here the causes differ by the trouble. */
+function withCause(answer: string): string {
+  const cause = answer.startsWith('403 CustomerManagedKeyUnavailable ') ? ` (\`${answer.split(' ')[2]}\`)` : ''
+  return `${statusOf(answer)}${cause}`
 }
 
 function crashTable(rows: readonly CrashRow[]): string[] {

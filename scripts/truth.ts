@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { CAUSES } from '../test/support/causes.ts'
 import { cloudFor, LEASE_SECONDS } from '../test/support/cloud.ts'
 import { outsideVault } from '../test/support/outside-vault.ts'
+import { cloudThatSleeps } from '../test/support/sleeping-cloud.ts'
 import { Crashing } from '../test/truth/crash.ts'
 import { differences } from '../test/truth/differences.ts'
 import { playTroubles, type TroubleRow } from '../test/truth/in-trouble.ts'
@@ -48,13 +49,19 @@ async function part<T>(name: string, run: (closing: Closing) => Promise<T>): Pro
 async function causes(closing: Closing): Promise<Row[]> {
   const outside = await outsideVault(closing)
   const cloud = await cloudFor(closing, ['--clock-control', '--outside-vaults', outside.pattern])
-  const [shared, elsewhere] = [await openStage(cloud), await openStage(cloud, 'outside', outside)]
+  const sleeping = await cloudThatSleeps(closing, outside)
+  const stages = {
+    here: await openStage(cloud),
+    outside: await openStage(cloud, 'outside', outside),
+    asleep: await openStage(sleeping, 'asleep', outside),
+  }
   const rows: Row[] = []
   for (const [index, cause] of CAUSES.entries()) {
     if (only.length > 0 && !only.some(word => cause.name.includes(word))) continue
-    // Who loses his key for good has a stage of his own.
+    // Who loses their key for good has a stage of their own.
     const own = cause.restore === undefined ? await openStage(cloud, `lost-${index}`) : undefined
-    const row = await play(cloud, own ?? (cause.outside ? elsewhere : shared), cause)
+    const stage = own ?? stages[cause.where ?? 'here']
+    const row = await play(cause.where === 'asleep' ? sleeping : cloud, stage, cause)
     rows.push(row)
     const times = `refused after ${row.refusedMs.toFixed(0)} ms, job paused after ${row.pausedMs.toFixed(0)} ms`
     tell(`${cause.name}: ${times}`, differences(row, LEASE_SECONDS))

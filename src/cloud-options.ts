@@ -19,7 +19,7 @@ export interface CloudOptions {
   readonly outsideVaults?: readonly string[]
   /** Hosts of issuers of federated credentials whose addresses need not be public, for example `oidc.corp.example:8443`; default none. */
   readonly federatedIssuers?: readonly string[]
-  /** The administrator may move the clock, and where he left it it stands after a restart. */
+  /** The administrator may move the clock, and where they left it it stands after a restart. */
   readonly clockControl?: boolean
   /** The cloud starts on an OpenSSL FIPS provider or not at all; see commands/restart-process.ts. */
   readonly fips?: boolean

@@ -53,7 +53,7 @@ export async function checkDataFolder(dataDir: string): Promise<void> {
 export function stoppedCloud(dataDir: string): Error {
   return new Error(
     `No cloud runs in ${dataDir}. Start it:\n${startCommand(dataDir)}\n` +
-      'Without it work: audit, audit verify, prove --deleted ID, trust, doctor.',
+      'Without it work: audit, verify, backup, prove --deleted ID, trust, doctor.',
   )
 }
 

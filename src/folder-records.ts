@@ -3,7 +3,7 @@ import { mac } from './crypto/derive.ts'
 import type { RootKeys } from './encryption/root-key.ts'
 import type { AuditLogOptions } from './store/audit-log.ts'
 import { recordAuthenticator, type RecordAuthenticator } from './store/record-mac.ts'
-import type { RecordStore } from './store/records.ts'
+import type { FileRecords } from './store/records.ts'
 import { openSqliteReader } from './store/sqlite-reader.ts'
 import { openSqliteRecords, type SqliteOptions } from './store/sqlite-records.ts'
 
@@ -19,12 +19,16 @@ export function openFolderRecords(
   dataDir: string,
   keys: Keys,
   options: Omit<SqliteOptions, 'authenticator'> = {},
-): Promise<RecordStore> {
-  return openSqliteRecords(join(dataDir, 'records.db'), { ...options, authenticator: authenticatorOf(keys) })
+): Promise<FileRecords> {
+  return openSqliteRecords(join(dataDir, 'records.db'), {
+    ...options,
+    authenticator: authenticatorOf(keys),
+    keepsReserve: true,
+  })
 }
 
 /** The same to look at, of a folder whose cloud does not run: nothing in it changes, and what was changed outside is shown. */
-export function readFolderRecords(dataDir: string, keys: Keys): Promise<RecordStore> {
+export function readFolderRecords(dataDir: string, keys: Keys): Promise<FileRecords> {
   return openSqliteReader(join(dataDir, 'records.db'), { authenticator: authenticatorOf(keys) })
 }
 

@@ -56,6 +56,11 @@ export async function openFreshness(options: FreshnessOptions): Promise<{ close(
   return { close: () => repeating.stop('finally') }
 }
 
+/** Takes a head for the newest: that of a folder which was restored. @param freshness `file:PATH` or `command:PROGRAM` */
+export function writeHead(freshness: string, head: string): Promise<void> {
+  return storeOf(freshness).write(head)
+}
+
 async function check({ records, audit }: FreshnessOptions, text: string, where: string): Promise<void> {
   const fault = await faultAgainst(parseKnownHead(text), records, audit)
   if (fault === undefined) return

@@ -4,6 +4,7 @@ import { compareBlobs } from './blob-inventory.ts'
 import { storedOffset, type ControlledClock } from './clock/controlled-clock.ts'
 import type { CloudOptions } from './cloud-options.ts'
 import { describeFips, readFipsState } from './crypto/fips-module.ts'
+import { recordAcceptedKeyStates } from './encryption/accepted-key-states.ts'
 import { shredding } from './encryption/destruction.ts'
 import { makeKeyStates } from './encryption/make-key-states.ts'
 import { openRootKeys, type RootKeys } from './encryption/root-key.ts'
@@ -11,6 +12,8 @@ import { dropBrokenOffChanges, referencedBlobs } from './encryption/start-up.ts'
 import { administrators } from './entra/records.ts'
 import type { Env } from './env.ts'
 import type { FolderInventory } from './folder-inventory.ts'
+import { Snapshots } from './folder/snapshots.ts'
+import { dropSnapshot } from './folder/state-files.ts'
 import { auditHeadMac, openFolderRecords } from './folder-records.ts'
 import { openFreshness } from './freshness.ts'
 import { readPinFile } from './pkcs11/pin-file.ts'
@@ -18,9 +21,10 @@ import { openToken, type Token } from './pkcs11/token.ts'
 import { plainError } from './plain-error.ts'
 import { openRooms, type Rooms } from './rooms.ts'
 import { openAuditLog, type AuditLog } from './store/audit-log.ts'
-import type { BlobStore } from './store/blobs.ts'
 import { openDirectoryBlobs } from './store/directory-blobs.ts'
+import { holdable, type HeldBlobs } from './store/held-blobs.ts'
 import { openQuarantine } from './store/quarantine.ts'
+import type { FileRecords } from './store/records.ts'
 import type { RecordStore } from './store/records.ts'
 import { openTamperingReport, type TamperingReport } from './tampering-report.ts'
 
@@ -55,19 +59,15 @@ export async function openFolder(settings: Settings, closers: (() => Promise<voi
       level: 'warning',
       message: "The clock of this folder was moved earlier. Without --clock-control this machine's time rules again.",
     })
-  const hasAdministrator = (await records.count(administrators)) > 0
-  if (!isNew && !hasAdministrator)
-    throw new Error(
-      `The records in ${dataDir} have no administrator: they are not whole. Restore the data folder from a backup. Nothing was made in its place.`,
-    )
-  // A folder with an administrator has had a log from its first start on.
-  const audit = await openAuditLog(records, env, { mac: auditHeadMac(rootKeys), isNew: !hasAdministrator })
+  const audit = await openAudit(settings, records, rootKeys)
   const freshness = await openFreshness({ ...settings, records, audit })
   closers.push(() => freshness.close())
   tampering.recordIn(audit)
   const blobs = await openBlobs(settings, records, audit)
+  const snapshots = openSnapshots(settings, { records, blobs }, closers)
   const macKey = rootKeys.mac
   await makeKeyStates({ records, macKey, audit, settingsOf: id => namedKeyOf(records, id), log: settings.log })
+  if (tampering.wasAccepted) await recordAcceptedKeyStates({ records, audit, log: settings.log })
   await recordFips(audit)
   const rooms = await openRooms({
     env,
@@ -76,7 +76,9 @@ export async function openFolder(settings: Settings, closers: (() => Promise<voi
     port,
     domain: settings.domain,
     records,
+    dataDir,
     blobs,
+    snapshots,
     audit,
     rootKeys,
     token,
@@ -94,10 +96,37 @@ export async function openFolder(settings: Settings, closers: (() => Promise<voi
   return rooms
 }
 
+/** @throws Error where the records of a folder that is not new have no administrator */
+async function openAudit(
+  { dataDir, env, inventory }: Settings,
+  records: RecordStore,
+  keys: RootKeys,
+): Promise<AuditLog> {
+  const hasAdministrator = (await records.count(administrators)) > 0
+  if (!inventory.isNew && !hasAdministrator)
+    throw new Error(
+      `The records in ${dataDir} have no administrator: they are not whole. Restore the data folder from a backup. Nothing was made in its place.`,
+    )
+  // A folder with an administrator has had a log from its first start on.
+  return openAuditLog(records, env, { mac: auditHeadMac(keys), isNew: !hasAdministrator })
+}
+
+/** What lets a backup copy records and blobs while they are used. */
+function openSnapshots(
+  settings: Settings,
+  stores: { readonly records: FileRecords; readonly blobs: HeldBlobs },
+  closers: (() => Promise<void>)[],
+): Snapshots {
+  const snapshots = new Snapshots({ ...settings, ...stores })
+  closers.push(() => snapshots.close())
+  return snapshots
+}
+
 /** Opens the blobs and compares them with the records. @throws Error where they are not of one moment */
-async function openBlobs(settings: Settings, records: RecordStore, audit: AuditLog): Promise<BlobStore> {
+async function openBlobs(settings: Settings, records: FileRecords, audit: AuditLog): Promise<HeldBlobs> {
   const folder = join(settings.dataDir, 'blobs')
-  const blobs = await openDirectoryBlobs(folder)
+  await dropSnapshot(settings.dataDir)
+  const blobs = holdable(await openDirectoryBlobs(folder))
   await dropBrokenOffChanges(records)
   const referenced = await referencedBlobs(records)
   // Where a record can't be read, the blob that it names would pass for one without a record.
@@ -116,14 +145,15 @@ async function openBlobs(settings: Settings, records: RecordStore, audit: AuditL
 }
 
 /** @throws RecordsChanged where they are not those that were written last, and the operator did not accept it */
-async function openRecords(settings: Settings, rootKeys: RootKeys, tampering: TamperingReport): Promise<RecordStore> {
+async function openRecords(settings: Settings, rootKeys: RootKeys, tampering: TamperingReport): Promise<FileRecords> {
   const { acceptChangedRecords, dataDir, log } = settings
   const changed = acceptChangedRecords ? 'accept' : 'refuse'
   const onHeadFailure = (error: Error): void =>
     log({ level: 'error', message: 'records.head could not be written', error: plainError(error) })
-  return shredding(await openFolderRecords(dataDir, rootKeys, { ...tampering, changed, onHeadFailure }), error =>
-    log({ level: 'error', message: 'What was destroyed is still to be erased', error: error.message }),
-  )
+  const records = await openFolderRecords(dataDir, rootKeys, { ...tampering, changed, onHeadFailure })
+  const owed = (error: Error): void =>
+    log({ level: 'error', message: 'What was destroyed is still to be erased', error: error.message })
+  return { ...shredding(records, owed), copyTo: path => records.copyTo(path) }
 }
 
 /** R02: which provider this run is on, for those who read the log later. */

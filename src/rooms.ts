@@ -8,15 +8,21 @@ import type { ControlledClock } from './clock/controlled-clock.ts'
 import { administratorOnly } from './entra/administrator.ts'
 import { accountCountRoutes } from './accounts/account-count-routes.ts'
 import { eachForItself } from './each-for-itself.ts'
+import { leftoversRoutes } from './accounts/leftovers-routes.ts'
 import { healthRoute } from './health-route.ts'
 import { readFipsState } from './crypto/fips-module.ts'
 import { deploymentRoutes } from './accounts/deployment-routes.ts'
 import { firstSubscription } from './arm/first-subscription.ts'
+import { olderRoles } from './arm/older-roles.ts'
 import { openResourceManager } from './arm/open-resource-manager.ts'
 import { subscriptions } from './arm/records.ts'
 import type { RootKeys } from './encryption/root-key.ts'
 import { openEntra, type Entra } from './entra/open-entra.ts'
 import type { Env } from './env.ts'
+import { backupRoutes } from './folder/backup-routes.ts'
+import type { FolderCheck } from './folder/folder-check.ts'
+import { verifyRoutes } from './folder/verify-routes.ts'
+import type { Snapshots } from './folder/snapshots.ts'
 import type { Authenticator, AuthScheme, Route } from './http/route.ts'
 import { DiagnosticExport } from './keyvault/diagnostic-export.ts'
 import { repeatedly, type Repeating } from './repeatedly.ts'
@@ -43,7 +49,9 @@ export interface RoomsOptions {
   readonly port: number
   readonly domain: string
   readonly records: RecordStore
+  readonly dataDir: string
   readonly blobs: BlobStore
+  readonly snapshots: Snapshots
   readonly audit: AuditLog
   /** Given: the administrator may move it. */
   /** The operator's folder for what diagnostic settings send to storage accounts. */
@@ -154,7 +162,7 @@ export async function openRooms(options: RoomsOptions): Promise<Rooms> {
         ...keyVault.routes,
         ...serviceRoutes(service, plane, env),
         ...truthTableRoutes(await readTruthTable(TRUTH_TABLE)),
-        ...administrationRoutes(options, { entra, audit, moved: tick }),
+        ...administrationRoutes(options, { entra, audit, moved: tick, check: service.check }),
       ]),
     ],
     authenticators: authenticatorsOf(requestAudit, entra, keyVault.authenticator, plane),
@@ -229,12 +237,15 @@ function exporterOf({ records, audit: auditLog, diagnosticsFolder: folder }: Roo
 
 /** What only the administrator of this cloud may do. */
 function administrationRoutes(
-  { env, records, audit: log, clock }: RoomsOptions,
-  { entra, audit, moved }: { entra: Entra; audit: AuditSink; moved: () => Promise<void> },
+  { env, records, blobs, audit: log, clock, snapshots }: RoomsOptions,
+  { entra, audit, moved, check }: { entra: Entra; audit: AuditSink; moved: () => Promise<void>; check: FolderCheck },
 ): Route[] {
   const nameOf = async (objectId: string): Promise<string | undefined> => (await entra.principal(objectId))?.displayName
   return [
     ...auditRoutes({ log, records, env, nameOf }),
+    ...backupRoutes(snapshots),
+    ...verifyRoutes(check),
+    ...leftoversRoutes({ records, blobs }),
     ...(clock === undefined ? [] : clockRoutes({ clock, audit, moved })),
   ]
 }
@@ -285,13 +296,25 @@ function lifeOf(
   }
 }
 
-async function openSubscription({ records, env }: RoomsOptions, entra: Entra): Promise<string> {
+async function openSubscription({ records, env, audit }: RoomsOptions, entra: Entra): Promise<string> {
+  const { administrator, administratorUser } = entra
+  const administrators = [administrator.objectId, administratorUser.objectId]
   const [known] = await records.list(subscriptions, { limit: 1 })
-  if (known !== undefined) return known.value.subscriptionId
-  const { subscriptionId, changes } = firstSubscription(env, entra.administrator.tenantId, [
-    entra.administrator.objectId,
-    entra.administratorUser.objectId,
-  ])
-  await records.commit(changes)
+  if (known === undefined) {
+    const { subscriptionId, changes } = firstSubscription(env, administrator.tenantId, administrators)
+    await records.commit(changes)
+    return subscriptionId
+  }
+  const { subscriptionId, tenantId } = known.value
+  const changes = await olderRoles(records, env, { subscriptionId, tenantId, administrators })
+  const entry = {
+    operationName: 'OwnKey/administrator/roles',
+    category: 'AuditEvent',
+    resultType: 'Success' as const,
+    resultDescription: 'The role assignments of an older folder were brought to their present form',
+    callerIpAddress: 'service',
+    properties: { administrators },
+  }
+  if (changes.length > 0) await audit.append(entry, changes)
   return subscriptionId
 }

@@ -9,6 +9,7 @@ import { Protection } from './accounts/protection.ts'
 import { ReEncryptions } from './accounts/re-encryptions.ts'
 import { RunningModels } from './accounts/running-models.ts'
 import type { ResourceManager } from './arm/resource-manager.ts'
+import { FolderCheck } from './folder/folder-check.ts'
 import { KeyRing } from './encryption/key-ring.ts'
 import { SealedBlobs } from './encryption/sealed-blobs.ts'
 import { Catalogue } from './engines/catalogue.ts'
@@ -75,6 +76,7 @@ export function openService(
   return {
     accounts,
     protection: new Protection(accounts, blobs, id => blobReferences(records, id)),
+    check: new FolderCheck({ ...options, ring, blobs, references: id => blobReferences(records, id) }),
     ring,
     keyStatuses,
     watch,

@@ -6,6 +6,8 @@ const SERVICE = 'service'
 const MOST = 1000
 
 export interface TamperingReport extends Required<Pick<SqliteOptions, 'onTampered' | 'onAccepted'>> {
+  /** Whether the operator took records as they are that were changed outside. */
+  readonly wasAccepted: boolean
   /** From now on into the audit log too, what was found before included. */
   recordIn(audit: Pick<AuditLog, 'append'>): void
 }
@@ -15,6 +17,7 @@ export function openTamperingReport({ log }: { readonly log: (line: object) => v
   const known = new Set<string>()
   const waiting: { readonly operationName: string; readonly description: string; readonly properties: object }[] = []
   let audit: Pick<AuditLog, 'append'> | undefined
+  let wasAccepted = false
 
   function report(operationName: string, description: string, properties: object): void {
     log({ level: 'error', message: description, ...properties })
@@ -47,7 +50,11 @@ export function openTamperingReport({ log }: { readonly log: (line: object) => v
       known.add(key)
       report('OwnKey/records/tampered', 'A record was changed outside this service and is not used', { collection, id })
     },
+    get wasAccepted() {
+      return wasAccepted
+    },
     onAccepted(changed: RecordsChanged) {
+      wasAccepted = true
       const message = 'Records that were changed outside this service were accepted by its operator'
       report('OwnKey/records/accepted', message, { collections: changed.collections })
     },

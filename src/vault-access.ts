@@ -6,6 +6,7 @@ import type { ResourceManager } from './arm/resource-manager.ts'
 import type { KeyRingOptions } from './encryption/key-ring.ts'
 import { IdentityMissing } from './encryption/vault-error.ts'
 import type { VaultConnection } from './encryption/vault-clients.ts'
+import { VaultWaits } from './encryption/vault-waits.ts'
 import type { Entra } from './entra/open-entra.ts'
 import { Forbidden } from './http/errors.ts'
 import { liveVault, vaultResourceId } from './keyvault/vault-record.ts'
@@ -49,6 +50,7 @@ export function openVaultAccess(
   }
   return {
     timeoutMs: VAULT_TIMEOUT_MS,
+    waits: new VaultWaits(),
     isOwn,
     agentFor: vaultUri => (isOwn(vaultUri) ? agent : outside.allows(vaultUri) ? 'network' : undefined),
     credentialOf: (accountId, vaultUri) =>

@@ -1,4 +1,5 @@
 import { AzureError, Conflict, NotFound } from '../http/errors.ts'
+import { withNewBlobs } from '../encryption/blob-commits.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import { recordTampered } from '../encryption/record-tampered.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
@@ -96,19 +97,22 @@ export class Deployments {
     }
     const resolved = await this.#models.resolve(account.accountId, model.name)
     if (resolved === undefined) throw modelNotSupported(body, 'name')
-    const { deployment, changes } = await this.#ownCopy(account, name, body, resolved, stops)
-    await this.#commit(
-      account,
-      'write',
-      [
-        put(deployments, deploymentKey(account.accountId, name), deployment, before?.version ?? 0),
-        ...changes,
-        ...this.#copyChanges(before?.value),
-      ],
-      name,
-      before === undefined ? CREATED : {},
-      before?.value.blobId !== undefined,
-    )
+    const deployment = await withNewBlobs(this.#blobs, async create => {
+      const own = await this.#ownCopy(account, name, body, resolved, { stops, create })
+      await this.#commit(
+        account,
+        'write',
+        [
+          put(deployments, deploymentKey(account.accountId, name), own.deployment, before?.version ?? 0),
+          ...own.changes,
+          ...this.#copyChanges(before?.value),
+        ],
+        name,
+        before === undefined ? CREATED : {},
+        before?.value.blobId !== undefined,
+      )
+      return own.deployment
+    })
     if (before !== undefined) await this.#end(before.value)
     await this.#running.get(deployment)
     return { deployment, created: before === undefined }
@@ -152,7 +156,7 @@ export class Deployments {
     name: string,
     body: DeploymentBody,
     model: DeployableModel,
-    stops: boolean,
+    { stops, create }: { readonly stops: boolean; readonly create: SealedBlobs['create'] },
   ): Promise<{ deployment: Deployment; changes: Change[] }> {
     const { accountId } = account
     const given = body.properties.model
@@ -168,7 +172,7 @@ export class Deployments {
     if (model.blob === undefined) return { deployment: base, changes: [] }
     const opened = await this.#blobs.open(model.blob)
     const kind = copyKindOf(base)
-    const { record, changes } = await this.#blobs.create({ accountId, kind, source: opened.read() })
+    const { record, changes } = await create({ accountId, kind, source: opened.read() })
     return { deployment: { ...base, blobId: record.blobId }, changes }
   }
 

@@ -4,7 +4,7 @@ import type { Accounts } from './accounts.ts'
 
 const PATIENCE_MS = 2000
 
-/** Who looks at an account sees what the vault says of its key now, at most a lease old; but he waits for no silent vault. */
+/** Who looks at an account sees what the vault says of its key now, at most a lease old; but they wait for no silent vault. */
 export async function freshStatus(
   { options }: Accounts,
   { accountId, encryption }: Account,

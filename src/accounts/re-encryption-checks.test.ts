@@ -14,6 +14,7 @@ import type { Change, RecordStore } from '../store/records.ts'
 import type { Account } from './account.ts'
 import type { Accounts } from './accounts.ts'
 import { ReEncryptions } from './re-encryptions.ts'
+import { VaultWaits } from '../encryption/vault-waits.ts'
 
 const key = (): KeyObject => createSecretKey(randomBytes(32))
 
@@ -48,7 +49,7 @@ async function setting(
     records,
     rootKeys,
     leaseMs: 0,
-    vaults: { agentFor: () => undefined, timeoutMs: 1 },
+    vaults: { agentFor: () => undefined, timeoutMs: 1, waits: new VaultWaits() },
     credentialOf: () => ({ getToken: async () => null }),
     settingsOf: async () => undefined,
   })

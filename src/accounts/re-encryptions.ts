@@ -6,6 +6,7 @@ import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import { AzureError, Conflict, NotFound } from '../http/errors.ts'
 import { everyRecord } from '../store/every-record.ts'
 import { leaveOut, put, VersionConflict, type Change, type Stored } from '../store/records.ts'
+import { leftNothing, StorageRefused } from '../store/storage-errors.ts'
 import { accounts as storedAccounts, type Account } from './account.ts'
 import { accountAudit, type Accounts } from './accounts.ts'
 import { pace, type Pace } from './pace.ts'
@@ -247,7 +248,8 @@ class Run {
     try {
       rewritten = await this.#options.blobs.rewrite(blob, source => this.#pace.through(source))
     } catch (error) {
-      if (!(error instanceof AzureError) || error instanceof KeyUnavailable) throw error
+      const isOurs = error instanceof KeyUnavailable || error instanceof StorageRefused
+      if (!(error instanceof AzureError) || isOurs) throw error
       // Deleted while it was read: nothing is left to do. Else it is damaged, and the others go on.
       if ((await this.#records.get(blobRecords, blob.id))?.version !== blob.version) return
       await this.#write({ failed: [...failed, { blobId: blob.value.blobId, message: error.message }] })
@@ -260,6 +262,8 @@ class Run {
       }
       await this.#write(done, rewritten.changes)
     } catch (error) {
+      // ADR 0023: it may have counted, and then this is the only file of the blob.
+      if (!leftNothing(error)) throw error
       await rewritten.undo()
       const isGone = error instanceof VersionConflict && error.collection === blobRecords.name
       if (!isGone) throw error

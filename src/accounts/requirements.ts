@@ -190,6 +190,9 @@ const REQUIREMENT: Readonly<Record<KeyUnavailableCause, string>> = {
   VaultNotAllowed: 'R06',
   CredentialUnavailable: 'R11',
   Unreachable: 'R06',
+  Throttled: 'R06',
+  VaultFailed: 'R06',
+  LeaseEnded: 'R06',
   Refused: 'R06',
 }
 

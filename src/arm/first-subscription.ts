@@ -12,21 +12,29 @@ export function firstSubscription(
   tenantId: string,
   administratorIds: readonly string[],
 ): { subscriptionId: string; changes: Change[] } {
-  const [ownerId = '', ...others] = administratorIds
-  const { subscriptionId, changes } = newSubscription(env, { tenantId, displayName: 'OwnKey', ownerId })
-  const scope = `/subscriptions/${subscriptionId}`
-  const data = { scope, roleDefinitionId: OPENAI_CONTRIBUTOR }
+  const subscriptionId = env.uuid()
+  const value = { subscriptionId, displayName: 'OwnKey', tenantId, state: 'Enabled' } as const
   return {
     subscriptionId,
     changes: [
-      ...changes,
-      ...others.map(principalId => subscriptionOwner(env, { tenantId, subscriptionId, principalId })),
-      ...administratorIds.flatMap(principalId => [
-        assign(env, tenantId, { ...data, principalId }),
-        tenantOwner(env, tenantId, principalId),
-      ]),
+      put(subscriptions, subscriptionId, value, 0),
+      ...administratorRoles(env, { tenantId, subscriptionId }, administratorIds),
     ],
   }
+}
+
+/** What the administrators of a cloud may do from its first start on: everything in the first subscription, and making others. */
+export function administratorRoles(
+  env: Env,
+  { tenantId, subscriptionId }: { readonly tenantId: string; readonly subscriptionId: string },
+  administratorIds: readonly string[],
+): Change[] {
+  const data = { scope: `/subscriptions/${subscriptionId}`, roleDefinitionId: OPENAI_CONTRIBUTOR }
+  return administratorIds.flatMap(principalId => [
+    subscriptionOwner(env, { tenantId, subscriptionId, principalId }),
+    assign(env, tenantId, { ...data, principalId }),
+    tenantOwner(env, tenantId, principalId),
+  ])
 }
 
 /** A subscription with its owner. */

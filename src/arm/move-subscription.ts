@@ -19,7 +19,7 @@ const ACCEPT = '/providers/microsoft.subscription/subscriptions/:subscriptionid'
 
 /**
  * R32: moves a subscription to another tenant in two steps, as Azure's portal does: the owner offers it, and the future
- * owner accepts it with a login of his own tenant. Role assignments vanish, identities stay behind in the old tenant, and
+ * owner accepts it with a login of their own tenant. Role assignments vanish, identities stay behind in the old tenant, and
  * vaults keep their tenantId, so customer-managed keys stop working until both are mended: `validateChangeTenant` says beforehand.
  */
 export function moveSubscriptionRoutes(options: ArmOptions): Route[] {

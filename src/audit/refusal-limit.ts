@@ -30,7 +30,7 @@ interface Counted {
 }
 
 /**
- * Whoever has no valid token could fill the disk with records of his refusals. So each resource has a bucket of them:
+ * Whoever has no valid token could fill the disk with records of their refusals. So each resource has a bucket of them:
  * what overflows is counted, and written as one record a minute that says how many there were and from where.
  */
 export class RefusalLimit {

@@ -2,7 +2,9 @@ import type { Env } from '../env.ts'
 import { AzureError } from '../http/errors.ts'
 import type { Authenticator, Call, Route } from '../http/route.ts'
 import type { AuditLog, NewAuditEntry } from '../store/audit-log.ts'
+import { CommitUnknown, StorageRefused } from '../store/storage-errors.ts'
 import { auditEvent, SERVICE, signatureOf, type AuditSink } from './audit-event.ts'
+import { HeldRecords } from './held-records.ts'
 import { RefusalLimit } from './refusal-limit.ts'
 import { requestContext, type RequestContext } from './request-context.ts'
 
@@ -13,7 +15,7 @@ export interface RequestAudit {
   routes(routes: readonly Route[]): Route[]
   /** The same authenticator; whom it refuses is recorded. */
   authenticator(authenticator: Authenticator): Authenticator
-  /** Writes what was only counted; call it each minute and at the end. */
+  /** Writes what was only counted, or held while the disk was full; call it each minute and at the end. */
   flush(): Promise<void>
 }
 
@@ -21,12 +23,17 @@ const AUTHENTICATION = 'Authentication'
 
 /** R05: every operation of every plane makes one AuditEvent record: who, what, when, from where, how long, with which result. */
 export function openRequestAudit(log: AuditSink, env: Env, refusals = new RefusalLimit()): RequestAudit {
+  const held = new HeldRecords()
   const append: AuditLog['append'] = async (entry, changes = [], options = {}) => {
     const context = requestContext.getStore()
     const complete = completed(entry, context?.closed ? undefined : context, env)
     const isAnonymous = complete.identity === undefined && complete.callerIpAddress !== SERVICE
     const isRefusal = isAnonymous && complete.resultType === 'Failed' && changes.length === 0
-    if (!isRefusal || refusals.admits(complete)) await log.append(complete, changes, options)
+    // What a deletion needs is kept back of the disk.
+    const isDeletion = context?.call.method === 'DELETE' && changes.length > 0
+    const write = (): Promise<void> =>
+      log.append(complete, changes, isDeletion ? { reserve: 'last', ...options } : options)
+    if (!isRefusal || refusals.admits(complete)) await (changes.length > 0 ? write() : orHeld(held, complete, write))
     if (context !== undefined) context.recorded = complete.resultType
   }
   return {
@@ -34,8 +41,29 @@ export function openRequestAudit(log: AuditSink, env: Env, refusals = new Refusa
     routes: routes => routes.map(route => ({ ...route, handler: call => handle(append, env, route, call) })),
     authenticator: authenticator => call => authenticate(append, env, authenticator, call),
     async flush() {
-      for (const entry of refusals.takeCounted()) await log.append(entry)
+      for (const entry of refusals.takeCounted())
+        held.hold({ ...entry, time: entry.time ?? new Date(env.now()).toISOString() })
+      const waiting = held.take()
+      for (const [index, entry] of waiting.entries())
+        await log.append(entry).catch((error: unknown) => {
+          for (const left of waiting.slice(index)) held.hold(left)
+          throw error
+        })
     },
+  }
+}
+
+/** Reading goes on where the disk has no room for its record, which then waits. */
+async function orHeld(
+  held: HeldRecords,
+  entry: NewAuditEntry & { readonly time: string },
+  write: () => Promise<void>,
+): Promise<void> {
+  try {
+    await write()
+  } catch (error) {
+    if (!(error instanceof StorageRefused) || error.reason === 'ended') throw error
+    held.hold(entry)
   }
 }
 
@@ -57,7 +85,9 @@ async function handle(append: AuditLog['append'], env: Env, route: Route, call: 
         await append(eventOf(context, env, { route, status: response.status }))
       return response
     } catch (error) {
-      if (context.recorded !== 'Failed') await append(eventOf(context, env, { route, error }))
+      // ADR 0023: of what nobody knows nothing is said.
+      if (context.recorded !== 'Failed' && !(error instanceof CommitUnknown))
+        await append(eventOf(context, env, { route, error }))
       throw error
     } finally {
       context.closed = true
@@ -65,7 +95,7 @@ async function handle(append: AuditLog['append'], env: Env, route: Route, call: 
   })
 }
 
-/** Only refusals: who is let in is in the record of what he does. */
+/** Only refusals: who is let in is in the record of what they do. */
 async function authenticate(append: AuditLog['append'], env: Env, authenticator: Authenticator, call: Call) {
   const context: RequestContext = { call, started: performance.now() }
   return requestContext.run(context, async () => {

@@ -1,6 +1,7 @@
 import type { Command } from './command.ts'
 import { audit, auditHead, auditVerify } from './commands/audit.ts'
 import { clock, prove, reEncrypt } from './commands/data.ts'
+import { backup, restore, verify } from './commands/folder.ts'
 import { about } from './commands/about.ts'
 import { doctor, env, trust } from './commands/machine.ts'
 import { demo, run, test } from './commands/project.ts'
@@ -18,6 +19,9 @@ export const COMMANDS: readonly Command[] = [
   auditVerify,
   auditHead,
   reEncrypt,
+  verify,
+  backup,
+  restore,
   clock,
   run,
   test,

@@ -5,6 +5,7 @@ import type { RecordsFinding } from '../audit/verify-folder.ts'
 import { readEndpoints } from '../endpoints.ts'
 import { recordsReport } from './audit.ts'
 import { proveDeleted } from './prove-deleted.ts'
+import { findLeftovers, isClean, leftoversReport, type LeftoversFinding } from './prove-leftovers.ts'
 
 interface Blob {
   readonly blobId: string
@@ -88,16 +89,23 @@ export async function prove(options: {
   const findings: Finding[] = []
   for (const account of wanted)
     findings.push(await examine(client, account, options.whole).catch((error: unknown) => unexamined(account, error)))
-  const unseen = options.account === undefined ? await unseenAccounts(client, dataDir) : 0
+  const isWhole = options.account === undefined
+  const unseen = isWhole ? await unseenAccounts(client, dataDir) : 0
+  const leftovers = isWhole ? await findLeftovers(client, dataDir) : undefined
   const kept = options.knownHead === undefined ? '' : `?knownhead=${encodeURIComponent(options.knownHead)}`
   const audit = await client.call<Summary['audit']>('GET', `/ownkey/audit/verify${kept}`)
   const isEmpty = findings.every(({ blobs }) => blobs === 0)
-  const isProven = audit.ok && audit.records.ok && !isEmpty && findings.every(({ problems }) => problems.length === 0)
+  const isContradicted =
+    !audit.ok ||
+    !audit.records.ok ||
+    (leftovers !== undefined && !isClean(leftovers)) ||
+    findings.some(({ problems }) => problems.length > 0)
+  const isProven = !isContradicted && !isEmpty
   const { whole, knownHead } = options
   process.stdout.write(
     options.format === 'json'
-      ? `${JSON.stringify({ proven: isProven, nothingLookedAt: isEmpty, accounts: findings, accountsOfOtherTenants: unseen, audit }, null, 2)}\n`
-      : report(findings, { audit, unseen, isProven, isEmpty, whole, knownHead }),
+      ? `${JSON.stringify({ proven: isProven, nothingLookedAt: isEmpty, accounts: findings, accountsOfOtherTenants: unseen, leftovers, notLookedAt: notLookedAt({ unseen, whole: options.whole }), audit }, null, 2)}\n`
+      : report(findings, { audit, leftovers, unseen, isProven, isContradicted, isEmpty, whole, knownHead }),
   )
   return isProven ? 0 : 1
 }
@@ -191,13 +199,16 @@ interface Summary {
   /** Accounts that were not looked at. */
   readonly unseen: number
   readonly isProven: boolean
+  readonly isContradicted: boolean
+  /** Undefined: of one account alone. */
+  readonly leftovers: LeftoversFinding | undefined
   readonly knownHead: string | undefined
   readonly isEmpty: boolean
   readonly whole: boolean
 }
 
 function report(findings: readonly Finding[], summary: Summary): string {
-  const { audit, unseen, isEmpty, whole, knownHead } = summary
+  const { audit, leftovers, isEmpty, knownHead } = summary
   const lines = findings.flatMap(({ account, key, state, since, lastSuccess, ...rest }) => {
     const { blobs, bytes, opened, closed, revocable, problems, earlierGenerationBlobs: earlier } = rest
     const times = since === undefined ? '' : ` since ${since}\n     last used ${lastSuccess}`
@@ -226,18 +237,26 @@ function report(findings: readonly Finding[], summary: Summary): string {
     .split('\n')
     .map((line, index) => (index === 0 ? `${audit.records.ok ? 'yes' : 'NO '}  ${line}` : `   ${line}`))
   const last = [
-    ...(unseen === 0 ? [] : [`note ${unseen} accounts of other tenants were not looked at: they are closed to you.`]),
-    ...(whole ? [] : ['note of each blob its last chunk and its first were read: --whole reads all of them.']),
-    'note not looked at: soft-deleted accounts, the losses in events of jobs, keys in the vaults, sealed files that no record names.',
+    ...(leftovers === undefined ? [] : leftoversReport(leftovers)),
+    ...notLookedAt(summary).map(one => `note ${one}`),
+    'note ./ownkey verify looks at soft-deleted accounts and at those of other tenants too.',
     ...(isEmpty ? ['NO   nothing was looked at: no blob is stored in these accounts.'] : []),
-    verdict(findings, summary),
+    verdict(summary),
     '',
   ]
   return [fitted(first.join('\n'), '     '), ...records, fitted(last.join('\n'), '     ')].join('\n')
 }
 
-function verdict(findings: readonly Finding[], { audit, unseen, isProven, isEmpty }: Summary): string {
+/** What a proof does not speak of. */
+function notLookedAt({ unseen, whole }: Pick<Summary, 'unseen' | 'whole'>): string[] {
+  return [
+    ...(unseen === 0 ? [] : [`${unseen} accounts of other tenants were not looked at: they are closed to you.`]),
+    ...(whole ? [] : ['of each blob its last chunk and its first were read: --whole reads all of them.']),
+    'not looked at: soft-deleted accounts, the losses in events of jobs, keys in the vaults.',
+  ]
+}
+
+function verdict({ unseen, isProven, isContradicted, isEmpty }: Summary): string {
   if (isProven) return `Everything ${unseen === 0 ? '' : 'else '}is as promised.`
-  const isContradicted = !audit.ok || !audit.records.ok || findings.some(({ problems }) => problems.length > 0)
   return isEmpty && !isContradicted ? 'Nothing was proven.' : 'This is NOT as promised.'
 }

@@ -1,3 +1,5 @@
+import { rm } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { isFolder } from '../data-folder.ts'
 import { endpointsFile, type Endpoints } from '../endpoints.ts'
 import type { CloudOptions, PreparedCloud } from '../cloud-options.ts'
@@ -5,7 +7,12 @@ import { startCloud } from '../main.ts'
 import { restartHardened } from './restart-process.ts'
 import type { Seed } from '../seed/seed-file.ts'
 import type { SeedReport } from '../seed/seed-run.ts'
+import { onFailedSync } from '../failed-sync.ts'
 import { fitted, shellWord } from '../terminal.ts'
+
+/** https://man.freebsd.org/sysexits: an error while doing I/O on some file. */
+const EX_IOERR = 74
+const LAST_ANSWERS_MS = 500
 
 /** Runs the cloud until SIGTERM or SIGINT. Resolves to the exit code. */
 export async function start(options: {
@@ -36,9 +43,10 @@ export async function start(options: {
   restartHardened(options)
   const log = (line: object): void => {
     const isProblem = 'fault' in line || 'level' in line
-    if (options.verbose || isProblem) process.stderr.write(`${JSON.stringify(line)}\n`)
+    if (options.verbose || isProblem) say(`${JSON.stringify(line)}\n`)
   }
   const { dataDir, diagnosticsFolder } = options
+  const failedSync = new Promise<Error>(resolve => void onFailedSync(resolve))
   // Nothing is written there before a diagnostic setting exists: a slip would show much later.
   if (diagnosticsFolder !== undefined) await isFolder(diagnosticsFolder)
   // First of all: with a file that is wrong nothing is made, not even the folder.
@@ -50,9 +58,8 @@ export async function start(options: {
   }
   const cloud = await startCloud({ ...options, log, prepare })
   showReady(cloud.endpoints, dataDir)
-  await new Promise<void>(resolve => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
-  })
+  const failure = await Promise.race([stopSignal(), failedSync])
+  if (failure !== undefined) return endOfDisk(failure, dataDir)
   await cloud.close()
   return 0
 }
@@ -72,6 +79,30 @@ function showReady(endpoints: Endpoints, dataDir: string): void {
       '',
     ].join('\n'),
   )
+}
+
+/** A log on a disk that is full, or whose reader has gone, takes no service down with it. */
+function say(text: string): void {
+  if (process.stderr.listenerCount('error') === 0) process.stderr.on('error', () => undefined)
+  try {
+    process.stderr.write(text)
+  } catch {
+    // Where it leads to a file, it throws.
+  }
+}
+
+function stopSignal(): Promise<undefined> {
+  return new Promise(resolve => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(undefined))
+  })
+}
+
+/** ADR 0023: ends without a clean close, which would write on a disk that lies. Answers under way still say what they know. */
+async function endOfDisk({ message }: Error, dataDir: string): Promise<number> {
+  say(`ownkey: ${message}\n`)
+  await sleep(LAST_ANSWERS_MS)
+  await rm(endpointsFile(dataDir), { force: true }).catch(() => undefined)
+  return EX_IOERR
 }
 
 /** Loaded only where there is a seed: starting without one takes no longer for it. */

@@ -19,6 +19,8 @@ export interface CloudProcess {
   stop(): Promise<number | null>
   /** SIGKILL: what a crash or a power cut leaves. */
   kill(): Promise<void>
+  /** Resolves to the exit code when it has ended, by itself or not; null after a signal. */
+  readonly ended: Promise<number | null>
 }
 
 /** Starts a cloud in the folder and makes this process trust its CA and find its names. */
@@ -31,6 +33,7 @@ export async function startCloudProcess(dataDir: string, args: readonly string[]
     stdio: ['ignore', log.fd, log.fd],
   })
   await log.close()
+  const ended = new Promise<number | null>(resolve => child.once('exit', resolve))
   const endpoints = await ready(child, dataDir)
   resolveLocalNames()
   setDefaultCACertificates([...getCACertificates('default'), await readFile(endpoints.caCertificate, 'utf8')])
@@ -39,7 +42,7 @@ export async function startCloudProcess(dataDir: string, args: readonly string[]
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
   }
   const startMs = performance.now() - started
-  return { endpoints, pid: child.pid ?? 0, startMs, stop: () => stop(child), kill }
+  return { endpoints, pid: child.pid ?? 0, startMs, stop: () => stop(child), kill, ended }
 }
 
 async function ready(child: ChildProcess, dataDir: string): Promise<Endpoints> {

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import { collection, type RecordStore, type Stored } from '../store/records.ts'
+import { collection, type ListOptions, type RecordStore, type Stored } from '../store/records.ts'
 import { NotFound } from '../http/errors.ts'
 import { isInPlace, recordTampered } from './record-tampered.ts'
 
@@ -37,10 +37,26 @@ export const blobRecords = collection<BlobRecord>('encryption.blobs')
 const PAGE = 500
 
 /** Every blob of an account, by id, while others are served in between. */
-export async function* blobsOfAccount(records: RecordStore, accountId: string): AsyncGenerator<Stored<BlobRecord>> {
-  for (let after: string | undefined; ;) {
-    const from = after === undefined ? {} : { after }
-    const page = await records.list(blobRecords, { prefix: `${accountId}/`, limit: PAGE, ...from })
+export function blobsOfAccount(records: RecordStore, accountId: string): AsyncGenerator<Stored<BlobRecord>> {
+  return pages(records, `${accountId}/`)
+}
+
+/** Every blob of all accounts, of deleted ones too, in the order of their ids; `after` the last one of before. */
+export function everyBlob(
+  records: RecordStore,
+  options: Pick<ListOptions, 'after' | 'onTampered'> = {},
+): AsyncGenerator<Stored<BlobRecord>> {
+  return pages(records, '', options)
+}
+
+async function* pages(
+  records: RecordStore,
+  prefix: string,
+  options: Pick<ListOptions, 'after' | 'onTampered'> = {},
+): AsyncGenerator<Stored<BlobRecord>> {
+  for (let { after } = options; ;) {
+    const from = { ...options, ...(after === undefined ? {} : { after }) }
+    const page = await records.list(blobRecords, { prefix, limit: PAGE, ...from })
     yield* page
     if (page.length < PAGE) return
     after = page.at(-1)?.id

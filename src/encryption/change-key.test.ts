@@ -12,6 +12,7 @@ import type { KeyEncryptionKey } from './key-encryption-key.ts'
 import { isRetired, keyRows, unwrapDataKey, wrapDataKey } from './key-ring-rows.ts'
 import { SealedBlobs } from './sealed-blobs.ts'
 import { dropBrokenOffChanges } from './start-up.ts'
+import { VaultWaits } from './vault-waits.ts'
 
 const account = '6f9619ff-8b86-4d01-b42d-00cf4fc964ff'
 const key = (): KeyObject => createSecretKey(randomBytes(32))
@@ -19,7 +20,7 @@ const key = (): KeyObject => createSecretKey(randomBytes(32))
 async function openRing(): Promise<{ ring: KeyRing; records: RecordStore; blobs: SealedBlobs }> {
   const records = openMemoryRecords()
   const rootKeys = { service: key(), mac: key(), deployment: key(), hsm: key(), records: key(), identity: key() }
-  const unused = { agentFor: () => undefined, timeoutMs: 1 }
+  const unused = { agentFor: () => undefined, timeoutMs: 1, waits: new VaultWaits() }
   const ring = new KeyRing({
     records,
     rootKeys,

@@ -1,6 +1,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import { wipe } from '../crypto/wrap.ts'
 import { remove, type Change, type Stored } from '../store/records.ts'
+import { CommitUnknown } from '../store/storage-errors.ts'
 import { serviceKeyId, type KeyEncryptionKey } from './key-encryption-key.ts'
 import { serviceKeys, type KeyRing, type KeyRingNow } from './key-ring.ts'
 import {
@@ -62,6 +63,8 @@ async function rewrap(ring: KeyRing, accountId: string, target: KeyEncryptionKey
     await commit(changes, change).finally(() => ring.leases.end(accountId))
     return change
   } catch (error) {
+    // The next change, or the next start, finds what is left.
+    if (error instanceof CommitUnknown) throw error
     await destroyPending(ring, accountId)
     throw error
   }

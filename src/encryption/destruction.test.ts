@@ -11,6 +11,7 @@ import { DESTRUCTIONS, isDestruction, shredding } from './destruction.ts'
 import { KeyRing } from './key-ring.ts'
 import { keyRows, putPending, wrapDataKey } from './key-ring-rows.ts'
 import { dropBrokenOffChanges } from './start-up.ts'
+import { VaultWaits } from './vault-waits.ts'
 
 const accountId = '6f9619ff-8b86-4d01-b42d-00cf4fc964ff'
 const key = (): KeyObject => createSecretKey(randomBytes(32))
@@ -34,7 +35,7 @@ test('K1: pending rows of a change that a crash broke off are erased at the next
     records,
     rootKeys: { service: key(), mac, deployment: key(), hsm: key(), records: key(), identity: key() },
     leaseMs: 0,
-    vaults: { agentFor: () => undefined, timeoutMs: 1 },
+    vaults: { agentFor: () => undefined, timeoutMs: 1, waits: new VaultWaits() },
     credentialOf: () => ({ getToken: async () => null }),
     settingsOf: async () => undefined,
   })

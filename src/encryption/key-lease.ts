@@ -102,7 +102,7 @@ export class KeyLeases {
       if (renewal === undefined) wipeKeys(await this.#renew(accountId))
       else await renewal
     } catch (error) {
-      if (!(error instanceof KeyUnavailable && error.reason === 'Unreachable')) this.end(accountId)
+      if (!(error instanceof KeyUnavailable && error.isSilence)) this.end(accountId)
       if (isRefusal(error)) this.#holds.refused(accountId, error)
       throw error
     }

@@ -21,6 +21,9 @@ export type KeyUnavailableCause =
   | 'KeyOperationForbidden'
   | 'KeyReplaced'
   | 'Unreachable'
+  | 'Throttled'
+  | 'VaultFailed'
+  | 'LeaseEnded'
   | 'Refused'
 
 const REMEDY: Record<KeyUnavailableCause, string> = {
@@ -53,8 +56,13 @@ const REMEDY: Record<KeyUnavailableCause, string> = {
   KeyOperationForbidden: 'Allow wrapKey and unwrapKey in the key operations of the key version.',
   KeyReplaced:
     'The vault opened something else than what was stored: restore the key that the account was encrypted with.',
-  Unreachable:
-    'The vault does not answer, or answers that it is not able to now (429, 5xx): check that it is running and reachable, then try again.',
+  Unreachable: 'The vault does not answer: check that it is running and reachable, then try again.',
+  Throttled:
+    'The vault takes no more requests for now (429). It is left alone for as long as it says, a minute at most, and asked again at the next use. Where it goes on, fewer keys in one vault or a longer lease (--key-lease-seconds) make fewer requests.',
+  VaultFailed:
+    "The vault fails (5xx), which says nothing about the key: see the vault's own error, and try again when whoever runs it has set it right.",
+  LeaseEnded:
+    'The vault was not asked before its last permission ended: this machine slept, or the service stood still. Try again.',
   Refused: "See the vault's own error.",
 }
 
@@ -80,6 +88,9 @@ export interface KeyUnavailableOptions {
   readonly isOutside?: boolean
 }
 
+/** Which are no refusal: a lease that runs is used to its end, and the next question may be answered. */
+const SILENCE = new Set<KeyUnavailableCause>(['Unreachable', 'Throttled', 'VaultFailed', 'LeaseEnded'])
+
 /** 403 CustomerManagedKeyUnavailable: never 409, 429 or 5xx, which clients would retry (R22, R23, R24). */
 export class KeyUnavailable extends Forbidden {
   readonly reason: KeyUnavailableCause
@@ -104,6 +115,11 @@ export class KeyUnavailable extends Forbidden {
     this.reason = reason
     this.keyId = keyId
     this.isOutside = isOutside
+  }
+
+  /** Whether the vault has not said no: it said nothing, or was not asked. */
+  get isSilence(): boolean {
+    return SILENCE.has(this.reason)
   }
 
   /** The same refusal, for a reason that is known better by now. */

@@ -9,6 +9,7 @@ import { KeyRing, serviceKeys } from './key-ring.ts'
 import { keyRows, wrapDataKey } from './key-ring-rows.ts'
 import { keyStates, type NamedKey } from './key-state.ts'
 import { makeKeyStates } from './make-key-states.ts'
+import { VaultWaits } from './vault-waits.ts'
 
 const account = '6f9619ff-8b86-4d01-b42d-00cf4fc964ff'
 const kekId = 'https://v.vault.localhost/keys/k/0123456789abcdef0123456789abcdef'
@@ -29,7 +30,7 @@ async function oldFolder(wrappedBy: 'service' | 'customer', settings: NamedKey):
   const macKey = key()
   const rootKeys = { service: key(), mac: macKey, deployment: key(), hsm: key(), records: key(), identity: key() }
   const settingsOf = async (): Promise<NamedKey> => settings
-  const vaults = { agentFor: () => undefined, timeoutMs: 1 }
+  const vaults = { agentFor: () => undefined, timeoutMs: 1, waits: new VaultWaits() }
   const credentialOf = () => ({ getToken: async () => null })
   const ring = new KeyRing({ records, rootKeys, leaseMs: 0, vaults, credentialOf, settingsOf })
   await records.commit([...(await ring.create(account)), remove(keyStates, account)])

@@ -164,13 +164,12 @@ export class PlaintextHolds {
     return asked + Math.max(EARLIEST.ms, EARLIEST.part * this.#boundMs, this.#boundMs - AHEAD_MS)
   }
 
-  #expire(accountId: string, { lastError, kekId }: Held): void {
-    const silence = {
-      code: 'Timeout',
-      message: 'No answer of the vault came before the lease ended: it was silent, or this machine slept.',
-    }
-    const isKnown = lastError instanceof KeyUnavailable
-    this.refused(accountId, isKnown ? lastError : new KeyUnavailable('Unreachable', kekId, silence))
+  #expire(accountId: string, { lastError, kekId, asking }: Held): void {
+    if (lastError instanceof KeyUnavailable) return this.refused(accountId, lastError)
+    // A machine that slept has asked nothing.
+    if (asking === undefined) return this.refused(accountId, new KeyUnavailable('LeaseEnded', kekId))
+    const silence = { code: 'Timeout', message: 'No answer of the vault came before the lease ended.' }
+    this.refused(accountId, new KeyUnavailable('Unreachable', kekId, silence))
   }
 
   #renew(accountId: string, held: Held): void {
@@ -189,5 +188,5 @@ export class PlaintextHolds {
 
 /** Whether an answer is a no, and not a silence or a fault of ours that the next question may not meet. */
 export function isRefusal(error: unknown): boolean {
-  return error instanceof AzureError && !(error instanceof KeyUnavailable && error.reason === 'Unreachable')
+  return error instanceof AzureError && !(error instanceof KeyUnavailable && error.isSilence)
 }

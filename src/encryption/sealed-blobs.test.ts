@@ -10,6 +10,7 @@ import { closedGenerations, isRetired } from './key-ring-rows.ts'
 import { KeyRing } from './key-ring.ts'
 import { KeyUnavailable } from './key-unavailable.ts'
 import { SealedBlobs } from './sealed-blobs.ts'
+import { VaultWaits } from './vault-waits.ts'
 
 const account = randomUUID()
 const key = (): KeyObject => createSecretKey(randomBytes(32))
@@ -21,7 +22,7 @@ const source = async function* (): AsyncGenerator<Uint8Array> {
 async function openRing() {
   const records = openMemoryRecords()
   const rootKeys = { service: key(), mac: key(), deployment: key(), hsm: key(), records: key(), identity: key() }
-  const vaults = { agentFor: () => undefined, timeoutMs: 1 }
+  const vaults = { agentFor: () => undefined, timeoutMs: 1, waits: new VaultWaits() }
   const credentialOf = () => ({ getToken: async () => null })
   const ring = new KeyRing({ records, rootKeys, leaseMs: 0, vaults, credentialOf, settingsOf: async () => undefined })
   await records.commit(await ring.create(account))

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { KeyRingTampered } from './key-ring-tampered.ts'
 import { KeyUnavailable } from './key-unavailable.ts'
 import { untilRefused } from './until-refused.ts'
 
@@ -15,6 +16,10 @@ describe('until refused', () => {
     for (let n = 0; n < 3; n++) assert.equal(await opener(async () => (asked += 1)), undefined)
     assert.equal(asked, 0)
     assert.equal(await untilRefused()(async () => 'another request asks anew'), 'another request asks anew')
+  })
+
+  it('leaves out what a key ring that was tampered with would open', async () => {
+    assert.equal(await untilRefused()(() => Promise.reject(new KeyRingTampered('a row was put back'))), undefined)
   })
 
   it('passes other failures on', async () => {

@@ -1,7 +1,8 @@
 import { nextTurn, turnIsOver } from '../turns.ts'
+import { KeyRingTampered } from './key-ring-tampered.ts'
 import { KeyUnavailable } from './key-unavailable.ts'
 
-/** Opens what a list shows; undefined where the key is unavailable. */
+/** Opens what a list shows; undefined where the key can't be used. */
 type Opener = <T>(open: () => Promise<T>) => Promise<T | undefined>
 
 /**
@@ -16,7 +17,7 @@ export function untilRefused(): Opener {
     try {
       return await open()
     } catch (error) {
-      if (!(error instanceof KeyUnavailable)) throw error
+      if (!(error instanceof KeyUnavailable || error instanceof KeyRingTampered)) throw error
       isRefused = true
       return undefined
     }

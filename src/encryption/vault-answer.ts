@@ -1,11 +1,14 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { PipelinePolicy, PipelineResponse } from '@azure/core-rest-pipeline'
+import { retryAfterMs } from './vault-waits.ts'
 
 /** The last answer of a vault within one operation. */
 export interface VaultAnswer {
   readonly status: number
   /** The vault's error object, as far as the body has one. */
   readonly error: VaultErrorBody | undefined
+  /** Milliseconds after which it wants to be asked again, where it says. */
+  readonly retryAfterMs: number | undefined
   /** Whether the request carried a token: a 401 to one that did not is only the question for it. */
   readonly hadToken: boolean
   /** The tenant that the challenge sends clients to, and the one that the token is of, where they can be read. */
@@ -56,6 +59,7 @@ function answerOf({ status, headers, bodyAsText, request }: PipelineResponse): V
   return {
     status,
     error: status < 400 ? undefined : errorBody(bodyAsText),
+    retryAfterMs: retryAfterMs(headers),
     hadToken: token !== undefined,
     tenantAsked: tenantOfChallenge(headers.get('www-authenticate')),
     tenantOfToken: token === undefined ? undefined : tenantOf(token),

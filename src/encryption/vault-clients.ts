@@ -5,6 +5,7 @@ import { CryptographyClient, KeyClient, type KeyVaultKey } from '@azure/keyvault
 import { formatKeyIdentifier, type KeyIdentifier } from './key-identifier.ts'
 import { carrySecrets } from './secret-transfer.ts'
 import { conversation, keepAnswers } from './vault-answer.ts'
+import { retryAfterMs, type VaultWaits } from './vault-waits.ts'
 
 /** How this process reaches vaults. */
 export interface VaultConnection {
@@ -12,9 +13,12 @@ export interface VaultConnection {
   agentFor(vaultUri: string): Agent | 'network' | undefined
   /** Milliseconds for one operation, retries included; then the vault counts as unreachable. */
   readonly timeoutMs: number
+  /** Vaults that are to be left alone for a while; shared by all who ask. */
+  readonly waits: VaultWaits
 }
 
 const RETRY_DELAY_MS = 150
+const WAIT_HEADERS = ['retry-after', 'retry-after-ms', 'x-ms-retry-after-ms']
 
 /** Microsoft's clients of one key, which hold the vault's challenge and the token. */
 export interface VaultClients {
@@ -86,16 +90,18 @@ export function renewing(credential: TokenCredential): TokenCredential {
   }
 }
 
-/** The SDK tries a 429 again only when it says how long to wait. */
-const waitWhenThrottled: PipelinePolicy = {
+/** The SDK tries a 429 again only when it says how long to wait; a wait that nobody here has the patience for is not begun. */
+const waitWhenThrottled = (timeoutMs: number): PipelinePolicy => ({
   name: 'ownkeyWaitWhenThrottled',
   sendRequest: async (request, next) => {
     const response = await next(request)
-    const says = ['retry-after', 'retry-after-ms', 'x-ms-retry-after-ms'].some(name => response.headers.has(name))
-    if (response.status === 429 && !says) response.headers.set('retry-after-ms', String(RETRY_DELAY_MS))
+    if (response.status !== 429) return response
+    const wait = retryAfterMs(response.headers) ?? RETRY_DELAY_MS
+    for (const name of WAIT_HEADERS) response.headers.delete(name)
+    if (wait < timeoutMs) response.headers.set('retry-after-ms', String(wait))
     return response
   },
-}
+})
 
 function clientOptions(vaultUri: string, connection: VaultConnection): object {
   const route = connection.agentFor(vaultUri)
@@ -111,8 +117,9 @@ function clientOptions(vaultUri: string, connection: VaultConnection): object {
     additionalPolicies: [
       { policy: useAgent, position: 'perRetry' },
       { policy: carrySecrets, position: 'perRetry' },
+      // Outside of the next: it sees what the vault said of waiting.
+      { policy: waitWhenThrottled(connection.timeoutMs), position: 'perRetry' },
       { policy: keepAnswers, position: 'perRetry' },
-      { policy: waitWhenThrottled, position: 'perRetry' },
     ],
     retryOptions: { maxRetries: 2, retryDelayInMs: RETRY_DELAY_MS, maxRetryDelayInMs: 1000 },
     // No vault redirects; who does may lead elsewhere.

@@ -40,6 +40,7 @@ const CAUSE_BY_INNER: Readonly<Record<string, KeyUnavailableCause>> = {
 /** Inner codes of our own, for what is not the vault's word. */
 const NO_ANSWER = 'NoAnswer'
 const UNREADABLE = 'UnreadableAnswer'
+const LEFT_ALONE = 'LeftAlone'
 
 /** Where and whose the key is that could not be used. */
 interface Place {
@@ -65,9 +66,15 @@ export function keyUnavailableFrom(
   return new KeyUnavailable(causeOf(answer), keyId, vaultsOwnError(answer), place)
 }
 
+/** The vault is not asked: it said so a while ago. */
+export function throttled({ keyId, isOutside }: Place, milliseconds: number): KeyUnavailable {
+  const message = `The vault asked to be left alone for another ${Math.ceil(milliseconds / 1000)} s.`
+  return new KeyUnavailable('Throttled', keyId, { code: LEFT_ALONE, message }, { isOutside })
+}
+
 /** Whether an inner error is what the vault said, and not what is said here of its silence. */
 export function isVaultsWord(inner: InnerError | undefined): boolean {
-  return inner?.message !== undefined && inner.code !== NO_ANSWER && inner.code !== UNREADABLE
+  return inner?.message !== undefined && ![NO_ANSWER, UNREADABLE, LEFT_ALONE].includes(inner.code)
 }
 
 function causeOf({ status, error, ...answer }: VaultAnswer): KeyUnavailableCause {
@@ -76,7 +83,8 @@ function causeOf({ status, error, ...answer }: VaultAnswer): KeyUnavailableCause
   if (status === 401) return isOtherTenant({ error, ...answer }) ? 'TenantMismatch' : 'TokenRefused'
   // What answers 404 in other words may be anything, a proxy for example: that says nothing about the key.
   if (status === 404 && (error?.code === 'KeyNotFound' || error?.code === 'VaultNotFound')) return error.code
-  if (status === 429 || status >= 500) return 'Unreachable'
+  if (status === 429) return 'Throttled'
+  if (status >= 500) return 'VaultFailed'
   return status === 403 ? 'Forbidden' : 'Refused'
 }
 

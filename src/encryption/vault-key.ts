@@ -6,7 +6,7 @@ import { KeyUnavailable, type KeyUnavailableCause } from './key-unavailable.ts'
 import { receiving, sending } from './secret-transfer.ts'
 import { listening, type Conversation } from './vault-answer.ts'
 import { openClients, renewing, type VaultClients, type VaultConnection } from './vault-clients.ts'
-import { keyUnavailableFrom } from './vault-error.ts'
+import { keyUnavailableFrom, throttled } from './vault-error.ts'
 
 /** RSA key of a vault, used over its REST API with the account's identity. One code path for every vault. */
 export interface VaultKey extends KeyEncryptionKey {
@@ -58,6 +58,8 @@ function asking(key: KeyIdentifier, credential: TokenCredential, connection: Vau
   const attempt: Ask = async operation => {
     // Asked each time, before anything is sent: a URI that a customer gives must not choose whom this service calls.
     if (connection.agentFor(key.vaultUri) === undefined) throw new KeyUnavailable('VaultNotAllowed', id)
+    const left = connection.waits.left(key.vaultUri)
+    if (left > 0) throw throttled(place, left)
     const asked = clients
     const gaveUp = Promise.withResolvers<never>()
     gaveUp.promise.catch(() => undefined)
@@ -78,6 +80,8 @@ function asking(key: KeyIdentifier, credential: TokenCredential, connection: Vau
     } catch (error) {
       // Of an operation that went well a token may still be renewed in the background.
       ended.abort()
+      const { status, retryAfterMs = 0 } = heard.last ?? {}
+      if (status === 429 && retryAfterMs > 0) connection.waits.note(key.vaultUri, retryAfterMs)
       throw keyUnavailableFrom(error, place, heard.last)
     } finally {
       clearTimeout(timer)

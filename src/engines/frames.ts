@@ -27,14 +27,14 @@ export async function writeFrame(
   if (!stream.write(body)) await drained(stream)
 }
 
-/** Also resolves when it is closed. What does not come leaves no listener behind: a long file is written in many parts. */
+/** Resolves when the stream takes more, or is gone; leaves no listener behind: a large file fills the pipe many times. */
 async function drained(stream: Writable): Promise<void> {
-  const over = new AbortController()
-  const { signal } = over
+  const done = new AbortController()
+  const { signal } = done
   try {
     await Promise.race([once(stream, 'drain', { signal }), once(stream, 'close', { signal })])
   } finally {
-    over.abort()
+    done.abort()
   }
 }
 

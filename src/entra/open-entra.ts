@@ -50,7 +50,7 @@ export interface EntraOptions {
 export interface AdministratorPerson {
   readonly objectId: string
   readonly userName: string
-  /** Empty once he has chosen one himself. */
+  /** Empty once they have chosen one themselves. */
   readonly password: string
 }
 

@@ -151,7 +151,7 @@ export interface AdministratorUser {
   readonly sealedPassword?: string
 }
 
-/** The administrator that the first start made; his secret is sealed, so that it can be shown again. */
+/** The administrator that the first start made; their secret is sealed, so that it can be shown again. */
 export interface Administrator {
   readonly tenantId: string
   readonly appId: string

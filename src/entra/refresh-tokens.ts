@@ -49,7 +49,7 @@ export class RefreshTokens {
     const now = this.#env.now()
     const expiresAt = now + (wanted.spa === undefined ? IDLE_MS : PAGE_MS)
     const value: RefreshFamily = { ...wanted, generation: 0, rotatedAt: now, expiresAt }
-    await this.#records.commit([put(refreshFamilies, id.toString('hex'), value, 0)])
+    await this.#records.commit([put(refreshFamilies, id.toString('hex'), value, 0)], { reserve: 'small' })
     return { token: this.#tokenOf(id, 0), family: id.toString('hex') }
   }
 
@@ -71,7 +71,7 @@ export class RefreshTokens {
     const expiresAt = family.spa === undefined ? now + IDLE_MS : family.expiresAt
     const next: RefreshFamily = { ...family, generation: family.generation + 1, rotatedAt: now, expiresAt }
     try {
-      await this.#records.commit([put(refreshFamilies, id, next, found.version)])
+      await this.#records.commit([put(refreshFamilies, id, next, found.version)], { reserve: 'small' })
       return { family: next, id, next: this.#tokenOf(asked.id, next.generation) }
     } catch (error) {
       // Another request with the same token was faster: both get the same successor.

@@ -85,7 +85,8 @@ export function openSessions(options: {
       const secret = env.randomBytes(32).toString('base64url')
       const [id, former] = [digest(secret), idOf(call)]
       const session: Session = { objectId, tenantId, authTime: env.now(), expiresAt: env.now() + SESSION_MS }
-      await records.commit([put(sessions, id, session, 0), ...(former === undefined ? [] : [remove(sessions, former)])])
+      const ended = former === undefined ? [] : [remove(sessions, former)]
+      await records.commit([put(sessions, id, session, 0), ...ended], { reserve: 'small' })
       return { session: { ...session, id }, cookie: cookieFor(secret, objectId) }
     },
     async end(call) {

@@ -107,7 +107,7 @@ async function withPassword(
     if (changes) await choosePassword(options, user.objectId, form)
     const { session, cookie } = await options.sessions.begin(call, user)
     const signedIn = { account, session, cookie }
-    // Whoever typed a password for a device still has to say that the device is his.
+    // Whoever typed a password for a device still has to say that the device is theirs.
     return purpose.type === 'device'
       ? showContinue(options, call, purpose, signedIn)
       : proceed(options, purpose, signedIn)

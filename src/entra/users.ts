@@ -178,7 +178,7 @@ async function changePassword(
   }
 }
 
-/** The administrator's first password is kept sealed, to be shown; one that he chose is nobody's to see. */
+/** The administrator's first password is kept sealed, to be shown; one that they chose is nobody's to see. */
 async function forgetShown(records: RecordStore, objectId: string): Promise<Change[]> {
   const found = await records.get(administratorUsers, 'administrator')
   if (found?.value.objectId !== objectId) return []

@@ -156,7 +156,7 @@ async function opened(response: Response, outgoing: ServerResponse): Promise<Out
 }
 
 function unknownPath(host: HostName, method: string, path: string): AzureError {
-  // As Azure: which type it does not know, so that nobody looks for a mistake of his own in what is not offered here.
+  // As Azure: which type it does not know, so that nobody looks for a mistake of their own in what is not offered here.
   const last = path.toLowerCase().lastIndexOf('/providers/')
   const [, namespace, type] = /^\/providers\/([\w.-]{1,64})\/([\w-]{1,64})/i.exec(path.slice(Math.max(last, 0))) ?? []
   if (host === 'management' && namespace !== undefined)

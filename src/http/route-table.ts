@@ -42,7 +42,7 @@ export function checkRoutes(routes: readonly Route[]): void {
       throw new Error(`${name} needs a maxBody between 0 and ${largestBody} bytes.`)
     }
     if (route.auth === 'none' && route.reason.trim().length < 10) {
-      throw new Error(`${name} asks nobody who he is: say why in 'reason'.`)
+      throw new Error(`${name} asks nobody who they are: say why in 'reason'.`)
     }
   }
 }

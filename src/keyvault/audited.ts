@@ -2,6 +2,7 @@ import { AzureError, Conflict } from '../http/errors.ts'
 import { empty, json } from '../http/respond.ts'
 import type { Call } from '../http/route.ts'
 import { ShredIncomplete, VersionConflict, type Change } from '../store/records.ts'
+import { CommitUnknown } from '../store/storage-errors.ts'
 import { auditEvent } from '../audit/audit-event.ts'
 import { innermostCode } from '../audit/request-audit.ts'
 import type { Room } from './room.ts'
@@ -51,6 +52,8 @@ export async function audited(room: Room, call: Call, name: AuditName, operation
     const commit = (): Promise<Response> => commitOutcome(room, call, name, operation.run, started)
     return await (operation.turn === undefined ? commit() : room.inTurn(operation.turn, commit))
   } catch (error) {
+    // ADR 0023: of what nobody knows nothing is said.
+    if (error instanceof CommitUnknown) throw error
     await room.audit.append(
       auditEvent(call, room.env.now(), {
         ...name,

@@ -77,7 +77,7 @@ async function handle<T>(room: Room, call: Call, operation: DataOperation<T>): P
   })
 }
 
-/** Who may not do this at all is told so before his body is looked at. */
+/** Who may not do this at all is told so before their body is looked at. */
 async function readBody<T>(
   room: Room,
   call: Call,

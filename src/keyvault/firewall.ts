@@ -9,7 +9,7 @@ export type FirewallDecision = 'allow' | 'public-access-disabled' | 'address-not
 
 /**
  * R09: a trusted service is the managed identity of an account AND a call over this process's own connection: a user
- * who borrows the identity's token comes over the network, and is judged by his address.
+ * who borrows the identity's token comes over the network, and is judged by their address.
  */
 export function isTrustedService(via: Call['via'], principal: Principal): boolean {
   const resource = principal.claims['xms_mirid']

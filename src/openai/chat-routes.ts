@@ -16,7 +16,8 @@ import { inferenceBody } from './field-error.ts'
 import { badRequest } from './ids.ts'
 
 const MAX_BODY = 4 * 1024 * 1024
-const LAST_WORD_MS = 150
+/** Between the reason that a stream ends for and its cut; a cut by `cutBy` leaves it no more than 150 ms. */
+const LAST_WORD_MS = 100
 
 /** Chat on a deployment: named in the path (classic) or in `model` (v1). */
 export function chatRoutes(deployments: Deployments, env: Env): DataRoute[] {
@@ -134,7 +135,8 @@ function stream(frame: Frame, first: ChatDelta, deltas: AsyncIterator<ChatDelta>
   const body = new ReadableStream<Uint8Array>({
     start: controller => controller.enqueue(part({ role: 'assistant', content: '' }, null)),
     pull: async controller => {
-      // After the reason, and time for it to arrive, the connection is cut: it never looks as if the answer were whole.
+      // After the reason the connection is cut: it never looks as if the answer were whole. Clients drop what they have
+      // not read yet when it is, so a busy one gets a moment for the reason.
       if (failed !== undefined) {
         await setTimeout(LAST_WORD_MS)
         throw failed

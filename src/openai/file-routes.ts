@@ -9,11 +9,13 @@ import type { Files } from './files.ts'
 import { badRequest, checkId } from './ids.ts'
 import type { FileRecord } from './records.ts'
 import { readUploadForm } from './upload-form.ts'
+import { UploadSlots } from './upload-slots.ts'
 
 /** Azure's limit for a training file, and something for the multipart frame around it. */
 const MAX_UPLOAD = 512 * 1024 * 1024 + 64 * 1024
 
 export function fileRoutes(service: Files): DataRoute[] {
+  const slots = new UploadSlots()
   const get = async (call: Call, account: Account): Promise<FileRecord> =>
     (await service.get(account.accountId, String(call.params['file']))).value
   return [
@@ -22,7 +24,7 @@ export function fileRoutes(service: Files): DataRoute[] {
       path: '/files',
       action: 'files/write',
       maxBody: MAX_UPLOAD,
-      handler: (call, account) => upload(service, call, account),
+      handler: (call, account) => slots.run(account.accountId, call.signal, () => upload(service, call, account)),
     },
     {
       method: 'GET',

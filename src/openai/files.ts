@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream'
 import type { Account } from '../accounts/account.ts'
 import { accountAudit, CREATED, type Accounts } from '../accounts/accounts.ts'
 import { blobRecord, type BlobRecord } from '../encryption/blob-records.ts'
+import { unlinkAfter } from '../encryption/blob-commits.ts'
 import { isRetired } from '../encryption/key-ring-rows.ts'
 import { recordTampered } from '../encryption/record-tampered.ts'
 import type { OpenBlob, SealedBlobs } from '../encryption/sealed-blobs.ts'
@@ -12,6 +13,7 @@ import { checkTrainingFile } from '../engines/training-file.ts'
 import { AzureError, Conflict } from '../http/errors.ts'
 import { everyRecord } from '../store/every-record.ts'
 import { put, remove, type Change, type Stored } from '../store/records.ts'
+import { leftNothing } from '../store/storage-errors.ts'
 import { FileUse } from './file-use.ts'
 import { checkId, lastIdOf, newId, notFound } from './ids.ts'
 import {
@@ -109,7 +111,8 @@ export class Files {
     try {
       await this.accounts.options.audit.append(entry, kept)
     } catch (error) {
-      await this.discard(pending)
+      // ADR 0023: a file of which nobody knows whether it was kept stays.
+      if (leftNothing(error)) await this.discard(pending)
       throw isRetired(error) ? resealedMeanwhile() : error
     }
     return record
@@ -125,13 +128,14 @@ export class Files {
     accountId: string,
     filename: string,
     content: Buffer,
+    create: SealedBlobs['create'],
   ): Promise<{ record: FileRecord; changes: Change[] }> {
     const sha256 = createHash('sha256').update(content).digest('hex')
     const metadata = (): Buffer => secrets({ filename, sha256 })
     const source = (async function* () {
       yield content
     })()
-    const { record: blob, changes } = await this.blobs.create({ accountId, kind: 'training-result', source, metadata })
+    const { record: blob, changes } = await create({ accountId, kind: 'training-result', source, metadata })
     const record = await this.#fileOf(accountId, blob.blobId, blob.size, 'fine-tune-results')
     return { record, changes: [...changes, put(files, ownedKey(accountId, record.fileId), record, 0)] }
   }
@@ -181,10 +185,8 @@ export class Files {
       `${fileId}: key destroyed`,
       { blobId, bytes },
     )
-    await this.accounts.options.audit.append(entry, [remove(files, stored.id, stored.version), ...changes], {
-      shred: true,
-    })
-    await unlink()
+    const removed = [remove(files, stored.id, stored.version), ...changes]
+    await unlinkAfter(this.accounts.options.audit.append(entry, removed, { shred: true }), [{ unlink }])
   }
 
   /** A job that needs the file still. */

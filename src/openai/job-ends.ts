@@ -1,4 +1,5 @@
 import { isRetired } from '../encryption/key-ring-rows.ts'
+import { KeyRingTampered } from '../encryption/key-ring-tampered.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import { EngineLost } from '../engines/failures.ts'
 import { AzureError, Conflict } from '../http/errors.ts'
@@ -85,7 +86,15 @@ export class JobEnds {
     if (error instanceof Stopped) await this.#stopped(stored, error.to)
     else if (isRetired(error))
       await this.#goOn(stored, 'The resource got another data key meanwhile. The job goes on from its last checkpoint.')
+    else if (error instanceof KeyUnavailable && error.reason === 'LeaseEnded')
+      await this.#goOn(
+        stored,
+        'The machine slept, or the service stood still. The job goes on from its last checkpoint.',
+      )
     else if (error instanceof KeyUnavailable) await this.#withoutKey(stored, error)
+    // A backup of the database brings the key ring back, and the job goes on then.
+    else if (error instanceof KeyRingTampered)
+      await this.#jobs.move(stored, { status: 'paused' }, 'error', `Job paused: ${error.message} Then resume the job.`)
     else if (trouble !== undefined) await this.#withoutDisk(stored, trouble, error)
     else if (error instanceof EngineLost) await this.#withoutEngine(stored, error)
     else await this.#failed(stored, error)

@@ -58,7 +58,7 @@ export class JobEvents {
     if (metrics === undefined)
       return {
         ...base,
-        message: 'The metrics of this step are sealed under the customer-managed key, which is unavailable at present.',
+        message: "The metrics of this step are sealed, and the account's data keys can't be used at present.",
         data: null,
       }
     return { ...base, message: metricsMessage(metrics), data: wireMetrics(metrics) }

@@ -1,9 +1,10 @@
 import { Readable } from 'node:stream'
 import type { Account } from '../accounts/account.ts'
 import { accountAudit } from '../accounts/accounts.ts'
+import { withNewBlobs } from '../encryption/blob-commits.ts'
 import { blobRecord } from '../encryption/blob-records.ts'
 import type { KeyRing } from '../encryption/key-ring.ts'
-import type { OpenBlob } from '../encryption/sealed-blobs.ts'
+import type { OpenBlob, SealedBlobs } from '../encryption/sealed-blobs.ts'
 import { heldRecord, openRecord, sealRecord } from '../encryption/sealed-records.ts'
 import type { Trainer, TrainingCheckpoint, TrainingMetrics, TrainingSink } from '../engines/engine.ts'
 import { everyRecord } from '../store/every-record.ts'
@@ -134,10 +135,18 @@ export class JobRun {
   }
 
   async #keep(checkpoint: TrainingCheckpoint): Promise<void> {
+    const { accountId } = this.#stored.value
+    const { blobs } = this.#jobs.options
+    const stale = await withNewBlobs(blobs, create => this.#commitCheckpoint(checkpoint, create))
+    for (const blobId of stale) await blobs.remove({ accountId, blobId }).unlink()
+  }
+
+  /** Resolves to the blobs that went with it. */
+  async #commitCheckpoint(checkpoint: TrainingCheckpoint, create: SealedBlobs['create']): Promise<string[]> {
     const { accountId, jobId } = this.#stored.value
     const { accounts, blobs } = this.#jobs.options
-    const adapter = await blobs.create({ accountId, kind: 'checkpoint', source: checkpoint.adapter })
-    const state = await blobs.create({ accountId, kind: 'checkpoint', source: checkpoint.state })
+    const adapter = await create({ accountId, kind: 'checkpoint', source: checkpoint.adapter })
+    const state = await create({ accountId, kind: 'checkpoint', source: checkpoint.state })
     const name = { jobId, step: checkpoint.step }
     const record: CheckpointRecord = {
       checkpointId: newId(accounts.options.env, 'ftckpt-'),
@@ -155,7 +164,7 @@ export class JobRun {
       ...adapter.changes,
       ...state.changes,
     ]
-    const stale = await this.#overOlder(async older => {
+    return this.#overOlder(async older => {
       const full = older.filter(({ value }) => value.interim !== true)
       const room = KEPT_CHECKPOINTS - (checkpoint.interim ? 0 : 1)
       const kept = full.slice(Math.max(0, full.length - room))
@@ -173,7 +182,6 @@ export class JobRun {
       ])
       return gone
     })
-    for (const blobId of stale) await blobs.remove({ accountId, blobId }).unlink()
   }
 
   /** Commits over the checkpoints of now: a re-encryption may seal one anew between reading and writing it. */
@@ -190,11 +198,23 @@ export class JobRun {
 
   /** The model, the result file and the job's end are one commit: there is no model of a job that has not succeeded. */
   async #finish(adapter: Readable, trainedTokens: number, steps: number): Promise<void> {
+    const { accountId } = this.#stored.value
+    const { blobs } = this.#jobs.options
+    const stale = await withNewBlobs(blobs, create => this.#commitEnd(adapter, { trainedTokens, steps }, create))
+    for (const blobId of stale) await blobs.remove({ accountId, blobId }).unlink()
+  }
+
+  /** Resolves to the blobs that went with it. */
+  async #commitEnd(
+    adapter: Readable,
+    { trainedTokens, steps }: { readonly trainedTokens: number; readonly steps: number },
+    create: SealedBlobs['create'],
+  ): Promise<string[]> {
     const job = this.#stored.value
     const { accounts, blobs, files, events } = this.#jobs.options
     const { accountId, jobId } = job
-    const model = await blobs.create({ accountId, kind: 'fine-tuned-model', source: adapter })
-    const result = await files.createResult(accountId, 'results.csv', resultsCsv(this.#metrics))
+    const model = await create({ accountId, kind: 'fine-tuned-model', source: adapter })
+    const result = await files.createResult(accountId, 'results.csv', resultsCsv(this.#metrics), create)
     const { finishedAt } = finishedNow(job, accounts.options.env)
     const done: JobRecord = {
       ...job,
@@ -212,7 +232,7 @@ export class JobRun {
       blobId: model.record.blobId,
       createdAt: finishedAt,
     }
-    const stale = await this.#overOlder(async older => {
+    return this.#overOlder(async older => {
       const interim = older.filter(({ value }) => value.interim === true)
       const states = older.filter(one => one.value.stateBlobId !== undefined && !interim.includes(one))
       const gone = [
@@ -238,7 +258,6 @@ export class JobRun {
       )
       return gone
     })
-    for (const blobId of stale) await blobs.remove({ accountId, blobId }).unlink()
   }
 
   async #lastCheckpoint(): Promise<CheckpointRecord | undefined> {

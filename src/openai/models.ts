@@ -1,6 +1,7 @@
 import type { Account } from '../accounts/account.ts'
 import { accountAudit, type Accounts } from '../accounts/accounts.ts'
 import type { DeployableModel, Deployment, ModelSource } from '../accounts/deployment.ts'
+import { unlinkAfter } from '../encryption/blob-commits.ts'
 import { blobRecord } from '../encryption/blob-records.ts'
 import { recordTampered } from '../encryption/record-tampered.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
@@ -100,8 +101,7 @@ export class Models implements ModelSource {
       ...own.map(({ id }) => remove(checkpoints, id)),
       ...removals.flatMap(removal => removal.changes),
     ]
-    await this.accounts.options.audit.append(entry, changes, { shred: true })
-    for (const { unlink } of removals) await unlink()
+    await unlinkAfter(this.accounts.options.audit.append(entry, changes, { shred: true }), removals)
   }
 
   async #findCheckpoint(accountId: string, name: string): Promise<CheckpointRecord | undefined> {

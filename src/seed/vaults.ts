@@ -94,7 +94,7 @@ function wantedPolicies(places: Places, { directory, item: { value } }: Place<Se
   }))
 }
 
-/** As `az keyvault create` does for its caller: who makes the keys may manage them, unless the file says what he may. */
+/** As `az keyvault create` does for its caller: who makes the keys may manage them, unless the file says what they may. */
 function ownPolicy(
   { directory: { client, administrator }, item: { value } }: Place<SeedVault>,
   wanted: readonly Policy[],

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { failedSync } from '../failed-sync.ts'
 
 /**
  * Replaces a file as a whole, durable when the promise resolves: a reader, and a start after a power cut, sees the old bytes or the new.
@@ -27,11 +28,16 @@ export async function writeFileAtomically(path: string, data: string | Uint8Arra
   await syncFolder(folder)
 }
 
-/** Makes the names in a folder durable: after creating, renaming or removing one. */
+/**
+ * Makes the names in a folder durable: after creating, renaming or removing one. Where that fails, other names in it may be lost with
+ * this one, and nobody would be told again: the process ends (failed-sync.ts). @throws Error
+ */
 export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r')
   try {
-    await folder.sync()
+    await folder.sync().catch((error: unknown) => {
+      throw failedSync(`the names in ${path}`, error)
+    })
   } finally {
     await folder.close()
   }

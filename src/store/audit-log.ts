@@ -1,8 +1,10 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { Env } from '../env.ts'
+import { nextTurn, turnIsOver } from '../turns.ts'
 import { auditHeadMessage, canonicalJson, chainHash, freezeEntry, genesis, type FrozenEntry } from './audit-chain.ts'
 import { collection, leaveOut, put, ShredIncomplete } from './records.ts'
 import type { Change, CommitOptions, RecordStore, Stored } from './records.ts'
+import { CommitUnknown } from './storage-errors.ts'
 
 export interface AuditEntry {
   /** ISO 8601, UTC. */
@@ -82,6 +84,7 @@ interface StoredEntry {
 interface PendingAppend extends FrozenEntry {
   readonly changes: readonly Change[]
   readonly shred: boolean
+  readonly reserve: CommitOptions['reserve']
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }
@@ -96,6 +99,8 @@ const emptyHead: StoredHead = { entries: 0, head: genesis }
 const groupChanges = 5000
 const groupEntries = 500
 const pageSize = 1000
+/** Entries that are checked before others may have their turn. */
+const verifiedAtOnce = 100
 
 /** An append-only hash chain of entries over a record store. There may be one per store. */
 export async function openAuditLog(records: RecordStore, env: Env, options: AuditLogOptions = {}): Promise<AuditLog> {
@@ -127,11 +132,11 @@ class ChainedLog implements AuditLog {
   async append(
     entry: NewAuditEntry,
     changes: readonly Change[] = [],
-    { shred = false }: CommitOptions = {},
+    { shred = false, reserve }: CommitOptions = {},
   ): Promise<void> {
     const frozen = freezeEntry({ ...entry, time: entry.time ?? new Date(this.#env.now()).toISOString() })
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    this.#queue.push({ ...frozen, changes, shred, resolve, reject })
+    this.#queue.push({ ...frozen, changes, shred, reserve, resolve, reject })
     if (!this.#draining) void this.#drain()
     return promise
   }
@@ -160,7 +165,7 @@ class ChainedLog implements AuditLog {
       const page = await this.#records.list(entries, {
         after: idOf(sequence),
         onTampered: id => tampered.add(id),
-        limit: Math.min(pageSize, head.entries - sequence),
+        limit: Math.min(verifiedAtOnce, head.entries - sequence),
       })
       if (page.length === 0 && tampered.size === 0)
         return { ok: false, at: sequence + 1, reason: 'entries are missing at the end' }
@@ -171,6 +176,8 @@ class ChainedLog implements AuditLog {
         if (reason !== undefined) return { ok: false, at: sequence, reason }
         previous = stored.value.hash
       }
+      // Reading never waits for anything: without this nobody else would be answered until the last page.
+      if (turnIsOver()) await nextTurn()
     }
     if (previous !== head.head)
       return { ok: false, at: sequence, reason: 'the head of the log does not fit its last entry' }
@@ -206,12 +213,12 @@ class ChainedLog implements AuditLog {
           if (shred) reject(error)
           else resolve()
         }
-      } else if (group.length > 1) {
+      } else if (group.length > 1 && !(error instanceof CommitUnknown)) {
         const half = group.length >> 1
         await this.#commitGroup(group.slice(0, half))
         await this.#commitGroup(group.slice(half))
       } else {
-        group[0]?.reject(error)
+        for (const { reject } of group) reject(error)
       }
     }
   }
@@ -230,7 +237,10 @@ class ChainedLog implements AuditLog {
     changes.push(put(heads, headId, head, version))
     // Whatever happens but success, what stands there is read again.
     this.#head = undefined
-    await this.#records.commit(changes, { shred: group.some(pending => pending.shred) })
+    await this.#records.commit(changes, {
+      shred: group.some(pending => pending.shred),
+      reserve: weakest(group.map(({ reserve }) => reserve)),
+    })
     this.#head = { value: head, version: version + 1 }
   }
 
@@ -261,6 +271,12 @@ class ChainedLog implements AuditLog {
     const present = Buffer.from(String(head.mac), 'hex')
     return present.length === expected.length && timingSafeEqual(present, expected)
   }
+}
+
+/** What all of a commit may use. */
+function weakest(reserves: readonly CommitOptions['reserve'][]): CommitOptions['reserve'] {
+  if (reserves.includes(undefined)) return undefined
+  return reserves.includes('small') ? 'small' : 'last'
 }
 
 function faultOf(

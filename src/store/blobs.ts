@@ -11,7 +11,8 @@ export interface BlobReader {
 export interface BlobStore {
   /**
    * Writes the whole source under a new id, durable when the promise resolves (temporary name, fsync, rename, fsync of the folder).
-   * A source that throws leaves nothing behind. Resolves to the number of bytes. @throws BlobExists when the id exists
+   * A source that throws leaves nothing behind. Resolves to the number of bytes.
+   * @throws BlobExists when the id exists, StorageRefused when the disk is full or takes no writes
    *
    * One chunk is being written while the next is produced: a source may use a buffer again once the chunk after it has been asked for
    * and then delivered, so two buffers in turn are enough. Chunks of about 1 MiB are fastest.

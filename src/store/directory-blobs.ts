@@ -1,31 +1,33 @@
 import { randomUUID } from 'node:crypto'
-import { access, chmod, mkdir, open, readdir, rename, rm, unlink, type FileHandle } from 'node:fs/promises'
+import { access, chmod, mkdir, open, rename, rm, unlink, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
+import { FailedSync } from '../failed-sync.ts'
 import { hasCode, syncFolder } from './atomic-file.ts'
-import { BlobExists, checkBlobId, checkByteRange, isBlobId, type BlobReader, type BlobStore } from './blobs.ts'
-
-/** Longer than the two characters of a fan-out folder, so that they are never one. */
-const temporaryFolder = 'incoming'
-/** What no record names; see quarantine.ts. */
-export const quarantineFolder = 'quarantine'
-
-/** Where the blob of this id lies among the others. */
-export function fanOutOf(folder: string, id: string): string {
-  return join(folder, id.slice(0, 2))
-}
+import { blobFile, blobFiles, fanOutOf, INCOMING } from './blob-files.ts'
+import { BlobExists, checkByteRange, type BlobReader, type BlobStore } from './blobs.ts'
+import { CommitUnknown, refusalOf } from './storage-errors.ts'
 
 /**
  * Blobs as files of a folder (`<folder>/<first two characters of the id>/<id>`, modes 0700 and 0600), for this process alone:
  * what an earlier process left half written is swept here.
  */
 export async function openDirectoryBlobs(folder: string): Promise<BlobStore> {
-  const incoming = join(folder, temporaryFolder)
+  const incoming = join(folder, INCOMING)
   await mkdir(folder, { recursive: true, mode: 0o700 })
   await chmod(folder, 0o700)
   await rm(incoming, { recursive: true, force: true })
   await mkdir(incoming, { mode: 0o700 })
   await syncFolder(folder)
   return new DirectoryBlobs(folder, incoming)
+}
+
+/** The same to look at: nothing in the folder changes, and nothing can be changed. */
+export function readDirectoryBlobs(folder: string): BlobStore {
+  const blobs = new DirectoryBlobs(folder, join(folder, INCOMING))
+  const refuse = async (): Promise<never> => {
+    throw new Error('These blobs were opened to be read.')
+  }
+  return { open: id => blobs.open(id), list: () => blobs.list(), create: refuse, remove: refuse }
 }
 
 class DirectoryBlobs implements BlobStore {
@@ -51,13 +53,15 @@ class DirectoryBlobs implements BlobStore {
       await this.#makeFanOut(id)
       await rename(temporary, path)
       await syncFolder(this.#fanOutOf(id)).catch(async error => {
-        await rm(path, { force: true })
+        // No record names it yet.
+        await rm(path, { force: true }).catch(() => undefined)
         throw error
       })
       return size
     } catch (error) {
-      await rm(temporary, { force: true })
-      throw error
+      // A read-only disk removes nothing; the next start does.
+      await rm(temporary, { force: true }).catch(() => undefined)
+      throw refusalOf(error)
     } finally {
       this.#creating.delete(id)
     }
@@ -83,22 +87,18 @@ class DirectoryBlobs implements BlobStore {
     try {
       await syncFolder(this.#fanOutOf(id))
     } catch (error) {
+      // Its record is gone already.
+      if (error instanceof FailedSync) throw new CommitUnknown(error)
       if (!hasCode(error, 'ENOENT')) throw error
     }
   }
 
   async *list(): AsyncIterable<string> {
-    for (const entry of await readdir(this.#folder, { withFileTypes: true })) {
-      if (!entry.isDirectory() || [temporaryFolder, quarantineFolder].includes(entry.name)) continue
-      for (const name of await readdir(join(this.#folder, entry.name))) {
-        if (isBlobId(name) && name.slice(0, 2) === entry.name) yield name
-      }
-    }
+    yield* (await blobFiles(this.#folder)).ids
   }
 
   #pathOf(id: string): string {
-    checkBlobId(id)
-    return join(this.#fanOutOf(id), id)
+    return blobFile(this.#folder, id)
   }
 
   #fanOutOf(id: string): string {

@@ -9,6 +9,7 @@ const PRIVATE = [
   'records.db-wal',
   'records.db-shm',
   'records.head',
+  'records.db-reserve',
   'endpoints.json',
   'seed-secrets.json',
   'blobs',

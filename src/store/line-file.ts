@@ -28,13 +28,24 @@ export async function appendLines(path: string, lines: readonly SequencedLine[])
     const last = await lastSequence(file, size, path)
     const fresh = lines.filter(({ sequence }) => sequence > last)
     if (fresh.length > 0) {
-      await file.appendFile(fresh.map(({ text }) => `${text}\n`).join(''))
-      await file.datasync()
+      await appendDurably(file, fresh.map(({ text }) => `${text}\n`).join(''))
     }
   } finally {
     await file.close()
   }
   if (isNew) await syncFolders(dirname(path), made === undefined ? dirname(path) : dirname(made))
+}
+
+/** What a failed sync left counts as written from then on: it is cut off again, so that who repeats it writes it anew. */
+async function appendDurably(file: FileHandle, text: string): Promise<void> {
+  const { size } = await file.stat()
+  try {
+    await file.appendFile(text)
+    await file.datasync()
+  } catch (error) {
+    await file.truncate(size)
+    throw error
+  }
 }
 
 /** Cuts off a line without an end, and reads the number of the last whole one; 0 where there is none. */

@@ -3,7 +3,9 @@ import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { onFailedSync } from '../failed-sync.ts'
 import { openLogSync } from './log-sync.ts'
+import { CommitUnknown } from './storage-errors.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
 const folder = temporaryFolder()
@@ -26,8 +28,12 @@ test('a log that failed to reach the disk once is never called durable again', a
   const path = join(folder, 'failing')
   assert.equal(spawnSync('mkfifo', [`${path}-wal`]).status, 0)
   const log = openLogSync(path)
-  await assert.rejects(log.durable(), /failed to make the record database durable/u)
-  await assert.rejects(log.durable(), /look after the disk/u)
-  assert.throws(() => log.durableNow(), /look after the disk/u)
+  const told: string[] = []
+  onFailedSync(({ message }) => told.push(message))
+  await assert.rejects(log.durable(), CommitUnknown)
+  await assert.rejects(log.durable(), CommitUnknown)
+  assert.throws(() => log.durableNow(), CommitUnknown)
+  assert.equal(told.length, 1, 'who has to end the process is told once')
+  assert.match(told[0] ?? '', /failed to make the record database durable/u)
   log.close()
 })

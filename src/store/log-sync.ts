@@ -1,14 +1,20 @@
 import { closeSync, fdatasync, fdatasyncSync, openSync } from 'node:fs'
+import { failedSync, onFailedSync } from '../failed-sync.ts'
+import { CommitUnknown } from './storage-errors.ts'
 
 /**
  * Brings SQLite's write-ahead log to the disk off the main thread. Whoever asks while a sync runs shares the next one: the busier
  * the store, the more commits a sync carries.
  */
 export interface LogSync {
-  /** Resolves when everything that was written to the log before this call is on disk. @throws Error, from then on for ever */
+  /** Resolves when everything that was written to the log before this call is on disk. @throws CommitUnknown, from then on for ever */
   durable(): Promise<void>
   /** The same, now. */
   durableNow(): void
+  /** Why nothing is durable any more. */
+  readonly failure: CommitUnknown | undefined
+  /** Nothing that was written can be called durable any more: the process ends. */
+  fail(cause: unknown): CommitUnknown
   close(): void
 }
 
@@ -18,7 +24,14 @@ export function openLogSync(path: string): LogSync {
   let waiting: PromiseWithResolvers<void> | undefined
   let running = false
   let closed = false
-  let failure: Error | undefined
+  let failure: CommitUnknown | undefined
+
+  // Of another file too: the whole process takes no more writes.
+  const forget = onFailedSync(cause => (failure ??= new CommitUnknown(cause)))
+  const fail = (cause: unknown): CommitUnknown => {
+    const error = failure ?? new CommitUnknown(failedSync('the record database', cause))
+    return failure ?? error
+  }
 
   function start(): void {
     const served = waiting
@@ -27,7 +40,7 @@ export function openLogSync(path: string): LogSync {
     running = true
     fdatasync(file, error => {
       running = false
-      if (error) failure ??= failureOf(error)
+      if (error) fail(error)
       if (failure) served.reject(failure)
       else served.resolve()
       if (closed) closeSync(file)
@@ -49,20 +62,18 @@ export function openLogSync(path: string): LogSync {
       try {
         fdatasyncSync(file)
       } catch (error) {
-        throw (failure = failureOf(error as Error))
+        throw fail(error)
       }
     },
+    get failure() {
+      return failure
+    },
+    fail,
     close() {
       closed = true
+      forget()
       waiting?.resolve()
       if (!running) closeSync(file)
     },
   }
-}
-
-function failureOf(error: Error): Error {
-  return new Error(
-    `The disk failed to make the record database durable (${error.message}). Stop OwnKey, look after the disk, and start again.`,
-    { cause: error },
-  )
 }

@@ -2,7 +2,7 @@ import { mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { hasCode, syncFolder } from './atomic-file.ts'
 import { checkBlobId, isBlobId } from './blobs.ts'
-import { fanOutOf, quarantineFolder } from './directory-blobs.ts'
+import { fanOutOf, QUARANTINE } from './blob-files.ts'
 
 const aDay = /^\d{4}-\d\d-\d\d$/u
 
@@ -23,7 +23,7 @@ export interface Quarantine {
 
 /** The quarantine of a folder of blobs; see openDirectoryBlobs. */
 export function openQuarantine(blobs: string): Quarantine {
-  const folder = join(blobs, quarantineFolder)
+  const folder = join(blobs, QUARANTINE)
   const dayOf = new Map<string, string>()
 
   async function list(): Promise<Map<string, string[]>> {

@@ -296,3 +296,49 @@ test('a changed audit entry is named by the verification of the log, and the oth
   assert.deepEqual(await tampered.verify(), { ok: false, at: 3, reason: 'the entry was changed or moved' })
   await again.close()
 })
+
+test('a look at many records gives way, and what is written meanwhile, before and behind it, is no change from outside', async () => {
+  const records = await open(join(folder, 'many.db'))
+  const id = (n: number): string => `f${String(n).padStart(6, '0')}`
+  const many = 20_000
+  for (let from = 0; from < many; from += 2000)
+    await records.commit(Array.from({ length: 2000 }, (_, n) => put(files, id(from + n), { owner: 'somebody' })))
+  let isOver = false
+  let turns = 0
+  const commits: Promise<unknown>[] = []
+  const verifying = records.verify().finally(() => (isOver = true))
+  // oxlint-disable-next-line no-unmodified-loop-condition -- changed when the promise settles
+  while (!isOver) {
+    turns += 1
+    const [low, high] = [id(turns), id(many - turns)]
+    // Nobody waits for the disk here: the look would be over before it has turned often.
+    commits.push(
+      records.commit([
+        put(files, low, { owner: `the ${turns}th` }),
+        remove(files, high),
+        put(files, `${low}-new`, { owner: 'new' }),
+        put(roles, 'r1', { role: String(turns) }),
+      ]),
+      records.commit([put(files, low, { owner: 'never' }, 77)]).catch(() => undefined),
+    )
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  await Promise.all(commits)
+  const { changed, tampered } = await verifying
+  assert.deepEqual([changed, tampered], [undefined, []])
+  assert.ok(turns > 10, `${turns} turns`)
+  assert.equal((await records.verify()).changed, undefined)
+  await records.close()
+})
+
+test('a long audit log is verified in parts, between which others have their turn', async () => {
+  const records = openMemoryRecords()
+  const log = await openAuditLog(records, systemEnv, { mac: auditMac })
+  const entry = { operationName: 'test', category: 'AuditEvent', resultType: 'Success' } as const
+  for (let n = 0; n < 10; n += 1) await Promise.all(Array.from({ length: 500 }, () => log.append(entry)))
+  let turns = 0
+  const ticking = setInterval(() => (turns += 1), 1)
+  assert.equal((await log.verify()).ok, true)
+  clearInterval(ticking)
+  assert.ok(turns >= 3, `${turns} turns`)
+})

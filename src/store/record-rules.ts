@@ -135,3 +135,8 @@ function prefixEnd(prefix: string): string | undefined {
   }
   return undefined
 }
+
+/** What makes room may use the last of it. */
+export function onlyRemoves(changes: readonly Change[]): boolean {
+  return changes.length > 0 && changes.every(({ value, mustExist }) => value === undefined && mustExist === undefined)
+}

@@ -1,4 +1,5 @@
 import { equalSecrets } from '../crypto/derive.ts'
+import { compareIds } from './record-rules.ts'
 import { RecordsChanged } from './records.ts'
 import type { RecordAuthenticator } from './record-mac.ts'
 
@@ -22,6 +23,38 @@ interface Sum {
   readonly lanes: Uint32Array
 }
 
+/** A look at all records in their order, some at a time: what is written meanwhile to those that it has passed, it follows. */
+export class SetScan {
+  readonly set: RecordSet
+  #passed = ''
+
+  constructor(authenticator: RecordAuthenticator) {
+    this.set = new RecordSet(authenticator)
+  }
+
+  /** The next record. @returns false when it comes before one that was passed: they are out of order */
+  pass(collection: string, id: string, tag: Uint8Array): boolean {
+    if (!this.skipTo(collection, id)) return false
+    this.set.add(collection, tag)
+    this.set.keep()
+    return true
+  }
+
+  /** Whatever stands up to there is looked at, or need not be. */
+  skipTo(collection: string, id: string): boolean {
+    const key = keyOf(collection, id)
+    if (compareIds(this.#passed, key) >= 0) return false
+    this.#passed = key
+    return true
+  }
+
+  hasPassed(collection: string, id: string): boolean {
+    return compareIds(keyOf(collection, id), this.#passed) <= 0
+  }
+}
+
+const keyOf = (collection: string, id: string): string => `${collection}\0${id}`
+
 /**
  * The running multiset hash of all records: the sum of HMACs of their MACs (MSet-Add-Hash of Clarke, Devadas, van Dijk, Gassend and Suh,
  * 2003). It follows each commit at a cost that does not grow with what is stored, and stands or falls with the transaction of the commit.
@@ -31,6 +64,8 @@ export class RecordSet {
   readonly #sums = new Map<string, Sum>()
   /** As they were before the transaction that is under way. */
   readonly #former = new Map<string, Sum | undefined>()
+  /** Looks that are under way. */
+  readonly #scans = new Set<SetScan>()
   #counter = 0
   #formerCounter = 0
 
@@ -57,6 +92,28 @@ export class RecordSet {
     this.#change(collection, tag, -1)
   }
 
+  /** A record is written or removed: what stood and what stands there, by their MACs. */
+  replace(collection: string, id: string, former: Uint8Array | undefined, tag: Uint8Array | undefined): void {
+    for (const set of [
+      this,
+      ...[...this.#scans].filter(scan => scan.hasPassed(collection, id)).map(scan => scan.set),
+    ]) {
+      if (former !== undefined) set.take(collection, former)
+      if (tag !== undefined) set.add(collection, tag)
+    }
+  }
+
+  /** Runs a look at the records which is to come to this same set, however long it takes. */
+  async whileScanned<T>(look: (scan: SetScan) => Promise<T>): Promise<T> {
+    const scan = new SetScan(this.#authenticator)
+    this.#scans.add(scan)
+    try {
+      return await look(scan)
+    } finally {
+      this.#scans.delete(scan)
+    }
+  }
+
   /** Ends a transaction: the head over everything, to write with it; none where it wrote nothing. */
   advance(): SetHead[] {
     if (this.#former.size === 0) return []
@@ -66,12 +123,14 @@ export class RecordSet {
 
   /** The transaction stands. */
   keep(): void {
+    for (const { set } of this.#scans) set.keep()
     this.#former.clear()
     this.#formerCounter = this.#counter
   }
 
   /** The transaction was rolled back. */
   revert(): void {
+    for (const { set } of this.#scans) set.revert()
     for (const [collection, sum] of this.#former) {
       if (sum === undefined) this.#sums.delete(collection)
       else this.#sums.set(collection, sum)

@@ -74,6 +74,11 @@ export interface CommitOptions {
    * What a file system or a disk keeps of freed blocks is beyond it.
    */
   readonly shred?: boolean
+  /**
+   * May use what of the disk is kept back for when it is full: `last` for deletions, all of it; `small` for what is soon gone
+   * again, half of it. Absent: refused then.
+   */
+  readonly reserve?: 'small' | 'last' | undefined
 }
 
 /** Thrown by `commit` when an `ifVersion` or a `mustExist` does not hold; nothing of that commit was written. */
@@ -174,4 +179,10 @@ export interface RecordStore {
   /** Reads all records and holds them against their MACs, and their set against its head. */
   verify(): Promise<RecordsVerdict>
   close(): Promise<void>
+}
+
+/** Records in a file. */
+export interface FileRecords extends RecordStore {
+  /** Copies all of them, as they stand at one moment, into a new file, while they are used. */
+  copyTo(path: string): Promise<void>
 }

@@ -4,7 +4,8 @@ import { DatabaseSync } from 'node:sqlite'
 import { plainError } from '../plain-error.ts'
 import { hasCode, syncFolder } from './atomic-file.ts'
 import type { RecordAuthenticator } from './record-mac.ts'
-import { checkTables, createTables, migrateFromSchema1, schemaVersion } from './sqlite-schema.ts'
+import { migrate } from './migrations.ts'
+import { checkTables, createTables, schemaVersion } from './sqlite-schema.ts'
 import { maximumPages } from './sqlite-scrub.ts'
 
 /** 'OWNK': tells our databases from other people's. */
@@ -18,7 +19,11 @@ export async function openDatabase(path: string, authenticator?: RecordAuthentic
   await createEmpty(path)
   const database = new DatabaseSync(path, { timeout: 0 })
   try {
-    prepareDatabase(database, authenticator)
+    prepareDatabase(database)
+    const from = pragma(database, 'user_version')
+    if (from === 0) makeDatabase(database, authenticator)
+    else await migrate(database, { path, from, authenticator })
+    checkTables(database)
     return database
   } catch (error) {
     database.close()
@@ -47,7 +52,7 @@ async function createEmpty(path: string): Promise<void> {
   await chmod(path, 0o600)
 }
 
-function prepareDatabase(database: DatabaseSync, authenticator?: RecordAuthenticator): void {
+function prepareDatabase(database: DatabaseSync): void {
   // Alone: the scrubber writes to the file directly. It also saves the shared-memory file. Before the first access, or it has no effect.
   database.exec('PRAGMA locking_mode = EXCLUSIVE')
   checkOwner(database)
@@ -60,14 +65,14 @@ function prepareDatabase(database: DatabaseSync, authenticator?: RecordAuthentic
   database.exec(`PRAGMA max_page_count = ${maximumPages}`)
   // Checkpoints are ours, since each of them has pages to scrub.
   database.exec('PRAGMA wal_autocheckpoint = 0')
+}
+
+function makeDatabase(database: DatabaseSync, authenticator: RecordAuthenticator | undefined): void {
   database.exec('BEGIN IMMEDIATE')
-  const version = pragma(database, 'user_version')
-  if (version === 0) createTables(database, authenticator)
-  if (version === 1) migrateFromSchema1(database, authenticator)
+  createTables(database, authenticator)
   database.exec(`PRAGMA application_id = ${applicationId}`)
   database.exec(`PRAGMA user_version = ${schemaVersion}`)
   database.exec('COMMIT')
-  checkTables(database)
 }
 
 /** @throws Error that says what to do, where the database is another program's or a newer OwnKey's */

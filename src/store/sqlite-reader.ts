@@ -1,5 +1,6 @@
 import type { RecordSet } from './record-set.ts'
-import type { RecordStore } from './records.ts'
+import type { FileRecords, RecordStore } from './records.ts'
+import { copyDatabase } from './sqlite-copy.ts'
 import { openingFailure, pragma } from './sqlite-database.ts'
 import { closeReadOnly, inspectDatabase, openReadOnly } from './sqlite-inspect.ts'
 import { headOf, SqliteReads, type ReadingOptions } from './sqlite-reads.ts'
@@ -10,7 +11,7 @@ import { openSet } from './sqlite-set.ts'
  * Opens the record database of a stopped cloud to look at it: not a byte of the folder changes, and records that were changed outside are
  * shown, not refused. A commit is refused. @throws Error that says what to do
  */
-export async function openSqliteReader(path: string, options: ReadingOptions): Promise<RecordStore> {
+export async function openSqliteReader(path: string, options: ReadingOptions): Promise<FileRecords> {
   try {
     const { authenticator } = options
     const lost = authenticator && (await inspectDatabase(path, authenticator)).fault
@@ -21,7 +22,8 @@ export async function openSqliteReader(path: string, options: ReadingOptions): P
       checkTables(database)
       const { set, fault } = openSet(database, options)
       const reads = new SqliteReads(database, options)
-      return readerOf(reads, set, lost ?? fault, () => closeReadOnly(database, path))
+      const copyTo = (to: string): Promise<void> => copyDatabase(database, to)
+      return { ...readerOf(reads, set, lost ?? fault, () => closeReadOnly(database, path)), copyTo }
     } catch (error) {
       closeReadOnly(database, path)
       throw error

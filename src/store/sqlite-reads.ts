@@ -6,7 +6,7 @@ import { checkName, limitOf, rangeOf, type Range } from './record-rules.ts'
 import type { RecordSet } from './record-set.ts'
 import { RecordsChanged, RecordTampered } from './records.ts'
 import type { Collection, ListOptions, RecordsHead, RecordsVerdict, Stored } from './records.ts'
-import { findTampered, scanSet, tagOf } from './sqlite-scan.ts'
+import { scanRecords, tagOf } from './sqlite-scan.ts'
 
 export interface ReadingOptions {
   /** Absent: records are read without proof. */
@@ -74,14 +74,18 @@ export class SqliteReads {
   /** Holds all records against their MACs, and their set against `set`, unless a `fault` of it is known. */
   async verify(set: RecordSet | undefined, fault: Error | undefined): Promise<Omit<RecordsVerdict, 'head'>> {
     this.mustBeOpen()
-    if (this.#authenticator === undefined || set === undefined) return { records: 0, tampered: [] }
-    const found = await findTampered(this.#database, this.#authenticator, () => !this.#closed)
-    for (const { collection, id } of found.tampered) this.#onTampered?.(collection, id)
-    // In one go: a commit between two parts of it would look like a change from outside.
-    const scanned = scanSet(this.#database, this.#authenticator)
-    const moved = scanned instanceof RecordsChanged ? scanned : scanned.equals(set)
-    const changed = fault instanceof RecordsChanged ? fault : moved
-    return { ...found, ...(changed === undefined ? {} : { changed }) }
+    const authenticator = this.#authenticator
+    if (authenticator === undefined || set === undefined) return { records: 0, tampered: [] }
+    return set.whileScanned(async scan => {
+      const { outOfOrder, ...found } = await scanRecords(this.#database, authenticator, scan, () => !this.#closed)
+      for (const { collection, id } of found.tampered) this.#onTampered?.(collection, id)
+      const moved =
+        outOfOrder === undefined
+          ? scan.set.equals(set)
+          : new RecordsChanged([outOfOrder], 'the records are out of order')
+      const changed = fault instanceof RecordsChanged ? fault : moved
+      return { ...found, ...(changed === undefined ? {} : { changed }) }
+    })
   }
 
   /** A record is about to change. */

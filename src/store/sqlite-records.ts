@@ -1,12 +1,17 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { dirname } from 'node:path'
+import { isFailedSync, outcomeOf } from './commit-outcome.ts'
+import { noReserve, openDiskReserve, type DiskReserve } from './disk-reserve.ts'
 import { headFileOf, openHeadFile, type HeadFile } from './head-file.ts'
+import { dropFormer } from './migrations.ts'
 import type { RecordAuthenticator } from './record-mac.ts'
 import * as queries from './record-queries.ts'
-import { encodeChanges, planCommit, type EncodedChange } from './record-rules.ts'
-import type { RecordSet } from './record-set.ts'
-import { RecordsChanged, ShredIncomplete, VersionConflict } from './records.ts'
-import type { Change, Collection, CommitOptions, ListOptions, RecordsHead, RecordStore, Stored } from './records.ts'
-import type { RecordsLost } from './records.ts'
+import { encodeChanges, onlyRemoves, planCommit, type EncodedChange } from './record-rules.ts'
+import type { RecordSet, SetHead } from './record-set.ts'
+import { ShredIncomplete, VersionConflict } from './records.ts'
+import type { Change, Collection, CommitOptions, FileRecords, ListOptions, RecordsHead, Stored } from './records.ts'
+import type { RecordsChanged, RecordsLost } from './records.ts'
+import { copyDatabase } from './sqlite-copy.ts'
 import { openDatabase, openingFailure, pragma } from './sqlite-database.ts'
 import { openLogSync, type LogSync } from './log-sync.ts'
 import { inspectDatabase, type Inspection } from './sqlite-inspect.ts'
@@ -14,7 +19,8 @@ import { headOf, SqliteReads, type ReadingOptions } from './sqlite-reads.ts'
 import { tagOf } from './sqlite-scan.ts'
 import { rewriteHeads, writeHeads } from './sqlite-schema.ts'
 import { openScrubber, type Scrubber } from './sqlite-scrub.ts'
-import { openSet } from './sqlite-set.ts'
+import { openWritableSet } from './sqlite-set.ts'
+import { CommitUnknown, refusalOf, StorageRefused } from './storage-errors.ts'
 
 /** About the size of log at which SQLite itself makes a checkpoint. */
 const checkpointBytes = 4 * 1024 * 1024
@@ -22,6 +28,7 @@ const checkpointBytes = 4 * 1024 * 1024
 interface PendingCommit {
   readonly changes: EncodedChange[]
   readonly shred: boolean
+  readonly reserve: CommitOptions['reserve']
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }
@@ -29,6 +36,8 @@ interface PendingCommit {
 export interface SqliteOptions extends ReadingOptions {
   /** What to do where the records are not, as a set, those that were acknowledged last: `accept` is the operator's decision. */
   readonly changed?: 'refuse' | 'accept'
+  /** Keeps room on the disk for what may go on when it is full; see disk-reserve.ts. */
+  readonly keepsReserve?: boolean
   /** Told what was accepted. */
   readonly onAccepted?: (changed: RecordsChanged) => void
   /** Told when the head beside the database can't be written: the records themselves are safe. */
@@ -39,7 +48,7 @@ export interface SqliteOptions extends ReadingOptions {
  * Opens or creates the record database, mode 0600, for this process alone. Every acknowledged commit has been synced to disk.
  * @throws Error that says what to do, see openDatabase; RecordsLost before a byte of it has changed
  */
-export async function openSqliteRecords(path: string, options: SqliteOptions = {}): Promise<RecordStore> {
+export async function openSqliteRecords(path: string, options: SqliteOptions = {}): Promise<FileRecords> {
   const { authenticator } = options
   const { counter, fault } = authenticator === undefined ? { counter: 0 } : await inspected(path, authenticator)
   if (fault !== undefined && options.changed !== 'accept') throw openingFailure(path, fault)
@@ -48,6 +57,7 @@ export async function openSqliteRecords(path: string, options: SqliteOptions = {
   try {
     const records = new SqliteRecords(database, scrubber, path, options, counter, fault)
     await records.keepHead(path)
+    await dropFormer(path)
     return records
   } catch (error) {
     database.close()
@@ -64,7 +74,7 @@ async function inspected(path: string, authenticator: RecordAuthenticator): Prom
   }
 }
 
-class SqliteRecords implements RecordStore {
+class SqliteRecords implements FileRecords {
   readonly #database: DatabaseSync
   readonly #scrubber: Scrubber
   readonly #reads: SqliteReads
@@ -79,6 +89,8 @@ class SqliteRecords implements RecordStore {
   /** Where SQLite can't count them. */
   #estimatedFrames = 0
   readonly #log: LogSync
+  readonly #path: string
+  readonly #reserve: DiskReserve
   readonly #authenticator: RecordAuthenticator | undefined
   readonly #set: RecordSet | undefined
   /** Why nothing may be written: a commit would take what was changed outside for our own. */
@@ -99,6 +111,7 @@ class SqliteRecords implements RecordStore {
     this.#database = database
     this.#scrubber = scrubber
     this.#reads = new SqliteReads(database, options)
+    this.#path = path
     this.#selectVersion = database.prepare(queries.selectVersion)
     this.#upsertRecord = database.prepare(queries.upsertRecord)
     this.#deleteRecord = database.prepare(queries.deleteRecord)
@@ -111,6 +124,7 @@ class SqliteRecords implements RecordStore {
     this.#checkpoint('TRUNCATE')
     this.#scrubber.scrub()
     this.#log = openLogSync(path)
+    this.#reserve = options.keepsReserve ? openDiskReserve(`${path}-reserve`, dirname(path)) : noReserve
     this.#authenticator = options.authenticator
     const { set, fault } = openWritableSet(database, options, counter, lost)
     this.#set = set
@@ -138,12 +152,16 @@ class SqliteRecords implements RecordStore {
     return this.#reads.count(from, prefix)
   }
 
-  async commit(changes: readonly Change[], { shred = false }: CommitOptions = {}): Promise<void> {
+  async commit(changes: readonly Change[], options: CommitOptions = {}): Promise<void> {
+    const { shred = false, reserve = onlyRemoves(changes) ? 'last' : undefined } = options
     this.#reads.mustBeOpen()
     if (this.#fault !== undefined) throw this.#fault
+    if (this.#log.failure !== undefined) throw new StorageRefused('ended', this.#log.failure)
+    // What of it was given out is for others.
+    if (reserve === undefined && !this.#reserve.isWhole) throw new StorageRefused('full')
     const encoded = encodeChanges(changes)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    this.#pending.push({ changes: encoded, shred, resolve, reject })
+    this.#pending.push({ changes: encoded, shred, reserve, resolve, reject })
     // Whatever the requests of one turn of the event loop commit goes to disk with one sync.
     if (this.#pending.length === 1) setImmediate(() => this.#flush())
     return promise
@@ -162,10 +180,15 @@ class SqliteRecords implements RecordStore {
     return { ...found, ...(head === undefined ? {} : { head }) }
   }
 
+  copyTo(path: string): Promise<void> {
+    return copyDatabase(this.#database, path)
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return
     this.#flush()
     this.#closed = true
+    let isDurable = true
     try {
       // Of each collection too: where something is changed meanwhile, they say in which.
       if (this.#fault === undefined && this.#set !== undefined) rewriteHeads(this.#database, this.#set.heads())
@@ -173,15 +196,18 @@ class SqliteRecords implements RecordStore {
       this.#checkpoint('TRUNCATE')
     } catch {
       // A full disk: the log stays, nothing is lost, and the next opening does it.
+      isDurable = false
       this.#log.durableNow()
+      isDurable = true
     } finally {
-      const head = headOf(this.#set, this.#fault)
+      const head = isDurable ? headOf(this.#set, this.#fault) : undefined
       if (head !== undefined) this.#headFile?.write(head)
       this.#headFile?.close()
       this.#reads.close()
       this.#log.close()
       this.#database.close()
       this.#scrubber.close()
+      this.#reserve.close()
     }
   }
 
@@ -195,7 +221,7 @@ class SqliteRecords implements RecordStore {
   #transact(group: readonly PendingCommit[]): void {
     const done: PendingCommit[] = []
     const conflicts: [PendingCommit, VersionConflict][] = []
-    let head: RecordsHead | undefined
+    let heads: SetHead[] | undefined
     try {
       this.#begin.run()
       for (const commit of group) {
@@ -203,22 +229,36 @@ class SqliteRecords implements RecordStore {
         if (conflict) conflicts.push([commit, conflict])
         else done.push(commit)
       }
-      if (this.#set !== undefined) {
-        const heads = this.#set.advance()
-        head = heads[0]
-        writeHeads(this.#database, heads, this.#upsertHead)
-      }
+      const advanced = this.#set?.advance() ?? []
+      writeHeads(this.#database, advanced, this.#upsertHead)
+      heads = advanced
       this.#commit.run()
       this.#set?.keep()
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
       this.#set?.revert()
-      if (group.length === 1) group[0]?.reject(error)
-      else for (const commit of group) this.#transact([commit])
+      this.#refuse(group, outcomeOf(error, heads && { log: `${this.#path}-wal`, heads }))
       return
     }
     for (const [{ reject }, conflict] of conflicts) reject(conflict)
-    if (done.length > 0) void this.#acknowledge(done, head, this.#shredAfter(done))
+    if (done.length > 0) void this.#acknowledge(done, heads[0], this.#shredAfter(done))
+  }
+
+  /** After a failure that left nothing each is tried alone; ADR 0023: after one of which nobody knows, none is. */
+  #refuse(group: readonly PendingCommit[], error: unknown): void {
+    const [first, ...others] = group
+    if (first === undefined) return
+    if (error instanceof CommitUnknown) {
+      this.#log.fail(error.cause)
+      for (const { reject } of group) reject(error)
+    } else if (others.length > 0) for (const commit of group) this.#transact([commit])
+    else if (this.#makesRoom(first, error)) this.#transact(group)
+    else first.reject(error)
+  }
+
+  #makesRoom({ reserve }: Pick<PendingCommit, 'reserve'>, error: unknown): boolean {
+    const isFull = error instanceof StorageRefused && error.reason === 'full'
+    return isFull && reserve !== undefined && this.#reserve.release(reserve === 'last')
   }
 
   /** Once they are on disk. Meanwhile reads already see them: a writer hears of them later than others, never earlier. */
@@ -257,8 +297,7 @@ class SqliteRecords implements RecordStore {
     for (const { collection, id, version, json } of plan) {
       const key = `${collection}\0${id}`
       const [former, tag] = [tags.get(key), json === undefined ? undefined : this.#tag(collection, id, version, json)]
-      if (former !== undefined) this.#set?.take(collection, former)
-      if (tag !== undefined) this.#set?.add(collection, tag)
+      this.#set?.replace(collection, id, former, tag)
       if (tag === undefined) tags.delete(key)
       else tags.set(key, tag)
       // A change brings about two pages into the log, besides its value.
@@ -280,6 +319,9 @@ class SqliteRecords implements RecordStore {
       else if (this.#framesInLog() * this.#pageSize > checkpointBytes) this.#checkpoint('RESTART')
       return undefined
     } catch (error) {
+      if (isFailedSync(error)) this.#log.fail(error)
+      const reserve = done.some(commit => commit.reserve === 'last') ? 'last' : undefined
+      if (this.#makesRoom({ reserve }, refusalOf(error))) return this.#shredAfter(done)
       // Without shred the log only grows; the next commit tries again.
       return new ShredIncomplete(error instanceof Error ? error.message : String(error))
     }
@@ -305,25 +347,6 @@ class SqliteRecords implements RecordStore {
     if (mode === 'TRUNCATE') this.#scrubber.syncLog()
     this.#estimatedFrames = 0
   }
-}
-
-/** The set to go on with, and what forbids to write. @throws RecordsChanged unless the operator accepts it */
-function openWritableSet(
-  database: DatabaseSync,
-  options: SqliteOptions,
-  counter: number,
-  lost: RecordsLost | undefined,
-): { readonly set?: RecordSet; readonly fault?: Error } {
-  const { changed = 'refuse', onAccepted } = options
-  const { set, fault: found, isUsable } = openSet(database, options)
-  const fault = found ?? lost
-  if (!(fault instanceof RecordsChanged) || set === undefined) return { ...(set && { set }), ...(fault && { fault }) }
-  if (changed === 'refuse' || !isUsable) throw fault
-  // Past every state that was ever acknowledged: the same number never names two.
-  set.skipTo(counter)
-  rewriteHeads(database, set.renewed())
-  onAccepted?.(fault)
-  return { set }
 }
 
 /** From 3.51 on; before, SQLite takes NOOP for a checkpoint, which it must not make by itself. */

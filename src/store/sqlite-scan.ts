@@ -2,12 +2,14 @@ import type { DatabaseSync, SQLOutputValue } from 'node:sqlite'
 import type { RecordAuthenticator } from './record-mac.ts'
 import * as queries from './record-queries.ts'
 import { compareIds } from './record-rules.ts'
-import { chainedCollection, RecordSet } from './record-set.ts'
+import { chainedCollection, RecordSet, type SetScan } from './record-set.ts'
 import { RecordsChanged } from './records.ts'
 
 const rowsARead = 200
 const maximumNamed = 100
 const sampled = 20
+/** Behind every id and every collection: the last character. */
+const last = '\u{10ffff}'
 
 /** The set of all records that stand in the database, from their MACs alone: whether those fit their values, each reading finds. */
 export function scanSet(database: DatabaseSync, authenticator: RecordAuthenticator): RecordSet | RecordsChanged {
@@ -28,8 +30,16 @@ export function scanSet(database: DatabaseSync, authenticator: RecordAuthenticat
   return set
 }
 
-/** Holds every record but audit entries against its MAC, some at a time: others work meanwhile. */
-export async function findTampered(database: DatabaseSync, authenticator: RecordAuthenticator, isOpen: () => boolean) {
+/**
+ * Holds every record but audit entries against its MAC and adds up their set, some at a time: others work meanwhile.
+ * `outOfOrder` names a collection whose records are not in their order.
+ */
+export async function scanRecords(
+  database: DatabaseSync,
+  authenticator: RecordAuthenticator,
+  scan: SetScan,
+  isOpen: () => boolean,
+): Promise<{ tampered: { collection: string; id: string }[]; records: number; outOfOrder?: string }> {
   const statement = database.prepare(queries.selectAfter)
   const tampered: { collection: string; id: string }[] = []
   let records = 0
@@ -39,14 +49,19 @@ export async function findTampered(database: DatabaseSync, authenticator: Record
     const rows = statement.all(collection, id, rowsARead)
     for (const row of rows) {
       ;[collection, id] = [String(row['collection']), String(row['id'])]
-      // Past all of them at once: U+10FFFF is the last character.
+      // Past all of them at once.
       if (collection === chainedCollection) break
       records += 1
+      if (!scan.pass(collection, id, tagOf(row['mac']))) return { tampered, records, outOfOrder: collection }
       if (isGenuine(row, authenticator)) continue
       if (tampered.length < maximumNamed) tampered.push({ collection, id })
     }
-    if (collection === chainedCollection && id !== '\u{10ffff}') id = '\u{10ffff}'
-    else if (rows.length < rowsARead) return { tampered, records }
+    if (collection === chainedCollection && id !== last) scan.skipTo(collection, (id = last))
+    else if (rows.length < rowsARead) {
+      // From here on to the comparison nothing is missed, whoever writes it.
+      scan.skipTo(last, last)
+      return { tampered, records }
+    }
     await new Promise(resolve => setImmediate(resolve))
   }
 }

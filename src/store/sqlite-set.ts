@@ -1,9 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { RecordAuthenticator } from './record-mac.ts'
 import { RecordSet } from './record-set.ts'
-import { RecordsChanged } from './records.ts'
+import { RecordsChanged, type RecordsLost } from './records.ts'
 import { scanSet } from './sqlite-scan.ts'
-import { readHeads } from './sqlite-schema.ts'
+import { readHeads, rewriteHeads } from './sqlite-schema.ts'
 
 /**
  * The set of the records as they stand, and what forbids to write: a head that is not theirs, or no key for one that is there.
@@ -22,4 +22,29 @@ export function openSet(
   if (set instanceof RecordsChanged) return { set: new RecordSet(authenticator), fault: set, isUsable: false }
   const fault = set.check(heads)
   return { set, isUsable: true, ...(fault === undefined ? {} : { fault }) }
+}
+
+interface WritingOptions {
+  readonly authenticator?: RecordAuthenticator
+  readonly changed?: 'refuse' | 'accept'
+  readonly onAccepted?: (changed: RecordsChanged) => void
+}
+
+/** The set to go on with, and what forbids to write. @throws RecordsChanged unless the operator accepts it */
+export function openWritableSet(
+  database: DatabaseSync,
+  options: WritingOptions,
+  counter: number,
+  lost: RecordsLost | undefined,
+): { readonly set?: RecordSet; readonly fault?: Error } {
+  const { changed = 'refuse', onAccepted } = options
+  const { set, fault: found, isUsable } = openSet(database, options)
+  const fault = found ?? lost
+  if (!(fault instanceof RecordsChanged) || set === undefined) return { ...(set && { set }), ...(fault && { fault }) }
+  if (changed === 'refuse' || !isUsable) throw fault
+  // Past every state that was ever acknowledged: the same number never names two.
+  set.skipTo(counter)
+  rewriteHeads(database, set.renewed())
+  onAccepted?.(fault)
+  return { set }
 }

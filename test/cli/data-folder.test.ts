@@ -15,7 +15,12 @@ const ONLINE: readonly (readonly string[])[] = [
   ['env'],
   ['env', '--format', 'az'],
 ]
-const OFFLINE: readonly (readonly string[])[] = [['audit'], ['audit', 'verify'], ['prove', '--deleted', 'file-1']]
+const OFFLINE: readonly (readonly string[])[] = [
+  ['audit'],
+  ['audit', 'verify'],
+  ['verify'],
+  ['prove', '--deleted', 'file-1'],
+]
 const AUTHORITY: readonly (readonly string[])[] = [['trust'], ['doctor', '--port', '0']]
 const ALL = [...ONLINE, ...OFFLINE, ...AUTHORITY]
 
@@ -104,7 +109,7 @@ test('a stopped cloud: what needs it says how to start it and what works without
     for (const words of ONLINE) {
       const said = await say([...words, '--data-dir', dataDir])
       assertRefused(said, { code: 1, says: /^ownkey: No cloud runs in .*\. Start it: \.\/ownkey start --data-dir \// })
-      assert.match(said.err, /Without it work: audit, audit verify, prove --deleted ID, trust, doctor\.\n$/)
+      assert.match(said.err, /Without it work: audit, verify, backup, prove --deleted ID, trust, doctor\.\n$/)
     }
     for (const words of [['audit'], ['audit', 'verify'], ['doctor', '--port', '0']]) {
       const { out, err } = await say([...words, '--data-dir', dataDir])

@@ -41,9 +41,15 @@ test('what a running cloud is asked for fits 80 columns, in a pipe and in a term
   }
 })
 
+/** For `{ skip }`: what keeps `script` from opening a terminal. */
+function noTerminal(): string | false {
+  const { status, stderr } = spawnSync('script', ['-qec', 'true', '/dev/null'], { encoding: 'utf8' })
+  return status === 0 ? false : `a terminal can't be opened here: ${stderr.trim()}`
+}
+
 test(
   'in a terminal, colours come unless NO_COLOR is set, and no line is wider',
-  { skip: lacks('script') },
+  { skip: lacks('script') || noTerminal() },
   async () => {
     const shown = (environment: Readonly<Record<string, string>>): string => {
       const line = `stty cols 80; '${process.execPath}' '${cli}' audit --data-dir '${dataDir}'`

@@ -42,8 +42,24 @@ const NEEDS: readonly { readonly command: RegExp; readonly lacking: string | fal
     command: /open_sealed_blob\.py/,
     lacking: !found('python3', '-c', 'import cryptography') && 'needs the Python package cryptography',
   },
+  { command: /\bcurl /, lacking: !found('curl', '--version') && 'needs curl: apt-get install curl' },
   { command: /^(?:node|npm) /, lacking: !found('npm', '--version') && 'needs a Node of the system with npm' },
+  {
+    command: /^node /,
+    lacking:
+      !found('node', '--eval', 'process.exit(Number.parseInt(process.versions.node) < 20 ? 1 : 0)') &&
+      'needs a Node of the system that is 20 or newer',
+  },
 ]
+
+/** Commands of a block before the first that wants what is absent, and from it on: those behind it may want what it gives. */
+function split(commands: readonly string[]): { able: string[]; left: string[]; lacking: string | undefined } {
+  const absent = NEEDS.filter(({ lacking }) => lacking !== false)
+  const lackingOf = (command: string) => absent.find(need => need.command.test(command))?.lacking || undefined
+  const first = commands.findIndex(command => lackingOf(command) !== undefined)
+  if (first === -1) return { able: [...commands], left: [], lacking: undefined }
+  return { able: commands.slice(0, first), left: commands.slice(first), lacking: lackingOf(commands[first] ?? '') }
+}
 
 /** Commands that run until Ctrl-C, each in a terminal of its own, and what they print when they are ready. */
 const UNTIL_CTRL_C = [
@@ -147,10 +163,12 @@ for (const { path, blocks } of pages) {
       if (name !== undefined) await reading.save(name, `${block.text}\n`)
       const commands = commandsToRun(block)
       if (commands.length === 0) continue
-      const lacking = NEEDS.find(need => need.lacking !== false && commands.some(command => need.command.test(command)))
-      await t.test(`line ${block.line}: ${commands[0]}`, { skip: lacking?.lacking ?? false }, async () => {
-        for (const command of commands) await reading.run(block, command)
-      })
+      const { able, left, lacking } = split(commands)
+      if (able.length > 0)
+        await t.test(`line ${block.line}: ${able[0]}`, async () => {
+          for (const command of able) await reading.run(block, command)
+        })
+      if (lacking !== undefined) await t.test(`line ${block.line}: ${left[0]}`, { skip: lacking }, () => {})
     }
   })
 }

@@ -59,6 +59,11 @@ export const EXCUSED: readonly Excuse[] = [
   { page: 'CONTRIBUTING.md', begins: 'npm run bench', why: 'measures for minutes, and wants an idle machine' },
   { page: 'CONTRIBUTING.md', begins: 'npm run torture', why: 'test/torture plays a few rounds; 30 take minutes' },
   { page: 'CONTRIBUTING.md', begins: 'npm run overload', why: 'measures for minutes, and wants an idle machine' },
+  {
+    page: 'CONTRIBUTING.md',
+    begins: 'npm run mutate',
+    why: 'runs tests for minutes on mutated code, and writes a page',
+  },
   { page: 'CONTRIBUTING.md', begins: '.ci/run', why: 'installs programs as root, and would run this test again' },
   { page: 'SECURITY.md', begins: 'flowchart TD', why: 'a picture, which GitHub draws', whole: true },
   {

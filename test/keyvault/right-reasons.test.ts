@@ -80,6 +80,23 @@ test('an answer that nobody can read is a refusal, never silence, and shows no w
   }
 })
 
+test('a vault that throttles, or fails, is neither silent nor does it refuse: each is called what it is', async () => {
+  for (const [status, cause, remedy] of [
+    [429, 'Throttled', /left alone for as long as it says/],
+    [500, 'VaultFailed', /whoever runs it/],
+    [503, 'VaultFailed', /whoever runs it/],
+  ] as const) {
+    other.trouble = answering(status, { error: { code: 'Troubled', message: 'Not now.' } })
+    const { message } = await refusedDownload()
+    assert.match(message, new RegExp(`\\(${cause}\\)`))
+    assert.match(message, remedy)
+    assert.equal((await account.encryption()).status.cause, cause)
+    const { status: answer, body } = await enable()
+    assert.deepEqual([answer, codes(body)], [400, [`R06.${cause}`]])
+    assert.match(JSON.stringify(body), /The vault says: Not now\./)
+  }
+})
+
 test('a vault that breaks off is unreachable, and what the network said is not put into its mouth', async () => {
   other.trouble = request => {
     request.socket.destroy()

@@ -96,6 +96,8 @@ describe('the portal', { skip: noBrowser }, async () => {
     await button('Save').click()
     await page.getByText('Saved: the data is under this key.').waitFor()
     await page.getByText('Customer-managed key at-rest').first().waitFor()
+    // K1: what was uploaded before is still under a data key that the service's own key had wrapped.
+    await page.getByText('1 blob is still under an earlier data key: re-encrypt moves them').waitFor()
     assert.equal((await account.encryption()).keySource, 'Microsoft.KeyVault')
     await readable()
   })
@@ -232,6 +234,7 @@ describe('the portal', { skip: noBrowser }, async () => {
     await inDialog('Re-encrypt').click()
     await page.getByText(/Done on .* are under data key generation \d+/).waitFor({ timeout: 20_000 })
     await readable()
+    await page.getByText('Nothing is left under an earlier data key').waitFor()
   })
 
   test('R31: turning the identity off asks first, and takes the data away', async () => {

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { after, test } from 'node:test'
 import { Azure, BASE_MODEL, pause } from '../support/azure.ts'
 import { cloudFor } from '../support/cloud.ts'
-import { engineIds, engineOf, isThere } from '../support/engine-processes.ts'
+import { engineIds, engineOf, groupOf, isThere } from '../support/engine-processes.ts'
 import { messagesOf, resultSteps, stepsOf, untilStep } from '../support/job-steps.ts'
 
 /** The shortest that may be asked for: tests wait for it. */
@@ -140,8 +139,8 @@ test('SIGTERM to everything, as systemd sends it, pauses jobs with a checkpoint:
   await untilStep(account, jobId, 20)
   const engines = [...engineIds(cloud.pid, 'trainer'), ...engineIds(cloud.pid, 'inference')]
   assert.equal(engines.length, 2)
-  const groups = execFileSync('ps', ['-o', 'pgid=', '-p', [cloud.pid, ...engines].join()], { encoding: 'utf8' })
-  assert.equal(new Set(groups.trim().split(/\s+/u)).size, 3, 'each engine has a group of its own')
+  const groups = [cloud.pid, ...engines].map(groupOf)
+  assert.equal(new Set(groups).size, 3, 'each engine has a group of its own')
   for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) for (const id of engines) process.kill(id, signal)
   await cloud.restart()
   assert.deepEqual(engines.filter(isThere), [])

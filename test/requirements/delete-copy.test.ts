@@ -14,6 +14,7 @@ import { openSqliteRecords } from '../../src/store/sqlite-records.ts'
 import { Azure } from '../support/azure.ts'
 import { keyedAccount } from '../support/causes.ts'
 import { cloudFor } from '../support/cloud.ts'
+import { VaultWaits } from '../../src/encryption/vault-waits.ts'
 
 const CANARY = 'the heron counts the boats twice'
 const cloud = await cloudFor({ after })
@@ -38,7 +39,7 @@ async function dataKeys(copy: string) {
   await own.stop()
   const records = await openSqliteRecords(join(copy, 'records.db'))
   const rootKeys = await openRootKeys({ file: join(copy, 'root.key'), makeWith: systemEnv })
-  const vaults = { agentFor: () => undefined, timeoutMs: 1 }
+  const vaults = { agentFor: () => undefined, timeoutMs: 1, waits: new VaultWaits() }
   const credentialOf = () => ({ getToken: async () => null })
   const ring = new KeyRing({ records, rootKeys, leaseMs: 0, vaults, credentialOf, settingsOf: async () => undefined })
   const { byGeneration } = await ring.leases.keys(accountId)

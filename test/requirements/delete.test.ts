@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { blobDigests } from '../../src/demo/search-folder.ts'
 import { Azure, BASE_MODEL, refusal } from '../support/azure.ts'
 import { cloudFor } from '../support/cloud.ts'
+import { engineIds } from '../support/engine-processes.ts'
 
 const cloud = await cloudFor({ after })
 const azure = await Azure.in(cloud.endpoints)
@@ -61,14 +61,14 @@ test('R28: a deleted deployment answers no more, its copy is gone and its proces
   const file = await account.upload('to be served')
   const { fine_tuned_model: model } = await account.jobIs(await account.train(file), ['succeeded'])
   const before = await blobDigests(cloud.dataDir)
-  const processes = inferenceProcesses()
+  const processes = engineIds(cloud.pid, 'inference')
   assert.equal((await account.deploy('short-lived', model ?? '')).status, 201)
   await account.chat('short-lived')
-  assert.equal(inferenceProcesses().length, processes.length + 1)
+  assert.equal(engineIds(cloud.pid, 'inference').length, processes.length + 1)
   assert.ok((await account.undeploy('short-lived')).status < 300)
   assert.equal((await refusal(() => account.chat('short-lived')))?.code, 'DeploymentNotFound')
   assert.deepEqual(await blobDigests(cloud.dataDir), before)
-  assert.deepEqual(inferenceProcesses(), processes)
+  assert.deepEqual(engineIds(cloud.pid, 'inference'), processes)
   await account.openai.models.delete(model ?? '')
 })
 
@@ -77,13 +77,3 @@ test("R28: the base model can be deployed and undeployed, and is not the custome
   assert.ok(((await refusal(() => account.openai.models.delete(BASE_MODEL)))?.status ?? 0) >= 400)
   assert.ok((await account.undeploy('base')).status < 300)
 })
-
-/** Process ids of this cloud's children that hold weights. */
-function inferenceProcesses(): string[] {
-  const listed = execFileSync('ps', ['-eo', 'ppid,pid,args'], { encoding: 'utf8' })
-  return listed
-    .split('\n')
-    .map(line => line.trim().split(/\s+/))
-    .filter(([parent, , ...args]) => parent === String(cloud.pid) && args.join(' ').includes('inference.child.ts'))
-    .map(([, pid = '']) => pid)
-}

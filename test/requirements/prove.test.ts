@@ -32,6 +32,7 @@ interface Report {
     readonly since?: string
     readonly lastSuccess?: string
     readonly revocable: number
+    readonly earlierGenerationBlobs: number
     readonly each: readonly { readonly kind: string; readonly protectedBy: string; readonly outcome: string }[]
   }[]
 }
@@ -55,6 +56,10 @@ test('R01, R05: `ownkey prove` opens every blob of every account under its own k
   assert.match(`${proven?.since} ${proven?.lastSuccess}`, /^20\S+Z 20\S+Z$/)
   // All but the deployment's own copy.
   assert.equal(proven?.revocable, (proven?.blobs ?? 0) - 1)
+  // The file was uploaded before the customer's key was enabled; what was trained and deployed came later.
+  assert.equal(proven?.earlierGenerationBlobs, 1)
+  const told = (await prove()).text.replaceAll(/\s+/g, ' ')
+  assert.match(told, /1 of \d+ are still under a data key from before the present key: re-encrypt moves them/)
   const ofService = proven?.each.filter(({ protectedBy }) => protectedBy === 'service').map(({ kind }) => kind)
   assert.deepEqual(ofService, ['deployment'])
   assert.ok(proven?.each.every(({ outcome }) => outcome === 'Opened'))

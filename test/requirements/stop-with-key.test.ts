@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { after, test } from 'node:test'
 import { pause, refusal, untilAllowed, untilRefused, Azure } from '../support/azure.ts'
 import { keyedAccount } from '../support/causes.ts'
 import { cloudFor, LEASE_SECONDS } from '../support/cloud.ts'
+import { engineProcesses } from '../support/engine-processes.ts'
 
 const cloud = await cloudFor({ after }, ['--key-watch-seconds', '1'])
 const azure = await Azure.in(cloud.endpoints)
@@ -47,10 +47,11 @@ test('R25: onKeyUnavailable stop ends serving within the lease, also after a res
 test('the process of a deployment that stops with its key ends although nobody asks it', async () => {
   await account.chat('strict')
   await account.chat('lasting')
-  const before = await engineProcesses()
+  const serving = (): number => engineProcesses(cloud.pid, 'inference')
+  const before = serving()
   await revoke()
-  for (let tries = 0; (await engineProcesses()) !== before - 1; tries += 1) {
-    assert.ok(tries < 100, `${await engineProcesses()} of ${before} processes are left`)
+  for (let tries = 0; serving() !== before - 1; tries += 1) {
+    assert.ok(tries < 100, `${serving()} of ${before} processes are left`)
     await pause(50)
   }
   assert.notEqual(await account.chat('lasting'), '')
@@ -58,10 +59,3 @@ test('the process of a deployment that stops with its key ends although nobody a
   await untilAllowed(() => account.chat('strict'))
   assert.equal((await account.undeploy('strict')).status, 200)
 })
-
-/** Children of this cloud that hold weights. */
-async function engineProcesses(): Promise<number> {
-  const listed = execFileSync('ps', ['-eo', 'ppid,args'], { encoding: 'utf8' })
-  return listed.split('\n').filter(line => line.trim().startsWith(`${cloud.pid} `) && line.includes('inference.child'))
-    .length
-}

@@ -65,6 +65,38 @@ test(
   },
 )
 
+/** `ownkey doctor` in such an environment: the line about FIPS, with its remedy. */
+function doctorsLine(environment: object): { status: number | null; line: string } {
+  const { OPENSSL_CONF: _, OPENSSL_MODULES: __, NODE_OPTIONS: ___, ...rest } = process.env
+  const env = { ...rest, ...environment }
+  const { status, stdout } = spawnSync(process.execPath, [cli, 'doctor', '--port', '0'], { env, encoding: 'utf8' })
+  const words = stdout.replaceAll(/\n {9}/g, ' ').split('\n')
+  return { status, line: words.find(line => line.includes('FIPS')) ?? stdout }
+}
+
+test('R02: doctor says that no FIPS provider is on, or that one is wanted which does not work, and what to do', () => {
+  assert.equal(doctorsLine({}).line, 'ok       FIPS provider off (approved algorithms only, all the same)')
+  const setFips = "data:text/javascript,import{setFips}from'node:crypto';setFips(true)"
+  const broken = doctorsLine({ NODE_OPTIONS: `--import=${setFips}`, OPENSSL_CONF: '/dev/null' })
+  assert.equal(broken.status, 1)
+  assert.match(
+    broken.line,
+    /^lacking  FIPS mode is set, but its provider does not work.*start without --enable-fips\.$/,
+  )
+})
+
+test('R02: doctor names the FIPS provider that is on, its version and its file', { skip: none }, () => {
+  const { line } = doctorsLine({
+    NODE_OPTIONS: '--enable-fips',
+    OPENSSL_CONF: join(folder, 'openssl.cnf'),
+    OPENSSL_MODULES: folder,
+  })
+  assert.match(
+    line,
+    /^ok       FIPS provider active: OpenSSL FIPS Provider 3\.\d+\.\d+ \(\S+\/fips\.so, SHA-256 [0-9a-f]{64}\)$/,
+  )
+})
+
 test('/health answers without an identity that there is no FIPS provider on', async t => {
   const cloud = await cloudFor(t)
   const answer = await fetch(`${cloud.endpoints.resourceManager}/health`)

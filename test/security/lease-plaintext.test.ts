@@ -89,6 +89,8 @@ for (const { how, told, lose } of LOSSES) {
     }
     // Never a clean end that looks whole.
     assert.equal(cut.complete, false)
+    assert.match(cut.text, /CustomerManagedKeyUnavailable/)
+    t.diagnostic(`the reason came ${(cut.at - cut.saidAt).toFixed(0)} ms before the cut`)
     assert.doesNotMatch(cut.text, /\[DONE\]/)
     assert.ok(failure instanceof APIError && failure.code === 'CustomerManagedKeyUnavailable', String(failure))
     // R25: what serves on is not touched.
@@ -136,15 +138,16 @@ async function post(deployment: string, more: object): Promise<{ status: number;
 /** A stream of many tokens, as they come over the connection. */
 function stream(deployment: string) {
   const begun = Promise.withResolvers<void>()
-  const ended = Promise.withResolvers<{ text: string; complete: boolean; at: number }>()
+  const ended = Promise.withResolvers<{ text: string; complete: boolean; saidAt: number; at: number }>()
   const outgoing = request(chatUrl(deployment), { method: 'POST', headers }, response => {
-    let text = ''
+    let [text, saidAt] = ['', 0]
     response.on('error', () => {})
     response.on('data', (part: Buffer) => {
       text += part.toString()
+      saidAt = performance.now()
       if (text.split('data: ').length > 3) begun.resolve()
     })
-    response.on('close', () => ended.resolve({ text, complete: response.complete, at: performance.now() }))
+    response.on('close', () => ended.resolve({ text, complete: response.complete, saidAt, at: performance.now() }))
   })
   outgoing.on('error', ended.reject)
   outgoing.end(JSON.stringify({ ...question, stream: true, max_tokens: 900, temperature: 0 }))

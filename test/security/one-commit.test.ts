@@ -6,6 +6,7 @@ import { after, test } from 'node:test'
 import { auditRecords } from '../audit/ownkey.fixture.ts'
 import { Azure } from '../support/azure.ts'
 import { cloudFor } from '../support/cloud.ts'
+import { rowsIn } from './folder.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'ownkey-one-commit-'))
 after(() => rm(folder, { recursive: true, force: true }))
@@ -100,3 +101,48 @@ for (const { title, operationName, prepare } of changes) {
     }
   })
 }
+
+/** In the folder of a cloud that is dead: what the records say of a tenant of that name. */
+function tenantParts(name: string): Record<string, number> {
+  const parts = (from: string, holds: (value: Record<string, unknown>) => boolean): number =>
+    rowsIn(cloud.dataDir, from).filter(({ value }) => holds(value)).length
+  const tenant = rowsIn(cloud.dataDir, 'entra.tenants').find(({ value }) => value.displayName === name)?.id ?? name
+  const principal = rowsIn(cloud.dataDir, 'entra.principals').find(({ value }) => value.tenantId === tenant)?.id ?? name
+  const isAudited = ({ entry }: Record<string, unknown>): boolean => {
+    const { operationName = '', properties = {} } = (entry ?? {}) as { operationName?: string; properties?: object }
+    return (
+      operationName === 'OwnKey.Directory/tenants/write' &&
+      'displayName' in properties &&
+      properties.displayName === name
+    )
+  }
+  return {
+    tenant: parts('entra.tenants', ({ displayName }) => displayName === name),
+    domain: parts('entra.tenants-by-domain', ({ tenantId }) => tenantId === tenant),
+    application: parts('entra.applications', ({ displayName }) => displayName === `${name} administrator`),
+    principal: parts('entra.principals', ({ tenantId }) => tenantId === tenant),
+    owner: parts('arm.role-assignments', ({ principalId }) => principalId === principal),
+    audited: parts('audit-entries', isAudited),
+  }
+}
+
+test('R05: a tenant, its domain, its administrator, their role and the audit record are one commit: killed right after each, all are there or none is · L5', async () => {
+  for (let at = 1; ; at++) {
+    assert.ok(at < 10)
+    const displayName = `Tenant ${at}`
+    await writeFile(control, String(at))
+    const path = '/providers/OwnKey.Directory/tenants?api-version=2020-01-01'
+    const reply = await azure.armRoot('POST', path, { properties: { displayName } }).catch(() => undefined)
+    await rm(control)
+    assert.ok(reply === undefined || reply.status === 201, JSON.stringify(reply?.body))
+    await (reply === undefined ? cloud.kill() : cloud.stop())
+    const parts = tenantParts(displayName)
+    const isThere = parts['tenant'] === 1
+    assert.deepEqual(new Set(Object.values(parts)), new Set([isThere ? 1 : 0]), JSON.stringify(parts))
+    await cloud.restart()
+    if (reply !== undefined) {
+      assert.ok(isThere)
+      break
+    }
+  }
+})

@@ -101,6 +101,15 @@ test('K5: a blob of another kind is not what a file or a model names', async () 
     return changed([row(folder, 'openai.files', own)], { blobId })
   }
   await during(cloud, plant, () => servesNothing({ content: () => evil.download(own) }))
+  // A result has a sealed name as training data has, and would open.
+  const ofResult = (folder: string): Row[] => {
+    const mine = row(folder, 'openai.files', own)
+    const isResult = ({ value }: Row): boolean =>
+      value.purpose === 'fine-tune-results' && value.accountId === mine.value.accountId
+    const { blobId, bytes } = rowOf(folder, 'openai.files', isResult).value
+    return changed([mine], { blobId, bytes })
+  }
+  await during(cloud, ofResult, () => servesNothing({ content: () => evil.download(own) }))
 })
 
 test('prove finds a file without its blob, a blob that nothing names, and a size that is not its blob’s', async () => {

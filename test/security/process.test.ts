@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -29,6 +29,36 @@ test('the process of a cloud dumps no core, and no signal makes it a debugger`s'
   assert.equal(await answers(9229), before)
   const health = await fetch(`${cloud.endpoints.resourceManager}/health`)
   assert.equal(health.status, 200)
+})
+
+/** Addresses (in hex, as the kernel writes them) on which the process itself listens. */
+async function listeningAddresses(pid: number): Promise<string[]> {
+  const links = await Promise.all(
+    (await readdir(`/proc/${pid}/fd`)).map(fd => readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')),
+  )
+  const own = new Set(links.flatMap(link => /^socket:\[(\d+)\]$/.exec(link)?.[1] ?? []))
+  const tables = await Promise.all(['tcp', 'tcp6'].map(name => readFile(`/proc/${pid}/net/${name}`, 'utf8')))
+  // sl, local address, remote address, state (0A: listening), …, inode.
+  const rows = tables.flatMap(table =>
+    table
+      .split('\n')
+      .slice(1)
+      .map(line => line.trim().split(/\s+/)),
+  )
+  return rows.flatMap(([, local = '', , state, , , , , , inode = '']) =>
+    state === '0A' && own.has(inode) ? [local.split(':')[0] ?? ''] : [],
+  )
+}
+
+test('the process of a cloud listens on loopback alone', async t => {
+  const cloud = await cloudFor(t)
+  const found = await listeningAddresses(cloud.pid)
+  assert.ok(found.length >= 2, found.join(' '))
+  const loopback = ['0100007F', '00000000000000000000000001000000']
+  assert.deepEqual(
+    found.filter(address => !loopback.includes(address)),
+    [],
+  )
 })
 
 test('a data folder that others may read is closed to them, with a line that says so', async t => {

@@ -244,8 +244,8 @@ export class TestAccount {
     return job.id
   }
 
-  /** Waits until the job is in one of the states. Resolves to the job. */
-  async jobIs(jobId: string, states: readonly string[], seconds = 60) {
+  /** Waits until the job is in one of the states; by default as long as a busy machine may take. Resolves to the job. */
+  async jobIs(jobId: string, states: readonly string[], seconds = 180) {
     const deadline = Date.now() + seconds * 1000
     for (;;) {
       const job = await this.openai.fineTuning.jobs.retrieve(jobId)

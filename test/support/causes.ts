@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import type { KeyClient } from '@azure/keyvault-keys'
 import { administratorCredential } from '../../src/demo/azure-client.ts'
 import { administratorOf, newTenant, type Client } from '../arm/arm.fixture.ts'
+import type { TestCloud } from './cloud.ts'
 import { KEY_PERMISSIONS, type Azure, type Reply, type TestAccount } from './azure.ts'
 import type { OutsideVault } from './outside-vault.ts'
+import { putBack, takeAway } from './put-back.ts'
 import { LASTING } from './troubles.ts'
 
 /** An account under a customer's key, and where that key lies. */
@@ -25,11 +27,13 @@ export interface Keyed {
 /** One way of losing the key, and the way back. */
 export interface Cause {
   readonly name: string
-  readonly revoke: (keyed: Keyed) => Promise<unknown>
+  readonly revoke: (keyed: Keyed, cloud: TestCloud) => Promise<unknown>
   /** Absent: there is none, and the account with all that it has is lost. */
-  readonly restore?: (keyed: Keyed) => Promise<unknown>
-  /** Needs a key in a vault outside this cloud. */
-  readonly outside?: true
+  readonly restore?: (keyed: Keyed, cloud: TestCloud) => Promise<unknown>
+  /** `outside`: a key in a vault outside this cloud. `asleep`: that too, and a service that can sleep (sleeping-clock.mjs). */
+  readonly where?: 'outside' | 'asleep'
+  /** The service stands while it happens, and contradicts itself afterwards: `ownkey prove` has to say so. */
+  readonly tampers?: true
 }
 
 const VAULTS = '2023-07-01'
@@ -175,10 +179,20 @@ export const CAUSES: readonly Cause[] = [
   },
   {
     name: 'vault unreachable',
-    outside: true,
+    where: 'outside',
     revoke: async ({ outside }) => void (outside!.trouble = LASTING['connections that break']),
     restore: async ({ outside }) => void (outside!.trouble = () => 'pass'),
   },
+  {
+    name: 'machine slept',
+    where: 'asleep',
+    revoke: async ({ outside }, { pid }) => {
+      await outside!.permit([])
+      process.kill(pid, 'SIGUSR2')
+    },
+    restore: ({ outside }) => outside!.permit(KEY_PERMISSIONS),
+  },
+  { name: 'database row put back', tampers: true, revoke: putBack, restore: takeAway },
   {
     name: 'key purged',
     revoke: async keyed => {

@@ -35,6 +35,9 @@ export async function cloudFor(
     dataDir,
     stop: () => running.stop(),
     kill: () => running.kill(),
+    get ended() {
+      return running.ended
+    },
     get endpoints() {
       return running.endpoints
     },

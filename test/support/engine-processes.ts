@@ -1,17 +1,19 @@
-import { execFileSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
 
-/** Ids of the processes of a cloud that hold plaintext of its accounts at present. */
-export function engineIds(pid: number, kind: 'trainer' | 'inference'): number[] {
-  const listed = execFileSync('ps', ['-eo', 'ppid,pid,args'], { encoding: 'utf8' })
-  return listed
-    .split('\n')
-    .filter(line => line.trim().startsWith(`${pid} `) && line.includes(`${kind}.child`))
-    .map(line => Number(line.trim().split(/\s+/)[1]))
+/** Process ids of a cloud's children that hold plaintext of its accounts at present, from /proc: not every machine has `ps`. */
+export function engineIds(cloudPid: number, kind: 'trainer' | 'inference'): number[] {
+  return childrenOf(cloudPid).filter(pid => of(String(pid), 'cmdline').includes(`${kind}.child`))
 }
 
-export function engineProcesses(pid: number, kind: 'trainer' | 'inference'): number {
-  return engineIds(pid, kind).length
+/** Process ids of a process's children. */
+export function childrenOf(parent: number): number[] {
+  const pids = readdirSync('/proc').filter(name => /^\d+$/.test(name))
+  return pids.filter(pid => parentOf(pid) === parent).map(Number)
 }
+
+/** How many they are. */
+export const engineProcesses = (cloudPid: number, kind: 'trainer' | 'inference'): number =>
+  engineIds(cloudPid, kind).length
 
 /** One that is there, or will be soon, and is none of those named. */
 export async function engineOf(
@@ -35,5 +37,30 @@ export function isThere(id: number): boolean {
     return true
   } catch {
     return false
+  }
+}
+
+/** The process group of a process. */
+export function groupOf(pid: number): number {
+  return fieldOf(String(pid), 3)
+}
+
+function parentOf(pid: string): number {
+  return fieldOf(pid, 2)
+}
+
+/** Of /proc/PID/stat, counted behind the name, which stands in brackets and may hold any character, a bracket too. */
+function fieldOf(pid: string, field: number): number {
+  const stat = of(pid, 'stat')
+  return Number(stat.slice(stat.lastIndexOf(')') + 1).split(' ')[field])
+}
+
+/** '' where the process has ended since it was listed. */
+function of(pid: string, file: 'stat' | 'cmdline'): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8')
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return ''
+    throw error
   }
 }

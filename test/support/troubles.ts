@@ -14,7 +14,7 @@ export const answer =
 /** Ways of not answering that last. */
 export const LASTING = {
   '429': answer(429),
-  '429 with Retry-After: 60': answer(429, { 'retry-after': '60' }),
+  '429 with Retry-After: 10': answer(429, { 'retry-after': '10' }),
   '500': answer(500),
   '503': answer(503),
   '503 with Retry-After: 0': answer(503, { 'retry-after': '0' }),

@@ -32,3 +32,9 @@ export async function prove(dataDir: string): Promise<string[]> {
   const { code, text } = await ownkey('prove', '--data-dir', dataDir, '--whole')
   return code === 0 ? [] : [`ownkey prove ended with ${code}: ${text}`]
 }
+
+/** `ownkey verify --whole`: every record fits every blob, and each that has a key opens to its last byte. */
+export async function verify(dataDir: string): Promise<string[]> {
+  const { code, text } = await ownkey('verify', '--data-dir', dataDir, '--whole')
+  return code === 0 ? [] : [`ownkey verify ended with ${code}: ${text}`]
+}

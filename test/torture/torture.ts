@@ -4,7 +4,7 @@ import { Random } from '../support/random.ts'
 import type { At } from './at.ts'
 import { checkFiles, checkKey, checkReEncryption, checkSettings, checkShort, quarantined } from './checks.ts'
 import { TortureCloud } from './cloud.ts'
-import { checkAudit, prove } from './commands.ts'
+import { checkAudit, prove, verify } from './commands.ts'
 import { checkDeployments, checkJobs, endOfJobs } from './engine-checks.ts'
 import type { Fault, Prepared } from './fault.ts'
 import { FAULTS, pickFault } from './faults.ts'
@@ -19,7 +19,7 @@ export interface TortureOptions {
   /** No round begins later. */
   readonly minutes?: number
   readonly seed: number
-  /** `ownkey prove` after each so many rounds; it always follows the last. */
+  /** `ownkey verify` and `ownkey prove` after each so many rounds; it always follows the last. */
   readonly proveEvery: number
   readonly faults?: readonly Fault[]
   /** Told of each round. */
@@ -136,7 +136,7 @@ class Run {
     const others = [...open(keys).map(key => checkKey(at, key)), ...open(short).map(one => checkShort(at, one))]
     const [found, audit] = await Promise.all([Promise.all([...own, ...others]), checkAudit(this.#dataDir, this.#known)])
     this.#known = audit.known
-    const proven = isProven ? await prove(this.#dataDir) : []
+    const proven = isProven ? [...(await verify(this.#dataDir)), ...(await prove(this.#dataDir))] : []
     found.push(audit.wrong, proven, at.session.troubles.splice(0))
     this.wrong.push(...found.flat())
   }

@@ -7,6 +7,10 @@ export interface Expected {
   readonly changeKey: 'key' | 'requirements'
   /** The key is gone for good, and everything says so. */
   readonly gone?: true
+  /** It takes two steps, and a job may be paused after the first, by a lease that ends in between. */
+  readonly toldBefore?: string
+  /** In place of 403 and the cause. */
+  readonly answer?: string
 }
 
 const row = (cause: string, told: string, changeKey: Expected['changeKey'], gone?: 'gone'): Expected => ({
@@ -31,7 +35,9 @@ export const EXPECTED: readonly Expected[] = [
   row('identity turned off', 'IdentityMissing', 'requirements'),
   row('subscription moved to another tenant', 'IdentityLeftBehind', 'requirements'),
   row('vault unreachable', 'Unreachable', 'requirements'),
-  row('key purged', 'KeyPurged', 'requirements', 'gone'),
+  row('machine slept', 'AccessDenied', 'requirements'),
+  { ...row('database row put back', 'KeyRingTampered', 'key'), answer: '500 KeyRingTampered' },
+  { ...row('key purged', 'KeyPurged', 'requirements', 'gone'), toldBefore: 'KeyNotFound' },
   row('vault purged', 'VaultNotFound', 'requirements', 'gone'),
 ]
 
@@ -60,5 +66,5 @@ export function expectedAnswer(operation: string, expected: Expected): string {
   const rule = RULES[operation]
   if (rule === 'allowed') return 'allowed'
   if (rule === 'changeKey' && expected.changeKey === 'requirements') return '400 CustomerManagedKeyRequirementsNotMet'
-  return `403 CustomerManagedKeyUnavailable ${expected.told}`
+  return expected.answer ?? `403 CustomerManagedKeyUnavailable ${expected.told}`
 }

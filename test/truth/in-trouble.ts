@@ -9,7 +9,7 @@ import type { Setting } from './play.ts'
 const PATIENCE_SECONDS = 8
 const SLOW_MS = LEASE_SECONDS * 1000 + 500
 
-const REFUSED = '403 CustomerManagedKeyUnavailable Unreachable'
+const refusedAs = (cause: string): string => `403 CustomerManagedKeyUnavailable ${cause}`
 
 export interface TroubleRow {
   readonly trouble: string
@@ -23,12 +23,16 @@ export interface TroubleRow {
   readonly wrong: readonly string[]
 }
 
-const TROUBLES: Readonly<Record<string, Trouble | 'slow'>> = {
-  'each request is answered with 429': LASTING['429'],
-  'each request is answered with 429 and Retry-After: 60': LASTING['429 with Retry-After: 60'],
-  'each request is answered with 503': LASTING['503'],
-  'no request is answered': LASTING['no answer at all'],
-  [`each answer takes ${SLOW_MS / 1000} s, longer than the lease`]: 'slow',
+/** What the vault does, and what a download is then answered. */
+const TROUBLES: Readonly<Record<string, { readonly kind: Trouble | 'slow'; readonly answer: string }>> = {
+  'each request is answered with 429': { kind: LASTING['429'], answer: refusedAs('Throttled') },
+  'each request is answered with 429 and Retry-After: 10': {
+    kind: LASTING['429 with Retry-After: 10'],
+    answer: refusedAs('Throttled'),
+  },
+  'each request is answered with 503': { kind: LASTING['503'], answer: refusedAs('VaultFailed') },
+  'no request is answered': { kind: LASTING['no answer at all'], answer: refusedAs('Unreachable') },
+  [`each answer takes ${SLOW_MS / 1000} s, longer than the lease`]: { kind: 'slow', answer: 'allowed' },
 }
 
 /** A vault that answers badly or not at all, by an account whose key lies in it. */
@@ -40,8 +44,9 @@ export async function playTroubles(
   const { account, outside } = keyed
   const rows: TroubleRow[] = []
   for (const trouble of names) {
-    const kind = TROUBLES[trouble]
-    if (kind === undefined || outside === undefined) throw new Error(`There is no trouble '${trouble}'.`)
+    const known = TROUBLES[trouble]
+    if (known === undefined || outside === undefined) throw new Error(`There is no trouble '${trouble}'.`)
+    const { kind, answer: wanted } = known
     const isSlow = kind === 'slow'
     await untilAllowed(() => account.download(file))
     outside.trouble = isSlow ? outside.late(SLOW_MS) : kind
@@ -53,7 +58,6 @@ export async function playTroubles(
       chat: describe(await refusal(() => account.chat('served'))),
       list: describe(await refusal(() => account.openai.files.list())),
     }
-    const wanted = isSlow ? 'allowed' : REFUSED
     const expected = { download: wanted, upload: wanted, chat: 'allowed', list: 'allowed' }
     const wrong = Object.entries(expected).flatMap(([operation, answer]) => {
       const given = answers[operation as keyof typeof answers]

@@ -68,14 +68,14 @@ export async function playMany(
   ): Promise<ManyRow> {
     assert.ok(way?.restore)
     await Promise.all(all.map(({ account, file }) => account.download(file)))
-    await way.revoke(keyed)
+    await way.revoke(keyed, cloud)
     const refused = await Promise.all(concerned.map(({ account, file }) => untilRefused(() => account.download(file))))
     const refusedMs = Math.max(...refused.map(({ seconds }) => seconds * 1000))
     const wrong = refusedMs > (LEASE_SECONDS + 1) * 1000 ? [`refused after ${refusedMs.toFixed(0)} ms`] : []
     for (const { account, file } of unconcerned)
       if ((await refusal(() => account.download(file))) !== undefined) wrong.push(`${account.name} is refused as well`)
     wrong.push(...(await brokenInvariants(cloud, azure)))
-    await way.restore(keyed)
+    await way.restore(keyed, cloud)
     const again = await Promise.all(concerned.map(({ account, file }) => untilAllowed(() => account.download(file))))
     wrong.push(...(await brokenInvariants(cloud, azure)))
     return { cause, accounts: concerned.length, refusedMs, givenBackMs: Math.max(...again) * 1000, wrong }

@@ -4,7 +4,7 @@ import { keyedAccount, type Cause, type Keyed } from '../support/causes.ts'
 import type { TestCloud } from '../support/cloud.ts'
 import { engineProcesses } from '../support/engine-processes.ts'
 import type { OutsideVault } from '../support/outside-vault.ts'
-import { brokenInvariants } from './invariants.ts'
+import { brokenInvariants, contradictions } from './invariants.ts'
 import { answerTo, describe, OPERATIONS, type Spare, type Stage } from './operations.ts'
 import { keepAsking } from './serving.ts'
 
@@ -39,6 +39,8 @@ export type Setting = Omit<Stage, 'spare' | 'runningJob'>
 /** A running job that lasts longer than any row. */
 const LONG = { hyperparameters: { n_epochs: 60, batch_size: 2 } }
 
+const SPARES = ['spare', 'another-spare'] as const
+
 export async function openStage(cloud: TestCloud, name = 'truth', outside?: OutsideVault): Promise<Setting> {
   const azure = await Azure.in(cloud.endpoints)
   const keyed = await keyedAccount(azure, name, outside)
@@ -50,36 +52,47 @@ export async function openStage(cloud: TestCloud, name = 'truth', outside?: Outs
   return { keyed, newerVersion: properties.version ?? '', file, results, model, finishedJob: job }
 }
 
-/** Takes the key away in one way, tries everything, restarts the service, tries again, gives the key back, tries again. */
+/** Plays a cause. Where that fails in the middle, the stage is as before all the same: the causes after it are played there. */
 export async function play(cloud: TestCloud, before: Setting, cause: Cause): Promise<Row> {
+  try {
+    return await playWhole(cloud, before, cause)
+  } catch (error) {
+    await cause.restore?.(before.keyed, cloud).catch(() => {})
+    for (const name of SPARES) await before.keyed.account.undeploy(name).catch(() => {})
+    throw error
+  }
+}
+
+/** Takes the key away in one way, tries everything, restarts the service, tries again, gives the key back, tries again. */
+async function playWhole(cloud: TestCloud, before: Setting, cause: Cause): Promise<Row> {
   const { keyed } = before
   const { account } = keyed
-  const spares = [await spareOf(keyed, 'spare'), await spareOf(keyed, 'another-spare')] as const
+  const spares = [await spareOf(keyed, SPARES[0]), await spareOf(keyed, SPARES[1])] as const
   const runningJob = await account.train(before.file, LONG)
   const stage = { ...before, runningJob }
   while ((await jobOf(stage)).status !== 'running' || !(await hasStepped(stage))) await pause(50)
 
   await account.download(before.file)
-  const asking = keepAsking(account, 'stopping')
+  const asking = cause.tampers ? undefined : keepAsking(account, 'stopping')
   await pause(300)
-  await cause.revoke(keyed)
+  await cause.revoke(keyed, cloud)
   const since = performance.now()
   const [first, pausedMs, processMs, served] = await Promise.all([
     untilRefused(() => account.download(before.file)),
     account.jobIs(runningJob, ['paused'], 30).then(() => performance.now() - since),
     untilGone(cloud.pid).then(() => performance.now() - since),
-    asking,
+    asking ?? keepAsking(account, 'stopping'),
   ])
   const { data } = await account.openai.fineTuning.jobs.listEvents(runningJob, { limit: 5 })
   const pausedJob = data.find(({ level }) => level === 'error')?.message ?? ''
   const whileRevoked = await tryAll({ ...stage, spare: spares[0] })
   const { status } = await account.encryption()
-  const broken = await brokenInvariants(cloud, keyed.azure)
+  const broken = cause.tampers ? await unfound(cloud) : await brokenInvariants(cloud, keyed.azure)
   await cloud.restart()
   const afterRestart = await tryAll({ ...stage, spare: spares[1] })
-  await cause.restore?.(keyed)
+  await cause.restore?.(keyed, cloud)
   const givenBack =
-    cause.restore === undefined ? undefined : await tryAll({ ...stage, spare: await spareOf(keyed, 'spare') })
+    cause.restore === undefined ? undefined : await tryAll({ ...stage, spare: await spareOf(keyed, SPARES[0]) })
   await account.openai.fineTuning.jobs.cancel(runningJob)
   broken.push(...(await brokenInvariants(cloud, keyed.azure)))
   const refusedMs = first.seconds * 1000
@@ -99,6 +112,13 @@ export async function play(cloud: TestCloud, before: Setting, cause: Cause): Pro
     afterRestart,
     ...(givenBack === undefined ? {} : { givenBack }),
   }
+}
+
+/** What was tampered with breaks the invariants, and `ownkey prove` says so. */
+async function unfound(cloud: TestCloud): Promise<string[]> {
+  const found = await contradictions(cloud)
+  const isFound = found.some(what => what.includes("data keys can't be used"))
+  return isFound ? [] : [`ownkey prove did not find what was put back: ${found.join(', ')}`]
 }
 
 async function untilGone(pid: number): Promise<void> {

@@ -38,8 +38,9 @@ async function untilRefused(ask: () => Promise<void>): Promise<string> {
       await ask()
     } catch (error) {
       // In the middle of a stream the client knows no status.
-      if (error instanceof APIError && (error.status === 403 || error.status === undefined)) return error.code ?? ''
-      throw error
+      if (error instanceof APIError && [403, 500, undefined].includes(error.status)) return error.code ?? ''
+      // A stream may be cut before it could say why: whoever asks again is told.
+      if (!(error instanceof TypeError && error.message === 'terminated')) throw error
     }
   }
   return 'still served'

@@ -13,6 +13,7 @@ const PLAYED = [
   'vault deleted',
   'identity turned off',
   'subscription moved to another tenant',
+  'database row put back',
   'key purged',
 ]
 
@@ -20,7 +21,7 @@ const cloud = await cloudFor({ after }, ['--clock-control'])
 const stage = await openStage(cloud)
 
 for (const cause of CAUSES.filter(({ name }) => PLAYED.includes(name))) {
-  test(`R20 R21 R22 R23 R24 R25 R31 R32: ${cause.name}: every operation answers as the truth table says, also after a restart and when access is given back, and the invariants hold`, async t => {
+  test(`K2 R20 R21 R22 R23 R24 R25 R31 R32: ${cause.name}: every operation answers as the truth table says, also after a restart and when access is given back, and the invariants hold`, async t => {
     const row = await play(cloud, stage, cause)
     t.diagnostic(`refused after ${row.refusedMs.toFixed(0)} ms, job paused after ${row.pausedMs.toFixed(0)} ms`)
     assert.deepEqual(differences(row, LEASE_SECONDS), [])

@@ -3,6 +3,7 @@ import { after, test } from 'node:test'
 import { CAUSES } from '../support/causes.ts'
 import { cloudFor, LEASE_SECONDS } from '../support/cloud.ts'
 import { outsideVault } from '../support/outside-vault.ts'
+import { cloudThatSleeps } from '../support/sleeping-cloud.ts'
 import { differences } from './differences.ts'
 import { playTroubles } from './in-trouble.ts'
 import { playMany } from './many-accounts.ts'
@@ -12,6 +13,14 @@ import { openStage, play } from './play.ts'
 const outside = await outsideVault({ after })
 const cloud = await cloudFor({ after }, ['--outside-vaults', outside.pattern])
 const stage = await openStage(cloud, 'outside', outside)
+
+test('R22 R23 R24: a machine that slept through its lease, and through the revocation: every operation answers as the truth table says', async t => {
+  const cause = CAUSES.find(({ name }) => name === 'machine slept')
+  assert.ok(cause)
+  const sleeping = await cloudThatSleeps({ after: close => t.after(close) }, outside)
+  const row = await play(sleeping, await openStage(sleeping, 'asleep', outside), cause)
+  assert.deepEqual(differences(row, LEASE_SECONDS), [])
+})
 
 test('R22 R23 R24 R25: a vault that is out of reach: every operation answers as the truth table says, and the invariants hold', async () => {
   const cause = CAUSES.find(({ name }) => name === 'vault unreachable')

@@ -6,6 +6,7 @@ import { after, beforeEach, test } from 'node:test'
 import { changeKey } from '../../src/encryption/change-key.ts'
 import { KeyRing } from '../../src/encryption/key-ring.ts'
 import { KeyUnavailable } from '../../src/encryption/key-unavailable.ts'
+import { VaultWaits } from '../../src/encryption/vault-waits.ts'
 import { serviceConnection } from '../../src/http/service-connection.ts'
 import { openMemoryRecords } from '../../src/store/memory-records.ts'
 import { ACCOUNT, ADMIN, policy, startCloud } from '../keyvault/cloud.fixture.ts'
@@ -51,7 +52,7 @@ const ring = new KeyRing({
     identity: secret(),
   },
   leaseMs: LEASE_MS,
-  vaults: { agentFor: () => line.agent, timeoutMs: TIMEOUT_MS },
+  vaults: { agentFor: () => line.agent, timeoutMs: TIMEOUT_MS, waits: new VaultWaits() },
   credentialOf: () => cloud.credential(ACCOUNT),
   settingsOf: async () => undefined,
 })
@@ -68,7 +69,10 @@ beforeEach(() => {
   ring.leases.end(account)
 })
 
-for (const [name, kind] of Object.entries(LASTING)) {
+const reasonOf = (name: string): string =>
+  name.startsWith('429') ? 'Throttled' : /^5\d\d/.test(name) ? 'VaultFailed' : 'Unreachable'
+
+for (const [name, kind] of Object.entries(LASTING).filter(([each]) => each !== '429 with Retry-After: 10')) {
   test(`${name}: the running lease is used to its end, then nothing opens, and it does at once when the vault is back`, async () => {
     const keys = await ring.leases.keys(account)
     const leased = performance.now()
@@ -79,7 +83,7 @@ for (const [name, kind] of Object.entries(LASTING)) {
     await assert.rejects(ring.leases.keys(account), (error: unknown) => {
       assert.ok(error instanceof KeyUnavailable)
       // 403: clients would try 429 and 5xx again and again.
-      assert.deepEqual([error.status, error.reason], [403, 'Unreachable'])
+      assert.deepEqual([error.status, error.reason], [403, reasonOf(name)])
       return true
     })
     assert.ok(performance.now() - started < TIMEOUT_MS + 500, 'nobody waits longer than the limit')
@@ -87,6 +91,41 @@ for (const [name, kind] of Object.entries(LASTING)) {
     assert.equal((await ring.leases.keys(account)).current, 2)
   })
 }
+
+test('a vault that says how long it wants to be left alone is asked no sooner, by nobody, and its reason says so', async () => {
+  trouble = answer(429, { 'retry-after': '2' })
+  const before = asked
+  const first = performance.now()
+  const refusal = { name: 'KeyUnavailable', reason: 'Throttled', status: 403 }
+  await assert.rejects(ring.leases.keys(account), refusal)
+  // Longer than an operation may take: nobody waits for it.
+  assert.ok(performance.now() - first < TIMEOUT_MS)
+  const questions = asked
+  // One each: to read, to wrap, to unwrap each of two generations.
+  assert.ok(questions - before <= 4, `${questions - before} requests`)
+  trouble = () => 'pass'
+  for (let n = 0; n < 5; n++)
+    await assert.rejects(ring.leases.keys(account), (error: unknown) => {
+      assert.ok(error instanceof KeyUnavailable)
+      assert.match(error.options.innererror?.innererror?.message ?? '', /left alone for another [12] s/)
+      return true
+    })
+  assert.equal(asked, questions)
+  await new Promise(resolve => setTimeout(resolve, 2100 - (performance.now() - first)))
+  assert.equal((await ring.leases.keys(account)).current, 2)
+})
+
+test('a single 429 that says how long to wait is waited for, and nobody notices', async () => {
+  let isFirst = true
+  trouble = (incoming, outgoing) => {
+    if (!isFirst) return 'pass'
+    isFirst = false
+    return answer(429, { 'retry-after': '1' })(incoming, outgoing)
+  }
+  const began = performance.now()
+  assert.equal((await ring.leases.keys(account)).current, 2)
+  assert.ok(performance.now() - began >= 990)
+})
 
 for (const status of [429, 503]) {
   test(`a single ${status} is tried again and nobody notices`, async () => {

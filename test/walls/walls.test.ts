@@ -21,12 +21,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   accounts: ['.', 'audit', 'crypto', 'http', 'store', 'entra', 'arm', 'encryption', 'engines'],
   openai: ['.', 'audit', 'crypto', 'http', 'store', 'entra', 'arm', 'encryption', 'accounts', 'engines'],
   engines: ['.'],
+  // A data folder as a whole: backup, restore, verify.
+  folder: ['.', 'audit', 'crypto', 'http', 'store', 'encryption', 'accounts', 'openai'],
   portal: ['.', 'http'],
   demo: ['.', 'http'],
   trust: ['.'],
   // Of arm and keyvault the names alone: what it makes, it makes through their public APIs.
   seed: ['.', 'http', 'store', 'arm', 'keyvault'],
-  commands: ['.', 'crypto', 'audit', 'trust', 'seed'],
+  commands: ['.', 'crypto', 'audit', 'trust', 'seed', 'folder'],
   // What each command is called and takes; what it does, its module does.
   cli: ['.', 'commands', 'demo'],
 }
@@ -53,6 +55,25 @@ function importsOf(path: string, text: string): string[] {
   return [...specifiers].map(([, specifier = '']) => resolve(dirname(path), specifier))
 }
 
+const files = (await sources()).map(({ path, room, text }) => ({ path, room, imports: importsOf(path, text) }))
+const ofRoot = new Map(files.filter(({ room }) => room === '.').map(file => [file.path, file.imports]))
+
+/** What files at the root of src import, those that they import of each other included, and by way of which. */
+function behindRoot(imports: readonly string[]): Map<string, string> {
+  const found = new Map<string, string>()
+  const seen = new Set<string>()
+  const waiting = imports.filter(target => ofRoot.has(target))
+  for (let at = 0; at < waiting.length; at += 1) {
+    const way = waiting[at] ?? ''
+    if (seen.has(way)) continue
+    seen.add(way)
+    for (const target of ofRoot.get(way) ?? [])
+      if (ofRoot.has(target)) waiting.push(target)
+      else found.set(target, relative(source, way))
+  }
+  return found
+}
+
 const isTest = (path: string): boolean =>
   /\.(test|fixture|child|test-support)\.ts$|conformance\.ts$|temporary-folder\.ts$/.test(path)
 
@@ -71,8 +92,27 @@ test('rooms import only the rooms below them', async () => {
   assert.deepEqual(broken, [])
 })
 
-test('the customer of a vault reaches it over its REST API alone: encryption, accounts and openai never import keyvault · R11', async () => {
-  for (const room of ['encryption', 'accounts', 'openai']) assert.ok(!MAY_IMPORT[room]?.includes('keyvault'))
+test('the customer of a vault reaches it over its REST API alone: encryption, accounts and openai never import keyvault, not through files at the root of src either · R11', () => {
+  const customers = ['encryption', 'accounts', 'openai']
+  for (const room of customers) assert.ok(!MAY_IMPORT[room]?.includes('keyvault'))
+  const broken: string[] = []
+  for (const { path, room, imports } of files)
+    if (customers.includes(room) && !isTest(path))
+      for (const [target, way] of behindRoot(imports))
+        if (roomOf(target) === 'keyvault') broken.push(`${relative(root, path)} by way of ${way}`)
+  assert.deepEqual(broken, [])
+})
+
+test('what a room must not import it does not reach through a file at the root of src', () => {
+  const broken: string[] = []
+  for (const { path, room, imports } of files) {
+    // The commands start the whole service.
+    if (room === '.' || room === 'commands' || room === 'cli' || isTest(path)) continue
+    for (const [target, way] of behindRoot(imports))
+      if (roomOf(target) !== room && MAY_IMPORT[room]?.includes(roomOf(target)) !== true)
+        broken.push(`${relative(root, path)} imports ${relative(source, target)} by way of ${way}`)
+  }
+  assert.deepEqual(broken, [])
 })
 
 test('only the room crypto uses ciphers of node:crypto · R02', async () => {

@@ -1,4 +1,5 @@
 import { useQuery, useQueryClient, type UseQueryResult } from '@tanstack/react-query'
+import { useCallback } from 'react'
 import { config } from './config.ts'
 import { call } from './http.ts'
 import { getAccount, getVault, listResources, type Account, type Vault } from './arm.ts'
@@ -31,10 +32,13 @@ export const useVault = (id: string): UseQueryResult<Vault> =>
 /** After a change: everything that is on the page is asked for anew, or only what is named. */
 export function useRefresh(): (...names: string[]) => Promise<void> {
   const client = useQueryClient()
-  return async (...names) => {
-    if (names.length === 0) await client.invalidateQueries()
-    else await Promise.all(names.map(name => client.invalidateQueries({ queryKey: [name] })))
-  }
+  return useCallback(
+    async (...names: string[]) => {
+      if (names.length === 0) await client.invalidateQueries()
+      else await Promise.all(names.map(name => client.invalidateQueries({ queryKey: [name] })))
+    },
+    [client],
+  )
 }
 
 /** Milliseconds of the cloud's clock, which a cloud started with --clock-control may have moved. */

@@ -25,7 +25,7 @@ export function Confirm(props: {
   const [busy, setBusy] = useState(false)
   const [error, setError] = useState<unknown>()
   const [opener] = useState(() => document.activeElement)
-  // Who works with the keyboard goes on where he was.
+  // Who works with the keyboard goes on where they were.
   useEffect(() => () => (opener instanceof HTMLElement ? opener.focus() : undefined), [opener])
   const confirm = async (): Promise<void> => {
     setBusy(true)

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { UsageError } from '../../usage-error.ts'
+import { version } from '../../version.ts'
 import { command, type Command } from '../command.ts'
 import { completionFor, SHELLS } from '../completion.ts'
 import { commandHelp, overview } from '../help.ts'
@@ -53,9 +53,4 @@ export function about(all: () => readonly Command[]): Command[] {
 function say(text: string): number {
   process.stdout.write(text)
   return 0
-}
-
-function version(): string {
-  const file = new URL('../../../package.json', import.meta.url)
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
 }

@@ -1,17 +1,8 @@
 import { UsageError } from '../../usage-error.ts'
 import { command, dataDir } from '../command.ts'
-import { flag, rarely, text, wholeNumberOr, withDefault, type Option } from '../option.ts'
+import { flag, rarely, text, wholeNumberOr, withDefault } from '../option.ts'
+import { freshnessStore } from './folder.ts'
 import { knownHead } from './known-head.ts'
-
-/** Where the newest head is kept outside the folder; see freshness.ts. */
-const freshnessStore: Option<string | undefined> = {
-  placeholder: 'STORE',
-  about: 'keep its head in file:PATH or command:PROGRAM',
-  read(given) {
-    if (given === undefined || /^(file|command):./su.test(given)) return given
-    throw new UsageError(`--freshness ${given}: it must be file:PATH or command:PROGRAM.`)
-  },
-}
 
 export const start = command({
   name: 'start',

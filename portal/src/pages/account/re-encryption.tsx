@@ -1,7 +1,8 @@
 import { Button, Field, Input, MessageBar, MessageBarBody, ProgressBar } from '@fluentui/react-components'
 import { useQuery } from '@tanstack/react-query'
-import { useState } from 'react'
+import { useEffect, useState } from 'react'
 import { arm, VERSIONS, type Account } from '../../api/arm.ts'
+import { useRefresh } from '../../api/hooks.ts'
 import { ApiError } from '../../api/http.ts'
 import { Confirm } from '../../parts/confirm.tsx'
 import { bytes, time } from '../../parts/facts.tsx'
@@ -37,6 +38,12 @@ export function ReEncrypt({ account }: { account: Account }) {
     queryFn: () => lastOf(account),
     refetchInterval: ({ state }) => (state.data?.status === 'InProgress' ? 1000 : false),
   })
+  const refresh = useRefresh()
+  const endTime = last.data?.endTime
+  // What the account says of blobs under earlier data keys is another then.
+  useEffect(() => {
+    if (endTime !== undefined) void refresh('resource')
+  }, [endTime, refresh])
   const [asking, setAsking] = useState(false)
   const [speed, setSpeed] = useState('')
   const start = async (): Promise<void> => {

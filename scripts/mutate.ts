@@ -1,0 +1,114 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { MUTATIONS, type Mutation } from './mutations.ts'
+
+/**
+ * Takes one check after another out of a copy of the code and runs the tests that must fail then; writes docs/mutations.md when each
+ * does. Words behind `--only` play the mutations whose description contains one of them; then nothing is written.
+ */
+const root = new URL('..', import.meta.url).pathname
+const args = process.argv.slice(2)
+const only = args[0] === '--only' ? args.slice(1) : []
+const wanted = MUTATIONS.filter(({ without }) => only.length === 0 || only.some(word => without.includes(word)))
+const LIMIT_SECONDS = 300
+
+interface Outcome {
+  /** Titles of the tests that failed. */
+  readonly failed: readonly string[]
+  readonly seconds: number
+}
+
+/** The files that git knows, as they are here; installed packages are shared. */
+async function copyOfCode(): Promise<string> {
+  const copy = await mkdtemp(join(tmpdir(), 'ownkey-mutate-'))
+  const names = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], { cwd: root })
+  for (const name of names.toString().split('\0').filter(Boolean)) {
+    await mkdir(dirname(join(copy, name)), { recursive: true })
+    await cp(join(root, name), join(copy, name)).catch(() => undefined)
+  }
+  await symlink(join(root, 'node_modules'), join(copy, 'node_modules'))
+  return copy
+}
+
+/** Runs the tests of a mutation in the copy. A file that fails without a test of it (it does not load) counts as nothing. */
+function run(copy: string, { test, title }: Mutation): Promise<Outcome> {
+  const began = performance.now()
+  const pattern = title === undefined ? [] : [`--test-name-pattern=${title}`]
+  const child = spawn(
+    process.execPath,
+    ['--test', '--test-reporter=tap', `--test-timeout=${LIMIT_SECONDS * 1000}`, ...pattern, test],
+    { cwd: copy, stdio: ['ignore', 'pipe', 'ignore'], detached: true },
+  )
+  let output = ''
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
+  // What it started goes along.
+  const timer = setTimeout(() => process.kill(-(child.pid ?? 0), 'SIGKILL'), LIMIT_SECONDS * 1000)
+  return new Promise(resolve => {
+    child.once('close', () => {
+      clearTimeout(timer)
+      const titles = [...output.matchAll(/^ *not ok \d+ - (.*)$/gm)].map(([, name = '']) => name.replaceAll('\\', ''))
+      const failed = titles.filter(name => !name.endsWith('.test.ts'))
+      resolve({ failed, seconds: (performance.now() - began) / 1000 })
+    })
+  })
+}
+
+async function mutated(copy: string, mutation: Mutation): Promise<Outcome> {
+  const path = join(copy, mutation.file)
+  const text = await readFile(path, 'utf8')
+  if (text.split(mutation.text).length !== 2)
+    throw new Error(`${mutation.file} does not hold it once: ${mutation.text}`)
+  await writeFile(
+    path,
+    text.replace(mutation.text, () => mutation.replacement),
+  )
+  try {
+    return await run(copy, mutation)
+  } finally {
+    await writeFile(path, text)
+  }
+}
+
+function page(outcomes: readonly { mutation: Mutation; outcome: Outcome }[]): string {
+  const cell = (text: string): string => text.replaceAll('|', '\\|')
+  return [
+    '# What fails when a check is taken out',
+    '',
+    `Written by \`npm run mutate\` on ${new Date().toISOString().slice(0, 10)}. It takes one check of \`scripts/mutations.ts\` after another out of a copy of the code and runs`,
+    'the tests that must fail then; without a mutation all of them pass. A test in `test/walls` holds that each text which is taken out still stands in its file.',
+    '',
+    '| Without | in | what fails, of |',
+    '|---|---|---|',
+    ...outcomes.map(({ mutation: { without, file, test }, outcome: { failed } }) => {
+      const more = failed.length > 1 ? ` (and ${failed.length - 1} more)` : ''
+      return `| ${cell(without)} | [${file.slice('src/'.length)}](../${file}) | ${cell(failed[0] ?? '')}${more}: [${test.split('/').at(-1)}](../${test}) |`
+    }),
+    '',
+  ].join('\n')
+}
+
+const copy = await copyOfCode()
+const outcomes: { mutation: Mutation; outcome: Outcome }[] = []
+let survivors = 0
+try {
+  const sets = new Map(wanted.map(mutation => [`${mutation.test} ${mutation.title ?? ''}`, mutation]))
+  for (const mutation of sets.values()) {
+    const { failed } = await run(copy, mutation)
+    if (failed.length > 0) throw new Error(`Without any mutation, ${mutation.test} fails: ${failed.join('; ')}`)
+  }
+  for (const mutation of wanted) {
+    const outcome = await mutated(copy, mutation)
+    if (outcome.failed.length === 0) survivors += 1
+    outcomes.push({ mutation, outcome })
+    const verdict = outcome.failed.length === 0 ? 'NOT' : 'ok '
+    process.stdout.write(
+      `${verdict} without ${mutation.without}: ${outcome.failed.length} failed, ${outcome.seconds.toFixed(1)} s\n`,
+    )
+  }
+} finally {
+  await rm(copy, { recursive: true, force: true })
+}
+if (survivors === 0 && only.length === 0) await writeFile(join(root, 'docs/mutations.md'), page(outcomes))
+process.exit(survivors === 0 ? 0 : 1)

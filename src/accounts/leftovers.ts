@@ -1,0 +1,71 @@
+import { setImmediate } from 'node:timers/promises'
+import { blobRecords } from '../encryption/blob-records.ts'
+import { closedGenerations, keyRows } from '../encryption/key-ring-rows.ts'
+import { serviceKeys } from '../encryption/key-ring.ts'
+import { keyStates } from '../encryption/key-state.ts'
+import { referencedBlobs } from '../encryption/start-up.ts'
+import type { BlobStore } from '../store/blobs.ts'
+import { leaveOut, type RecordStore } from '../store/records.ts'
+import { accounts } from './account.ts'
+
+/** What lies in a folder and belongs to nothing. Lists are cut at `MOST`. */
+export interface Leftovers {
+  /** Names of sealed files that no record names; absent: a record of a blob was changed outside, so nobody knows. */
+  readonly sealedFiles?: readonly string[]
+  /** Accounts that are gone, soft-deleted ones are not, and the collections in which there is something of theirs. */
+  readonly ofGoneAccounts: { readonly accounts: readonly string[]; readonly collections: readonly string[] }
+}
+
+/** Everything without which nothing of an account opens, and what would be opened. By account id, or `<account id>/…`. */
+const OF_ACCOUNTS = [keyRows, keyStates, serviceKeys, closedGenerations, blobRecords]
+const PAGE = 1000
+const MOST = 1000
+
+/** What is on its way at this moment may be among it: look twice, and at the age of a file. */
+export async function findLeftovers(given: {
+  readonly records: RecordStore
+  readonly blobs: BlobStore
+}): Promise<Leftovers> {
+  // The files before the records and the keys before the accounts: in this order a record comes into being.
+  const files: string[] = []
+  for await (const name of given.blobs.list()) files.push(name)
+  const named = await referencedBlobs(given.records)
+  const unnamed = named === undefined ? undefined : files.filter(name => !named.has(name)).slice(0, MOST)
+  return {
+    ...(unnamed === undefined ? {} : { sealedFiles: unnamed }),
+    ofGoneAccounts: await ofGoneAccounts(given.records),
+  }
+}
+
+async function ofGoneAccounts(records: RecordStore): Promise<Leftovers['ofGoneAccounts']> {
+  const holders = new Map<string, Set<string>>()
+  for (const collection of OF_ACCOUNTS) {
+    for (let after: string | undefined; ;) {
+      const from = after === undefined ? {} : { after }
+      const page = await records.list(collection, { limit: PAGE, onTampered: leaveOut, ...from })
+      for (const { id } of page) {
+        const accountId = id.split('/')[0] ?? ''
+        holders.set(accountId, (holders.get(accountId) ?? new Set()).add(collection.name))
+      }
+      if (page.length < PAGE) break
+      after = page.at(-1)?.id
+      await setImmediate()
+    }
+  }
+  const gone: string[] = []
+  const collections = new Set<string>()
+  for (const [accountId, names] of holders) {
+    if (await exists(records, accountId)) continue
+    gone.push(accountId)
+    for (const name of names) collections.add(name)
+  }
+  return { accounts: gone.slice(0, MOST), collections: [...collections] }
+}
+
+/** A record that was changed outside is there. */
+async function exists(records: RecordStore, accountId: string): Promise<boolean> {
+  return records.get(accounts, accountId).then(
+    found => found !== undefined,
+    () => true,
+  )
+}

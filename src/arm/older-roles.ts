@@ -1,0 +1,30 @@
+import type { Env } from '../env.ts'
+import { leaveOut, put, remove, type Change, type RecordStore } from '../store/records.ts'
+import { administratorRoles, tenantOwner } from './first-subscription.ts'
+import { assignmentPrefix, roleAssignments } from './records.ts'
+
+/** More a folder of so long ago does not have. */
+const MOST = 100_000
+
+/**
+ * What brings the roles of an older folder to where they are looked for now: once they stood under their bare names, and before that there
+ * were none, and the administrator could do everything. Empty for every folder of since. The administrators keep what they could.
+ */
+export async function olderRoles(
+  records: RecordStore,
+  env: Env,
+  given: { readonly tenantId: string; readonly subscriptionId: string; readonly administrators: readonly string[] },
+): Promise<Change[]> {
+  const { tenantId, administrators } = given
+  if ((await records.count(roleAssignments)) === 0) return administratorRoles(env, given, administrators)
+  const found = await records.list(roleAssignments, { limit: MOST, onTampered: leaveOut })
+  const bare = found.filter(({ id }) => !id.includes('/'))
+  if (bare.length === 0) return []
+  return [
+    ...bare.flatMap(({ id, version, value }) => [
+      remove(roleAssignments, id, version),
+      put(roleAssignments, `${assignmentPrefix(value.scope, tenantId)}${value.name}`, value, 0),
+    ]),
+    ...administrators.map(principalId => tenantOwner(env, tenantId, principalId)),
+  ]
+}

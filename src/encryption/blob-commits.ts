@@ -1,0 +1,45 @@
+import { ShredIncomplete } from '../store/records.ts'
+import { leftNothing } from '../store/storage-errors.ts'
+import type { BlobRecord } from './blob-records.ts'
+import type { SealedBlobs } from './sealed-blobs.ts'
+
+/**
+ * Runs what seals new blobs and then, last of all, commits them. Where it fails and the commit certainly left nothing, their files go at
+ * once: on a full disk each would take room until the next start. ADR 0023: of a commit of which nobody knows they stay.
+ */
+export async function withNewBlobs<T>(
+  blobs: SealedBlobs,
+  run: (create: SealedBlobs['create']) => Promise<T>,
+): Promise<T> {
+  const made: BlobRecord[] = []
+  try {
+    return await run(async blob => {
+      const created = await blobs.create(blob)
+      made.push(created.record)
+      return created
+    })
+  } catch (error) {
+    // What can't be removed now is an orphan of the next start.
+    if (leftNothing(error))
+      for (const record of made)
+        await blobs
+          .remove(record)
+          .unlink()
+          .catch(() => undefined)
+    throw error
+  }
+}
+
+/** Unlinks the blobs whose keys a commit destroyed; also where old bytes of its records are still to be erased. @throws what the commit throws */
+export async function unlinkAfter(
+  commit: Promise<void>,
+  removals: readonly { readonly unlink: () => Promise<void> }[],
+): Promise<void> {
+  let owed: ShredIncomplete | undefined
+  await commit.catch((error: unknown) => {
+    if (!(error instanceof ShredIncomplete)) throw error
+    owed = error
+  })
+  for (const { unlink } of removals) await unlink()
+  if (owed !== undefined) throw owed
+}

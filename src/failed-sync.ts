@@ -1,0 +1,29 @@
+const listeners = new Set<(error: FailedSync) => void>()
+
+/**
+ * A sync failed whose loss can't be seen later: what it left behind counts as clean for the kernel, so that the next one succeeds
+ * without having written it (https://wiki.postgresql.org/wiki/Fsync_Errors). The process takes no more writes and ends (ADR 0023).
+ */
+export class FailedSync extends Error {
+  constructor(what: string, cause: unknown) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    super(
+      `The disk failed to make ${what} durable (${why}). What was being stored may be there or not; nothing of it was undone. Look after the disk, then start OwnKey again.`,
+      { cause },
+    )
+    this.name = 'FailedSync'
+  }
+}
+
+/** Told of each, until the function that it answers is called. */
+export function onFailedSync(listener: (error: FailedSync) => void): () => void {
+  listeners.add(listener)
+  return () => listeners.delete(listener)
+}
+
+/** The error to throw, after everybody was told. */
+export function failedSync(what: string, cause: unknown): FailedSync {
+  const error = new FailedSync(what, cause)
+  for (const listener of listeners) listener(error)
+  return error
+}

@@ -1,0 +1,159 @@
+import { open, stat } from 'node:fs/promises'
+import { accounts } from '../accounts/account.ts'
+import { HEADER_BYTES } from '../crypto/blob-header.ts'
+import { layoutOf } from '../crypto/blob-chunks.ts'
+import { SealError } from '../crypto/seal-error.ts'
+import { blobKeyOf, blobRecords, everyBlob, fileOf, type BlobRecord } from '../encryption/blob-records.ts'
+import { KeyUnavailable } from '../encryption/key-unavailable.ts'
+import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
+import { AzureError } from '../http/errors.ts'
+import { hasCode } from '../store/atomic-file.ts'
+import { blobFile } from '../store/blob-files.ts'
+import { leaveOut, type RecordStore, type Stored } from '../store/records.ts'
+
+export interface BlobCheckOptions {
+  readonly records: RecordStore
+  readonly blobs: SealedBlobs
+  /** Where the files of blobs lie. */
+  readonly folder: string
+  /** Why no customer's key can be asked for; absent: the vaults say so. */
+  readonly closedBecause?: string
+}
+
+/** An account of whose blobs the contents were not read. */
+export interface ClosedAccount {
+  readonly account: string
+  readonly blobs: number
+  readonly reason: string
+}
+
+/** Some of the blobs, in the order of their records. */
+export interface BlobsPage {
+  readonly blobs: number
+  /** Sealed bytes that lie there for them. */
+  readonly bytes: number
+  /** Blobs of which every chunk was opened. */
+  readonly opened: number
+  readonly closed: readonly ClosedAccount[]
+  readonly problems: readonly string[]
+  /** Where the next page begins; absent: there is none. */
+  readonly next?: string
+}
+
+/** A page ends with the first of these. */
+const MOST_BLOBS = 500
+const MOST_BYTES = 128 * 1024 * 1024
+const MOST_MS = 2000
+
+interface Page {
+  blobs: number
+  bytes: number
+  opened: number
+  read: number
+  readonly began: number
+  readonly problems: string[]
+  /** By account id. */
+  readonly closed: Map<string, { account: string; blobs: number; reason: string }>
+}
+
+/** Holds each blob's record against its file: name, size, header; with `whole` every chunk against its tag, where there is a key. */
+export async function checkBlobs(options: BlobCheckOptions, whole: boolean, after?: string): Promise<BlobsPage> {
+  const page: Page = {
+    blobs: 0,
+    bytes: 0,
+    opened: 0,
+    read: 0,
+    began: performance.now(),
+    problems: [],
+    closed: new Map(),
+  }
+  // Records that were changed are named by who looks at records.
+  const from = { onTampered: leaveOut, ...(after === undefined ? {} : { after }) }
+  let next: string | undefined
+  for await (const stored of everyBlob(options.records, from)) {
+    if (next !== undefined) return { ...shown(page), next }
+    await checkOne(options, stored, whole, page).catch((error: unknown) => {
+      if (!(error instanceof AzureError)) throw error
+      page.problems.push(`blob ${stored.value.blobId}: ${error.message}`)
+    })
+    const isFull = page.blobs >= MOST_BLOBS || page.read >= MOST_BYTES || performance.now() - page.began >= MOST_MS
+    if (isFull) next = stored.id
+  }
+  return shown(page)
+}
+
+function shown({ blobs, bytes, opened, problems, closed }: Page): BlobsPage {
+  return { blobs, bytes, opened, problems, closed: [...closed.values()] }
+}
+
+async function checkOne(options: BlobCheckOptions, stored: Stored<BlobRecord>, whole: boolean, page: Page) {
+  const fault = await faultOf(options, stored)
+  // A re-encryption or its owner may have replaced or removed it since it was read.
+  const again = fault === undefined ? stored : await options.records.get(blobRecords, stored.id)
+  if (again === undefined) return
+  const present = again.version === stored.version ? fault : await faultOf(options, again)
+  page.blobs += 1
+  page.bytes += again.value.storedSize
+  if (present !== undefined)
+    page.problems.push(`blob ${again.value.blobId} of ${await nameOf(options, again)}: ${present}`)
+  else if (whole) await readWhole(options, again, page)
+}
+
+/** Needs no key. */
+async function faultOf({ records, folder }: BlobCheckOptions, { id, value }: Stored<BlobRecord>) {
+  const { accountId, blobId, storedSize, size, header } = value
+  if (id !== blobKeyOf(accountId, blobId)) return 'its record names another owner or id than its own'
+  if ((await records.get(accounts, accountId)) === undefined) return 'its account is not there'
+  const path = blobFile(folder, fileOf(value))
+  const found = await stat(path).catch((error: unknown) => {
+    if (hasCode(error, 'ENOENT')) return undefined
+    throw error
+  })
+  if (found === undefined) return `its file ${fileOf(value)} is missing`
+  if (found.size !== storedSize) return `its file has ${found.size} bytes, its record says ${storedSize}`
+  try {
+    if (layoutOf(found.size).size !== size) return 'its file does not have the size that its plaintext makes'
+  } catch (error) {
+    if (error instanceof SealError) return error.message
+    throw error
+  }
+  if (!(await headerOf(path)).equals(Buffer.from(header, 'base64')))
+    return 'the header of its file is not the recorded one'
+  return undefined
+}
+
+async function headerOf(path: string): Promise<Buffer> {
+  const file = await open(path, 'r')
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(HEADER_BYTES), 0, HEADER_BYTES, 0)
+    return buffer.subarray(0, bytesRead)
+  } finally {
+    await file.close()
+  }
+}
+
+async function readWhole(options: BlobCheckOptions, stored: Stored<BlobRecord>, page: Page): Promise<void> {
+  const { accountId, blobId, kind } = stored.value
+  const account = await nameOf(options, stored)
+  const known = kind === 'deployment' ? undefined : page.closed.get(accountId)
+  // One question to the vault answers for all of them; one that does not answer would let each blob wait as long again.
+  if (known !== undefined) {
+    known.blobs += 1
+    return
+  }
+  try {
+    const opened = await options.blobs.open(stored.value)
+    for await (const chunk of opened.read()) page.read += chunk.length
+    page.opened += 1
+  } catch (error) {
+    if (error instanceof KeyUnavailable)
+      page.closed.set(accountId, { account, blobs: 1, reason: options.closedBecause ?? error.message })
+    else if (!(error instanceof AzureError)) throw error
+    else if ((await options.records.get(blobRecords, stored.id))?.version === stored.version)
+      page.problems.push(`blob ${blobId} of ${account}: ${error.message}`)
+  }
+}
+
+async function nameOf({ records }: BlobCheckOptions, { value }: Stored<BlobRecord>): Promise<string> {
+  return (await records.get(accounts, value.accountId))?.value.name ?? value.accountId
+}

@@ -1,0 +1,102 @@
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { checkDataFolder } from '../data-folder.ts'
+import { openRootKeys, type RootKeys } from '../encryption/root-key.ts'
+import { systemEnv } from '../env.ts'
+import type { Progress } from '../progress.ts'
+import { syncFolder } from '../store/atomic-file.ts'
+import { openBackupSource, type BackupSource } from './backup-source.ts'
+import { copyBlobs, type CopiedBlobs } from './copy-blobs.ts'
+import { keyIdOf, readManifest, writeManifest, type Manifest } from './manifest.ts'
+import { openState } from './state.ts'
+import { copyPresent, SECRETS } from './state-files.ts'
+import { openTarget, prune } from './target.ts'
+
+export interface BackupOptions {
+  readonly dataDir: string
+  readonly target: string
+  /** root.key and the CA too: whoever has the backup then has the data. */
+  readonly withRootKey: boolean
+  /** What to write as the program that made it. */
+  readonly program: string
+  readonly progress: Progress
+}
+
+export interface BackupReport extends Omit<Manifest, 'format' | 'state' | 'keyId'> {
+  /** Whether a cloud ran in the folder. */
+  readonly running: boolean
+  readonly linked: number
+  readonly copied: number
+  /** Blobs of the former backup that no record names any more. */
+  readonly removed: number
+  /** Blobs that the folder lacks, or that are not whole: all else is in the backup. */
+  readonly problems: readonly string[]
+}
+
+/**
+ * Makes a backup, or brings one up to date: what the former one lacks is added, and at the end one file names the new state in place of
+ * the old. Until then, and where anything fails, the former backup stands as it was.
+ */
+export async function writeBackup(options: BackupOptions): Promise<BackupReport> {
+  const { dataDir, target } = options
+  await checkDataFolder(dataDir)
+  const lock = await openTarget(dataDir, target)
+  try {
+    const keys = await openRootKeys({
+      file: join(dataDir, 'root.key'),
+      fromEnvironment: process.env['OWNKEY_ROOT_KEY'],
+    })
+    const former = await readManifest(target)
+    if (former !== undefined && former.keyId !== keyIdOf(keys))
+      throw new Error(
+        `${target} holds a backup of another cloud, made under another root key. Name a folder of its own for this one.`,
+      )
+    const source = await openBackupSource(dataDir, keys)
+    try {
+      return await copyFrom(source, options, keys)
+    } finally {
+      options.progress.end()
+      await source.close()
+    }
+  } finally {
+    await lock.release()
+  }
+}
+
+async function copyFrom(source: BackupSource, options: BackupOptions, keys: RootKeys): Promise<BackupReport> {
+  const { dataDir, target, withRootKey, program, progress } = options
+  const madeAt = new Date(systemEnv.now()).toISOString()
+  const state = `state-${madeAt.replaceAll(/[^0-9TZ]/g, '')}-${systemEnv.uuid().slice(0, 8)}`
+  const folder = join(target, state)
+  await mkdir(folder, { mode: 0o700 })
+  try {
+    await source.fetch(folder)
+    if (withRootKey) await copySecrets(dataDir, folder)
+    const { records, count, head } = await openState(folder, keys)
+    const how = { from: source.blobs, to: join(target, 'blobs'), link: true, progress }
+    let blobs: CopiedBlobs
+    try {
+      blobs = await copyBlobs(records, how)
+    } finally {
+      await records.close()
+    }
+    await source.confirm()
+    await syncFolder(folder)
+    await syncFolder(target)
+    const { named, bytes, linked, copied, problems } = blobs
+    const made = { program, madeAt, withRootKey, head, records: count, blobs: named.size, bytes }
+    await writeManifest(target, { ...made, state, keyId: keyIdOf(keys) })
+    const removed = await prune(target, state, id => named.has(id))
+    return { ...made, running: source.running, linked, copied, removed, problems }
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true })
+    throw error
+  }
+}
+
+async function copySecrets(dataDir: string, folder: string): Promise<void> {
+  await mkdir(join(folder, 'ca'), { mode: 0o700 })
+  const copied = await copyPresent(dataDir, folder, SECRETS)
+  if (!copied.includes('root.key'))
+    throw new Error(`${join(dataDir, 'root.key')} is not there: this cloud gets its root key from the environment.`)
+}

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { UploadSlots } from './upload-slots.ts'
+
+const limits = { atOnce: 4, ofOneAccount: 3, waiting: 8, waitMs: 60 }
+const { signal } = new AbortController()
+
+/** An upload that lasts until it is told to end. */
+function upload(slots: UploadSlots, account: string, began: string[], own = signal) {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const ended = slots.run(account, own, async () => {
+    began.push(account)
+    await promise
+  })
+  ended.catch(() => undefined)
+  return { end: resolve, ended }
+}
+
+test('so many at once, fewer of one account; who has least under way comes next', async () => {
+  const slots = new UploadSlots({ ...limits, waitMs: 10_000 })
+  const began: string[] = []
+  const running = ['a', 'a', 'a', 'a', 'b', 'b'].map(account => upload(slots, account, began))
+  await sleep(5)
+  assert.deepEqual(began, ['a', 'a', 'a', 'b'])
+  running[0]?.end()
+  await sleep(5)
+  assert.deepEqual(began.slice(4), ['b'])
+  for (const { end } of running) end()
+  await Promise.all(running.map(({ ended }) => ended))
+  assert.equal(began.length, 6)
+})
+
+test('beyond those that wait, and after the wait, 429 with retry-after; who goes away leaves its place', async () => {
+  const slots = new UploadSlots(limits)
+  const began: string[] = []
+  const running = ['a', 'a', 'a'].map(account => upload(slots, account, began))
+  const waiting = ['a', 'a', 'a', 'a'].map(account => upload(slots, account, began))
+  const tooMany = { status: 429, code: '429', options: { headers: { 'retry-after': '5' } } }
+  await assert.rejects(upload(slots, 'a', began).ended, tooMany)
+  for (const { ended } of waiting) await assert.rejects(ended, tooMany)
+  const client = new AbortController()
+  const gone = upload(slots, 'a', began, client.signal)
+  client.abort(new Error('gone'))
+  await assert.rejects(gone.ended, /gone/)
+  for (const { end } of running) end()
+  await Promise.all(running.map(({ ended }) => ended))
+  const last = upload(slots, 'a', began)
+  last.end()
+  await last.ended
+  assert.equal(began.length, 4)
+})

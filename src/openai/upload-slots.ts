@@ -1,0 +1,119 @@
+import { giveBackMemory } from '../give-back-memory.ts'
+import { AzureError } from '../http/errors.ts'
+
+export interface UploadLimits {
+  /** Uploads whose bytes are taken in at the same time: each holds up to 4 MiB, and as much is garbage in between. */
+  readonly atOnce: number
+  /** Of one account, below `atOnce`, so that others find a place. */
+  readonly ofOneAccount: number
+  /** That wait for a place, their bytes unread; of one account half as many. */
+  readonly waiting: number
+  /** For so long. */
+  readonly waitMs: number
+}
+
+/** What uploads needed is given back so long after the last of them. */
+const IDLE_MS = 1000
+/** So many since the last time are worth it. */
+const MANY = 4
+
+const UPLOAD_LIMITS: UploadLimits = { atOnce: 8, ofOneAccount: 6, waiting: 512, waitMs: 120_000 }
+
+interface Waiting {
+  readonly accountId: string
+  readonly begin: () => void
+}
+
+/** Bounds the memory of uploads. Who waits is served in turn, before others of an account that has more under way. */
+export class UploadSlots {
+  readonly #limits: UploadLimits
+  /** How many are under way, by account. */
+  readonly #busy = new Map<string, number>()
+  #waiting: Waiting[] = []
+  #taken = 0
+  /** Uploads since memory was given back. */
+  #since = 0
+  #idle: NodeJS.Timeout | undefined
+
+  constructor(limits: UploadLimits = UPLOAD_LIMITS) {
+    this.#limits = limits
+  }
+
+  /**
+   * Runs an upload when there is a place for it. @throws 429 with `retry-after` where too many wait, or it has waited too long; the
+   * signal's reason when its client went away
+   */
+  async run<T>(accountId: string, signal: AbortSignal, upload: () => Promise<T>): Promise<T> {
+    if (!this.#isFree(accountId)) await this.#wait(accountId, signal)
+    else this.#take(accountId)
+    try {
+      return await upload()
+    } finally {
+      this.#release(accountId)
+    }
+  }
+
+  #isFree(accountId: string): boolean {
+    const { atOnce, ofOneAccount } = this.#limits
+    return this.#taken < atOnce && this.#busyOf(accountId) < ofOneAccount
+  }
+
+  #busyOf(accountId: string): number {
+    return this.#busy.get(accountId) ?? 0
+  }
+
+  #take(accountId: string): void {
+    this.#taken += 1
+    this.#since += 1
+    this.#busy.set(accountId, this.#busyOf(accountId) + 1)
+  }
+
+  #release(accountId: string): void {
+    this.#taken -= 1
+    const left = this.#busyOf(accountId) - 1
+    if (left === 0) this.#busy.delete(accountId)
+    else this.#busy.set(accountId, left)
+    if (this.#taken === 0) {
+      clearTimeout(this.#idle)
+      this.#idle = setTimeout(() => this.#settle(), IDLE_MS).unref()
+    }
+    const [next] = this.#waiting
+      .filter(one => this.#isFree(one.accountId))
+      .toSorted((a, b) => this.#busyOf(a.accountId) - this.#busyOf(b.accountId))
+    if (next === undefined) return
+    this.#waiting = this.#waiting.filter(one => one !== next)
+    this.#take(next.accountId)
+    next.begin()
+  }
+
+  #settle(): void {
+    if (this.#taken > 0 || this.#since < MANY) return
+    this.#since = 0
+    void giveBackMemory()
+  }
+
+  async #wait(accountId: string, signal: AbortSignal): Promise<void> {
+    const { waiting, waitMs } = this.#limits
+    const own = this.#waiting.filter(one => one.accountId === accountId)
+    if (this.#waiting.length >= waiting || own.length >= waiting / 2) throw tooMany()
+    signal.throwIfAborted()
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const one = { accountId, begin: resolve }
+    this.#waiting.push(one)
+    const timer = setTimeout(() => reject(tooMany()), waitMs)
+    const gone = (): void => reject(signal.reason)
+    signal.addEventListener('abort', gone, { once: true })
+    try {
+      await promise
+    } finally {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', gone)
+      this.#waiting = this.#waiting.filter(other => other !== one)
+    }
+  }
+}
+
+function tooMany(): AzureError {
+  const message = 'Too many uploads are under way. Upload fewer at the same time, and try this one again in a moment.'
+  return new AzureError('429', 429, message, { headers: { 'retry-after': '5' } })
+}

@@ -1,0 +1,89 @@
+import { chmod, copyFile, constants, link, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { dirname, join } from 'node:path'
+import { hasCode, syncFolder } from './atomic-file.ts'
+import { checkBlobId, isBlobId } from './blobs.ts'
+
+/** Longer than the two characters of a fan-out folder, so that they are never one. */
+export const INCOMING = 'incoming'
+/** What no record names; see quarantine.ts. */
+export const QUARANTINE = 'quarantine'
+/** What a file system answers that can't link these two files: other than the same one, or none that has links. */
+const NO_LINKS = ['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL']
+const AT_ONCE = 64
+
+/** Where the blob of this id lies among the others. */
+export function fanOutOf(folder: string, id: string): string {
+  return join(folder, id.slice(0, 2))
+}
+
+/** Where a blob lies below the folder of a directory store. @throws RangeError for what is no id */
+export function blobFile(folder: string, id: string): string {
+  checkBlobId(id)
+  return join(fanOutOf(folder, id), id)
+}
+
+/** Every file of a directory store that is a blob, and in `strays` what else lies there, as paths below it. */
+export async function blobFiles(folder: string): Promise<{ ids: string[]; strays: string[] }> {
+  const found: { ids: string[]; strays: string[] } = { ids: [], strays: [] }
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    if (entry.name === INCOMING || entry.name === QUARANTINE) continue
+    if (!entry.isDirectory()) found.strays.push(entry.name)
+    else
+      for (const file of await readdir(join(folder, entry.name), { withFileTypes: true }))
+        if (file.isFile() && isBlobId(file.name) && file.name.slice(0, 2) === entry.name) found.ids.push(file.name)
+        else found.strays.push(join(entry.name, file.name))
+  }
+  return found
+}
+
+/** A second name for a file that is never written again. False where this file system, or these two, have no links. */
+export async function linkFile(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to)
+    return true
+  } catch (error) {
+    if (NO_LINKS.some(code => hasCode(error, code))) return false
+    throw error
+  }
+}
+
+/** Copies a file, mode 0600, durable when it resolves but for its name (`syncFolder`): it is there as a whole or not at all. */
+export async function copyWhole(from: string, to: string): Promise<void> {
+  const temporary = join(dirname(to), `.${randomUUID()}.tmp`)
+  try {
+    // Where the file system can share the bytes, it does.
+    await copyFile(from, temporary, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
+    await chmod(temporary, 0o600)
+    const file = await open(temporary, 'r+')
+    try {
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, to)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
+  }
+}
+
+/** Links all blobs of one folder into another, new one, on the same file system. False where that has no links. */
+export async function linkBlobs(from: string, to: string): Promise<boolean> {
+  const { ids } = await blobFiles(from)
+  await mkdir(to, { mode: 0o700 })
+  for (const name of new Set(ids.map(id => id.slice(0, 2)))) await mkdir(join(to, name), { mode: 0o700 })
+  for (let at = 0; at < ids.length; at += AT_ONCE) {
+    const some = ids.slice(at, at + AT_ONCE)
+    const linked = await Promise.all(some.map(id => linkFile(blobFile(from, id), blobFile(to, id))))
+    if (linked.includes(false)) return false
+  }
+  return true
+}
+
+/** Makes the names in a directory store durable. */
+export async function syncBlobFolders(folder: string): Promise<void> {
+  for (const entry of await readdir(folder, { withFileTypes: true }))
+    if (entry.isDirectory()) await syncFolder(join(folder, entry.name))
+  await syncFolder(folder)
+}

@@ -1,0 +1,51 @@
+import type { BlobStore } from './blobs.ts'
+
+/** A blob store whose files can be held for a moment: what is removed meanwhile is gone for its users, and unlinked afterwards. */
+export interface HeldBlobs extends BlobStore {
+  /** From now on no file goes; call what it resolves to once that is over. One that holds twice waits for both. */
+  hold(): () => Promise<void>
+}
+
+/**
+ * Lets a backup link or copy the files that its records name, while their owners go on deleting. What a crash in between leaves is
+ * named by no record, as after a crash between a record's end and its file's.
+ */
+export function holdable(blobs: BlobStore): HeldBlobs {
+  /** Removed, and still there. */
+  const owed = new Set<string>()
+  let holds = 0
+
+  async function unlink(id: string): Promise<void> {
+    await blobs.remove(id)
+    owed.delete(id)
+  }
+
+  return {
+    async create(id, source) {
+      // A re-encryption tries again under a name that no record ever had.
+      if (owed.has(id)) await unlink(id)
+      return blobs.create(id, source)
+    },
+    open: async id => (owed.has(id) ? undefined : blobs.open(id)),
+    async remove(id) {
+      if (holds > 0) owed.add(id)
+      else await unlink(id)
+    },
+    async *list() {
+      for await (const id of blobs.list()) if (!owed.has(id)) yield id
+    },
+    hold() {
+      holds += 1
+      let isOver = false
+      return async () => {
+        if (isOver) return
+        isOver = true
+        holds -= 1
+        if (holds > 0) return
+        const ended = await Promise.allSettled([...owed].map(unlink))
+        const failed = ended.find(({ status }) => status === 'rejected')
+        if (failed?.status === 'rejected') throw failed.reason
+      }
+    },
+  }
+}

@@ -1,0 +1,62 @@
+import { FailedSync } from '../failed-sync.ts'
+import { AzureError } from '../http/errors.ts'
+import { ShredIncomplete } from './records.ts'
+
+/** Seconds after which a client may ask again. */
+const RETRY_AFTER = { 'retry-after': '10' }
+
+const MESSAGES = {
+  full: 'The disk of this service is full: nothing was stored or changed. What needs no room goes on (reading, chats, deletions). Ask again later, or let its operator make room.',
+  unwritable:
+    'The disk of this service takes no writes at present: nothing was stored or changed. What needs none goes on. Ask again later; its operator looks after the disk.',
+  ended: 'This service is ending because its disk failed: nothing was stored or changed. Ask again in a moment.',
+} as const
+
+/** The disk refused a write, and nothing of it is there: 507 where it is full, else 503. It may be repeated, and its preparations undone. */
+export class StorageRefused extends AzureError {
+  readonly reason: keyof typeof MESSAGES
+
+  constructor(reason: keyof typeof MESSAGES, cause?: unknown) {
+    const isFull = reason === 'full'
+    const code = isFull ? 'InsufficientStorage' : 'StorageUnavailable'
+    super(code, isFull ? 507 : 503, MESSAGES[reason], { headers: RETRY_AFTER, cause })
+    this.name = 'StorageRefused'
+    this.reason = reason
+  }
+}
+
+/**
+ * ADR 0023: nobody can say whether this commit is on the disk; the next start finds it whole or not at all. Nothing that it names may be
+ * undone, and nothing repeated that must not happen twice.
+ */
+export class CommitUnknown extends AzureError {
+  constructor(cause: unknown) {
+    super(
+      'OutcomeUnknown',
+      500,
+      'The disk of this service failed while this was being stored: it is not known whether it was. The service restarts; look whether it is there before you repeat it.',
+      { headers: { 'x-should-retry': 'false' }, cause },
+    )
+    this.name = 'CommitUnknown'
+  }
+}
+
+/** Whether a commit that failed so has certainly left nothing, so that what was prepared for it may go. */
+export function leftNothing(error: unknown): boolean {
+  return !(error instanceof CommitUnknown || error instanceof ShredIncomplete)
+}
+
+/** What a failed call of the file system, or of SQLite before its COMMIT, comes to; other errors stay what they are. */
+export function refusalOf(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof AzureError) return error
+  if (error instanceof FailedSync) return new StorageRefused('ended', error)
+  if ('errcode' in error) {
+    // https://www.sqlite.org/rescode.html: FULL; READONLY and IOERR.
+    const code = Number(error.errcode) & 0xff
+    if (code === 13) return new StorageRefused('full', error)
+    return code === 8 || code === 10 ? new StorageRefused('unwritable', error) : error
+  }
+  if (!('syscall' in error) || !('code' in error)) return error
+  if (error.code === 'ENOSPC' || error.code === 'EDQUOT') return new StorageRefused('full', error)
+  return error.code === 'EROFS' || error.code === 'EIO' ? new StorageRefused('unwritable', error) : error
+}

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict'
+import { after, test } from 'node:test'
+import { auditRecords } from '../audit/ownkey.fixture.ts'
+import { Azure, refusal } from '../support/azure.ts'
+import { cloudFor } from '../support/cloud.ts'
+import { startCloudProcess } from '../../src/demo/cloud-process.ts'
+import { refusedStart, serviceLog, writeDatabase } from './database-writer.ts'
+import { forgeRow, rowsIn, type Row } from './folder.ts'
+
+/** All that says under which key an account is: what stood there before the customer's key was enabled. */
+const OF_KEYS = [
+  'accounts.accounts',
+  'accounts.key-statuses',
+  'encryption.closed-generations',
+  'encryption.data-keys',
+  'encryption.key-states',
+  'encryption.service-keys',
+]
+const MARK = 'encryption.key-states-made'
+const ACCEPTED = 'OwnKey/keyRing/stateAccepted'
+
+const cloud = await cloudFor({ after })
+const port = ['--port', String(cloud.endpoints.port)]
+const { dataDir } = cloud
+const azure = await Azure.in(cloud.endpoints)
+const account = await azure.account('accepted')
+const other = await azure.account('bystander')
+const keys = await azure.vault('kv-accepted')
+await keys.createRsaKey('cmk', { keySize: 2048 })
+await azure.policy('kv-accepted', 'add', account.principalId)
+const earlier = await account.upload('from before the key')
+await cloud.stop()
+const before = snapshot()
+await cloud.restart()
+assert.equal((await account.encrypt({ vault: 'kv-accepted', name: 'cmk' })).status, 200)
+const later = await account.upload('under the key')
+await cloud.stop()
+const present = snapshot()
+
+function snapshot(): Row[] {
+  return OF_KEYS.flatMap(collection => rowsIn(dataDir, collection))
+}
+
+/** As somebody without a key does it: rows of then, with their good MACs, and nothing that came later. */
+function replace(rows: readonly Row[], collections = OF_KEYS): void {
+  for (const collection of collections) writeDatabase(dataDir, 'DELETE FROM records WHERE collection = ?', collection)
+  for (const row of rows) if (collections.includes(row.collection)) forgeRow(dataDir, row)
+}
+
+/** The service as its operator starts it who takes the records as they are; runs what is to be seen, and ends it. */
+async function whileAccepted(see: () => Promise<void>): Promise<void> {
+  const accepted = await startCloudProcess(dataDir, [...port, '--accept-changed-records'])
+  try {
+    await see()
+  } finally {
+    await accepted.stop()
+  }
+}
+
+test('K2: a key state of before the customer`s key, put back with all that goes with it and accepted, is named account by account in the audit log and in the service`s log', async () => {
+  replace(before)
+  assert.match(await refusedStart(dataDir), /changed outside this service, in .*encryption\.key-states/)
+  await whileAccepted(async () => {})
+  const told = (await auditRecords(dataDir)).filter(({ operationName }) => operationName === ACCEPTED)
+  const states = before.filter(({ collection }) => collection === 'encryption.key-states')
+  assert.deepEqual(
+    told
+      .map(({ properties }) => [properties['accountId'], properties['keyIdentifier'], properties['generation']])
+      .toSorted(),
+    states.map(({ id, value }) => [id, `service:${id}`, value.generation]).toSorted(),
+  )
+  for (const { id } of states) assert.match(await serviceLog(dataDir), new RegExp(`"level":"error".*accepted.*${id}`))
+})
+
+test('K2: a key state put back alone and accepted leaves its account closed', async () => {
+  replace(present)
+  replace(before, ['encryption.key-states'])
+  await whileAccepted(async () => {
+    for (const file of [earlier, later])
+      assert.equal((await refusal(() => account.download(file)))?.code, 'KeyRingTampered')
+    assert.equal(await refusal(() => other.upload('as ever')), undefined)
+  })
+})
+
+test('K2: whoever removes the mark that every account has a key state brings no new ones about, also where the operator accepts', async () => {
+  replace(
+    present,
+    OF_KEYS.filter(name => name !== 'encryption.key-states'),
+  )
+  writeDatabase(dataDir, "DELETE FROM records WHERE collection = 'encryption.key-states'")
+  writeDatabase(dataDir, 'DELETE FROM records WHERE collection = ?', MARK)
+  assert.match(
+    await refusedStart(dataDir, '--accept-changed-records'),
+    /the mark that every account has a key state was removed/,
+  )
+})
