@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -36,6 +37,9 @@ test('a purge that a kill broke off among the files goes on at the next start, w
   const files = (await readdir(blobs, { recursive: true, withFileTypes: true })).filter(entry => entry.isFile())
   assert.equal(files.length, FILES)
   for (const { parentPath, name } of files.slice(2)) await rm(join(parentPath, name))
+  const cli = new URL('../../src/cli.ts', import.meta.url).pathname
+  const { status, stdout } = spawnSync(process.execPath, [cli, 'verify', '--data-dir', cloud.dataDir, '--whole'])
+  assert.equal(status, 0, String(stdout))
   await cloud.restart('kill')
   for (let n = 0; n < 200 && (await azure.arm('GET', deleted)).status !== 404; n += 1) await pause(50)
   assert.equal((await azure.arm('GET', deleted)).status, 404)

@@ -8,7 +8,8 @@ import { torture } from './torture.ts'
 
 /** `npm run torture -- --rounds 1000` plays more. */
 const ROUNDS = Number(process.env['OWNKEY_TORTURE_ROUNDS'] ?? 5)
-const SEED = 15
+/** Its first five rounds have a full disk, engines that stand still and are killed, a kill and a power cut. */
+const SEED = 11
 
 test('killed at random moments under mixed load: nothing that was acknowledged is lost, and nothing that was deleted comes back', async t => {
   const folder = await mkdtemp(join(tmpdir(), 'ownkey-torture-'))
