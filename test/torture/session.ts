@@ -59,6 +59,12 @@ export class Session {
     }
   }
 
+  /** What was counted as trouble, and is none. */
+  forgive(message: string): void {
+    const at = this.troubles.indexOf(message)
+    if (at >= 0) this.troubles.splice(at, 1)
+  }
+
   /** As `send`, with the administrator's token. @param path below the subscription, without api-version */
   async arm(method: string, path: string, body?: object): Promise<Outcome> {
     const { resourceManager, subscriptionId } = this.endpoints
