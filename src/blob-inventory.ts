@@ -12,8 +12,10 @@ const NAMED = 5
 export interface InventoryOptions {
   readonly blobs: BlobStore
   readonly quarantine: Quarantine
-  /** Every blob that a record names. */
+  /** Every blob that a record names and that must be there. */
   readonly referenced: ReadonlySet<string>
+  /** Those whose purge was broken off: there or not, it goes on with them. */
+  readonly going?: ReadonlySet<string>
   /** The operator's word: go on, however many are missing or too many. */
   readonly accept: boolean
   /** Where the blobs lie, for people. */
@@ -30,7 +32,7 @@ export interface InventoryOptions {
  * @throws Error where so many are missing, or have no record, that the records and the blobs are not of one moment
  */
 export async function compareBlobs(options: InventoryOptions): Promise<void> {
-  const { blobs, quarantine, referenced, accept, now = Date.now() } = options
+  const { blobs, quarantine, referenced, going, accept, now = Date.now() } = options
   const present = new Set<string>()
   for await (const id of blobs.list()) present.add(id)
   await quarantine.list()
@@ -41,7 +43,7 @@ export async function compareBlobs(options: InventoryOptions): Promise<void> {
     if (await quarantine.giveBack(id)) back += 1
     else missing.push(id)
   }
-  const orphans = [...present].filter(id => !referenced.has(id))
+  const orphans = [...present].filter(id => !referenced.has(id) && going?.has(id) !== true)
   if (!accept) refuseTooMany(options, { missing, orphans, present: present.size })
   const day = new Date(now).toISOString().slice(0, 10)
   for (const id of orphans) await quarantine.take(id, day)

@@ -134,7 +134,8 @@ async function openBlobs(settings: Settings, records: FileRecords, audit: AuditL
   await compareBlobs({
     blobs,
     quarantine: openQuarantine(folder),
-    referenced,
+    referenced: referenced.kept,
+    going: referenced.going,
     accept: settings.acceptChangedRecords ?? false,
     folder,
     audit,

@@ -30,7 +30,8 @@ export async function findLeftovers(given: {
   const files: string[] = []
   for await (const name of given.blobs.list()) files.push(name)
   const named = await referencedBlobs(given.records)
-  const unnamed = named === undefined ? undefined : files.filter(name => !named.has(name)).slice(0, MOST)
+  const isNamed = (name: string): boolean => named?.kept.has(name) === true || named?.going.has(name) === true
+  const unnamed = named === undefined ? undefined : files.filter(name => !isNamed(name)).slice(0, MOST)
   return {
     ...(unnamed === undefined ? {} : { sealedFiles: unnamed }),
     ofGoneAccounts: await ofGoneAccounts(given.records),

@@ -1,7 +1,7 @@
 import { blobRecords, isOwnBlob, type BlobRecord, type DataKind } from '../encryption/blob-records.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
-import { AzureError } from '../http/errors.ts'
+import { AzureError, NotFound } from '../http/errors.ts'
 import type { Account } from './account.ts'
 import type { Accounts } from './accounts.ts'
 import { contradictions, type ContradictionsOptions } from './contradictions.ts'
@@ -76,7 +76,9 @@ export class Protection {
       if (refusal !== undefined && generation !== 0)
         proofs.push({ blobId, outcome: 'KeyUnavailable', message: refusal.message })
       else {
-        const { refused, ...proof } = await this.#open(record, options.whole)
+        const found = await this.#open(record, options.whole)
+        if (found === undefined) continue
+        const { refused, ...proof } = found
         if (refused !== undefined) refusal = refused
         proofs.push(proof)
       }
@@ -84,7 +86,11 @@ export class Protection {
     return { proofs, ...(next === undefined ? {} : { next }) }
   }
 
-  async #open(record: BlobRecord, whole: boolean): Promise<Proof & { readonly refused?: KeyUnavailable }> {
+  /** Undefined: it was deleted meanwhile. */
+  async #open(
+    record: BlobRecord,
+    whole: boolean,
+  ): Promise<(Proof & { readonly refused?: KeyUnavailable }) | undefined> {
     const { blobId } = record
     try {
       const opened = await this.#blobs.open(record)
@@ -95,6 +101,7 @@ export class Protection {
     } catch (error) {
       if (error instanceof KeyUnavailable)
         return { blobId, outcome: 'KeyUnavailable', message: error.message, refused: error }
+      if (error instanceof NotFound) return undefined
       if (error instanceof AzureError) return { blobId, outcome: 'Corrupted', message: error.message }
       throw error
     }

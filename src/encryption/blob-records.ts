@@ -100,7 +100,12 @@ export async function blobRecord(
   kinds: readonly DataKind[],
 ): Promise<BlobRecord> {
   const found = await records.get(blobRecords, blobKeyOf(accountId, blobId))
-  if (found === undefined) throw new NotFound('BlobNotFound', 'The data was deleted.')
+  if (found === undefined) throw blobGone()
   if (!isOwnBlob(found, accountId) || !kinds.includes(found.value.kind)) throw recordTampered(`the blob ${blobId}`)
   return found.value
+}
+
+/** Also for whoever read its record before it was deleted, and finds no file any more. */
+export function blobGone(): NotFound {
+  return new NotFound('BlobNotFound', 'The data was deleted.')
 }

@@ -87,3 +87,14 @@ test('R21: a key that is lost after the last byte of a rewrite leaves no file be
   const opened = await blobs.open(record)
   assert.equal(Buffer.concat(await Array.fromAsync(opened.read())).toString(), 'training data')
 })
+
+test('a blob that is deleted after its record was read is gone, which is no damage', async () => {
+  const { records, blobs } = await openRing()
+  const { record, changes } = await blobs.create({ accountId: account, kind: 'training-data', source: source() })
+  await records.commit(changes)
+  const removal = blobs.remove(record)
+  await removal.unlink()
+  await assert.rejects(blobs.open(record), { code: 'DataCorrupted' })
+  await records.commit(removal.changes)
+  await assert.rejects(blobs.open(record), { code: 'BlobNotFound', status: 404 })
+})

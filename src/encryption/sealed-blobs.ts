@@ -7,7 +7,15 @@ import type { Env } from '../env.ts'
 import { AzureError } from '../http/errors.ts'
 import type { BlobReader, BlobStore } from '../store/blobs.ts'
 import { put, remove, type Change, type Stored } from '../store/records.ts'
-import { blobKeyOf, blobRecords, fileOf, fileOfGeneration, type BlobRecord, type DataKind } from './blob-records.ts'
+import {
+  blobGone,
+  blobKeyOf,
+  blobRecords,
+  fileOf,
+  fileOfGeneration,
+  type BlobRecord,
+  type DataKind,
+} from './blob-records.ts'
 import { heldBy } from './key-ring-rows.ts'
 import type { KeyRing } from './key-ring.ts'
 import type { PlaintextHold } from './plaintext-holds.ts'
@@ -135,13 +143,14 @@ export class SealedBlobs {
     }
   }
 
-  /** @throws KeyUnavailable; AzureError 500 DataCorrupted when the bytes are not what was stored */
+  /** @throws KeyUnavailable; AzureError 500 DataCorrupted when the bytes are not what was stored, 404 when it was deleted meanwhile */
   async open(given: BlobRecord): Promise<OpenBlob> {
     const { record, key } = await this.#blobKey(given)
     const reader = await this.#blobs.open(fileOf(record))
     const moved = reader === undefined ? await this.#rewritten(record) : undefined
     if (moved !== undefined) return this.open(moved)
-    if (reader === undefined) throw corrupted(record, 'its sealed file is missing')
+    if (reader === undefined)
+      throw (await this.#isGone(record)) ? blobGone() : corrupted(record, 'its sealed file is missing')
     try {
       const opened = await openSealed(key, contextOf(record), reader)
       if (opened.size !== record.size) throw corrupted(record, 'its size is not the recorded one')
@@ -214,6 +223,10 @@ export class SealedBlobs {
   async #rewritten({ accountId, blobId, generation }: BlobRecord): Promise<BlobRecord | undefined> {
     const now = (await this.#ring.records.get(blobRecords, blobKeyOf(accountId, blobId)))?.value
     return now !== undefined && now.generation > generation ? now : undefined
+  }
+
+  async #isGone({ accountId, blobId }: BlobRecord): Promise<boolean> {
+    return (await this.#ring.records.get(blobRecords, blobKeyOf(accountId, blobId))) === undefined
   }
 
   /** R25: a deployment's copy hangs on the service's own key, so that serving outlives a revocation and a restart. */

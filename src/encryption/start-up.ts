@@ -3,18 +3,24 @@ import { leaveOut, remove, type Change, type RecordStore } from '../store/record
 import { blobRecords, fileOf } from './blob-records.ts'
 import { keyRows } from './key-ring-rows.ts'
 
-/**
- * Files of all blobs that a record names: the rest are orphans of uploads that were never acknowledged, or of before a re-encryption.
- * Undefined where a record was changed outside: which file it names is not known.
- */
-export async function referencedBlobs(records: RecordStore): Promise<Set<string> | undefined> {
-  const referenced = new Set<string>()
+/** Files of all blobs that a record names: the rest are orphans of uploads that were never acknowledged, or of before a re-encryption. */
+export interface ReferencedBlobs {
+  readonly kept: ReadonlySet<string>
+  /** Of accounts whose data keys are destroyed: a purge was broken off among them, so that each may be there or not. */
+  readonly going: ReadonlySet<string>
+}
+
+/** Undefined where a record was changed outside: which file it names, or whose keys are there, is not known. */
+export async function referencedBlobs(records: RecordStore): Promise<ReferencedBlobs | undefined> {
+  const [kept, going, withKeys] = [new Set<string>(), new Set<string>(), new Set<string>()]
   let isWhole = true
   const onTampered = (): void => {
     isWhole = false
   }
-  for await (const { value } of everyRecord(records, blobRecords, { onTampered })) referenced.add(fileOf(value))
-  return isWhole ? referenced : undefined
+  for await (const { value } of everyRecord(records, keyRows, { onTampered })) withKeys.add(value.accountId)
+  for await (const { value } of everyRecord(records, blobRecords, { onTampered }))
+    (withKeys.has(value.accountId) ? kept : going).add(fileOf(value))
+  return isWhole ? { kept, going } : undefined
 }
 
 /** Pending rows of a key change that a crash broke off: the active rows still hold, so they are dropped (R18). */

@@ -87,6 +87,8 @@ function shown({ blobs, bytes, opened, problems, closed }: Page): BlobsPage {
 }
 
 async function checkOne(options: BlobCheckOptions, stored: Stored<BlobRecord>, whole: boolean, page: Page) {
+  // A purge that was broken off goes on when the cloud starts: its keys are gone, and each of its files is there or not.
+  if ((await options.records.get(accounts, stored.value.accountId))?.value.purging === true) return
   const fault = await faultOf(options, stored)
   // A re-encryption or its owner may have replaced or removed it since it was read.
   const again = fault === undefined ? stored : await options.records.get(blobRecords, stored.id)

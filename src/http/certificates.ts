@@ -1,6 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { mkdir, open, readFile, rename } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Env } from '../env.ts'
 import { plainError } from '../plain-error.ts'
 import type { IssuedCertificate } from './issue-certificate.ts'
@@ -185,4 +185,11 @@ async function writeDurably(file: string, content: string, mode: number, env: En
     await handle.close()
   }
   await rename(temporary, file)
+  // Until then a power cut may take the name back: every client would have to trust another CA.
+  const folder = await open(dirname(file), 'r')
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
 }

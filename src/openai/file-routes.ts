@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import { z } from 'zod'
 import type { Account } from '../accounts/account.ts'
 import { untilRefused } from '../encryption/until-refused.ts'
+import { NotFound } from '../http/errors.ts'
 import { cutBy, json } from '../http/respond.ts'
 import type { Call } from '../http/route.ts'
 import type { DataRoute } from './data-plane.ts'
@@ -108,7 +109,13 @@ async function listFiles(service: Files, call: Call, account: Account): Promise<
   const { page, hasMore } = await service.list(account.accountId, { after, limit, ascending: order === 'asc', purpose })
   const data = []
   const opener = untilRefused()
-  for (const file of page) data.push(showFile(file, await service.filename(account.accountId, file, opener)))
+  for (const file of page) {
+    const shown = await service.filename(account.accountId, file, opener).then(
+      filename => showFile(file, filename),
+      (error: unknown) => unlessDeleted(service, account, file, error),
+    )
+    if (shown !== undefined) data.push(shown)
+  }
   return json({
     object: 'list',
     data,
@@ -116,6 +123,15 @@ async function listFiles(service: Files, call: Call, account: Account): Promise<
     first_id: page[0]?.fileId ?? null,
     last_id: page.at(-1)?.fileId ?? null,
   })
+}
+
+/** A file that was deleted since the page was read is left out of it. @throws what else was wrong with it */
+async function unlessDeleted(service: Files, account: Account, file: FileRecord, error: unknown): Promise<undefined> {
+  const isGone = await service.get(account.accountId, file.fileId).then(
+    () => false,
+    (missing: unknown) => missing instanceof NotFound,
+  )
+  if (!(error instanceof NotFound) || !isGone) throw error
 }
 
 /** Query parameters by a schema. @throws 400 invalidPayload that names the parameter */

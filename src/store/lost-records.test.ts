@@ -155,6 +155,16 @@ test('a log that ends in frames of a transaction that was never acknowledged ope
   await records.close()
 })
 
+test('a log with a hole in a transaction that was never acknowledged opens: a power cut may keep the end of it alone', async () => {
+  const { left } = await killed()
+  const frame = 24 + 4096
+  const bytes = readFileSync(log(left))
+  writeFileSync(log(left), Buffer.concat([bytes, Buffer.alloc(9 * frame), bytes.subarray(bytes.length - frame)]))
+  const records = await open(left)
+  assert.equal(await records.count(files), 10)
+  await records.close()
+})
+
 test('a head that a power cut tore is passed over for the one before it', async () => {
   const { left } = await killed()
   const head = readFileSync(join(left, 'records.head'), 'latin1')

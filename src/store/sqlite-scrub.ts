@@ -53,7 +53,8 @@ export function openScrubber(path: string, pageSize: number): Scrubber {
         throw new Error(`The database has ${last} pages; at most ${maximumPages} can be erased safely.`)
       let wrote = false
       if (pages) {
-        for (const page of pages) if (page <= last && scrubRun(page, 1)) wrote = true
+        // A power cut leaves holes in the end of a log: page 0, which there is not.
+        for (const page of pages) if (page > 0 && page <= last && scrubRun(page, 1)) wrote = true
       } else {
         for (let page = 1; page <= last; page += pagesPerRead) {
           if (scrubRun(page, Math.min(pagesPerRead, last - page + 1))) wrote = true

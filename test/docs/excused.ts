@@ -57,6 +57,8 @@ export const EXCUSED: readonly Excuse[] = [
     why: 'is what `./ownkey test` does already, without the slow tests',
   },
   { page: 'CONTRIBUTING.md', begins: 'npm run bench', why: 'measures for minutes, and wants an idle machine' },
+  { page: 'CONTRIBUTING.md', begins: 'npm run torture', why: 'test/torture plays a few rounds; 30 take minutes' },
+  { page: 'CONTRIBUTING.md', begins: 'npm run overload', why: 'measures for minutes, and wants an idle machine' },
   {
     page: 'CONTRIBUTING.md',
     begins: 'npm run mutate',
