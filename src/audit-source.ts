@@ -1,19 +1,13 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { connectAdministrator } from './administrator-client.ts'
 import { namesOf } from './audit/audit-routes.ts'
 import { parseSince, readAudit, type AuditPage } from './audit/read-audit.ts'
 import { verifyRecords, type RecordsFinding } from './audit/verify-folder.ts'
-import { endpointsFile } from './endpoints.ts'
 import { checkDataFolder } from './data-folder.ts'
-import { openRootKeys } from './encryption/root-key.ts'
 import { principals } from './entra/records.ts'
 import { systemEnv } from './env.ts'
-import { auditHeadMac, readFolderRecords } from './folder-records.ts'
-import { openAuditLog } from './store/audit-log.ts'
-import { FolderInUse, lockFolder } from './store/folder-lock.ts'
 import { formatKnownHead, presentHead } from './store/known-head.ts'
 import { UsageError } from './usage-error.ts'
+import { byRunningOrStopped, readStopped } from './stopped-folder.ts'
 
 export interface AuditAsk {
   readonly after?: number | undefined
@@ -56,21 +50,11 @@ export function badSince(since: string): UsageError {
 export async function openAuditSource(dataDir: string): Promise<AuditSource> {
   // Opening must not make what is not there.
   await checkDataFolder(dataDir)
-  const lock = await lockFolder(dataDir).catch((error: unknown) => {
-    if (error instanceof FolderInUse) return undefined
-    throw error
-  })
-  if (lock === undefined) {
-    if (!existsSync(endpointsFile(dataDir)))
-      throw new Error(`The cloud in ${dataDir} is starting or stopping. Try again in a moment.`)
-    return runningSource(dataDir)
-  }
-  try {
-    return await stoppedSource(dataDir, () => lock.release())
-  } catch (error) {
-    await lock.release()
-    throw error
-  }
+  return byRunningOrStopped(
+    dataDir,
+    () => runningSource(dataDir),
+    release => stoppedSource(dataDir, release),
+  )
 }
 
 async function runningSource(dataDir: string): Promise<AuditSource> {
@@ -92,10 +76,7 @@ async function runningSource(dataDir: string): Promise<AuditSource> {
 
 async function stoppedSource(dataDir: string, release: () => Promise<void>): Promise<AuditSource> {
   const env = systemEnv
-  const fromEnvironment = process.env['OWNKEY_ROOT_KEY']
-  const rootKeys = await openRootKeys({ file: join(dataDir, 'root.key'), fromEnvironment })
-  const records = await readFolderRecords(dataDir, rootKeys)
-  const log = await openAuditLog(records, env, { mac: auditHeadMac(rootKeys), isNew: false })
+  const { records, log } = await readStopped(dataDir)
   const nameOf = async (id: string): Promise<string | undefined> =>
     (await records.get(principals, id))?.value.displayName
   return {

@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises'
+import { everyRecord } from '../store/every-record.ts'
 import { blobRecords } from '../encryption/blob-records.ts'
 import type { KeyRing } from '../encryption/key-ring.ts'
 import { keyStates } from '../encryption/key-state.ts'
@@ -12,7 +12,6 @@ interface Counted {
   stale: boolean
 }
 
-const PAGE = 1000
 /** While what is stored still comes to them: an account of before there were key states. Milliseconds. */
 const RECOUNT_MS = 5000
 
@@ -55,13 +54,8 @@ export class EarlierBlobs {
 
   async #count(accountId: string, ownSince: number): Promise<number> {
     let count = 0
-    for (let after: string | undefined; ;) {
-      const from = after === undefined ? {} : { after }
-      const page = await this.#ring.records.list(blobRecords, { prefix: `${accountId}/`, limit: PAGE, ...from })
-      count += page.filter(({ value }) => value.generation > 0 && value.generation < ownSince).length
-      if (page.length < PAGE) return count
-      after = page.at(-1)?.id
-      await setImmediate()
-    }
+    for await (const { value } of everyRecord(this.#ring.records, blobRecords, { prefix: `${accountId}/` }))
+      if (value.generation > 0 && value.generation < ownSince) count += 1
+    return count
   }
 }

@@ -3,6 +3,7 @@ import type { AuditSink } from '../audit/audit-event.ts'
 import type { KeyUnavailableCause } from '../encryption/key-unavailable.ts'
 import type { KeyOutcome } from '../encryption/key-ring.ts'
 import type { Env } from '../env.ts'
+import { everyRecord } from '../store/every-record.ts'
 import { collection, leaveOut, put, remove, type Change, type RecordStore } from '../store/records.ts'
 import { accounts, type Account } from './account.ts'
 
@@ -55,17 +56,8 @@ export class KeyStatuses {
 
   /** Takes up what the last run knew. */
   async load(): Promise<void> {
-    const { records } = this.#options
-    let after: string | undefined
-    do {
-      const page = await records.list(keyStatuses, {
-        limit: 1000,
-        onTampered: leaveOut,
-        ...(after === undefined ? {} : { after }),
-      })
-      for (const { id, value } of page) this.#known.set(id, value)
-      after = page.length === 1000 ? page.at(-1)?.id : undefined
-    } while (after !== undefined)
+    for await (const { id, value } of everyRecord(this.#options.records, keyStatuses, { onTampered: leaveOut }))
+      this.#known.set(id, value)
   }
 
   of(accountId: string): KeyStatus | undefined {

@@ -1,10 +1,10 @@
-import { setImmediate } from 'node:timers/promises'
 import { blobRecords } from '../encryption/blob-records.ts'
 import { closedGenerations, keyRows } from '../encryption/key-ring-rows.ts'
 import { serviceKeys } from '../encryption/key-ring.ts'
 import { keyStates } from '../encryption/key-state.ts'
 import { referencedBlobs } from '../encryption/start-up.ts'
 import type { BlobStore } from '../store/blobs.ts'
+import { everyRecord } from '../store/every-record.ts'
 import { leaveOut, type RecordStore } from '../store/records.ts'
 import { accounts } from './account.ts'
 
@@ -18,7 +18,6 @@ export interface Leftovers {
 
 /** Everything without which nothing of an account opens, and what would be opened. By account id, or `<account id>/…`. */
 const OF_ACCOUNTS = [keyRows, keyStates, serviceKeys, closedGenerations, blobRecords]
-const PAGE = 1000
 const MOST = 1000
 
 /** What is on its way at this moment may be among it: look twice, and at the age of a file. */
@@ -41,16 +40,9 @@ export async function findLeftovers(given: {
 async function ofGoneAccounts(records: RecordStore): Promise<Leftovers['ofGoneAccounts']> {
   const holders = new Map<string, Set<string>>()
   for (const collection of OF_ACCOUNTS) {
-    for (let after: string | undefined; ;) {
-      const from = after === undefined ? {} : { after }
-      const page = await records.list(collection, { limit: PAGE, onTampered: leaveOut, ...from })
-      for (const { id } of page) {
-        const accountId = id.split('/')[0] ?? ''
-        holders.set(accountId, (holders.get(accountId) ?? new Set()).add(collection.name))
-      }
-      if (page.length < PAGE) break
-      after = page.at(-1)?.id
-      await setImmediate()
+    for await (const { id } of everyRecord<unknown>(records, collection, { onTampered: leaveOut })) {
+      const accountId = id.split('/')[0] ?? ''
+      holders.set(accountId, (holders.get(accountId) ?? new Set()).add(collection.name))
     }
   }
   const gone: string[] = []

@@ -1,8 +1,7 @@
 import type { AuditLog } from '../store/audit-log.ts'
+import { everyRecord } from '../store/every-record.ts'
 import { leaveOut, type RecordStore } from '../store/records.ts'
 import { keyStates } from './key-state.ts'
-
-const PAGE = 1000
 
 /**
  * For a start that takes records as they are although they were changed outside: says of each account, in the audit log and in the
@@ -16,23 +15,17 @@ export async function recordAcceptedKeyStates(options: {
 }): Promise<void> {
   const { records, audit, log } = options
   const message = 'The key of an account was accepted as the changed records say'
-  for (let after: string | undefined; ;) {
-    const from = after === undefined ? {} : { after }
-    const page = await records.list(keyStates, { limit: PAGE, onTampered: leaveOut, ...from })
-    for (const { id: accountId, value } of page) {
-      const { kekId: keyIdentifier, generation, ownSince, change } = value
-      const properties = { accountId, keyIdentifier, generation, ownSince, change }
-      log({ level: 'error', message, ...properties })
-      await audit.append({
-        operationName: 'OwnKey/keyRing/stateAccepted',
-        category: 'AuditEvent',
-        resultType: 'Success',
-        resultDescription: message,
-        callerIpAddress: 'service',
-        properties,
-      })
-    }
-    if (page.length < PAGE) return
-    after = page.at(-1)?.id
+  for await (const { id: accountId, value } of everyRecord(records, keyStates, { onTampered: leaveOut })) {
+    const { kekId: keyIdentifier, generation, ownSince, change } = value
+    const properties = { accountId, keyIdentifier, generation, ownSince, change }
+    log({ level: 'error', message, ...properties })
+    await audit.append({
+      operationName: 'OwnKey/keyRing/stateAccepted',
+      category: 'AuditEvent',
+      resultType: 'Success',
+      resultDescription: message,
+      callerIpAddress: 'service',
+      properties,
+    })
   }
 }

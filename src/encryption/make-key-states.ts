@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import { mac, verifyMac } from '../crypto/derive.ts'
 import type { AuditLog } from '../store/audit-log.ts'
+import { everyRecord } from '../store/every-record.ts'
 import { collection, put, remove, type Change, type RecordStore, type Stored } from '../store/records.ts'
 import { serviceKeyId } from './key-encryption-key.ts'
 import { serviceKeys } from './key-ring.ts'
@@ -84,18 +85,13 @@ async function makeOne({ records, macKey, settingsOf, log }: MakeKeyStatesOption
 
 async function* rowsByAccount(records: RecordStore): AsyncGenerator<Stored<KeyRow>[]> {
   let ofOne: Stored<KeyRow>[] = []
-  for (let after: string | undefined; ;) {
-    const page = await records.list(keyRows, { limit: PAGE, ...(after === undefined ? {} : { after }) })
-    for (const row of page) {
-      if (row.value.status !== 'active') continue
-      if (ofOne[0] !== undefined && ofOne[0].value.accountId !== row.value.accountId) {
-        yield ofOne
-        ofOne = []
-      }
-      ofOne.push(row)
+  for await (const row of everyRecord(records, keyRows)) {
+    if (row.value.status !== 'active') continue
+    if (ofOne[0] !== undefined && ofOne[0].value.accountId !== row.value.accountId) {
+      yield ofOne
+      ofOne = []
     }
-    if (page.length < PAGE) break
-    after = page.at(-1)?.id
+    ofOne.push(row)
   }
   if (ofOne.length > 0) yield ofOne
 }

@@ -1,13 +1,11 @@
-import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AdministratorError, connectAdministrator } from '../administrator-client.ts'
 import type { RootKeys } from '../encryption/root-key.ts'
-import { endpointsFile } from '../endpoints.ts'
 import { readFolderRecords } from '../folder-records.ts'
-import { FolderInUse, lockFolder } from '../store/folder-lock.ts'
 import { BESIDE_RECORDS, copyPresent, RECORDS, SNAPSHOT } from './state-files.ts'
 import type { Snapshot } from './snapshots.ts'
+import { byRunningOrStopped } from '../stopped-folder.ts'
 
 /** Where a backup comes from. */
 export interface BackupSource {
@@ -25,15 +23,14 @@ const RENEW_MS = 15_000
 
 /** Asks the running cloud for a snapshot; where none runs, keeps one from starting meanwhile. */
 export async function openBackupSource(dataDir: string, keys: RootKeys): Promise<BackupSource> {
-  const lock = await lockFolder(dataDir).catch((error: unknown) => {
-    if (error instanceof FolderInUse) return undefined
-    throw error
-  })
-  if (lock === undefined) {
-    if (!existsSync(endpointsFile(dataDir)))
-      throw new Error(`The cloud in ${dataDir} is starting or stopping. Try again in a moment.`)
-    return runningSource(dataDir)
-  }
+  return byRunningOrStopped(
+    dataDir,
+    () => runningSource(dataDir),
+    async release => stoppedSource(dataDir, keys, release),
+  )
+}
+
+function stoppedSource(dataDir: string, keys: RootKeys, release: () => Promise<void>): BackupSource {
   return {
     running: false,
     blobs: join(dataDir, 'blobs'),
@@ -47,7 +44,7 @@ export async function openBackupSource(dataDir: string, keys: RootKeys): Promise
       }
     },
     confirm: async () => {},
-    close: () => lock.release(),
+    close: release,
   }
 }
 

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { VaultWaits } from '../encryption/vault-waits.ts'
 import { namedKeyOf } from '../accounts/named-key.ts'
@@ -6,17 +5,13 @@ import { connectAdministrator } from '../administrator-client.ts'
 import { verifyRecords, type RecordsFinding } from '../audit/verify-folder.ts'
 import { checkDataFolder } from '../data-folder.ts'
 import { KeyRing } from '../encryption/key-ring.ts'
-import { openRootKeys } from '../encryption/root-key.ts'
 import { SealedBlobs } from '../encryption/sealed-blobs.ts'
-import { endpointsFile } from '../endpoints.ts'
 import { systemEnv } from '../env.ts'
-import { auditHeadMac, readFolderRecords } from '../folder-records.ts'
 import { blobReferences } from '../openai/blob-references.ts'
-import { openAuditLog } from '../store/audit-log.ts'
 import { readDirectoryBlobs } from '../store/directory-blobs.ts'
-import { FolderInUse, lockFolder } from '../store/folder-lock.ts'
 import type { BlobsPage } from './blob-check.ts'
 import { FolderCheck, type AccountsPage, type FilesFound } from './folder-check.ts'
+import { byRunningOrStopped, readStopped } from '../stopped-folder.ts'
 
 /** What was found of records and audit log. */
 export type RecordsVerdict = { readonly records: RecordsFinding } & (
@@ -39,21 +34,11 @@ const LEASE_MS = 60_000
 /** Asks the running cloud; where none runs, reads the folder itself, and changes nothing in it. */
 export async function openVerifySource(dataDir: string): Promise<VerifySource> {
   await checkDataFolder(dataDir)
-  const lock = await lockFolder(dataDir).catch((error: unknown) => {
-    if (error instanceof FolderInUse) return undefined
-    throw error
-  })
-  if (lock === undefined) {
-    if (!existsSync(endpointsFile(dataDir)))
-      throw new Error(`The cloud in ${dataDir} is starting or stopping. Try again in a moment.`)
-    return runningSource(dataDir)
-  }
-  try {
-    return await stoppedSource(dataDir, () => lock.release())
-  } catch (error) {
-    await lock.release()
-    throw error
-  }
+  return byRunningOrStopped(
+    dataDir,
+    () => runningSource(dataDir),
+    release => stoppedSource(dataDir, release),
+  )
 }
 
 async function runningSource(dataDir: string): Promise<VerifySource> {
@@ -74,10 +59,7 @@ async function runningSource(dataDir: string): Promise<VerifySource> {
 
 async function stoppedSource(dataDir: string, release: () => Promise<void>): Promise<VerifySource> {
   const env = systemEnv
-  const fromEnvironment = process.env['OWNKEY_ROOT_KEY']
-  const rootKeys = await openRootKeys({ file: join(dataDir, 'root.key'), fromEnvironment })
-  const records = await readFolderRecords(dataDir, rootKeys)
-  const log = await openAuditLog(records, env, { mac: auditHeadMac(rootKeys), isNew: false })
+  const { rootKeys, records, log } = await readStopped(dataDir)
   const ring = new KeyRing({
     records,
     rootKeys,

@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { checkDataFolder } from '../data-folder.ts'
-import { openRootKeys, type RootKeys } from '../encryption/root-key.ts'
+import type { RootKeys } from '../encryption/root-key.ts'
 import { systemEnv } from '../env.ts'
 import type { Progress } from '../progress.ts'
 import { syncFolder } from '../store/atomic-file.ts'
@@ -11,6 +11,7 @@ import { keyIdOf, readManifest, writeManifest, type Manifest } from './manifest.
 import { openState } from './state.ts'
 import { copyPresent, SECRETS } from './state-files.ts'
 import { openTarget, prune } from './target.ts'
+import { rootKeysOf } from '../stopped-folder.ts'
 
 export interface BackupOptions {
   readonly dataDir: string
@@ -42,10 +43,7 @@ export async function writeBackup(options: BackupOptions): Promise<BackupReport>
   await checkDataFolder(dataDir)
   const lock = await openTarget(dataDir, target)
   try {
-    const keys = await openRootKeys({
-      file: join(dataDir, 'root.key'),
-      fromEnvironment: process.env['OWNKEY_ROOT_KEY'],
-    })
+    const keys = await rootKeysOf(dataDir)
     const former = await readManifest(target)
     if (former !== undefined && former.keyId !== keyIdOf(keys))
       throw new Error(

@@ -1,4 +1,5 @@
 import { formatResourceId } from '../arm/resource-id.ts'
+import { everyRecord } from '../store/every-record.ts'
 import { collection, leaveOut, type RecordStore, type Stored } from '../store/records.ts'
 
 interface Permissions {
@@ -80,13 +81,6 @@ export async function liveVault(records: RecordStore, name: string): Promise<Sto
 }
 
 /** Every vault, deleted ones too, page by page. */
-export async function* allVaults(records: RecordStore): AsyncGenerator<Stored<Vault>> {
-  const limit = 500
-  let after: string | undefined
-  for (;;) {
-    const page = await records.list(vaults, { limit, onTampered: leaveOut, ...(after === undefined ? {} : { after }) })
-    yield* page
-    if (page.length < limit) return
-    after = page.at(-1)?.id
-  }
+export function allVaults(records: RecordStore): AsyncGenerator<Stored<Vault>> {
+  return everyRecord(records, vaults, { onTampered: leaveOut })
 }

@@ -1,6 +1,7 @@
 import { FailedSync } from '../failed-sync.ts'
 import { AzureError } from '../http/errors.ts'
 import { ShredIncomplete } from './records.ts'
+import { troubleOf } from './storage-trouble.ts'
 
 /** Seconds after which a client may ask again. */
 const RETRY_AFTER = { 'retry-after': '10' }
@@ -50,13 +51,6 @@ export function leftNothing(error: unknown): boolean {
 export function refusalOf(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof AzureError) return error
   if (error instanceof FailedSync) return new StorageRefused('ended', error)
-  if ('errcode' in error) {
-    // https://www.sqlite.org/rescode.html: FULL; READONLY and IOERR.
-    const code = Number(error.errcode) & 0xff
-    if (code === 13) return new StorageRefused('full', error)
-    return code === 8 || code === 10 ? new StorageRefused('unwritable', error) : error
-  }
-  if (!('syscall' in error) || !('code' in error)) return error
-  if (error.code === 'ENOSPC' || error.code === 'EDQUOT') return new StorageRefused('full', error)
-  return error.code === 'EROFS' || error.code === 'EIO' ? new StorageRefused('unwritable', error) : error
+  const trouble = troubleOf(error)
+  return trouble === undefined ? error : new StorageRefused(trouble === 'full' ? 'full' : 'unwritable', error)
 }

@@ -11,10 +11,13 @@ const OF_SYSTEM: Readonly<Record<string, StorageTrouble>> = {
 /** Primary result codes: https://www.sqlite.org/rescode.html */
 const OF_SQLITE: Readonly<Record<number, StorageTrouble>> = { 8: 'read-only', 10: 'failing', 13: 'full' }
 
+/** What this very error of a call to the file system, or of SQLite, says; undefined when it is something else. */
+export function troubleOf(error: Error): StorageTrouble | undefined {
+  const { code, errcode } = error as NodeJS.ErrnoException & { errcode?: number }
+  return OF_SYSTEM[code ?? ''] ?? (code === 'ERR_SQLITE_ERROR' ? OF_SQLITE[(errcode ?? 0) & 0xff] : undefined)
+}
+
 /** The trouble behind an error of a write, or behind its cause; undefined when it is something else. */
 export function storageTrouble(error: unknown): StorageTrouble | undefined {
-  if (!(error instanceof Error)) return undefined
-  const { code, errcode } = error as NodeJS.ErrnoException & { errcode?: number }
-  const found = OF_SYSTEM[code ?? ''] ?? (code === 'ERR_SQLITE_ERROR' ? OF_SQLITE[(errcode ?? 0) & 0xff] : undefined)
-  return found ?? storageTrouble(error.cause)
+  return error instanceof Error ? (troubleOf(error) ?? storageTrouble(error.cause)) : undefined
 }
