@@ -1,4 +1,4 @@
-import { open, stat } from 'node:fs/promises'
+import { open, type FileHandle } from 'node:fs/promises'
 import { accounts } from '../accounts/account.ts'
 import { HEADER_BYTES } from '../crypto/blob-header.ts'
 import { layoutOf } from '../crypto/blob-chunks.ts'
@@ -106,32 +106,29 @@ async function faultOf({ records, folder }: BlobCheckOptions, { id, value }: Sto
   const { accountId, blobId, storedSize, size, header } = value
   if (id !== blobKeyOf(accountId, blobId)) return 'its record names another owner or id than its own'
   if ((await records.get(accounts, accountId)) === undefined) return 'its account is not there'
-  const path = blobFile(folder, fileOf(value))
-  const found = await stat(path).catch((error: unknown) => {
+  // Opened once, since its owner may delete it at any moment: size and header are of the same file.
+  const file = await open(blobFile(folder, fileOf(value)), 'r').catch((error: unknown) => {
     if (hasCode(error, 'ENOENT')) return undefined
     throw error
   })
-  if (found === undefined) return `its file ${fileOf(value)} is missing`
-  if (found.size !== storedSize) return `its file has ${found.size} bytes, its record says ${storedSize}`
+  if (file === undefined) return `its file ${fileOf(value)} is missing`
   try {
+    const found = await file.stat()
+    if (found.size !== storedSize) return `its file has ${found.size} bytes, its record says ${storedSize}`
     if (layoutOf(found.size).size !== size) return 'its file does not have the size that its plaintext makes'
+    const isRecorded = (await headerOf(file)).equals(Buffer.from(header, 'base64'))
+    return isRecorded ? undefined : 'the header of its file is not the recorded one'
   } catch (error) {
     if (error instanceof SealError) return error.message
     throw error
-  }
-  if (!(await headerOf(path)).equals(Buffer.from(header, 'base64')))
-    return 'the header of its file is not the recorded one'
-  return undefined
-}
-
-async function headerOf(path: string): Promise<Buffer> {
-  const file = await open(path, 'r')
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(HEADER_BYTES), 0, HEADER_BYTES, 0)
-    return buffer.subarray(0, bytesRead)
   } finally {
     await file.close()
   }
+}
+
+async function headerOf(file: FileHandle): Promise<Buffer> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(HEADER_BYTES), 0, HEADER_BYTES, 0)
+  return buffer.subarray(0, bytesRead)
 }
 
 async function readWhole(options: BlobCheckOptions, stored: Stored<BlobRecord>, page: Page): Promise<void> {
