@@ -1,3 +1,4 @@
+import { noteOperation } from '../audit/request-context.ts'
 import { Conflict } from '../http/errors.ts'
 import { put, VersionConflict, type Stored } from '../store/records.ts'
 import { accounts, type Account } from './account.ts'
@@ -10,6 +11,7 @@ export async function regenerateKey(
   stored: Stored<Account>,
   keyName: 'Key1' | 'Key2',
 ): Promise<ApiKeys> {
+  noteOperation({ endsAccess: true })
   const { env, identityKey, audit } = service.options
   const fresh = newApiKeys(env)
   const before = service.keysOf(stored.value)

@@ -1,3 +1,4 @@
+import { noteOperation } from '../audit/request-context.ts'
 import { AzureError, Conflict } from '../http/errors.ts'
 import { changeKey } from '../encryption/change-key.ts'
 import { formatKeyIdentifier, keyIdentifierFrom } from '../encryption/key-identifier.ts'
@@ -30,6 +31,9 @@ export async function updateAccount(
   const { tenantId } = await service.options.resourceManager.subscription(stored.value.subscriptionId)
   const identity =
     body.identity == null ? undefined : await identityChange(service, stored.value, wantsIdentity(body), tenantId)
+  const { disableLocalAuth, publicNetworkAccess, networkAcls } = body.properties ?? {}
+  if (identity !== undefined || disableLocalAuth || publicNetworkAccess != null || networkAcls != null)
+    noteOperation({ endsAccess: true })
   const { identity: _, ...rest } = stored.value
   const identityOfNow = identity === undefined ? stored.value.identity : identity.identity
   const account: Account = {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { noteOperation } from '../audit/request-context.ts'
 import { AzureError, Conflict, NotFound } from '../http/errors.ts'
 import { empty, json } from '../http/respond.ts'
 import type { Call, Route } from '../http/route.ts'
@@ -86,6 +87,8 @@ export async function changeSubscription(
   const stored = await records.get(subscriptions, subscriptionId)
   if (stored === undefined)
     throw new NotFound('SubscriptionNotFound', `The subscription '${subscriptionId}' could not be found.`)
+  // Cancelled, or moved to another tenant (R25): its keys are closed.
+  noteOperation({ endsAccess: true })
   const value = await to(stored.value)
   await audit
     .append(armAudit(`Microsoft.Subscription/${verb}/action`, id), [

@@ -2,6 +2,7 @@ import type { Env } from '../env.ts'
 import { AzureError } from '../http/errors.ts'
 import type { Authenticator, Call, Route } from '../http/route.ts'
 import type { AuditLog, NewAuditEntry } from '../store/audit-log.ts'
+import type { CommitOptions } from '../store/records.ts'
 import { CommitUnknown, StorageRefused } from '../store/storage-errors.ts'
 import { auditEvent, SERVICE, signatureOf, type AuditSink } from './audit-event.ts'
 import { HeldRecords } from './held-records.ts'
@@ -29,10 +30,8 @@ export function openRequestAudit(log: AuditSink, env: Env, refusals = new Refusa
     const complete = completed(entry, context?.closed ? undefined : context, env)
     const isAnonymous = complete.identity === undefined && complete.callerIpAddress !== SERVICE
     const isRefusal = isAnonymous && complete.resultType === 'Failed' && changes.length === 0
-    // What a deletion needs is kept back of the disk.
-    const isDeletion = context?.call.method === 'DELETE' && changes.length > 0
-    const write = (): Promise<void> =>
-      log.append(complete, changes, isDeletion ? { reserve: 'last', ...options } : options)
+    const kept = changes.length > 0 ? reserveOf(context) : {}
+    const write = (): Promise<void> => log.append(complete, changes, { ...kept, ...options })
     if (!isRefusal || refusals.admits(complete)) await (changes.length > 0 ? write() : orHeld(held, complete, write))
     if (context !== undefined) context.recorded = complete.resultType
   }
@@ -51,6 +50,12 @@ export function openRequestAudit(log: AuditSink, env: Env, refusals = new Refusa
         })
     },
   }
+}
+
+/** Of the disk is kept back what a deletion needs, and what takes somebody's access away. */
+function reserveOf(context: RequestContext | undefined): CommitOptions {
+  if (context?.call.method === 'DELETE') return { reserve: 'last' }
+  return context?.endsAccess ? { reserve: 'small' } : {}
 }
 
 /** Reading goes on where the disk has no room for its record, which then waits. */

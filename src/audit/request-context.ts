@@ -12,6 +12,8 @@ export interface RequestContext {
   properties?: Readonly<Record<string, unknown>>
   /** A part of an operation that was recorded already: the next page of a list that a client follows. */
   unrecorded?: true
+  /** It may take access away, which a full disk must not stop: see CommitOptions.reserve. */
+  endsAccess?: true
   /** How the last record that the operation wrote by itself ended. */
   recorded?: 'Success' | 'Failed'
   /** Writes changes and the record of the request in one commit; set by whoever makes the record. */
@@ -56,7 +58,7 @@ function committerOf(context: RequestContext | undefined, records: Pick<RecordSt
 
 /** Says what the request that runs now is about, in Azure's words; what was said first stays. Nothing outside of a request. */
 export function noteOperation(
-  note: Pick<RequestContext, 'operationName' | 'resourceId' | 'properties' | 'unrecorded'>,
+  note: Pick<RequestContext, 'operationName' | 'resourceId' | 'properties' | 'unrecorded' | 'endsAccess'>,
 ): void {
   const context = requestContext.getStore()
   if (context === undefined) return
@@ -64,4 +66,5 @@ export function noteOperation(
   if (note.resourceId !== undefined) context.resourceId ??= note.resourceId
   if (note.properties !== undefined) context.properties = { ...context.properties, ...note.properties }
   if (note.unrecorded) context.unrecorded = true
+  if (note.endsAccess) context.endsAccess = true
 }

@@ -1,3 +1,4 @@
+import { noteOperation } from '../audit/request-context.ts'
 import type { Route } from '../http/route.ts'
 import { put } from '../store/records.ts'
 import { updatedPolicies, type PolicyUpdate } from './access-policies.ts'
@@ -30,6 +31,7 @@ async function updatePolicies(
   body: ReturnType<typeof accessPoliciesBody.parse>,
 ): Promise<Outcome> {
   const { room, call, now } = context
+  noteOperation({ endsAccess: true })
   const update = kindOf(call.params['update'] ?? '')
   const before = await findVault(context)
   const { properties } = before.value

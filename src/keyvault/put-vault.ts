@@ -1,3 +1,4 @@
+import { noteOperation } from '../audit/request-context.ts'
 import { AzureError, Conflict } from '../http/errors.ts'
 import type { Caller } from '../http/route.ts'
 import { put, type Stored } from '../store/records.ts'
@@ -36,6 +37,8 @@ export async function putVault(context: ManagementContext, body: PutVaultBody): 
 
 /** What PUT and PATCH come to for a vault that exists. @throws 400 InsufficientPermissions, BadRequest (tenant) */
 export async function changeVault(context: ManagementContext, before: Stored<Vault>, after: Vault): Promise<Outcome> {
+  // R19, R20: its policies, permission model and firewall are changed here.
+  noteOperation({ endsAccess: true })
   await checkModelChange(context, before.value, after)
   if (after.properties.tenantId !== before.value.properties.tenantId) await checkTenant(context, after.properties)
   return changed(context, before, after)

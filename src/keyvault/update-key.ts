@@ -1,3 +1,4 @@
+import { noteOperation } from '../audit/request-context.ts'
 import type { Route } from '../http/route.ts'
 import { put } from '../store/records.ts'
 import type { Outcome } from './audited.ts'
@@ -24,6 +25,8 @@ export function updateKeyRoutes(room: Room): Route[] {
 
 async function update(context: DataContext, body: UpdateBody): Promise<Outcome> {
   const { room, call, vault, now } = context
+  // R21: a key is disabled here.
+  noteOperation({ endsAccess: true })
   const { key, version: before } = await findVersion(context)
   const version = updated(before.value, body, now)
   return {

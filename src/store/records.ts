@@ -76,7 +76,7 @@ export interface CommitOptions {
   readonly shred?: boolean
   /**
    * May use what of the disk is kept back for when it is full: `last` for deletions, all of it; `small` for what is soon gone
-   * again, half of it. Absent: refused then.
+   * again, and for what takes access away, half of it. Absent: refused then.
    */
   readonly reserve?: 'small' | 'last' | undefined
 }

@@ -3,9 +3,17 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, suite, test } from 'node:test'
 import { auditRecords, ownkey } from '../audit/ownkey.fixture.ts'
-import { Azure, BASE_MODEL, refusal, untilAllowed, type Refusal, type TestAccount } from '../support/azure.ts'
+import {
+  Azure,
+  BASE_MODEL,
+  refusal,
+  untilAllowed,
+  untilRefused,
+  type Refusal,
+  type TestAccount,
+} from '../support/azure.ts'
 import { cloudFor } from '../support/cloud.ts'
-import { tokenRequest } from '../support/graph.ts'
+import { Graph, tokenRequest } from '../support/graph.ts'
 import { signIns } from '../support/sign-in.ts'
 import { smallDisk } from './small-disk.ts'
 
@@ -42,6 +50,11 @@ suite('a full disk', { skip: reason }, async () => {
       client_secret: clientSecret,
       scope: 'https://vault.azure.net/.default',
     })
+  await azure.account('keyed')
+  const directory = await Graph.asAdministrator(cloud.endpoints)
+  const { appId } = await directory.get('POST', '/applications', { displayName: 'leaving' })
+  const { id: principalId } = await directory.get('POST', '/servicePrincipals', { appId })
+  const [{ id: userId } = { id: '' }] = (await directory.get<{ value: { id: string }[] }>('GET', '/users')).value
   const blobs = await stored()
   await disk.fill()
 
@@ -72,6 +85,26 @@ suite('a full disk', { skip: reason }, async () => {
     assert.equal((await refusal(() => account.encrypt()))?.status, 507)
     assert.equal((await refusal(() => account.deploy('another', BASE_MODEL)))?.status, 507)
     assert.deepEqual(await stored(), blobs)
+  })
+
+  test('R19 R21 R31: what takes access away goes on: a key, an API key, a policy, an application, a sign-in, an identity', async () => {
+    const version = properties.version ?? ''
+    assert.equal((await keys.updateKeyProperties('cmk', version, { enabled: false })).properties.enabled, false)
+    await untilRefused(() => account.download(kept))
+    await keys.updateKeyProperties('cmk', version, { enabled: true })
+    await untilAllowed(() => account.download(kept), 5)
+    await azure.policy('kv-crowded', 'remove', account.principalId)
+    await untilRefused(() => account.download(kept))
+    await azure.policy('kv-crowded', 'add', account.principalId)
+    await untilAllowed(() => account.download(kept), 5)
+    const regenerated = await azure.arm('POST', `${azure.accountPath('keyed')}/regenerateKey`, { keyName: 'Key1' })
+    assert.equal(regenerated.status, 200, JSON.stringify(regenerated.body))
+    const graph = await Graph.asAdministrator(cloud.endpoints)
+    const disabled = await graph.ask('PATCH', `/servicePrincipals/${String(principalId)}`, { accountEnabled: false })
+    assert.equal(disabled.status, 204, JSON.stringify(disabled.body))
+    assert.equal((await graph.ask('POST', `/users/${userId}/revokeSignInSessions`)).status, 200)
+    const withoutIdentity = await azure.arm('PATCH', azure.accountPath('keyed'), { identity: { type: 'None' } })
+    assert.equal(withoutIdentity.status, 200, JSON.stringify(withoutIdentity.body))
   })
 
   test('deletions go on, with their audit records', async () => {

@@ -266,6 +266,7 @@ export async function removePassword(
     resource: resourceOf(found.value),
     properties: { removed: keyId },
     status: 204,
+    endsAccess: true as const,
   }
   await commitAs(records, operation, [put(applications, found.id, { ...found.value, secrets: kept }, found.version)])
   return empty(204)

@@ -80,10 +80,13 @@ export async function commitAs(
     readonly properties?: Readonly<Record<string, unknown>>
     /** What the route answers; absent: 201 to POST, 204 to PATCH and DELETE. */
     readonly status?: number
+    /** It takes somebody's access away: a full disk must not stop it. */
+    readonly endsAccess?: true
   },
   changes: readonly Change[],
 ): Promise<void> {
-  const { name, resource, properties } = operation
+  const { name, resource, properties, endsAccess } = operation
+  if (endsAccess) noteOperation({ endsAccess })
   const status = operation.status ?? (requestContext.getStore()?.call.method === 'POST' ? 201 : 204)
   noteOperation({ operationName: name, resourceId: resource, ...(properties === undefined ? {} : { properties }) })
   try {

@@ -133,6 +133,7 @@ async function updatePrincipal(options: GraphOptions, call: Call, caller: Princi
     name: 'Update service principal',
     resource: resourceOf(found.value),
     properties: { accountEnabled: next },
+    ...(next ? {} : { endsAccess: true as const }),
   }
   await commitAs(options.records, operation, [
     put(principals, objectId, { ...found.value, enabled: next }, found.version),

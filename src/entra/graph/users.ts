@@ -69,9 +69,13 @@ export function userRoutes(options: GraphOptions): Route[] {
       const found = await records.get(principals, user.objectId)
       if (found === undefined) throw notFound(user.objectId)
       const changed = { ...found.value, tokensValidFrom: options.env.now() }
-      await commitAs(records, { name: 'Revoke sign-in sessions', resource: resourceOf(user), status: 200 }, [
-        put(principals, found.id, changed, found.version),
-      ])
+      const operation = {
+        name: 'Revoke sign-in sessions',
+        resource: resourceOf(user),
+        status: 200,
+        endsAccess: true as const,
+      }
+      await commitAs(records, operation, [put(principals, found.id, changed, found.version)])
       return single(call, 'Edm.Boolean', { value: true })
     }),
   ]
@@ -141,6 +145,7 @@ async function updateUser(options: GraphOptions, call: Call, caller: PrincipalCa
   const { records } = options
   const body = await call.json(changedUser)
   const { user: old } = await userOf(options, call, caller)
+  if (body.accountEnabled === false || body.passwordProfile !== undefined) noteOperation({ endsAccess: true })
   if (body.accountEnabled === false) await refuseForAdministrator(options, caller, old, 'disabled')
   // First, so that a password that is refused leaves everything as it was.
   if (body.passwordProfile !== undefined)
