@@ -4,7 +4,6 @@ import { isFolder } from '../data-folder.ts'
 import { endpointsFile, type Endpoints } from '../endpoints.ts'
 import type { CloudOptions, PreparedCloud } from '../cloud-options.ts'
 import { startCloud } from '../main.ts'
-import { restartHardened } from './restart-process.ts'
 import type { Seed } from '../seed/seed-file.ts'
 import type { SeedReport } from '../seed/seed-run.ts'
 import { onFailedSync } from '../failed-sync.ts'
@@ -29,8 +28,6 @@ export async function start(options: {
   outsideVaults: readonly string[]
   federatedIssuers: readonly string[]
   clockControl: boolean
-  /** On an OpenSSL FIPS provider, or not at all. */
-  fips: boolean
   allowPasswordGrant: boolean
   knownHead: string | undefined
   freshness: string | undefined
@@ -40,7 +37,6 @@ export async function start(options: {
   pkcs11: CloudOptions['pkcs11']
   verbose: boolean
 }): Promise<number> {
-  restartHardened(options)
   const log = (line: object): void => {
     const isProblem = 'fault' in line || 'level' in line
     if (options.verbose || isProblem) say(`${JSON.stringify(line)}\n`)

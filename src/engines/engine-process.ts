@@ -45,6 +45,12 @@ function fipsEnvironment(): NodeJS.ProcessEnv {
   return isFips ? { OPENSSL_CONF, OPENSSL_MODULES } : {}
 }
 
+/** Where the launcher keeps what Node.js has compiled: half of a child's start. */
+function compileCache(): NodeJS.ProcessEnv {
+  const { NODE_COMPILE_CACHE } = process.env
+  return NODE_COMPILE_CACHE ? { NODE_COMPILE_CACHE } : {}
+}
+
 /**
  * Starts `file` (a `*.child.ts`) with an empty environment, without core dumps, in a process group of its own: what a terminal sends to
  * the service's group does not end it before its work is kept. Data goes in through stdin and comes back through fd 3, never through
@@ -52,7 +58,7 @@ function fipsEnvironment(): NodeJS.ProcessEnv {
  */
 export function startEngineProcess(file: URL, what: string, patience: Patience = PATIENCE): EngineProcess {
   const child: ChildProcess = spawn('/bin/sh', ['-c', PREPARE, process.execPath, ...NODE_FLAGS, file.pathname], {
-    env: { PATH: '/usr/bin:/bin', LANG: 'C.UTF-8', ...fipsEnvironment() },
+    env: { PATH: '/usr/bin:/bin', LANG: 'C.UTF-8', ...compileCache(), ...fipsEnvironment() },
     stdio: ['pipe', 'ignore', 'pipe', 'pipe', 'pipe'],
     detached: true,
   })

@@ -59,7 +59,7 @@ async function checkout(t: TestContext, { npm = true } = {}): Promise<Checkout> 
   await copyFile(join(root, 'package.json'), join(folder, 'clone/package.json'))
   await writeFile(
     join(folder, 'clone/src/cli.ts'),
-    'console.log(JSON.stringify({ args: process.argv.slice(2), execArgv: process.execArgv, execPath: process.execPath }))',
+    'console.log(JSON.stringify({ args: process.argv.slice(2), execArgv: process.execArgv, execPath: process.execPath, compiled: process.env.NODE_COMPILE_CACHE }))',
   )
   await copyFile(join(root, 'src/cli/help.txt'), join(folder, 'clone/src/cli/help.txt'))
   await writeFile(join(folder, 'clone/src/cli/check.ts'), '')
@@ -98,6 +98,14 @@ test('the first start installs the product alone and runs the bundled Node.js; t
   const second = await run(['audit'])
   assert.equal(second.err, '')
   assert.equal((await calls()).length, 1)
+})
+
+test('what Node.js compiles is kept beside what npm installed, or where the user says', async t => {
+  const { run, folder } = await checkout(t)
+  const { compiled } = JSON.parse((await run(['audit'])).out) as { compiled: string }
+  assert.equal(compiled, join(folder, 'clone/node_modules/.cache/compile'))
+  const own = await run(['audit'], { NODE_COMPILE_CACHE: join(folder, 'own') })
+  assert.equal((JSON.parse(own.out) as { compiled: string }).compiled, join(folder, 'own'))
 })
 
 test('the tests’ tools are added to what is installed, so that a running cloud keeps its files', async t => {

@@ -36,6 +36,9 @@ export const start = command({
   },
   async run(values) {
     const pkcs11 = tokenOf(values)
+    // Before the service is loaded, which would be loaded twice.
+    const { restartHardened } = await import('../../commands/restart-process.ts')
+    restartHardened(values)
     return (await import('../../commands/start.ts')).start({
       dataDir: values['data-dir'],
       port: values.port,
@@ -51,7 +54,6 @@ export const start = command({
       freshness: values.freshness,
       acceptChangedRecords: values['accept-changed-records'],
       newCa: values['new-ca'],
-      fips: values.fips,
       clockControl: values['clock-control'],
       allowPasswordGrant: values['allow-ropc'],
       diagnosticsFolder: values['diagnostics-dir'],
