@@ -4,8 +4,6 @@ import { AzureError } from '../http/errors.ts'
 export interface UploadLimits {
   /** Uploads whose bytes are taken in at the same time: each holds up to 4 MiB, and as much is garbage in between. */
   readonly atOnce: number
-  /** Of one account, below `atOnce`, so that others find a place. */
-  readonly ofOneAccount: number
   /** That wait for a place, their bytes unread; of one account half as many. */
   readonly waiting: number
   /** For so long. */
@@ -17,14 +15,18 @@ const IDLE_MS = 1000
 /** So many since the last time are worth it. */
 const MANY = 4
 
-const UPLOAD_LIMITS: UploadLimits = { atOnce: 8, ofOneAccount: 6, waiting: 512, waitMs: 120_000 }
+const UPLOAD_LIMITS: UploadLimits = { atOnce: 8, waiting: 512, waitMs: 120_000 }
 
 interface Waiting {
   readonly accountId: string
   readonly begin: () => void
 }
 
-/** Bounds the memory of uploads. Who waits is served in turn, before others of an account that has more under way. */
+/**
+ * Bounds the memory of uploads. Who waits is served in turn, before others of an account that has more under way. An account may have
+ * as many as places are left (the dynamic thresholds of Choudhury and Hahne, 1998): of eight the slow uploads of one hold half, of two
+ * three quarters, and whoever has none under way finds one.
+ */
 export class UploadSlots {
   readonly #limits: UploadLimits
   /** How many are under way, by account. */
@@ -54,8 +56,7 @@ export class UploadSlots {
   }
 
   #isFree(accountId: string): boolean {
-    const { atOnce, ofOneAccount } = this.#limits
-    return this.#taken < atOnce && this.#busyOf(accountId) < ofOneAccount
+    return this.#busyOf(accountId) < this.#limits.atOnce - this.#taken
   }
 
   #busyOf(accountId: string): number {
