@@ -1,8 +1,7 @@
-import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdtemp, open, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { noSmallDisk, smallDisk as mountDisk } from '../support/small-machine.ts'
 
 /** A disk of so many MiB of its own, which can be filled. */
 export interface SmallDisk {
@@ -12,24 +11,14 @@ export interface SmallDisk {
   makeRoom(): Promise<void>
 }
 
-const parent = await mkdtemp(join(tmpdir(), 'ownkey-disk-'))
-
-/** Undefined where this user may not mount: only root may. Unmounted after the test. */
-export async function smallDisk(
-  test: { after(fn: () => Promise<void>): void },
-  mebibytes: number,
-): Promise<SmallDisk | undefined> {
-  const folder = await mkdtemp(join(parent, 'mount-'))
-  const mounted =
-    spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m,mode=0700`, 'tmpfs', folder]).status === 0
-  test.after(async () => {
-    if (mounted) spawnSync('umount', ['--lazy', folder])
-    await rm(parent, { recursive: true, force: true })
-  })
-  if (!mounted) return undefined
-  const ballast = join(folder, 'ballast')
+/** Undefined where this user may not mount; see noSmallDisk. Unmounted after the test. */
+export function smallDisk(test: { after(fn: () => void): void }, mebibytes: number): SmallDisk | undefined {
+  if (noSmallDisk !== false) return undefined
+  const disk = mountDisk(mebibytes)
+  test.after(() => disk.remove())
+  const ballast = join(disk.path, 'ballast')
   return {
-    folder,
+    folder: disk.path,
     async fill() {
       const file = await open(ballast, 'a')
       try {
