@@ -85,6 +85,17 @@ suite('a commit whose sync failed is unknown', { skip: noCompiler }, async () =>
     await everyFileOpens()
   })
 
+  test('the process ends also where its own log lies on that disk, and a native library syncs it at the end', async () => {
+    await Promise.all(Array.from({ length: 6 }, (_, n) => account.upload(`of many ${n}`)))
+    const loads = async (): Promise<boolean> => (await readFile(`/proc/${cloud.pid}/maps`, 'utf8')).includes('koffi')
+    for (let n = 0; n < 100 && !(await loads()); n += 1) await pause(100)
+    assert.ok(await loads(), 'what gives memory back was not loaded')
+    await failBy({ calls: 'sync', part: 'ownkey-test-', error: 'EIO' })
+    assert.notEqual(await outcome(() => account.upload('lost')), undefined)
+    await endsAndStartsAgain()
+    await everyFileOpens()
+  })
+
   test('a blob that itself does not reach the disk is refused, and nothing else happens', async () => {
     const before = await everyFileOpens()
     await failBy({ calls: 'sync', part: '/blobs/incoming/', error: 'EIO', count: 1 })

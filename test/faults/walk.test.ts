@@ -20,6 +20,25 @@ function ruleOf(step: number): Rule {
   return { calls, part: step % 2 === 0 ? 'records.db' : 'ownkey-test-', error, from, count: step % 4 === 3 ? 1e6 : 1 }
 }
 
+/** Nothing hangs, whatever the disk does. */
+const ANSWERED_WITHIN_MS = 40_000
+
+async function answered<T>(running: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const { stack } = new Error('asked here')
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(Object.assign(new Error(`not answered: ${stack}`), { isLate: true })),
+      ANSWERED_WITHIN_MS,
+    )
+  })
+  try {
+    return await Promise.race([running, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
 /** What the client knows of each file, by its marker. */
 type Known = 'there' | 'gone' | 'unknown'
 
@@ -99,11 +118,14 @@ class Walk {
   }
 
   async #ask(run: () => Promise<unknown>): Promise<'done' | 'refused' | 'unknown'> {
-    const outcome = await run().then(
+    const outcome = await answered(run()).then(
       reply => (((reply as { status?: number } | undefined)?.status ?? 200) < 400 ? 'done' : 'refused'),
       // Cut off, or the service says itself that it does not know.
-      ({ status, code }: APIError) =>
-        status === undefined || code === 'OutcomeUnknown' || status === 500 ? 'unknown' : 'refused',
+      (error: APIError & { isLate?: true }) => {
+        if (error.isLate) throw error
+        const { status, code } = error
+        return status === undefined || code === 'OutcomeUnknown' || status === 500 ? 'unknown' : 'refused'
+      },
     )
     this.counts[outcome] += 1
     return outcome
@@ -133,8 +155,8 @@ suite('the disk fails at the n-th call', { skip: noCompiler }, async () => {
       await failBy()
       const isOver = await Promise.race([cloud.ended.then(() => true), pause(700).then(() => false)])
       if (isOver) walk.counts.ended += 1
-      await cloud.restart('kill')
-      await walk.check(what)
+      await answered(cloud.restart('kill'))
+      await answered(walk.check(what))
     }
     t.diagnostic(`in ${failed} of ${STEPS} steps calls failed: ${JSON.stringify(walk.counts)}`)
     assert.ok(failed > STEPS / 2)
