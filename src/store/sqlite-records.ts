@@ -204,9 +204,11 @@ class SqliteRecords implements FileRecords {
       if (this.#fault === undefined && this.#set !== undefined) rewriteHeads(this.#database, this.#set.heads())
       // Also makes durable what still waits for its sync.
       this.#checkpoint('TRUNCATE')
-    } catch {
+    } catch (error) {
       // A full disk: the log stays, nothing is lost, and the next opening does it.
       isDurable = false
+      // The next sync would say that all is well.
+      if (isFailedSync(error)) this.#log.fail(error)
       this.#log.durableNow()
       isDurable = true
     } finally {
