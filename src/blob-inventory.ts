@@ -1,3 +1,4 @@
+import { lookAtFile } from './folder/sealed-file.ts'
 import type { AuditLog } from './store/audit-log.ts'
 import type { BlobStore } from './store/blobs.ts'
 import type { Quarantine } from './store/quarantine.ts'
@@ -13,7 +14,7 @@ export interface InventoryOptions {
   readonly blobs: BlobStore
   readonly quarantine: Quarantine
   /** Every blob that a record names and that must be there. */
-  readonly referenced: ReadonlySet<string>
+  readonly referenced: ReadonlyMap<string, { readonly storedSize: number; readonly header: string }>
   /** Those whose purge was broken off: there or not, it goes on with them. */
   readonly going?: ReadonlySet<string>
   /** The operator's word: go on, however many are missing or too many. */
@@ -24,6 +25,8 @@ export interface InventoryOptions {
   readonly log: (line: object) => void
   /** This machine's time in ms: a moved clock must not make anything old. */
   readonly now?: number
+  /** When the last audit record of before this start was written, in ms: a clock that is wrong at a start makes nothing old either. */
+  readonly last?: number | undefined
 }
 
 /**
@@ -32,23 +35,34 @@ export interface InventoryOptions {
  * @throws Error where so many are missing, or have no record, that the records and the blobs are not of one moment
  */
 export async function compareBlobs(options: InventoryOptions): Promise<void> {
-  const { blobs, quarantine, referenced, going, accept, now = Date.now() } = options
+  const { blobs, quarantine, referenced, going, accept, now = Date.now(), last = now } = options
   const present = new Set<string>()
   for await (const id of blobs.list()) present.add(id)
   await quarantine.list()
   const missing: string[] = []
-  let back = 0
-  for (const id of referenced) {
+  const back: { readonly id: string; readonly path: string }[] = []
+  for (const [id, record] of referenced) {
     if (present.has(id)) continue
-    if (await quarantine.giveBack(id)) back += 1
-    else missing.push(id)
+    const path = await quarantine.find(id, candidate => isBlobOf(record, candidate))
+    if (path === undefined) missing.push(id)
+    else back.push({ id, path })
   }
   const orphans = [...present].filter(id => !referenced.has(id) && going?.has(id) !== true)
   if (!accept) refuseTooMany(options, { missing, orphans, present: present.size })
-  const day = new Date(now).toISOString().slice(0, 10)
-  for (const id of orphans) await quarantine.take(id, day)
-  const deleted = await quarantine.deleteBefore(new Date(now - QUARANTINE_DAYS * DAY_MS).toISOString().slice(0, 10))
-  await report(options, { missing, orphans, back, deleted })
+  for (const { id, path } of back) await quarantine.giveBack(id, path)
+  for (const id of orphans) await quarantine.take(id, dayOf(Math.max(now, last)))
+  const deleted = await quarantine.deleteBefore(dayOf(Math.min(now, last) - QUARANTINE_DAYS * DAY_MS))
+  await report(options, { missing, orphans, back: back.length, deleted })
+}
+
+/** Of files by one name, of a re-encryption that began anew, one alone is what the record says. */
+async function isBlobOf({ storedSize, header }: { storedSize: number; header: string }, path: string) {
+  const file = await lookAtFile(path)
+  return file?.size === storedSize && file.header === header
+}
+
+function dayOf(time: number): string {
+  return new Date(time).toISOString().slice(0, 10)
 }
 
 interface Found {

@@ -60,10 +60,11 @@ export async function openFolder(settings: Settings, closers: (() => Promise<voi
       message: "The clock of this folder was moved earlier. Without --clock-control this machine's time rules again.",
     })
   const audit = await openAudit(settings, records, rootKeys)
+  const last = await timeOfLast(audit)
   const freshness = await openFreshness({ ...settings, records, audit })
   closers.push(() => freshness.close())
   tampering.recordIn(audit)
-  const blobs = await openBlobs(settings, records, audit)
+  const blobs = await openBlobs(settings, { records, audit, last })
   const snapshots = openSnapshots(settings, { records, blobs }, closers)
   const macKey = rootKeys.mac
   await makeKeyStates({ records, macKey, audit, settingsOf: id => namedKeyOf(records, id), log: settings.log })
@@ -123,7 +124,10 @@ function openSnapshots(
 }
 
 /** Opens the blobs and compares them with the records. @throws Error where they are not of one moment */
-async function openBlobs(settings: Settings, records: FileRecords, audit: AuditLog): Promise<HeldBlobs> {
+async function openBlobs(
+  settings: Settings,
+  { records, audit, last }: { records: FileRecords; audit: AuditLog; last: number | undefined },
+): Promise<HeldBlobs> {
   const folder = join(settings.dataDir, 'blobs')
   await dropSnapshot(settings.dataDir)
   const blobs = holdable(await openDirectoryBlobs(folder))
@@ -140,8 +144,15 @@ async function openBlobs(settings: Settings, records: FileRecords, audit: AuditL
     folder,
     audit,
     log: settings.log,
+    last,
   })
   return blobs
+}
+
+/** Of the last audit record, in ms. */
+async function timeOfLast(audit: AuditLog): Promise<number | undefined> {
+  const [last] = await audit.list({ limit: 1, reverse: true })
+  return last === undefined ? undefined : Date.parse(last.entry.time)
 }
 
 /** @throws RecordsChanged where they are not those that were written last, and the operator did not accept it */

@@ -42,7 +42,10 @@ export async function start(options: {
     if (options.verbose || isProblem) say(`${JSON.stringify(line)}\n`)
   }
   const { dataDir, diagnosticsFolder } = options
-  const failedSync = new Promise<Error>(resolve => void onFailedSync(resolve))
+  const failures: Error[] = []
+  const failedSync = new Promise<void>(resolve => {
+    onFailedSync(error => resolve(void failures.push(error)))
+  })
   // Nothing is written there before a diagnostic setting exists: a slip would show much later.
   if (diagnosticsFolder !== undefined) await isFolder(diagnosticsFolder)
   // First of all: with a file that is wrong nothing is made, not even the folder.
@@ -54,10 +57,15 @@ export async function start(options: {
   }
   const cloud = await startCloud({ ...options, log, prepare })
   showReady(cloud.endpoints, dataDir)
-  const failure = await Promise.race([stopSignal(), failedSync])
-  if (failure !== undefined) return endOfDisk(failure, dataDir)
-  await cloud.close()
-  return 0
+  await Promise.race([stopSignal(), failedSync])
+  try {
+    if (failures.length === 0) await cloud.close()
+  } catch (error) {
+    if (failures.length === 0) throw error
+  }
+  // Also in the middle of a clean end.
+  const [failure] = failures
+  return failure === undefined ? 0 : endOfDisk(failure, dataDir)
 }
 
 function showReady(endpoints: Endpoints, dataDir: string): void {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createSecretKey, randomBytes, randomUUID, type KeyObject } from 'node:crypto'
 import { test } from 'node:test'
 import { systemEnv } from '../env.ts'
+import { BlobExists } from '../store/blobs.ts'
 import { openMemoryBlobs } from '../store/memory-blobs.ts'
 import { openMemoryRecords } from '../store/memory-records.ts'
 import { blobKeyOf, blobRecords, fileOfGeneration } from './blob-records.ts'
@@ -84,6 +85,25 @@ test('R21: a key that is lost after the last byte of a rewrite leaves no file be
   const rewritten = await blobs.rewrite(stored, bytes => bytes)
   await records.commit(rewritten.changes)
   await rewritten.settle()
+  const opened = await blobs.open(record)
+  assert.equal(Buffer.concat(await Array.fromAsync(opened.read())).toString(), 'training data')
+})
+
+test('a rewrite writes over what an earlier one could not take away, and never over the file that a record names', async () => {
+  const { ring, records, files, blobs } = await openRing()
+  const { record, changes } = await blobs.create({ accountId: account, kind: 'training-data', source: source() })
+  await records.commit(changes)
+  await addGeneration(ring, account, (_, added) => records.commit(added))
+  await files.create(fileOfGeneration(record.blobId, 2), source())
+  const stored = await records.get(blobRecords, blobKeyOf(account, record.blobId))
+  assert.ok(stored)
+  const rewritten = await blobs.rewrite(stored, bytes => bytes)
+  await records.commit(rewritten.changes)
+  // By now the record names that file.
+  await assert.rejects(
+    blobs.rewrite(stored, bytes => bytes),
+    BlobExists,
+  )
   const opened = await blobs.open(record)
   assert.equal(Buffer.concat(await Array.fromAsync(opened.read())).toString(), 'training data')
 })

@@ -5,7 +5,7 @@ import { openMetadata, openSealed, seal, sealMetadata } from '../crypto/sealed-b
 import { encodeContext, newDataKey, unwrap, wipe, wrap } from '../crypto/wrap.ts'
 import type { Env } from '../env.ts'
 import { AzureError } from '../http/errors.ts'
-import type { BlobReader, BlobStore } from '../store/blobs.ts'
+import { BlobExists, type BlobReader, type BlobStore } from '../store/blobs.ts'
 import { put, remove, type Change, type Stored } from '../store/records.ts'
 import {
   blobGone,
@@ -84,13 +84,13 @@ export class SealedBlobs {
     const opened = await this.open(value)
     const source = through(opened.read())
     const blob = { accountId, kind, source, ...(secrets === undefined ? {} : { metadata: () => secrets }) }
-    const record = await this.#write(blob, blobId, generation => fileOfGeneration(blobId, generation)).catch(
-      async (error: unknown) => {
-        // It may have failed before it began to read.
-        await opened.close()
-        throw error
-      },
-    )
+    const nameOf = (generation: number): string => fileOfGeneration(blobId, generation)
+    const makeFree = (name: string): Promise<void> => this.#dropUnnamed(name, { id, version })
+    const record = await this.#write(blob, blobId, nameOf, makeFree).catch(async (error: unknown) => {
+      // It may have failed before it began to read.
+      await opened.close()
+      throw error
+    })
     return {
       changes: [put(blobRecords, id, { ...record, createdAt }, version), ...held(record)],
       settle: () => {
@@ -101,12 +101,27 @@ export class SealedBlobs {
     }
   }
 
+  /**
+   * Removes what an earlier attempt left by this name, as the disk did not let it be removed: else each later one would find it there.
+   * @throws BlobExists where the record was written anew, and may name it
+   */
+  async #dropUnnamed(name: string, { id, version }: Pick<Stored<BlobRecord>, 'id' | 'version'>): Promise<void> {
+    if ((await this.#ring.records.get(blobRecords, id))?.version !== version) throw new BlobExists(name)
+    await this.#blobs.remove(name)
+  }
+
   /** Whether something is being sealed for the account under a data key before `generation`. */
   isWriting(accountId: string, generation: number): boolean {
     return [...this.#writing].some(one => one.accountId === accountId && one.generation < generation)
   }
 
-  async #write(blob: NewBlob, blobId: string, nameOf: (generation: number) => string): Promise<BlobRecord> {
+  /** @param makeFree takes away what is in the place of the file, or says that it may not */
+  async #write(
+    blob: NewBlob,
+    blobId: string,
+    nameOf: (generation: number) => string,
+    makeFree?: (name: string) => Promise<void>,
+  ): Promise<BlobRecord> {
     const { accountId, kind } = blob
     const { generation } = await this.#wrappingKey(accountId, kind)
     const context = { accountId, kind, blobId, generation }
@@ -116,7 +131,12 @@ export class SealedBlobs {
     this.#writing.add(context)
     try {
       const sealed = seal(key, context, this.#underLease(accountId, kind, blob.source))
-      const storedSize = await this.#blobs.create(name, sealed.bytes)
+      // It says that something is there before it reads a byte.
+      const storedSize = await this.#blobs.create(name, sealed.bytes).catch(async (error: unknown) => {
+        if (!(error instanceof BlobExists) || makeFree === undefined) throw error
+        await makeFree(name)
+        return this.#blobs.create(name, sealed.bytes)
+      })
       const finish = async (): Promise<BlobRecord> => {
         const metadata =
           blob.metadata === undefined ? undefined : sealMetadata(key, sealed.header, context, blob.metadata())

@@ -1,25 +1,27 @@
 import { everyRecord } from '../store/every-record.ts'
 import { leaveOut, remove, type Change, type RecordStore } from '../store/records.ts'
-import { blobRecords, fileOf } from './blob-records.ts'
+import { blobRecords, fileOf, type BlobRecord } from './blob-records.ts'
 import { keyRows } from './key-ring-rows.ts'
 
 /** Files of all blobs that a record names: the rest are orphans of uploads that were never acknowledged, or of before a re-encryption. */
 export interface ReferencedBlobs {
-  readonly kept: ReadonlySet<string>
+  readonly kept: ReadonlyMap<string, Pick<BlobRecord, 'storedSize' | 'header'>>
   /** Of accounts whose data keys are destroyed: a purge was broken off among them, so that each may be there or not. */
   readonly going: ReadonlySet<string>
 }
 
 /** Undefined where a record was changed outside: which file it names, or whose keys are there, is not known. */
 export async function referencedBlobs(records: RecordStore): Promise<ReferencedBlobs | undefined> {
-  const [kept, going, withKeys] = [new Set<string>(), new Set<string>(), new Set<string>()]
+  const kept = new Map<string, Pick<BlobRecord, 'storedSize' | 'header'>>()
+  const [going, withKeys] = [new Set<string>(), new Set<string>()]
   let isWhole = true
   const onTampered = (): void => {
     isWhole = false
   }
   for await (const { value } of everyRecord(records, keyRows, { onTampered })) withKeys.add(value.accountId)
   for await (const { value } of everyRecord(records, blobRecords, { onTampered }))
-    (withKeys.has(value.accountId) ? kept : going).add(fileOf(value))
+    if (withKeys.has(value.accountId)) kept.set(fileOf(value), { storedSize: value.storedSize, header: value.header })
+    else going.add(fileOf(value))
   return isWhole ? { kept, going } : undefined
 }
 

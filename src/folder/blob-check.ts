@@ -1,15 +1,13 @@
-import { open, type FileHandle } from 'node:fs/promises'
 import { accounts } from '../accounts/account.ts'
-import { HEADER_BYTES } from '../crypto/blob-header.ts'
 import { layoutOf } from '../crypto/blob-chunks.ts'
 import { SealError } from '../crypto/seal-error.ts'
 import { blobKeyOf, blobRecords, everyBlob, fileOf, type BlobRecord } from '../encryption/blob-records.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import { AzureError } from '../http/errors.ts'
-import { hasCode } from '../store/atomic-file.ts'
 import { blobFile } from '../store/blob-files.ts'
 import { leaveOut, type RecordStore, type Stored } from '../store/records.ts'
+import { lookAtFile, unreadable } from './sealed-file.ts'
 
 export interface BlobCheckOptions {
   readonly records: RecordStore
@@ -73,8 +71,9 @@ export async function checkBlobs(options: BlobCheckOptions, whole: boolean, afte
   for await (const stored of everyBlob(options.records, from)) {
     if (next !== undefined) return { ...shown(page), next }
     await checkOne(options, stored, whole, page).catch((error: unknown) => {
-      if (!(error instanceof AzureError)) throw error
-      page.problems.push(`blob ${stored.value.blobId}: ${error.message}`)
+      page.problems.push(
+        `blob ${stored.value.blobId}: ${error instanceof AzureError ? error.message : unreadable(error)}`,
+      )
     })
     const isFull = page.blobs >= MOST_BLOBS || page.read >= MOST_BYTES || performance.now() - page.began >= MOST_MS
     if (isFull) next = stored.id
@@ -106,29 +105,17 @@ async function faultOf({ records, folder }: BlobCheckOptions, { id, value }: Sto
   const { accountId, blobId, storedSize, size, header } = value
   if (id !== blobKeyOf(accountId, blobId)) return 'its record names another owner or id than its own'
   if ((await records.get(accounts, accountId)) === undefined) return 'its account is not there'
-  // Opened once, since its owner may delete it at any moment: size and header are of the same file.
-  const file = await open(blobFile(folder, fileOf(value)), 'r').catch((error: unknown) => {
-    if (hasCode(error, 'ENOENT')) return undefined
-    throw error
-  })
+  const file = await lookAtFile(blobFile(folder, fileOf(value))).catch(unreadable)
   if (file === undefined) return `its file ${fileOf(value)} is missing`
+  if (typeof file === 'string') return `its file ${file}`
+  if (file.size !== storedSize) return `its file has ${file.size} bytes, its record says ${storedSize}`
   try {
-    const found = await file.stat()
-    if (found.size !== storedSize) return `its file has ${found.size} bytes, its record says ${storedSize}`
-    if (layoutOf(found.size).size !== size) return 'its file does not have the size that its plaintext makes'
-    const isRecorded = (await headerOf(file)).equals(Buffer.from(header, 'base64'))
-    return isRecorded ? undefined : 'the header of its file is not the recorded one'
+    if (layoutOf(file.size).size !== size) return 'its file does not have the size that its plaintext makes'
   } catch (error) {
     if (error instanceof SealError) return error.message
     throw error
-  } finally {
-    await file.close()
   }
-}
-
-async function headerOf(file: FileHandle): Promise<Buffer> {
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(HEADER_BYTES), 0, HEADER_BYTES, 0)
-  return buffer.subarray(0, bytesRead)
+  return file.header === header ? undefined : 'the header of its file is not the recorded one'
 }
 
 async function readWhole(options: BlobCheckOptions, stored: Stored<BlobRecord>, page: Page): Promise<void> {

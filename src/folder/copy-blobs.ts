@@ -1,10 +1,12 @@
-import { mkdir, stat } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { mkdir, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { blobRecords, everyBlob, fileOf, type BlobRecord } from '../encryption/blob-records.ts'
+import { referencedBlobs } from '../encryption/start-up.ts'
 import type { Progress } from '../progress.ts'
-import { hasCode } from '../store/atomic-file.ts'
 import { blobFile, copyWhole, linkFile, syncBlobFolders } from '../store/blob-files.ts'
 import type { RecordStore } from '../store/records.ts'
+import { lookAtFile, unreadable, type SealedFile } from './sealed-file.ts'
 
 export interface CopiedBlobs {
   /** File names of all that the records name. */
@@ -33,10 +35,14 @@ export async function copyBlobs(records: RecordStore, how: How): Promise<CopiedB
   const totals = { bytes: 0, linked: 0, copied: 0 }
   const [named, problems] = [new Set<string>(), [] as string[]]
   const total = await records.count(blobRecords)
+  // A purge that is under way destroyed their keys, and goes on where they are brought to: each is there or not.
+  const going = (await referencedBlobs(records))?.going
   const note = async (record: BlobRecord): Promise<void> => {
     const done = await bring(record, how)
     if (done === 'linked' || done === 'copied') totals[done] += 1
-    else if (done !== 'there') problems.push(done)
+    else if (done === 'missing' && going?.has(fileOf(record)) !== true)
+      problems.push(`the blob ${fileOf(record)} is missing`)
+    else if (done !== 'missing' && done !== 'there') problems.push(done)
     how.progress.show(named.size, total, `${named.size.toLocaleString('en')} of ${total.toLocaleString('en')} blobs`)
   }
   let some: Promise<void>[] = []
@@ -56,21 +62,41 @@ export async function copyBlobs(records: RecordStore, how: How): Promise<CopiedB
 async function bring(record: BlobRecord, { from, to, link }: How): Promise<string> {
   const id = fileOf(record)
   const [source, target] = [blobFile(from, id), blobFile(to, id)]
-  if ((await sizeOf(target)) === record.storedSize) return 'there'
-  const size = await sizeOf(source)
-  if (size === undefined) return `the blob ${id} is missing`
-  if (size !== record.storedSize) return `the blob ${id} has ${size} bytes, its record says ${record.storedSize}`
+  const present = await lookAtFile(target)
+  if (present !== undefined && faultOf(present, record) === undefined) return 'there'
+  const found = await lookAtFile(source).catch(unreadable)
+  if (found === undefined) return 'missing'
+  const fault = typeof found === 'string' ? found : faultOf(found, record)
+  if (fault !== undefined) return `the blob ${id} ${fault}`
   await mkdir(dirname(target), { recursive: true, mode: 0o700 })
+  // Cut, or another one by the same name: no state can use it.
+  if (present !== undefined) await rm(target)
   if (link && (await linkFile(source, target))) return 'linked'
-  await copyWhole(source, target)
-  return (await sizeOf(target)) === record.storedSize ? 'copied' : `the copy of the blob ${id} has another size`
+  try {
+    await copyWhole(source, target)
+  } catch (error) {
+    // Where it is not the source, no other blob could be brought over either.
+    const reason = await readToEnd(source)
+    if (reason === undefined) throw error
+    return `the blob ${id} ${reason}`
+  }
+  const copy = await lookAtFile(target)
+  return copy !== undefined && faultOf(copy, record) === undefined
+    ? 'copied'
+    : `the copy of the blob ${id} is not whole`
 }
 
-async function sizeOf(path: string): Promise<number | undefined> {
+function faultOf({ size, header }: SealedFile, record: BlobRecord): string | undefined {
+  if (size !== record.storedSize) return `has ${size} bytes, its record says ${record.storedSize}`
+  return header === record.header ? undefined : 'is not the one of its record: its header is another'
+}
+
+/** Why a file can't be read whole; undefined where it can. */
+async function readToEnd(path: string): Promise<string | undefined> {
   try {
-    return (await stat(path)).size
+    for await (const _ of createReadStream(path));
+    return undefined
   } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined
-    throw error
+    return unreadable(error)
   }
 }

@@ -3,12 +3,14 @@ import { join } from 'node:path'
 import { checkDataFolder } from '../data-folder.ts'
 import type { RootKeys } from '../encryption/root-key.ts'
 import { systemEnv } from '../env.ts'
+import { plainError } from '../plain-error.ts'
 import type { Progress } from '../progress.ts'
 import { syncFolder } from '../store/atomic-file.ts'
+import { faultAgainst, parseKnownHead } from '../store/known-head.ts'
 import { openBackupSource, type BackupSource } from './backup-source.ts'
 import { copyBlobs, type CopiedBlobs } from './copy-blobs.ts'
 import { keyIdOf, readManifest, writeManifest, type Manifest } from './manifest.ts'
-import { openState } from './state.ts'
+import { openState, type State } from './state.ts'
 import { copyPresent, SECRETS } from './state-files.ts'
 import { openTarget, prune } from './target.ts'
 import { rootKeysOf } from '../stopped-folder.ts'
@@ -51,7 +53,7 @@ export async function writeBackup(options: BackupOptions): Promise<BackupReport>
       )
     const source = await openBackupSource(dataDir, keys)
     try {
-      return await copyFrom(source, options, keys)
+      return await copyFrom(source, options, keys, former)
     } finally {
       options.progress.end()
       await source.close()
@@ -61,7 +63,12 @@ export async function writeBackup(options: BackupOptions): Promise<BackupReport>
   }
 }
 
-async function copyFrom(source: BackupSource, options: BackupOptions, keys: RootKeys): Promise<BackupReport> {
+async function copyFrom(
+  source: BackupSource,
+  options: BackupOptions,
+  keys: RootKeys,
+  former: Manifest | undefined,
+): Promise<BackupReport> {
   const { dataDir, target, withRootKey, program, progress } = options
   const madeAt = new Date(systemEnv.now()).toISOString()
   const state = `state-${madeAt.replaceAll(/[^0-9TZ]/g, '')}-${systemEnv.uuid().slice(0, 8)}`
@@ -70,10 +77,11 @@ async function copyFrom(source: BackupSource, options: BackupOptions, keys: Root
   try {
     await source.fetch(folder)
     if (withRootKey) await copySecrets(dataDir, folder)
-    const { records, count, head } = await openState(folder, keys)
+    const { records, log, count, head } = await openState(folder, keys)
     const how = { from: source.blobs, to: join(target, 'blobs'), link: true, progress }
     let blobs: CopiedBlobs
     try {
+      if (former !== undefined) await mustBeLater({ records, log }, former, target)
       blobs = await copyBlobs(records, how)
     } finally {
       await records.close()
@@ -84,12 +92,41 @@ async function copyFrom(source: BackupSource, options: BackupOptions, keys: Root
     const { named, bytes, linked, copied, problems } = blobs
     const made = { program, madeAt, withRootKey, head, records: count, blobs: named.size, bytes }
     await writeManifest(target, { ...made, state, keyId: keyIdOf(keys) })
-    const removed = await prune(target, state, id => named.has(id))
+    const removed = await prune(target, state, id => named.has(id)).catch((error: unknown) => {
+      throw new Error(
+        `The backup is whole, but what it does not need any more could not all be removed: ${plainError(error)}`,
+        { cause: error },
+      )
+    })
     return { ...made, running: source.running, linked, copied, removed, problems }
   } catch (error) {
-    await rm(folder, { recursive: true, force: true })
+    if (!(await isNamed(target, state))) await rm(folder, { recursive: true, force: true })
     throw error
   }
+}
+
+/**
+ * What came after the point at which a folder went back (an older copy of it, or a restored backup) may be in this backup alone.
+ * @throws Error where the former state is not one of before the present one
+ */
+async function mustBeLater(
+  { records, log }: Pick<State, 'records' | 'log'>,
+  { madeAt, head }: Manifest,
+  target: string,
+): Promise<void> {
+  const fault = await faultAgainst(parseKnownHead(head), records, log)
+  if (fault === undefined) return
+  throw new Error(
+    `The backup of ${madeAt} in ${target} is of another or a later state than this cloud: ${fault}. It may hold what this one lacks, and stays as it is. Name another folder.`,
+  )
+}
+
+/** Whether the backup stands by this state: from then on nothing may take it away, whatever failed. */
+async function isNamed(target: string, state: string): Promise<boolean> {
+  return readManifest(target).then(
+    manifest => manifest?.state === state,
+    () => true,
+  )
 }
 
 async function copySecrets(dataDir: string, folder: string): Promise<void> {

@@ -136,6 +136,9 @@ export class JobRun {
 
   async #keep(checkpoint: TrainingCheckpoint): Promise<void> {
     const { accountId } = this.#stored.value
+    const same = (await this.#checkpoints()).find(({ value }) => value.step === checkpoint.step)?.value
+    // A pause in the step after it: those weights are kept already, and what is shown stays so.
+    if (same?.stateBlobId !== undefined && (checkpoint.interim || same.interim !== true)) return
     const { blobs } = this.#jobs.options
     const stale = await withNewBlobs(blobs, create => this.#commitCheckpoint(checkpoint, create))
     for (const blobId of stale) await blobs.remove({ accountId, blobId }).unlink()
@@ -158,23 +161,23 @@ export class JobRun {
       ...(checkpoint.interim ? { interim: true } : {}),
       metrics: await sealRecord(this.#ring, accountId, checkpointName(name), this.#metrics),
     }
-    const own = [
-      put(checkpoints, checkpointKey(accountId, jobId, checkpoint.step), record),
-      ...heldRecord(accountId, record.metrics),
-      ...adapter.changes,
-      ...state.changes,
-    ]
-    return this.#overOlder(async older => {
+    const own = [...heldRecord(accountId, record.metrics), ...adapter.changes, ...state.changes]
+    const key = checkpointKey(accountId, jobId, checkpoint.step)
+    return this.#overOlder(async all => {
+      // One of the same step is written over: removing it afterwards would take the new one along.
+      const same = all.find(({ id }) => id === key)
+      const older = all.filter(one => one !== same)
       const full = older.filter(({ value }) => value.interim !== true)
       const room = KEPT_CHECKPOINTS - (checkpoint.interim ? 0 : 1)
       const kept = full.slice(Math.max(0, full.length - room))
       const dropped = older.filter(one => !kept.includes(one))
       const gone = [
-        ...dropped.map(({ value }) => value.blobId),
-        ...older.flatMap(({ value }) => value.stateBlobId ?? []),
+        ...[...dropped, ...(same === undefined ? [] : [same])].map(({ value }) => value.blobId),
+        ...all.flatMap(({ value }) => value.stateBlobId ?? []),
       ]
       const { tries: _, ...job } = this.#stored.value
       await this.#put({ ...job, step: checkpoint.step }, [
+        put(checkpoints, key, record, same?.version ?? 0),
         ...own,
         ...dropped.map(({ id }) => remove(checkpoints, id)),
         ...kept.map(({ id, value, version }) => put(checkpoints, id, withoutState(value), version)),

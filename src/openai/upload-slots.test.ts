@@ -20,7 +20,7 @@ function upload(slots: UploadSlots, account: string, began: string[], own = sign
 test('so many at once, fewer of one account; who has least under way comes next', async () => {
   const slots = new UploadSlots({ ...limits, waitMs: 10_000 })
   const began: string[] = []
-  const running = [...'aaaaabbbcd'].map(account => upload(slots, account, began))
+  const running = Array.from('aaaaabbbcd').map(account => upload(slots, account, began))
   await sleep(5)
   assert.equal(began.join(''), 'aaaabbcd')
   running[0]?.end()
@@ -39,7 +39,7 @@ test('so many at once, fewer of one account; who has least under way comes next'
 test('beyond those that wait, and after the wait, 429 with retry-after; who goes away leaves its place', async () => {
   const slots = new UploadSlots(limits)
   const began: string[] = []
-  const running = [...'aaaa'].map(account => upload(slots, account, began))
+  const running = Array.from('aaaa').map(account => upload(slots, account, began))
   const waiting = ['a', 'a', 'a', 'a'].map(account => upload(slots, account, began))
   const tooMany = { status: 429, code: '429', options: { headers: { 'retry-after': '5' } } }
   await assert.rejects(upload(slots, 'a', began).ended, tooMany)
@@ -54,4 +54,21 @@ test('beyond those that wait, and after the wait, 429 with retry-after; who goes
   last.end()
   await last.ended
   assert.equal(began.length, 5)
+})
+
+test('who goes away at the moment in which a place becomes free does not keep it', async () => {
+  const slots = new UploadSlots({ ...limits, atOnce: 1 })
+  const client = new AbortController()
+  const began: string[] = []
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const first = slots.run('a', signal, () => promise)
+  const gone = upload(slots, 'b', began, client.signal)
+  await sleep(5)
+  resolve()
+  client.abort(new Error('gone'))
+  await assert.rejects(gone.ended, /gone/)
+  const next = upload(slots, 'c', began)
+  next.end()
+  await Promise.all([first, next.ended])
+  assert.deepEqual(began, ['c'])
 })

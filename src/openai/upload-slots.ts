@@ -101,15 +101,19 @@ export class UploadSlots {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const one = { accountId, begin: resolve }
     this.#waiting.push(one)
-    const timer = setTimeout(() => reject(tooMany()), waitMs)
-    const gone = (): void => reject(signal.reason)
+    // No longer waiting from this very moment: a place that becomes free before it hears of its end would be its own for ever.
+    const end = (reason: unknown): void => {
+      this.#waiting = this.#waiting.filter(other => other !== one)
+      reject(reason)
+    }
+    const timer = setTimeout(() => end(tooMany()), waitMs)
+    const gone = (): void => end(signal.reason)
     signal.addEventListener('abort', gone, { once: true })
     try {
       await promise
     } finally {
       clearTimeout(timer)
       signal.removeEventListener('abort', gone)
-      this.#waiting = this.#waiting.filter(other => other !== one)
     }
   }
 }

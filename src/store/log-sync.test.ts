@@ -37,3 +37,14 @@ test('a log that failed to reach the disk once is never called durable again', a
   assert.match(told[0] ?? '', /failed to make the record database durable/u)
   log.close()
 })
+
+test('a log that failed acknowledges nothing when it is closed', async () => {
+  const path = join(folder, 'closing')
+  writeFileSync(`${path}-wal`, 'log')
+  const log = openLogSync(path)
+  // One that runs, and one that waits for the next.
+  const asked = [log.durable(), log.durable()].map(promise => assert.rejects(promise, CommitUnknown))
+  log.fail(new Error('EIO'))
+  log.close()
+  await Promise.all(asked)
+})

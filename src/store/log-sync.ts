@@ -72,7 +72,9 @@ export function openLogSync(path: string): LogSync {
     close() {
       closed = true
       forget()
-      waiting?.resolve()
+      // Who closes it has made durable what was written, unless that failed.
+      if (failure) waiting?.reject(failure)
+      else waiting?.resolve()
       if (!running) closeSync(file)
     },
   }

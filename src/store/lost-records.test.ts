@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import { recordAuthenticator } from './record-mac.ts'
 import { collection, put, RecordsLost } from './records.ts'
@@ -176,5 +177,45 @@ test('a head that a power cut tore is passed over for the one before it', async 
   )
   const records = await open(left)
   assert.equal(await records.count(files), 10)
+  await records.close()
+})
+
+test('a database of before beside the log of now is refused, and neither changes: the log still fits the right database', async () => {
+  stores += 1
+  const [live, left] = ['live', 'left'].map(name => join(folder, `${stores}-${name}`)) as [string, string]
+  for (const made of [live, left]) mkdirSync(made)
+  const filled = (n: number) => put(files, `f${n}`, { owner: 'a', filler: 'x'.repeat(5000) })
+  const first = await open(live)
+  for (let n = 0; n < 5; n++) await first.commit([filled(n)])
+  await first.close()
+  copyFileSync(pathIn(live), join(folder, `${stores}-older`))
+  const second = await open(live)
+  for (let n = 5; n < 10; n++) await second.commit([filled(n)], { shred: true })
+  await second.commit([put(files, 'last', { owner: 'a', filler: 'acknowledged' })])
+  cpSync(live, left, { recursive: true })
+  await second.close()
+  const right = readFileSync(pathIn(left))
+  copyFileSync(join(folder, `${stores}-older`), pathIn(left))
+  const before = bytesOf(left)
+  await assert.rejects(open(left))
+  assert.deepEqual(bytesOf(left), before)
+  writeFileSync(pathIn(left), right)
+  const records = await open(left)
+  assert.equal((await records.get(files, 'last'))?.value.filler, 'acknowledged')
+  await records.close()
+})
+
+test('looking at a database of before there was a head beside it makes none; opening it does', async () => {
+  const { left } = await killed()
+  await (await open(left)).close()
+  const database = new DatabaseSync(pathIn(left))
+  database.exec('PRAGMA user_version = 2')
+  database.close()
+  rmSync(join(left, 'records.head'))
+  await assert.rejects(openSqliteReader(pathIn(left), { authenticator }), /an older OwnKey wrote it/u)
+  assert.equal(existsSync(join(left, 'records.head')), false)
+  const records = await open(left)
+  assert.equal(await records.count(files), 10)
+  assert.equal(existsSync(join(left, 'records.head')), true)
   await records.close()
 })

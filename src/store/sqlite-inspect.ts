@@ -2,12 +2,13 @@ import { rmSync, statSync } from 'node:fs'
 import { basename } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { hasCode } from './atomic-file.ts'
-import { headFileOf, readHeadFile, writeHeadFile } from './head-file.ts'
+import { headFileOf, readHeadFile } from './head-file.ts'
 import type { RecordAuthenticator } from './record-mac.ts'
 import { RecordsLost, type RecordsHead } from './records.ts'
 import { checkOwner, pragma } from './sqlite-database.ts'
 import { isOfAnotherKey } from './sqlite-scan.ts'
-import { firstSchemaWithHeadFile, readHeads } from './sqlite-schema.ts'
+import { checkTables, firstSchemaWithHeadFile, readHeads, schemaVersion } from './sqlite-schema.ts'
+import { openSet } from './sqlite-set.ts'
 import { lookAtWal } from './wal-damage.ts'
 
 export interface Inspection {
@@ -15,6 +16,8 @@ export interface Inspection {
   readonly fault?: RecordsLost
   /** Of the last state that was acknowledged, as far as anything knows of it. */
   readonly counter: number
+  /** The present head, which an older OwnKey kept in the database alone: from its migration on it must stand beside it. */
+  readonly owed?: RecordsHead
 }
 
 /**
@@ -22,7 +25,7 @@ export interface Inspection {
  * of the rest; a database without its log, or of last week, looks as good as any.
  * @throws Error when it is no database of ours, of a newer OwnKey, or of another key
  */
-export async function inspectDatabase(path: string, authenticator: RecordAuthenticator): Promise<Inspection> {
+export function inspectDatabase(path: string, authenticator: RecordAuthenticator): Inspection {
   const headFile = headFileOf(path)
   let acknowledged: RecordsHead | undefined
   try {
@@ -44,11 +47,11 @@ export async function inspectDatabase(path: string, authenticator: RecordAuthent
   return inspectPresent(path, acknowledged, authenticator)
 }
 
-async function inspectPresent(
+function inspectPresent(
   path: string,
   acknowledged: RecordsHead | undefined,
   authenticator: RecordAuthenticator,
-): Promise<Inspection> {
+): Inspection {
   const present = readPresent(path, authenticator)
   const headFile = basename(headFileOf(path))
   const stored = present.head?.counter ?? 0
@@ -61,9 +64,7 @@ async function inspectPresent(
     // Nothing else says whether these frames were acknowledged.
     if (wal?.damagedAt !== undefined && wal.framesBehind > 0)
       return { counter, fault: new RecordsLost(whereDamaged(path)) }
-    // Of an older OwnKey: from its migration on the file must be there.
-    if (present.head !== undefined) await writeHeadFile(headFileOf(path), present.head)
-    return { counter }
+    return { counter, ...(present.head === undefined ? {} : { owed: present.head }) }
   }
   // Heads that were taken away, or all MACs: the opening itself knows it from a database that never had them.
   if (present.schema > 0 && present.head === undefined) return { counter }
@@ -75,6 +76,22 @@ async function inspectPresent(
   }
   const what = `${path} ends at change ${stored}, but ${acknowledged.counter} were acknowledged: ${whereDamaged(path)}`
   return { counter, fault: new RecordsLost(what) }
+}
+
+/**
+ * Whether a log that waits to be brought into the database fits it: one of now beside a database of before carries the right head, and
+ * bringing it in would spoil both. Undefined also where no log waits: then opening changes nothing.
+ */
+export function inspectLog(path: string, authenticator: RecordAuthenticator): ReturnType<typeof openSet> | undefined {
+  if ((sizeOf(`${path}-wal`) ?? 0) === 0 || (sizeOf(path) ?? 0) === 0) return undefined
+  const database = openReadOnly(path)
+  try {
+    if (pragma(database, 'user_version') !== schemaVersion) return undefined
+    checkTables(database)
+    return openSet(database, { authenticator })
+  } finally {
+    closeReadOnly(database, path)
+  }
 }
 
 /** The log as the cause, or the best guess where it is none. */

@@ -14,7 +14,7 @@ import { openSet } from './sqlite-set.ts'
 export async function openSqliteReader(path: string, options: ReadingOptions): Promise<FileRecords> {
   try {
     const { authenticator } = options
-    const lost = authenticator && (await inspectDatabase(path, authenticator)).fault
+    const lost = authenticator && inspectDatabase(path, authenticator).fault
     const database = openReadOnly(path)
     try {
       if (pragma(database, 'user_version') !== schemaVersion)

@@ -2,7 +2,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { dirname } from 'node:path'
 import { isFailedSync, outcomeOf } from './commit-outcome.ts'
 import { noReserve, openDiskReserve, type DiskReserve } from './disk-reserve.ts'
-import { headFileOf, openHeadFile, type HeadFile } from './head-file.ts'
+import { headFileOf, openHeadFile, writeHeadFile, type HeadFile } from './head-file.ts'
 import { dropFormer } from './migrations.ts'
 import type { RecordAuthenticator } from './record-mac.ts'
 import * as queries from './record-queries.ts'
@@ -14,7 +14,7 @@ import type { RecordsChanged, RecordsLost } from './records.ts'
 import { copyDatabase } from './sqlite-copy.ts'
 import { openDatabase, openingFailure, pragma } from './sqlite-database.ts'
 import { openLogSync, type LogSync } from './log-sync.ts'
-import { inspectDatabase, type Inspection } from './sqlite-inspect.ts'
+import { inspectDatabase, inspectLog, type Inspection } from './sqlite-inspect.ts'
 import { headOf, SqliteReads, type ReadingOptions } from './sqlite-reads.ts'
 import { tagOf } from './sqlite-scan.ts'
 import { rewriteHeads, writeHeads } from './sqlite-schema.ts'
@@ -50,8 +50,8 @@ export interface SqliteOptions extends ReadingOptions {
  */
 export async function openSqliteRecords(path: string, options: SqliteOptions = {}): Promise<FileRecords> {
   const { authenticator } = options
-  const { counter, fault } = authenticator === undefined ? { counter: 0 } : await inspected(path, authenticator)
-  if (fault !== undefined && options.changed !== 'accept') throw openingFailure(path, fault)
+  const { counter, fault } =
+    authenticator === undefined ? { counter: 0 } : await inspected(path, authenticator, options)
   const database = await openDatabase(path, authenticator)
   const scrubber = openScrubber(path, pragma(database, 'page_size'))
   try {
@@ -66,9 +66,19 @@ export async function openSqliteRecords(path: string, options: SqliteOptions = {
   }
 }
 
-async function inspected(path: string, authenticator: RecordAuthenticator): Promise<Inspection> {
+/** Looks before anything changes. @throws Error where the operator has to decide, or nothing can be used */
+async function inspected(
+  path: string,
+  authenticator: RecordAuthenticator,
+  { changed = 'refuse' }: SqliteOptions,
+): Promise<Inspection> {
   try {
-    return await inspectDatabase(path, authenticator)
+    const found = inspectDatabase(path, authenticator)
+    if (found.fault !== undefined && changed === 'refuse') throw found.fault
+    const log = inspectLog(path, authenticator)
+    if (log?.fault !== undefined && (changed === 'refuse' || !log.isUsable)) throw log.fault
+    if (found.owed !== undefined) await writeHeadFile(headFileOf(path), found.owed)
+    return found
   } catch (error) {
     throw openingFailure(path, error)
   }
@@ -194,9 +204,11 @@ class SqliteRecords implements FileRecords {
       if (this.#fault === undefined && this.#set !== undefined) rewriteHeads(this.#database, this.#set.heads())
       // Also makes durable what still waits for its sync.
       this.#checkpoint('TRUNCATE')
-    } catch {
+    } catch (error) {
       // A full disk: the log stays, nothing is lost, and the next opening does it.
       isDurable = false
+      // The next sync would say that all is well.
+      if (isFailedSync(error)) this.#log.fail(error)
       this.#log.durableNow()
       isDurable = true
     } finally {

@@ -19,7 +19,7 @@ after(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-test('a purge that a kill broke off among the files goes on at the next start, which misses none of them and sets none aside', async () => {
+test('a purge that a kill broke off among the files goes on at the next start, which misses none of them and sets none aside; nor does a backup miss one', async () => {
   const cloud = await cloudFor({ after })
   const azure = await Azure.in(cloud.endpoints)
   const account = await azure.account('going')
@@ -40,6 +40,8 @@ test('a purge that a kill broke off among the files goes on at the next start, w
   const cli = new URL('../../src/cli.ts', import.meta.url).pathname
   const { status, stdout } = spawnSync(process.execPath, [cli, 'verify', '--data-dir', cloud.dataDir, '--whole'])
   assert.equal(status, 0, String(stdout))
+  const backup = spawnSync(process.execPath, [cli, 'backup', cloud.dataDir, join(folder, 'backup')])
+  assert.equal(backup.status, 0, String(backup.stdout) + String(backup.stderr))
   await cloud.restart('kill')
   for (let n = 0; n < 200 && (await azure.arm('GET', deleted)).status !== 404; n += 1) await pause(50)
   assert.equal((await azure.arm('GET', deleted)).status, 404)

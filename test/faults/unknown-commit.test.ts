@@ -96,6 +96,22 @@ suite('a commit whose sync failed is unknown', { skip: noCompiler }, async () =>
     await everyFileOpens()
   })
 
+  for (const from of [1, 2, 3])
+    test(`a clean end whose sync fails, the ${from}. one of its log, is none, and says so`, async () => {
+      const before = await account.upload(`before the end ${from}`)
+      await failBy({ calls: 'sync', part: 'records.db-wal', error: 'EIO', from, count: 1 })
+      const code = await cloud.stop()
+      const failed = await failures()
+      await failBy()
+      const log = await readFile(join(cloud.dataDir, 'service.log'), 'utf8')
+      await cloud.restart()
+      assert.ok((await everyFileOpens()).includes(before))
+      // An end needs fewer of them.
+      if (failed === 0) return
+      assert.equal(code, 74)
+      assert.match(log.trim().split('\n').at(-1) ?? '', /^ownkey: The disk failed to make .+ durable/)
+    })
+
   test('a blob that itself does not reach the disk is refused, and nothing else happens', async () => {
     const before = await everyFileOpens()
     await failBy({ calls: 'sync', part: '/blobs/incoming/', error: 'EIO', count: 1 })

@@ -1,0 +1,33 @@
+import { open } from 'node:fs/promises'
+import { HEADER_BYTES } from '../crypto/blob-header.ts'
+import { plainError } from '../plain-error.ts'
+import { hasCode } from '../store/atomic-file.ts'
+
+/** What a sealed file shows without any key. */
+export interface SealedFile {
+  readonly size: number
+  /** Base64, as in its record; of random salt, so that it is no other blob's. */
+  readonly header: string
+}
+
+/** Opens the file once, since its owner may delete it at any moment. Undefined where there is none. @throws where it can't be read */
+export async function lookAtFile(path: string): Promise<SealedFile | undefined> {
+  const file = await open(path, 'r').catch((error: unknown) => {
+    if (hasCode(error, 'ENOENT')) return undefined
+    throw error
+  })
+  if (file === undefined) return undefined
+  try {
+    const { size } = await file.stat()
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(HEADER_BYTES), 0, HEADER_BYTES, 0)
+    return { size, header: buffer.toString('base64', 0, bytesRead) }
+  } finally {
+    await file.close()
+  }
+}
+
+/** For one file among many: that the disk, or who owns it, does not let it be read keeps nobody from the others. @throws other errors */
+export function unreadable(error: unknown): string {
+  if (!(error instanceof Error && 'syscall' in error)) throw error
+  return `can't be read: ${plainError(error)}`
+}

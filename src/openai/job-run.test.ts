@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { test } from 'node:test'
+import type { Account } from '../accounts/account.ts'
+import { blobKeyOf, blobRecords, type BlobRecord } from '../encryption/blob-records.ts'
+import type { KeyRing } from '../encryption/key-ring.ts'
+import { heldBy } from '../encryption/key-ring-rows.ts'
+import type { Trainer, TrainingCheckpoint } from '../engines/engine.ts'
+import { systemEnv } from '../env.ts'
+import { openMemoryRecords } from '../store/memory-records.ts'
+import { put, remove, type Stored } from '../store/records.ts'
+import { JobRun } from './job-run.ts'
+import type { Jobs } from './jobs.ts'
+import { checkpoints, jobs, ownedKey, type JobRecord } from './records.ts'
+
+const [accountId, jobId] = ['a', 'ftjob-1']
+
+/** What a run keeps that is sent these checkpoints and then ends: the checkpoints, and the blobs that have records and files. */
+async function keptOf(sent: readonly Pick<TrainingCheckpoint, 'step' | 'interim'>[]) {
+  const records = openMemoryRecords()
+  const [held] = heldBy(accountId, 1)
+  const id = ownedKey(accountId, jobId)
+  const job = { accountId, jobId, status: 'running', trainingFile: 'file-1' } as unknown as JobRecord
+  await records.commit([{ collection: held?.collection ?? '', id: held?.id ?? '', value: {} }, put(jobs, id, job, 0)])
+  const files = new Set<string>()
+  const blobs = {
+    create: async () => {
+      const blobId = systemEnv.uuid()
+      files.add(blobId)
+      return {
+        record: { accountId, blobId },
+        changes: [put(blobRecords, blobKeyOf(accountId, blobId), {} as BlobRecord)],
+      }
+    },
+    remove: ({ blobId }: { blobId: string }) => ({
+      changes: [remove(blobRecords, blobKeyOf(accountId, blobId))],
+      unlink: async () => void files.delete(blobId),
+    }),
+  }
+  const opened = { read: () => [], close: async () => {} }
+  const options = {
+    accounts: { options: { records, env: systemEnv } },
+    blobs,
+    files: { get: async () => ({ value: {} }), open: async () => opened },
+  }
+  const trainer: Trainer = {
+    bases: [],
+    async train(_, sink) {
+      for (const one of sent)
+        await sink.checkpoint({ ...one, adapter: Readable.from([]), state: Readable.from([]) } as TrainingCheckpoint)
+      throw new Error('ended')
+    },
+  }
+  const byGeneration = new Map([[1, { bytes: randomBytes(32) }]])
+  const ring = { leases: { keys: async () => ({ current: 1, byGeneration }) } } as unknown as KeyRing
+  const stored: Stored<JobRecord> = { id, version: 1, value: job }
+  const service = { options } as unknown as Jobs
+  const run = new JobRun({ jobs: service, ring, trainer, account: { accountId } as Account, stored })
+  const never = new AbortController().signal
+  await assert.rejects(run.run(never, never), /ended/)
+  const kept = (await records.list(checkpoints, { limit: 100 })).map(({ value }) => value)
+  const withRecords = (await records.list(blobRecords, { limit: 100 })).map(one => one.id.slice(accountId.length + 1))
+  const named = kept.flatMap(({ blobId, stateBlobId }) =>
+    stateBlobId === undefined ? [blobId] : [blobId, stateBlobId],
+  )
+  assert.deepEqual(withRecords.toSorted(), named.toSorted(), 'blobs with records, and blobs that checkpoints name')
+  assert.deepEqual([...files].toSorted(), named.toSorted(), 'files, and blobs that checkpoints name')
+  return kept.map(({ step, interim, stateBlobId }) => ({
+    step,
+    interim: interim === true,
+    goesOn: stateBlobId !== undefined,
+  }))
+}
+
+test('a pause in the step after one that was kept already still has that one to go on from', async () => {
+  const kept = await keptOf([
+    { step: 7, interim: true },
+    { step: 7, interim: true },
+  ])
+  assert.deepEqual(kept, [{ step: 7, interim: true, goesOn: true }])
+})
+
+test('a pause right after the end of an epoch leaves its checkpoint as it is', async () => {
+  const kept = await keptOf([
+    { step: 8, interim: false },
+    { step: 8, interim: true },
+  ])
+  assert.deepEqual(kept, [{ step: 8, interim: false, goesOn: true }])
+})
+
+test('a checkpoint that is shown takes the place of one of the same step that was only to go on from', async () => {
+  const kept = await keptOf([
+    { step: 4, interim: false },
+    { step: 8, interim: true },
+    { step: 8, interim: false },
+  ])
+  assert.deepEqual(kept, [
+    { step: 4, interim: false, goesOn: false },
+    { step: 8, interim: false, goesOn: true },
+  ])
+})
