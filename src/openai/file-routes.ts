@@ -4,7 +4,7 @@ import type { Account } from '../accounts/account.ts'
 import { untilRefused } from '../encryption/until-refused.ts'
 import { NotFound } from '../http/errors.ts'
 import { cutBy, json } from '../http/respond.ts'
-import type { Call } from '../http/route.ts'
+import type { Call, CallBody } from '../http/route.ts'
 import type { DataRoute } from './data-plane.ts'
 import type { Files } from './files.ts'
 import { badRequest, checkId } from './ids.ts'
@@ -25,7 +25,8 @@ export function fileRoutes(service: Files): DataRoute[] {
       path: '/files',
       action: 'files/write',
       maxBody: MAX_UPLOAD,
-      handler: (call, account) => slots.run(account.accountId, call.signal, () => upload(service, call, account)),
+      handler: (call, account) =>
+        slots.run(account.accountId, call.signal, watched => upload(service, call, account, watched)),
     },
     {
       method: 'GET',
@@ -66,9 +67,14 @@ export function fileRoutes(service: Files): DataRoute[] {
 }
 
 /** Clients send the file before its purpose: it is sealed while it streams, and dropped when the purpose does not fit. */
-async function upload(service: Files, call: Call, account: Account): Promise<Response> {
+async function upload(
+  service: Files,
+  call: Call,
+  account: Account,
+  watched: (body: CallBody) => CallBody,
+): Promise<Response> {
   const form = await readUploadForm(
-    call,
+    { headers: call.headers, body: () => watched(call.body()) },
     (bytes, name) => service.receive(account, bytes, name),
     pending => service.discard(pending),
   )

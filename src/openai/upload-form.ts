@@ -20,7 +20,7 @@ export interface UploadForm<T> {
  * @throws 400 invalidPayload when the body is no such form, 415 when it does not say that it is one
  */
 export async function readUploadForm<T>(
-  call: Call,
+  call: Pick<Call, 'headers' | 'body'>,
   take: (bytes: Readable, filename: string) => Promise<T>,
   drop: (taken: T) => Promise<void>,
 ): Promise<UploadForm<T>> {
