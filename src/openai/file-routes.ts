@@ -7,7 +7,7 @@ import { cutBy, json } from '../http/respond.ts'
 import type { Call, CallBody } from '../http/route.ts'
 import type { DataRoute } from './data-plane.ts'
 import type { Files } from './files.ts'
-import { badRequest, checkId } from './ids.ts'
+import { badBody, badRequest, checkId } from './ids.ts'
 import type { FileRecord } from './records.ts'
 import { readUploadForm } from './upload-form.ts'
 import { UploadSlots } from './upload-slots.ts'
@@ -85,7 +85,7 @@ async function upload(
       purpose === undefined
         ? "The form lacks the part 'purpose'. Send purpose=fine-tune."
         : `The purpose '${purpose.slice(0, 64)}' is not supported. Use fine-tune.`
-    throw badRequest(message, 'purpose')
+    throw badBody(message, 'purpose')
   }
   const file = await service.keep(account, form.result)
   const location = `${call.origin}${call.url.pathname}/${file.fileId}`
