@@ -27,6 +27,13 @@ const STORE: readonly Mutation[] = [
     test: 'src/store/record-proof.test.ts',
   },
   {
+    without: 'the side from which records before the audit log are read, at start',
+    file: 'src/store/record-queries.ts',
+    text: "const order = side === '<' ? 'desc' : 'asc'",
+    replacement: "const order = side === '<' ? 'asc' : 'asc'",
+    test: 'test/security/forged-tree.test.ts',
+  },
+  {
     without: 'what is written while the records are looked at',
     file: 'src/store/record-set.ts',
     text: 'filter(scan => scan.hasPassed(collection, id))',

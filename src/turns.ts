@@ -27,3 +27,8 @@ export function nextTurn(): Promise<void> {
   if (began === undefined) begin()
   return new Promise(resolve => waiting.push(resolve))
 }
+
+/** Before each small piece of long work that waits for nothing by itself. */
+export async function giveWay(): Promise<void> {
+  if (turnIsOver()) await nextTurn()
+}

@@ -2,6 +2,8 @@ import { blobRecords, isOwnBlob, type BlobRecord, type DataKind } from '../encry
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import { AzureError, NotFound } from '../http/errors.ts'
+import { everyRecord } from '../store/every-record.ts'
+import type { Stored } from '../store/records.ts'
 import type { Account } from './account.ts'
 import type { Accounts } from './accounts.ts'
 import { contradictions, type ContradictionsOptions } from './contradictions.ts'
@@ -108,11 +110,10 @@ export class Protection {
   }
 
   async #page({ accountId }: Account, after: string | undefined): Promise<{ records: BlobRecord[]; next?: string }> {
-    const found = await this.#accounts.options.records.list(blobRecords, {
-      prefix: `${accountId}/`,
-      limit: MOST,
-      ...(after === undefined ? {} : { after: `${accountId}/${after}` }),
-    })
+    const all = { prefix: `${accountId}/`, ...(after === undefined ? {} : { after: `${accountId}/${after}` }) }
+    const found: Stored<BlobRecord>[] = []
+    for await (const stored of everyRecord(this.#accounts.options.records, blobRecords, all))
+      if (found.push(stored) === MOST) break
     // K5: a row that says it is another account's is told among the contradictions, and not opened.
     const records = found.filter(stored => isOwnBlob(stored, accountId)).map(({ value }) => value)
     const last = found.at(-1)

@@ -1,4 +1,5 @@
 import type { AuditEntry, AuditLog } from '../store/audit-log.ts'
+import { giveWay } from '../turns.ts'
 
 export interface AuditRecord {
   readonly sequence: number
@@ -30,7 +31,8 @@ export interface AuditPage {
 
 /** Records looked at for one page at most: a filter that fits nothing must not make a request long. */
 const MAX_SCANNED = 4000
-const CHUNK = 500
+/** And at a time, before others have their turn. */
+const CHUNK = 100
 
 /** One page of the log. A page may be short, even empty, and still have a next one. */
 export async function readAudit(log: Pick<AuditLog, 'list'>, options: AuditPageOptions): Promise<AuditPage> {
@@ -38,6 +40,7 @@ export async function readAudit(log: Pick<AuditLog, 'list'>, options: AuditPageO
   const records: AuditRecord[] = []
   let end = options.after
   for (let scanned = 0; scanned < MAX_SCANNED; scanned += CHUNK) {
+    await giveWay()
     const chunk = await log.list({
       limit: CHUNK,
       reverse: newestFirst,

@@ -126,7 +126,8 @@ function eventOf(
 ): NewAuditEntry {
   const { call, started, operationName, resourceId, properties } = context
   const known = error instanceof AzureError ? error : undefined
-  const description = error === undefined ? {} : { description: known?.message ?? 'Internal error' }
+  const description =
+    error === undefined ? {} : { description: known?.options.recorded ?? known?.message ?? 'Internal error' }
   return auditEvent(call, env.now(), {
     operationName: operationName ?? `${call.method} ${route?.path ?? call.url.pathname}`,
     resourceId: resourceId ?? '',

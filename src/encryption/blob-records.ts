@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises'
+import { everyRecord } from '../store/every-record.ts'
 import { collection, type ListOptions, type RecordStore, type Stored } from '../store/records.ts'
 import { NotFound } from '../http/errors.ts'
 import { isInPlace, recordTampered } from './record-tampered.ts'
@@ -33,12 +33,9 @@ export interface BlobRecord {
 /** By `<account id>/<blob id>`. */
 export const blobRecords = collection<BlobRecord>('encryption.blobs')
 
-/** Records that are read before others have their turn. */
-const PAGE = 500
-
 /** Every blob of an account, by id, while others are served in between. */
 export function blobsOfAccount(records: RecordStore, accountId: string): AsyncGenerator<Stored<BlobRecord>> {
-  return pages(records, `${accountId}/`)
+  return everyRecord(records, blobRecords, { prefix: `${accountId}/` })
 }
 
 /** Every blob of all accounts, of deleted ones too, in the order of their ids; `after` the last one of before. */
@@ -46,23 +43,7 @@ export function everyBlob(
   records: RecordStore,
   options: Pick<ListOptions, 'after' | 'onTampered'> = {},
 ): AsyncGenerator<Stored<BlobRecord>> {
-  return pages(records, '', options)
-}
-
-async function* pages(
-  records: RecordStore,
-  prefix: string,
-  options: Pick<ListOptions, 'after' | 'onTampered'> = {},
-): AsyncGenerator<Stored<BlobRecord>> {
-  for (let { after } = options; ;) {
-    const from = { ...options, ...(after === undefined ? {} : { after }) }
-    const page = await records.list(blobRecords, { prefix, limit: PAGE, ...from })
-    yield* page
-    if (page.length < PAGE) return
-    after = page.at(-1)?.id
-    // Reading never waits for anything: without this the service would answer nobody until the last page.
-    await setImmediate()
-  }
+  return everyRecord(records, blobRecords, options)
 }
 
 export function blobKeyOf(accountId: string, blobId: string): string {

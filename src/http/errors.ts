@@ -19,6 +19,8 @@ export interface ErrorOptions {
   readonly target?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly cause?: unknown
+  /** What the audit log says in place of a message that repeats words of a customer's body. */
+  readonly recorded?: string
 }
 
 /** The one error of every plane: thrown deep, encoded once at the edge (http/encode-error.ts). */

@@ -4,7 +4,7 @@ import type { ZodType } from 'zod'
 import { badBodyCode, fieldErrors } from './encode-error.ts'
 import { AzureError } from './errors.ts'
 import { nextTurn } from '../turns.ts'
-import type { HostName } from './route.ts'
+import type { CallBody, HostName } from './route.ts'
 
 const maxDepth = 64
 /** Commas and colons outside of texts: reading more values than any request has would hold up others for too long. */
@@ -30,7 +30,7 @@ export function tooLarge(limit: number): AzureError {
  * The body of a request, counted. Fails with 413 above `limit`, with 408 when the client dawdles
  * (only the time that we wait for it counts, not the time that our reader takes), with 400 when it goes away.
  */
-export class RequestBody extends Readable {
+export class RequestBody extends Readable implements CallBody {
   readonly #incoming: IncomingMessage
   readonly #limit: number
   readonly #patience: number
@@ -45,6 +45,14 @@ export class RequestBody extends Readable {
     this.#incoming = incoming
     this.#limit = limit
     this.#patience = patience
+  }
+
+  get received(): number {
+    return this.#received
+  }
+
+  get waited(): number {
+    return this.#waited + (this.#waitingSince === undefined ? 0 : performance.now() - this.#waitingSince)
   }
 
   override _read(): void {

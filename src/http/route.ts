@@ -16,6 +16,14 @@ export type Caller =
       readonly claims: Readonly<Record<string, unknown>>
     }
 
+/** The bytes of a request as they come. */
+export interface CallBody extends Readable {
+  /** Bytes so far. */
+  readonly received: number
+  /** Milliseconds that the client has let us wait for them. */
+  readonly waited: number
+}
+
 export interface Call {
   readonly method: string
   /** As the client asked it, duplicate slashes collapsed. */
@@ -40,7 +48,7 @@ export interface Call {
   /** Parses the body as JSON; 400 with the field's path when it does not fit, 413 above the route's `maxBody`. */
   json<T>(schema: ZodType<T>): Promise<T>
   /** The raw body; errors with 413 once more than `maxBody` bytes came. */
-  body(): Readable
+  body(): CallBody
 }
 
 export type Handler = (call: Call) => Promise<Response> | Response

@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { AzureError } from '../http/errors.ts'
+import type { AzureError } from '../http/errors.ts'
 import type { Call } from '../http/route.ts'
+import { badBody } from './ids.ts'
 
 type Issue = z.core.$ZodIssue
 
@@ -125,6 +126,6 @@ function kindOf(value: unknown): string {
   return nameOf(typeof value)
 }
 
-function refusal(message: string, code: string, target?: string): AzureError {
-  return new AzureError(code, 400, message, target === undefined || target === '' ? {} : { target })
+function refusal(message: string, code: string, target = ''): AzureError {
+  return badBody(message, target === '' ? undefined : target, code)
 }

@@ -4,10 +4,10 @@ import type { Account } from '../accounts/account.ts'
 import { untilRefused } from '../encryption/until-refused.ts'
 import { NotFound } from '../http/errors.ts'
 import { cutBy, json } from '../http/respond.ts'
-import type { Call } from '../http/route.ts'
+import type { Call, CallBody } from '../http/route.ts'
 import type { DataRoute } from './data-plane.ts'
 import type { Files } from './files.ts'
-import { badRequest, checkId } from './ids.ts'
+import { badBody, badRequest, checkId } from './ids.ts'
 import type { FileRecord } from './records.ts'
 import { readUploadForm } from './upload-form.ts'
 import { UploadSlots } from './upload-slots.ts'
@@ -25,7 +25,8 @@ export function fileRoutes(service: Files): DataRoute[] {
       path: '/files',
       action: 'files/write',
       maxBody: MAX_UPLOAD,
-      handler: (call, account) => slots.run(account.accountId, call.signal, () => upload(service, call, account)),
+      handler: (call, account) =>
+        slots.run(account.accountId, call.signal, watched => upload(service, call, account, watched)),
     },
     {
       method: 'GET',
@@ -66,9 +67,14 @@ export function fileRoutes(service: Files): DataRoute[] {
 }
 
 /** Clients send the file before its purpose: it is sealed while it streams, and dropped when the purpose does not fit. */
-async function upload(service: Files, call: Call, account: Account): Promise<Response> {
+async function upload(
+  service: Files,
+  call: Call,
+  account: Account,
+  watched: (body: CallBody) => CallBody,
+): Promise<Response> {
   const form = await readUploadForm(
-    call,
+    { headers: call.headers, body: () => watched(call.body()) },
     (bytes, name) => service.receive(account, bytes, name),
     pending => service.discard(pending),
   )
@@ -79,7 +85,7 @@ async function upload(service: Files, call: Call, account: Account): Promise<Res
       purpose === undefined
         ? "The form lacks the part 'purpose'. Send purpose=fine-tune."
         : `The purpose '${purpose.slice(0, 64)}' is not supported. Use fine-tune.`
-    throw badRequest(message, 'purpose')
+    throw badBody(message, 'purpose')
   }
   const file = await service.keep(account, form.result)
   const location = `${call.origin}${call.url.pathname}/${file.fileId}`

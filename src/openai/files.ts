@@ -201,24 +201,16 @@ export class Files {
     options: { after?: string | undefined; limit: number; ascending: boolean; purpose?: string | undefined },
   ): Promise<{ page: FileRecord[]; hasMore: boolean }> {
     const page: FileRecord[] = []
-    let after = options.after === undefined ? undefined : ownedKey(accountId, options.after)
-    for (;;) {
-      const batch = await this.accounts.options.records.list(files, {
-        prefix: `${accountId}/`,
-        reverse: !options.ascending,
-        limit: 500,
-        ...(after === undefined ? {} : { after }),
-      })
-      for (const stored of batch) {
-        const { value } = stored
-        if (!isOwnFile(stored, accountId)) continue
-        if (options.purpose !== undefined && value.purpose !== options.purpose) continue
-        if (page.length === options.limit) return { page, hasMore: true }
-        page.push(value)
-      }
-      if (batch.length < 500) return { page, hasMore: false }
-      after = batch.at(-1)?.id
+    const after = options.after === undefined ? {} : { after: ownedKey(accountId, options.after) }
+    const all = { prefix: `${accountId}/`, reverse: !options.ascending, ...after }
+    for await (const stored of everyRecord(this.accounts.options.records, files, all)) {
+      const { value } = stored
+      if (!isOwnFile(stored, accountId)) continue
+      if (options.purpose !== undefined && value.purpose !== options.purpose) continue
+      if (page.length === options.limit) return { page, hasMore: true }
+      page.push(value)
     }
+    return { page, hasMore: false }
   }
 
   async #fileOf(accountId: string, blobId: string, bytes: number, purpose: FileRecord['purpose']): Promise<FileRecord> {

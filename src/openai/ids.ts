@@ -50,3 +50,9 @@ export function notFound(what: string, id: string): NotFound {
 export function badRequest(message: string, target?: string, code = 'invalidPayload'): AzureError {
   return new AzureError(code, 400, message, target === undefined ? {} : { target })
 }
+
+/** For a message that repeats what the body says. */
+export function badBody(message: string, target?: string, code = 'invalidPayload'): AzureError {
+  const recorded = 'The request body does not fit.'
+  return new AzureError(code, 400, message, { recorded, ...(target === undefined ? {} : { target }) })
+}

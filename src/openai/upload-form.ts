@@ -2,7 +2,7 @@ import busboy from 'busboy'
 import type { Readable } from 'node:stream'
 import type { Call } from '../http/route.ts'
 import { AzureError } from '../http/errors.ts'
-import { badRequest } from './ids.ts'
+import { badBody, badRequest } from './ids.ts'
 
 const MAX_FIELDS = 16
 const MAX_FIELD_BYTES = 4096
@@ -20,7 +20,7 @@ export interface UploadForm<T> {
  * @throws 400 invalidPayload when the body is no such form, 415 when it does not say that it is one
  */
 export async function readUploadForm<T>(
-  call: Call,
+  call: Pick<Call, 'headers' | 'body'>,
   take: (bytes: Readable, filename: string) => Promise<T>,
   drop: (taken: T) => Promise<void>,
 ): Promise<UploadForm<T>> {
@@ -82,7 +82,7 @@ function watch(form: busboy.Busboy, body: Readable, fail: (error: unknown) => vo
   for (const limit of ['partsLimit', 'filesLimit', 'fieldsLimit'] as const)
     form.on(limit, () => fail(badRequest(`The form has more than ${MAX_FIELDS} parts.`)))
   form.on('error', error =>
-    fail(badRequest(`The multipart body is malformed: ${error instanceof Error ? error.message : 'unreadable'}.`)),
+    fail(badBody(`The multipart body is malformed: ${error instanceof Error ? error.message : 'unreadable'}.`)),
   )
   body.on('error', error => {
     form.destroy(error)
@@ -97,11 +97,11 @@ function fieldProblem(
 ): AzureError | undefined {
   const shown = name.slice(0, 64)
   if (info.valueTruncated || info.nameTruncated)
-    return badRequest(`The form field '${shown}' is longer than ${MAX_FIELD_BYTES} bytes.`)
-  if (known.has(name)) return badRequest(`The form field '${shown}' comes twice.`, shown)
+    return badBody(`The form field '${shown}' is longer than ${MAX_FIELD_BYTES} bytes.`)
+  if (known.has(name)) return badBody(`The form field '${shown}' comes twice.`, shown)
   // What a client believes to have asked for must not be dropped silently.
   if (name.startsWith('expires_after'))
-    return badRequest('Files do not expire here: leave expires_after out, and delete the file in time.', shown)
+    return badBody('Files do not expire here: leave expires_after out, and delete the file in time.', shown)
   return undefined
 }
 

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { UploadSlots } from './upload-slots.ts'
 
-const limits = { atOnce: 8, waiting: 8, waitMs: 60 }
+const limits = { atOnce: 8, waiting: 8, waitMs: 60, lookMs: 10_000, slowBytes: 100 }
 const { signal } = new AbortController()
 
 /** An upload that lasts until it is told to end. */
@@ -34,6 +34,40 @@ test('so many at once, fewer of one account; who has least under way comes next'
   for (const { end } of running) end()
   await Promise.all(running.map(({ ended }) => ended))
   assert.equal(began.length, 10)
+})
+
+test('while one waits who has none under way, the slowest of those that let us wait ends, and nobody else', async () => {
+  const slots = new UploadSlots({ atOnce: 3, waiting: 8, waitMs: 10_000, lookMs: 40, slowBytes: 100 })
+  const began = performance.now()
+  const ended: string[] = []
+  const under = (account: string, perMs: number, isOurs = false) => {
+    const { promise, reject } = Promise.withResolvers<void>()
+    promise.catch(() => ended.push(account))
+    const body = {
+      get received() {
+        return Math.round(perMs * (performance.now() - began))
+      },
+      get waited() {
+        return isOurs ? 0 : performance.now() - began
+      },
+      destroy: (error?: Error): never => reject(error) as never,
+    }
+    return slots.run(account, signal, watched => (watched(body), promise)).catch(() => undefined)
+  }
+  // Bytes a millisecond: too slow, slow because of us, and fast.
+  void under('a', 0.5)
+  void under('b', 0, true)
+  void under('c', 50)
+  await sleep(200)
+  assert.deepEqual(ended, [], 'nobody waits')
+  let isServed = false
+  await slots.run('d', signal, async () => {
+    isServed = true
+  })
+  assert.ok(isServed)
+  assert.deepEqual(ended, ['a'])
+  await sleep(200)
+  assert.deepEqual(ended, ['a'])
 })
 
 test('beyond those that wait, and after the wait, 429 with retry-after; who goes away leaves its place', async () => {

@@ -1,5 +1,6 @@
 import { giveBackMemory } from '../give-back-memory.ts'
 import { AzureError } from '../http/errors.ts'
+import type { CallBody } from '../http/route.ts'
 
 export interface UploadLimits {
   /** Uploads whose bytes are taken in at the same time: each holds up to 4 MiB, and as much is garbage in between. */
@@ -8,6 +9,9 @@ export interface UploadLimits {
   readonly waiting: number
   /** For so long. */
   readonly waitMs: number
+  /** While somebody waits who has fewer under way: of an upload at least `slowBytes` come in each `lookMs`, else it ends. */
+  readonly lookMs: number
+  readonly slowBytes: number
 }
 
 /** What uploads needed is given back so long after the last of them. */
@@ -15,27 +19,45 @@ const IDLE_MS = 1000
 /** So many since the last time are worth it. */
 const MANY = 4
 
-const UPLOAD_LIMITS: UploadLimits = { atOnce: 8, waiting: 512, waitMs: 120_000 }
+const UPLOAD_LIMITS: UploadLimits = {
+  atOnce: 8,
+  waiting: 512,
+  waitMs: 120_000,
+  lookMs: 5000,
+  slowBytes: 5 * 1024 * 1024,
+}
+
+type Progress = Pick<CallBody, 'received' | 'waited' | 'destroy'>
 
 interface Waiting {
   readonly accountId: string
   readonly begin: () => void
 }
 
+interface UnderWay {
+  readonly accountId: string
+  body?: Progress
+  /** What it had at the last look. */
+  seen?: { readonly received: number; readonly waited: number }
+}
+
 /**
  * Bounds the memory of uploads. Who waits is served in turn, before others of an account that has more under way. An account may have
  * as many as places are left (the dynamic thresholds of Choudhury and Hahne, 1998): of eight the slow uploads of one hold half, of two
- * three quarters, and whoever has none under way finds one.
+ * three quarters, and whoever has none under way finds one. Many accounts still fill all places; while somebody waits behind them who has
+ * fewer, the slowest of those whose clients let us wait ends, one at each look.
  */
 export class UploadSlots {
   readonly #limits: UploadLimits
   /** How many are under way, by account. */
   readonly #busy = new Map<string, number>()
+  readonly #underWay = new Set<UnderWay>()
   #waiting: Waiting[] = []
   #taken = 0
   /** Uploads since memory was given back. */
   #since = 0
   #idle: NodeJS.Timeout | undefined
+  #looks: NodeJS.Timeout | undefined
 
   constructor(limits: UploadLimits = UPLOAD_LIMITS) {
     this.#limits = limits
@@ -45,12 +67,22 @@ export class UploadSlots {
    * Runs an upload when there is a place for it. @throws 429 with `retry-after` where too many wait, or it has waited too long; the
    * signal's reason when its client went away
    */
-  async run<T>(accountId: string, signal: AbortSignal, upload: () => Promise<T>): Promise<T> {
+  async run<T>(
+    accountId: string,
+    signal: AbortSignal,
+    upload: (watched: <B extends Progress>(body: B) => B) => Promise<T>,
+  ): Promise<T> {
     if (!this.#isFree(accountId)) await this.#wait(accountId, signal)
     else this.#take(accountId)
+    const own: UnderWay = { accountId }
+    this.#underWay.add(own)
     try {
-      return await upload()
+      return await upload(body => {
+        own.body = body
+        return body
+      })
     } finally {
+      this.#underWay.delete(own)
       this.#release(accountId)
     }
   }
@@ -87,6 +119,26 @@ export class UploadSlots {
     next.begin()
   }
 
+  /** Ends the slowest upload that holds a place for which somebody waits who has fewer. */
+  #look(): void {
+    if (this.#waiting.length === 0) {
+      clearInterval(this.#looks)
+      this.#looks = undefined
+    }
+    const least = Math.min(...this.#waiting.map(({ accountId }) => this.#busyOf(accountId)))
+    let [slowest, fewest]: [Progress | undefined, number] = [undefined, this.#limits.slowBytes]
+    for (const own of this.#underWay) {
+      const { body, seen, accountId } = own
+      if (body === undefined) continue
+      own.seen = { received: body.received, waited: body.waited }
+      // What our own disk or vault takes is not the client's.
+      if (seen === undefined || body.waited - seen.waited < this.#limits.lookMs / 2) continue
+      const came = body.received - seen.received
+      if (came < fewest && least < this.#busyOf(accountId)) [slowest, fewest] = [body, came]
+    }
+    slowest?.destroy(tooSlow())
+  }
+
   #settle(): void {
     if (this.#taken > 0 || this.#since < MANY) return
     this.#since = 0
@@ -101,6 +153,7 @@ export class UploadSlots {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const one = { accountId, begin: resolve }
     this.#waiting.push(one)
+    this.#looks ??= setInterval(() => this.#look(), this.#limits.lookMs).unref()
     // No longer waiting from this very moment: a place that becomes free before it hears of its end would be its own for ever.
     const end = (reason: unknown): void => {
       this.#waiting = this.#waiting.filter(other => other !== one)
@@ -116,6 +169,11 @@ export class UploadSlots {
       signal.removeEventListener('abort', gone)
     }
   }
+}
+
+function tooSlow(): AzureError {
+  const message = 'Others wait for the place of this upload, whose bytes came too slowly. Try again.'
+  return new AzureError('RequestTimeout', 408, message, { headers: { 'retry-after': '5' } })
 }
 
 function tooMany(): AzureError {

@@ -1,10 +1,11 @@
-import { setImmediate } from 'node:timers/promises'
+import { giveWay } from '../turns.ts'
 import type { Collection, ListOptions, RecordStore, Stored } from './records.ts'
 
-const PAGE = 500
+/** What is read at a time takes a few milliseconds. */
+const PAGE = 100
 
 type Records = Pick<RecordStore, 'list'>
-type Range = Omit<ListOptions, 'limit' | 'after'>
+type Range = Omit<ListOptions, 'limit'>
 
 /** All records of a range, read page by page: others get their turn in between, and what is added behind meanwhile is read too. */
 export async function* everyRecord<T>(
@@ -23,12 +24,12 @@ export async function allRecords<T>(records: Records, from: Collection<T>, optio
 }
 
 async function* pages<T>(records: Records, from: Collection<T>, options: Range): AsyncGenerator<Stored<T>[]> {
-  for (let after: string | undefined; ;) {
+  for (let { after } = options; ;) {
+    // Reading never waits for anything: without this nobody else would be answered until the last page.
+    await giveWay()
     const page = await records.list(from, { ...options, limit: PAGE, ...(after === undefined ? {} : { after }) })
     yield page
     if (page.length < PAGE) return
     after = page.at(-1)?.id
-    // Reading never waits for anything: without this nobody else would be answered until the last page.
-    await setImmediate()
   }
 }

@@ -88,10 +88,16 @@ export const selectAfter = textOf(
   ['@collection', '@id', '@limit'],
 )
 
-/** Parameters: collection. The MACs of every collection before it (or behind it), without reading values. */
+/**
+ * Parameters: collection. The MACs of every collection before it, backwards, or behind it, forwards, without reading values: from where
+ * a search for the collection itself comes to, to the end.
+ */
 export function selectMacs(side: '<' | '>'): string {
+  const order = side === '<' ? 'desc' : 'asc'
   const query = queries.selectFrom('records').select(['collection', 'id', 'mac'])
-  return textOf(query.where('collection', side, '@collection').orderBy('collection').orderBy('id'), ['@collection'])
+  return textOf(query.where('collection', side, '@collection').orderBy('collection', order).orderBy('id', order), [
+    '@collection',
+  ])
 }
 
 /** Parameters: collection, id. */

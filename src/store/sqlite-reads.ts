@@ -6,7 +6,7 @@ import { checkName, limitOf, rangeOf, type Range } from './record-rules.ts'
 import type { RecordSet } from './record-set.ts'
 import { RecordsChanged, RecordTampered } from './records.ts'
 import type { Collection, ListOptions, RecordsHead, RecordsVerdict, Stored } from './records.ts'
-import { scanRecords, tagOf } from './sqlite-scan.ts'
+import { outOfOrder as recordsOutOfOrder, scanRecords, tagOf } from './sqlite-scan.ts'
 
 export interface ReadingOptions {
   /** Absent: records are read without proof. */
@@ -79,10 +79,7 @@ export class SqliteReads {
     return set.whileScanned(async scan => {
       const { outOfOrder, ...found } = await scanRecords(this.#database, authenticator, scan, () => !this.#closed)
       for (const { collection, id } of found.tampered) this.#onTampered?.(collection, id)
-      const moved =
-        outOfOrder === undefined
-          ? scan.set.equals(set)
-          : new RecordsChanged([outOfOrder], 'the records are out of order')
+      const moved = outOfOrder === undefined ? scan.set.equals(set) : recordsOutOfOrder(outOfOrder)
       const changed = fault instanceof RecordsChanged ? fault : moved
       return { ...found, ...(changed === undefined ? {} : { changed }) }
     })

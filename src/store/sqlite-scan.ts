@@ -11,7 +11,13 @@ const sampled = 20
 /** Behind every id and every collection: the last character. */
 const last = '\u{10ffff}'
 
-/** The set of all records that stand in the database, from their MACs alone: whether those fit their values, each reading finds. */
+/**
+ * The set of all records that stand in the database, from their MACs alone: whether those fit their values, each reading finds.
+ *
+ * The audit log between the two sides is not read, and in a forged tree other records may stand among its entries. So each side is read
+ * away from it, beginning where a search comes to. Then no search for a record of a side ends beyond that place: wherever it turns
+ * aside from the search for the log, at a key between the two, it does so to the side that is read.
+ */
 export function scanSet(database: DatabaseSync, authenticator: RecordAuthenticator): RecordSet | RecordsChanged {
   const set = new RecordSet(authenticator)
   for (const side of ['<', '>'] as const) {
@@ -20,14 +26,17 @@ export function scanSet(database: DatabaseSync, authenticator: RecordAuthenticat
       const collection = String(row['collection'])
       const key = `${collection}\0${String(row['id'])}`
       // A search in a tree that is out of order does not find what a scan of it does.
-      if (before !== undefined && compareIds(before, key) >= 0)
-        return new RecordsChanged([collection], 'the records are out of order')
+      if (before !== undefined && compareIds(before, key) * (side === '<' ? -1 : 1) >= 0) return outOfOrder(collection)
       before = key
       set.add(collection, tagOf(row['mac']))
     }
   }
   set.keep()
   return set
+}
+
+export function outOfOrder(collection: string): RecordsChanged {
+  return new RecordsChanged([collection], 'the records are out of order')
 }
 
 /**
@@ -41,6 +50,7 @@ export async function scanRecords(
   isOpen: () => boolean,
 ): Promise<{ tampered: { collection: string; id: string }[]; records: number; outOfOrder?: string }> {
   const statement = database.prepare(queries.selectAfter)
+  const search = database.prepare(queries.selectVersion)
   const tampered: { collection: string; id: string }[] = []
   let records = 0
   let [collection, id] = ['', '']
@@ -52,7 +62,11 @@ export async function scanRecords(
       // Past all of them at once.
       if (collection === chainedCollection) break
       records += 1
-      if (!scan.pass(collection, id, tagOf(row['mac']))) return { tampered, records, outOfOrder: collection }
+      // Whoever reads it searches for it.
+      const found = tagOf(search.get(collection, id)?.['mac'])
+      const isFound = tagOf(row['mac']).every((byte, at) => byte === found[at])
+      if (!isFound || !scan.pass(collection, id, tagOf(row['mac'])))
+        return { tampered, records, outOfOrder: collection }
       if (isGenuine(row, authenticator)) continue
       if (tampered.length < maximumNamed) tampered.push({ collection, id })
     }

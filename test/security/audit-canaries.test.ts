@@ -62,6 +62,18 @@ const metadata = (path: string, headers: Record<string, string>): Asked => ({
   as: 'nobody',
 })
 
+/** An upload of a file that is none, with one more field behind it. */
+const form = (name: string, value: string): What => ({
+  headers: { 'content-type': 'multipart/form-data; boundary=b' },
+  body: ['file"; filename="CANARYname.jsonl"', `${name}"`]
+    .map(
+      (part, at) =>
+        `--b\r\ncontent-disposition: form-data; name="${part}\r\n\r\n${at === 0 ? 'CANARYline' : value}\r\n`,
+    )
+    .concat('--b--\r\n')
+    .join(''),
+})
+
 /** Canaries in each place of a request, but for names of models, SKUs and files by id: refusals repeat those, as Azure's do. */
 const ASKED: readonly Asked[] = [
   data('GET', '/files'),
@@ -75,6 +87,12 @@ const ASKED: readonly Asked[] = [
   data('POST', '/fine_tuning/jobs', { body: '{"model": CANARYbroken' }),
   data('POST', '/deployments/none/chat/completions', { body: chat }),
   data('POST', '/deployments/none/chat/completions', { body: { ...chat, temperature: 'CANARYtemperature' } }),
+  data('POST', '/deployments/none/chat/completions', { body: { messages: [{ role: 'CANARYrole', content: 'a' }] } }),
+  data('POST', '/deployments/none/chat/completions', { body: { ...chat, CANARYparameter: 1 } }),
+  data('POST', '/deployments/none/chat/completions', { body: { ...chat, response_format: { type: 'CANARYtype' } } }),
+  data('POST', '/files', form('purpose', 'CANARYpurpose')),
+  data('POST', '/files', form('expires_after[CANARYanchor]', '1')),
+  data('POST', '/files', form('CANARYfield', 'a'.repeat(5000))),
   manage('PATCH', accountUrl, { body: { tags: { owner: 'CANARYtag' } } }),
   manage('PATCH', accountUrl, { body: { properties: { publicNetworkAccess: 'CANARYaccess' } } }),
   manage('PATCH', accountUrl, { body: { properties: { encryption: { keySource: 'CANARYsource' } } } }),
