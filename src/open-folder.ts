@@ -97,7 +97,7 @@ export async function openFolder(settings: Settings, closers: (() => Promise<voi
   return rooms
 }
 
-/** @throws Error where the records of a folder that is not new have no administrator */
+/** @throws Error where the records of a folder that is not new have no administrator, or the end of the log was changed */
 async function openAudit(
   { dataDir, env, inventory }: Settings,
   records: RecordStore,
@@ -109,7 +109,9 @@ async function openAudit(
       `The records in ${dataDir} have no administrator: they are not whole. Restore the data folder from a backup. Nothing was made in its place.`,
     )
   // A folder with an administrator has had a log from its first start on.
-  return openAuditLog(records, env, { mac: auditHeadMac(keys), isNew: !hasAdministrator })
+  const log = await openAuditLog(records, env, { mac: auditHeadMac(keys), isNew: !hasAdministrator })
+  await log.mustGoOn()
+  return log
 }
 
 /** What lets a backup copy records and blobs while they are used. */

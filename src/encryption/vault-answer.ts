@@ -54,6 +54,38 @@ export const keepAnswers: PipelinePolicy = {
   },
 }
 
+/** Far more than a key, a wrapped key or an error has. */
+const MOST_BYTES = 256 * 1024
+
+/** Breaks an answer off that is longer than any of a vault: whoever runs one must not fill this process's memory. */
+export const shortAnswers: PipelinePolicy = {
+  name: 'ownkeyShortAnswers',
+  sendRequest: async (request, next) => {
+    let isTooLong = false
+    request.onDownloadProgress = ({ loadedBytes }) => {
+      isTooLong = loadedBytes > MOST_BYTES
+      if (isTooLong) throw new Error('The answer is too long.')
+    }
+    try {
+      return await next(request)
+    } catch (error) {
+      const present = conversation()
+      // It is no silence, and says nothing of the key.
+      if (isTooLong && present !== undefined) present.last = UNREADABLE
+      throw error
+    }
+  },
+}
+
+const UNREADABLE: VaultAnswer = {
+  status: 200,
+  error: undefined,
+  retryAfterMs: undefined,
+  hadToken: true,
+  tenantAsked: undefined,
+  tenantOfToken: undefined,
+}
+
 function answerOf({ status, headers, bodyAsText, request }: PipelineResponse): VaultAnswer {
   const token = /^Bearer (.+)$/i.exec(request.headers.get('authorization') ?? '')?.[1]
   return {

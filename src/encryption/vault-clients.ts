@@ -4,7 +4,7 @@ import type { PipelinePolicy } from '@azure/core-rest-pipeline'
 import { CryptographyClient, KeyClient, type KeyVaultKey } from '@azure/keyvault-keys'
 import { formatKeyIdentifier, type KeyIdentifier } from './key-identifier.ts'
 import { carrySecrets } from './secret-transfer.ts'
-import { conversation, keepAnswers } from './vault-answer.ts'
+import { conversation, keepAnswers, shortAnswers } from './vault-answer.ts'
 import { retryAfterMs, type VaultWaits } from './vault-waits.ts'
 
 /** How this process reaches vaults. */
@@ -120,6 +120,8 @@ function clientOptions(vaultUri: string, connection: VaultConnection): object {
       // Outside of the next: it sees what the vault said of waiting.
       { policy: waitWhenThrottled(connection.timeoutMs), position: 'perRetry' },
       { policy: keepAnswers, position: 'perRetry' },
+      // Our own are.
+      ...(route === 'network' ? [{ policy: shortAnswers, position: 'perRetry' }] : []),
     ],
     retryOptions: { maxRetries: 2, retryDelayInMs: RETRY_DELAY_MS, maxRetryDelayInMs: 1000 },
     // No vault redirects; who does may lead elsewhere.

@@ -2,7 +2,7 @@ import { timingSafeEqual } from 'node:crypto'
 import type { Env } from '../env.ts'
 import { nextTurn, turnIsOver } from '../turns.ts'
 import { auditHeadMessage, canonicalJson, chainHash, freezeEntry, genesis, type FrozenEntry } from './audit-chain.ts'
-import { collection, leaveOut, put, ShredIncomplete } from './records.ts'
+import { collection, leaveOut, put, RecordTampered, ShredIncomplete } from './records.ts'
 import type { Change, CommitOptions, RecordStore, Stored } from './records.ts'
 import { CommitUnknown } from './storage-errors.ts'
 
@@ -67,6 +67,8 @@ export interface AuditLog {
    * @throws VersionConflict (nothing is written, the entry neither), ShredIncomplete, RangeError
    */
   append(entry: NewAuditEntry, changes?: readonly Change[], options?: CommitOptions): Promise<void>
+  /** @throws Error when its end is not as it was written: nothing could be recorded */
+  mustGoOn(): Promise<void>
   list(options?: AuditListOptions): Promise<AuditRecord[]>
   /** Reads the whole log. `at` is the sequence number of the first entry that is not as it was written. */
   verify(known?: AuditHead): Promise<AuditVerdict>
@@ -149,7 +151,7 @@ class ChainedLog implements AuditLog {
 
   async verify(known?: AuditHead): Promise<AuditVerdict> {
     // The last entry first: an append between the two reads then only makes the head the newer one.
-    const [last] = await this.#records.list(entries, { limit: 1, reverse: true })
+    const last = await this.#endId(true)
     const [stored] = await this.#records.list(heads, { limit: 1, onTampered: leaveOut })
     const head = stored?.value
     if (!head) return { ok: false, at: 1, reason: 'the head of the log is missing or was changed' }
@@ -158,6 +160,9 @@ class ChainedLog implements AuditLog {
     if (known && known.entries > head.entries) {
       return { ok: false, at: head.entries + 1, reason: `entries are missing at the end: ${known.entries} were known` }
     }
+    const first = await this.#endId(false)
+    if (first !== undefined && first < idOf(1))
+      return { ok: false, at: 1, reason: 'something stands before the first entry' }
     let previous = genesis
     let sequence = 0
     while (sequence < head.entries) {
@@ -181,10 +186,26 @@ class ChainedLog implements AuditLog {
     }
     if (previous !== head.head)
       return { ok: false, at: sequence, reason: 'the head of the log does not fit its last entry' }
-    if (last && last.id > idOf(head.entries)) {
+    if (last !== undefined && last > idOf(head.entries)) {
       return { ok: false, at: head.entries + 1, reason: 'entries stand behind the head of the log' }
     }
     return { ok: true, entries: head.entries, head: head.head }
+  }
+
+  async mustGoOn(): Promise<void> {
+    this.#head ??= await this.#readHead().catch((error: unknown) => {
+      throw error instanceof RecordTampered ? changedFromOutside() : error
+    })
+  }
+
+  /** Of the first or the last that stands there, whoever wrote it. */
+  async #endId(reverse: boolean): Promise<string | undefined> {
+    try {
+      return (await this.#records.list(entries, { limit: 1, reverse }))[0]?.id
+    } catch (error) {
+      if (error instanceof RecordTampered) return error.id
+      throw error
+    }
   }
 
   async #drain(): Promise<void> {
@@ -252,9 +273,7 @@ class ChainedLog implements AuditLog {
       ? head?.value.head === last.value.hash && last.id === idOf(head.value.entries)
       : head?.value.entries === 0
     if (!head || !fits || !this.#isSealed(head.value)) {
-      throw new Error(
-        'The audit log was changed from outside. Run `ownkey audit verify`, and restore the data folder from a backup.',
-      )
+      throw changedFromOutside()
     }
     return head
   }
@@ -271,6 +290,12 @@ class ChainedLog implements AuditLog {
     const present = Buffer.from(String(head.mac), 'hex')
     return present.length === expected.length && timingSafeEqual(present, expected)
   }
+}
+
+function changedFromOutside(): Error {
+  return new Error(
+    'The audit log was changed from outside. Run `ownkey audit verify`, and restore the data folder from a backup.',
+  )
 }
 
 /** What all of a commit may use. */

@@ -342,3 +342,26 @@ test('a long audit log is verified in parts, between which others have their tur
   clearInterval(ticking)
   assert.ok(turns >= 3, `${turns} turns`)
 })
+
+test('however many records were changed, a list that leaves them out finds those behind them', async () => {
+  const path = join(folder, 'all-changed.db')
+  const records = await open(path)
+  const many = 20_000
+  for (let from = 0; from < many; from += 2000)
+    await records.commit(
+      Array.from({ length: 2000 }, (_, n) => put(files, `f${String(from + n).padStart(6, '0')}`, { owner: 'a' })),
+    )
+  await records.commit([put(files, 'a', { owner: 'a' }), put(files, 'g', { owner: 'b' })])
+  await records.close()
+  const database = new DatabaseSync(path)
+  database.exec(`UPDATE records SET value = '{"owner":"thief"}' WHERE id LIKE 'f%'`)
+  database.close()
+  const again = await open(path)
+  for (const limit of [1, 100]) {
+    let leftOut = 0
+    const onTampered = (): void => void (leftOut += 1)
+    const found = await again.list(files, { limit, after: 'a', onTampered })
+    assert.deepEqual([found.map(({ id }) => id), leftOut], [['g'], many])
+  }
+  await again.close()
+})

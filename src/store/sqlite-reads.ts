@@ -45,24 +45,34 @@ export class SqliteReads {
   }
 
   list<T>(from: Collection<T>, options: ListOptions): Stored<T>[] {
+    const most = limitOf(options)
+    const found: Stored<T>[] = []
+    for (let rest = options; ;) {
+      const limit = most - found.length
+      const { rows, genuine, last } = this.#page(from, rest, limit)
+      for (const stored of genuine) found.push(stored)
+      // A page that is not full means the end to its reader: what was left out is made up for.
+      if (genuine.length === rows || rows < limit || last === undefined) return found
+      rest = { ...options, after: last }
+    }
+  }
+
+  /** How many rows there were, those that are genuine, and the id of the last. */
+  #page<T>(from: Collection<T>, options: ListOptions, limit: number) {
     const range = rangeOf(options)
-    const limit = limitOf(options)
     const { reverse = false, onTampered } = options
     const statement = this.#rangeStatement(`list ${reverse}`, range, shape => queries.selectRange(shape, reverse))
     const rows = statement.all(...rangeValues(from, range), limit)
-    const found: Stored<T>[] = []
+    const genuine: Stored<T>[] = []
+    let last: string | undefined
     for (const row of rows) {
-      const id = String(row['id'])
+      const id = (last = String(row['id']))
       if (this.#isGenuine(from.name, row))
-        found.push({ id, version: Number(row['version']), value: JSON.parse(String(row['value'])) as T })
+        genuine.push({ id, version: Number(row['version']), value: JSON.parse(String(row['value'])) as T })
       else if (onTampered === undefined) throw new RecordTampered(from.name, id)
       else onTampered(id)
     }
-    const last = rows.at(-1)
-    // A page that is not full means the end to its reader: what was left out is made up for.
-    if (found.length === rows.length || rows.length < limit || last === undefined) return found
-    const rest = { ...options, after: String(last['id']), limit: limit - found.length }
-    return [...found, ...this.list(from, rest)]
+    return { rows: rows.length, genuine, last }
   }
 
   count(from: Collection<unknown>, prefix = ''): number {
