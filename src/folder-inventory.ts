@@ -1,5 +1,6 @@
 import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { RESTORING } from './folder/state-files.ts'
 import { plainError } from './plain-error.ts'
 import { hasCode, writeFileAtomically } from './store/atomic-file.ts'
 
@@ -25,6 +26,10 @@ export async function takeInventory(dataDir: string, hasRootKey: boolean): Promi
       sizeOf(join(dataDir, name)),
     ),
   )
+  if (records === undefined && (await foldersIn(dataDir)).includes(RESTORING))
+    throw new Error(
+      `Into ${dataDir} a backup was being restored, and that was broken off: its records are not in their place. Empty the folder, then restore it again. Nothing was changed.`,
+    )
   const blobs = await countBlobs(join(dataDir, 'blobs'))
   const marker = join(dataDir, FIRST_START)
   const started = (): Promise<void> => rm(marker, { force: true })
