@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { RESTORING } from './folder/state-files.ts'
 import { plainError } from './plain-error.ts'
 import { hasCode, writeFileAtomically } from './store/atomic-file.ts'
+import { INCOMING, LOST_AND_FOUND } from './store/blob-files.ts'
 
 /** Stands in a folder from before its first file until its first start has ended: what is missing meanwhile was never there. */
 const FIRST_START = 'first-start'
@@ -76,7 +77,7 @@ async function sizeOf(path: string): Promise<number | undefined> {
 async function countBlobs(folder: string): Promise<number> {
   let count = 0
   for (const entry of await foldersIn(folder)) {
-    if (entry !== 'incoming') count += (await readdir(join(folder, entry))).length
+    if (entry !== INCOMING && entry !== LOST_AND_FOUND) count += (await readdir(join(folder, entry))).length
   }
   return count
 }
