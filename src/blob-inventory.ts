@@ -93,14 +93,16 @@ async function report(
 ): Promise<void> {
   const say = async (level: 'error' | 'warning', operation: string, message: string, count: number): Promise<void> => {
     log({ level, message })
-    await audit.append({
+    const entry = {
       operationName: `OwnKey/blobs/${operation}`,
       category: 'AuditEvent',
       resultType: level === 'error' ? 'Failed' : 'Success',
       resultDescription: message,
       callerIpAddress: 'service',
       properties: { count },
-    })
+    } as const
+    // A crash on a full disk leaves such: that must not keep it from starting.
+    await audit.append(entry, [], { reserve: 'small' })
   }
   const named = (ids: readonly string[]): string =>
     `${ids.slice(0, NAMED).join(', ')}${ids.length > NAMED ? ', …' : ''}`

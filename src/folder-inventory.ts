@@ -1,7 +1,9 @@
 import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { RESTORING } from './folder/state-files.ts'
 import { plainError } from './plain-error.ts'
 import { hasCode, writeFileAtomically } from './store/atomic-file.ts'
+import { INCOMING, LOST_AND_FOUND } from './store/blob-files.ts'
 
 /** Stands in a folder from before its first file until its first start has ended: what is missing meanwhile was never there. */
 const FIRST_START = 'first-start'
@@ -25,6 +27,10 @@ export async function takeInventory(dataDir: string, hasRootKey: boolean): Promi
       sizeOf(join(dataDir, name)),
     ),
   )
+  if (records === undefined && (await foldersIn(dataDir)).includes(RESTORING))
+    throw new Error(
+      `Into ${dataDir} a backup was being restored, and that was broken off: its records are not in their place. Empty the folder, then restore it again. Nothing was changed.`,
+    )
   const blobs = await countBlobs(join(dataDir, 'blobs'))
   const marker = join(dataDir, FIRST_START)
   const started = (): Promise<void> => rm(marker, { force: true })
@@ -71,7 +77,7 @@ async function sizeOf(path: string): Promise<number | undefined> {
 async function countBlobs(folder: string): Promise<number> {
   let count = 0
   for (const entry of await foldersIn(folder)) {
-    if (entry !== 'incoming') count += (await readdir(join(folder, entry))).length
+    if (entry !== INCOMING && entry !== LOST_AND_FOUND) count += (await readdir(join(folder, entry))).length
   }
   return count
 }

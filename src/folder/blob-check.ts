@@ -86,8 +86,7 @@ function shown({ blobs, bytes, opened, problems, closed }: Page): BlobsPage {
 }
 
 async function checkOne(options: BlobCheckOptions, stored: Stored<BlobRecord>, whole: boolean, page: Page) {
-  // A purge that was broken off goes on when the cloud starts: its keys are gone, and each of its files is there or not.
-  if ((await options.records.get(accounts, stored.value.accountId))?.value.purging === true) return
+  if (await isGoing(options, stored.value)) return
   const fault = await faultOf(options, stored)
   // A re-encryption or its owner may have replaced or removed it since it was read.
   const again = fault === undefined ? stored : await options.records.get(blobRecords, stored.id)
@@ -95,9 +94,15 @@ async function checkOne(options: BlobCheckOptions, stored: Stored<BlobRecord>, w
   const present = again.version === stored.version ? fault : await faultOf(options, again)
   page.blobs += 1
   page.bytes += again.value.storedSize
+  if (present !== undefined && (await isGoing(options, again.value))) return
   if (present !== undefined)
     page.problems.push(`blob ${again.value.blobId} of ${await nameOf(options, again)}: ${present}`)
   else if (whole) await readWhole(options, again, page)
+}
+
+/** Its account is being purged, or a purge was broken off and goes on at the next start: keys are gone, and each file is there or not. */
+async function isGoing({ records }: BlobCheckOptions, { accountId }: BlobRecord): Promise<boolean> {
+  return (await records.get(accounts, accountId))?.value.purging === true
 }
 
 /** Needs no key. */
@@ -135,7 +140,8 @@ async function readWhole(options: BlobCheckOptions, stored: Stored<BlobRecord>, 
     if (error instanceof KeyUnavailable)
       page.closed.set(accountId, { account, blobs: 1, reason: options.closedBecause ?? error.message })
     else if (!(error instanceof AzureError)) throw error
-    else if ((await options.records.get(blobRecords, stored.id))?.version === stored.version)
+    else if ((await options.records.get(blobRecords, stored.id))?.version !== stored.version) return
+    else if (!(await isGoing(options, stored.value)))
       page.problems.push(`blob ${blobId} of ${account}: ${error.message}`)
   }
 }

@@ -67,6 +67,10 @@ export class FolderCheck {
         if (error instanceof AzureError) return [error.message]
         throw error
       })
+      if (found.length === 0) continue
+      // Its purge may have begun since the page was read, or ended.
+      const now = await records.get(accounts, id)
+      if (now === undefined || now.value.purging) continue
       problems.push(...found.map(problem => `account ${value.name}: ${problem}`))
     }
     const last = page.at(-1)

@@ -3,6 +3,9 @@ import { open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { failedSync } from '../failed-sync.ts'
 
+/** What file systems answer that know no syncs of folders (some in user space or over a network): nothing failed, names are as safe as they get. */
+const NO_FOLDER_SYNC = ['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']
+
 /**
  * Replaces a file as a whole, durable when the promise resolves: a reader, and a start after a power cut, sees the old bytes or the new.
  * `mode` is the new file's, 0600 unless said otherwise.
@@ -36,6 +39,7 @@ export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r')
   try {
     await folder.sync().catch((error: unknown) => {
+      if (NO_FOLDER_SYNC.some(code => hasCode(error, code))) return
       throw failedSync(`the names in ${path}`, error)
     })
   } finally {

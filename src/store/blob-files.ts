@@ -8,6 +8,8 @@ import { checkBlobId, isBlobId } from './blobs.ts'
 export const INCOMING = 'incoming'
 /** What no record names; see quarantine.ts. */
 export const QUARANTINE = 'quarantine'
+/** On a disk of its own: the file system's, and often nobody else may look into it. */
+export const LOST_AND_FOUND = 'lost+found'
 /** What a file system answers that can't link these two files: other than the same one, or none that has links. */
 const NO_LINKS = ['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL']
 const AT_ONCE = 64
@@ -27,7 +29,7 @@ export function blobFile(folder: string, id: string): string {
 export async function blobFiles(folder: string): Promise<{ ids: string[]; strays: string[] }> {
   const found: { ids: string[]; strays: string[] } = { ids: [], strays: [] }
   for (const entry of await readdir(folder, { withFileTypes: true })) {
-    if (entry.name === INCOMING || entry.name === QUARANTINE) continue
+    if ([INCOMING, QUARANTINE, LOST_AND_FOUND].includes(entry.name)) continue
     if (!entry.isDirectory()) found.strays.push(entry.name)
     else
       for (const file of await readdir(join(folder, entry.name), { withFileTypes: true }))
@@ -84,6 +86,6 @@ export async function linkBlobs(from: string, to: string): Promise<boolean> {
 /** Makes the names in a directory store durable. */
 export async function syncBlobFolders(folder: string): Promise<void> {
   for (const entry of await readdir(folder, { withFileTypes: true }))
-    if (entry.isDirectory()) await syncFolder(join(folder, entry.name))
+    if (entry.isDirectory() && entry.name !== LOST_AND_FOUND) await syncFolder(join(folder, entry.name))
   await syncFolder(folder)
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { blobStoreConforms } from './blob-store-conformance.ts'
@@ -41,6 +42,25 @@ test('opening sweeps what was left half written, and takes no other file for a b
   assert.deepEqual(readdirSync(join(path, 'incoming')), [])
   assert.deepEqual(await Array.fromAsync(blobs.list()), ['abcd'])
 })
+
+test(
+  "on a disk of its own, what only the system's administrator may look into is passed by",
+  { skip: process.getuid?.() === 0 ? false : 'only root can make such a folder' },
+  async () => {
+    const path = newFolder()
+    await (await openDirectoryBlobs(path)).create('abcd', bytes('x'))
+    mkdirSync(join(path, 'lost+found'), { mode: 0o700 })
+    const nobody = 65_534
+    chmodSync(folder, 0o755)
+    for (const name of ['..', '.', 'ab', 'ab/abcd', 'incoming']) chownSync(join(path, name), nobody, nobody)
+    const looks = `import { blobFiles, syncBlobFolders } from '${new URL('blob-files.ts', import.meta.url).href}'
+      process.setuid(${nobody})
+      await syncBlobFolders('${path}')
+      process.stdout.write(JSON.stringify(await blobFiles('${path}')))`
+    const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', looks], { encoding: 'utf8' })
+    assert.equal(stdout, '{"ids":["abcd"],"strays":[]}', stderr)
+  },
+)
 
 test('a blob appears under its name only when it is whole', async () => {
   const path = newFolder()

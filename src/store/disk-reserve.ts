@@ -1,5 +1,5 @@
 import { randomFillSync } from 'node:crypto'
-import { closeSync, fstatSync, ftruncateSync, openSync, statfsSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, ftruncateSync, openSync, statfsSync, statSync, truncateSync, writeSync } from 'node:fs'
 
 /** Bytes of the disk that are kept back, and given out where it is full: to deletions, their audit records, and sign-ins. */
 export interface DiskReserve {
@@ -17,8 +17,22 @@ const PART = 512 * 1024
 const MARGIN = 2 * 1024 * 1024
 const REFILL_MS = 1000
 
+/** `records.db` has its reserve beside it. */
+export function reserveOf(database: string): string {
+  return `${database}-reserve`
+}
+
 /** A reserve that was never there: for stores that nobody writes much to. */
 export const noReserve: DiskReserve = { isWhole: true, release: () => false, close: () => undefined }
+
+/**
+ * A start writes a little itself (its log, its head, who runs it), and on a full disk could not: then nobody could delete anything
+ * either. Gives out half of what is there.
+ */
+export function giveOutToStart(path: string, folder: string): void {
+  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0
+  if (size > 0 && freeBytes(folder) < MARGIN) truncateSync(path, Math.floor(size / 2))
+}
 
 /**
  * Opens or makes the file, mode 0600, of random bytes: a file system that compresses would keep nothing for zeros. Where there is no

@@ -2,6 +2,7 @@ import { chmod, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { writeFileAtomically } from './atomic-file.ts'
+import { storageTrouble } from './storage-trouble.ts'
 
 export interface FolderLock {
   release(): Promise<void>
@@ -25,7 +26,10 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
     lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
     // Never open and close this file by itself: that would drop the lock (POSIX locks belong to the process).
     await chmod(path, 0o600)
-    await writeFileAtomically(holder, `${process.pid}\n`)
+    // It only tells people: a full disk keeps nobody from looking at the folder, or from making room.
+    await writeFileAtomically(holder, `${process.pid}\n`).catch((error: unknown) => {
+      if (storageTrouble(error) !== 'full') throw error
+    })
   } catch (error) {
     lock.close()
     if (!isBusy(error)) throw unlockable(path, error)

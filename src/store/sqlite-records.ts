@@ -1,7 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { dirname } from 'node:path'
 import { isFailedSync, outcomeOf } from './commit-outcome.ts'
-import { noReserve, openDiskReserve, type DiskReserve } from './disk-reserve.ts'
+import { noReserve, openDiskReserve, reserveOf, type DiskReserve } from './disk-reserve.ts'
 import { headFileOf, openHeadFile, writeHeadFile, type HeadFile } from './head-file.ts'
 import { dropFormer } from './migrations.ts'
 import type { RecordAuthenticator } from './record-mac.ts'
@@ -134,7 +134,7 @@ class SqliteRecords implements FileRecords {
     this.#checkpoint('TRUNCATE')
     this.#scrubber.scrub()
     this.#log = openLogSync(path)
-    this.#reserve = options.keepsReserve ? openDiskReserve(`${path}-reserve`, dirname(path)) : noReserve
+    this.#reserve = options.keepsReserve ? openDiskReserve(reserveOf(path), dirname(path)) : noReserve
     this.#authenticator = options.authenticator
     const { set, fault } = openWritableSet(database, options, counter, lost)
     this.#set = set

@@ -103,6 +103,14 @@ const refused: [title: string, harm: (of: string) => void, says: RegExp][] = [
     /records\.db is missing, though there is 12 blobs/u,
   ],
   [
+    'a restore was broken off before its first blob',
+    of => {
+      for (const name of readdirSync(of)) remove(of, name)
+      for (const name of ['blobs', 'restoring', 'ca']) mkdirSync(join(of, name), { mode: 0o700 })
+    },
+    /a backup was being restored.*Empty the folder.*restore it again/u,
+  ],
+  [
     'the log was not copied',
     of => remove(of, 'records.db-wal'),
     /were acknowledged: its log records\.db-wal was not copied/u,

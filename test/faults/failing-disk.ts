@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 /** The errors of https://man7.org/linux/man-pages/man3/errno.3.html by their numbers on Linux. */
-export const ERRNO = { EIO: 5, ENOSPC: 28, EROFS: 30 } as const
+export const ERRNO = { EIO: 5, EINVAL: 22, ENOSPC: 28, EROFS: 30 } as const
 
 export interface Rule {
   /** `any`, or of write, sync, truncate, rename, unlink, mkdir, open (to write). */

@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { auditRecords } from '../audit/ownkey.fixture.ts'
+import { Azure, untilAllowed } from '../support/azure.ts'
+import { cloudFor } from '../support/cloud.ts'
+import { noSmallDisk } from '../support/small-machine.ts'
+import { smallDisk } from './small-disk.ts'
+
+const disk = smallDisk({ after }, 64)
+
+test(
+  'a cloud that ended on a full disk starts on it: it serves and deletes, and all goes on when there is room',
+  {
+    skip: noSmallDisk,
+  },
+  async () => {
+    const before = process.env['TMPDIR']
+    process.env['TMPDIR'] = disk?.folder
+    const cloud = await cloudFor({ after })
+    if (before === undefined) delete process.env['TMPDIR']
+    else process.env['TMPDIR'] = before
+    const account = await (await Azure.in(cloud.endpoints)).account('crowded')
+    account.openai.maxRetries = 0
+    const [kept, gone] = [await account.upload('kept'), await account.upload('gone')]
+    // What an upload leaves that a kill broke off.
+    await mkdir(join(cloud.dataDir, 'blobs/zz'), { recursive: true, mode: 0o700 })
+    await writeFile(join(cloud.dataDir, 'blobs/zz/zz-orphan'), 'x')
+    await disk?.fill()
+    await cloud.kill()
+    for (let times = 0; times < 2; times += 1) {
+      await cloud.restart('kill')
+      await disk?.fill()
+    }
+    assert.match((await account.download(kept)).toString(), /kept/)
+    assert.equal((await account.openai.files.delete(gone)).deleted, true)
+    await assert.rejects(account.upload('no room'), { status: 507 })
+    await disk?.makeRoom()
+    await untilAllowed(() => account.upload('room again'), 15)
+    const records = await auditRecords(cloud.dataDir)
+    assert.ok(records.some(({ operationName }) => operationName === 'OwnKey/blobs/quarantined'))
+  },
+)
