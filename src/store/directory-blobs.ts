@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { access, chmod, mkdir, open, rename, rm, unlink, type FileHandle } from 'node:fs/promises'
+import { chmod, mkdir, open, rename, rm, unlink, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FailedSync } from '../failed-sync.ts'
-import { hasCode, syncFolder } from './atomic-file.ts'
+import { exists, hasCode, syncFolder } from './atomic-file.ts'
 import { blobFile, blobFiles, fanOutOf, INCOMING } from './blob-files.ts'
 import { BlobExists, checkByteRange, type BlobReader, type BlobStore } from './blobs.ts'
 import { CommitUnknown, refusalOf } from './storage-errors.ts'
@@ -119,16 +119,6 @@ class DirectoryBlobs implements BlobStore {
       this.#fanOut.delete(path)
       throw error
     }
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await access(path)
-    return true
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return false
-    throw error
   }
 }
 

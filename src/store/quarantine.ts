@@ -1,6 +1,6 @@
-import { lstat, mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { hasCode, syncFolder } from './atomic-file.ts'
+import { exists, hasCode, syncFolder } from './atomic-file.ts'
 import { checkBlobId, isBlobId } from './blobs.ts'
 import { fanOutOf, QUARANTINE } from './blob-files.ts'
 
@@ -56,7 +56,7 @@ export function openQuarantine(blobs: string): Quarantine {
     async take(id, day) {
       checkBlobId(id)
       let free = join(folder, day)
-      for (let further = 2; await isThere(join(free, id)); further += 1) free = join(folder, `${day}.${further}`)
+      for (let further = 2; await exists(join(free, id)); further += 1) free = join(folder, `${day}.${further}`)
       await make(free)
       await move(join(fanOutOf(blobs, id), id), join(free, id))
     },
@@ -88,16 +88,6 @@ async function move(from: string, to: string): Promise<void> {
   await rename(from, to)
   await syncFolder(join(to, '..'))
   await syncFolder(join(from, '..'))
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await lstat(path)
-    return true
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return false
-    throw error
-  }
 }
 
 async function namesIn(folder: string): Promise<string[]> {
