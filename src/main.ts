@@ -16,7 +16,7 @@ import { openFolder, type Settings } from './open-folder.ts'
 import { repeatedly, type Repeating } from './repeatedly.ts'
 import type { Rooms } from './rooms.ts'
 import { writeFileAtomically } from './store/atomic-file.ts'
-import { giveOutToStart, reserveOf } from './store/disk-reserve.ts'
+import { giveOutWhereFull } from './store/disk-reserve.ts'
 import { lockFolder } from './store/folder-lock.ts'
 import { RecordTampered } from './store/records.ts'
 import { closeToOthers } from './store/folder-modes.ts'
@@ -53,7 +53,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   try {
     const lock = await lockFolder(dataDir)
     closers.push(() => lock.release())
-    giveOutToStart(reserveOf(join(dataDir, 'records.db')), dataDir)
+    giveOutWhereFull(join(dataDir, 'records.db'))
     await rm(endpointsFile(dataDir), { force: true })
     const inventory = await takeInventory(dataDir, rootKey !== undefined)
     const port = options.port === 0 ? await freePort() : options.port

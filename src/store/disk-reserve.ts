@@ -1,5 +1,6 @@
 import { randomFillSync } from 'node:crypto'
 import { closeSync, fstatSync, ftruncateSync, openSync, statfsSync, statSync, truncateSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
 
 /** Bytes of the disk that are kept back, and given out where it is full: to deletions, their audit records, and sign-ins. */
 export interface DiskReserve {
@@ -26,12 +27,17 @@ export function reserveOf(database: string): string {
 export const noReserve: DiskReserve = { isWhole: true, release: () => false, close: () => undefined }
 
 /**
- * A start writes a little itself (its log, its head, who runs it), and on a full disk could not: then nobody could delete anything
- * either. Gives out half of what is there.
+ * A start writes a little itself (its log, its head, who runs it), and a look at a stopped cloud needs room for the index of its log: on a
+ * full disk neither could be done, and nobody could delete anything. Gives out half of what is there.
  */
-export function giveOutToStart(path: string, folder: string): void {
-  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0
-  if (size > 0 && freeBytes(folder) < MARGIN) truncateSync(path, Math.floor(size / 2))
+export function giveOutWhereFull(database: string): void {
+  const path = reserveOf(database)
+  try {
+    const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0
+    if (size > 0 && freeBytes(dirname(database)) < MARGIN) truncateSync(path, Math.floor(size / 2))
+  } catch {
+    // What then can't be written says so by itself.
+  }
 }
 
 /**

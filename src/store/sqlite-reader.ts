@@ -1,3 +1,4 @@
+import { giveOutWhereFull } from './disk-reserve.ts'
 import type { RecordSet } from './record-set.ts'
 import type { FileRecords, RecordStore } from './records.ts'
 import { copyDatabase } from './sqlite-copy.ts'
@@ -8,10 +9,11 @@ import { checkTables, schemaVersion } from './sqlite-schema.ts'
 import { openSet } from './sqlite-set.ts'
 
 /**
- * Opens the record database of a stopped cloud to look at it: not a byte of the folder changes, and records that were changed outside are
- * shown, not refused. A commit is refused. @throws Error that says what to do
+ * Opens the record database of a stopped cloud to look at it: no record or blob changes, and records that were changed outside are
+ * shown, not refused. A commit is refused. On a full disk a part of the reserve is given out. @throws Error that says what to do
  */
 export async function openSqliteReader(path: string, options: ReadingOptions): Promise<FileRecords> {
+  giveOutWhereFull(path)
   try {
     const { authenticator } = options
     const lost = authenticator && inspectDatabase(path, authenticator).fault

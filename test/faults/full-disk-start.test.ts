@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { auditRecords } from '../audit/ownkey.fixture.ts'
+import { auditRecords, ownkey } from '../audit/ownkey.fixture.ts'
 import { Azure, untilAllowed } from '../support/azure.ts'
 import { cloudFor } from '../support/cloud.ts'
 import { noSmallDisk } from '../support/small-machine.ts'
@@ -29,6 +29,8 @@ test(
     await writeFile(join(cloud.dataDir, 'blobs/zz/zz-orphan'), 'x')
     await disk?.fill()
     await cloud.kill()
+    const verified = await ownkey('verify', '--whole', '--data-dir', cloud.dataDir)
+    assert.equal(verified.code, 0, `${verified.output}${verified.errors}`)
     for (let times = 0; times < 2; times += 1) {
       await cloud.restart('kill')
       await disk?.fill()
