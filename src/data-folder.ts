@@ -1,7 +1,8 @@
 import { readdir, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { makeFolder } from './make-folder.ts'
 import { plainError } from './plain-error.ts'
+import { syncFolders } from './store/atomic-file.ts'
 import { shellWord } from './terminal.ts'
 
 /** Files without which a folder holds no cloud; either will do, as the root key may come from the environment. */
@@ -22,9 +23,13 @@ export function startCommand(dataDir: string): string {
 export async function openDataFolder(dataDir: string): Promise<void> {
   const isThere = await isFolder(dataDir)
   if (!isThere) {
-    await makeFolder(dataDir).catch((error: unknown) => {
+    try {
+      const made = await makeFolder(dataDir)
+      // What is acknowledged in it is as safe as its own name.
+      if (made !== undefined) await syncFolders(dirname(dataDir), dirname(made))
+    } catch (error) {
       throw new Error(`The folder ${dataDir} can't be made: ${plainError(error)}`, { cause: error })
-    })
+    }
     return
   }
   const names = await namesIn(dataDir)

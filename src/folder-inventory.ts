@@ -1,4 +1,4 @@
-import { readdir, rm, stat } from 'node:fs/promises'
+import { lstat, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RESTORING } from './folder/state-files.ts'
 import { plainError } from './plain-error.ts'
@@ -31,6 +31,7 @@ export async function takeInventory(dataDir: string, hasRootKey: boolean): Promi
     throw new Error(
       `Into ${dataDir} a backup was being restored, and that was broken off: its records are not in their place. Empty the folder, then restore it again. Nothing was changed.`,
     )
+  await mustBeNoLink(join(dataDir, 'records.db'))
   const blobs = await countBlobs(join(dataDir, 'blobs'))
   const marker = join(dataDir, FIRST_START)
   const started = (): Promise<void> => rm(marker, { force: true })
@@ -52,6 +53,15 @@ export async function takeInventory(dataDir: string, hasRootKey: boolean): Promi
       `${join(dataDir, 'root.key')} is missing: restore it from its backup, or set OWNKEY_ROOT_KEY. Without it, no data of this folder can be opened. Nothing was changed.`,
     )
   return { isNew: false, started }
+}
+
+/** SQLite would keep the log beside what the link leads to, apart from the head. */
+async function mustBeNoLink(database: string): Promise<void> {
+  const found = await lstat(database).catch(() => undefined)
+  if (found?.isSymbolicLink() === true)
+    throw new Error(
+      `${database} is a link: its log and its head must lie beside it. Put the file itself here, or make the whole data folder a link. Nothing was changed.`,
+    )
 }
 
 function withoutRecords(dataDir: string, traces: readonly string[], records: number | undefined): Error {

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { plainError } from './plain-error.ts'
 import { repeatedly } from './repeatedly.ts'
-import { hasCode, writeFileAtomically } from './store/atomic-file.ts'
+import { hasCode, writeOutsideFile } from './store/atomic-file.ts'
 import type { AuditLog } from './store/audit-log.ts'
 import { faultAgainst, formatKnownHead, parseKnownHead, presentHead } from './store/known-head.ts'
 import type { RecordStore } from './store/records.ts'
@@ -84,7 +84,7 @@ function fileStore(path: string): FreshnessStore {
         throw new Error(`The head in ${path} can't be read: ${plainError(error)}`)
       }),
     write: line =>
-      writeFileAtomically(path, `${line}\n`, 0o600).catch((error: unknown) => {
+      writeOutsideFile(path, `${line}\n`).catch((error: unknown) => {
         // The error names a temporary file beside it.
         const why = hasCode(error, 'ENOENT') ? 'its folder is not there.' : plainError(error)
         throw new Error(`The head can't be written to ${path}: ${why}`)

@@ -15,7 +15,7 @@ import { listen } from './http/listen.ts'
 import { openFolder, type Settings } from './open-folder.ts'
 import { repeatedly, type Repeating } from './repeatedly.ts'
 import type { Rooms } from './rooms.ts'
-import { writeFileAtomically } from './store/atomic-file.ts'
+import { sweepLeftovers, writeFileAtomically } from './store/atomic-file.ts'
 import { giveOutWhereFull } from './store/disk-reserve.ts'
 import { lockFolder } from './store/folder-lock.ts'
 import { RecordTampered } from './store/records.ts'
@@ -56,6 +56,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     giveOutWhereFull(join(dataDir, 'records.db'))
     await rm(endpointsFile(dataDir), { force: true })
     const inventory = await takeInventory(dataDir, rootKey !== undefined)
+    for (const folder of [dataDir, join(dataDir, 'ca')]) await sweepLeftovers(folder)
     const port = options.port === 0 ? await freePort() : options.port
     const settings = { ...options, env, clock, log, port, domain: DOMAIN, inventory, rootKey }
     // Before the records: a CA that is not whole ends the start with nothing changed.

@@ -264,7 +264,8 @@ class Run {
     } catch (error) {
       // ADR 0023: it may have counted, and then this is the only file of the blob.
       if (!leftNothing(error)) throw error
-      await rewritten.undo()
+      // What can't be removed, the next start sets aside.
+      await rewritten.undo().catch(() => undefined)
       const isGone = error instanceof VersionConflict && error.collection === blobRecords.name
       if (!isGone) throw error
       return

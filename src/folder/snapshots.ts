@@ -26,6 +26,7 @@ interface Current {
   readonly id: string
   readonly release: () => Promise<void>
   timer?: NodeJS.Timeout
+  dropping?: Promise<void>
 }
 
 /** A snapshot of which nobody speaks for so long goes: it holds records of keys that may be destroyed meanwhile. Milliseconds. */
@@ -85,7 +86,7 @@ export class Snapshots {
   }
 
   async close(): Promise<void> {
-    if (this.#current !== undefined) await this.#drop()
+    await this.#drop()
   }
 
   async #make(): Promise<boolean> {
@@ -99,19 +100,26 @@ export class Snapshots {
   }
 
   #mustBe(id: string): Current {
-    if (this.#current?.id === id) return this.#current
+    if (this.#current?.id === id && this.#current.dropping === undefined) return this.#current
     throw new NotFound('BackupNotFound', 'There is no such backup under way: begin again.')
   }
 
+  /** Until it is gone, no other one begins: both are of one folder. */
   async #drop(): Promise<void> {
     const current = this.#current
-    clearTimeout(current?.timer)
-    this.#current = undefined
+    if (current === undefined) return
+    clearTimeout(current.timer)
+    current.dropping ??= this.#remove(current)
+    await current.dropping
+  }
+
+  async #remove(current: Current): Promise<void> {
     // The records first: they are what somebody else must not find.
     try {
       await dropSnapshot(this.#options.dataDir)
     } finally {
-      await current?.release()
+      this.#current = undefined
+      await current.release()
     }
   }
 

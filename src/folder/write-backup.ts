@@ -52,12 +52,15 @@ export async function writeBackup(options: BackupOptions): Promise<BackupReport>
         `${target} holds a backup of another cloud, made under another root key. Name a folder of its own for this one.`,
       )
     const source = await openBackupSource(dataDir, keys)
-    try {
-      return await copyFrom(source, options, keys, former)
-    } finally {
-      options.progress.end()
-      await source.close()
-    }
+    const report = await copyFrom(source, options, keys, former)
+      .catch(async (error: unknown) => {
+        // What failed first is what the operator must hear of; a snapshot of which nobody speaks goes by itself.
+        await source.close().catch(() => undefined)
+        throw error
+      })
+      .finally(() => options.progress.end())
+    await source.close()
+    return report
   } finally {
     await lock.release()
   }

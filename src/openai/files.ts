@@ -83,7 +83,7 @@ export class Files {
     if (created.status === 'rejected') throw created.reason
     const { record, changes } = created.value
     if (checked.status === 'rejected') {
-      await this.blobs.remove(record).unlink()
+      await this.#unlink(record)
       throw checked.reason
     }
     const { examples, findings } = checked.value
@@ -118,9 +118,19 @@ export class Files {
     return record
   }
 
-  /** The bytes were never acknowledged: without a record their key is gone, and the file goes too. */
-  async discard(pending: PendingFile): Promise<void> {
-    await this.blobs.remove({ accountId: pending.record.accountId, blobId: pending.record.blobId }).unlink()
+  /**
+   * The bytes were never acknowledged: without a record their key is gone, and the file goes too. What can't be removed now, the next
+   * start sets aside: it does not hide the reason for which the file is not kept.
+   */
+  async discard({ record: { accountId, blobId } }: PendingFile): Promise<void> {
+    await this.#unlink({ accountId, blobId })
+  }
+
+  async #unlink(blob: Parameters<SealedBlobs['remove']>[0]): Promise<void> {
+    await this.blobs
+      .remove(blob)
+      .unlink()
+      .catch(() => undefined)
   }
 
   /** A result file that the service itself writes; the changes are for the caller's commit. */

@@ -1,18 +1,30 @@
 import { randomUUID } from 'node:crypto'
-import { lstat, open, rename, rm } from 'node:fs/promises'
+import { lstat, open, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { failedSync } from '../failed-sync.ts'
 
 /** What file systems answer that know no syncs of folders (some in user space or over a network): nothing failed, names are as safe as they get. */
 const NO_FOLDER_SYNC = ['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']
+/** What writing a file as a whole leaves when the process is killed in it. */
+const LEFTOVER = /^.+\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$/u
 
 /**
  * Replaces a file as a whole, durable when the promise resolves: a reader, and a start after a power cut, sees the old bytes or the new.
  * `mode` is the new file's, 0600 unless said otherwise.
  */
 export async function writeFileAtomically(path: string, data: string | Uint8Array, mode = 0o600): Promise<void> {
-  const folder = dirname(path)
-  const temporary = join(folder, `.${basename(path)}.${randomUUID()}.tmp`)
+  await replaceFile(path, data, mode)
+  await syncFolder(dirname(path))
+}
+
+/** The same outside the data folder, on a disk that may fail without anything of ours being lost. @throws Error; the process goes on */
+export async function writeOutsideFile(path: string, data: string | Uint8Array): Promise<void> {
+  await replaceFile(path, data, 0o600)
+  await syncNames(dirname(path))
+}
+
+async function replaceFile(path: string, data: string | Uint8Array, mode: number): Promise<void> {
+  const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}.tmp`)
   try {
     const file = await open(temporary, 'wx', 0o600)
     try {
@@ -25,10 +37,19 @@ export async function writeFileAtomically(path: string, data: string | Uint8Arra
     }
     await rename(temporary, path)
   } catch (error) {
-    await rm(temporary, { force: true })
+    await rm(temporary, { force: true }).catch(() => undefined)
     throw error
   }
-  await syncFolder(folder)
+}
+
+/** Removes what a process that was killed left half written in a folder of ours. */
+export async function sweepLeftovers(folder: string): Promise<void> {
+  const names = await readdir(folder).catch((error: unknown) => {
+    if (hasCode(error, 'ENOENT')) return []
+    throw error
+  })
+  for (const name of names)
+    if (LEFTOVER.test(name)) await rm(join(folder, name), { force: true }).catch(() => undefined)
 }
 
 /**
@@ -36,11 +57,22 @@ export async function writeFileAtomically(path: string, data: string | Uint8Arra
  * this one, and nobody would be told again: the process ends (failed-sync.ts). @throws Error
  */
 export async function syncFolder(path: string): Promise<void> {
+  await syncNames(path, error => failedSync(`the names in ${path}`, error))
+}
+
+/** Makes durable that a folder is there: from the innermost up to one that was there before. The process goes on where it fails. */
+export async function syncFolders(from: string, to: string): Promise<void> {
+  for (let folder = from; ; folder = dirname(folder)) {
+    await syncNames(folder)
+    if (folder === to || folder === dirname(folder)) return
+  }
+}
+
+async function syncNames(path: string, failed = (error: unknown): unknown => error): Promise<void> {
   const folder = await open(path, 'r')
   try {
     await folder.sync().catch((error: unknown) => {
-      if (NO_FOLDER_SYNC.some(code => hasCode(error, code))) return
-      throw failedSync(`the names in ${path}`, error)
+      if (!NO_FOLDER_SYNC.some(code => hasCode(error, code))) throw failed(error)
     })
   } finally {
     await folder.close()

@@ -74,9 +74,12 @@ class OpenHeadFile implements HeadFile {
 
   write(head: RecordsHead): void {
     if (this.#closed || head.counter <= this.#counter) return
+    // The other slot stays whole until this one is: a write that failed, or took a part, is made again in its own place.
+    const slot = (this.#slot + 1) % slots
     try {
-      this.#slot = (this.#slot + 1) % slots
-      writeSync(this.#file, formatSlot(head), 0, slotBytes, this.#slot * slotBytes)
+      const written = writeSync(this.#file, formatSlot(head), 0, slotBytes, slot * slotBytes)
+      if (written !== slotBytes) throw new Error(`The head was written in part (${written} of ${slotBytes} bytes).`)
+      this.#slot = slot
       this.#counter = head.counter
       this.#failed = false
     } catch (error) {

@@ -1,7 +1,7 @@
-import { open, type FileHandle } from 'node:fs/promises'
+import { open, rm, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { makeFolder } from '../make-folder.ts'
-import { syncFolder } from './atomic-file.ts'
+import { syncFolders } from './atomic-file.ts'
 
 export interface SequencedLine {
   /** Grows from line to line, and stands in the line's JSON as `sequence`. */
@@ -33,7 +33,12 @@ export async function appendLines(path: string, lines: readonly SequencedLine[])
   } finally {
     await file.close()
   }
-  if (isNew) await syncFolders(dirname(path), made === undefined ? dirname(path) : dirname(made))
+  if (!isNew) return
+  await syncFolders(dirname(path), made === undefined ? dirname(path) : dirname(made)).catch(async (error: unknown) => {
+    // Else the next call takes the file for one whose name is safe, and its lines for written.
+    await rm(path, { force: true }).catch(() => undefined)
+    throw error
+  })
 }
 
 /** What a failed sync left counts as written from then on: it is cut off again, so that who repeats it writes it anew. */
@@ -43,7 +48,7 @@ async function appendDurably(file: FileHandle, text: string): Promise<void> {
     await file.appendFile(text)
     await file.datasync()
   } catch (error) {
-    await file.truncate(size)
+    await file.truncate(size).catch(() => undefined)
     throw error
   }
 }
@@ -68,13 +73,5 @@ function sequenceIn(line: string): number | undefined {
     return typeof sequence === 'number' ? sequence : undefined
   } catch {
     return undefined
-  }
-}
-
-/** From the innermost folder up to the one that was there before. */
-async function syncFolders(from: string, to: string): Promise<void> {
-  for (let folder = from; ; folder = dirname(folder)) {
-    await syncFolder(folder)
-    if (folder === to || folder === dirname(folder)) return
   }
 }

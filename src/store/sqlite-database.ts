@@ -59,6 +59,8 @@ function prepareDatabase(database: DatabaseSync): void {
   database.exec('PRAGMA journal_mode = WAL')
   // NORMAL is FULL without the sync after each commit: that one is ours (log-sync.ts), off the main thread, before we acknowledge.
   database.exec('PRAGMA synchronous = NORMAL')
+  // On macOS alone, where a plain sync does not reach the disk; as Node.js syncs there.
+  database.exec('PRAGMA checkpoint_fullfsync = ON')
   database.exec('PRAGMA secure_delete = ON')
   database.exec('PRAGMA temp_store = MEMORY')
   database.exec('PRAGMA mmap_size = 0')

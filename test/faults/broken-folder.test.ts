@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import {
   chmodSync,
   cpSync,
@@ -14,6 +14,7 @@ import {
   writeFileSync,
   existsSync,
   renameSync,
+  symlinkSync,
 } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -143,6 +144,14 @@ const refused: [title: string, harm: (of: string) => void, says: RegExp][] = [
     of => (remove(of, 'records.db', 'records.db-wal'), mkdirSync(join(of, 'records.db'), 0o700)),
     /records\.db is a folder where a file must be/u,
   ],
+  [
+    'records.db is a link',
+    of => (
+      renameSync(join(of, 'records.db'), join(of, 'elsewhere.db')),
+      symlinkSync('elsewhere.db', join(of, 'records.db'))
+    ),
+    /records\.db is a link: its log and its head must lie beside it\. Put the file itself here/u,
+  ],
   ['records.head is deleted', of => remove(of, 'records.head'), /records\.head is missing/u],
   [
     'records.head is damaged',
@@ -236,7 +245,11 @@ test('a start with a few blobs missing, and one that no record names, goes on, s
   const kept = readFileSync(pathOf(of, lost))
   rmSync(pathOf(of, lost))
   writeFileSync(pathOf(of, stray), 'x', { mode: 0o600 })
+  // What a kill left half written.
+  const halves = [`.root.key.${randomUUID()}.tmp`, `ca/ca-key.pem.${randomUUID()}.tmp`]
+  for (const half of halves) writeFileSync(join(of, half), 'half', { mode: 0o600 })
   let cloud = await startCloudProcess(of)
+  for (const half of halves) assert.equal(existsSync(join(of, half)), false, half)
   const log = readFileSync(join(of, 'service.log'), 'utf8')
   assert.match(log, new RegExp(`Blobs that records name are missing: 1 \\(${lost}\\)`, 'u'))
   assert.match(log, new RegExp(`set aside in blobs/quarantine for 7 days: 1 \\(${stray}\\)`, 'u'))
