@@ -42,6 +42,7 @@ export async function start(options: {
     if (options.verbose || isProblem) say(`${JSON.stringify(line)}\n`)
   }
   const { dataDir, diagnosticsFolder } = options
+  endAsShell()
   const failures: Error[] = []
   const failedSync = new Promise<void>(resolve => {
     onFailedSync(error => resolve(void failures.push(error)))
@@ -101,14 +102,19 @@ function stopSignal(): Promise<undefined> {
   })
 }
 
+/**
+ * koffi syncs stdout when a process exits, and where a log on a disk that fails makes this fail, it waits for itself for ever: a start
+ * that was refused would never end. A shell in this process's place runs nothing of it, and ends with the same status.
+ */
+function endAsShell(): void {
+  process.once('exit', code => process.execve?.('/bin/sh', ['sh', '-c', `exit ${code}`], {}))
+}
+
 /** ADR 0023: ends without a clean close, which would write on a disk that lies. Answers under way still say what they know. */
 async function endOfDisk({ message }: Error, dataDir: string): Promise<number> {
   say(`ownkey: ${message}\n`)
   await sleep(LAST_ANSWERS_MS)
   await rm(endpointsFile(dataDir), { force: true }).catch(() => undefined)
-  // koffi syncs stdout when a process exits, and where a log on that disk makes this fail, it waits for itself for ever. A shell in
-  // this process's place runs nothing of it.
-  process.execve?.('/bin/sh', ['sh', '-c', `exit ${EX_IOERR}`], {})
   return EX_IOERR
 }
 

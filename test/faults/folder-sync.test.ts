@@ -1,15 +1,25 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { failBy, forgetRules, noCompiler } from './failing-disk.ts'
+import { startCloudProcess } from '../../src/demo/cloud-process.ts'
+import { Azure, pause } from '../support/azure.ts'
+import { failBy, failures, forgetRules, noCompiler } from './failing-disk.ts'
 
 const ATOMIC_FILE = new URL('../../src/store/atomic-file.ts', import.meta.url).href
 const folder = await mkdtemp(join(tmpdir(), 'ownkey-folder-sync-'))
 after(() => rm(folder, { recursive: true, force: true }))
 after(forgetRules)
+
+async function until(is: () => Promise<boolean>): Promise<void> {
+  for (let looks = 0; looks < 200; looks++) {
+    if (await is()) return
+    await pause(50)
+  }
+  assert.fail('It did not come about in ten seconds.')
+}
 
 function written() {
   const source = `import { writeFileAtomically } from '${ATOMIC_FILE}'; await writeFileAtomically(${JSON.stringify(join(folder, 'file'))}, 'x')`
@@ -28,5 +38,37 @@ test(
     const failing = written()
     assert.equal(failing.status, 1)
     assert.match(failing.stderr, /The disk failed to make the names in/)
+  },
+)
+
+test('a start on a disk whose names can not be made durable is refused, and ends', { skip: noCompiler }, async () => {
+  await failBy({ calls: 'sync', part: folder, error: 'EIO', from: 2 })
+  const dataDir = join(folder, 'refused')
+  // Its log lies there too: what koffi does at the end of a process fails.
+  const failed = startCloudProcess(dataDir)
+  await assert.rejects(Promise.race([failed, pause(20_000)]), /ended at once/)
+  assert.match(await readFile(join(dataDir, 'service.log'), 'utf8'), /The disk failed to make the names in/)
+  await failBy()
+})
+
+test(
+  'a disk outside the folder that fails takes nothing with it: it is said, the service goes on, and the head is written when it works',
+  { skip: noCompiler },
+  async () => {
+    const outside = join(folder, 'outside')
+    await mkdir(outside)
+    const head = join(outside, 'head')
+    const cloud = await startCloudProcess(join(folder, 'cloud'), ['--freshness', `file:${head}`])
+    after(() => cloud.kill())
+    const account = await (await Azure.in(cloud.endpoints)).account('outside')
+    // The second sync there is of the names.
+    await failBy({ calls: 'sync', part: outside, error: 'EIO', from: 2, count: 1 })
+    await account.upload('one')
+    await until(async () => (await failures()) === 1)
+    const before = await readFile(head, 'utf8')
+    const uploaded = await account.upload('two')
+    assert.match((await account.download(uploaded)).toString(), /two/)
+    await until(async () => (await readFile(head, 'utf8')) !== before)
+    assert.match(await readFile(join(folder, 'cloud/service.log'), 'utf8'), /The head could not be written to file:/)
   },
 )
