@@ -23,9 +23,9 @@ test('a folder that goes while they are looked for hides none of the others', as
   const dataDir = temporaryFolder()
   for (const name of ['aa', 'zz']) mkdirSync(join(dataDir, 'blobs', name), { recursive: true })
   writeFileSync(join(dataDir, 'blobs/zz/zz-1'), '')
-  let looking = true
+  const looking = new AbortController()
   const churn = (async () => {
-    for (let n = 0; looking; n = (n + 1) % 40) {
+    for (let n = 0; !looking.signal.aborted; n = (n + 1) % 40) {
       const folder = join(dataDir, 'blobs/quarantine', String(n))
       mkdirSync(folder, { recursive: true })
       await new Promise(setImmediate)
@@ -33,6 +33,6 @@ test('a folder that goes while they are looked for hides none of the others', as
     }
   })()
   for (let times = 0; times < 300; times++) assert.deepEqual(await sealedFilesOf(dataDir, 'zz-1'), ['blobs/zz/zz-1'])
-  looking = false
+  looking.abort()
   await churn
 })
