@@ -2,7 +2,7 @@ import { chmod, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { writeFileAtomically } from './atomic-file.ts'
-import { storageTrouble } from './storage-trouble.ts'
+import { storageTrouble } from './storage-errors.ts'
 
 export interface FolderLock {
   release(): Promise<void>

@@ -1,7 +1,7 @@
 import { FailedSync } from '../failed-sync.ts'
 import { AzureError } from '../http/errors.ts'
 import { ShredIncomplete } from './records.ts'
-import { troubleOf } from './storage-trouble.ts'
+import { troubleOf, type StorageTrouble } from './storage-trouble.ts'
 
 /** Seconds after which a client may ask again. */
 const RETRY_AFTER = { 'retry-after': '10' }
@@ -53,4 +53,13 @@ export function refusalOf(error: unknown): unknown {
   if (error instanceof FailedSync) return new StorageRefused('ended', error)
   const trouble = troubleOf(error)
   return trouble === undefined ? error : new StorageRefused(trouble === 'full' ? 'full' : 'unwritable', error)
+}
+
+/** The trouble behind an error of a write, or behind its cause; undefined when it is something else. */
+export function storageTrouble(error: unknown): StorageTrouble | undefined {
+  if (!(error instanceof Error)) return undefined
+  const trouble = troubleOf(error) ?? storageTrouble(error.cause)
+  // Refused before anything was tried: what room is left is kept for what may go on.
+  if (trouble !== undefined || !(error instanceof StorageRefused)) return trouble
+  return error.reason === 'full' ? 'full' : 'failing'
 }

@@ -16,8 +16,3 @@ export function troubleOf(error: Error): StorageTrouble | undefined {
   const { code, errcode } = error as NodeJS.ErrnoException & { errcode?: number }
   return OF_SYSTEM[code ?? ''] ?? (code === 'ERR_SQLITE_ERROR' ? OF_SQLITE[(errcode ?? 0) & 0xff] : undefined)
 }
-
-/** The trouble behind an error of a write, or behind its cause; undefined when it is something else. */
-export function storageTrouble(error: unknown): StorageTrouble | undefined {
-  return error instanceof Error ? (troubleOf(error) ?? storageTrouble(error.cause)) : undefined
-}
