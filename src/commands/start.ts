@@ -107,6 +107,8 @@ function stopSignal(): Promise<undefined> {
  * that was refused would never end. A shell in this process's place runs nothing of it, and ends with the same status.
  */
 function endAsShell(): void {
+  // Node.js itself would say it only after the listeners of `exit`.
+  process.on('uncaughtExceptionMonitor', error => say(`ownkey: ${error.stack ?? error.message}\n`))
   process.once('exit', code => process.execve?.('/bin/sh', ['sh', '-c', `exit ${code}`], {}))
 }
 

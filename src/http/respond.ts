@@ -31,6 +31,26 @@ export function bytes(body: Uint8Array<ArrayBuffer>, contentType: string, option
   return response
 }
 
+/**
+ * A body from chunks that are made while it is read, one at a time. However it ends, also unread, `release` is called. Node's own
+ * `Readable.toWeb` throws past every handler when its reader leaves in the middle, which ends the process.
+ */
+export function bodyOf(chunks: AsyncIterable<Uint8Array>, release: () => Promise<void>): ReadableStream<Uint8Array> {
+  const iterator = chunks[Symbol.asyncIterator]()
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { done, value } = await iterator.next()
+      if (done !== true) controller.enqueue(value)
+      else controller.close()
+    },
+    async cancel() {
+      await iterator.return?.()
+      // A generator that was never begun does not get to its own `finally`.
+      await release()
+    },
+  })
+}
+
 const cuts = new WeakMap<Response, AbortSignal>()
 
 /**

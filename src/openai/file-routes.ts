@@ -1,9 +1,8 @@
-import { Readable } from 'node:stream'
 import { z } from 'zod'
 import type { Account } from '../accounts/account.ts'
 import { untilRefused } from '../encryption/until-refused.ts'
 import { NotFound } from '../http/errors.ts'
-import { cutBy, json } from '../http/respond.ts'
+import { bodyOf, cutBy, json } from '../http/respond.ts'
 import type { Call, CallBody } from '../http/route.ts'
 import type { DataRoute } from './data-plane.ts'
 import type { Files } from './files.ts'
@@ -153,16 +152,16 @@ export function readQuery<T extends z.ZodType>(call: Call, schema: T): z.infer<T
 
 /** R22: refused when the key is unavailable; the content length is known, so a broken stream can't pass for a whole file. */
 async function download(service: Files, { accountId }: Account, file: FileRecord): Promise<Response> {
-  const opened = await service.open(accountId, file)
   const filename = (await service.filename(accountId, file)) ?? file.fileId
   const disposition = `attachment; filename*=UTF-8''${encodeURIComponent(filename)}`
-  const body = Readable.toWeb(Readable.from(opened.read(), { objectMode: false })) as ReadableStream<Uint8Array>
+  // Last, so that nothing fails between it and the answer that closes it.
+  const opened = await service.open(accountId, file)
   const headers = {
     'content-type': 'application/octet-stream',
     'content-length': String(opened.size),
     'content-disposition': disposition,
   }
-  return cutBy(new Response(body, { headers }), opened.cut)
+  return cutBy(new Response(bodyOf(opened.read(), opened.close), { headers }), opened.cut)
 }
 
 function showFile(file: FileRecord, filename: string | undefined): object {
