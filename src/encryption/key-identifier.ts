@@ -19,7 +19,7 @@ export function parseKeyIdentifier(text: string): KeyIdentifier {
     throw new AzureError(
       'InvalidKeyUri',
       400,
-      `'${text.slice(0, 200)}' is no key identifier: it looks like https://<vault>/keys/<name>/<version>.`,
+      `'${text.slice(0, 200)}' is not a key identifier: it looks like https://<vault>/keys/<name>/<version>.`,
     )
   const [, vaultUri = '', name = '', version] = match
   return { vaultUri, name, ...(version === undefined ? {} : { version }) }

@@ -258,6 +258,6 @@ function notTrainingData(errors: readonly Finding[]): AzureError {
     .slice(0, 20)
     .map(({ code, message, line }) => ({ code, message, ...(line === undefined ? {} : { target: `line ${line}` }) }))
   const rest = details.length > 1 ? ` There are ${details.length - 1} more findings in details.` : ''
-  const message = `The file is no chat-format JSONL for fine-tuning. ${errors[0]?.message ?? ''}.${rest} Mend the file and upload it again.`
+  const message = `The file is not chat-format JSONL for fine-tuning. ${errors[0]?.message ?? ''}.${rest} Fix the file and upload it again.`
   return new AzureError('jsonlValidationFailed', 400, message, { target: 'file', details })
 }

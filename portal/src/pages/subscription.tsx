@@ -67,7 +67,7 @@ function ChangeOfDirectory({ subscriptionId }: { subscriptionId: string }) {
       <h2 className="section">Before a change of directory</h2>
       <p className="muted">
         Managed identities stay behind in the directory that a subscription leaves, so customer-managed keys stop
-        working. This says what would break and what mends it. It changes nothing.
+        working. This says what would break and how to fix it. It changes nothing.
       </p>
       <form
         className="row spaced"
