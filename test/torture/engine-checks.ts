@@ -41,6 +41,7 @@ export async function checkJobs(at: Look, account: MainAccount): Promise<string[
   for (const item of account.jobs) {
     const job = byName.get(item.name)
     byName.delete(item.name)
+    if (job?.status === 'paused' && (await isByStarvation(at, account, job))) account.hadKeyTrouble = true
     wrong.push(...seeJob(account, item, job))
     item.file.isTraining = ['unfinished', 'paused'].includes(item.state.now ?? '')
     if (job?.status === 'succeeded') wrong.push(...(await checkResult(at, account, item, job)))
@@ -51,6 +52,13 @@ export async function checkJobs(at: Look, account: MainAccount): Promise<string[
   for (const name of byName.keys()) wrong.push(`${account.name}: the job ${name} was never asked for`)
   account.hadKeyTrouble = false
   return wrong
+}
+
+/** With leases of one second, a machine that is too busy makes the cloud's own vault silent for one: then a job pauses, and says so. */
+async function isByStarvation({ session }: Look, account: MainAccount, { id }: Job): Promise<boolean> {
+  const { data } = bodyOf(await must(() => session.data('GET', account, `/fine_tuning/jobs/${id}/events?limit=1`)))
+  const [last] = data as { message: string }[]
+  return /^Job paused: .*\(Unreachable\)/u.test(last?.message ?? '')
 }
 
 function seeJob(account: MainAccount, item: JobItem, job: Job | undefined): string[] {
