@@ -109,7 +109,13 @@ function stopSignal(): Promise<undefined> {
 function endAsShell(): void {
   // Node.js itself would say it only after the listeners of `exit`.
   process.on('uncaughtExceptionMonitor', error => say(`ownkey: ${error.stack ?? error.message}\n`))
-  process.once('exit', code => process.execve?.('/bin/sh', ['sh', '-c', `exit ${code}`], {}))
+  process.once('exit', code => {
+    try {
+      process.execve?.('/bin/sh', ['sh', '-c', `exit ${code}`], {})
+    } catch {
+      // Without a shell it ends by itself.
+    }
+  })
 }
 
 /** ADR 0023: ends without a clean close, which would write on a disk that lies. Answers under way still say what they know. */
