@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { startEngineProcess } from './engine-process.ts'
 import { EngineLost, type LossReason } from './failures.ts'
 
@@ -37,3 +41,43 @@ test('an engine that crashes, or closes its pipe, is lost, with how it ended', a
   assert.match(message, /the engine ended with code 1 \(Error: so be it\)/u)
   assert.deepEqual(lost(await outcome('closes', 60)), ['crashed', 'the engine closed its pipe and was ended'])
 })
+
+/** Starts an engine, stops it after so many milliseconds, and dies. Resolves to the engine's process id. */
+async function orphanStoppedAfter(milliseconds: number): Promise<number> {
+  const module = new URL('./engine-process.ts', import.meta.url).href
+  const source = `import { startEngineProcess } from '${module}'
+    const { pid } = startEngineProcess(new URL('${file.href}'), 'engine')
+    setTimeout(() => {
+      process.kill(pid, 'SIGSTOP')
+      process.stdout.write(String(pid), () => process.kill(process.pid, 'SIGKILL'))
+    }, ${milliseconds})`
+  const owner = spawn(process.execPath, ['--input-type=module', '-e', source], { stdio: ['ignore', 'pipe', 'inherit'] })
+  let said = ''
+  owner.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
+  await once(owner, 'close')
+  return Number(said)
+}
+
+/** Neither gone nor waiting to be read by whoever adopted it: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html */
+function isAlive(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) [ZX]/u.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return false
+  }
+}
+
+test(
+  'an engine ends with its owner, however it ends, also one that was stopped while it started',
+  { skip: process.platform === 'linux' ? false : 'Linux alone ends a stopped process with its parent' },
+  async () => {
+    for (const milliseconds of [20, 60, 150]) {
+      const pid = await orphanStoppedAfter(milliseconds)
+      assert.ok(pid > 1)
+      for (let looks = 0; isAlive(pid) && looks < 40; looks++) await sleep(50)
+      const lives = isAlive(pid)
+      if (lives) process.kill(-pid, 'SIGKILL')
+      assert.equal(lives, false, `stopped after ${milliseconds} ms`)
+    }
+  },
+)

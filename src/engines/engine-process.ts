@@ -32,9 +32,14 @@ const isFips = getFips() === 1
 const NODE_FLAGS = ['--no-warnings', '--disable-sigusr1', ...(isFips ? ['--enable-fips'] : [])]
 /**
  * No core dump: customers' data lies in its memory. When memory runs out, the kernel takes an engine before the service:
- * https://man7.org/linux/man-pages/man5/proc_pid_oom_score_adj.5.html
+ * https://man7.org/linux/man-pages/man5/proc_pid_oom_score_adj.5.html. It ends with its parent from its first moment on, also where it is
+ * stopped before it can see to that itself (sign-of-life.ts): https://man7.org/linux/man-pages/man1/setpriv.1.html, where there is one.
  */
-const PREPARE = 'ulimit -c 0; { echo 500 >/proc/self/oom_score_adj; } 2>/dev/null; exec "$0" "$@"'
+const PREPARE = [
+  'ulimit -c 0; { echo 500 >/proc/self/oom_score_adj; } 2>/dev/null',
+  'if setpriv --pdeathsig KILL true 2>/dev/null; then exec setpriv --pdeathsig KILL "$0" "$@"; fi',
+  'exec "$0" "$@"',
+].join('\n')
 /** What is read of a process after its end, and how long one may live whose pipe is closed. */
 const GRACE_MS = 1000
 const OUT_OF_MEMORY = /heap out of memory|bad_alloc|cannot allocate memory|allocation failed|failed to allocate/i
