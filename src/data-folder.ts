@@ -2,7 +2,7 @@ import { readdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { makeFolder } from './make-folder.ts'
 import { plainError } from './plain-error.ts'
-import { syncFolders } from './store/atomic-file.ts'
+import { syncFolders } from './sync-names.ts'
 import { shellWord } from './terminal.ts'
 
 /** Files without which a folder holds no cloud; either will do, as the root key may come from the environment. */

@@ -2,9 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { lstat, open, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { failedSync } from '../failed-sync.ts'
+import { syncNames } from '../sync-names.ts'
 
-/** What file systems answer that know no syncs of folders (some in user space or over a network): nothing failed, names are as safe as they get. */
-const NO_FOLDER_SYNC = ['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']
 /** What writing a file as a whole leaves when the process is killed in it. */
 const LEFTOVER = /^.+\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$/u
 
@@ -58,25 +57,6 @@ export async function sweepLeftovers(folder: string): Promise<void> {
  */
 export async function syncFolder(path: string): Promise<void> {
   await syncNames(path, error => failedSync(`the names in ${path}`, error))
-}
-
-/** Makes durable that a folder is there: from the innermost up to one that was there before. The process goes on where it fails. */
-export async function syncFolders(from: string, to: string): Promise<void> {
-  for (let folder = from; ; folder = dirname(folder)) {
-    await syncNames(folder)
-    if (folder === to || folder === dirname(folder)) return
-  }
-}
-
-async function syncNames(path: string, failed = (error: unknown): unknown => error): Promise<void> {
-  const folder = await open(path, 'r')
-  try {
-    await folder.sync().catch((error: unknown) => {
-      if (!NO_FOLDER_SYNC.some(code => hasCode(error, code))) throw failed(error)
-    })
-  } finally {
-    await folder.close()
-  }
 }
 
 /** Whether a failed system call gave this code, such as ENOENT. */

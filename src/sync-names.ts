@@ -1,0 +1,26 @@
+import { open } from 'node:fs/promises'
+import { dirname } from 'node:path'
+
+/** What file systems answer that know no syncs of folders (some in user space or over a network): nothing failed, names are as safe as they get. */
+const NO_FOLDER_SYNC = ['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']
+
+/** Makes the names in a folder durable. @param failed what to throw where that fails; the error itself unless said otherwise */
+export async function syncNames(path: string, failed = (error: unknown): unknown => error): Promise<void> {
+  const folder = await open(path, 'r')
+  try {
+    await folder.sync().catch((error: unknown) => {
+      const { code = '' } = error as NodeJS.ErrnoException
+      if (!NO_FOLDER_SYNC.includes(code)) throw failed(error)
+    })
+  } finally {
+    await folder.close()
+  }
+}
+
+/** Makes durable that a folder is there: from the innermost up to one that was there before. The process goes on where it fails. */
+export async function syncFolders(from: string, to: string): Promise<void> {
+  for (let folder = from; ; folder = dirname(folder)) {
+    await syncNames(folder)
+    if (folder === to || folder === dirname(folder)) return
+  }
+}
