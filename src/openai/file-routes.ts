@@ -152,10 +152,13 @@ export function readQuery<T extends z.ZodType>(call: Call, schema: T): z.infer<T
 
 /** R22: refused when the key is unavailable; the content length is known, so a broken stream can't pass for a whole file. */
 async function download(service: Files, { accountId }: Account, file: FileRecord): Promise<Response> {
-  const filename = (await service.filename(accountId, file)) ?? file.fileId
-  const disposition = `attachment; filename*=UTF-8''${encodeURIComponent(filename)}`
-  // Last, so that nothing fails between it and the answer that closes it.
+  // First: where the key is unavailable, this is the one question to the vault.
   const opened = await service.open(accountId, file)
+  const filename = await service.filename(accountId, file).catch(async (error: unknown) => {
+    await opened.close()
+    throw error
+  })
+  const disposition = `attachment; filename*=UTF-8''${encodeURIComponent(filename ?? file.fileId)}`
   const headers = {
     'content-type': 'application/octet-stream',
     'content-length': String(opened.size),
