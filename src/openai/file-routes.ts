@@ -161,7 +161,7 @@ async function download(service: Files, { accountId }: Account, file: FileRecord
     'content-length': String(opened.size),
     'content-disposition': disposition,
   }
-  return cutBy(new Response(bodyOf(opened.read(), opened.close), { headers }), opened.cut)
+  return cutBy(new Response(bodyOf(opened.read(), () => opened.close()), { headers }), opened.cut)
 }
 
 function showFile(file: FileRecord, filename: string | undefined): object {
