@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { plainError } from './plain-error.ts'
 import { repeatedly } from './repeatedly.ts'
@@ -104,15 +105,14 @@ function commandStore(program: string): FreshnessStore {
 
 async function run(program: string, action: string, input: string): Promise<string> {
   const child = spawn(program, [action], { stdio: ['pipe', 'pipe', 'inherit'], timeout: COMMAND_MS })
+  // Without it there may be no pipes either.
+  await once(child, 'spawn')
   let output = ''
   child.stdout.on('data', (chunk: Buffer) => (output = (output + chunk.toString()).slice(0, MAX_OUTPUT)))
   // A program that does not read what it is given is told by its exit code.
   child.stdin.on('error', () => {})
   child.stdin.end(input)
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', resolve)
-  })
+  const [code] = (await once(child, 'close')) as [number | null]
   if (code !== 0) throw new Error(`${program} ${action} ended with ${code ?? 'a signal'}: it must end with 0.`)
   return output
 }

@@ -114,7 +114,7 @@ export class Deployments {
       return own.deployment
     })
     if (before !== undefined) await this.#end(before.value)
-    await this.#running.get(deployment)
+    await this.#start(deployment)
     return { deployment, created: before === undefined }
   }
 
@@ -131,6 +131,13 @@ export class Deployments {
     await this.#end(value)
   }
 
+  /** Resolves when the model answers, or somebody else has deleted the deployment by then: it was made all the same. */
+  async #start(deployment: Deployment): Promise<void> {
+    await this.#running.get(deployment).catch((error: unknown) => {
+      if (!(error instanceof NotFound)) throw error
+    })
+  }
+
   async #updateSku(
     account: Account,
     before: Stored<Deployment>,
@@ -143,7 +150,7 @@ export class Deployments {
       [put(deployments, deploymentKey(account.accountId, deployment.name), deployment, before.version)],
       deployment.name,
     )
-    await this.#running.get(deployment)
+    await this.#start(deployment)
     return { deployment, created: false }
   }
 

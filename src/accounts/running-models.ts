@@ -5,9 +5,10 @@ import { blobRecord } from '../encryption/blob-records.ts'
 import type { KeyLeases } from '../encryption/key-lease.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
-import { AzureError } from '../http/errors.ts'
+import { AzureError, NotFound } from '../http/errors.ts'
 import type { RecordStore } from '../store/records.ts'
-import { copyKindOf, deploymentKey, type Deployment } from './deployment.ts'
+import { accounts } from './account.ts'
+import { copyKindOf, deploymentKey, deployments, type Deployment } from './deployment.ts'
 
 /** What may be said through it ends with the signal, where it has one: its streams are to be cut then. */
 export interface ServingModel extends LoadedModel {
@@ -18,6 +19,11 @@ export interface ServingModel extends LoadedModel {
 const RESTART_AFTER_MS = 10_000
 const RETRY_AFTER_SECONDS = '2'
 
+interface Running {
+  readonly deployment: Deployment
+  readonly model: Promise<ServingModel>
+}
+
 interface Options {
   readonly records: RecordStore
   readonly blobs: SealedBlobs
@@ -27,7 +33,7 @@ interface Options {
 
 /** The processes behind deployments: one each, started when first needed, ended with the deployment (R28). */
 export class RunningModels {
-  readonly #models = new Map<string, Promise<ServingModel>>()
+  readonly #models = new Map<string, Running>()
   readonly #options: Options
 
   constructor(options: Options) {
@@ -42,40 +48,61 @@ export class RunningModels {
   get(deployment: Deployment): Promise<ServingModel> {
     const key = deploymentKey(deployment.accountId, deployment.name)
     const known = this.#models.get(key)
-    if (known !== undefined) return known
-    const loading = this.#start(deployment)
-    this.#models.set(key, loading)
-    const forget = (): boolean => this.#models.get(key) === loading && this.#models.delete(key)
-    loading.then(async model => {
+    if (known !== undefined && isSame(known.deployment, deployment)) return known.model
+    // What was there before and is found to be no more makes room; what stays is what stands there now.
+    if (known !== undefined) return known.model.catch(() => this.get(deployment))
+    const running: Running = { deployment, model: this.#start(deployment) }
+    this.#models.set(key, running)
+    const forget = (): boolean => this.#models.get(key) === running && this.#models.delete(key)
+    running.model.then(async model => {
       const began = performance.now()
       // The next request finds no process that is about to end.
       model.cut?.addEventListener('abort', forget)
       await model.ended
       if (forget() && performance.now() - began >= RESTART_AFTER_MS) this.get(deployment).catch(() => undefined)
     }, forget)
-    return loading
+    return running.model
   }
 
   async #start(deployment: Deployment): Promise<ServingModel> {
     try {
-      return await (deployment.onKeyUnavailable === 'stop' ? this.#loadHeld(deployment) : this.#loadFree(deployment))
+      await this.#checkThere(deployment)
+      const load = deployment.onKeyUnavailable === 'stop' ? this.#loadHeld(deployment) : this.#loadFree(deployment)
+      const model = await load
+      // Who deletes it from here on finds this process, and ends it.
+      await this.#checkThere(deployment).catch(async (error: unknown) => {
+        await model.unload()
+        throw error
+      })
+      return model
     } catch (error) {
       throw askAgain(error, deployment.name)
     }
+  }
+
+  /** Whoever asks may have waited for a vault since it read the deployment. @throws 404 where that is no more, or is another one */
+  async #checkThere(deployment: Deployment): Promise<void> {
+    const { accountId, name } = deployment
+    const { records } = this.#options
+    const account = await records.get(accounts, accountId)
+    const now = await records.get(deployments, deploymentKey(accountId, name))
+    const isLive = account !== undefined && account.value.deleted === undefined
+    if (!isLive || now === undefined || !isSame(now.value, deployment))
+      throw new NotFound('DeploymentNotFound', `The deployment '${name}' was deleted or replaced meanwhile.`)
   }
 
   async stop(deployment: Deployment): Promise<void> {
     const key = deploymentKey(deployment.accountId, deployment.name)
     const running = this.#models.get(key)
     this.#models.delete(key)
-    const model = await running?.catch(() => undefined)
+    const model = await running?.model.catch(() => undefined)
     await model?.unload()
   }
 
   async stopAll(): Promise<void> {
     const running = [...this.#models.values()]
     this.#models.clear()
-    await Promise.all(running.map(async loading => (await loading.catch(() => undefined))?.unload()))
+    await Promise.all(running.map(async ({ model }) => (await model.catch(() => undefined))?.unload()))
   }
 
   async #load(deployment: Deployment, signal?: AbortSignal): Promise<LoadedModel> {
@@ -107,6 +134,11 @@ export class RunningModels {
       throw hold.signal.aborted ? stopped(hold.signal, deployment.name) : error
     }
   }
+}
+
+/** Not another one of the same name. */
+function isSame(one: Deployment, other: Deployment): boolean {
+  return one.createdAt === other.createdAt && one.base === other.base && one.blobId === other.blobId
 }
 
 /** Whoever waits for an answer when the process is killed learns why. */

@@ -84,12 +84,15 @@ async function handle(append: AuditLog['append'], env: Env, route: Route, call: 
     else context.recorded = recorded
   }
   return requestContext.run(context, async () => {
+    let response: Response | undefined
     try {
-      const response = await route.handler(call)
+      response = await route.handler(call)
       if (context.recorded === undefined && !context.unrecorded)
         await append(eventOf(context, env, { route, status: response.status }))
       return response
     } catch (error) {
+      // Nobody is going to read it: a file or a model may wait behind it.
+      await response?.body?.cancel().catch(() => undefined)
       // ADR 0023: of what nobody knows nothing is said.
       if (context.recorded !== 'Failed' && !(error instanceof CommitUnknown))
         await append(eventOf(context, env, { route, error }))

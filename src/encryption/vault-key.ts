@@ -5,6 +5,7 @@ import { formatKeyIdentifier, type KeyIdentifier } from './key-identifier.ts'
 import { KeyUnavailable, type KeyUnavailableCause } from './key-unavailable.ts'
 import { receiving, sending } from './secret-transfer.ts'
 import { listening, type Conversation } from './vault-answer.ts'
+import { asKey } from './read-key.ts'
 import { openClients, renewing, type VaultClients, type VaultConnection } from './vault-clients.ts'
 import { keyUnavailableFrom, throttled } from './vault-error.ts'
 
@@ -108,17 +109,16 @@ async function readKey(
   options: { readonly abortSignal: AbortSignal },
 ): Promise<KeyVaultKey> {
   const read = await clients.keys.getKey(name, { ...(version === undefined ? {} : { version }), ...options })
-  // A 200 that holds something else than a key has neither.
-  if (read.id === undefined || read.key?.kty === undefined) throw new Error('no key')
-  clients.readVersion = read.properties.version
-  return read
+  const key = asKey(read)
+  clients.readVersion = key.properties.version
+  return key
 }
 
 /** What became of a key that is not found, and what a refusal without a reason is about, by what can be read. */
 async function explain(refused: KeyUnavailable, { name, version }: KeyIdentifier, ask: Ask): Promise<KeyUnavailable> {
   if (refused.reason === 'Forbidden') {
     const read = await ask((clients, options) =>
-      clients.keys.getKey(name, { ...(version === undefined ? {} : { version }), ...options }),
+      clients.keys.getKey(name, { ...(version === undefined ? {} : { version }), ...options }).then(asKey),
     ).catch(() => undefined)
     const reason = read === undefined ? undefined : reasonIn(read)
     return reason === undefined ? refused : refused.withReason(reason)

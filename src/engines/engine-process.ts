@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { getFips } from 'node:crypto'
-import type { Readable, Writable } from 'node:stream'
+import { PassThrough, type Readable, type Writable } from 'node:stream'
 import { EngineLost, type LossReason } from './failures.ts'
 import type { Frame } from './frames.ts'
 import { readFrames, writeFrame } from './frames.ts'
@@ -67,9 +67,7 @@ export function startEngineProcess(file: URL, what: string, patience: Patience =
     stdio: ['pipe', 'ignore', 'pipe', 'pipe', 'pipe'],
     detached: true,
   })
-  const [stdin, output, life] = [child.stdin, child.stdio[3], child.stdio[LIFE_FD]] as [Writable, Readable, Readable]
-  // The reason shows in `ended`; a write to a process that is gone must not end ours.
-  for (const stream of [stdin, output, life]) stream.on('error', () => undefined)
+  const [stdin, output, life] = pipesOf(child)
   let ours: EngineEnd | undefined
   const kill = (end: EngineEnd): void => {
     ours ??= end
@@ -106,6 +104,19 @@ export function startEngineProcess(file: URL, what: string, patience: Patience =
   }
 }
 
+/**
+ * What leads into it, out of it, and its signs of life. Where this process may open no more files there is none, though Node.js says
+ * otherwise: such a process is one that has ended.
+ */
+function pipesOf(child: ChildProcess): [Writable, Readable, Readable] {
+  const { stdin, stdio } = child as Partial<ChildProcess>
+  const ended = (): PassThrough => new PassThrough().destroy()
+  const [into, out, life] = [stdin ?? ended(), stdio?.[3] ?? ended(), stdio?.[LIFE_FD] ?? ended()]
+  // The reason shows in `ended`; a write to a process that is gone must not end ours.
+  for (const stream of [into, out, life, child.stderr]) stream?.on('error', () => undefined)
+  return [into, out as Readable, life as Readable]
+}
+
 /** Its whole group: an engine may have started helpers. */
 function killGroup(child: ChildProcess): void {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
@@ -128,7 +139,10 @@ function endOf(child: ChildProcess, ours: () => EngineEnd | undefined, watch: Li
       const oom = signal === 'SIGKILL' ? oomBetween(kills, readOomKills()) : false
       resolve(ours() ?? theirEnd(code, signal, tail, oom))
     }
-    child.on('error', error => resolve({ reason: 'crashed', how: `could not start: ${error.message}` }))
+    child.on('error', error => {
+      watch.stop()
+      resolve({ reason: 'crashed', how: `could not start: ${error.message}` })
+    })
     child.on('close', end)
     // What nobody reads keeps a pipe open.
     child.on('exit', (code, signal) => void setTimeout(end, GRACE_MS, code, signal).unref())

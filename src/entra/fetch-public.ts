@@ -81,7 +81,7 @@ export async function fetchPublicJson(address: string, isNamed: (host: string) =
           if (size > LARGEST) sent.destroy(new Error(`it answers with more than ${LARGEST} bytes`))
           else chunks.push(chunk)
         })
-        response.once('error', reject)
+        response.on('error', reject)
         response.once('end', () => {
           try {
             resolve(JSON.parse(Buffer.concat(chunks).toString('utf8')))
@@ -90,7 +90,9 @@ export async function fetchPublicJson(address: string, isNamed: (host: string) =
           }
         })
       })
-      sent.once('error', reject)
+      sent.on('error', reject)
+      // An answer that switches protocols is neither an answer nor an error.
+      sent.once('close', () => reject(new Error('it closes the connection without an answer')))
       sent.end()
     })
   } finally {

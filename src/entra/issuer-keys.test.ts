@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
-import { getCACertificates, setDefaultCACertificates } from 'node:tls'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { createServer, getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { after, before, describe, it } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { exportJWK, generateKeyPair, jwtVerify, SignJWT, type JWK } from 'jose'
 import { systemEnv } from '../env.ts'
 import { startListening, type Listening } from '../http/listening.fixture.ts'
@@ -103,6 +106,37 @@ describe('issuers outside of this cloud', () => {
     assert.equal(asked, 0)
     await open().of(`${base}/issuer`)
     assert.equal(asked, 1)
+  })
+
+  it('that answer with anything else than an answer are refused, and nobody waits for them', async () => {
+    const head = 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n'
+    const answers = {
+      'an answer that switches protocols':
+        'HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\nx',
+      'a head alone': 'HTTP/1.1 200 OK\r\n',
+      'a body that is cut off': `${head}content-length: 100\r\n\r\n{`,
+      'what follows an answer': `${head}content-length: 2\r\n\r\n{}\0\xff`,
+      'a chunk of no size': `${head}transfer-encoding: chunked\r\n\r\n2\r\n{}\r\nzz\r\n`,
+      nothing: '',
+    }
+    let answer = ''
+    const { certificatePem: cert, keyPem: key } = server.certificates
+    const odd = createServer({ cert, key }, socket => {
+      socket.on('error', () => {})
+      socket.once('data', () => socket.end(answer, 'latin1'))
+    })
+    await once(odd.listen(0, '127.0.0.1'), 'listening')
+    const host = `portal.localhost:${(odd.address() as AddressInfo).port}`
+    try {
+      for (const [name, bytes] of Object.entries(answers)) {
+        answer = bytes
+        const asking = openIssuerKeys({ env: systemEnv, ownKeys: () => undefined, named: [host] }).of(`https://${host}`)
+        const late = setTimeout(10_000, 'waits', { ref: false })
+        assert.match(String(await Promise.race([asking.catch(String), late])), /50166/, name)
+      }
+    } finally {
+      odd.close()
+    }
   })
 
   it('have addresses of the internet at large, in whatever form they are written', () => {

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Env } from '../env.ts'
 import { keepConnection } from './connection-limits.ts'
 import { buildCall, parseTarget, requestHeaders, type Arrival } from './build-call.ts'
@@ -52,7 +53,7 @@ export function requestHandler(
   edge: Edge,
   via: Call['via'],
 ): (incoming: IncomingMessage, outgoing: ServerResponse) => void {
-  return (incoming, outgoing) => {
+  return inTurn((incoming, outgoing) => {
     const started = performance.now()
     const requestId = edge.env.uuid()
     const peer = via === 'service' ? 'service' : (incoming.socket.remoteAddress ?? '').replace(/^::ffff:/, '')
@@ -76,6 +77,25 @@ export function requestHandler(
         report(outgoing.statusCode, faultOf(error))
       },
     )
+  })
+}
+
+type Handler = (incoming: IncomingMessage, outgoing: ServerResponse) => void
+
+/**
+ * Requests that a client sends without waiting for answers (RFC 9112, 9.3.2) are begun one after the other: one connection must not make
+ * hundreds of them hold files and memory at a time, and what changes something is done when the next one reads it.
+ */
+function inTurn(handle: Handler): Handler {
+  const last = new WeakMap<Socket, ServerResponse>()
+  return (incoming, outgoing) => {
+    const { socket } = incoming
+    const before = last.get(socket)
+    last.set(socket, outgoing)
+    if (before === undefined || before.closed) return handle(incoming, outgoing)
+    before.once('close', () => {
+      if (!socket.destroyed && before.shouldKeepAlive) handle(incoming, outgoing)
+    })
   }
 }
 

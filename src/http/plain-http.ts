@@ -68,7 +68,7 @@ function answer(socket: Socket, head: string, { domain, port }: Own): void {
     .trim()
   const place = placeOf(host, target, { domain, port: port() })
   const moves = method === 'GET' || method === 'HEAD'
-  const text = `This port speaks HTTPS alone. Use ${moves ? place : new URL(place).origin} instead.\n`
+  const text = `This port speaks HTTPS alone. Use ${moves ? place : place.split('/', 3).join('/')} instead.\n`
   const lines = [
     // Never a permanent redirect: browsers would keep it for localhost:PORT, which is another program's tomorrow.
     moves ? 'HTTP/1.1 302 Found' : 'HTTP/1.1 400 Bad Request',

@@ -11,10 +11,10 @@ const hostHeader = /^([a-z0-9.-]{1,253})(:\d{1,5})?$/
 const singleHosts = new Set<string>(['login', 'management', 'portal'])
 const labelledHosts = new Set<string>(['vault', 'openai'])
 
-/** `host[:port]` of a Host header in lower case and without the root's dot; undefined when it is not one. */
+/** `host[:port]` of a Host header in lower case and without the root's dot; undefined when it is not one, and no URL can be made of it. */
 export function normalHost(header: string | undefined): string | undefined {
   const match = hostHeader.exec((header ?? '').toLowerCase())
-  if (!match) return undefined
+  if (!match || !isPort(match[2])) return undefined
   return `${match[1]?.replace(/\.$/, '')}${match[2] ?? ''}`
 }
 
@@ -31,11 +31,17 @@ export function virtualHost(header: string | undefined, domain: string): Virtual
   return undefined
 }
 
+/** @param text `:` and up to five digits, or nothing */
+function isPort(text = ''): boolean {
+  return Number(text.slice(1)) <= 65_535
+}
+
 const ownAddress = /^(?:127\.0\.0\.1|\[::1\])(:\d{1,5})?$/
 
 /** Whether a Host header names this machine alone, and no host of the service: what people type who look for the portal. */
 export function isBareHost(header: string | undefined, domain: string): boolean {
-  return ownAddress.test(header ?? '') || normalHost(header)?.replace(/:\d+$/, '') === domain.toLowerCase()
+  const own = ownAddress.exec(header ?? '')
+  return (own !== null && isPort(own[1])) || normalHost(header)?.replace(/:\d+$/, '') === domain.toLowerCase()
 }
 
 /** The portal's address, on the port that the client used: any forwarded port works. */

@@ -164,13 +164,8 @@ async function download(service: Files, { accountId }: Account, file: FileRecord
     'content-length': String(opened.size),
     'content-disposition': disposition,
   }
-  return cutBy(
-    new Response(
-      bodyOf(opened.read(), () => opened.close()),
-      { headers },
-    ),
-    opened.cut,
-  )
+  const body = bodyOf(opened.read(), () => opened.close())
+  return cutBy(new Response(body, { headers }), opened.cut)
 }
 
 function showFile(file: FileRecord, filename: string | undefined): object {

@@ -37,6 +37,7 @@ const OF_DISK: Readonly<Record<StorageTrouble, string>> = {
   full: "the service's disk is full",
   'read-only': "the service's disk can't be written",
   failing: "the service's disk fails",
+  'out-of-files': 'the service can open no more files at present',
 }
 
 /** Writes what becomes of a job when its run is over, and has those run again that can go on. */

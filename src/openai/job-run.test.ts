@@ -100,3 +100,35 @@ test('a checkpoint that is shown takes the place of one of the same step that wa
     { step: 8, interim: false, goesOn: true },
   ])
 })
+
+test('a run that is cancelled while it waits for the vault closes what the vault opens for it afterwards', async () => {
+  const records = openMemoryRecords()
+  const [asked, answered] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  let open = 0
+  const files = {
+    get: async () => ({ value: {} }),
+    open: async () => {
+      asked.resolve()
+      await answered.promise
+      open += 1
+      return { read: () => [], close: async () => void (open -= 1) }
+    },
+  }
+  const value = { accountId, jobId, status: 'running', trainingFile: 'file-1' } as unknown as JobRecord
+  const stored: Stored<JobRecord> = { id: ownedKey(accountId, jobId), version: 1, value }
+  const run = new JobRun({
+    jobs: { options: { accounts: { options: { records, env: systemEnv } }, files } } as unknown as Jobs,
+    ring: {} as KeyRing,
+    trainer: { bases: [], train: async () => assert.fail('it was cancelled') },
+    account: { accountId } as Account,
+    stored,
+  })
+  const cancelled = new AbortController()
+  const ended = assert.rejects(run.run(cancelled.signal, new AbortController().signal), /cancelled/)
+  await asked.promise
+  cancelled.abort(new Error('cancelled'))
+  await ended
+  answered.resolve()
+  await new Promise(setImmediate)
+  assert.equal(open, 0)
+})

@@ -42,6 +42,7 @@ export class JobRun {
   /** The first step that was done in this run. */
   #firstStep: number | undefined
   readonly #opened: OpenBlob[] = []
+  #isOver = false
   /** Settles when the trainer's process is gone. */
   #training: Promise<unknown> = Promise.resolve()
 
@@ -64,6 +65,7 @@ export class JobRun {
       await Promise.race([this.#train(signal, pause), aborted.promise])
     } finally {
       signal.removeEventListener('abort', abort)
+      this.#isOver = true
       await this.#training.catch(() => undefined)
       // A run that broke off may never have come to read them.
       for (const blob of this.#opened.splice(0)) await blob.close()
@@ -278,7 +280,12 @@ export class JobRun {
     return this.#reading(await files.open(this.#stored.value.accountId, value))
   }
 
-  #reading(blob: OpenBlob): Readable {
+  async #reading(blob: OpenBlob): Promise<Readable> {
+    // Left behind at a vault, and answered after all.
+    if (this.#isOver) {
+      await blob.close()
+      throw new Error('The run is over.')
+    }
     this.#opened.push(blob)
     return Readable.from(blob.read(), { objectMode: false })
   }

@@ -1,5 +1,5 @@
-/** What a disk refuses: it is full, may not be written, or fails. */
-export type StorageTrouble = 'full' | 'read-only' | 'failing'
+/** What a disk refuses: it is full, may not be written, or fails; or the process, or the machine, has too many files open. */
+export type StorageTrouble = 'full' | 'read-only' | 'failing' | 'out-of-files'
 
 const OF_SYSTEM: Readonly<Record<string, StorageTrouble>> = {
   ENOSPC: 'full',
@@ -7,6 +7,8 @@ const OF_SYSTEM: Readonly<Record<string, StorageTrouble>> = {
   EFBIG: 'full',
   EROFS: 'read-only',
   EIO: 'failing',
+  EMFILE: 'out-of-files',
+  ENFILE: 'out-of-files',
 }
 /** Primary result codes: https://www.sqlite.org/rescode.html */
 const OF_SQLITE: Readonly<Record<number, StorageTrouble>> = { 8: 'read-only', 10: 'failing', 13: 'full' }

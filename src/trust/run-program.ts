@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { access, constants } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 
@@ -16,12 +17,16 @@ export async function runProgram(program: string, args: readonly string[]): Prom
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: TIMEOUT_MS })
   let output = ''
   let errors = ''
-  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
-  child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
-  return new Promise(resolve => {
-    child.once('error', error => resolve({ code: -1, output, errors: error.message }))
-    child.once('close', code => resolve({ code: code ?? -1, output, errors }))
-  })
+  try {
+    // Without it there may be no pipes either.
+    await once(child, 'spawn')
+    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
+    child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
+    const [code] = (await once(child, 'close')) as [number | null]
+    return { code: code ?? -1, output, errors }
+  } catch (error) {
+    return { code: -1, output, errors: (error as Error).message }
+  }
 }
 
 /** The path of a program, also in the folders of administration that users don't have on their PATH; undefined when it is not installed. */

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
+import { openMemoryRecords } from '../store/memory-records.ts'
+import { put, remove } from '../store/records.ts'
+import { accounts, type Account } from './account.ts'
+import { deploymentKey, deployments, type Deployment } from './deployment.ts'
+import { RunningModels } from './running-models.ts'
+
+const accountId = 'a'
+const key = deploymentKey(accountId, 'chat')
+const gone = { code: 'DeploymentNotFound', status: 404 }
+
+function deploymentOf(base: string): Deployment {
+  const model = { format: 'OpenAI', name: base, version: '1' }
+  const createdAt = '2026-11-29T12:00:00.000Z'
+  return { accountId, name: 'chat', model, sku: { name: 'Standard', capacity: 1 }, base, createdAt }
+}
+
+/** Models of an account with one deployment, whose processes load when the test says so. */
+async function roomOf(deployment: Deployment) {
+  const records = openMemoryRecords()
+  await records.commit([put(accounts, accountId, { accountId } as Account, 0), put(deployments, key, deployment, 0)])
+  const running = new Set<string>()
+  const loading = Promise.withResolvers<void>()
+  const models = new RunningModels({
+    records,
+    blobs: {} as SealedBlobs,
+    leases: { hold: async () => assert.fail('none of these stops with its key') },
+    runtime: {
+      async load({ base }) {
+        running.add(base)
+        await loading.promise
+        const { promise: ended, resolve } = Promise.withResolvers<string>()
+        const unload = async (): Promise<void> => {
+          running.delete(base)
+          resolve('ended')
+        }
+        return { pid: 1, ended, unload, chat: () => assert.fail(base) }
+      },
+    },
+  })
+  return { records, models, running, loading }
+}
+
+test('R28: who has read a deployment that was deleted since, or whose account was, starts nothing', async () => {
+  const deployment = deploymentOf('base')
+  for (const change of [
+    remove(deployments, key),
+    put(accounts, accountId, { accountId, deleted: { at: 1, purgeAt: 2 } } as Account),
+    remove(accounts, accountId),
+  ]) {
+    const { records, models, running } = await roomOf(deployment)
+    await records.commit([change])
+    await assert.rejects(models.get(deployment), gone)
+    assert.deepEqual([...running], [])
+  }
+})
+
+test('R28: a process whose deployment is deleted while it loads ends, also when nobody knew of it then', async () => {
+  const deployment = deploymentOf('base')
+  const { records, models, running, loading } = await roomOf(deployment)
+  const asked = models.get(deployment)
+  while (running.size === 0) await new Promise(setImmediate)
+  await records.commit([remove(deployments, key)])
+  loading.resolve()
+  await assert.rejects(asked, gone)
+  assert.deepEqual([...running], [])
+})
+
+test('a deployment that was replaced serves its new model, though somebody still asked for the former one', async () => {
+  const [former, present] = [deploymentOf('former'), deploymentOf('present')]
+  const { records, models, running, loading } = await roomOf(former)
+  const stale = models.get(former)
+  while (running.size === 0) await new Promise(setImmediate)
+  await records.commit([put(deployments, key, present)])
+  const fresh = models.get(present)
+  loading.resolve()
+  await assert.rejects(stale, gone)
+  await fresh
+  assert.deepEqual([...running], ['present'])
+  assert.equal(await models.get(former), await fresh)
+  await models.stop(present)
+  assert.deepEqual([...running], [])
+})
