@@ -173,13 +173,14 @@ async function openRecords(settings: Settings, rootKeys: RootKeys, tampering: Ta
 async function recordFips(audit: AuditLog): Promise<void> {
   const state = readFipsState()
   if (state.status !== 'active') return
-  await audit.append({
+  const entry = {
     operationName: 'OwnKey/fips/start',
     category: 'AuditEvent',
-    resultType: 'Success',
+    resultType: 'Success' as const,
     resultDescription: `This run is on ${describeFips(state)}.`,
     properties: { ...state.module },
-  })
+  }
+  await audit.append(entry, [], { reserve: 'small' })
 }
 
 /** Before anything else is opened: a wrong module, token or PIN ends the start. */

@@ -315,6 +315,6 @@ async function openSubscription({ records, env, audit }: RoomsOptions, entra: En
     callerIpAddress: 'service',
     properties: { administrators },
   }
-  if (changes.length > 0) await audit.append(entry, changes)
+  if (changes.length > 0) await audit.append(entry, changes, { reserve: 'small' })
   return subscriptionId
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { getFips } from 'node:crypto'
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -65,7 +66,8 @@ describe('@azure/identity against a whole cloud', () => {
     await assert.rejects(credential().getToken(VAULT), /AADSTS7000215/)
   })
 
-  it('ClientCertificateCredential: with x5t#S256, and with x5t under adfs', async () => {
+  const skip = getFips() === 1 && 'how the client library names its digest, no FIPS provider knows'
+  it('ClientCertificateCredential: with x5t#S256, and with x5t under adfs', { skip }, async () => {
     const certificate = await makeCertificate('CN=client')
     const file = join(dir, 'client.pem')
     await writeFile(file, certificate.pem)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { createHash, type webcrypto } from 'node:crypto'
+import { createHash, getFips, type webcrypto } from 'node:crypto'
 import { after, test } from 'node:test'
 import { promisify } from 'node:util'
 import { createRemoteJWKSet, jwtVerify, SignJWT } from 'jose'
@@ -159,7 +159,8 @@ test('client assertions: for this tenant`s endpoint, within their time, with the
   const stranger = await makeCertificate('CN=robot')
   assert.deepEqual((await ask({}, {}, stranger.privateKey)).body['error_codes'], [700027])
   for (const refused of [
-    await makeCertificate('CN=weak', { bits: 1024 }),
+    // A FIPS provider makes none so weak.
+    ...(getFips() === 1 ? [] : [await makeCertificate('CN=weak', { bits: 1024 })]),
     await makeCertificate('CN=old', { days: -1 }),
   ])
     assert.equal(
