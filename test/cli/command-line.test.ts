@@ -4,6 +4,7 @@ import { cp, readFile } from 'node:fs/promises'
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { COMMANDS } from '../../src/cli/catalogue.ts'
 import { allHelp } from '../../src/cli/help.ts'
 import { assertFits, assertRefused, ended, folderFor, say } from './command-line.fixture.ts'
@@ -55,8 +56,8 @@ test('the texts that the launcher shows before there is a Node.js are these (./o
 
 test('help, version and completion need nothing that has to be installed', async t => {
   const bare = await folderFor(t)
-  await cp(new URL('../../src', import.meta.url).pathname, join(bare, 'src'), { recursive: true })
-  await cp(new URL('../../package.json', import.meta.url).pathname, join(bare, 'package.json'))
+  await cp(fileURLToPath(new URL('../../src', import.meta.url)), join(bare, 'src'), { recursive: true })
+  await cp(fileURLToPath(new URL('../../package.json', import.meta.url)), join(bare, 'package.json'))
   for (const args of [['help'], ['help', 'start'], ['prove', '--help'], ['--version'], ['completion', 'bash']]) {
     const child = spawn(process.execPath, [join(bare, 'src/cli.ts'), ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
     const said = await ended(child)
