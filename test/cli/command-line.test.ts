@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-
-import { cp, readFile } from 'node:fs/promises'
 import { spawn } from 'node:child_process'
+import { closeSync, existsSync, openSync } from 'node:fs'
+import { cp, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -53,6 +53,17 @@ test('help lists every command; help COMMAND, COMMAND --help and -h anywhere exp
 test('the texts that the launcher shows before there is a Node.js are these (./ownkey run scripts/help-text.ts)', async () => {
   assert.equal(await readFile(new URL('../../src/cli/help.txt', import.meta.url), 'utf8'), allHelp(COMMANDS))
 })
+
+test(
+  'an output that takes nothing is told',
+  { skip: existsSync('/dev/full') ? false : 'needs /dev/full' },
+  async () => {
+    const full = openSync('/dev/full', 'w')
+    const said = await say(['help'], { stdio: ['ignore', full, 'pipe'] })
+    closeSync(full)
+    assertRefused(said, { code: 1, says: /Not all of it could be written: The disk of .* is full\./ })
+  },
+)
 
 test('help, version and completion need nothing that has to be installed', async t => {
   const bare = await folderFor(t)

@@ -26,6 +26,7 @@ const PROGRAMS = [
   'getconf',
   'cat',
   'flock',
+  'sleep',
 ]
 const PLATFORM = process.arch === 'arm64' ? 'linux-arm64' : 'linux-x64'
 const BUNDLE = `node-${PLATFORM}`
@@ -34,6 +35,7 @@ const BUNDLE = `node-${PLATFORM}`
 const NPM = `#!/bin/sh
 [ "$1" = --version ] && { echo "\${NPM_VERSION:-9.2.0}"; exit; }
 echo "$(basename "$0") $*" >>"$HOME/calls"
+[ -z "\${NPM_SLEEPS:-}" ] || sleep "$NPM_SLEEPS"
 [ -z "\${NPM_FAILS:-}" ] || { echo "npm ERR! network" >&2; exit 7; }
 mkdir -p node_modules/${BUNDLE}/bin node_modules/${BUNDLE}/include
 [ -n "\${NO_NATIVE:-}" ] || mkdir -p node_modules/@koromix/koffi-${PLATFORM} node_modules/@node-llama-cpp/${PLATFORM}
@@ -145,7 +147,7 @@ test('a changed lock file is installed anew', async t => {
 
 test('two first starts at once install once', async t => {
   const { run, calls } = await checkout(t)
-  const ends = await Promise.all([run(['demo']), run(['demo']), run(['demo'])])
+  const ends = await Promise.all([1, 2, 3].map(() => run(['demo'], { NPM_SLEEPS: '2' })))
   assert.deepEqual(
     ends.map(({ code }) => code),
     [0, 0, 0],
