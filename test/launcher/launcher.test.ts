@@ -248,6 +248,7 @@ test('a Node.js that can’t install is named before npm is asked, and so is an 
   await program('node', '#!/bin/sh\necho 18.20.4\n')
   await program('npm', '#!/bin/sh\nexit 127\n')
   assert.match((await run(['demo'])).err, /^ownkey: npm does not start\. Install/)
+  assert.match((await run(['demo'], { HOME: '' })).err, /^ownkey: npm does not start without HOME\.\n/)
   assert.deepEqual(await calls(), [])
 })
 
