@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { build } from 'vite'
 
-const portal = new URL('../portal', import.meta.url).pathname
+const portal = fileURLToPath(new URL('../portal', import.meta.url))
 const dist = join(portal, 'dist')
 
 /** Builds the portal into portal/dist, which is committed; with --check, compares it with what stands there. */

@@ -9,6 +9,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Endpoints } from '../src/endpoints.ts'
 import { resolveLocalNames } from '../src/http/local-names.mjs'
@@ -16,7 +17,7 @@ import { Azure, pause, type TestAccount } from '../test/support/azure.ts'
 
 const [checkout = '', name = ''] = process.argv.slice(2)
 if (checkout === '' || !/^[\w.-]+$/.test(name)) throw new Error('node scripts/make-folder.ts CHECKOUT NAME')
-const folders = new URL('../test/data/folders/', import.meta.url).pathname
+const folders = fileURLToPath(new URL('../test/data/folders/', import.meta.url))
 const dataDir = await mkdtemp(join(tmpdir(), 'ownkey-make-folder-'))
 const cli = resolve(checkout, 'src/cli.ts')
 const child = spawn(

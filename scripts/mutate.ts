@@ -2,13 +2,14 @@ import { execFileSync, spawn } from 'node:child_process'
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { MUTATIONS, type Mutation } from './mutations.ts'
 
 /**
  * Takes one check after another out of a copy of the code and runs the tests that must fail then; writes docs/mutations.md when each
  * does. Words behind `--only` play the mutations whose description contains one of them; then nothing is written.
  */
-const root = new URL('..', import.meta.url).pathname
+const root = fileURLToPath(new URL('..', import.meta.url))
 const args = process.argv.slice(2)
 const only = args[0] === '--only' ? args.slice(1) : []
 const wanted = MUTATIONS.filter(({ without }) => only.length === 0 || only.some(word => without.includes(word)))

@@ -1,8 +1,9 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
 /** Writes docs/requirements.md: each requirement of the article, where it is decided, and which tests hold it. */
-const root = new URL('..', import.meta.url).pathname
+const root = fileURLToPath(new URL('..', import.meta.url))
 const STATEMENTS: Readonly<Record<string, string>> = {
   R01: 'Data is encrypted automatically when it is persisted',
   R02: 'FIPS 140-2 compliant 256-bit AES',

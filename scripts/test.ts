@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 
 /** Format, lint, types, dead code, is the built portal what its sources build, then every test; with arguments, the named tests alone. */
-const bin = new URL('../node_modules/.bin/', import.meta.url).pathname
-const root = new URL('..', import.meta.url).pathname
+const bin = fileURLToPath(new URL('../node_modules/.bin/', import.meta.url))
+const root = fileURLToPath(new URL('..', import.meta.url))
 // As the launcher does: each test starts a cloud.
 process.env['NODE_COMPILE_CACHE'] ??= `${root}node_modules/.cache/compile`
 

@@ -2,6 +2,7 @@ import { COMMANDS } from './cli/catalogue.ts'
 import { commandHelp } from './cli/help.ts'
 import { parse } from './cli/parse.ts'
 import { refuse, written } from './cli/refuse.ts'
+import { plainError } from './plain-error.ts'
 import { UsageError } from './usage-error.ts'
 
 async function run(args: readonly string[]): Promise<number> {
@@ -19,8 +20,12 @@ async function run(args: readonly string[]): Promise<number> {
   }
 }
 
-/** `ownkey audit | head` has seen enough. */
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // `ownkey audit | head` has seen enough.
+  if (error.code === 'EPIPE') process.exit(0)
+  process.stderr.write(`ownkey: Not all of it could be written: ${plainError(error)}\n`)
+  process.exit(1)
+})
 
 try {
   const code = await run(process.argv.slice(2))

@@ -1,5 +1,5 @@
-import { readdir, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { lstat, readdir, stat } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
 import { makeFolder } from './make-folder.ts'
 import { plainError } from './plain-error.ts'
 import { syncFolders } from './sync-names.ts'
@@ -28,7 +28,7 @@ export async function openDataFolder(dataDir: string): Promise<void> {
       // What is acknowledged in it is as safe as its own name.
       if (made !== undefined) await syncFolders(dirname(dataDir), dirname(made))
     } catch (error) {
-      throw new Error(`The folder ${dataDir} can't be made: ${plainError(error)}`, { cause: error })
+      throw new Error(`The folder ${dataDir} can't be made: ${whyNotMade(error)}`, { cause: error })
     }
     return
   }
@@ -43,10 +43,13 @@ export async function openDataFolder(dataDir: string): Promise<void> {
 
 /** @throws Error that says what to do when the folder is not that of a cloud, or this user may not read it */
 export async function checkDataFolder(dataDir: string): Promise<void> {
-  if (!(await isFolder(dataDir)))
+  if (!(await isFolder(dataDir))) {
+    const isLink = (await lstat(dataDir).catch(() => undefined))?.isSymbolicLink() === true
+    if (isLink) throw new Error(`${dataDir} is a link that leads nowhere.`)
     throw new Error(
       `There is no folder ${dataDir}. Check --data-dir, or start a cloud in it:\n${startCommand(dataDir)}`,
     )
+  }
   const names = await namesIn(dataDir)
   if (!names.includes('records.db'))
     throw new Error(`${dataDir} is not the data folder of a cloud: it has no records.db.`)
@@ -77,6 +80,14 @@ async function namesIn(dataDir: string): Promise<string[]> {
   return readdir(dataDir).catch((error: unknown) => {
     throw unusable(dataDir, error)
   })
+}
+
+/** It is the folder above that has to let somebody in. */
+function whyNotMade(error: unknown): string {
+  const { code, path } = error as NodeJS.ErrnoException
+  return (code === 'EACCES' || code === 'EPERM') && path !== undefined
+    ? `this user may not write to ${dirname(resolve(path))}.`
+    : plainError(error)
 }
 
 function unusable(dataDir: string, error: unknown): Error {

@@ -1,4 +1,5 @@
 import type { Agent } from 'node:http'
+import { fileURLToPath } from 'node:url'
 import { openAdministration, type Administration } from './administration.ts'
 import type { AuditSink } from './audit/audit-event.ts'
 import { auditRoutes } from './audit/audit-routes.ts'
@@ -105,8 +106,8 @@ const LOCATIONS = [
   'australiaeast',
   'japaneast',
 ]
-const PORTAL_FOLDER = new URL('../portal/dist', import.meta.url).pathname
-const TRUTH_TABLE = new URL('../docs/truth-table.md', import.meta.url).pathname
+const PORTAL_FOLDER = fileURLToPath(new URL('../portal/dist', import.meta.url))
+const TRUTH_TABLE = fileURLToPath(new URL('../docs/truth-table.md', import.meta.url))
 const TICK_MS = 30_000
 const FLUSH_MS = 60_000
 const EXPORT_MS = 1000

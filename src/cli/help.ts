@@ -1,4 +1,5 @@
 import type { Command } from './command.ts'
+import { completionFor, SHELLS } from './completion.ts'
 import type { Option } from './option.ts'
 
 const GAP = '  '
@@ -50,7 +51,7 @@ export function commandHelp(command: Command, { all = false } = {}): string {
   ].join('\n')
 }
 
-/** All help texts, each after a line `=== COMMAND`, for src/cli/help.txt: the launcher shows them where no Node.js runs yet. */
+/** All help texts and completions, each after a line `=== COMMAND`, for src/cli/help.txt: the launcher shows them where no Node.js runs yet. */
 export function allHelp(commands: readonly Command[]): string {
   const sections = commands.flatMap(command => [
     [command.name, commandHelp(command)],
@@ -58,7 +59,8 @@ export function allHelp(commands: readonly Command[]): string {
       ? [[`${command.name} --all`, commandHelp(command, { all: true })]]
       : []),
   ])
-  return [['*', overview(commands)], ...sections].map(([name, text]) => `=== ${name}\n${text}`).join('')
+  const completions = SHELLS.map(shell => [`completion: ${shell}`, completionFor(shell, commands)])
+  return [['*', overview(commands)], ...sections, ...completions].map(([name, text]) => `=== ${name}\n${text}`).join('')
 }
 
 function written(option: string, { placeholder = '' }: Option<unknown>): string {

@@ -2,11 +2,12 @@ import { lookup } from 'node:dns/promises'
 import { fileURLToPath } from 'node:url'
 import { connectAdministrator } from '../administrator-client.ts'
 import { readEndpoints } from '../endpoints.ts'
+import { shellWord } from '../terminal.ts'
 import { finding, type Finding } from './finding.ts'
 
 const FIXED = ['login.localhost', 'management.localhost', 'portal.localhost']
 const EXAMPLES = ['contoso.vault.localhost', 'contoso.openai.localhost']
-const PRELOAD = fileURLToPath(new URL('../http/localhost.mjs', import.meta.url))
+const PRELOAD = new URL('../http/localhost.mjs', import.meta.url)
 /** With the indentation of what doctor prints, 80 columns. */
 const HOSTS_WIDTH = 71
 /** As the machine resolves names: to ask the cloud, this process soon finds them by itself. */
@@ -24,7 +25,7 @@ export async function namesFinding(dataDir: string | undefined): Promise<Finding
     false,
     `${lost.join(', ')} ${lost.length === 1 ? 'does' : 'do'} not resolve for programs on this machine`,
     'Browsers, curl and programs under ./ownkey run do without, Python with PYTHONPATH=src/http/python too. Others in Node:',
-    `node --import ${PRELOAD} app.js`,
+    `node --import ${preloadWord()} app.js`,
     'For others (Go, .NET, Java, and Python on uvloop such as the proxy of LiteLLM, which asks the system by itself):',
     'apt-get install libnss-myhostname, which finds every *.localhost; or, as root, these lines in /etc/hosts:',
     ...hostsLines(lost),
@@ -32,6 +33,12 @@ export async function namesFinding(dataDir: string | undefined): Promise<Finding
       ? ['and a line for each vault and account that you make: --data-dir DIR of a running cloud lists them.']
       : []),
   )
+}
+
+/** `--import` reads a path as an address: one with a blank or a `%` in it has to be written as one. */
+function preloadWord(): string {
+  const path = fileURLToPath(PRELOAD)
+  return path === PRELOAD.pathname ? shellWord(path) : shellWord(PRELOAD.href)
 }
 
 function hostsLines(names: readonly string[]): string[] {

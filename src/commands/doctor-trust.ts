@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { shellWord } from '../terminal.ts'
 import { holds, readAuthority, type Authority } from '../trust/authority.ts'
 import { BrowserStores } from '../trust/browser-stores.ts'
+import { homeFolder } from '../trust/home-folder.ts'
 import { SystemStore } from '../trust/system-store.ts'
 import type { Finding } from './finding.ts'
 
@@ -30,7 +30,7 @@ export async function trustFindings(dataDir: string, systemRoot?: string): Promi
           remedy: [command, `as root; or in each shell`, `eval "$(./ownkey env --data-dir ${shellWord(dataDir)})"`],
         },
   ]
-  for (const { where, trusted: inBrowser } of await new BrowserStores(homedir()).trusts(authority)) {
+  for (const { where, trusted: inBrowser } of await new BrowserStores(homeFolder()).trusts(authority)) {
     const browsers = where.includes('nssdb') ? 'Chromium, Chrome and Edge' : 'Firefox'
     if (inBrowser === undefined)
       findings.push({

@@ -1,10 +1,12 @@
 import { lookup } from 'node:dns/promises'
 import { connect } from 'node:net'
+import { fileURLToPath } from 'node:url'
 import { readAuthority } from '../trust/authority.ts'
 import { SystemStore } from '../trust/system-store.ts'
 import { stoppedCloud } from '../data-folder.ts'
 import { readEndpoints, type Endpoints } from '../endpoints.ts'
 import { shellQuoted } from '../terminal.ts'
+import { besideProxy } from './beside-proxy.ts'
 
 /** The environment that points clients at a running cloud. */
 export async function printEnvironment(options: {
@@ -51,6 +53,7 @@ export async function clientEnvironment(options: { dataDir: string; systemRoot: 
     OWNKEY_RESOURCE_MANAGER: resourceManager,
     OWNKEY_OPENAI_SUFFIX: openAiSuffix,
     OWNKEY_KEY_VAULT_SUFFIX: keyVaultSuffix,
+    ...besideProxy(),
   }
 }
 
@@ -69,9 +72,10 @@ async function azLines({ resourceManager, tenantId, administrator }: Endpoints, 
     () => true,
     () => false,
   )
-  const names = new URL('../http/python', import.meta.url).pathname
+  const names = fileURLToPath(new URL('../http/python', import.meta.url))
   return [
     `export REQUESTS_CA_BUNDLE=${shellQuoted(bundle)}`,
+    ...Object.entries(besideProxy()).map(([name, value]) => `export ${name}=${shellQuoted(value)}`),
     // The authority is one that Microsoft's list of instances does not know.
     'export AZURE_CORE_INSTANCE_DISCOVERY=false',
     ...(isResolved

@@ -2,9 +2,10 @@ import { spawnSync } from 'node:child_process'
 import { getFips } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
 const FIPS_TEST = new URL('../crypto/fips.ts', import.meta.url).href
-const OWN_FOLDER = new URL('../../.fips', import.meta.url).pathname
+const OWN_FOLDER = fileURLToPath(new URL('../../.fips', import.meta.url))
 /** The young generation grows by 130 MiB under uploads, and never shrinks while the service idles; the last is for give-back-memory.ts. */
 const FLAGS = ['--disable-sigusr1', '--max-semi-space-size=4', '--expose-gc']
 const BUILD = 'scripts/build-fips-module.sh builds one in a few minutes'
@@ -51,7 +52,7 @@ function workingFips(): FipsEnvironment {
       `--fips needs an OpenSSL FIPS provider, and there is none: ${BUILD}; one elsewhere is named by OWNKEY_FIPS_DIR, a folder with fips.so and openssl.cnf.`,
     )
   // Tried in another process: one that fails in ours would take it along without a word.
-  const script = `import { fipsStatus } from '${FIPS_TEST}'; process.stdout.write(fipsStatus())`
+  const script = `import { fipsStatus } from ${JSON.stringify(FIPS_TEST)}; process.stdout.write(fipsStatus())`
   const { stdout, stderr } = spawnSync(process.execPath, ['--enable-fips', '--input-type=module', '--eval', script], {
     env: { ...process.env, NODE_OPTIONS: '', ...found },
     encoding: 'utf8',

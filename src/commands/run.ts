@@ -1,10 +1,10 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { UsageError } from '../usage-error.ts'
 import { clientEnvironment } from './print-environment.ts'
 
-const PRELOAD = fileURLToPath(new URL('../http/localhost.mjs', import.meta.url))
+/** As an address: `--import` reads a path as one, so that a `%` or `#` in it would be another file's. */
+const PRELOAD = new URL('../http/localhost.mjs', import.meta.url).href
 
 /**
  * Runs a program under this Node with names below localhost resolved; with a data folder, also with the environment that

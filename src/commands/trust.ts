@@ -1,7 +1,7 @@
-import { homedir } from 'node:os'
 import { readAuthority, type Authority } from '../trust/authority.ts'
 import { fitted } from '../terminal.ts'
 import { BrowserStores } from '../trust/browser-stores.ts'
+import { homeFolder } from '../trust/home-folder.ts'
 import { SystemStore, type Outcome } from '../trust/system-store.ts'
 
 const WORDS = {
@@ -28,7 +28,7 @@ interface TrustOptions {
  */
 export async function trust(options: TrustOptions): Promise<number> {
   const system = new SystemStore(options.systemRoot)
-  const browsers = new BrowserStores(homedir())
+  const browsers = new BrowserStores(homeFolder())
   const { dataDir } = options
   const authorities = dataDir === undefined ? await installed(system, browsers) : [await readAuthority(dataDir)]
   if (authorities.length === 0) process.stdout.write('No cloud is trusted here.\n')

@@ -3,10 +3,11 @@ import { once } from 'node:events'
 import { mkdir, open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
+import { fileURLToPath } from 'node:url'
 import { readEndpoints, type Endpoints } from '../endpoints.ts'
 import { resolveLocalNames } from '../http/local-names.mjs'
 
-const cli = new URL('../cli.ts', import.meta.url).pathname
+const cli = fileURLToPath(new URL('../cli.ts', import.meta.url))
 const START_TIMEOUT_MS = 60_000
 
 /** A cloud in a process of its own, as `./ownkey start` runs it. */
@@ -49,13 +50,19 @@ async function ready(child: ChildProcess, dataDir: string): Promise<Endpoints> {
   const deadline = Date.now() + START_TIMEOUT_MS
   while (Date.now() < deadline) {
     if (child.exitCode !== null)
-      throw new Error(`The cloud ended at once (exit ${child.exitCode}). See ${join(dataDir, 'service.log')}.`)
+      throw new Error(`The cloud ended at once (exit ${child.exitCode}):\n${await lastWords(dataDir)}`)
     const endpoints = await readEndpoints(dataDir).catch(() => undefined)
     if (endpoints !== undefined && (await answers(endpoints.instanceMetadata))) return endpoints
     await new Promise(resolve => setTimeout(resolve, 50))
   }
   child.kill('SIGKILL')
-  throw new Error(`The cloud was not ready after ${START_TIMEOUT_MS / 1000} s. See ${join(dataDir, 'service.log')}.`)
+  throw new Error(`The cloud was not ready after ${START_TIMEOUT_MS / 1000} s:\n${await lastWords(dataDir)}`)
+}
+
+/** The end of what the cloud said: its folder may be gone before anybody can look into it. */
+async function lastWords(dataDir: string): Promise<string> {
+  const log = await readFile(join(dataDir, 'service.log'), 'utf8')
+  return log.trimEnd().split('\n').slice(-8).join('\n')
 }
 
 /** A file of an earlier run may lie there until the new one replaces it. */

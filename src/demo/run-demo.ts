@@ -1,6 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { rm } from 'node:fs/promises'
+import { makeScratchFolder } from '../scratch-folder.ts'
 import { startCloudProcess, type CloudProcess } from './cloud-process.ts'
 import { Scene } from './scene.ts'
 import { buildCloud, cleanUp, revoke, rotate, train, upload } from './story.ts'
@@ -11,7 +10,7 @@ const LEASE_SECONDS = 5
 /** Plays the article's story against a cloud of its own. Resolves to the exit code: 0 when every claim was proven. */
 export async function runDemo(options: { keep: boolean }): Promise<number> {
   const started = performance.now()
-  const dataDir = await mkdtemp(join(tmpdir(), 'ownkey-demo-'))
+  const dataDir = await makeScratchFolder('ownkey-demo-')
   let cloud: CloudProcess | undefined
   process.stdout.write(`${bold('OwnKey')}: data at rest under the customer's own key, from upload to deletion\n`)
   try {

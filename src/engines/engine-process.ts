@@ -2,6 +2,7 @@ import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { getFips } from 'node:crypto'
 import { PassThrough, type Readable, type Writable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
 import { EngineLost, type LossReason } from './failures.ts'
 import type { Frame } from './frames.ts'
 import { readFrames, writeFrame } from './frames.ts'
@@ -62,7 +63,7 @@ function compileCache(): NodeJS.ProcessEnv {
  * arguments, environment or files; on fd 4 it says that it lives.
  */
 export function startEngineProcess(file: URL, what: string, patience: Patience = PATIENCE): EngineProcess {
-  const child: ChildProcess = spawn('/bin/sh', ['-c', PREPARE, process.execPath, ...NODE_FLAGS, file.pathname], {
+  const child: ChildProcess = spawn('/bin/sh', ['-c', PREPARE, process.execPath, ...NODE_FLAGS, fileURLToPath(file)], {
     env: { PATH: '/usr/bin:/bin', LANG: 'C.UTF-8', ...compileCache(), ...fipsEnvironment() },
     stdio: ['pipe', 'ignore', 'pipe', 'pipe', 'pipe'],
     detached: true,

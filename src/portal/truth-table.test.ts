@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { parseTruthTable, readTruthTable } from './truth-table.ts'
 
 test('the measured table is read as headings, texts and tables, links as their words', () => {
@@ -14,7 +15,7 @@ test('the measured table is read as headings, texts and tables, links as their w
 })
 
 test('every row of every table in docs/truth-table.md has a cell for each column', async () => {
-  const blocks = await readTruthTable(new URL('../../docs/truth-table.md', import.meta.url).pathname)
+  const blocks = await readTruthTable(fileURLToPath(new URL('../../docs/truth-table.md', import.meta.url)))
   const tables = (blocks ?? []).filter(block => block.type === 'table')
   assert.ok(tables.length >= 4)
   for (const { columns, rows } of tables)

@@ -1,7 +1,8 @@
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makeFolder } from '../make-folder.ts'
+import { plainError } from '../plain-error.ts'
+import { makeScratchFolder } from '../scratch-folder.ts'
 import { holds, STORED_NAME, storedAuthority, type Authority } from './authority.ts'
 import { findProgram, runProgram } from './run-program.ts'
 import type { Outcome } from './system-store.ts'
@@ -25,9 +26,10 @@ const INSTALL = 'Debian, Ubuntu: apt-get install libnss3-tools, then run this ag
 
 /** The NSS stores below a user's home, which Chromium, Chrome, Edge and Firefox read; they are changed by NSS's own certutil. */
 export class BrowserStores {
-  readonly #home: string
+  readonly #home: string | undefined
 
-  constructor(home: string) {
+  /** @param home undefined: there are no stores */
+  constructor(home: string | undefined) {
     this.#home = home
   }
 
@@ -35,7 +37,11 @@ export class BrowserStores {
   add(authority: Authority): Promise<Outcome[]> {
     return this.#each(true, async (certutil, folder) => {
       if (await listed(certutil, folder, authority)) return { done: 'present', where: folder }
-      await makeFolder(folder)
+      try {
+        await makeFolder(folder)
+      } catch (error) {
+        return { done: 'not', where: folder, why: "the folder can't be made", remedy: plainError(error) }
+      }
       if (!(await isStore(folder))) await runProgram(certutil, ['-N', '-d', `sql:${folder}`, '--empty-password'])
       const errors = await imported(certutil, folder, authority)
       if (await listed(certutil, folder, authority)) return { done: 'added', where: folder }
@@ -93,7 +99,13 @@ export class BrowserStores {
 
   async #each(create: boolean, change: (certutil: string, folder: string) => Promise<Outcome>): Promise<Outcome[]> {
     const folders = await this.#folders(create)
-    if (folders.length === 0) return [{ done: 'absent', where: `browsers' stores in ${this.#home} (there is none)` }]
+    if (folders.length === 0)
+      return [
+        {
+          done: 'absent',
+          where: `browsers' stores${this.#home === undefined ? '' : ` in ${this.#home}`} (there is none)`,
+        },
+      ]
     const certutil = await findProgram('certutil')
     if (certutil === undefined)
       return folders.map(where => ({ done: 'not', where, why: 'certutil is not installed', remedy: INSTALL }))
@@ -103,14 +115,16 @@ export class BrowserStores {
   }
 
   async #folders(create: boolean): Promise<string[]> {
-    const chromium = join(this.#home, CHROMIUM)
+    const home = this.#home
+    if (home === undefined) return []
+    const chromium = join(home, CHROMIUM)
     // A browser that never ran has no store yet, and takes the one that it finds.
     const wanted = (await isStore(chromium)) || (create && (await findProgram(...BROWSERS)) !== undefined)
     const found = wanted ? [chromium] : []
     for (const profiles of PROFILES) {
-      const names = await readdir(join(this.#home, profiles)).catch(() => [])
+      const names = await readdir(join(home, profiles)).catch(() => [])
       for (const name of names) {
-        const folder = join(this.#home, profiles, name)
+        const folder = join(home, profiles, name)
         if (await isStore(folder)) found.push(folder)
       }
     }
@@ -137,7 +151,7 @@ async function contained(certutil: string, folder: string, authority: Authority)
 
 /** Resolves to what certutil complained about. */
 async function imported(certutil: string, folder: string, authority: Authority): Promise<string> {
-  const scratch = await mkdtemp(join(tmpdir(), 'ownkey-trust-'))
+  const scratch = await makeScratchFolder('ownkey-trust-')
   try {
     const file = join(scratch, 'ca.pem')
     await writeFile(file, authority.pem)

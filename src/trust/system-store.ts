@@ -1,7 +1,8 @@
-import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { makeFolder } from '../make-folder.ts'
+import { makeScratchFolder } from '../scratch-folder.ts'
+import { shellQuoted, shellWord } from '../terminal.ts'
 import { holds, STORED_NAME, storedAuthority, type Authority } from './authority.ts'
 import { findProgram, runProgram, type ProgramResult } from './run-program.ts'
 
@@ -112,7 +113,7 @@ export class SystemStore {
     const place = this.#root === '' ? [] : at
     if (done === 'added') return runProgram(program, place)
     // Links to certificates that are gone stay, and Java is told nothing, unless the configuration says that it was deselected.
-    const scratch = await mkdtemp(join(tmpdir(), 'ownkey-trust-'))
+    const scratch = await makeScratchFolder('ownkey-trust-')
     try {
       const configuration = join(scratch, 'ca-certificates.conf')
       await writeFile(configuration, `${await readFile(CONFIGURATION, 'utf8').catch(() => '')}\n!${name}.crt\n`)
@@ -124,6 +125,6 @@ export class SystemStore {
 }
 
 function rootCommands({ file }: Authority, where: string, done: 'added' | 'removed'): string {
-  const by = done === 'added' ? `install -D -m 644 '${file}' ${where}` : `rm ${where}`
-  return `Run this again as root, or:\nsudo sh -c "${by} && ${UPDATE}${done === 'added' ? '' : ' --fresh'}"`
+  const by = done === 'added' ? `install -D -m 644 ${shellWord(file)} ${shellWord(where)}` : `rm ${shellWord(where)}`
+  return `Run this again as root, or:\nsudo sh -c ${shellQuoted(`${by} && ${UPDATE}${done === 'added' ? '' : ' --fresh'}`)}`
 }

@@ -6,10 +6,11 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { cloudFor, sceneFor } from '../support/cloud.ts'
 import { auditRecords, ownkey } from './ownkey.fixture.ts'
 
-const cli = new URL('../../src/cli.ts', import.meta.url).pathname
+const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 
 test('the log is read and verified the same through the running cloud and in the folder of a stopped one', async t => {
   const { cloud, dataDir, scene } = await sceneFor(t)

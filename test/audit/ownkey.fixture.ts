@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 
-const cli = new URL('../../src/cli.ts', import.meta.url).pathname
+const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 
 export interface CommandResult {
   readonly code: number

@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { request } from 'node:https'
 import { join } from 'node:path'
 import { after, afterEach, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { toFile } from 'openai'
 import { blobDigests } from '../../src/demo/search-folder.ts'
 import { ask, checkTells, type Answered } from '../support/asking.ts'
@@ -174,7 +175,7 @@ const FAULTS: Readonly<Record<string, readonly [finding: string, line?: number]>
   'unknown-role-line-4.jsonl': ['unknown_role', 4],
   'utf16.jsonl': ['not_utf8', 1],
 }
-const folder = new URL('../data/bad/', import.meta.url).pathname
+const folder = fileURLToPath(new URL('../data/bad/', import.meta.url))
 
 for (const [name, [finding, at]] of Object.entries(FAULTS)) {
   test(`${name} is refused with ${finding}${at === undefined ? '' : ` in line ${at}`}, and no word of it is repeated`, async () => {

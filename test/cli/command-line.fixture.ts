@@ -4,8 +4,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
 
-export const cli = new URL('../../src/cli.ts', import.meta.url).pathname
+export const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 
 export interface Said {
   readonly code: number | null

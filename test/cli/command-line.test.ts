@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-
-import { cp, readFile } from 'node:fs/promises'
 import { spawn } from 'node:child_process'
+import { closeSync, existsSync, openSync } from 'node:fs'
+import { cp, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { COMMANDS } from '../../src/cli/catalogue.ts'
 import { allHelp } from '../../src/cli/help.ts'
 import { assertFits, assertRefused, ended, folderFor, say } from './command-line.fixture.ts'
@@ -53,10 +54,21 @@ test('the texts that the launcher shows before there is a Node.js are these (./o
   assert.equal(await readFile(new URL('../../src/cli/help.txt', import.meta.url), 'utf8'), allHelp(COMMANDS))
 })
 
+test(
+  'an output that takes nothing is told',
+  { skip: existsSync('/dev/full') ? false : 'needs /dev/full' },
+  async () => {
+    const full = openSync('/dev/full', 'w')
+    const said = await say(['help'], { stdio: ['ignore', full, 'pipe'] })
+    closeSync(full)
+    assertRefused(said, { code: 1, says: /Not all of it could be written: The disk of .* is full\./ })
+  },
+)
+
 test('help, version and completion need nothing that has to be installed', async t => {
   const bare = await folderFor(t)
-  await cp(new URL('../../src', import.meta.url).pathname, join(bare, 'src'), { recursive: true })
-  await cp(new URL('../../package.json', import.meta.url).pathname, join(bare, 'package.json'))
+  await cp(fileURLToPath(new URL('../../src', import.meta.url)), join(bare, 'src'), { recursive: true })
+  await cp(fileURLToPath(new URL('../../package.json', import.meta.url)), join(bare, 'package.json'))
   for (const args of [['help'], ['help', 'start'], ['prove', '--help'], ['--version'], ['completion', 'bash']]) {
     const child = spawn(process.execPath, [join(bare, 'src/cli.ts'), ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
     const said = await ended(child)

@@ -36,6 +36,7 @@ test('a file, a link that leads nowhere or below a file: every command says that
   const folder = await folderFor(t)
   await writeFile(join(folder, 'file'), '')
   await symlink('loop', join(folder, 'loop'))
+  await symlink('gone', join(folder, 'nowhere'))
   for (const words of [['start', '--port', '0'], ...ALL]) {
     const file = await say([...words, '--data-dir', join(folder, 'file')])
     assertRefused(file, { code: 1, says: /file is a file where a folder must be/ })
@@ -43,6 +44,8 @@ test('a file, a link that leads nowhere or below a file: every command says that
   for (const words of [['start', '--port', '0'], ['prove'], ['audit'], ['trust']]) {
     const below = await say([...words, '--data-dir', join(folder, 'file/cloud')])
     assertRefused(below, { code: 1, says: /leads through a file/ })
+    const nowhere = await say([...words, '--data-dir', join(folder, 'nowhere')])
+    assertRefused(nowhere, { code: 1, says: /nowhere is a link that leads nowhere/ })
     const loop = await say([...words, '--data-dir', join(folder, 'loop')])
     assertRefused(loop, { code: 1, says: /a link that leads to itself/ })
   }
@@ -87,7 +90,10 @@ test('a folder that this user may not use: every command says whose it must be',
   }
   for (const folder of [readOnly, join(readOnly, 'new')]) {
     const said = await say(['start', '--port', '0', '--data-dir', folder], { ...NOBODY, env })
-    assertRefused(said, { code: 1, says: /This user (may not use|must own)|can't be (made|locked|closed)/ })
+    assertRefused(said, {
+      code: 1,
+      says: /This user (may not use|must own)|can't be (locked|closed)|can't be made: this user may not write to/,
+    })
   }
   await writeFile(join(readOnly, 'records.db'), '')
   await writeFile(join(readOnly, 'root.key'), '', { mode: 0o600 })

@@ -2,12 +2,13 @@ import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { after, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { cloudFor } from '../support/cloud.ts'
 import { cli, ended, lacks, say } from './command-line.fixture.ts'
 
 const cloud = await cloudFor({ after })
 const { administrator, tenantId, resourceManager, caCertificate } = cloud.endpoints
-const root = new URL('../../', import.meta.url).pathname
+const root = fileURLToPath(new URL('../../', import.meta.url))
 
 /** What a shell of that name makes of a script. */
 async function inShell(shell: string, script: string): Promise<string> {
@@ -38,6 +39,28 @@ for (const shell of ['dash', 'bash', 'zsh'])
     assert.ok(lines.some(line => line.startsWith('<cloud><register>') && line.includes(`<${resourceManager}>`)))
     assert.deepEqual(lines.slice(-3), [caCertificate, 'false', ''])
   })
+
+test('where a proxy is set, the names of the cloud are asked of none; what was asked of none before still is not', async () => {
+  const words = ['env', '--data-dir', cloud.dataDir]
+  const env = { ...process.env, HTTPS_PROXY: 'http://127.0.0.1:9', NO_PROXY: 'example.org, .example.net', no_proxy: '' }
+  const names = 'example.org,.example.net,localhost,.localhost,127.0.0.1,::1'
+  const shell = await say(words, { env })
+  assert.ok(shell.out.endsWith(`export NO_PROXY='${names}'\nexport no_proxy='${names}'\n`), shell.out)
+  assert.ok((await say([...words, '--format', 'az'], { env })).out.includes(`export NO_PROXY='${names}'\n`))
+  const without = {
+    ...env,
+    HTTPS_PROXY: '',
+    https_proxy: '',
+    HTTP_PROXY: '',
+    http_proxy: '',
+    ALL_PROXY: '',
+    all_proxy: '',
+  }
+  assert.doesNotMatch((await say(words, { env: without })).out, /proxy/i)
+  const program = `${root}examples/rotate.ts`
+  const run = await say(['run', '--data-dir', cloud.dataDir, program], { env })
+  assert.equal(run.code, 0, run.err)
+})
 
 test('machine formats stand alone on stdout, without colours or notes, whatever the terminal', async () => {
   const env = { ...process.env, FORCE_COLOR: '1', CLICOLOR_FORCE: '1', TERM: 'xterm-256color' }

@@ -6,6 +6,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { AZ, noAz } from '../support/az-session.ts'
 import { Azure } from '../support/azure.ts'
@@ -33,7 +34,7 @@ describe('az login', { concurrency: false, skip: noAz }, () => {
       AZURE_CORE_COLLECT_TELEMETRY: 'false',
       AZURE_CORE_INSTANCE_DISCOVERY: 'false',
       AZURE_CORE_LOGIN_EXPERIENCE_V2: 'false',
-      PYTHONPATH: new URL('../../src/http/python', import.meta.url).pathname,
+      PYTHONPATH: fileURLToPath(new URL('../../src/http/python', import.meta.url)),
       REQUESTS_CA_BUNDLE: caCertificate,
     }
     await ask(['cloud', 'register', '--name', 'OwnKey', '--endpoint-resource-manager', resourceManager])
@@ -81,7 +82,7 @@ describe('az login', { concurrency: false, skip: noAz }, () => {
     const { authority, tenantId, administrator, caCertificate } = cloud.endpoints
     await ask(['logout'])
     const preload = new URL('../../src/http/localhost.mjs', import.meta.url).href
-    const script = new URL('../support/sign-in.child.ts', import.meta.url).pathname
+    const script = fileURLToPath(new URL('../support/sign-in.child.ts', import.meta.url))
     const browser = join(dir, 'browser.sh')
     await writeFile(
       browser,

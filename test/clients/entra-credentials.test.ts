@@ -5,6 +5,7 @@ import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import {
   ClientAssertionCredential,
@@ -25,7 +26,7 @@ const run = promisify(execFile)
 const AZURE_CLI = '04b07795-8ddb-461a-bbee-02f9e1bf7b46'
 const VAULT = 'https://vault.azure.net/.default'
 const EXCHANGE = 'api://AzureADTokenExchange'
-const root = new URL('../..', import.meta.url).pathname
+const root = fileURLToPath(new URL('../..', import.meta.url))
 const preload = new URL('../../src/http/localhost.mjs', import.meta.url).href
 const cloud = await cloudFor({ after }, ['--allow-ropc'])
 const { endpoints } = cloud
@@ -160,7 +161,7 @@ describe('@azure/identity against a whole cloud', () => {
 
   it('InteractiveBrowserCredential: the browser signs in, agrees, and posts the code to the loopback address', async () => {
     const opener = join(dir, 'browser.sh')
-    const script = new URL('../support/sign-in.child.ts', import.meta.url).pathname
+    const script = fileURLToPath(new URL('../support/sign-in.child.ts', import.meta.url))
     const log = join(dir, 'browser.log')
     await writeFile(opener, `#!/bin/sh\nexec "${process.execPath}" --import ${preload} ${script} "$1" >"${log}" 2>&1\n`)
     await chmod(opener, 0o700)

@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { AuthorizationCodeCredential, OnBehalfOfCredential } from '@azure/identity'
 import { decodeJwt } from 'jose'
@@ -17,7 +18,7 @@ const run = promisify(execFile)
 const VAULT = 'https://vault.azure.net/.default'
 const EXCHANGE = 'api://AzureADTokenExchange'
 const CALLBACK = 'https://app.example/signin'
-const root = new URL('../..', import.meta.url).pathname
+const root = fileURLToPath(new URL('../..', import.meta.url))
 const preload = new URL('../../src/http/localhost.mjs', import.meta.url).href
 const cloud = await cloudFor({ after })
 const { endpoints } = cloud

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { createHash, getFips, type webcrypto } from 'node:crypto'
 import { after, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { createRemoteJWKSet, jwtVerify, SignJWT } from 'jose'
 import { makeCertificate } from '../support/certificate.ts'
@@ -253,7 +254,14 @@ test('sign-ins that fail, sign-ins that succeed and changes of the directory are
   const { secret } = await application('audited')
   const { stdout } = await promisify(execFile)(
     process.execPath,
-    [new URL('../../src/cli.ts', import.meta.url).pathname, 'audit', '--data-dir', cloud.dataDir, '--format', 'json'],
+    [
+      fileURLToPath(new URL('../../src/cli.ts', import.meta.url)),
+      'audit',
+      '--data-dir',
+      cloud.dataDir,
+      '--format',
+      'json',
+    ],
     { maxBuffer: 1e8 },
   )
   const records = stdout

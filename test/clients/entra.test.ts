@@ -5,6 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { listenMetadata, type MetadataListener } from '../../src/entra/metadata.ts'
 import { openEntra, type Entra } from '../../src/entra/open-entra.ts'
@@ -15,7 +16,7 @@ import { openMemoryRecords } from '../../src/store/memory-records.ts'
 import type { RecordStore } from '../../src/store/records.ts'
 
 const run = promisify(execFile)
-const root = new URL('../..', import.meta.url).pathname
+const root = fileURLToPath(new URL('../..', import.meta.url))
 const preload = new URL('../../src/http/localhost.mjs', import.meta.url).href
 
 /** The unmodified @azure/identity in a process of its own, which trusts the local CA as a user's would. */

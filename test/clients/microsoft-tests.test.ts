@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { Azure } from '../support/azure.ts'
 import { cloudFor, type TestCloud } from '../support/cloud.ts'
@@ -57,7 +58,7 @@ const SUITES: readonly Suite[] = [
 ]
 
 const run = promisify(execFile)
-const root = new URL('../..', import.meta.url).pathname
+const root = fileURLToPath(new URL('../..', import.meta.url))
 const cache = join(root, 'node_modules/.cache/microsoft-tests')
 const alias = (suite: Suite): string => `${suite.package.replace('@azure/', '')}-${suite.version}`
 const fileOf = (suite: Suite): string => join(cache, 'node_modules', alias(suite), 'dist-esm/test', suite.file)

@@ -5,10 +5,11 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { ownkey } from '../audit/ownkey.fixture.ts'
 import { cloudFor } from '../support/cloud.ts'
 
-const cli = new URL('../../src/cli.ts', import.meta.url).pathname
+const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 const folder = await mkdtemp(join(tmpdir(), 'ownkey-run-'))
 after(() => rm(folder, { recursive: true, force: true }))
 

@@ -21,12 +21,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { ownkey } from '../audit/ownkey.fixture.ts'
 import { startCloudProcess } from '../../src/demo/cloud-process.ts'
 import { NOBODY, notRoot, say } from '../cli/command-line.fixture.ts'
 import { Azure, pause } from '../support/azure.ts'
 
-const cli = new URL('../../src/cli.ts', import.meta.url).pathname
+const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 const FILES = 12
 let folder: string
 /** A cloud with files whose process was killed: what lies in its log is in no other place. */

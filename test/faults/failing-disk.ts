@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
 /** The errors of https://man7.org/linux/man-pages/man3/errno.3.html by their numbers on Linux. */
 export const ERRNO = { EIO: 5, EINVAL: 22, ENOSPC: 28, EROFS: 30 } as const
@@ -27,7 +28,7 @@ const rulesFile = join(folder, 'rules')
 const library = join(folder, 'failing-disk.so')
 
 if (noCompiler === false) {
-  const source = new URL('failing-disk.c', import.meta.url).pathname
+  const source = fileURLToPath(new URL('failing-disk.c', import.meta.url))
   const { status, stderr } = spawnSync('gcc', ['-O2', '-shared', '-fPIC', '-o', library, source, '-ldl', '-lpthread'], {
     encoding: 'utf8',
   })

@@ -4,6 +4,7 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { Azure, pause } from '../support/azure.ts'
 import { cloudFor } from '../support/cloud.ts'
 
@@ -37,7 +38,7 @@ test('a purge that a kill broke off among the files goes on at the next start, w
   const files = (await readdir(blobs, { recursive: true, withFileTypes: true })).filter(entry => entry.isFile())
   assert.equal(files.length, FILES)
   for (const { parentPath, name } of files.slice(2)) await rm(join(parentPath, name))
-  const cli = new URL('../../src/cli.ts', import.meta.url).pathname
+  const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
   const { status, stdout } = spawnSync(process.execPath, [cli, 'verify', '--data-dir', cloud.dataDir, '--whole'])
   assert.equal(status, 0, String(stdout))
   const backup = spawnSync(process.execPath, [cli, 'backup', cloud.dataDir, join(folder, 'backup')])

@@ -5,6 +5,7 @@ import { cp, mkdir, readdir, readFile, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { startCloudProcess } from '../../src/demo/cloud-process.ts'
 import type { Endpoints } from '../../src/endpoints.ts'
 import { MIGRATIONS } from '../../src/store/migrations.ts'
@@ -15,8 +16,8 @@ import { refusedStart } from '../security/database-writer.ts'
 import { Azure } from '../support/azure.ts'
 import { filesBelow } from './folder.fixture.ts'
 
-const root = new URL('../../', import.meta.url).pathname
-const folders = new URL('../data/folders/', import.meta.url).pathname
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const folders = fileURLToPath(new URL('../data/folders/', import.meta.url))
 /** `schema-<number>-<commit>.tar.gz`, made by that commit's program (scripts/make-folder.ts). */
 const FOLDERS = (await readdir(folders)).filter(name => name.endsWith('.tar.gz')).toSorted()
 

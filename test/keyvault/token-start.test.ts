@@ -3,13 +3,14 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { toFile } from 'openai'
 import { administratorCredential, ArmClient } from '../../src/demo/azure-client.ts'
 import { administratorObjectId, Scene } from '../../src/demo/scene.ts'
 import { PIN, softHsm, softHsmMissing, softTokens } from '../../src/pkcs11/soft-token.fixture.ts'
 import { cloudFor, LEASE_SECONDS } from '../support/cloud.ts'
 
-const cli = new URL('../../src/cli.ts', import.meta.url).pathname
+const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 
 describe('start with a PKCS #11 token', { skip: softHsmMissing }, () => {
   let tokens: ReturnType<typeof softTokens>

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { after, describe, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
 import { Azure, refusal, untilAllowed, untilRefused, type TestAccount } from '../support/azure.ts'
 import { administratorObjectId } from '../../src/demo/scene.ts'
@@ -268,7 +269,7 @@ describe('the portal', { skip: noBrowser }, async () => {
     await menu('Files').click()
     await page
       .getByLabel('Training file')
-      .setInputFiles(new URL('../../examples/data/marv.jsonl', import.meta.url).pathname)
+      .setInputFiles(fileURLToPath(new URL('../../examples/data/marv.jsonl', import.meta.url)))
     await page.getByRole('cell', { name: 'marv.jsonl', exact: true }).waitFor()
     await menu('Fine-tuning').click()
     await button('Create a job').click()

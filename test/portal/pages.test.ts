@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { after, describe, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { readPortalFiles } from '../../src/portal/portal-files.ts'
 import { Azure, MANAGE } from '../support/azure.ts'
 import { noBrowser, openBrowser, seriousProblems, signedIn } from '../support/browser.ts'
@@ -74,7 +75,7 @@ describe('every page of the portal', { skip: noBrowser }, async () => {
   })
 
   test('the first load is less than 300 kB of compressed script', async t => {
-    const files = await readPortalFiles(new URL('../../portal/dist', import.meta.url).pathname)
+    const files = await readPortalFiles(fileURLToPath(new URL('../../portal/dist', import.meta.url)))
     const scripts = [...files].filter(([path]) => path.endsWith('.js'))
     const sizes = await Promise.all(scripts.map(async ([, file]) => (await file.compressed('br'))?.length ?? 0))
     const total = sizes.reduce((sum, size) => sum + size, 0)

@@ -4,6 +4,7 @@ import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { openAiClient } from '../../src/demo/azure-client.ts'
 import { endpointsFile } from '../../src/endpoints.ts'
 import { blobFiles } from '../../src/store/blob-files.ts'
@@ -17,7 +18,7 @@ const keys = await azure.vault('kv-lasting')
 const versions = [(await keys.createRsaKey('cmk', { keySize: 2048 })).properties.version ?? '']
 await azure.policy('kv-lasting', 'add', account.principalId)
 
-const cli = new URL('../../src/cli.ts', import.meta.url).pathname
+const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 
 test('a folder started again is the same cloud: CA, ids, secrets, keys, data and deployments', async () => {
   const file = await account.upload('remembered')

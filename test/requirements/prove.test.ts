@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process'
 import { open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { administratorOf, newTenant } from '../arm/arm.fixture.ts'
 import { Azure, untilRefused } from '../support/azure.ts'
 import { cloudFor } from '../support/cloud.ts'
@@ -37,7 +38,7 @@ interface Report {
   }[]
 }
 
-const cli = new URL('../../src/cli.ts', import.meta.url).pathname
+const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 const prove = (...args: string[]): Promise<{ code: number; text: string; report: Report }> =>
   new Promise(resolve => {
     execFile(process.execPath, [cli, 'prove', '--data-dir', cloud.dataDir, ...args], (error, stdout) => {

@@ -4,6 +4,7 @@ import { mkdtemp, open, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { blobFiles } from '../../src/store/blob-files.ts'
 import { auditRecords, ownkey } from '../audit/ownkey.fixture.ts'
@@ -200,7 +201,7 @@ test('R01: a blob that does not open is named and keeps its data key; the others
 })
 
 test('R05: `ownkey re-encrypt` does it from the command line and shows how far it is', async () => {
-  const cli = new URL('../../src/cli.ts', import.meta.url).pathname
+  const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
   const args = [cli, 're-encrypt', '--data-dir', cloud.dataDir, '--account', 'renewed']
   const { stdout } = await promisify(execFile)(process.execPath, args)
   assert.match(stdout, /data key of generation \d+ made\n(.*blobs.*\n)+Done: the former data keys are destroyed\.\n$/)

@@ -4,11 +4,12 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { Azure } from '../support/azure.ts'
 import { keyedAccount } from '../support/causes.ts'
 import { cloudFor } from '../support/cloud.ts'
 
-const root = new URL('../..', import.meta.url).pathname
+const root = fileURLToPath(new URL('../..', import.meta.url))
 const preload = new URL('../support/record-algorithms.mjs', import.meta.url).href
 
 /** FIPS 140-3, annex C to F by way of SP 800-131A; names as OpenSSL, node:crypto and the Web Cryptography API have them. */

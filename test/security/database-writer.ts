@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { fileURLToPath } from 'node:url'
 
 /** Somebody who may write the database of a cloud that does not run, and holds no key. */
 export function writeDatabase(dataDir: string, sql: string, ...values: string[]): number {
@@ -21,7 +22,7 @@ function inDatabase<T>(dataDir: string, work: (database: DatabaseSync) => T): T 
   }
 }
 
-const cli = new URL('../../src/cli.ts', import.meta.url).pathname
+const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 
 /** `ownkey start`, which is to refuse: what it says, in one line. A cloud that starts is ended after 20 seconds, and answers ''. */
 export function refusedStart(dataDir: string, ...args: readonly string[]): Promise<string> {

@@ -5,13 +5,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { auditRecords } from '../audit/ownkey.fixture.ts'
 import { Azure } from '../support/azure.ts'
 import { keyedAccount } from '../support/causes.ts'
 import { cloudFor } from '../support/cloud.ts'
 
-const cli = new URL('../../src/cli.ts', import.meta.url).pathname
-const folder = process.env['OWNKEY_FIPS_DIR'] ?? new URL('../../.fips', import.meta.url).pathname
+const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
+const folder = process.env['OWNKEY_FIPS_DIR'] ?? fileURLToPath(new URL('../../.fips', import.meta.url))
 const none = existsSync(join(folder, 'fips.so')) ? false : 'FIPS module: scripts/build-fips-module.sh builds it'
 
 async function temporary(t: { after(fn: () => Promise<void>): void }): Promise<string> {

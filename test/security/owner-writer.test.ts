@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { after, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { Azure, refusal } from '../support/azure.ts'
 import { cloudFor } from '../support/cloud.ts'
 import { removeRow, rowsIn, writeRows, type Row } from './folder.ts'
@@ -141,7 +142,7 @@ test('prove exits 1 where there was nothing to look at', async t => {
   assert.equal(code, 1)
   assert.match(text, /"nothingLookedAt": true/)
   await (await Azure.in(bare.endpoints)).account('empty', 'None')
-  const cli = new URL('../../src/cli.ts', import.meta.url).pathname
+  const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
   const said = await new Promise<string>(resolve => {
     execFile(process.execPath, [cli, 'prove', '--data-dir', bare.dataDir], (_, stdout) => resolve(stdout))
   })

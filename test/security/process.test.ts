@@ -7,10 +7,11 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { readEndpoints } from '../../src/endpoints.ts'
 import { cloudFor } from '../support/cloud.ts'
 
-const cli = new URL('../../src/cli.ts', import.meta.url).pathname
+const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 
 function answers(port: number): Promise<boolean> {
   return new Promise(resolve => {

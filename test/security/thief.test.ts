@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { Azure, pause, type TestAccount } from '../support/azure.ts'
 import { cloudFor } from '../support/cloud.ts'
 import { outsideVault } from '../support/outside-vault.ts'
@@ -40,7 +41,7 @@ async function reEncrypted(account: TestAccount): Promise<void> {
 }
 const prove = (name: string): Promise<string> =>
   new Promise(resolve => {
-    const cli = new URL('../../src/cli.ts', import.meta.url).pathname
+    const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
     execFile(process.execPath, [cli, 'prove', '--data-dir', cloud.dataDir, '--account', name], (_, out) => resolve(out))
   })
 

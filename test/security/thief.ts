@@ -2,10 +2,11 @@ import { execFile, spawnSync } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
-const script = new URL('../../examples/decoder/thief.py', import.meta.url).pathname
-const own = new URL('../../.venv/bin/python3', import.meta.url).pathname
+const script = fileURLToPath(new URL('../../examples/decoder/thief.py', import.meta.url))
+const own = fileURLToPath(new URL('../../.venv/bin/python3', import.meta.url))
 const python = [own, 'python3'].find(program => spawnSync(program, ['-c', 'import cryptography']).status === 0)
 
 /** For `{ skip }`: why there is no thief here. */

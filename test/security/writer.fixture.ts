@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import type { TestCloud } from '../support/cloud.ts'
 import { removeRow, rowsIn, writeRows, type Row } from './folder.ts'
 
-const cli = new URL('../../src/cli.ts', import.meta.url).pathname
+const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 
 /** `ownkey prove`: its exit code and what it found of each account. */
 export function prove(cloud: TestCloud, ...args: string[]): Promise<{ code: number; problems: string; text: string }> {

@@ -3,6 +3,7 @@ import { access, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { CognitiveServicesManagementClient } from '@azure/arm-cognitiveservices'
 import { KeyVaultManagementClient } from '@azure/arm-keyvault'
 import { ClientSecretCredential, type TokenCredential } from '@azure/identity'
@@ -14,7 +15,7 @@ import { cloudFor } from '../support/cloud.ts'
 import { tokenRequest } from '../support/graph.ts'
 import type { Endpoints } from '../../src/endpoints.ts'
 
-const EXAMPLE = new URL('../../examples/seed.yaml', import.meta.url).pathname
+const EXAMPLE = fileURLToPath(new URL('../../examples/seed.yaml', import.meta.url))
 const GROUP = 'rg-contoso'
 
 interface Secrets {

@@ -2,11 +2,12 @@ import { execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { TestCloud } from './cloud.ts'
 
 const run = promisify(execFile)
-const cli = new URL('../../src/cli.ts', import.meta.url).pathname
+const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 
 /** Another az than the one on PATH: OWNKEY_AZ=/path/to/az. Debian's 2.45 lacks a module that every key command needs. */
 export const AZ = process.env['OWNKEY_AZ'] ?? 'az'

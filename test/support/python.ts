@@ -1,10 +1,11 @@
 import { execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { TestCloud } from './cloud.ts'
 
 const run = promisify(execFile)
-const root = new URL('../..', import.meta.url).pathname
+const root = fileURLToPath(new URL('../..', import.meta.url))
 const packages = 'openai azure-identity azure-keyvault-keys azure-mgmt-cognitiveservices cryptography'
 const found = spawnSync('python3', [
   '-c',

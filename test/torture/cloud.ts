@@ -4,10 +4,11 @@ import { closeSync, openSync, readdirSync, readFileSync, statSync } from 'node:f
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
+import { fileURLToPath } from 'node:url'
 import { readEndpoints, type Endpoints } from '../../src/endpoints.ts'
 import { resolveLocalNames } from '../../src/http/local-names.mjs'
 
-const cli = new URL('../../src/cli.ts', import.meta.url).pathname
+const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 const START_MS = 60_000
 const END_MS = 10_000
 const POLL_MS = 20

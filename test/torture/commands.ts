@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 
-const cli = new URL('../../src/cli.ts', import.meta.url).pathname
+const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 const MOST_BYTES = 64 * 1024 * 1024
 
 interface Ended {

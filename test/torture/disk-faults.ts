@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { moment, type Fault, type Prepared } from './fault.ts'
 import { noPowerCut } from './power-cut.ts'
 
@@ -10,7 +11,7 @@ import { noPowerCut } from './power-cut.ts'
 const [EIO, ENOSPC] = [5, 28]
 /** Calls that need room. */
 const NEED_ROOM = 'write,truncate,mkdir,open'
-const source = new URL('../faults/failing-disk.c', import.meta.url).pathname
+const source = fileURLToPath(new URL('../faults/failing-disk.c', import.meta.url))
 const unable =
   noPowerCut !== false ? noPowerCut : existsSync(source) ? false : 'test/faults/failing-disk.c is not there'
 

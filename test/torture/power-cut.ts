@@ -3,6 +3,7 @@ import { readdirSync, statSync } from 'node:fs'
 import { link, mkdir, mkdtemp, open, readFile, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { Random } from '../support/random.ts'
 import { readJournal, type DataRecord, type FolderRecord, type JournalRecord } from './power-journal.ts'
 
@@ -18,7 +19,7 @@ let library: string | undefined
 async function built(): Promise<string> {
   if (library !== undefined) return library
   const path = join(await mkdtemp(join(tmpdir(), 'ownkey-power-')), 'power.so')
-  const source = new URL('power.c', import.meta.url).pathname
+  const source = fileURLToPath(new URL('power.c', import.meta.url))
   const { status, stderr } = spawnSync('gcc', ['-O2', '-shared', '-fPIC', '-o', path, source, '-ldl', '-lpthread'], {
     encoding: 'utf8',
   })

@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { ownkey } from '../audit/ownkey.fixture.ts'
 import { noBrowser, openBrowser } from '../support/browser.ts'
 import { cloudFor } from '../support/cloud.ts'
 
-const cli = new URL('../../src/cli.ts', import.meta.url).pathname
+const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 const lacks = (program: string): string | false =>
   spawnSync('sh', ['-c', `PATH=$PATH:/usr/sbin:/sbin command -v ${program}`]).status === 0
     ? false
@@ -119,9 +120,36 @@ test(
     assert.equal(code, 1, output)
     assert.match(
       output,
-      /^NOT DONE .*\n +the system store belongs to root\. Run this again as root, or:\n +sudo sh -c "install -D -m 644 '.*ca\.pem' .*update-ca-certificates"$/m,
+      /^NOT DONE .*\n +the system store belongs to root\. Run this again as root, or:\n +sudo sh -c 'install -D -m 644 \S*ca\.pem .*update-ca-certificates'$/m,
     )
     assert.ok(!output.includes(dataDir))
+  },
+)
+
+test(
+  'without a home folder, or with one that takes no file, the system store is done all the same',
+  { skip: noStore || lacks('certutil') },
+  async t => {
+    const [root, programs] = [await folder(t), await folder(t)]
+    const { dataDir } = await cloudFor(t)
+    await writeFile(join(programs, 'chromium'), '#!/bin/sh\n', { mode: 0o755 })
+    const path = `${programs}:${process.env['PATH']}`
+    const { code, output } = await asUser(
+      '/proc',
+      ['trust', '--data-dir', dataDir, '--system-root', root],
+      undefined,
+      path,
+    )
+    assert.equal(code, 1, output)
+    assert.match(
+      output,
+      /^trusted in .*\.crt\nNOT DONE .*nssdb\n +the folder can't be made\. There is no \/proc\/\.pki/m,
+    )
+    if (process.getuid?.() !== 0) return
+    await chmod(root, 0o755)
+    // As containers start programs: with a number that no file knows.
+    const listed = await asUser('', ['trust', '--system-root', root], 54_321, path)
+    assert.deepEqual([listed.code, /^is in .*\.crt$/m.test(listed.output)], [0, true], listed.output)
   },
 )
 
@@ -157,11 +185,16 @@ test('clients that trust nothing yet get the certificate over plain HTTP, at an 
   assert.equal(await response.text(), await readFile(endpoints.caCertificate, 'utf8'))
 })
 
-async function asUser(home: string, args: readonly string[], uid?: number): Promise<{ code: number; output: string }> {
+async function asUser(
+  home: string,
+  args: readonly string[],
+  uid?: number,
+  path = process.env['PATH'],
+): Promise<{ code: number; output: string }> {
   const isRoot = process.getuid?.() === 0
   const child = spawn(process.execPath, [cli, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, HOME: home },
+    env: { ...process.env, HOME: home, PATH: path },
     ...(uid !== undefined && isRoot ? { uid } : {}),
   })
   let output = ''

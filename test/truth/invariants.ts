@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import type { Azure } from '../support/azure.ts'
 import type { TestCloud } from '../support/cloud.ts'
 
@@ -14,7 +15,7 @@ interface Encryption {
   readonly status: { readonly keyIdentifier?: string }
 }
 
-const cli = new URL('../../src/cli.ts', import.meta.url).pathname
+const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 
 /**
  * What must hold whatever happened, one line for each that does not: every blob opens under a valid key, none without one

@@ -55,6 +55,16 @@ function importsOf(path: string, text: string): string[] {
   return [...specifiers].map(([, specifier = '']) => resolve(dirname(path), specifier))
 }
 
+test('no path of a file is the path of its address: in a folder with a blank in its name that would be another', async () => {
+  for (const folder of ['src', 'test', 'scripts', 'bench', 'examples']) {
+    const names = await readdir(join(root, folder), { recursive: true })
+    for (const name of names.filter(one => /\.m?ts$|\.mjs$/.test(one))) {
+      const text = await readFile(join(root, folder, name), 'utf8')
+      assert.doesNotMatch(text, /import\.meta\.url\)\.pathname/, `${folder}/${name}: use fileURLToPath`)
+    }
+  }
+})
+
 const files = (await sources()).map(({ path, room, text }) => ({ path, room, imports: importsOf(path, text) }))
 const ofRoot = new Map(files.filter(({ room }) => room === '.').map(file => [file.path, file.imports]))
 

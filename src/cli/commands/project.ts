@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import { command } from '../command.ts'
 import { flag, text } from '../option.ts'
 
@@ -22,7 +23,7 @@ export const test = command({
   examples: ['test', 'test src/crypto/sealed-blob.test.ts'],
   options: {},
   async run(_, files) {
-    const script = new URL('../../../scripts/test.ts', import.meta.url).pathname
+    const script = fileURLToPath(new URL('../../../scripts/test.ts', import.meta.url))
     return spawnSync(process.execPath, [script, ...files], { stdio: 'inherit' }).status ?? 1
   },
 })
