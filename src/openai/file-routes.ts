@@ -152,7 +152,8 @@ export function readQuery<T extends z.ZodType>(call: Call, schema: T): z.infer<T
 
 /** R22: refused when the key is unavailable; the content length is known, so a broken stream can't pass for a whole file. */
 async function download(service: Files, { accountId }: Account, file: FileRecord): Promise<Response> {
-  const filename = (await service.filename(accountId, file)) ?? file.fileId
+  // A vault that refuses the name refuses the content too: it is not asked a second time (D3).
+  const filename = (await service.filename(accountId, file, open => open())) ?? file.fileId
   const disposition = `attachment; filename*=UTF-8''${encodeURIComponent(filename)}`
   // Last, so that nothing fails between it and the answer that closes it.
   const opened = await service.open(accountId, file)
