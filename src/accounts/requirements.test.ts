@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Account } from './account.ts'
-import { checkVault, vaultNotFound } from './requirements.ts'
+import { KeyUnavailable, type KeyUnavailableCause } from '../encryption/key-unavailable.ts'
+import type { VaultKey } from '../encryption/vault-key.ts'
+import { checkAccess, checkVault, OPERATOR, vaultNotFound } from './requirements.ts'
 import { requirementsNotMet } from './unmet-requirement.ts'
 
 const account = {
@@ -52,5 +54,33 @@ test('what no vault can be called does not get into a command that people copy',
     const { options } = requirementsNotMet([vaultNotFound(account, uri)])
     const [{ info } = { info: {} }] = options.details?.[0]?.additionalInfo ?? []
     assert.equal((info as { command: string }).command, 'az keyvault recover --name <vault> --location westeurope')
+  }
+})
+
+test('a vault that says nothing is asked once, one that refuses for each permission · R06 R11', async () => {
+  const cases: [KeyUnavailableCause, string[], string[]][] = [
+    ['Unreachable', ['read'], ['R06.Unreachable']],
+    ['Throttled', ['read'], ['R06.Throttled']],
+    ['AccessDenied', ['read', 'wrap', 'unwrap'], Array<string>(3).fill('R11.PermissionMissing')],
+  ]
+  for (const [reason, calls, found] of cases) {
+    const asked: string[] = []
+    const refuse = (what: string) => async (): Promise<never> => {
+      asked.push(what)
+      throw new KeyUnavailable(reason, id)
+    }
+    const id = `https://kv.vault.localhost/keys/k/${'0'.repeat(32)}`
+    const key: Omit<VaultKey, 'algorithm' | 'explain'> = {
+      id,
+      read: refuse('read'),
+      wrap: refuse('wrap'),
+      unwrap: refuse('unwrap'),
+    }
+    const { unmet } = await checkAccess(key as VaultKey, OPERATOR)
+    assert.deepEqual(asked, calls)
+    assert.deepEqual(
+      unmet.map(({ requirement, name }) => `${requirement}.${name}`),
+      found,
+    )
   }
 })

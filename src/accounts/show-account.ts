@@ -58,7 +58,8 @@ function propertiesOf(service: Accounts, account: Account): object {
   const { subdomain, accountId, createdAt, disableLocalAuth, networkAcls, publicNetworkAccess, encryption } = account
   const { keyStatuses, earlierBlobs, vaultDirectory, env } = service.options
   const endpoint = service.options.endpoint(subdomain)
-  const status = keyStatuses.of(accountId)
+  // What is known of a customer's key is nothing of an account that is under none, though a changed database may hold both.
+  const status = encryption.keyVaultProperties === undefined ? undefined : keyStatuses.of(accountId)
   const earlier = earlierBlobs.of(accountId)
   const warnings = encryptionWarnings(account, status, {
     isOwnVault: vaultUri => vaultDirectory.isOwn(vaultUri),

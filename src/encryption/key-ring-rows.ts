@@ -57,13 +57,17 @@ export function hasMac(macKey: KeyObject, row: KeyRow): boolean {
   return verifyMac(macKey, Buffer.from(row.mac, 'base64'), ...macParts(row))
 }
 
-/** @throws AzureError 500 KeyRingTampered when row or content are not what this service wrote */
+/**
+ * @throws AzureError 500 KeyRingTampered when row or content are not what this service wrote; KeyUnavailable KeyReplaced when a vault
+ * gives something else than what went into it
+ */
 export async function unwrapDataKey(kek: KeyEncryptionKey, macKey: KeyObject, row: KeyRow): Promise<Buffer> {
   if (!hasMac(macKey, row)) throw tampered(row)
   const bound = await kek.unwrap(Buffer.from(row.wrapped, 'base64'))
   if (bound.length !== 64 || !bound.subarray(32).equals(ownerDigest(row))) {
     wipe(bound)
-    throw tampered(row)
+    // The MAC says that the row is ours, so the vault's answer is not; what the service's own key wraps is authenticated.
+    throw kek.algorithm === 'RSA-OAEP-256' ? new KeyUnavailable('KeyReplaced', kek.id) : tampered(row)
   }
   const dataKey = Buffer.from(bound.subarray(0, 32))
   wipe(bound)

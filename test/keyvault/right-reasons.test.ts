@@ -13,6 +13,7 @@ await other.permit(KEY_PERMISSIONS)
 const cloud = await cloudFor({ after }, ['--outside-vaults', other.pattern])
 const azure = await Azure.in(cloud.endpoints)
 const account = await azure.account('reasons')
+const fresh = await azure.account('fresh')
 const file = await account.upload('kept under a key from outside')
 const { properties: key } = await other.keys.createRsaKey('cmk', { keySize: 2048 })
 
@@ -77,6 +78,22 @@ test('an answer that nobody can read is a refusal, never silence, and shows no w
     assert.equal(status, 400)
     assert.ok(!codes(body).includes('R06.Unreachable'), JSON.stringify(body))
     assert.doesNotMatch(JSON.stringify(body), /undefined|Cannot read|JSON at position|Unexpected token/)
+  }
+})
+
+test('a vault that opens something else than what was wrapped is told as that, and not as a database that was changed', async () => {
+  const other32 = Buffer.alloc(32, 7).toString('base64url')
+  for (const value of ['AAAA', other32, Buffer.alloc(64, 7).toString('base64url')]) {
+    other.trouble = other.rewriting((reply, { url = '' }) =>
+      /unwrapkey/i.test(url) && reply.status === 200
+        ? { ...reply, body: JSON.stringify({ kid: key.id, value }) }
+        : reply,
+    )
+    const { message } = await refusedDownload()
+    assert.match(message, /\(KeyReplaced\)\. The vault opened something else than what was stored/)
+    assert.equal((await account.encryption()).status.cause, 'KeyReplaced')
+    const { status, body } = await fresh.encrypt({ uri: other.uri, name: 'cmk' })
+    assert.deepEqual([status, codes(body)], [400, ['R12.KeyReplaced']])
   }
 })
 

@@ -72,6 +72,19 @@ test('K2: a key state of before the customer`s key, put back with all that goes 
   for (const { id } of states) assert.match(await serviceLog(dataDir), new RegExp(`"level":"error".*accepted.*${id}`))
 })
 
+test('K2: an account that was put back under the key of the service shows no state of a customer`s key that it is not under', async () => {
+  replace(present)
+  replace(
+    before,
+    OF_KEYS.filter(name => name !== 'accounts.key-statuses'),
+  )
+  await whileAccepted(async () => {
+    const { keySource, status } = await account.encryption()
+    assert.equal(keySource, 'Microsoft.CognitiveServices')
+    assert.deepEqual([status.state, status.keyIdentifier], ['Active', undefined])
+  })
+})
+
 test('K2: a key state put back alone and accepted leaves its account closed', async () => {
   replace(present)
   replace(before, ['encryption.key-states'])

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { auditRecords } from '../audit/ownkey.fixture.ts'
-import { Azure, pause } from '../support/azure.ts'
+import { Azure, pause, refusal } from '../support/azure.ts'
 import { cloudFor, LEASE_SECONDS } from '../support/cloud.ts'
 
 /** Vaults are asked about unused keys once an hour: what they are asked here, requests ask. */
@@ -53,6 +53,15 @@ for (const way of ['removed', 'disabled'] as const)
     for (const [what, path, least, sealed] of LISTS) {
       const calls = await callsOf(async () => assert.ok((await get(path)).data.length >= least, what))
       assert.ok(calls <= ONE_ROUND && (calls > 0 || !sealed), `a list of ${what} made ${calls} calls`)
+    }
+    const one: Record<string, () => Promise<unknown>> = {
+      download: () => account.download(file),
+      upload: () => account.upload('refused'),
+      job: () => account.train(file),
+    }
+    for (const [what, request] of Object.entries(one)) {
+      const calls = await callsOf(async () => assert.equal((await refusal(request))?.status, 403, what))
+      assert.ok(calls > 0 && calls <= ONE_ROUND, `a refused ${what} made ${calls} calls`)
     }
     const proven = await callsOf(() => azure.arm('POST', `${azure.accountPath('refused')}/proveProtection`, {}))
     assert.ok(proven <= ONE_ROUND, `a proof made ${proven} calls`)
