@@ -83,10 +83,8 @@ test('a whole older folder put back is found at start, by prove and by audit ver
   // It goes on past the counter that was known: the log then has another history.
   for (let n = 0; n < 12; n++) await account.upload(`another history ${n}`)
   assert.ok(Number((await head(dataDir)).split(':')[0]) > Number(known.split(':')[0]))
-  assert.match(
-    (await verify('--known-head', known)).output,
-    /its history is another one: record \d+\s+of\s+the\s+audit\s+log/u,
-  )
+  const { output } = await verify('--known-head', known)
+  assert.match(output.replaceAll(/\s+/gu, ' '), /its history is another one: record \d+ of the audit log/u)
   await cloud.stop()
   assert.match(await refusedStart(dataDir, '--known-head', known), /its history is another one/u)
   for (const wrong of ['abc', `${known}0`, known.replace(':', ';')])
