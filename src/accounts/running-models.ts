@@ -116,7 +116,16 @@ export class RunningModels {
 
   async #loadFree(deployment: Deployment): Promise<ServingModel> {
     const model = await this.#load(deployment)
-    return withReasons(model, error => askAgain(error, deployment.name))
+    return withReasons(model, error => this.#reasonOf(error, deployment))
+  }
+
+  /** Why a chat has no answer: its process is lost, or was ended with its deployment (R28). */
+  async #reasonOf(error: unknown, deployment: Deployment): Promise<unknown> {
+    if (!(error instanceof EngineLost)) return error
+    return this.#checkThere(deployment).then(
+      () => askAgain(error, deployment.name),
+      (gone: unknown) => gone,
+    )
   }
 
   /** R20: from here on a process holds plaintext that the customer may take back; it is killed when the lease is over. */
@@ -128,7 +137,10 @@ export class RunningModels {
       hold.signal.addEventListener('abort', kill)
       if (hold.signal.aborted) kill()
       void model.ended.finally(() => hold.release())
-      return untilCut(model, hold.signal, deployment.name)
+      const cut = hold.signal
+      const reasonOf = (error: unknown): unknown =>
+        cut.aborted ? stopped(cut, deployment.name) : this.#reasonOf(error, deployment)
+      return { ...withReasons(model, reasonOf, cut), cut }
     } catch (error) {
       hold.release()
       throw hold.signal.aborted ? stopped(hold.signal, deployment.name) : error
@@ -141,12 +153,7 @@ function isSame(one: Deployment, other: Deployment): boolean {
   return one.createdAt === other.createdAt && one.base === other.base && one.blobId === other.blobId
 }
 
-/** Whoever waits for an answer when the process is killed learns why. */
-function untilCut(model: LoadedModel, cut: AbortSignal, name: string): ServingModel {
-  const reasonOf = (error: unknown): unknown => (cut.aborted ? stopped(cut, name) : askAgain(error, name))
-  return { ...withReasons(model, reasonOf, cut), cut }
-}
-
+/** Whoever waits for an answer when the process is killed learns why; `reasonOf` may take its time. */
 function withReasons(model: LoadedModel, reasonOf: (error: unknown) => unknown, cut?: AbortSignal): LoadedModel {
   return {
     ...model,
@@ -157,7 +164,7 @@ function withReasons(model: LoadedModel, reasonOf: (error: unknown) => unknown, 
           yield delta
         }
       } catch (error) {
-        throw reasonOf(error)
+        throw await reasonOf(error)
       }
     },
   }

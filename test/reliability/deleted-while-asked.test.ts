@@ -38,3 +38,19 @@ for (const [what, remove] of Object.entries(DELETIONS))
     // The watch over keys asks on, for an account that is there.
     assert.ok(outside.asked() < 20)
   })
+
+test('R28: chats that wait when their deployment is deleted are told that, and not to repeat the request', async () => {
+  const other = await azure.account('waiting')
+  other.openai.maxRetries = 0
+  for (const way of [undefined, 'stop'] as const) {
+    const { status } = await other.deploy('chat', BASE_MODEL, way)
+    assert.ok(status < 300, String(status))
+    await other.chat('chat')
+    const chats = Array.from({ length: 24 }, () => refusal(() => other.chat('chat', 'Tell me a long story.')))
+    await pause(30)
+    assert.ok((await other.undeploy('chat')).status < 300)
+    const answers = (await Promise.all(chats)).filter(one => one !== undefined)
+    assert.ok(answers.length > 0, 'all were answered before')
+    assert.deepEqual([...new Set(answers.map(one => `${one.status} ${one.code}`))], ['404 DeploymentNotFound'])
+  }
+})
