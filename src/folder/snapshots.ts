@@ -49,6 +49,8 @@ export class Snapshots {
   /** @throws 409 BackupInProgress, 507 InsufficientStorage */
   async begin(): Promise<Snapshot> {
     const { blobs, env } = this.#options
+    // Both are of one folder.
+    await this.#current?.dropping?.catch(() => undefined)
     if (this.#current !== undefined)
       throw new Conflict(
         'BackupInProgress',
@@ -104,7 +106,7 @@ export class Snapshots {
     throw new NotFound('BackupNotFound', 'There is no such backup under way: begin again.')
   }
 
-  /** Until it is gone, no other one begins: both are of one folder. */
+  /** Until it is gone, no other one begins. */
   async #drop(): Promise<void> {
     const current = this.#current
     if (current === undefined) return
