@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { startCloudProcess, type CloudProcess } from '../src/demo/cloud-process.ts'
 import { blobKeyOf, blobRecords } from '../src/encryption/blob-records.ts'
 import { accounts } from '../src/accounts/account.ts'
+import { openFolderRecords } from '../src/folder-records.ts'
+import { rootKeysOf } from '../src/stopped-folder.ts'
+import { blobFile } from '../src/store/blob-files.ts'
 import { put } from '../src/store/records.ts'
-import { openSqliteRecords } from '../src/store/sqlite-records.ts'
 import { Azure } from '../test/support/azure.ts'
 import type { Figure } from './figure.ts'
 
@@ -30,7 +33,7 @@ async function changeFigures(): Promise<Figure[]> {
   let stored = 0
   for (const size of SIZES) {
     await cloud.stop()
-    await addBlobs(join(dataDir, 'records.db'), stored, size)
+    await addBlobs(dataDir, stored, size)
     stored = size
     cloud = await startCloudProcess(dataDir, ['--port', port])
     for (let round = 0; round <= ROUNDS; round++) {
@@ -77,13 +80,17 @@ async function cast(azure: Azure, name: string, vault: string) {
   return { account, rotate }
 }
 
-async function addBlobs(database: string, from: number, to: number): Promise<void> {
-  const records = await openSqliteRecords(database)
+/** With an empty file each, as a start counts them. */
+async function addBlobs(dataDir: string, from: number, to: number): Promise<void> {
+  const records = await openFolderRecords(dataDir, await rootKeysOf(dataDir))
   const [account] = await records.list(accounts, { limit: 1 })
   const accountId = account?.value.accountId ?? ''
   for (let n = from; n < to; n += 1000) {
     const changes = Array.from({ length: Math.min(1000, to - n) }, (_, index) => {
       const blobId = `00000000-0000-4000-8000-${String(n + index).padStart(12, '0')}`
+      const file = blobFile(join(dataDir, 'blobs'), blobId)
+      mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+      writeFileSync(file, '', { mode: 0o600 })
       const wrappedKey = Buffer.alloc(40).toString('base64')
       const header = Buffer.alloc(96).toString('base64')
       const rest = {
