@@ -202,6 +202,12 @@ export class SealedBlobs {
     )
   }
 
+  /** The same for a blob that a row names: one of which this account has no record is not its own to unlink (K5). */
+  async removeOwn(accountId: string, blobId: string): Promise<ReturnType<SealedBlobs['remove']>> {
+    const own = await this.#ring.records.get(blobRecords, blobKeyOf(accountId, blobId))
+    return own === undefined ? { changes: [], unlink: async () => undefined } : this.remove({ accountId, blobId })
+  }
+
   /** R26, R28: the change destroys the only copy of the blob's key; call `unlink` once it is committed (with `shred`). */
   remove(record: Pick<BlobRecord, 'accountId' | 'blobId' | 'storedAs'>): {
     changes: Change[]

@@ -188,7 +188,7 @@ export class Files {
     const { fileId, blobId, bytes } = stored.value
     const reader = await this.#readerOf(account.accountId, fileId)
     if (reader !== undefined) throw isRead(fileId, reader)
-    const { changes, unlink } = this.blobs.remove({ accountId: account.accountId, blobId })
+    const { changes, unlink } = await this.blobs.removeOwn(account.accountId, blobId)
     const entry = accountAudit(
       account,
       'Microsoft.CognitiveServices/accounts/OpenAI/files/delete',

@@ -87,9 +87,8 @@ export class Models implements ModelSource {
     const own = await allRecords(this.accounts.options.records, checkpoints, {
       prefix: `${ownedKey(accountId, model.jobId)}/`,
     })
-    const removals = [model.blobId, ...own.map(({ value }) => value.blobId)].map(blobId =>
-      this.#blobs.remove({ accountId, blobId }),
-    )
+    const named = [model.blobId, ...own.map(({ value }) => value.blobId)]
+    const removals = await Promise.all(named.map(blobId => this.#blobs.removeOwn(accountId, blobId)))
     const entry = accountAudit(
       account,
       'Microsoft.CognitiveServices/accounts/OpenAI/models/delete',

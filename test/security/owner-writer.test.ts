@@ -60,6 +60,8 @@ test('K5: a file’s row that names another account’s blob serves nothing, its
     plant(({ value }) => ({ blobId: value.blobId })),
     async () => {
       await servesNothing({ content: () => evil.download(own) }, 404)
+      assert.equal((await evil.openai.files.delete(own)).deleted, true)
+      assert.match((await victim.download(theirs)).toString(), new RegExp(CANARY), 'the file of the victim stays')
     },
   )
 })
