@@ -133,7 +133,7 @@ export class AccountLife {
     for (let count = 0; ;) {
       const page = await records.list(blobRecords, { prefix: `${accountId}/`, limit: PAGE })
       if (page.length === 0) return count
-      const removals = page.map(({ value }) => this.#options.blobs.remove(value))
+      const removals = page.map(stored => this.#options.blobs.removeStored(accountId, stored))
       // The files first: while their record is there, a purge that breaks off finds them again.
       for (const { unlink } of removals) await unlink()
       await records.commit(

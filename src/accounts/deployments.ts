@@ -2,7 +2,7 @@ import { AzureError, Conflict, NotFound } from '../http/errors.ts'
 import { withNewBlobs } from '../encryption/blob-commits.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import { recordTampered } from '../encryption/record-tampered.ts'
-import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
+import type { Removal, SealedBlobs } from '../encryption/sealed-blobs.ts'
 import { allRecords } from '../store/every-record.ts'
 import { put, remove, VersionConflict, type Change, type Stored } from '../store/records.ts'
 import { accountAudit, CREATED, type Accounts } from './accounts.ts'
@@ -97,6 +97,7 @@ export class Deployments {
     }
     const resolved = await this.#models.resolve(account.accountId, model.name)
     if (resolved === undefined) throw modelNotSupported(body, 'name')
+    const former = await this.#removalOfCopy(before?.value)
     const deployment = await withNewBlobs(this.#blobs, async create => {
       const own = await this.#ownCopy(account, name, body, resolved, { stops, create })
       await this.#commit(
@@ -105,7 +106,7 @@ export class Deployments {
         [
           put(deployments, deploymentKey(account.accountId, name), own.deployment, before?.version ?? 0),
           ...own.changes,
-          ...this.#copyChanges(before?.value),
+          ...former.changes,
         ],
         name,
         before === undefined ? CREATED : {},
@@ -113,7 +114,7 @@ export class Deployments {
       )
       return own.deployment
     })
-    if (before !== undefined) await this.#end(before.value)
+    if (before !== undefined) await this.#end(before.value, former)
     await this.#start(deployment)
     return { deployment, created: before === undefined }
   }
@@ -121,14 +122,15 @@ export class Deployments {
   /** R28: the copy's key is destroyed, the file unlinked and the process that held the weights ended. */
   async delete(account: Account, stored: Stored<Deployment>): Promise<void> {
     const { value } = stored
+    const copy = await this.#removalOfCopy(value)
     await this.#commit(
       account,
       'delete',
-      [remove(deployments, deploymentKey(value.accountId, value.name), stored.version), ...this.#copyChanges(value)],
+      [remove(deployments, deploymentKey(value.accountId, value.name), stored.version), ...copy.changes],
       value.blobId === undefined ? value.name : `${value.name}: key destroyed`,
       value.blobId === undefined ? {} : { blobId: value.blobId },
     )
-    await this.#end(value)
+    await this.#end(value, copy)
   }
 
   /** Resolves when the model answers, or somebody else has deleted the deployment by then: it was made all the same. */
@@ -189,15 +191,14 @@ export class Deployments {
     return { deployment: { ...base, blobId: record.blobId }, changes }
   }
 
-  #copyChanges(deployment: Deployment | undefined): Change[] {
-    if (deployment?.blobId === undefined) return []
-    return this.#blobs.remove({ accountId: deployment.accountId, blobId: deployment.blobId }).changes
+  async #removalOfCopy(deployment: Deployment | undefined): Promise<Removal> {
+    if (deployment?.blobId === undefined) return { changes: [], unlink: async () => undefined }
+    return this.#blobs.remove(deployment.accountId, deployment.blobId)
   }
 
-  async #end(deployment: Deployment): Promise<void> {
+  async #end(deployment: Deployment, { unlink }: Removal): Promise<void> {
     await this.#running.stop(deployment)
-    if (deployment.blobId !== undefined)
-      await this.#blobs.remove({ accountId: deployment.accountId, blobId: deployment.blobId }).unlink()
+    await unlink()
   }
 
   async #commit(

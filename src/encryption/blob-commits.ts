@@ -19,13 +19,7 @@ export async function withNewBlobs<T>(
       return created
     })
   } catch (error) {
-    // What can't be removed now is an orphan of the next start.
-    if (leftNothing(error))
-      for (const record of made)
-        await blobs
-          .remove(record)
-          .unlink()
-          .catch(() => undefined)
+    if (leftNothing(error)) for (const record of made) await blobs.discard(record)
     throw error
   }
 }

@@ -112,7 +112,7 @@ test('a blob that is deleted after its record was read is gone, which is no dama
   const { records, blobs } = await openRing()
   const { record, changes } = await blobs.create({ accountId: account, kind: 'training-data', source: source() })
   await records.commit(changes)
-  const removal = blobs.remove(record)
+  const removal = await blobs.remove(account, record.blobId)
   await removal.unlink()
   await assert.rejects(blobs.open(record), { code: 'DataCorrupted' })
   await records.commit(removal.changes)

@@ -15,6 +15,7 @@ import {
   fileOfGeneration,
   type BlobRecord,
   type DataKind,
+  isOwnBlob,
 } from './blob-records.ts'
 import { heldBy } from './key-ring-rows.ts'
 import type { KeyRing } from './key-ring.ts'
@@ -39,6 +40,14 @@ export interface OpenBlob {
   close(): Promise<void>
   /** Aborted when the lease under which it is read is over: what was read and waits in a queue is to be dropped. */
   readonly cut: AbortSignal
+}
+
+type BlobName = Pick<BlobRecord, 'accountId' | 'blobId' | 'storedAs'>
+
+/** How a blob goes: `changes` are for the caller's commit, `unlink` for afterwards. */
+export interface Removal {
+  readonly changes: Change[]
+  readonly unlink: () => Promise<void>
 }
 
 /** R01: the only way to keep customer data: bytes go in as a stream and reach the blob store sealed. */
@@ -202,28 +211,39 @@ export class SealedBlobs {
     )
   }
 
-  /** The same for a blob that a row names: one of which this account has no record is not its own to unlink (K5). */
-  async removeOwn(accountId: string, blobId: string): Promise<ReturnType<SealedBlobs['remove']>> {
-    const own = await this.#ring.records.get(blobRecords, blobKeyOf(accountId, blobId))
-    return own === undefined ? { changes: [], unlink: async () => undefined } : this.remove({ accountId, blobId })
+  /**
+   * R26, R28: the change destroys the only copy of the blob's key; call `unlink` once it is committed (with `shred`). K5: of a blob that a
+   * row names and of which this account has no record, nothing is removed: it may be another's.
+   */
+  async remove(accountId: string, blobId: string): Promise<Removal> {
+    const stored = await this.#ring.records.get(blobRecords, blobKeyOf(accountId, blobId))
+    return stored === undefined ? { changes: [], unlink: async () => undefined } : this.removeStored(accountId, stored)
   }
 
-  /** R26, R28: the change destroys the only copy of the blob's key; call `unlink` once it is committed (with `shred`). */
-  remove(record: Pick<BlobRecord, 'accountId' | 'blobId' | 'storedAs'>): {
-    changes: Change[]
-    unlink: () => Promise<void>
-  } {
-    const { accountId, blobId } = record
+  /** The same of a record among the account's own; one that says it is another's goes without its file. */
+  removeStored(accountId: string, stored: Stored<BlobRecord>): Removal {
+    const isOwn = isOwnBlob(stored, accountId)
     return {
-      changes: [remove(blobRecords, blobKeyOf(accountId, blobId))],
-      unlink: async () => {
-        this.onChange(accountId)
-        // A re-encryption may have given it another file since the caller looked.
-        const generations = [...(await this.#ring.generations(accountId)).keys()].filter(generation => generation > 1)
-        const rewritten = generations.map(generation => fileOfGeneration(blobId, generation))
-        for (const name of new Set([fileOf(record), blobId, ...rewritten])) await this.#blobs.remove(name)
-      },
+      changes: [remove(blobRecords, stored.id)],
+      unlink: async () => (isOwn ? this.#unlink(stored.value) : undefined),
     }
+  }
+
+  /**
+   * Of one that was sealed and is named by no record: its key is gone with it, and its file goes too. What can't be removed now, the next
+   * start sets aside: it does not hide the reason for which the blob is not kept.
+   */
+  async discard(record: BlobName): Promise<void> {
+    await this.#unlink(record).catch(() => undefined)
+  }
+
+  async #unlink(record: BlobName): Promise<void> {
+    const { accountId, blobId } = record
+    this.onChange(accountId)
+    // A re-encryption may have given it another file since the caller looked.
+    const generations = [...(await this.#ring.generations(accountId)).keys()].filter(generation => generation > 1)
+    const rewritten = generations.map(generation => fileOfGeneration(blobId, generation))
+    for (const name of new Set([fileOf(record), blobId, ...rewritten])) await this.#blobs.remove(name)
   }
 
   /** The blob's key, and the record that it is of: a re-encryption may have replaced the one given. */

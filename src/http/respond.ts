@@ -32,8 +32,8 @@ export function bytes(body: Uint8Array<ArrayBuffer>, contentType: string, option
 }
 
 /**
- * A body from chunks that are made while it is read, one at a time. However it ends, also unread, `release` is called. Node's own
- * `Readable.toWeb` throws past every handler when its reader leaves in the middle, which ends the process.
+ * A body from chunks that are made while it is read, one at a time; they see to their own end. `release` is called where the reader
+ * leaves, also unread. Node's own `Readable.toWeb` throws past every handler when its reader leaves in the middle, which ends the process.
  */
 export function bodyOf(chunks: AsyncIterable<Uint8Array>, release: () => Promise<void>): ReadableStream<Uint8Array> {
   const iterator = chunks[Symbol.asyncIterator]()

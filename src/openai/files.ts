@@ -83,7 +83,7 @@ export class Files {
     if (created.status === 'rejected') throw created.reason
     const { record, changes } = created.value
     if (checked.status === 'rejected') {
-      await this.#unlink(record)
+      await this.blobs.discard(record)
       throw checked.reason
     }
     const { examples, findings } = checked.value
@@ -118,19 +118,9 @@ export class Files {
     return record
   }
 
-  /**
-   * The bytes were never acknowledged: without a record their key is gone, and the file goes too. What can't be removed now, the next
-   * start sets aside: it does not hide the reason for which the file is not kept.
-   */
+  /** The bytes were never acknowledged. */
   async discard({ record: { accountId, blobId } }: PendingFile): Promise<void> {
-    await this.#unlink({ accountId, blobId })
-  }
-
-  async #unlink(blob: Parameters<SealedBlobs['remove']>[0]): Promise<void> {
-    await this.blobs
-      .remove(blob)
-      .unlink()
-      .catch(() => undefined)
+    await this.blobs.discard({ accountId, blobId })
   }
 
   /** A result file that the service itself writes; the changes are for the caller's commit. */
@@ -188,7 +178,7 @@ export class Files {
     const { fileId, blobId, bytes } = stored.value
     const reader = await this.#readerOf(account.accountId, fileId)
     if (reader !== undefined) throw isRead(fileId, reader)
-    const { changes, unlink } = await this.blobs.removeOwn(account.accountId, blobId)
+    const { changes, unlink } = await this.blobs.remove(account.accountId, blobId)
     const entry = accountAudit(
       account,
       'Microsoft.CognitiveServices/accounts/OpenAI/files/delete',

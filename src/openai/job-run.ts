@@ -4,7 +4,7 @@ import { accountAudit } from '../accounts/accounts.ts'
 import { withNewBlobs } from '../encryption/blob-commits.ts'
 import { blobRecord } from '../encryption/blob-records.ts'
 import type { KeyRing } from '../encryption/key-ring.ts'
-import type { OpenBlob, SealedBlobs } from '../encryption/sealed-blobs.ts'
+import type { OpenBlob, Removal, SealedBlobs } from '../encryption/sealed-blobs.ts'
 import { heldRecord, openRecord, sealRecord } from '../encryption/sealed-records.ts'
 import type { Trainer, TrainingCheckpoint, TrainingMetrics, TrainingSink } from '../engines/engine.ts'
 import { everyRecord } from '../store/every-record.ts'
@@ -137,17 +137,16 @@ export class JobRun {
   }
 
   async #keep(checkpoint: TrainingCheckpoint): Promise<void> {
-    const { accountId } = this.#stored.value
     const same = (await this.#checkpoints()).find(({ value }) => value.step === checkpoint.step)?.value
     // A pause in the step after it: those weights are kept already, and what is shown stays so.
     if (same?.stateBlobId !== undefined && (checkpoint.interim || same.interim !== true)) return
     const { blobs } = this.#jobs.options
     const stale = await withNewBlobs(blobs, create => this.#commitCheckpoint(checkpoint, create))
-    for (const blobId of stale) await blobs.remove({ accountId, blobId }).unlink()
+    for (const { unlink } of stale) await unlink()
   }
 
-  /** Resolves to the blobs that went with it. */
-  async #commitCheckpoint(checkpoint: TrainingCheckpoint, create: SealedBlobs['create']): Promise<string[]> {
+  /** Resolves to the removals of the blobs that went with it. */
+  async #commitCheckpoint(checkpoint: TrainingCheckpoint, create: SealedBlobs['create']): Promise<Removal[]> {
     const { accountId, jobId } = this.#stored.value
     const { accounts, blobs } = this.#jobs.options
     const adapter = await create({ accountId, kind: 'checkpoint', source: checkpoint.adapter })
@@ -177,15 +176,16 @@ export class JobRun {
         ...[...dropped, ...(same === undefined ? [] : [same])].map(({ value }) => value.blobId),
         ...all.flatMap(({ value }) => value.stateBlobId ?? []),
       ]
+      const removals = await Promise.all(gone.map(blobId => blobs.remove(accountId, blobId)))
       const { tries: _, ...job } = this.#stored.value
       await this.#put({ ...job, step: checkpoint.step }, [
         put(checkpoints, key, record, same?.version ?? 0),
         ...own,
         ...dropped.map(({ id }) => remove(checkpoints, id)),
         ...kept.map(({ id, value, version }) => put(checkpoints, id, withoutState(value), version)),
-        ...gone.flatMap(blobId => blobs.remove({ accountId, blobId }).changes),
+        ...removals.flatMap(({ changes }) => changes),
       ])
-      return gone
+      return removals
     })
   }
 
@@ -203,18 +203,17 @@ export class JobRun {
 
   /** The model, the result file and the job's end are one commit: there is no model of a job that has not succeeded. */
   async #finish(adapter: Readable, trainedTokens: number, steps: number): Promise<void> {
-    const { accountId } = this.#stored.value
     const { blobs } = this.#jobs.options
     const stale = await withNewBlobs(blobs, create => this.#commitEnd(adapter, { trainedTokens, steps }, create))
-    for (const blobId of stale) await blobs.remove({ accountId, blobId }).unlink()
+    for (const { unlink } of stale) await unlink()
   }
 
-  /** Resolves to the blobs that went with it. */
+  /** Resolves to the removals of the blobs that went with it. */
   async #commitEnd(
     adapter: Readable,
     { trainedTokens, steps }: { readonly trainedTokens: number; readonly steps: number },
     create: SealedBlobs['create'],
-  ): Promise<string[]> {
+  ): Promise<Removal[]> {
     const job = this.#stored.value
     const { accounts, blobs, files, events } = this.#jobs.options
     const { accountId, jobId } = job
@@ -244,6 +243,7 @@ export class JobRun {
         ...interim.map(({ value }) => value.blobId),
         ...[...interim, ...states].flatMap(({ value }) => value.stateBlobId ?? []),
       ]
+      const removals = await Promise.all(gone.map(blobId => blobs.remove(accountId, blobId)))
       await accounts.options.audit.append(
         accountAudit(this.#account, 'Microsoft.CognitiveServices/accounts/OpenAI/fine-tunes/succeeded', jobId, {
           fineTunedModel: job.modelName,
@@ -256,12 +256,12 @@ export class JobRun {
           ...result.changes,
           ...states.map(({ id, value, version }) => put(checkpoints, id, withoutState(value), version)),
           ...interim.map(({ id }) => remove(checkpoints, id)),
-          ...gone.flatMap(blobId => blobs.remove({ accountId, blobId }).changes),
+          ...removals.flatMap(({ changes }) => changes),
           await events.message(job, 'info', `New fine-tuned model created: ${job.modelName}`),
           await events.message(job, 'info', 'Job succeeded.'),
         ],
       )
-      return gone
+      return removals
     })
   }
 

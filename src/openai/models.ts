@@ -88,7 +88,7 @@ export class Models implements ModelSource {
       prefix: `${ownedKey(accountId, model.jobId)}/`,
     })
     const named = [model.blobId, ...own.map(({ value }) => value.blobId)]
-    const removals = await Promise.all(named.map(blobId => this.#blobs.removeOwn(accountId, blobId)))
+    const removals = await Promise.all(named.map(blobId => this.#blobs.remove(accountId, blobId)))
     const entry = accountAudit(
       account,
       'Microsoft.CognitiveServices/accounts/OpenAI/models/delete',
