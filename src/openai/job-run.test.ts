@@ -33,7 +33,7 @@ async function keptOf(sent: readonly Pick<TrainingCheckpoint, 'step' | 'interim'
         changes: [put(blobRecords, blobKeyOf(accountId, blobId), {} as BlobRecord)],
       }
     },
-    remove: ({ blobId }: { blobId: string }) => ({
+    remove: async (_: string, blobId: string) => ({
       changes: [remove(blobRecords, blobKeyOf(accountId, blobId))],
       unlink: async () => void files.delete(blobId),
     }),
