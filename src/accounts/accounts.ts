@@ -5,7 +5,7 @@ import type { AuditSink } from '../audit/audit-event.ts'
 import { NotFound } from '../http/errors.ts'
 import type { NewAuditEntry } from '../store/audit-log.ts'
 import { allRecords } from '../store/every-record.ts'
-import type { Change, RecordStore, Stored } from '../store/records.ts'
+import { mustExist, VersionConflict, type Change, type RecordStore, type Stored } from '../store/records.ts'
 import type { ResourceManager } from '../arm/resource-manager.ts'
 import { ACCOUNT_TYPE, accountKey, accountNames, accounts, subdomains, type Account } from './account.ts'
 import { matchesApiKey, openApiKeys, type ApiKeys } from './api-keys.ts'
@@ -67,10 +67,7 @@ export class Accounts {
   async get(subscriptionId: string, group: string, name: string): Promise<Stored<Account>> {
     const found = await this.find(subscriptionId, group, name)
     if (found !== undefined) return found
-    throw new NotFound(
-      'ResourceNotFound',
-      `The Resource '${ACCOUNT_TYPE}/${name.slice(0, 64)}' under resource group '${group.slice(0, 90)}' was not found.`,
-    )
+    throw notFound(group, name)
   }
 
   /** A soft-deleted account is not reachable at its host. */
@@ -95,6 +92,24 @@ export class Accounts {
     )
   }
 
+  /**
+   * Commits what hangs on an account, which must be there until then: a purge that began meanwhile would not find it.
+   * @throws 404 ResourceNotFound when the account is deleted or being purged; VersionConflict of the changes
+   */
+  async commitUnder(account: Account, entry: NewAuditEntry, changes: readonly Change[], shred = false): Promise<void> {
+    for (;;) {
+      const stored = await this.options.records.get(accounts, account.accountId)
+      if (stored === undefined || stored.value.deleted !== undefined) throw notFound(account.group, account.name)
+      const guard = mustExist(accounts, stored.id, stored.version)
+      try {
+        return await this.options.audit.append(entry, [...changes, guard], { shred })
+      } catch (error) {
+        // Any other change of the account, its tags for instance, takes nothing away.
+        if (!(error instanceof VersionConflict && error.collection === accounts.name)) throw error
+      }
+    }
+  }
+
   keysOf(account: Account): ApiKeys {
     return openApiKeys(this.options.identityKey, account)
   }
@@ -103,6 +118,13 @@ export class Accounts {
   acceptsKey(account: Account, key: string): boolean {
     return !account.disableLocalAuth && matchesApiKey(this.keysOf(account), key)
   }
+}
+
+function notFound(group: string, name: string): NotFound {
+  return new NotFound(
+    'ResourceNotFound',
+    `The Resource '${ACCOUNT_TYPE}/${name.slice(0, 64)}' under resource group '${group.slice(0, 90)}' was not found.`,
+  )
 }
 
 /** For the audit record of an operation that answers 201. */

@@ -1,5 +1,5 @@
 import { AzureError, Conflict, NotFound } from '../http/errors.ts'
-import { withNewBlobs } from '../encryption/blob-commits.ts'
+import { unlinkAfter, withNewBlobs } from '../encryption/blob-commits.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import { recordTampered } from '../encryption/record-tampered.ts'
 import type { Removal, SealedBlobs } from '../encryption/sealed-blobs.ts'
@@ -97,8 +97,8 @@ export class Deployments {
     }
     const resolved = await this.#models.resolve(account.accountId, model.name)
     if (resolved === undefined) throw modelNotSupported(body, 'name')
-    const former = await this.#removalOfCopy(before?.value)
-    const deployment = await withNewBlobs(this.#blobs, async create => {
+    const former = await this.#removalOf(before?.value)
+    const making = withNewBlobs(this.#blobs, async create => {
       const own = await this.#ownCopy(account, name, body, resolved, { stops, create })
       await this.#commit(
         account,
@@ -114,7 +114,7 @@ export class Deployments {
       )
       return own.deployment
     })
-    if (before !== undefined) await this.#end(before.value, former)
+    const deployment = await unlinkAfter(making, [former])
     await this.#start(deployment)
     return { deployment, created: before === undefined }
   }
@@ -122,15 +122,15 @@ export class Deployments {
   /** R28: the copy's key is destroyed, the file unlinked and the process that held the weights ended. */
   async delete(account: Account, stored: Stored<Deployment>): Promise<void> {
     const { value } = stored
-    const copy = await this.#removalOfCopy(value)
-    await this.#commit(
+    const removal = await this.#removalOf(value)
+    const deleting = this.#commit(
       account,
       'delete',
-      [remove(deployments, deploymentKey(value.accountId, value.name), stored.version), ...copy.changes],
+      [remove(deployments, deploymentKey(value.accountId, value.name), stored.version), ...removal.changes],
       value.blobId === undefined ? value.name : `${value.name}: key destroyed`,
       value.blobId === undefined ? {} : { blobId: value.blobId },
     )
-    await this.#end(value, copy)
+    await unlinkAfter(deleting, [removal])
   }
 
   /** Resolves when the model answers, or somebody else has deleted the deployment by then: it was made all the same. */
@@ -191,14 +191,16 @@ export class Deployments {
     return { deployment: { ...base, blobId: record.blobId }, changes }
   }
 
-  async #removalOfCopy(deployment: Deployment | undefined): Promise<Removal> {
-    if (deployment?.blobId === undefined) return { changes: [], unlink: async () => undefined }
-    return this.#blobs.remove(deployment.accountId, deployment.blobId)
-  }
-
-  async #end(deployment: Deployment, { unlink }: Removal): Promise<void> {
-    await this.#running.stop(deployment)
-    await unlink()
+  /** Of its copy, and of the process that holds the weights. */
+  async #removalOf(deployment: Deployment | undefined): Promise<Removal> {
+    if (deployment === undefined) return { changes: [], unlink: async () => undefined }
+    const { accountId, blobId } = deployment
+    const copy = blobId === undefined ? undefined : await this.#blobs.remove(accountId, blobId)
+    const unlink = async (): Promise<void> => {
+      await this.#running.stop(deployment)
+      await copy?.unlink()
+    }
+    return { changes: copy?.changes ?? [], unlink }
   }
 
   async #commit(
@@ -207,11 +209,12 @@ export class Deployments {
     changes: Change[],
     name: string,
     properties: object = {},
-    shred = action === 'delete',
+    shred = false,
   ): Promise<void> {
     const entry = accountAudit(account, `Microsoft.CognitiveServices/accounts/deployments/${action}`, name, properties)
     try {
-      await this.accounts.options.audit.append(entry, changes, { shred })
+      if (action === 'delete') await this.accounts.options.audit.append(entry, changes, { shred: true })
+      else await this.accounts.commitUnder(account, entry, changes, shred)
     } catch (error) {
       if (!(error instanceof VersionConflict)) throw error
       throw new Conflict(

@@ -25,15 +25,15 @@ export async function withNewBlobs<T>(
 }
 
 /** Unlinks the blobs whose keys a commit destroyed; also where old bytes of its records are still to be erased. @throws what the commit throws */
-export async function unlinkAfter(
-  commit: Promise<void>,
+export async function unlinkAfter<T>(
+  commit: Promise<T>,
   removals: readonly { readonly unlink: () => Promise<void> }[],
-): Promise<void> {
-  let owed: ShredIncomplete | undefined
-  await commit.catch((error: unknown) => {
-    if (!(error instanceof ShredIncomplete)) throw error
-    owed = error
-  })
-  for (const { unlink } of removals) await unlink()
-  if (owed !== undefined) throw owed
+): Promise<T> {
+  // A commit that throws ShredIncomplete stands.
+  const isDone = commit.then(
+    () => true,
+    (error: unknown) => error instanceof ShredIncomplete,
+  )
+  if (await isDone) for (const { unlink } of removals) await unlink()
+  return commit
 }

@@ -97,7 +97,7 @@ export class Jobs {
     }
     const action = 'Microsoft.CognitiveServices/accounts/OpenAI/fine-tunes/write'
     const entry = accountAudit(account, action, job.jobId, CREATED)
-    await accounts.options.audit.append(entry, [
+    await accounts.commitUnder(account, entry, [
       put(jobs, ownedKey(job.accountId, job.jobId), job, 0),
       await events.message(job, 'info', 'Job enqueued. Waiting for jobs ahead to complete.'),
     ])

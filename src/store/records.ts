@@ -39,9 +39,9 @@ export function remove(target: Collection<unknown>, id: string, ifVersion?: numb
   return { collection: target.name, id, ...(ifVersion === undefined ? {} : { ifVersion }) }
 }
 
-/** The commit depends on this record being there, and leaves it alone. */
-export function mustExist(target: Collection<unknown>, id: string): Change {
-  return { collection: target.name, id, mustExist: true }
+/** The commit depends on this record being there (at this version), and leaves it alone. */
+export function mustExist(target: Collection<unknown>, id: string, ifVersion?: number): Change {
+  return { collection: target.name, id, mustExist: true, ...(ifVersion === undefined ? {} : { ifVersion }) }
 }
 
 /** The commit depends on this record not being there. */

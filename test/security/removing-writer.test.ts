@@ -37,10 +37,6 @@ test('K5: an account is purged without the blobs of another one, whose records w
     const { blobId } = row(folder, 'openai.files', theirs).value
     await writeRows(folder, [{ ...row(folder, 'encryption.blobs', `/${blobId} `), id: `${accountId}/${blobId}` }])
   })
-  const path = azure.accountPath('evil')
-  const { location } = (await azure.arm('GET', path)).body as { location: string }
-  assert.ok((await azure.arm('DELETE', path)).status < 300)
-  const deleted = `/providers/Microsoft.CognitiveServices/locations/${location}/resourceGroups/${azure.group}/deletedAccounts/evil`
-  assert.ok((await azure.arm('DELETE', deleted)).status < 300)
+  await azure.purgeAccount('evil')
   assert.match((await victim.download(theirs)).toString(), new RegExp(CANARY))
 })

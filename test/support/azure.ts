@@ -107,6 +107,19 @@ export class Azure {
     return new TestAccount(this, name, made.body.identity?.principalId ?? '', openai)
   }
 
+  /** @returns the path, below the subscription, of the soft-deleted account */
+  async deleteAccount(name: string): Promise<string> {
+    const { location } = (await this.arm('GET', this.accountPath(name))).body
+    const { status, body } = await this.arm('DELETE', this.accountPath(name))
+    assert.ok(status < 300, JSON.stringify(body))
+    return `/providers/Microsoft.CognitiveServices/locations/${location}/resourceGroups/${this.group}/deletedAccounts/${name}`
+  }
+
+  async purgeAccount(name: string): Promise<void> {
+    const { status, body } = await this.arm('DELETE', await this.deleteAccount(name))
+    assert.ok(status < 300, JSON.stringify(body))
+  }
+
   /** A vault with soft delete and purge protection in which the administrator manages keys. */
   async vault(name: string, properties: object = {}): Promise<KeyClient> {
     const { tenantId, location } = this.endpoints
