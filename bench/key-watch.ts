@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startCloudProcess } from '../src/demo/cloud-process.ts'
+import { startCloudProcess } from '../src/harness/cloud-process.ts'
 import { Azure, KEY_PERMISSIONS, MANAGE, pause, type Reply } from '../test/support/azure.ts'
-import { administratorObjectId } from '../src/demo/scene.ts'
+import { administratorObjectId } from '../src/harness/scene.ts'
 import type { Figure } from './figure.ts'
 
 const ACCOUNTS = 1000

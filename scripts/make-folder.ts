@@ -11,7 +11,7 @@ import { join, resolve } from 'node:path'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import type { Endpoints } from '../src/endpoints.ts'
+import type { Endpoints } from '../src/base/endpoints.ts'
 import { resolveLocalNames } from '../src/http/local-names.mjs'
 import { Azure, pause, type TestAccount } from '../test/support/azure.ts'
 

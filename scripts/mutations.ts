@@ -64,7 +64,7 @@ const STORE: readonly Mutation[] = [
   },
   {
     without: '--known-head at start',
-    file: 'src/freshness.ts',
+    file: 'src/folder/freshness.ts',
     text: "if (knownHead !== undefined) await check(options, knownHead, 'the head given with --known-head')",
     replacement: 'if (knownHead !== undefined) parseKnownHead(knownHead)',
     test: 'test/security/older-folder.test.ts',
@@ -140,7 +140,7 @@ const KEYS: readonly Mutation[] = [
   },
   {
     without: 'the record of each key that a start accepts',
-    file: 'src/open-folder.ts',
+    file: 'src/cloud/open-folder.ts',
     text: 'if (tampering.wasAccepted) await',
     replacement: 'if (false as boolean) await',
     test: 'test/security/accepted-key-states.test.ts',
@@ -252,10 +252,10 @@ const OTHERS: readonly Mutation[] = [
     test: 'test/walls/walls.test.ts',
   },
   {
-    without: 'the same wall, by way of a file at the root of src',
-    file: 'src/turns.ts',
+    without: 'the same wall, by way of base',
+    file: 'src/base/turns.ts',
     text: '/** Longest that the work of all together',
-    replacement: "import './keyvault/vault-name.ts'\n/** Longest that the work of all together",
+    replacement: "import '../keyvault/vault-name.ts'\n/** Longest that the work of all together",
     test: 'test/walls/walls.test.ts',
   },
   {
@@ -288,7 +288,7 @@ const OTHERS: readonly Mutation[] = [
   },
   {
     without: 'taking OWNKEY_ROOT_KEY out of the environment',
-    file: 'src/main.ts',
+    file: 'src/cloud/start.ts',
     text: "  delete process.env['OWNKEY_ROOT_KEY']\n",
     replacement: '',
     test: 'test/security/environment.test.ts',
@@ -311,7 +311,7 @@ const OTHERS: readonly Mutation[] = [
   },
   {
     without: 'known answers at start',
-    file: 'src/main.ts',
+    file: 'src/cloud/start.ts',
     text: '  checkKnownAnswers()\n',
     replacement: '',
     test: 'test/security/known-answers.test.ts',

@@ -1,4 +1,4 @@
-import type { CloudProcess } from '../src/demo/cloud-process.ts'
+import type { CloudProcess } from '../src/harness/cloud-process.ts'
 import { Azure, KEY_PERMISSIONS, MANAGE, pause, untilRefused, type TestAccount } from '../test/support/azure.ts'
 
 const DAY_MS = 86_400_000

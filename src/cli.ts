@@ -2,8 +2,8 @@ import { COMMANDS } from './cli/catalogue.ts'
 import { commandHelp } from './cli/help.ts'
 import { parse } from './cli/parse.ts'
 import { refuse, written } from './cli/refuse.ts'
-import { plainError } from './plain-error.ts'
-import { UsageError } from './usage-error.ts'
+import { plainError } from './base/plain-error.ts'
+import { UsageError } from './base/usage-error.ts'
 
 async function run(args: readonly string[]): Promise<number> {
   const { command, asks, values, words } = parse(args, COMMANDS)

@@ -1,7 +1,7 @@
 import { request } from 'node:https'
 import { connect } from 'node:tls'
 import { readFileSync } from 'node:fs'
-import type { Endpoints } from '../../src/endpoints.ts'
+import type { Endpoints } from '../../src/base/endpoints.ts'
 import type { Full } from './fill.ts'
 
 /** What one kind of client has come to so far; states may be left again. */

@@ -1,7 +1,7 @@
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import { blobRecords } from '../encryption/blob-records.ts'
 import { assignmentsWithin } from '../arm/assignments-within.ts'
-import { eachForItself } from '../each-for-itself.ts'
+import { eachForItself } from '../base/each-for-itself.ts'
 import { AzureError, Conflict } from '../http/errors.ts'
 import { allRecords, everyRecord } from '../store/every-record.ts'
 import { leaveOut, put, remove, VersionConflict, type Change, type Collection, type Stored } from '../store/records.ts'
@@ -11,7 +11,7 @@ import { deployments } from './deployment.ts'
 import { reEncryptions } from './re-encryption.ts'
 import type { RunningModels } from './running-models.ts'
 
-/** What hangs on an account in rooms that this one does not know. */
+/** What hangs on an account in modules above this one. */
 export interface Dependents {
   /** Ends what runs for the account, so that it can go on after a restore. */
   stop(accountId: string): Promise<void>
@@ -117,7 +117,7 @@ export class AccountLife {
   }
 
   /** What is due by the clock, and what a stop of the service broke off; what fails for one account holds up no other. */
-  async tick(): Promise<void> {
+  async maintain(): Promise<void> {
     const { records, env } = this.#options.accounts.options
     const tasks = eachForItself()
     for await (const stored of everyRecord(records, accounts, { onTampered: leaveOut })) {

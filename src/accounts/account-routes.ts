@@ -21,7 +21,7 @@ import { checkFixed, updateAccount } from './update-account.ts'
 const BASE = '/subscriptions/:subscriptionid/resourcegroups/:group/providers/microsoft.cognitiveservices/accounts'
 const MAX_BODY = 256 * 1024
 
-export interface AccountRoom {
+export interface AccountServices {
   readonly accounts: Accounts
   readonly reEncryptions: ReEncryptions
   readonly life: AccountLife
@@ -50,13 +50,13 @@ export async function storedAccount(service: Accounts, call: Call, action: strin
   return service.get(subscriptionId, group, name)
 }
 
-export function accountRoutes(room: AccountRoom): Route[] {
-  const { accounts: service } = room
+export function accountRoutes(services: AccountServices): Route[] {
+  const { accounts: service } = services
   const at = { host: 'management', auth: 'management', path: `${BASE}/:account` } as const
   return [
-    { ...at, method: 'PUT', maxBody: MAX_BODY, handler: call => putAccount(room, call) },
-    { ...at, method: 'PATCH', maxBody: MAX_BODY, handler: call => patchAccount(room, call) },
-    { ...at, method: 'DELETE', maxBody: 0, handler: call => deleteAccount(room, call) },
+    { ...at, method: 'PUT', maxBody: MAX_BODY, handler: call => putAccount(services, call) },
+    { ...at, method: 'PATCH', maxBody: MAX_BODY, handler: call => patchAccount(services, call) },
+    { ...at, method: 'DELETE', maxBody: 0, handler: call => deleteAccount(services, call) },
     {
       ...at,
       method: 'GET',
@@ -87,7 +87,7 @@ export function accountRoutes(room: AccountRoom): Route[] {
   ]
 }
 
-async function putAccount({ accounts: service, life, reEncryptions }: AccountRoom, call: Call): Promise<Response> {
+async function putAccount({ accounts: service, life, reEncryptions }: AccountServices, call: Call): Promise<Response> {
   const where = await enterAccount(service, call, 'write')
   const { subscriptionId, group, name } = where
   const body = await call.json(putAccountBody)
@@ -108,7 +108,7 @@ async function putAccount({ accounts: service, life, reEncryptions }: AccountRoo
   return answer(200)
 }
 
-async function patchAccount({ accounts: service, reEncryptions }: AccountRoom, call: Call): Promise<Response> {
+async function patchAccount({ accounts: service, reEncryptions }: AccountServices, call: Call): Promise<Response> {
   const found = await storedAccount(service, call, 'write')
   checkPreconditions(call, found)
   const body = await call.json(patchAccountBody)
@@ -118,7 +118,7 @@ async function patchAccount({ accounts: service, reEncryptions }: AccountRoom, c
   return json(await shownAccount(service, await service.get(subscriptionId, group, name)))
 }
 
-async function deleteAccount({ accounts: service, life, operations }: AccountRoom, call: Call): Promise<Response> {
+async function deleteAccount({ accounts: service, life, operations }: AccountServices, call: Call): Promise<Response> {
   const { subscriptionId, group, name } = await enterAccount(service, call, 'delete')
   const found = await service.find(subscriptionId, group, name)
   if (found === undefined) return empty(204)

@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto'
 import { openBox, sealBox } from '../crypto/box.ts'
 import { equalSecrets } from '../crypto/derive.ts'
 import { encodeContext } from '../crypto/wrap.ts'
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import type { Account } from './account.ts'
 
 /** An account's two keys, as `listKeys` shows them. */

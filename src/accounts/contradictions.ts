@@ -19,7 +19,7 @@ export interface BlobReference {
 
 export interface ContradictionsOptions {
   readonly ring: KeyRing
-  /** What rooms that this one does not know keep about blobs. */
+  /** What modules above this one keep about blobs. */
   readonly references: (accountId: string) => AsyncIterable<BlobReference>
 }
 

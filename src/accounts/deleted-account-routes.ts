@@ -5,7 +5,7 @@ import { empty, json } from '../http/respond.ts'
 import type { Call, Route } from '../http/route.ts'
 import type { Stored } from '../store/records.ts'
 import type { Account } from './account.ts'
-import type { AccountRoom } from './account-routes.ts'
+import type { AccountServices } from './account-routes.ts'
 import { showDeletedAccount } from './show-account.ts'
 
 const PROVIDER = '/subscriptions/:subscriptionid/providers/microsoft.cognitiveservices'
@@ -13,7 +13,7 @@ const ONE = `${PROVIDER}/locations/:location/resourcegroups/:group/deletedaccoun
 const ACTION = 'Microsoft.CognitiveServices/locations/resourceGroups/deletedAccounts'
 
 /** Soft-deleted accounts: list, get, purge. A PUT with `restore` brings one back (account-routes.ts). */
-export function deletedAccountRoutes({ accounts, life, operations }: AccountRoom): Route[] {
+export function deletedAccountRoutes({ accounts, life, operations }: AccountServices): Route[] {
   const { resourceManager } = accounts.options
   const base = { host: 'management', auth: 'management', maxBody: 0 } as const
   const enter = async (call: Call, action: string): Promise<string> => {

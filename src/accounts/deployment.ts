@@ -69,7 +69,7 @@ export interface DeployableModel {
   readonly blob?: BlobRecord
 }
 
-/** Where models are looked up: the OpenAI room knows the fine-tuned ones. */
+/** Where models are looked up: the module openai knows the fine-tuned ones. */
 export interface ModelSource {
   /** Undefined when the account has no such model. */
   resolve(accountId: string, modelName: string): Promise<DeployableModel | undefined>

@@ -3,7 +3,7 @@ import { formatKeyIdentifier, keyIdentifierFrom } from '../encryption/key-identi
 import { KeyRingTampered } from '../encryption/key-ring-tampered.ts'
 import type { VaultKey } from '../encryption/vault-key.ts'
 import { AzureError } from '../http/errors.ts'
-import { repeatedly, type Repeating } from '../repeatedly.ts'
+import { repeatedly, type Repeating } from '../base/repeatedly.ts'
 import { leaveOut } from '../store/records.ts'
 import type { Change } from '../store/records.ts'
 import { accounts, type Account } from './account.ts'

@@ -26,7 +26,7 @@ const STORAGE_FAILED =
 export interface ReEncryptionsOptions {
   readonly accounts: Accounts
   readonly blobs: SealedBlobs
-  /** Seals anew what other rooms keep sealed in records; resolves to how many. */
+  /** Seals anew what other modules keep sealed in records; resolves to how many. */
   readonly resealRecords: (accountId: string) => Promise<number>
   readonly log: (message: string, error?: unknown) => void
 }

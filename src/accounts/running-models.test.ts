@@ -18,7 +18,7 @@ function deploymentOf(base: string): Deployment {
 }
 
 /** Models of an account with one deployment, whose processes load when the test says so. */
-async function roomOf(deployment: Deployment) {
+async function modelsOf(deployment: Deployment) {
   const records = openMemoryRecords()
   await records.commit([put(accounts, accountId, { accountId } as Account, 0), put(deployments, key, deployment, 0)])
   const running = new Set<string>()
@@ -50,7 +50,7 @@ test('R28: who has read a deployment that was deleted since, or whose account wa
     put(accounts, accountId, { accountId, deleted: { at: 1, purgeAt: 2 } } as Account),
     remove(accounts, accountId),
   ]) {
-    const { records, models, running } = await roomOf(deployment)
+    const { records, models, running } = await modelsOf(deployment)
     await records.commit([change])
     await assert.rejects(models.get(deployment), gone)
     assert.deepEqual([...running], [])
@@ -59,7 +59,7 @@ test('R28: who has read a deployment that was deleted since, or whose account wa
 
 test('R28: a process whose deployment is deleted while it loads ends, also when nobody knew of it then', async () => {
   const deployment = deploymentOf('base')
-  const { records, models, running, loading } = await roomOf(deployment)
+  const { records, models, running, loading } = await modelsOf(deployment)
   const asked = models.get(deployment)
   while (running.size === 0) await new Promise(setImmediate)
   await records.commit([remove(deployments, key)])
@@ -70,7 +70,7 @@ test('R28: a process whose deployment is deleted while it loads ends, also when 
 
 test('a deployment that was replaced serves its new model, though somebody still asked for the former one', async () => {
   const [former, present] = [deploymentOf('former'), deploymentOf('present')]
-  const { records, models, running, loading } = await roomOf(former)
+  const { records, models, running, loading } = await modelsOf(former)
   const stale = models.get(former)
   while (running.size === 0) await new Promise(setImmediate)
   await records.commit([put(deployments, key, present)])

@@ -1,5 +1,5 @@
 import type { Tenant } from '../entra/records.ts'
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import type { AuditLog } from '../store/audit-log.ts'
 import type { Change, RecordStore } from '../store/records.ts'
 import type { Operations } from './operations.ts'

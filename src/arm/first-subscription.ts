@@ -1,4 +1,4 @@
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import { put, type Change } from '../store/records.ts'
 import { assignmentPrefix, roleAssignments, subscriptions } from './records.ts'
 import type { RoleAssignment } from './roles.ts'

@@ -9,7 +9,7 @@ import { changedMeanwhile } from './manage-subscriptions.ts'
 import { scopeKey } from './resource-id.ts'
 import type { GenericResource, Place, ResourceGroup, ResourceType } from './resource-manager.ts'
 import { findResource } from './resources.ts'
-import { trimBoth } from '../trim.ts'
+import { trimBoth } from '../base/trim.ts'
 
 const moveBody = z.object({
   resources: z.array(z.string().min(1).max(1000)).min(1).max(800),

@@ -1,4 +1,4 @@
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import { leaveOut, put, remove, type Change, type RecordStore } from '../store/records.ts'
 import { administratorRoles, tenantOwner } from './first-subscription.ts'
 import { assignmentPrefix, roleAssignments } from './records.ts'

@@ -1,5 +1,5 @@
 import { AzureError } from '../http/errors.ts'
-import { trimBoth } from '../trim.ts'
+import { trimBoth } from '../base/trim.ts'
 
 export interface ResourceId {
   readonly subscriptionId: string

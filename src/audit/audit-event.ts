@@ -1,5 +1,6 @@
 import type { Call } from '../http/route.ts'
-import type { AuditLog, NewAuditEntry } from '../store/audit-log.ts'
+import type { AuditLog } from '../store/audit-log.ts'
+import type { NewAuditEntry } from '../store/audit-entry.ts'
 import { requestUri } from './request-uri.ts'
 
 /** Where audit records go: entry and changes are durable together when the promise resolves. */
@@ -17,7 +18,7 @@ export interface AuditSubject {
   readonly properties?: Readonly<Record<string, unknown>>
 }
 
-/** What stands in `callerIpAddress` where no client asked: the service's own connection, a job, upkeep. */
+/** What stands in `callerIpAddress` where no client asked: the service's own connection, a job, maintenance. */
 export const SERVICE = 'service'
 
 const SIGNATURES: Readonly<Record<number, string>> = {

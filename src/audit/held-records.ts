@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { NewAuditEntry } from '../store/audit-log.ts'
+import type { NewAuditEntry } from '../store/audit-entry.ts'
 
 type Held = NewAuditEntry & { readonly time: string }
 

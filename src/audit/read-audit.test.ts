@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { systemEnv } from '../env.ts'
+import { systemEnv } from '../base/env.ts'
 import { openAuditLog } from '../store/audit-log.ts'
 import { openMemoryRecords } from '../store/memory-records.ts'
 import { parseSince, readAudit } from './read-audit.ts'

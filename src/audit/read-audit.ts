@@ -1,5 +1,6 @@
-import type { AuditEntry, AuditLog } from '../store/audit-log.ts'
-import { giveWay } from '../turns.ts'
+import type { AuditLog } from '../store/audit-log.ts'
+import type { AuditEntry } from '../store/audit-entry.ts'
+import { giveWay } from '../base/turns.ts'
 
 export interface AuditRecord {
   readonly sequence: number

@@ -1,4 +1,4 @@
-import type { NewAuditEntry } from '../store/audit-log.ts'
+import type { NewAuditEntry } from '../store/audit-entry.ts'
 
 export interface RefusalLimits {
   /** Refusals of one resource that are recorded one by one before they are counted. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { systemEnv } from '../env.ts'
+import { systemEnv } from '../base/env.ts'
 import { bodyOf } from '../http/respond.ts'
 import type { Call } from '../http/route.ts'
 import { openRequestAudit } from './request-audit.ts'

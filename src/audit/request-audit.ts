@@ -1,7 +1,8 @@
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import { AzureError } from '../http/errors.ts'
 import type { Authenticator, Call, Route } from '../http/route.ts'
-import type { AuditLog, NewAuditEntry } from '../store/audit-log.ts'
+import type { AuditLog } from '../store/audit-log.ts'
+import type { NewAuditEntry } from '../store/audit-entry.ts'
 import type { CommitOptions } from '../store/records.ts'
 import { CommitUnknown, StorageRefused } from '../store/storage-errors.ts'
 import { auditEvent, SERVICE, signatureOf, type AuditSink } from './audit-event.ts'
@@ -10,7 +11,7 @@ import { RefusalLimit } from './refusal-limit.ts'
 import { requestContext, type RequestContext } from './request-context.ts'
 
 export interface RequestAudit {
-  /** The log for the rooms: records that a request makes get its caller, address and id, those of the service's own doing say so. */
+  /** The log for the modules: records that a request makes get its caller, address and id, those of the service's own doing say so. */
   readonly sink: AuditSink
   /** The same routes; each request to them makes one record, allowed or refused, unless it made one by itself. */
   routes(routes: readonly Route[]): Route[]
@@ -142,7 +143,7 @@ function eventOf(
   })
 }
 
-/** Records with a status, or of the service's own doing, are whole; the others are what a room commits with its changes. */
+/** Records with a status, or of the service's own doing, are whole; the others are what a module commits with its changes. */
 function completed(
   entry: NewAuditEntry,
   context: RequestContext | undefined,

@@ -1,4 +1,4 @@
-import { UsageError } from '../usage-error.ts'
+import { UsageError } from '../base/usage-error.ts'
 
 /** One option of a command: how it is written, what it means, and how its text becomes a value. */
 export interface Option<T> {

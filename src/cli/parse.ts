@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { UsageError } from '../usage-error.ts'
+import { UsageError } from '../base/usage-error.ts'
 import type { Command } from './command.ts'
 import { inWords, type Option } from './option.ts'
 import { nearest } from './suggest.ts'

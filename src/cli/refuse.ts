@@ -1,6 +1,6 @@
-import { plainError } from '../plain-error.ts'
-import { fitted } from '../terminal.ts'
-import { UsageError } from '../usage-error.ts'
+import { plainError } from '../base/plain-error.ts'
+import { fitted } from '../base/terminal.ts'
+import { UsageError } from '../base/usage-error.ts'
 
 /** Tells people on stderr what went wrong; resolves to the exit code, 2 where the command line can't be meant. */
 export async function refuse(error: unknown): Promise<number> {

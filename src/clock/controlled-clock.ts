@@ -1,4 +1,4 @@
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import { collection, put, type Change, type RecordStore } from '../store/records.ts'
 
 interface ClockRecord {

@@ -1,4 +1,4 @@
-import type { AdministratorClient } from '../administrator-client.ts'
+import type { AdministratorClient } from '../folder/administrator-client.ts'
 
 const ACCOUNTS = 'providers/Microsoft.CognitiveServices/accounts?api-version=2025-06-01'
 

@@ -7,12 +7,12 @@ import {
   type KnownHead,
   type NamedPage,
   type Verification,
-} from '../audit-source.ts'
+} from './audit-source.ts'
 import type { RecordsFinding } from '../audit/verify-folder.ts'
 import { parseSince } from '../audit/read-audit.ts'
-import { fitted, hasColour, terminalWidth } from '../terminal.ts'
-import { UsageError } from '../usage-error.ts'
-import { startCommand } from '../data-folder.ts'
+import { fitted, hasColour, terminalWidth } from '../base/terminal.ts'
+import { UsageError } from '../base/usage-error.ts'
+import { startCommand } from '../base/data-folder.ts'
 import { AuditTable } from './audit-table.ts'
 
 export interface AuditOptions {

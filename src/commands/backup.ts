@@ -1,9 +1,9 @@
 import { restoreBackup } from '../folder/restore-backup.ts'
 import { writeBackup, type BackupReport } from '../folder/write-backup.ts'
-import { startCommand } from '../data-folder.ts'
-import { progressBar } from '../progress.ts'
-import { fitted } from '../terminal.ts'
-import { version } from '../version.ts'
+import { startCommand } from '../base/data-folder.ts'
+import { progressBar } from '../base/progress.ts'
+import { fitted } from '../base/terminal.ts'
+import { version } from '../base/version.ts'
 
 interface Format {
   readonly format: 'text' | 'json'

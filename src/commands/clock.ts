@@ -1,5 +1,5 @@
-import { AdministratorError, connectAdministrator } from '../administrator-client.ts'
-import { UsageError } from '../usage-error.ts'
+import { AdministratorError, connectAdministrator } from '../folder/administrator-client.ts'
+import { UsageError } from '../base/usage-error.ts'
 
 interface ShownClock {
   readonly time: string

@@ -1,8 +1,8 @@
 import { lookup } from 'node:dns/promises'
 import { fileURLToPath } from 'node:url'
-import { connectAdministrator } from '../administrator-client.ts'
-import { readEndpoints } from '../endpoints.ts'
-import { shellWord } from '../terminal.ts'
+import { connectAdministrator } from '../folder/administrator-client.ts'
+import { readEndpoints } from '../base/endpoints.ts'
+import { shellWord } from '../base/terminal.ts'
 import { finding, type Finding } from './finding.ts'
 
 const FIXED = ['login.localhost', 'management.localhost', 'portal.localhost']

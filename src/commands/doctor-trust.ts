@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { shellWord } from '../terminal.ts'
+import { shellWord } from '../base/terminal.ts'
 import { holds, readAuthority, type Authority } from '../trust/authority.ts'
 import { BrowserStores } from '../trust/browser-stores.ts'
 import { homeFolder } from '../trust/home-folder.ts'

@@ -3,9 +3,9 @@ import { connect } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { readAuthority } from '../trust/authority.ts'
 import { SystemStore } from '../trust/system-store.ts'
-import { stoppedCloud } from '../data-folder.ts'
-import { readEndpoints, type Endpoints } from '../endpoints.ts'
-import { shellQuoted } from '../terminal.ts'
+import { stoppedCloud } from '../base/data-folder.ts'
+import { readEndpoints, type Endpoints } from '../base/endpoints.ts'
+import { shellQuoted } from '../base/terminal.ts'
 import { besideProxy } from './beside-proxy.ts'
 
 /** The environment that points clients at a running cloud. */

@@ -1,6 +1,6 @@
-import { openAuditSource, type AuditSource, type NamedPage, type Verification } from '../audit-source.ts'
-import { sealedFilesOf } from '../sealed-files.ts'
-import { fitted } from '../terminal.ts'
+import { openAuditSource, type AuditSource, type NamedPage, type Verification } from './audit-source.ts'
+import { sealedFilesOf } from './sealed-files.ts'
+import { fitted } from '../base/terminal.ts'
 import { who } from './audit-table.ts'
 
 type AuditRecord = NamedPage['records'][number]

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import type { AdministratorClient } from '../administrator-client.ts'
+import type { AdministratorClient } from '../folder/administrator-client.ts'
 
 /** What lies in the folder and belongs to nothing. */
 export interface LeftoversFinding {

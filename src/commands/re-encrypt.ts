@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fitted } from '../terminal.ts'
-import { connectAdministrator } from '../administrator-client.ts'
-import { UsageError } from '../usage-error.ts'
+import { fitted } from '../base/terminal.ts'
+import { connectAdministrator } from '../folder/administrator-client.ts'
+import { UsageError } from '../base/usage-error.ts'
 import { allAccounts } from './all-accounts.ts'
 
 interface Shown {

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { UsageError } from '../usage-error.ts'
+import { UsageError } from '../base/usage-error.ts'
 import { clientEnvironment } from './print-environment.ts'
 
 /** As an address: `--import` reads a path as one, so that a `%` or `#` in it would be another file's. */

@@ -1,13 +1,13 @@
 import { rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isFolder } from '../data-folder.ts'
-import { endpointsFile, type Endpoints } from '../endpoints.ts'
-import type { CloudOptions, PreparedCloud } from '../cloud-options.ts'
-import { startCloud } from '../main.ts'
+import { isFolder } from '../base/data-folder.ts'
+import { endpointsFile, type Endpoints } from '../base/endpoints.ts'
+import type { CloudOptions, PreparedCloud } from '../cloud/options.ts'
+import { startCloud } from '../cloud/start.ts'
 import type { Seed } from '../seed/seed-file.ts'
 import type { SeedReport } from '../seed/seed-run.ts'
-import { onFailedSync } from '../failed-sync.ts'
-import { fitted, shellWord } from '../terminal.ts'
+import { onFailedSync } from '../base/failed-sync.ts'
+import { fitted, shellWord } from '../base/terminal.ts'
 
 /** https://man.freebsd.org/sysexits: an error while doing I/O on some file. */
 const EX_IOERR = 74

@@ -1,5 +1,5 @@
 import { readAuthority, type Authority } from '../trust/authority.ts'
-import { fitted } from '../terminal.ts'
+import { fitted } from '../base/terminal.ts'
 import { BrowserStores } from '../trust/browser-stores.ts'
 import { homeFolder } from '../trust/home-folder.ts'
 import { SystemStore, type Outcome } from '../trust/system-store.ts'

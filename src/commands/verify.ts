@@ -1,8 +1,8 @@
 import type { ClosedAccount } from '../folder/blob-check.ts'
 import type { FilesFound } from '../folder/folder-check.ts'
 import { openVerifySource, type RecordsVerdict, type VerifySource } from '../folder/verify-source.ts'
-import { progressBar, type Progress } from '../progress.ts'
-import { fitted } from '../terminal.ts'
+import { progressBar, type Progress } from '../base/progress.ts'
+import { fitted } from '../base/terminal.ts'
 import { recordsReport } from './audit.ts'
 
 export interface VerifyOptions {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import { CHUNK_BYTES, HEADER_BYTES, createHeader, openHeader } from './blob-header.ts'
 import type { BlobContext } from './blob-header.ts'
 import { SEALED_CHUNK_BYTES, chunkOffset, layoutOf, openChunk, sealChunk } from './blob-chunks.ts'

@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import { openGcm, sealGcm, versioned, type GcmKey } from './gcm.ts'
 import { SealError } from './seal-error.ts'
 

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
-import { makeScratchFolder } from '../scratch-folder.ts'
-import { startCloudProcess, type CloudProcess } from './cloud-process.ts'
-import { Scene } from './scene.ts'
+import { makeScratchFolder } from '../base/scratch-folder.ts'
+import { startCloudProcess, type CloudProcess } from '../harness/cloud-process.ts'
+import { DemoScene } from './demo-scene.ts'
 import { buildCloud, cleanUp, revoke, rotate, train, upload } from './story.ts'
 import { bold, heading, say, summary } from './terminal.ts'
 
@@ -18,7 +18,7 @@ export async function runDemo(options: { keep: boolean }): Promise<number> {
     cloud = await startCloudProcess(dataDir, ['--key-lease-seconds', String(LEASE_SECONDS)])
     say(`one HTTPS port of loopback (${cloud.endpoints.port}), ready in ${(cloud.startMs / 1000).toFixed(1)} s`)
     say(`all that it keeps lies in ${dataDir}`)
-    const scene = new Scene(cloud.endpoints, dataDir)
+    const scene = new DemoScene(cloud.endpoints, dataDir)
     const keyVersion = await buildCloud(scene)
     const uploaded = await upload(scene)
     const model = await train(scene, keyVersion, uploaded.marv)

@@ -1,9 +1,10 @@
 import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { APIError } from 'openai'
-import { ArmError } from './azure-client.ts'
-import { administratorObjectId, type Scene } from './scene.ts'
-import { blobDigests, changed, searchFolder, wrappedKeys } from './search-folder.ts'
+import { ArmError } from '../harness/azure-client.ts'
+import { administratorObjectId } from '../harness/scene.ts'
+import type { DemoScene } from './demo-scene.ts'
+import { blobDigests, changed, searchFolder, wrappedKeys } from '../harness/search-folder.ts'
 import { heading, ProgressBar, quote, say } from './terminal.ts'
 
 const DATA = new URL('../../examples/data/', import.meta.url)
@@ -19,7 +20,7 @@ export interface Uploaded {
   readonly marv: string
 }
 
-export async function buildCloud(scene: Scene): Promise<string> {
+export async function buildCloud(scene: DemoScene): Promise<string> {
   heading(2, 'A group, an account with its own identity, a vault, a key, an access policy')
   await scene.createGroup()
   await scene.createAccount()
@@ -32,7 +33,7 @@ export async function buildCloud(scene: Scene): Promise<string> {
   return key.properties.version ?? ''
 }
 
-export async function upload(scene: Scene): Promise<Uploaded> {
+export async function upload(scene: DemoScene): Promise<Uploaded> {
   heading(3, 'Upload real training data; look for it on the disk')
   const send = async (name: string): Promise<string> => {
     const file = await scene.openai.files.create({ file: createReadStream(new URL(name, DATA)), purpose: 'fine-tune' })
@@ -51,7 +52,7 @@ export async function upload(scene: Scene): Promise<Uploaded> {
 }
 
 /** R01: takes sentences of every part of the data and looks for each in every file of the folder. */
-async function searchForPlaintext(scene: Scene, claim: string): Promise<void> {
+async function searchForPlaintext(scene: DemoScene, claim: string): Promise<void> {
   const sentences: string[] = []
   for (const name of ['gsm8k-chat.jsonl', 'marv.jsonl']) {
     const lines = (await readFile(new URL(name, DATA), 'utf8')).trim().split('\n')
@@ -69,7 +70,7 @@ async function searchForPlaintext(scene: Scene, claim: string): Promise<void> {
   )
 }
 
-export async function train(scene: Scene, keyVersion: string, marv: string): Promise<string> {
+export async function train(scene: DemoScene, keyVersion: string, marv: string): Promise<string> {
   heading(4, 'Enable the customer-managed key; fine-tune, deploy, chat')
   await scene.setEncryption(keyVersion)
   say('the account is now encrypted under the key in the vault')
@@ -107,7 +108,7 @@ export async function train(scene: Scene, keyVersion: string, marv: string): Pro
   return model
 }
 
-async function follow(scene: Scene, jobId: string): Promise<number[]> {
+async function follow(scene: DemoScene, jobId: string): Promise<number[]> {
   const bar = new ProgressBar()
   const losses = new Map<number, number>()
   for (;;) {
@@ -135,7 +136,7 @@ async function follow(scene: Scene, jobId: string): Promise<number[]> {
   }
 }
 
-export async function rotate(scene: Scene): Promise<void> {
+export async function rotate(scene: DemoScene): Promise<void> {
   heading(5, 'Rotate the key')
   const before = { blobs: await blobDigests(scene.dataDir), keys: await wrappedKeys(scene.dataDir) }
   const rotated = await scene.keys.rotateKey(scene.key)
@@ -153,7 +154,7 @@ export async function rotate(scene: Scene): Promise<void> {
 }
 
 /** @param leaseSeconds the stated bound: a revocation takes effect within it */
-export async function revoke(scene: Scene, uploaded: Uploaded, model: string, leaseSeconds: number): Promise<void> {
+export async function revoke(scene: DemoScene, uploaded: Uploaded, model: string, leaseSeconds: number): Promise<void> {
   heading(6, 'Revoke: remove the access policy')
   const download = async (): Promise<unknown> => (await scene.openai.files.content(uploaded.marv)).arrayBuffer()
   await download()
@@ -204,7 +205,7 @@ async function untilRefused(
   return undefined
 }
 
-export async function cleanUp(scene: Scene, uploaded: Uploaded, model: string): Promise<void> {
+export async function cleanUp(scene: DemoScene, uploaded: Uploaded, model: string): Promise<void> {
   heading(7, 'Grant again, disable the customer-managed key, delete everything')
   await scene.grant()
   const back = await (await scene.openai.files.content(uploaded.marv)).arrayBuffer()
@@ -236,7 +237,7 @@ export async function cleanUp(scene: Scene, uploaded: Uploaded, model: string): 
 }
 
 /** Jobs that got in before the revocation took effect. */
-async function cancelExtraJobs(scene: Scene): Promise<void> {
+async function cancelExtraJobs(scene: DemoScene): Promise<void> {
   for await (const job of await scene.openai.fineTuning.jobs.list()) {
     if (!['succeeded', 'failed', 'cancelled'].includes(job.status)) await scene.openai.fineTuning.jobs.cancel(job.id)
   }

@@ -1,4 +1,4 @@
-import { COLUMNS, fitted, hasColour } from '../terminal.ts'
+import { COLUMNS, fitted, hasColour } from '../base/terminal.ts'
 
 const colour = hasColour()
 const INDENT = '   '

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createSecretKey, randomBytes, type KeyObject } from 'node:crypto'
 import { test } from 'node:test'
-import { systemEnv } from '../env.ts'
+import { systemEnv } from '../base/env.ts'
 import { openAuditLog, type AuditLog } from '../store/audit-log.ts'
 import { openMemoryRecords } from '../store/memory-records.ts'
 import { collection, put, remove, type RecordStore } from '../store/records.ts'

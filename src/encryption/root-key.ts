@@ -2,7 +2,7 @@ import { createSecretKey, type KeyObject } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { deriveKey } from '../crypto/derive.ts'
 import { wipe } from '../crypto/wrap.ts'
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import { writeFileAtomically } from '../store/atomic-file.ts'
 
 /** The keys derived from the root key, one a purpose (HKDF-SHA-256 with a label): none can stand in for another. */

@@ -1,4 +1,4 @@
-import { nextTurn, turnIsOver } from '../turns.ts'
+import { nextTurn, turnIsOver } from '../base/turns.ts'
 import { KeyRingTampered } from './key-ring-tampered.ts'
 import { KeyUnavailable } from './key-unavailable.ts'
 

@@ -2,7 +2,7 @@ import { isAbsolute, join } from 'node:path'
 import type { BaseModel, BaseModelName } from './engine.ts'
 import { EngineFailure } from './failures.ts'
 import { openGguf } from './gguf.ts'
-import { plainError } from '../plain-error.ts'
+import { plainError } from '../base/plain-error.ts'
 
 /** The model that ships with the source: see models/README.md. */
 export const EMBEDDED_BASE: BaseModel = {

@@ -1,5 +1,5 @@
 import type { ChatMessage, Finding } from './engine.ts'
-import { nextTurn, turnIsOver } from '../turns.ts'
+import { nextTurn, turnIsOver } from '../base/turns.ts'
 import { checkExample } from './training-example.ts'
 import { TrainingLines, type TrainingLine } from './training-lines.ts'
 

@@ -1,6 +1,6 @@
 import { createSecretKey } from 'node:crypto'
 import { mac } from '../crypto/derive.ts'
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import type { AzureError } from '../http/errors.ts'
 import { put, type Change, type RecordStore, type Stored } from '../store/records.ts'
 import { loginError } from './aadsts.ts'

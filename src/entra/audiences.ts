@@ -1,4 +1,4 @@
-import { trimEnd } from '../trim.ts'
+import { trimEnd } from '../base/trim.ts'
 /** The services that tokens can be for. */
 export type Audience = 'management' | 'vault' | 'openai' | 'graph' | 'exchange'
 

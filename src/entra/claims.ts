@@ -1,7 +1,19 @@
-import type { Env } from '../env.ts'
-import type { Principal } from './records.ts'
+import type { Env } from '../base/env.ts'
+import type { Principal, User } from './records.ts'
 import { digest } from './sessions.ts'
-import type { ClientProof, Delegation } from './tokens.ts'
+
+/** A client that acts in a person's name. */
+export interface Delegation {
+  readonly clientId: string
+  readonly user: User
+  /** When the person entered the password, milliseconds since 1970. */
+  readonly authTime: number
+  /** The client's address. */
+  readonly peer: string
+}
+
+/** How a client proved who it is. */
+export type ClientProof = 'none' | 'secret' | 'certificate' | 'federated'
 
 type Claims = Record<string, unknown>
 

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { decodeJwt, decodeProtectedHeader, jwtVerify, type JWTPayload, type ProtectedHeaderParameters } from 'jose'
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import { AzureError } from '../http/errors.ts'
 import { loginError } from './aadsts.ts'
 import type { IssuerKeys } from './issuer-keys.ts'

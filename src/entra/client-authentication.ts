@@ -1,6 +1,6 @@
 import { AzureError } from '../http/errors.ts'
 import type { Call } from '../http/route.ts'
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import { loginError, missingParameter } from './aadsts.ts'
 import type { ClientLogins } from './applications.ts'
 import { checkClientAssertion } from './client-assertion.ts'

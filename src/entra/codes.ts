@@ -1,4 +1,4 @@
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import type { ClientKind } from './redirect-uris.ts'
 import { digest } from './sessions.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { systemEnv } from '../env.ts'
+import { systemEnv } from '../base/env.ts'
 import { DeviceCodes } from './device-codes.ts'
 
 const device = { clientId: 'c', tenant: 't', scope: '', peer: '127.0.0.1' }

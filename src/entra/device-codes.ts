@@ -1,4 +1,4 @@
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import { loginError } from './aadsts.ts'
 import { digest } from './sessions.ts'
 

@@ -1,10 +1,11 @@
 import { createSecretKey, randomBytes } from 'node:crypto'
-import { systemEnv, type Env } from '../env.ts'
+import { systemEnv, type Env } from '../base/env.ts'
 import { startListening, type Listening } from '../http/listening.fixture.ts'
 import type { Route } from '../http/route.ts'
 import { openMemoryRecords } from '../store/memory-records.ts'
 import type { RecordStore } from '../store/records.ts'
-import { openEntra, type Entra, type EntraOptions } from './open-entra.ts'
+import { openEntra, type Entra } from './open-entra.ts'
+import type { EntraOptions } from './entra-options.ts'
 
 /** A directory in memory with a clock that tests move. */
 export interface TestEntra {

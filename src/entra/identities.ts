@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 import { equalSecrets, mac } from '../crypto/derive.ts'
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import { Forbidden } from '../http/errors.ts'
 import { put, remove, type Change, type RecordStore } from '../store/records.ts'
 import { audienceOf } from './audiences.ts'

@@ -5,7 +5,7 @@ import { createServer, getCACertificates, setDefaultCACertificates } from 'node:
 import { after, before, describe, it } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { exportJWK, generateKeyPair, jwtVerify, SignJWT, type JWK } from 'jose'
-import { systemEnv } from '../env.ts'
+import { systemEnv } from '../base/env.ts'
 import { startListening, type Listening } from '../http/listening.fixture.ts'
 import { resolveLocalNames } from '../http/local-names.mjs'
 import { json } from '../http/respond.ts'

@@ -1,6 +1,6 @@
 import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose'
 import { z } from 'zod'
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import type { AzureError } from '../http/errors.ts'
 import { loginError } from './aadsts.ts'
 import { fetchPublicJson } from './fetch-public.ts'

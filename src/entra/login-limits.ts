@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import type { AzureError } from '../http/errors.ts'
 import { loginError } from './aadsts.ts'
 

@@ -1,6 +1,6 @@
 import { noteOperation } from '../audit/request-context.ts'
 import { requestUri } from '../audit/request-uri.ts'
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import { AzureError } from '../http/errors.ts'
 import type { Edge, RequestLine } from '../http/handle-request.ts'
 import { listenPlain } from '../http/listen.ts'
@@ -11,7 +11,7 @@ import { audienceOf } from './audiences.ts'
 import type { Identities } from './identities.ts'
 import type { Principal } from './records.ts'
 import { tokenSeconds } from './tokens.ts'
-import { trimEnd } from '../trim.ts'
+import { trimEnd } from '../base/trim.ts'
 
 export interface MetadataOptions {
   /** 0: any free port. */

@@ -1,6 +1,4 @@
-import type { KeyObject } from 'node:crypto'
 import { openBox, sealBox } from '../crypto/box.ts'
-import type { Env } from '../env.ts'
 import { NotFound } from '../http/errors.ts'
 import type { Authenticator, Route } from '../http/route.ts'
 import { put, VersionConflict, type Change, type RecordStore } from '../store/records.ts'
@@ -8,6 +6,7 @@ import { newApplication, newSecret } from './applications.ts'
 import { bearerAuthenticator } from './authenticate.ts'
 import { PORTAL_CLIENT } from './clients.ts'
 import { allPrincipals } from './all-principals.ts'
+import type { EntraOptions } from './entra-options.ts'
 import { graphRoutes } from './graph/graph-routes.ts'
 import { openIdentities, type Identities } from './identities.ts'
 import { identitySecretRoute } from './identity-secret.ts'
@@ -27,24 +26,6 @@ import { openSigningKeys } from './signing-keys.ts'
 import { createTenant, domainOf, newTenant } from './tenants.ts'
 import { openTokens, type Tokens } from './tokens.ts'
 import { newUser, openUsers } from './users.ts'
-
-export interface EntraOptions {
-  readonly records: RecordStore
-  readonly env: Env
-  /** AES-256: seals signing keys and the administrator's secret. */
-  readonly sealingKey: KeyObject
-  /** For example `localhost`. */
-  readonly domain: string
-  /** `https://login…/<tenant>`, without a trailing slash: where challenges send clients. */
-  readonly authority: (tenantId: string) => string
-  /** Origin of the portal, to which signed-in users are sent back. */
-  readonly portal: string
-  /** Clients may send people's names and passwords (`start --allow-ropc`). */
-  readonly allowPasswordGrant?: boolean
-  /** Hosts of federated issuers whose addresses need not be public; see issuer-keys.ts. */
-  readonly federatedIssuers?: readonly string[] | undefined
-  readonly log?: ((message: string, error: unknown) => void) | undefined
-}
 
 /** The person who may do what the administrator's application may. */
 export interface AdministratorPerson {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createSecretKey, randomBytes } from 'node:crypto'
 import { beforeEach, describe, it } from 'node:test'
-import { systemEnv } from '../env.ts'
+import { systemEnv } from '../base/env.ts'
 import { openMemoryRecords } from '../store/memory-records.ts'
 import type { RecordStore } from '../store/records.ts'
 import { refreshFamilies } from './records.ts'

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 import { deriveKey, mac, verifyMac } from '../crypto/derive.ts'
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import { allRecords } from '../store/every-record.ts'
 import { put, remove, VersionConflict, type RecordStore } from '../store/records.ts'
 import { loginError } from './aadsts.ts'

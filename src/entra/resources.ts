@@ -2,7 +2,7 @@ import type { RecordStore } from '../store/records.ts'
 import { resourceNotFound } from './aadsts.ts'
 import { audienceOf } from './audiences.ts'
 import { applications, applicationsByUri } from './records.ts'
-import { trimEnd } from '../trim.ts'
+import { trimEnd } from '../base/trim.ts'
 
 /** What a token is for. */
 export interface TokenResource {

@@ -1,5 +1,5 @@
 import { equalSecrets, stretch } from '../crypto/derive.ts'
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import type { HashedSecret } from './records.ts'
 
 /**

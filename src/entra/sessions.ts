@@ -1,7 +1,7 @@
 import { createHash, type KeyObject } from 'node:crypto'
 import { openBox, sealBox } from '../crypto/box.ts'
 import { equalSecrets, mac } from '../crypto/derive.ts'
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import type { Call } from '../http/route.ts'
 import { allRecords } from '../store/every-record.ts'
 import { put, remove, type RecordStore } from '../store/records.ts'

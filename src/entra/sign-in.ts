@@ -1,5 +1,5 @@
 import { noteOperation } from '../audit/request-context.ts'
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import { AzureError } from '../http/errors.ts'
 import type { Call, Route } from '../http/route.ts'
 import { answerClient, type ReturnAddress } from './answer-client.ts'

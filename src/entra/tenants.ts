@@ -1,9 +1,9 @@
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import { put, VersionConflict, type Change, type RecordStore } from '../store/records.ts'
 import { tenantNotFound } from './aadsts.ts'
 import type { FindTenant } from './discovery.ts'
 import { tenants, tenantsByDomain, type Tenant } from './records.ts'
-import { trimBoth, trimEnd } from '../trim.ts'
+import { trimBoth, trimEnd } from '../base/trim.ts'
 
 /** Names that stand for the tenant of whoever logs in. */
 const anyTenant = new Set(['adfs', 'common', 'organizations'])

@@ -1,12 +1,12 @@
 import type { KeyObject } from 'node:crypto'
 import { decodeProtectedHeader, errors, jwtVerify, SignJWT } from 'jose'
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import { AzureError } from '../http/errors.ts'
 import type { Caller } from '../http/route.ts'
 import type { RecordStore } from '../store/records.ts'
 import { isAudience } from './audiences.ts'
-import { accessClaims, idClaims, issuerOf } from './claims.ts'
-import { principals, tenants, type Principal, type User } from './records.ts'
+import { accessClaims, idClaims, issuerOf, type ClientProof, type Delegation } from './claims.ts'
+import { principals, tenants, type Principal } from './records.ts'
 import type { SigningKeys } from './signing-keys.ts'
 import { verifiedTokens, type VerifiedTokens } from './verified-tokens.ts'
 
@@ -27,19 +27,6 @@ export interface IssuedToken {
   /** Milliseconds since 1970. */
   readonly expiresAt: number
 }
-
-/** A client that acts in a person's name. */
-export interface Delegation {
-  readonly clientId: string
-  readonly user: User
-  /** When the person entered the password, milliseconds since 1970. */
-  readonly authTime: number
-  /** The client's address. */
-  readonly peer: string
-}
-
-/** How a client proved who it is. */
-export type ClientProof = 'none' | 'secret' | 'certificate' | 'federated'
 
 interface IssueOptions {
   readonly proof?: ClientProof

@@ -1,5 +1,5 @@
 import { noteOperation } from '../audit/request-context.ts'
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import type { Call } from '../http/route.ts'
 import { loginError, missingParameter } from './aadsts.ts'
 import type { Proof } from './client-authentication.ts'

@@ -2,7 +2,8 @@ import type { Call } from '../http/route.ts'
 import type { RefreshTokens } from './refresh-tokens.ts'
 import type { FindResource } from './resources.ts'
 import type { AskedScope } from './scopes.ts'
-import { tokenSeconds, type ClientProof, type Tokens } from './tokens.ts'
+import { tokenSeconds, type Tokens } from './tokens.ts'
+import type { ClientProof } from './claims.ts'
 import type { UserAccount } from './users.ts'
 
 /** Somebody for whom a client may have tokens. */

@@ -1,5 +1,5 @@
 import { commitRecorded } from '../audit/request-context.ts'
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import { AzureError, Conflict } from '../http/errors.ts'
 import { put, remove, VersionConflict, type Change, type RecordStore, type Stored } from '../store/records.ts'
 import { loginError } from './aadsts.ts'

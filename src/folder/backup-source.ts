@@ -1,11 +1,11 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { AdministratorError, connectAdministrator } from '../administrator-client.ts'
+import { AdministratorError, connectAdministrator } from './administrator-client.ts'
 import type { RootKeys } from '../encryption/root-key.ts'
-import { readFolderRecords } from '../folder-records.ts'
+import { readFolderRecords } from './folder-records.ts'
 import { BESIDE_RECORDS, copyPresent, RECORDS, SNAPSHOT } from './state-files.ts'
 import type { Snapshot } from './snapshots.ts'
-import { byRunningOrStopped } from '../stopped-folder.ts'
+import { byRunningOrStopped } from './stopped-folder.ts'
 
 /** Where a backup comes from. */
 export interface BackupSource {

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
 import { HEADER_BYTES } from '../crypto/blob-header.ts'
-import { plainError } from '../plain-error.ts'
+import { plainError } from '../base/plain-error.ts'
 import { hasCode } from '../store/atomic-file.ts'
 
 /** What a sealed file shows without any key. */

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import { AzureError, Conflict, NotFound } from '../http/errors.ts'
 import { linkBlobs } from '../store/blob-files.ts'
 import type { HeldBlobs } from '../store/held-blobs.ts'

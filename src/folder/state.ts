@@ -1,7 +1,7 @@
 import { verifyRecords } from '../audit/verify-folder.ts'
 import type { RootKeys } from '../encryption/root-key.ts'
-import { systemEnv } from '../env.ts'
-import { auditHeadMac, openFolderRecords } from '../folder-records.ts'
+import { systemEnv } from '../base/env.ts'
+import { auditHeadMac, openFolderRecords } from './folder-records.ts'
 import { openAuditLog, type AuditLog } from '../store/audit-log.ts'
 import type { FileRecords } from '../store/records.ts'
 

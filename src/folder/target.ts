@@ -1,6 +1,6 @@
 import { chmod, mkdir, readdir, realpath, rm } from 'node:fs/promises'
 import { join, relative, resolve } from 'node:path'
-import { isFolder } from '../data-folder.ts'
+import { isFolder } from '../base/data-folder.ts'
 import { blobFile, blobFiles } from '../store/blob-files.ts'
 import { lockFolder, type FolderLock } from '../store/folder-lock.ts'
 

@@ -1,17 +1,17 @@
 import { join } from 'node:path'
 import { VaultWaits } from '../encryption/vault-waits.ts'
 import { namedKeyOf } from '../accounts/named-key.ts'
-import { connectAdministrator } from '../administrator-client.ts'
+import { connectAdministrator } from './administrator-client.ts'
 import { verifyRecords, type RecordsFinding } from '../audit/verify-folder.ts'
-import { checkDataFolder } from '../data-folder.ts'
+import { checkDataFolder } from '../base/data-folder.ts'
 import { KeyRing } from '../encryption/key-ring.ts'
 import { SealedBlobs } from '../encryption/sealed-blobs.ts'
-import { systemEnv } from '../env.ts'
+import { systemEnv } from '../base/env.ts'
 import { blobReferences } from '../openai/blob-references.ts'
 import { readDirectoryBlobs } from '../store/directory-blobs.ts'
 import type { BlobsPage } from './blob-check.ts'
 import { FolderCheck, type AccountsPage, type FilesFound } from './folder-check.ts'
-import { byRunningOrStopped, readStopped } from '../stopped-folder.ts'
+import { byRunningOrStopped, readStopped } from './stopped-folder.ts'
 
 /** What was found of records and audit log. */
 export type RecordsVerdict = { readonly records: RecordsFinding } & (

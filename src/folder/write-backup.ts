@@ -1,10 +1,10 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { checkDataFolder } from '../data-folder.ts'
+import { checkDataFolder } from '../base/data-folder.ts'
 import type { RootKeys } from '../encryption/root-key.ts'
-import { systemEnv } from '../env.ts'
-import { plainError } from '../plain-error.ts'
-import type { Progress } from '../progress.ts'
+import { systemEnv } from '../base/env.ts'
+import { plainError } from '../base/plain-error.ts'
+import type { Progress } from '../base/progress.ts'
 import { syncFolder } from '../store/atomic-file.ts'
 import { faultAgainst, parseKnownHead } from '../store/known-head.ts'
 import { openBackupSource, type BackupSource } from './backup-source.ts'
@@ -13,7 +13,7 @@ import { keyIdOf, readManifest, writeManifest, type Manifest } from './manifest.
 import { openState, type State } from './state.ts'
 import { copyPresent, SECRETS } from './state-files.ts'
 import { openTarget, prune } from './target.ts'
-import { rootKeysOf } from '../stopped-folder.ts'
+import { rootKeysOf } from './stopped-folder.ts'
 
 export interface BackupOptions {
   readonly dataDir: string

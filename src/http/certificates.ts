@@ -1,8 +1,8 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { mkdir, open, readFile, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { Env } from '../env.ts'
-import { plainError } from '../plain-error.ts'
+import type { Env } from '../base/env.ts'
+import { plainError } from '../base/plain-error.ts'
 import type { IssuedCertificate } from './issue-certificate.ts'
 import { provideMetadataFunctions } from './metadata-reflection.ts'
 
@@ -159,7 +159,7 @@ async function newServer(
   return server
 }
 
-/** Loaded only where a certificate is made: the X.509 library takes longer to load than the rest of the room. */
+/** Loaded only where a certificate is made: the X.509 library takes longer to load than the rest of the module. */
 async function issuer(): Promise<typeof import('./issue-certificate.ts')> {
   provideMetadataFunctions()
   return import('./issue-certificate.ts')

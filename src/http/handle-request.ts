@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import { keepConnection } from './connection-limits.ts'
 import { buildCall, parseTarget, requestHeaders, type Arrival } from './build-call.ts'
 import { crossOriginHeaders, preflight } from './cors.ts'

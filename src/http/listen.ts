@@ -1,7 +1,7 @@
 import { createServer as createPlainServer, type Server as PlainServer } from 'node:http'
 import { createServer, type Agent, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import type { ServerCertificates } from './certificates.ts'
 import { CONNECTION_LIMITS, Connections, type ConnectionLimits } from './connection-limits.ts'
 import { requestHandler, type Edge, type RequestLine } from './handle-request.ts'

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import type { ZodType } from 'zod'
 import { badBodyCode, fieldErrors } from './encode-error.ts'
 import { AzureError } from './errors.ts'
-import { nextTurn } from '../turns.ts'
+import { nextTurn } from '../base/turns.ts'
 import type { CallBody, HostName } from './route.ts'
 
 const maxDepth = 64

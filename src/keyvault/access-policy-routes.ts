@@ -6,16 +6,16 @@ import type { Outcome } from './audited.ts'
 import { findVault } from './find-vault.ts'
 import { managementRoute, type ManagementContext } from './management-route.ts'
 import { notePolicyChange } from './put-vault.ts'
-import type { Room } from './room.ts'
+import type { KeyVaultServices } from './services.ts'
 import { vaultResourceId, vaults, type Vault } from './vault-record.ts'
 import { accessPoliciesBody } from './vault-requests.ts'
 import { VAULT_PATH } from './vault-routes.ts'
 import { badRequest, checkPolicyTenants } from './vault-rules.ts'
 
 /** R11 R19 R20: permissions are given and taken away here. */
-export function accessPolicyRoutes(room: Room): Route[] {
+export function accessPolicyRoutes(services: KeyVaultServices): Route[] {
   return [
-    managementRoute(room, {
+    managementRoute(services, {
       method: 'PUT',
       path: `${VAULT_PATH}/accesspolicies/:update`,
       operationName: 'VaultAccessPolicyUpdate',
@@ -30,7 +30,7 @@ async function updatePolicies(
   context: ManagementContext,
   body: ReturnType<typeof accessPoliciesBody.parse>,
 ): Promise<Outcome> {
-  const { room, call, now } = context
+  const { services, call, now } = context
   noteOperation({ endsAccess: true })
   const update = kindOf(call.params['update'] ?? '')
   const before = await findVault(context)
@@ -48,7 +48,7 @@ async function updatePolicies(
     },
     changes: [put(vaults, before.id, vault, before.version)],
     properties: { update },
-    afterwards: () => notePolicyChange(room, vault, before.value, call.requestId),
+    afterwards: () => notePolicyChange(services, vault, before.value, call.requestId),
   }
 }
 

@@ -5,7 +5,7 @@ import { ShredIncomplete, VersionConflict, type Change } from '../store/records.
 import { CommitUnknown } from '../store/storage-errors.ts'
 import { auditEvent } from '../audit/audit-event.ts'
 import { innermostCode } from '../audit/request-audit.ts'
-import type { Room } from './room.ts'
+import type { KeyVaultServices } from './services.ts'
 
 /** What an operation wants done and answered: changes and audit record are committed together, then the answer goes out. */
 export interface Outcome {
@@ -45,17 +45,22 @@ const ATTEMPTS = 5
  * Runs an operation, allowed or refused, under exactly one audit record (R05). When a record changed under it, it
  * runs again on what is there now. @throws what the operation throws, after it was recorded
  */
-export async function audited(room: Room, call: Call, name: AuditName, operation: Operation): Promise<Response> {
+export async function audited(
+  services: KeyVaultServices,
+  call: Call,
+  name: AuditName,
+  operation: Operation,
+): Promise<Response> {
   const started = performance.now()
   try {
     await operation.prepare()
-    const commit = (): Promise<Response> => commitOutcome(room, call, name, operation.run, started)
-    return await (operation.turn === undefined ? commit() : room.inTurn(operation.turn, commit))
+    const commit = (): Promise<Response> => commitOutcome(services, call, name, operation.run, started)
+    return await (operation.turn === undefined ? commit() : services.inTurn(operation.turn, commit))
   } catch (error) {
     // ADR 0023: of what nobody knows nothing is said.
     if (error instanceof CommitUnknown) throw error
-    await room.audit.append(
-      auditEvent(call, room.env.now(), {
+    await services.audit.append(
+      auditEvent(call, services.env.now(), {
         ...name,
         status: error instanceof AzureError ? error.status : 500,
         description: error instanceof AzureError ? error.message : 'Internal error',
@@ -68,7 +73,7 @@ export async function audited(room: Room, call: Call, name: AuditName, operation
 }
 
 async function commitOutcome(
-  room: Room,
+  services: KeyVaultServices,
   call: Call,
   name: AuditName,
   run: () => Promise<Outcome>,
@@ -77,7 +82,7 @@ async function commitOutcome(
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const outcome = await run()
     const status = outcome.status ?? (outcome.body === undefined ? 204 : 200)
-    const entry = auditEvent(call, room.env.now(), {
+    const entry = auditEvent(call, services.env.now(), {
       ...name,
       operationName: outcome.operationName ?? name.operationName,
       id: outcome.id ?? name.id,
@@ -86,7 +91,7 @@ async function commitOutcome(
       ...(outcome.properties === undefined ? {} : { properties: outcome.properties }),
     })
     try {
-      await room.audit.append(entry, outcome.changes ?? [], { shred: outcome.shred ?? false })
+      await services.audit.append(entry, outcome.changes ?? [], { shred: outcome.shred ?? false })
     } catch (error) {
       if (error instanceof VersionConflict) continue
       if (error instanceof ShredIncomplete) await outcome.afterwards?.()

@@ -3,25 +3,25 @@ import { AzureError } from '../http/errors.ts'
 import type { Authenticator, Call, Caller } from '../http/route.ts'
 import { auditEvent } from '../audit/audit-event.ts'
 import { vaultNotFound } from './errors.ts'
-import type { Room } from './room.ts'
+import type { KeyVaultServices } from './services.ts'
 import { liveVault, vaultResourceId, type Vault } from './vault-record.ts'
 
 /** Azure Key Vault's application id: an audience too. */
 const KEY_VAULT_APP = 'cfa8b339-82a2-471a-a3c9-0fc0be7a4093'
 
 /** Asks for a token of the vault's own tenant; every refusal carries the challenge that tells clients where to get one. */
-export function vaultAuthenticator(room: Room): Authenticator {
+export function vaultAuthenticator(services: KeyVaultServices): Authenticator {
   return async call => {
     const started = performance.now()
-    const found = await liveVault(room.records, call.label)
+    const found = await liveVault(services.records, call.label)
     if (found === undefined) throw vaultNotFound(call.label)
     try {
-      return await callerOf(room, call, found.value)
+      return await callerOf(services, call, found.value)
     } catch (error) {
       if (!(error instanceof AzureError) || error.status !== 401) throw error
-      const refused = challenged(room, found.value, error)
-      await room.audit.append(
-        auditEvent(call, room.env.now(), {
+      const refused = challenged(services, found.value, error)
+      await services.audit.append(
+        auditEvent(call, services.env.now(), {
           operationName: 'Authentication',
           resourceId: vaultResourceId(found.value),
           status: 401,
@@ -34,13 +34,16 @@ export function vaultAuthenticator(room: Room): Authenticator {
   }
 }
 
-async function callerOf(room: Room, call: Call, vault: Vault): Promise<Caller> {
+async function callerOf(services: KeyVaultServices, call: Call, vault: Vault): Promise<Caller> {
   const [scheme = '', token = '', ...more] = (call.headers.get('authorization') ?? '').trim().split(/ +/)
   if (scheme.toLowerCase() !== 'bearer' || token === '' || more.length > 0) {
     throw unauthorized('AKV10000: Request is missing a Bearer or PoP token.')
   }
-  const resources = [room.vaultResource(), 'https://vault.azure.net'].flatMap(resource => [resource, `${resource}/`])
-  const caller = await room.verifyToken(token, { audiences: [...resources, KEY_VAULT_APP] })
+  const resources = [services.vaultResource(), 'https://vault.azure.net'].flatMap(resource => [
+    resource,
+    `${resource}/`,
+  ])
+  const caller = await services.verifyToken(token, { audiences: [...resources, KEY_VAULT_APP] })
   // R07: a vault takes tokens of its own tenant only, whoever else shares its keys of signature.
   if (caller.tenantId === vault.properties.tenantId) return caller
   const issuer = (tenantId: string): string => `https://sts.windows.net/${tenantId}/`
@@ -54,13 +57,13 @@ function unauthorized(message: string): AzureError {
 }
 
 /** Clients split the header at spaces and take the whole path of `authorization` as the tenant. */
-function challenged(room: Room, vault: Vault, error: AzureError): AzureError {
-  const authorization = room.authority(vault.properties.tenantId)
-  const challenge = `Bearer authorization="${authorization}", resource="${room.vaultResource()}"`
+function challenged(services: KeyVaultServices, vault: Vault, error: AzureError): AzureError {
+  const authorization = services.authority(vault.properties.tenantId)
+  const challenge = `Bearer authorization="${authorization}", resource="${services.vaultResource()}"`
   const inner = error.options.innererror?.code ?? ''
   const isRenewable =
     error.code === 'ExpiredAuthenticationToken' || inner === TOKEN_NOT_YET_VALID || inner === UNKNOWN_SIGNING_KEY
-  const renewal = isRenewable ? `, ${renewalChallenge(room.env.now())}` : ''
+  const renewal = isRenewable ? `, ${renewalChallenge(services.env.now())}` : ''
   const message = `${AKV_BY_INNER[inner] ?? ''}${error.message}`
   return new AzureError('Unauthorized', 401, message, {
     headers: { 'www-authenticate': challenge + renewal },

@@ -13,11 +13,11 @@ import { findKey } from './find-version.ts'
 import { keyId, keys, keyVersions, versionId, type Key, type KeyVersion } from './key-record.ts'
 import { restoreBody } from './key-requests.ts'
 import { currentVersion } from './read-keys.ts'
-import type { Room } from './room.ts'
+import type { KeyVaultServices } from './services.ts'
 import type { Vault } from './vault-record.ts'
 import { keyBundle, kid } from './wire-keys.ts'
 
-/** What a backup holds in the clear; it leaves the room only sealed under the key of the embedded HSM. */
+/** What a backup holds in the clear; it leaves the service only sealed under the key of the embedded HSM. */
 interface Backup {
   readonly key: Key
   readonly versions: readonly { readonly version: KeyVersion; readonly material: string }[]
@@ -27,16 +27,16 @@ interface Backup {
 const MAX_BACKUP_VERSIONS = 500
 
 /** A key with all its versions, as bytes that only vaults of the same subscription and region take back. */
-export function backupRoutes(room: Room): Route[] {
+export function backupRoutes(services: KeyVaultServices): Route[] {
   return [
-    ...dataRoutes<undefined>(room, {
+    ...dataRoutes<undefined>(services, {
       method: 'POST',
       paths: ['/keys/:name/backup'],
       operationName: 'KeyBackup',
       permission: 'backup',
       run: backup,
     }),
-    ...dataRoutes(room, {
+    ...dataRoutes(services, {
       method: 'POST',
       paths: ['/keys/restore'],
       operationName: 'KeyRestore',
@@ -49,9 +49,9 @@ export function backupRoutes(room: Room): Route[] {
 }
 
 async function backup(context: DataContext): Promise<Outcome> {
-  const { room, call, vault } = context
+  const { services, call, vault } = context
   const { id, value: key } = await findKey(context)
-  const versions = await room.records.list(keyVersions, { prefix: `${id}/`, limit: MAX_BACKUP_VERSIONS + 1 })
+  const versions = await services.records.list(keyVersions, { prefix: `${id}/`, limit: MAX_BACKUP_VERSIONS + 1 })
   if (versions.length > MAX_BACKUP_VERSIONS) {
     throw badParameter(`Key ${key.name} has more than the ${MAX_BACKUP_VERSIONS} versions that a backup can hold.`)
   }
@@ -59,8 +59,8 @@ async function backup(context: DataContext): Promise<Outcome> {
     key,
     versions: await Promise.all(
       versions.map(async ({ value: version }) => {
-        const material = await room.materials.reveal(vault, key.name, version.version)
-        const isOutside = room.module.outside?.(version.kty, material) !== undefined
+        const material = await services.materials.reveal(vault, key.name, version.version)
+        const isOutside = services.module.outside?.(version.kty, material) !== undefined
         const text = material.toString('base64')
         wipe(material)
         if (isOutside) throw notExportable(key.name)
@@ -70,7 +70,7 @@ async function backup(context: DataContext): Promise<Outcome> {
   }
   const plain = Buffer.from(JSON.stringify(held))
   try {
-    const value = sealBox(room.hsmKey, bound(vault), plain).toString('base64url')
+    const value = sealBox(services.hsmKey, bound(vault), plain).toString('base64url')
     return { body: { value }, id: kid(call.origin, key.name) }
   } catch (error) {
     if (error instanceof SealError) throw badParameter(`Key ${key.name} has too many versions for a backup.`)
@@ -87,10 +87,10 @@ function notExportable(name: string): Error {
 }
 
 async function restore(context: DataContext, sealed: Buffer): Promise<Outcome> {
-  const { room, call, vault } = context
-  const { key, versions } = opened(room, vault, sealed)
+  const { services, call, vault } = context
+  const { key, versions } = opened(services, vault, sealed)
   for (const { version } of versions) checkSku(context, version.kty)
-  const present = await room.records.get(keys, keyId(vault, key.name))
+  const present = await services.records.get(keys, keyId(vault, key.name))
   if (present?.value.deleted !== undefined) throw keyIsDeleted(key.name)
   if (present !== undefined) {
     throw new Conflict(
@@ -105,7 +105,7 @@ async function restore(context: DataContext, sealed: Buffer): Promise<Outcome> {
     put(keys, keyId(vault, key.name), key, 0),
     ...versions.flatMap(({ version, material }) => [
       put(keyVersions, versionId(vault, key.name, version.version), version, 0),
-      room.materials.seal(vault, key.name, version.version, Buffer.from(material, 'base64')),
+      services.materials.seal(vault, key.name, version.version, Buffer.from(material, 'base64')),
     ]),
   ]
   const current = versions.find(({ version }) => version.version === key.current)?.version
@@ -116,9 +116,9 @@ async function restore(context: DataContext, sealed: Buffer): Promise<Outcome> {
   }
 }
 
-function opened(room: Room, vault: Vault, sealed: Buffer): Backup {
+function opened(services: KeyVaultServices, vault: Vault, sealed: Buffer): Backup {
   try {
-    const plain = openBox(room.hsmKey, bound(vault), sealed)
+    const plain = openBox(services.hsmKey, bound(vault), sealed)
     const backup = JSON.parse(plain.toString()) as Backup
     wipe(plain)
     return backup

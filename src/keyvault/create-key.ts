@@ -9,7 +9,7 @@ import type { KeySpec, NewKey } from './key-module.ts'
 import { createBody, importBody, type CreateBody, type ImportBody } from './key-requests.ts'
 import { addVersion, usableName, type AddedVersion, type VersionDraft } from './new-version.ts'
 import { expiryOfNewVersion } from './rotation-policy.ts'
-import type { Room } from './room.ts'
+import type { KeyVaultServices } from './services.ts'
 import { openTransferBlob } from './transfer-blob.ts'
 import { keyBundle, kid } from './wire-keys.ts'
 
@@ -18,9 +18,9 @@ const OCT_SIZES = [128, 192, 256]
 const EXPONENTS = [3, 17, 257, 65_537]
 
 /** R06: keys are created in the vault, or brought along. */
-export function createKeyRoutes(room: Room): Route[] {
+export function createKeyRoutes(services: KeyVaultServices): Route[] {
   return [
-    ...dataRoutes(room, {
+    ...dataRoutes(services, {
       method: 'POST',
       paths: ['/keys/:name/create'],
       operationName: 'KeyCreate',
@@ -29,7 +29,7 @@ export function createKeyRoutes(room: Room): Route[] {
       body: createBody,
       run: create,
     }),
-    ...dataRoutes(room, {
+    ...dataRoutes(services, {
       method: 'PUT',
       paths: ['/keys/:name'],
       operationName: 'KeyImport',
@@ -47,7 +47,7 @@ async function create(context: DataContext, body: CreateBody): Promise<Outcome> 
   const draft = versionDraft(body.kty, body, body.key_ops)
   const before = await usableName(context)
   const lifetime = expiryOfNewVersion(before?.value.rotationPolicy, context.now)
-  const made = await context.room.module.generate(spec)
+  const made = await context.services.module.generate(spec)
   return bundled(context, addVersion(context, before, { ...draft, exp: draft.exp ?? lifetime }, made))
 }
 
@@ -61,7 +61,7 @@ async function bring(context: DataContext, body: ImportBody): Promise<Outcome> {
 }
 
 async function imported(context: DataContext, kty: KeyType, { key }: ImportBody): Promise<NewKey> {
-  const { module } = context.room
+  const { module } = context.services
   const { key_ops: _, key_hsm, ...members } = key
   if (key_hsm === undefined) return module.importKey({ ...members, kty })
   if (!isHsm(kty)) throw badParameter(`'key.key_hsm' makes an HSM key: 'key.kty' must be ${kty}-HSM.`, 'key.kty')

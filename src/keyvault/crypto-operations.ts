@@ -5,7 +5,7 @@ import { findVersion } from './find-version.ts'
 import { checkUsable, type CryptoOperation } from './key-rules.ts'
 import type { CryptoRequest, CryptoResult } from './key-module.ts'
 import { cryptoBody, verifyBody, type CryptoBody } from './key-requests.ts'
-import type { Room } from './room.ts'
+import type { KeyVaultServices } from './services.ts'
 import { kid } from './wire-keys.ts'
 
 const OPERATIONS: Readonly<Record<Exclude<CryptoOperation, 'verify'>, string>> = {
@@ -17,7 +17,7 @@ const OPERATIONS: Readonly<Record<Exclude<CryptoOperation, 'verify'>, string>> =
 }
 
 /** The six operations with a key; without a version in the path they use the newest. */
-export function cryptoRoutes(room: Room): Route[] {
+export function cryptoRoutes(services: KeyVaultServices): Route[] {
   const pathsOf = (operation: string): string[] => {
     const segment = operation.toLowerCase()
     return [`/keys/:name/${segment}`, `/keys/:name/:version/${segment}`]
@@ -25,7 +25,7 @@ export function cryptoRoutes(room: Room): Route[] {
   const all = Object.entries(OPERATIONS) as [Exclude<CryptoOperation, 'verify'>, string][]
   return [
     ...all.flatMap(([operation, operationName]) =>
-      dataRoutes(room, {
+      dataRoutes(services, {
         method: 'POST',
         paths: pathsOf(operation),
         operationName,
@@ -34,7 +34,7 @@ export function cryptoRoutes(room: Room): Route[] {
         run: (context, body) => transform(context, operation, body),
       }),
     ),
-    ...dataRoutes(room, {
+    ...dataRoutes(services, {
       method: 'POST',
       paths: pathsOf('verify'),
       operationName: 'KeyVerify',
@@ -76,10 +76,10 @@ async function perform(
   operation: CryptoOperation,
   request: CryptoRequest,
 ): Promise<{ id: string; result: CryptoResult }> {
-  const { room, call, vault, now } = context
+  const { services, call, vault, now } = context
   const { key, version } = await findVersion(context)
   checkUsable(version.value, operation, now)
-  const usable = await room.materials.open(vault, key.value.name, version.value)
+  const usable = await services.materials.open(vault, key.value.name, version.value)
   const result = await usable.perform(operation, request)
   return { id: kid(call.origin, key.value.name, version.value.version), result }
 }

@@ -9,13 +9,13 @@ import { deniedByFirewall, firewallDecision, isTrustedService } from './firewall
 import { keyId } from './key-record.ts'
 import { checkKeyName } from './key-rules.ts'
 import { dataAction, type KeyPermission } from './permissions.ts'
-import type { Room } from './room.ts'
+import type { KeyVaultServices } from './services.ts'
 import { liveVault, vaultResourceId, type Vault } from './vault-record.ts'
 import { kid } from './wire-keys.ts'
 
 /** What the handler of a data-plane operation gets once everybody has agreed that it may run. */
 export interface DataContext {
-  readonly room: Room
+  readonly services: KeyVaultServices
   readonly call: Call
   readonly vault: Vault
   /** The `:name` of the path, checked; empty where the path has none. */
@@ -41,7 +41,7 @@ export interface DataOperation<T> {
 const DEFAULT_MAX_BODY = 64 * 1024
 
 /** The routes of one operation: firewall, permission, limits and audit come with it and can't be left out. */
-export function dataRoutes<T>(room: Room, operation: DataOperation<T>): Route[] {
+export function dataRoutes<T>(services: KeyVaultServices, operation: DataOperation<T>): Route[] {
   const { method, paths, body } = operation
   const maxBody = operation.maxBody ?? (body === undefined ? 1024 : DEFAULT_MAX_BODY)
   return paths.map(path => ({
@@ -50,12 +50,12 @@ export function dataRoutes<T>(room: Room, operation: DataOperation<T>): Route[] 
     method,
     path,
     maxBody,
-    handler: call => handle(room, call, operation),
+    handler: call => handle(services, call, operation),
   }))
 }
 
-async function handle<T>(room: Room, call: Call, operation: DataOperation<T>): Promise<Response> {
-  const { value: first } = await findLive(room, call)
+async function handle<T>(services: KeyVaultServices, call: Call, operation: DataOperation<T>): Promise<Response> {
+  const { value: first } = await findLive(services, call)
   const { name = '', version } = call.params
   const subject = {
     operationName: operation.operationName,
@@ -63,15 +63,15 @@ async function handle<T>(room: Room, call: Call, operation: DataOperation<T>): P
     id: name === '' ? `${call.origin}/` : kid(call.origin, name, version).slice(0, 512),
   }
   let body: { readonly value: T }
-  return audited(room, call, subject, {
+  return audited(services, call, subject, {
     prepare: async () => {
-      body = await readBody(room, call, first, operation)
+      body = await readBody(services, call, first, operation)
     },
     run: async () => {
       // R19: asked again after the body has come, which a caller may let take long, and at each further attempt.
-      const { value: vault } = await findLive(room, call)
-      await enter(room, call, vault, operation.permission)
-      return operation.run({ room, call, vault, name, now: room.env.now() }, body.value)
+      const { value: vault } = await findLive(services, call)
+      await enter(services, call, vault, operation.permission)
+      return operation.run({ services, call, vault, name, now: services.env.now() }, body.value)
     },
     turn: operation.changes ? keyId(first, name) : undefined,
   })
@@ -79,30 +79,30 @@ async function handle<T>(room: Room, call: Call, operation: DataOperation<T>): P
 
 /** Who may not do this at all is told so before their body is looked at. */
 async function readBody<T>(
-  room: Room,
+  services: KeyVaultServices,
   call: Call,
   vault: Vault,
   { body, permission }: DataOperation<T>,
 ): Promise<{ readonly value: T }> {
-  if (body !== undefined) await enter(room, call, vault, permission)
+  if (body !== undefined) await enter(services, call, vault, permission)
   checkDataApiVersion(call)
   checkKeyName(call.params['name'] ?? 'none')
   // An operation without a schema takes no body: `T` is undefined then.
   return { value: body === undefined ? (undefined as T) : await call.json(body) }
 }
 
-async function findLive(room: Room, call: Call): Promise<Stored<Vault>> {
-  const found = await liveVault(room.records, call.label)
+async function findLive(services: KeyVaultServices, call: Call): Promise<Stored<Vault>> {
+  const found = await liveVault(services.records, call.label)
   if (found === undefined) throw vaultNotFound(call.label)
   return found
 }
 
 /** Firewall first, then the permission, as Azure does. @throws 403 */
-async function enter(room: Room, call: Call, vault: Vault, permission: KeyPermission): Promise<void> {
+async function enter(services: KeyVaultServices, call: Call, vault: Vault, permission: KeyPermission): Promise<void> {
   // The route's authenticator lets nobody else through.
   if (call.caller.type !== 'principal') throw vaultNotFound(call.label)
   checkFirewall(call, vault, call.caller)
-  await checkPermission(room, call, vault, call.caller, permission)
+  await checkPermission(services, call, vault, call.caller, permission)
 }
 
 function checkFirewall(call: Call, vault: Vault, principal: Principal): void {
@@ -112,7 +112,7 @@ function checkFirewall(call: Call, vault: Vault, principal: Principal): void {
 
 /** R10: access policies decide, or, in a vault that was switched to RBAC, role assignments and nothing else. */
 async function checkPermission(
-  room: Room,
+  services: KeyVaultServices,
   call: Call,
   vault: Vault,
   principal: Principal,
@@ -125,6 +125,6 @@ async function checkPermission(
   const name = call.params['name']
   const scope = name === undefined ? vaultResourceId(vault) : `${vaultResourceId(vault)}/keys/${name}`
   const sameTenant = principal.tenantId === vault.properties.tenantId
-  if (sameTenant && (await room.resourceManager.allowsData(principal, scope, dataAction(permission)))) return
+  if (sameTenant && (await services.resourceManager.allowsData(principal, scope, dataAction(permission)))) return
   throw deniedByRbac(vault, principal, permission, scope)
 }

@@ -7,13 +7,13 @@ import { findKey } from './find-version.ts'
 import { deletion, keyId, keys, type Key } from './key-record.ts'
 import { destroyMaterial, destructionOf } from './purge.ts'
 import { currentVersion, deletedKeyBundle } from './read-keys.ts'
-import type { Room } from './room.ts'
+import type { KeyVaultServices } from './services.ts'
 import { keyBundle, kid } from './wire-keys.ts'
 
 /** R21: deleting takes all versions of a key along, recovering brings all of them back, purging is for good. */
-export function deleteKeyRoutes(room: Room): Route[] {
+export function deleteKeyRoutes(services: KeyVaultServices): Route[] {
   return [
-    ...dataRoutes<undefined>(room, {
+    ...dataRoutes<undefined>(services, {
       method: 'DELETE',
       paths: ['/keys/:name'],
       operationName: 'KeyDelete',
@@ -21,7 +21,7 @@ export function deleteKeyRoutes(room: Room): Route[] {
       permission: 'delete',
       run: deleteKey,
     }),
-    ...dataRoutes<undefined>(room, {
+    ...dataRoutes<undefined>(services, {
       method: 'POST',
       paths: ['/deletedkeys/:name/recover'],
       operationName: 'KeyRecover',
@@ -29,7 +29,7 @@ export function deleteKeyRoutes(room: Room): Route[] {
       permission: 'recover',
       run: recoverKey,
     }),
-    ...dataRoutes<undefined>(room, {
+    ...dataRoutes<undefined>(services, {
       method: 'DELETE',
       paths: ['/deletedkeys/:name'],
       operationName: 'KeyPurge',
@@ -41,7 +41,7 @@ export function deleteKeyRoutes(room: Room): Route[] {
 }
 
 async function deleteKey(context: DataContext): Promise<Outcome> {
-  const { room, call, vault, name, now } = context
+  const { services, call, vault, name, now } = context
   const before = await findKey(context)
   const version = await currentVersion(context, before.value)
   const id = kid(call.origin, before.value.name)
@@ -53,7 +53,7 @@ async function deleteKey(context: DataContext): Promise<Outcome> {
     body: deletedKeyBundle(call.origin, context, key, version),
     changes: [put(keys, before.id, key, before.version)],
     id,
-    afterwards: () => room.materials.forget(`${keyId(vault, name)}/`),
+    afterwards: () => services.materials.forget(`${keyId(vault, name)}/`),
   }
 }
 
@@ -76,14 +76,14 @@ async function purgeKey(context: DataContext): Promise<Outcome> {
   return { ...(await destroyed(context, before)), status: 204, id: kid(call.origin, before.value.name) }
 }
 
-async function destroyed({ room, vault }: DataContext, key: Stored<Key>): Promise<Outcome> {
-  const destruction = await destructionOf(room, vault, key.value)
+async function destroyed({ services, vault }: DataContext, key: Stored<Key>): Promise<Outcome> {
+  const destruction = await destructionOf(services, vault, key.value)
   const changes: Change[] = [remove(keys, key.id, key.version), ...destruction.changes]
-  return { changes, shred: true, afterwards: () => destroyMaterial(room, destruction) }
+  return { changes, shred: true, afterwards: () => destroyMaterial(services, destruction) }
 }
 
-async function findDeleted({ room, vault, name }: DataContext): Promise<Stored<Key>> {
-  const found = await room.records.get(keys, keyId(vault, name))
+async function findDeleted({ services, vault, name }: DataContext): Promise<Stored<Key>> {
+  const found = await services.records.get(keys, keyId(vault, name))
   if (found?.value.deleted === undefined) throw deletedKeyNotFound(name)
   return found
 }

@@ -6,7 +6,7 @@ import type { Outcome } from './audited.ts'
 import { findDeletedVault, vaultPage } from './find-vault.ts'
 import { managementRoute, type ManagementContext } from './management-route.ts'
 import { purgeVault } from './purge-vault.ts'
-import type { Room } from './room.ts'
+import type { KeyVaultServices } from './services.ts'
 import { invalidVaultName, isVaultName, takenVaultName } from './vault-name.ts'
 import { vaultResourceId, vaults } from './vault-record.ts'
 import { checkHsmNameBody, checkNameBody } from './vault-requests.ts'
@@ -32,31 +32,31 @@ const NO_MANAGED_HSM =
   'There are no managed HSMs here, so no name can be taken for one. For vaults ask POST .../providers/Microsoft.KeyVault/checkNameAvailability.'
 
 /** Soft-deleted vaults, and the question whether a name is free. */
-export function deletedVaultRoutes(room: Room): Route[] {
+export function deletedVaultRoutes(services: KeyVaultServices): Route[] {
   const get = { method: 'GET', action: 'Microsoft.KeyVault/locations/deletedVaults/read' } as const
   return [
     providerOperationsRoute('Microsoft.KeyVault', 'Microsoft Key Vault', OPERATIONS),
-    managementRoute<undefined>(room, {
+    managementRoute<undefined>(services, {
       ...get,
       path: `${PROVIDER}/deletedvaults`,
       operationName: 'VaultListDeleted',
       action: 'Microsoft.KeyVault/deletedVaults/read',
       run: async context => ({ body: await vaultPage(context, 'deleted', deletedVaultBody) }),
     }),
-    managementRoute<undefined>(room, {
+    managementRoute<undefined>(services, {
       ...get,
       path: DELETED,
       operationName: 'VaultGetDeleted',
       run: async context => ({ body: deletedVaultBody((await findDeletedVault(context)).value) }),
     }),
-    managementRoute<undefined>(room, {
+    managementRoute<undefined>(services, {
       method: 'POST',
       path: `${DELETED}/purge`,
       operationName: 'VaultPurge',
       action: 'Microsoft.KeyVault/locations/deletedVaults/purge/action',
       run: purge,
     }),
-    managementRoute(room, {
+    managementRoute(services, {
       method: 'POST',
       path: `${PROVIDER}/checknameavailability`,
       operationName: 'VaultCheckNameAvailability',
@@ -65,7 +65,7 @@ export function deletedVaultRoutes(room: Room): Route[] {
       body: checkNameBody,
       run: checkName,
     }),
-    managementRoute(room, {
+    managementRoute(services, {
       method: 'POST',
       path: `${PROVIDER}/checkmhsmnameavailability`,
       operationName: 'ManagedHsmCheckNameAvailability',
@@ -76,7 +76,7 @@ export function deletedVaultRoutes(room: Room): Route[] {
       run: async () => ({ body: { nameAvailable: false, reason: 'AccountNameInvalid', message: NO_MANAGED_HSM } }),
     }),
     ...['deletedmanagedhsms', 'managedhsms'].map(kind =>
-      managementRoute<undefined>(room, {
+      managementRoute<undefined>(services, {
         ...get,
         path: `${PROVIDER}/${kind}`,
         operationName: 'ManagedHsmList',
@@ -89,7 +89,7 @@ export function deletedVaultRoutes(room: Room): Route[] {
 }
 
 async function purge(context: ManagementContext): Promise<Outcome> {
-  const { room } = context
+  const { services } = context
   const { id, version, value } = await findDeletedVault(context)
   // R08: nobody purges a protected vault before its retention period is over.
   if (value.properties.enablePurgeProtection) {
@@ -104,18 +104,18 @@ async function purge(context: ManagementContext): Promise<Outcome> {
     status: 200,
     changes: [put(vaults, id, { ...value, purging: true }, version)],
     id: vaultResourceId(value),
-    afterwards: () => purgeVault(room, value),
+    afterwards: () => purgeVault(services, value),
   }
 }
 
 async function checkName(
-  { room }: ManagementContext,
+  { services }: ManagementContext,
   { name }: ReturnType<typeof checkNameBody.parse>,
 ): Promise<Outcome> {
   if (!isVaultName(name)) {
     return { body: { nameAvailable: false, reason: 'AccountNameInvalid', message: invalidVaultName(name) } }
   }
-  const taken = (await room.records.get(vaults, name.toLowerCase())) !== undefined
+  const taken = (await services.records.get(vaults, name.toLowerCase())) !== undefined
   if (!taken) return { body: { nameAvailable: true } }
   return { body: { nameAvailable: false, reason: 'AlreadyExists', message: takenVaultName(name) } }
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
-import type { AuditEntry, AuditLog } from '../store/audit-log.ts'
+import type { AuditLog } from '../store/audit-log.ts'
+import type { AuditEntry } from '../store/audit-entry.ts'
 import { appendLines, type SequencedLine } from '../store/line-file.ts'
 import { allRecords } from '../store/every-record.ts'
 import { collection, put, remove, VersionConflict, type RecordStore, type Stored } from '../store/records.ts'

@@ -16,7 +16,7 @@ import {
 } from './diagnostic-setting.ts'
 import { findVault } from './find-vault.ts'
 import { managementRoute, type ManagementContext } from './management-route.ts'
-import type { Room } from './room.ts'
+import type { KeyVaultServices } from './services.ts'
 import { vaultResourceId, type Vault } from './vault-record.ts'
 import { VAULT_PATH } from './vault-routes.ts'
 
@@ -25,7 +25,7 @@ const PATH = `${VAULT_PATH}/providers/microsoft.insights/diagnosticsettings`
 const ACTIONS = 'Microsoft.Insights/diagnosticSettings'
 
 /** Microsoft.Insights/diagnosticSettings on vaults: where their audit records go, besides the audit log. */
-export function diagnosticSettingRoutes(room: Room): Route[] {
+export function diagnosticSettingRoutes(services: KeyVaultServices): Route[] {
   const operation = (method: Route['method'], path: string, verb: 'read' | 'write' | 'delete') =>
     ({
       method,
@@ -36,16 +36,16 @@ export function diagnosticSettingRoutes(room: Room): Route[] {
     }) as const
   const one = `${PATH}/:setting`
   return [
-    managementRoute(room, {
+    managementRoute(services, {
       ...operation('PUT', one, 'write'),
       maxBody: 64 * 1024,
       body: settingBody,
       run: putSetting,
     }),
-    managementRoute<undefined>(room, { ...operation('GET', one, 'read'), run: getSetting }),
-    managementRoute<undefined>(room, { ...operation('DELETE', one, 'delete'), run: deleteSetting }),
-    managementRoute<undefined>(room, { ...operation('GET', PATH, 'read'), run: listSettings }),
-    managementRoute<undefined>(room, {
+    managementRoute<undefined>(services, { ...operation('GET', one, 'read'), run: getSetting }),
+    managementRoute<undefined>(services, { ...operation('DELETE', one, 'delete'), run: deleteSetting }),
+    managementRoute<undefined>(services, { ...operation('GET', PATH, 'read'), run: listSettings }),
+    managementRoute<undefined>(services, {
       ...operation('GET', `${PATH}categories`, 'read'),
       run: async context => {
         const { value: vault } = await findVault(context)
@@ -58,18 +58,18 @@ export function diagnosticSettingRoutes(room: Room): Route[] {
 }
 
 async function putSetting(context: ManagementContext, body: SettingBody): Promise<Outcome> {
-  const { room, call } = context
+  const { services, call } = context
   const { value: vault } = await findVault(context)
   const name = checkSettingName(call.params['setting'] ?? '')
   const wanted = checkedSetting(body)
-  const all = await settingsOf(room, vault)
+  const all = await settingsOf(services, vault)
   const before = all.find(({ id }) => id === settingId(vault, name))
   checkOthers(
     all.flatMap(({ id, value }) => (id === before?.id ? [] : [value])),
     wanted,
   )
   const same = before?.value.storageAccountId === wanted.storageAccountId && wantsAuditEvents(before.value)
-  const [newest] = same ? [] : await room.auditLog.list({ limit: 1, reverse: true })
+  const [newest] = same ? [] : await services.auditLog.list({ limit: 1, reverse: true })
   const setting: DiagnosticSetting = {
     ...wanted,
     name: before?.value.name ?? name,
@@ -107,7 +107,7 @@ function checkOthers(others: readonly DiagnosticSetting[], wanted: Pick<Diagnost
 async function getSetting(context: ManagementContext): Promise<Outcome> {
   const { value: vault } = await findVault(context)
   const name = context.call.params['setting'] ?? ''
-  const found = await context.room.records.get(diagnosticSettings, settingId(vault, checkSettingName(name)))
+  const found = await context.services.records.get(diagnosticSettings, settingId(vault, checkSettingName(name)))
   if (found !== undefined) return { body: shown(vault, found.value) }
   throw new NotFound('ResourceNotFound', `There is no diagnostic setting '${name.slice(0, 64)}' on this vault.`)
 }
@@ -115,7 +115,7 @@ async function getSetting(context: ManagementContext): Promise<Outcome> {
 async function deleteSetting(context: ManagementContext): Promise<Outcome> {
   const { value: vault } = await findVault(context)
   const name = checkSettingName(context.call.params['setting'] ?? '')
-  const found = await context.room.records.get(diagnosticSettings, settingId(vault, name))
+  const found = await context.services.records.get(diagnosticSettings, settingId(vault, name))
   if (found === undefined) return { status: 204 }
   return {
     status: 200,
@@ -127,12 +127,12 @@ async function deleteSetting(context: ManagementContext): Promise<Outcome> {
 
 async function listSettings(context: ManagementContext): Promise<Outcome> {
   const { value: vault } = await findVault(context)
-  const all = await settingsOf(context.room, vault)
+  const all = await settingsOf(context.services, vault)
   return { body: { value: all.map(({ value }) => shown(vault, value)) } }
 }
 
-function settingsOf(room: Room, vault: Vault): Promise<Stored<DiagnosticSetting>[]> {
-  return allRecords(room.records, diagnosticSettings, { prefix: `${vault.id}/` })
+function settingsOf(services: KeyVaultServices, vault: Vault): Promise<Stored<DiagnosticSetting>[]> {
+  return allRecords(services.records, diagnosticSettings, { prefix: `${vault.id}/` })
 }
 
 function shown(vault: Vault, { name, storageAccountId, logs }: DiagnosticSetting): object {

@@ -2,7 +2,7 @@ import { NotFound } from '../http/errors.ts'
 import type { Stored } from '../store/records.ts'
 import { allVaults, vaults, VAULT_TYPE, type Vault } from './vault-record.ts'
 import type { ManagementContext } from './management-route.ts'
-import type { Room } from './room.ts'
+import type { KeyVaultServices } from './services.ts'
 import { isVaultName } from './vault-name.ts'
 import { invalidSkipToken } from '../arm/paging.ts'
 import { badRequest } from './vault-rules.ts'
@@ -14,14 +14,14 @@ export function isPlacedIn(vault: Vault, subscriptionId: string, group?: string)
 }
 
 /** The vault of that name, live or deleted; undefined also for what can be no name. */
-export async function vaultNamed(room: Room, name: string): Promise<Stored<Vault> | undefined> {
-  return isVaultName(name) ? room.records.get(vaults, name.toLowerCase()) : undefined
+export async function vaultNamed(services: KeyVaultServices, name: string): Promise<Stored<Vault> | undefined> {
+  return isVaultName(name) ? services.records.get(vaults, name.toLowerCase()) : undefined
 }
 
 /** The live vault of the path. @throws 404 ResourceNotFound */
-export async function findVault({ room, call, subscriptionId }: ManagementContext): Promise<Stored<Vault>> {
+export async function findVault({ services, call, subscriptionId }: ManagementContext): Promise<Stored<Vault>> {
   const { group = '', vault = '' } = call.params
-  const found = await vaultNamed(room, vault)
+  const found = await vaultNamed(services, vault)
   if (found !== undefined && found.value.deleted === undefined && isPlacedIn(found.value, subscriptionId, group)) {
     return found
   }
@@ -32,9 +32,9 @@ export async function findVault({ room, call, subscriptionId }: ManagementContex
 }
 
 /** The soft-deleted vault of the path. @throws 404 DeletedVaultNotFound */
-export async function findDeletedVault({ room, call, subscriptionId }: ManagementContext): Promise<Stored<Vault>> {
+export async function findDeletedVault({ services, call, subscriptionId }: ManagementContext): Promise<Stored<Vault>> {
   const { location, vault = '' } = call.params
-  const found = await vaultNamed(room, vault)
+  const found = await vaultNamed(services, vault)
   const here = location === undefined || found?.value.location === plainLocation(location)
   if (found?.value.deleted !== undefined && here && isPlacedIn(found.value, subscriptionId)) return found
   throw new NotFound('DeletedVaultNotFound', `The specified deleted vault '${vault.slice(0, 64)}' does not exist.`)
@@ -47,13 +47,13 @@ export function plainLocation(location: string): string {
 
 /** Vaults of a subscription or of one of its groups, in the order of their names. */
 export async function listVaults(
-  room: Room,
+  services: KeyVaultServices,
   state: 'live' | 'deleted',
   subscriptionId: string,
   group?: string,
 ): Promise<Vault[]> {
   const found: Vault[] = []
-  for await (const { value } of allVaults(room.records)) {
+  for await (const { value } of allVaults(services.records)) {
     const wanted = (value.deleted === undefined) === (state === 'live')
     if (wanted && isPlacedIn(value, subscriptionId, group)) found.push(value)
   }
@@ -62,11 +62,11 @@ export async function listVaults(
 
 /** One page of them, by `$top` and the opaque `$skiptoken`; `nextLink` is absent on the last. @throws 400 BadRequest */
 export async function vaultPage(
-  { room, call, subscriptionId }: ManagementContext,
+  { services, call, subscriptionId }: ManagementContext,
   state: 'live' | 'deleted',
   show: (vault: Vault) => object,
 ): Promise<{ value: object[]; nextLink?: string }> {
-  const all = await listVaults(room, state, subscriptionId, call.params['group'])
+  const all = await listVaults(services, state, subscriptionId, call.params['group'])
   const size = pageSize(call.query.get('$top'))
   const token = call.query.get('$skiptoken') ?? ''
   const after = Buffer.from(token, 'base64url').toString()

@@ -10,8 +10,8 @@ export interface FoundVersion {
 }
 
 /** The key of the path, not deleted. @throws 404 KeyNotFound */
-export async function findKey({ room, vault, name }: DataContext): Promise<Stored<Key>> {
-  const key = await room.records.get(keys, keyId(vault, name))
+export async function findKey({ services, vault, name }: DataContext): Promise<Stored<Key>> {
+  const key = await services.records.get(keys, keyId(vault, name))
   live(key?.value, name)
   if (key === undefined) throw keyNotFound(name)
   return key
@@ -22,7 +22,7 @@ export async function findVersion(context: DataContext): Promise<FoundVersion> {
   const key = await findKey(context)
   const wanted = context.call.params['version'] ?? key.value.current
   const version = /^[0-9a-f]{32}$/i.test(wanted)
-    ? await context.room.records.get(keyVersions, versionId(context.vault, context.name, wanted))
+    ? await context.services.records.get(keyVersions, versionId(context.vault, context.name, wanted))
     : undefined
   if (version === undefined) throw keyNotFound(`${context.name}/${wanted.slice(0, 64)}`)
   return { key, version }

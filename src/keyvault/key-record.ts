@@ -1,5 +1,4 @@
 import { collection } from '../store/records.ts'
-import type { RotationPolicy } from './rotation-policy.ts'
 import type { Deletion, Vault } from './vault-record.ts'
 
 export const KEY_TYPES = ['RSA', 'RSA-HSM', 'EC', 'EC-HSM', 'oct-HSM'] as const
@@ -15,6 +14,22 @@ export interface PublicPart {
   readonly crv?: Curve
   readonly x?: string
   readonly y?: string
+}
+
+export type LifetimeActionType = 'Rotate' | 'Notify'
+
+export interface LifetimeAction {
+  readonly trigger: { readonly timeAfterCreate?: string; readonly timeBeforeExpiry?: string }
+  readonly action: { readonly type: LifetimeActionType }
+}
+
+export interface RotationPolicy {
+  readonly lifetimeActions: readonly LifetimeAction[]
+  /** ISO 8601 duration: a new version expires that long after its creation. */
+  readonly expiryTime?: string
+  /** Seconds since 1970. */
+  readonly created: number
+  readonly updated: number
 }
 
 /** A key's name with what all its versions share. */

@@ -3,7 +3,7 @@ import { apiVersion } from '../arm/api-version.ts'
 import { AzureError } from '../http/errors.ts'
 import type { Call, Route } from '../http/route.ts'
 import { audited, type Outcome } from './audited.ts'
-import type { Room } from './room.ts'
+import type { KeyVaultServices } from './services.ts'
 import { VAULT_TYPE } from './vault-record.ts'
 
 /** Newest last. */
@@ -15,7 +15,7 @@ export const VAULT_API_VERSIONS: readonly string[] = (
 
 /** What the handler of a management operation gets once Resource Manager has agreed. */
 export interface ManagementContext {
-  readonly room: Room
+  readonly services: KeyVaultServices
   readonly call: Call
   readonly apiVersion: string
   readonly subscriptionId: string
@@ -40,34 +40,34 @@ export interface ManagementOperation<T> {
 const DEFAULT_MAX_BODY = 2 * 1024 * 1024
 
 /** The route of one operation of Microsoft.KeyVault: role check, api-version, limits and audit come with it. */
-export function managementRoute<T>(room: Room, operation: ManagementOperation<T>): Route {
+export function managementRoute<T>(services: KeyVaultServices, operation: ManagementOperation<T>): Route {
   const { method, path, body } = operation
   const maxBody = operation.maxBody ?? (body === undefined ? 1024 : DEFAULT_MAX_BODY)
-  const handler = (call: Call): Promise<Response> => handle(room, call, operation)
+  const handler = (call: Call): Promise<Response> => handle(services, call, operation)
   return { host: 'management', auth: 'management', method, path, maxBody, handler }
 }
 
-async function handle<T>(room: Room, call: Call, operation: ManagementOperation<T>): Promise<Response> {
+async function handle<T>(services: KeyVaultServices, call: Call, operation: ManagementOperation<T>): Promise<Response> {
   const scope = scopeOf(call)
   let given: { readonly apiVersion: string; readonly subscriptionId: string; readonly body: T }
   return audited(
-    room,
+    services,
     call,
     { operationName: operation.operationName, resourceId: subjectOf(call) ?? scope, id: subjectOf(call) ?? scope },
     {
       prepare: async () => {
         const version = checkedVersion(call, operation.apiVersions ?? VAULT_API_VERSIONS)
-        const { subscriptionId } = await room.resourceManager.subscription(call.params['subscription'] ?? '')
-        await room.resourceManager.authorize(call.caller, scope, operation.action)
+        const { subscriptionId } = await services.resourceManager.subscription(call.params['subscription'] ?? '')
+        await services.resourceManager.authorize(call.caller, scope, operation.action)
         // An operation without a schema takes no body: `T` is undefined then.
         const body = operation.body === undefined ? (undefined as T) : await call.json(operation.body)
         given = { apiVersion: version, subscriptionId, body }
       },
       run: async () => {
         // Asked again: the body may have taken its time.
-        if (operation.body !== undefined) await room.resourceManager.authorize(call.caller, scope, operation.action)
+        if (operation.body !== undefined) await services.resourceManager.authorize(call.caller, scope, operation.action)
         const { body, ...rest } = given
-        return operation.run({ room, call, ...rest, now: room.env.now() }, body)
+        return operation.run({ services, call, ...rest, now: services.env.now() }, body)
       },
       turn: operation.method === 'GET' ? undefined : call.params['vault']?.toLowerCase(),
     },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createSecretKey, randomBytes } from 'node:crypto'
 import { test } from 'node:test'
-import { systemEnv } from '../env.ts'
+import { systemEnv } from '../base/env.ts'
 import { openMemoryRecords } from '../store/memory-records.ts'
 import { put } from '../store/records.ts'
 import { keyMaterial, versionId, type KeyVersion } from './key-record.ts'

@@ -4,7 +4,7 @@ import { forbidden, keyIsDeleted } from './errors.ts'
 import { keyId, keys, keyVersions, versionId, type Key, type KeyType, type KeyVersion } from './key-record.ts'
 import type { NewKey } from './key-module.ts'
 import type { Vault } from './vault-record.ts'
-import type { Room } from './room.ts'
+import type { KeyVaultServices } from './services.ts'
 
 /** What a new version has beside its key material. */
 export interface VersionDraft {
@@ -27,10 +27,10 @@ export interface AddedVersion {
 const MAX_VERSIONS = 1000
 
 /** The key of that name, undefined when the name is free. @throws 409 while the name is deleted but recoverable, 403 at the limit of versions */
-export async function usableName({ room, vault, name }: DataContext): Promise<Stored<Key> | undefined> {
-  const found = await room.records.get(keys, keyId(vault, name))
+export async function usableName({ services, vault, name }: DataContext): Promise<Stored<Key> | undefined> {
+  const found = await services.records.get(keys, keyId(vault, name))
   if (found?.value.deleted !== undefined) throw keyIsDeleted(found.value.name)
-  if (found !== undefined && (await room.records.count(keyVersions, `${found.id}/`)) >= MAX_VERSIONS) {
+  if (found !== undefined && (await services.records.count(keyVersions, `${found.id}/`)) >= MAX_VERSIONS) {
     throw forbidden(
       'TooManyVersions',
       `Key ${name} has ${MAX_VERSIONS} versions, the most there can be: create another key.`,
@@ -41,12 +41,12 @@ export async function usableName({ room, vault, name }: DataContext): Promise<St
 
 /** Adds a version, and the key with it when there is none, as changes to commit. `now` in milliseconds. */
 export function addVersion(
-  { room, vault, name, now }: { room: Room; vault: Vault; name: string; now: number },
+  { services, vault, name, now }: { services: KeyVaultServices; vault: Vault; name: string; now: number },
   before: Stored<Key> | undefined,
   draft: VersionDraft,
   made: NewKey,
 ): AddedVersion {
-  const id = room.env.randomBytes(16).toString('hex')
+  const id = services.env.randomBytes(16).toString('hex')
   const at = Math.floor(now / 1000)
   const key: Key = before === undefined ? { name, current: id } : { ...before.value, current: id }
   const { nbf, exp, exportable, tags } = draft
@@ -67,7 +67,7 @@ export function addVersion(
   const changes = [
     put(keys, keyId(vault, name), key, before?.version ?? 0),
     put(keyVersions, versionId(vault, name, id), version, 0),
-    room.materials.seal(vault, name, id, made.material),
+    services.materials.seal(vault, name, id, made.material),
   ]
   return { key, version, changes }
 }

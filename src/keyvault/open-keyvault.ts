@@ -11,10 +11,10 @@ import { deletedVaultRoutes } from './deleted-vault-routes.ts'
 import { openMaterialStore } from './material-store.ts'
 import { otherRoutes } from './other-operations.ts'
 import { readKeyRoutes } from './read-keys.ts'
-import type { KeyVaultOptions, Room } from './room.ts'
+import type { KeyVaultOptions, KeyVaultServices } from './services.ts'
 import { rotateKeyRoutes } from './rotate-key.ts'
 import { openSoftwareModule } from './software-module.ts'
-import { tick } from './tick.ts'
+import { maintain } from './maintenance.ts'
 import { withToken } from './token-module.ts'
 import { takingTurns } from './turns.ts'
 import { updateKeyRoutes } from './update-key.ts'
@@ -26,31 +26,31 @@ export interface KeyVault {
   readonly authenticator: Authenticator
   readonly resourceType: ResourceType
   /** Purges what is due and acts on rotation policies; call it now and then, and after the clock was moved. */
-  tick(): Promise<void>
+  maintain(): Promise<void>
 }
 
 /** The embedded Key Vault: provider Microsoft.KeyVault and the keys data plane of every vault (R05, R06). */
 export function openKeyVault(options: KeyVaultOptions): KeyVault {
   const module = withToken(openSoftwareModule(options.env), options.token)
   const materials = openMaterialStore(options.records, options.hsmKey, module)
-  const room: Room = { ...options, module, materials, inTurn: takingTurns() }
+  const services: KeyVaultServices = { ...options, module, materials, inTurn: takingTurns() }
   return {
     routes: [
-      ...vaultRoutes(room),
-      ...accessPolicyRoutes(room),
-      ...deletedVaultRoutes(room),
-      ...diagnosticSettingRoutes(room),
-      ...createKeyRoutes(room),
-      ...readKeyRoutes(room),
-      ...updateKeyRoutes(room),
-      ...deleteKeyRoutes(room),
-      ...rotateKeyRoutes(room),
-      ...cryptoRoutes(room),
-      ...backupRoutes(room),
-      ...otherRoutes(room),
+      ...vaultRoutes(services),
+      ...accessPolicyRoutes(services),
+      ...deletedVaultRoutes(services),
+      ...diagnosticSettingRoutes(services),
+      ...createKeyRoutes(services),
+      ...readKeyRoutes(services),
+      ...updateKeyRoutes(services),
+      ...deleteKeyRoutes(services),
+      ...rotateKeyRoutes(services),
+      ...cryptoRoutes(services),
+      ...backupRoutes(services),
+      ...otherRoutes(services),
     ],
-    authenticator: vaultAuthenticator(room),
-    resourceType: vaultResourceType(room),
-    tick: () => room.inTurn('tick', () => tick(room)),
+    authenticator: vaultAuthenticator(services),
+    resourceType: vaultResourceType(services),
+    maintain: () => services.inTurn('maintenance', () => maintain(services)),
   }
 }

@@ -2,20 +2,20 @@ import { AzureError } from '../http/errors.ts'
 import type { Route } from '../http/route.ts'
 import { dataRoutes } from './data-route.ts'
 import { randomBody } from './key-requests.ts'
-import type { Room } from './room.ts'
+import type { KeyVaultServices } from './services.ts'
 
 /** Random bytes, and what this vault does not do but says so. */
-export function otherRoutes(room: Room): Route[] {
+export function otherRoutes(services: KeyVaultServices): Route[] {
   return [
-    ...dataRoutes(room, {
+    ...dataRoutes(services, {
       method: 'POST',
       paths: ['/rng'],
       operationName: 'RandomBytesGet',
       permission: 'get',
       body: randomBody,
-      run: async (_, { count }) => ({ body: { value: room.env.randomBytes(count).toString('base64url') } }),
+      run: async (_, { count }) => ({ body: { value: services.env.randomBytes(count).toString('base64url') } }),
     }),
-    ...dataRoutes<undefined>(room, {
+    ...dataRoutes<undefined>(services, {
       method: 'POST',
       paths: ['/keys/:name/release', '/keys/:name/:version/release'],
       operationName: 'KeyRelease',
@@ -25,7 +25,7 @@ export function otherRoutes(room: Room): Route[] {
         throw notSupported('Secure key release needs an attested environment and exportable keys')
       },
     }),
-    ...dataRoutes<undefined>(room, {
+    ...dataRoutes<undefined>(services, {
       method: 'GET',
       paths: ['/keys/:name/attestation', '/keys/:name/:version/attestation'],
       operationName: 'KeyGetAttestation',

@@ -8,11 +8,15 @@ const ACTION = 'Microsoft.Authorization/roleAssignments/write'
  * R10: between access policies and RBAC a vault is switched only by who may assign roles on it. Otherwise whoever manages it could leave
  * RBAC mode and give himself its keys. @throws 400 InsufficientPermissions, as Azure
  */
-export async function checkModelChange({ room, call }: ManagementContext, before: Vault, after: Vault): Promise<void> {
+export async function checkModelChange(
+  { services, call }: ManagementContext,
+  before: Vault,
+  after: Vault,
+): Promise<void> {
   if (before.properties.enableRbacAuthorization === after.properties.enableRbacAuthorization) return
   const resource = vaultResourceId(before)
   try {
-    await room.resourceManager.authorize(call.caller, resource, ACTION)
+    await services.resourceManager.authorize(call.caller, resource, ACTION)
   } catch (error) {
     if (!(error instanceof AzureError) || error.code !== 'AuthorizationFailed') throw error
     const oid = call.caller.type === 'principal' ? call.caller.objectId : ''

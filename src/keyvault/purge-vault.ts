@@ -1,22 +1,22 @@
 import { remove } from '../store/records.ts'
 import { keys } from './key-record.ts'
 import { destroyMaterial, destructionOf } from './purge.ts'
-import type { Room } from './room.ts'
+import type { KeyVaultServices } from './services.ts'
 import { vaults, type Vault } from './vault-record.ts'
 
 /**
  * Destroys a vault's keys, one commit each, then the vault itself: its name is free afterwards. The vault is marked
- * as `purging` before, so that nobody recovers half of it, and a purge that was cut off goes on at the next tick.
+ * as `purging` before, so that nobody recovers half of it, and a purge that was cut off goes on at the next maintenance.
  */
-export async function purgeVault(room: Room, vault: Vault): Promise<void> {
+export async function purgeVault(services: KeyVaultServices, vault: Vault): Promise<void> {
   for (;;) {
-    const page = await room.records.list(keys, { prefix: `${vault.id}/`, limit: 100 })
+    const page = await services.records.list(keys, { prefix: `${vault.id}/`, limit: 100 })
     if (page.length === 0) break
     for (const key of page) {
-      const destruction = await destructionOf(room, vault, key.value)
-      await room.records.commit([remove(keys, key.id), ...destruction.changes], { shred: true })
-      await destroyMaterial(room, destruction)
+      const destruction = await destructionOf(services, vault, key.value)
+      await services.records.commit([remove(keys, key.id), ...destruction.changes], { shred: true })
+      await destroyMaterial(services, destruction)
     }
   }
-  await room.records.commit([remove(vaults, vault.name.toLowerCase())])
+  await services.records.commit([remove(vaults, vault.name.toLowerCase())])
 }

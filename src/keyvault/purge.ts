@@ -2,7 +2,7 @@ import { wipe } from '../crypto/wrap.ts'
 import { allRecords, everyRecord } from '../store/every-record.ts'
 import { put, remove, type Change } from '../store/records.ts'
 import { destructions, isHsm, keyId, keyMaterial, keyVersions, type Key } from './key-record.ts'
-import type { Room } from './room.ts'
+import type { KeyVaultServices } from './services.ts'
 import type { Vault } from './vault-record.ts'
 
 /** What has to go when a key is purged. */
@@ -15,14 +15,14 @@ export interface Destruction {
 }
 
 /** Removing the sealed material shreds it: the record store erases what it removes, and nothing else holds a copy. */
-export async function destructionOf(room: Room, vault: Vault, key: Key): Promise<Destruction> {
+export async function destructionOf(services: KeyVaultServices, vault: Vault, key: Key): Promise<Destruction> {
   const idPrefix = `${keyId(vault, key.name)}/`
-  const versions = await allRecords(room.records, keyVersions, { prefix: idPrefix })
+  const versions = await allRecords(services.records, keyVersions, { prefix: idPrefix })
   const hsmVersions = versions.filter(({ value }) => isHsm(value.kty))
   const found = await Promise.all(
     hsmVersions.map(async ({ value: { kty, version } }) => {
-      const material = await room.materials.reveal(vault, key.name, version)
-      const name = room.module.outside?.(kty, material)
+      const material = await services.materials.reveal(vault, key.name, version)
+      const name = services.module.outside?.(kty, material)
       wipe(material)
       return name ?? []
     }),
@@ -35,16 +35,16 @@ export async function destructionOf(room: Room, vault: Vault, key: Key): Promise
   return { changes, idPrefix, outside }
 }
 
-/** After the commit: what is decoded in memory goes, and what lives in a token. A token that does not answer is asked again by the tick. */
-export async function destroyMaterial(room: Room, { idPrefix, outside }: Destruction): Promise<void> {
-  room.materials.forget(idPrefix)
-  if (outside.length > 0) await destroyOutside(room).catch(() => undefined)
+/** After the commit: what is decoded in memory goes, and what lives in a token. A token that does not answer is asked again by the next maintenance. */
+export async function destroyMaterial(services: KeyVaultServices, { idPrefix, outside }: Destruction): Promise<void> {
+  services.materials.forget(idPrefix)
+  if (outside.length > 0) await destroyOutside(services).catch(() => undefined)
 }
 
 /** Destroys what purged keys left outside, as far as it was not done. @throws what the key module throws */
-export async function destroyOutside(room: Room): Promise<void> {
-  for await (const { id } of everyRecord(room.records, destructions)) {
-    await room.module.destroy?.(id)
-    await room.records.commit([remove(destructions, id)])
+export async function destroyOutside(services: KeyVaultServices): Promise<void> {
+  for await (const { id } of everyRecord(services.records, destructions)) {
+    await services.module.destroy?.(id)
+    await services.records.commit([remove(destructions, id)])
   }
 }

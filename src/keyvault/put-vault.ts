@@ -7,7 +7,7 @@ import type { Outcome } from './audited.ts'
 import { isPlacedIn, plainLocation, vaultNamed } from './find-vault.ts'
 import type { ManagementContext } from './management-route.ts'
 import { checkModelChange } from './permission-model.ts'
-import type { Room } from './room.ts'
+import type { KeyVaultServices } from './services.ts'
 import { invalidVaultName, isVaultName, NAME_IS_DELETED, takenVaultName } from './vault-name.ts'
 import { vaultResourceId, vaults, type AccessPolicy, type Vault, type VaultProperties } from './vault-record.ts'
 import type { PutVaultBody } from './vault-requests.ts'
@@ -17,10 +17,10 @@ import { vaultBody } from './wire-vaults.ts'
 /** Creates, replaces or recovers, by what is there and what `createMode` says. */
 export async function putVault(context: ManagementContext, body: PutVaultBody): Promise<Outcome> {
   if (body.properties.createMode === 'recover') return recoverVault(context)
-  const { room, call, subscriptionId } = context
+  const { services, call, subscriptionId } = context
   const { group = '', vault: name = '' } = call.params
   if (!isVaultName(name)) throw new AzureError('VaultNameNotValid', 400, invalidVaultName(name))
-  const before = await room.records.get(vaults, name.toLowerCase())
+  const before = await services.records.get(vaults, name.toLowerCase())
   if (before === undefined) return createVault(context, body)
   if (before.value.deleted !== undefined) throw new Conflict('ConflictError', NAME_IS_DELETED)
   if (!isPlacedIn(before.value, subscriptionId, group)) throw new Conflict('VaultAlreadyExists', takenVaultName(name))
@@ -45,26 +45,29 @@ export async function changeVault(context: ManagementContext, before: Stored<Vau
 }
 
 /** R07 R32: a vault serves the tenant of its subscription, or, when that has moved, still the one it had. @throws 400 BadRequest */
-async function checkTenant({ room, subscriptionId }: ManagementContext, { tenantId }: VaultProperties): Promise<void> {
-  const own = (await room.resourceManager.subscription(subscriptionId)).tenantId
+async function checkTenant(
+  { services, subscriptionId }: ManagementContext,
+  { tenantId }: VaultProperties,
+): Promise<void> {
+  const own = (await services.resourceManager.subscription(subscriptionId)).tenantId
   if (tenantId === own.toLowerCase()) return
   const message = `An invalid value was provided for 'tenantId'. The tenant of the vault's subscription is '${own}'.`
   throw badRequest(message, 'properties.tenantId')
 }
 
 async function createVault(context: ManagementContext, body: PutVaultBody): Promise<Outcome> {
-  const { room, call, subscriptionId, now } = context
+  const { services, call, subscriptionId, now } = context
   const { group = '', vault: name = '' } = call.params
-  const { name: groupName } = await room.resourceManager.groupForNew(subscriptionId, group)
+  const { name: groupName } = await services.resourceManager.groupForNew(subscriptionId, group)
   const by = nameOf(call.caller)
   const properties = newVaultProperties(body.properties, context.apiVersion)
   await checkTenant(context, properties)
   const vault: Vault = {
-    id: room.env.uuid(),
+    id: services.env.uuid(),
     name,
     subscriptionId,
     group: groupName,
-    location: checkedLocation(room, body.location),
+    location: checkedLocation(services, body.location),
     tags: body.tags ?? {},
     properties,
     createdAt: now,
@@ -74,7 +77,7 @@ async function createVault(context: ManagementContext, body: PutVaultBody): Prom
   }
   return {
     status: 201,
-    body: vaultBody(vault, room.vaultUri(name)),
+    body: vaultBody(vault, services.vaultUri(name)),
     changes: [put(vaults, name.toLowerCase(), vault, 0)],
     id: vaultResourceId(vault),
   }
@@ -83,13 +86,13 @@ async function createVault(context: ManagementContext, body: PutVaultBody): Prom
 /** R21: a recovered vault comes back with its keys, policies and firewall. */
 async function recoverVault(context: ManagementContext): Promise<Outcome> {
   const { group = '', vault: name = '' } = context.call.params
-  const before = await vaultNamed(context.room, name)
+  const before = await vaultNamed(context.services, name)
   if (before?.value.deleted === undefined || !isPlacedIn(before.value, context.subscriptionId)) throw nothingToRecover()
   if (!isPlacedIn(before.value, context.subscriptionId, group)) {
     throw badRequest(`The vault was deleted from resource group '${before.value.group}': recover it there.`)
   }
   if (before.value.purging) throw new Conflict('ConflictError', `The vault '${before.value.name}' is being purged.`)
-  await context.room.resourceManager.groupForNew(context.subscriptionId, group)
+  await context.services.resourceManager.groupForNew(context.subscriptionId, group)
   const { deleted: _, ...vault } = before.value
   return { ...changed(context, before, vault), operationName: 'VaultRecover' }
 }
@@ -103,15 +106,15 @@ function nothingToRecover(): AzureError {
 }
 
 /** A vault as it is from now on. */
-function changed({ room, call, now }: ManagementContext, before: Stored<Vault>, after: Vault): Outcome {
+function changed({ services, call, now }: ManagementContext, before: Stored<Vault>, after: Vault): Outcome {
   const vault: Vault = { ...after, changedAt: now, changedBy: nameOf(call.caller) }
   const policiesDiffer = !samePolicies(before.value.properties.accessPolicies, vault.properties.accessPolicies)
   return {
     status: 200,
-    body: vaultBody(vault, room.vaultUri(vault.name)),
+    body: vaultBody(vault, services.vaultUri(vault.name)),
     changes: [put(vaults, before.id, vault, before.version)],
     id: vaultResourceId(vault),
-    ...(policiesDiffer ? { afterwards: () => notePolicyChange(room, vault, before.value, call.requestId) } : {}),
+    ...(policiesDiffer ? { afterwards: () => notePolicyChange(services, vault, before.value, call.requestId) } : {}),
   }
 }
 
@@ -119,12 +122,17 @@ function changed({ room, call, now }: ManagementContext, before: Stored<Vault>, 
 const POLICIES_IN_RECORD = 40
 
 /** R19: who may do what from now on, in the audit log; of more policies than a record holds, those that changed. */
-export async function notePolicyChange(room: Room, vault: Vault, before: Vault, correlationId: string): Promise<void> {
+export async function notePolicyChange(
+  services: KeyVaultServices,
+  vault: Vault,
+  before: Vault,
+  correlationId: string,
+): Promise<void> {
   const resourceId = vaultResourceId(vault)
   const note = (properties: Readonly<Record<string, unknown>>): Promise<void> => {
     const operationName = 'VaultAccessPolicyChangedEventGridNotification'
     const subject = { operationName, resourceId, id: resourceId, properties }
-    return room.audit.append(systemEvent(room.env.now(), correlationId, subject))
+    return services.audit.append(systemEvent(services.env.now(), correlationId, subject))
   }
   const { accessPolicies } = vault.properties
   if (accessPolicies.length <= POLICIES_IN_RECORD) return note({ accessPolicies })
@@ -146,13 +154,13 @@ function samePolicies(a: readonly AccessPolicy[], b: readonly AccessPolicy[]): b
   return JSON.stringify(a) === JSON.stringify(b)
 }
 
-function checkedLocation(room: Room, text: string): string {
+function checkedLocation(services: KeyVaultServices, text: string): string {
   const location = plainLocation(text)
-  if (room.locations.includes(location)) return location
+  if (services.locations.includes(location)) return location
   throw new AzureError(
     'LocationNotAvailableForResourceType',
     400,
-    `The provided location '${text}' is not available for resource type 'Microsoft.KeyVault/vaults'. List of available regions for the resource type is '${room.locations.join(',')}'.`,
+    `The provided location '${text}' is not available for resource type 'Microsoft.KeyVault/vaults'. List of available regions for the resource type is '${services.locations.join(',')}'.`,
     { target: 'location' },
   )
 }

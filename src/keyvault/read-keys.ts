@@ -6,34 +6,34 @@ import { findKey, findVersion } from './find-version.ts'
 import { keyId, keys, keyVersions, versionId, type Key, type KeyVersion } from './key-record.ts'
 import { checkEnabled } from './key-rules.ts'
 import { listPage } from './paging.ts'
-import type { Room } from './room.ts'
+import type { KeyVaultServices } from './services.ts'
 import { deletionFields, keyBundle, keyItem, kid } from './wire-keys.ts'
 
 /** Reading and listing keys, deleted ones too. */
-export function readKeyRoutes(room: Room): Route[] {
+export function readKeyRoutes(services: KeyVaultServices): Route[] {
   const get = { method: 'GET', permission: 'get' } as const
   const list = { method: 'GET', permission: 'list' } as const
   return [
-    ...dataRoutes<undefined>(room, {
+    ...dataRoutes<undefined>(services, {
       ...get,
       paths: ['/keys/:name', '/keys/:name/:version'],
       operationName: 'KeyGet',
       run: getKey,
     }),
-    ...dataRoutes<undefined>(room, { ...list, paths: ['/keys'], operationName: 'KeyList', run: listKeys }),
-    ...dataRoutes<undefined>(room, {
+    ...dataRoutes<undefined>(services, { ...list, paths: ['/keys'], operationName: 'KeyList', run: listKeys }),
+    ...dataRoutes<undefined>(services, {
       ...list,
       paths: ['/keys/:name/versions'],
       operationName: 'KeyListVersions',
       run: listVersions,
     }),
-    ...dataRoutes<undefined>(room, {
+    ...dataRoutes<undefined>(services, {
       ...get,
       paths: ['/deletedkeys/:name'],
       operationName: 'KeyGetDeleted',
       run: getDeletedKey,
     }),
-    ...dataRoutes<undefined>(room, {
+    ...dataRoutes<undefined>(services, {
       ...list,
       paths: ['/deletedkeys'],
       operationName: 'KeyListDeleted',
@@ -61,8 +61,8 @@ async function listDeletedKeys(context: DataContext): Promise<Outcome> {
 }
 
 async function listNames(context: DataContext, keep: (key: Key) => boolean): Promise<Outcome> {
-  const { room, call, vault } = context
-  const { items, nextLink } = await listPage(call, room.records, keys, `${vault.id}/`, keep)
+  const { services, call, vault } = context
+  const { items, nextLink } = await listPage(call, services.records, keys, `${vault.id}/`, keep)
   const value = await Promise.all(
     items.map(async ({ value: key }) => {
       const version = await currentVersion(context, key)
@@ -73,16 +73,16 @@ async function listNames(context: DataContext, keep: (key: Key) => boolean): Pro
 }
 
 async function listVersions(context: DataContext): Promise<Outcome> {
-  const { room, call, vault, name } = context
+  const { services, call, vault, name } = context
   const { value: key } = await findKey(context)
-  const { items, nextLink } = await listPage(call, room.records, keyVersions, `${keyId(vault, name)}/`)
+  const { items, nextLink } = await listPage(call, services.records, keyVersions, `${keyId(vault, name)}/`)
   const value = items.map(item => keyItem(call.origin, vault, key, item.value, true))
   return { body: { value, nextLink: nextLink ?? null } }
 }
 
 async function getDeletedKey(context: DataContext): Promise<Outcome> {
-  const { room, call, vault, name } = context
-  const key = (await room.records.get(keys, keyId(vault, name)))?.value
+  const { services, call, vault, name } = context
+  const key = (await services.records.get(keys, keyId(vault, name)))?.value
   if (key?.deleted === undefined) throw deletedKeyNotFound(name)
   return { body: deletedKeyBundle(call.origin, context, key, await currentVersion(context, key)) }
 }
@@ -91,8 +91,8 @@ export function deletedKeyBundle(origin: string, { vault }: DataContext, key: Ke
   return { ...keyBundle(origin, vault, key, version), ...deletionFields(origin, key) }
 }
 
-export async function currentVersion({ room, vault }: DataContext, key: Key): Promise<KeyVersion> {
-  const found = await room.records.get(keyVersions, versionId(vault, key.name, key.current))
+export async function currentVersion({ services, vault }: DataContext, key: Key): Promise<KeyVersion> {
+  const found = await services.records.get(keyVersions, versionId(vault, key.name, key.current))
   if (found === undefined) throw new Error(`The key ${key.name} of vault ${vault.id} lacks its newest version.`)
   return found.value
 }

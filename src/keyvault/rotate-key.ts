@@ -10,21 +10,16 @@ import type { KeySpec } from './key-module.ts'
 import { rotationPolicyBody } from './key-requests.ts'
 import { addVersion, usableName, type AddedVersion } from './new-version.ts'
 import { currentVersion } from './read-keys.ts'
-import type { Room } from './room.ts'
-import {
-  checkRotationPolicy,
-  DEFAULT_LIFETIME_ACTIONS,
-  expiryOfNewVersion,
-  type LifetimeAction,
-  type RotationPolicy,
-} from './rotation-policy.ts'
+import type { KeyVaultServices } from './services.ts'
+import { checkRotationPolicy, DEFAULT_LIFETIME_ACTIONS, expiryOfNewVersion } from './rotation-policy.ts'
+import type { LifetimeAction, RotationPolicy } from './key-record.ts'
 import type { Vault } from './vault-record.ts'
 
 /** R05 R16: rotation, by hand and by policy. */
-export function rotateKeyRoutes(room: Room): Route[] {
+export function rotateKeyRoutes(services: KeyVaultServices): Route[] {
   const paths = ['/keys/:name/rotationpolicy']
   return [
-    ...dataRoutes<undefined>(room, {
+    ...dataRoutes<undefined>(services, {
       method: 'POST',
       paths: ['/keys/:name/rotate'],
       operationName: 'KeyRotate',
@@ -32,14 +27,14 @@ export function rotateKeyRoutes(room: Room): Route[] {
       permission: 'rotate',
       run: rotate,
     }),
-    ...dataRoutes<undefined>(room, {
+    ...dataRoutes<undefined>(services, {
       method: 'GET',
       paths,
       operationName: 'KeyRotationPolicyGet',
       permission: 'getrotationpolicy',
       run: getPolicy,
     }),
-    ...dataRoutes(room, {
+    ...dataRoutes(services, {
       method: 'PUT',
       paths,
       operationName: 'KeyRotationPolicySet',
@@ -61,11 +56,11 @@ async function rotate(context: DataContext): Promise<Outcome> {
 
 /** A new version like the newest one, with new key material. `now` in milliseconds: when the version is made. */
 export async function rotated(
-  place: { room: Room; vault: Vault; now: number },
+  place: { services: KeyVaultServices; vault: Vault; now: number },
   key: Stored<Key>,
   current: KeyVersion,
 ): Promise<AddedVersion> {
-  const made = await place.room.module.generate(specOf(current))
+  const made = await place.services.module.generate(specOf(current))
   const draft = {
     kty: current.kty,
     keyOps: current.keyOps,

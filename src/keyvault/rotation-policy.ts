@@ -1,22 +1,6 @@
 import { badParameter } from './errors.ts'
 import { addDuration, approximateDays, parseDuration, type Duration } from './duration.ts'
-import type { KeyVersion } from './key-record.ts'
-
-export type LifetimeActionType = 'Rotate' | 'Notify'
-
-export interface LifetimeAction {
-  readonly trigger: { readonly timeAfterCreate?: string; readonly timeBeforeExpiry?: string }
-  readonly action: { readonly type: LifetimeActionType }
-}
-
-export interface RotationPolicy {
-  readonly lifetimeActions: readonly LifetimeAction[]
-  /** ISO 8601 duration: a new version expires that long after its creation. */
-  readonly expiryTime?: string
-  /** Seconds since 1970. */
-  readonly created: number
-  readonly updated: number
-}
+import type { KeyVersion, LifetimeAction, LifetimeActionType, RotationPolicy } from './key-record.ts'
 
 /** What Azure shows for a key whose policy was never set. */
 export const DEFAULT_LIFETIME_ACTIONS: readonly LifetimeAction[] = [

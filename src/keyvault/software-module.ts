@@ -1,7 +1,7 @@
 import { createSecretKey } from 'node:crypto'
 import { ecPublicJwk, exportEcPrivate, generateEc, importEcJwk, importEcPrivate, type EcKey } from '../crypto/ec.ts'
 import { exportPrivate, generateRsa, importPrivate, importRsaJwk, publicJwk, type RsaKey } from '../crypto/rsa.ts'
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import { badParameter } from './errors.ts'
 import type { KeyModule, KeySpec, NewKey, PrivateJwk, UsableKey } from './key-module.ts'
 import type { Curve, KeyType } from './key-record.ts'
@@ -13,7 +13,7 @@ import {
   operationTarget,
   rsaOperations,
 } from './software-operations.ts'
-import { trimEnd } from '../trim.ts'
+import { trimEnd } from '../base/trim.ts'
 
 const CURVE_BITS: Readonly<Record<Curve, number>> = { 'P-256': 256, 'P-384': 384, 'P-521': 521, 'P-256K': 256 }
 const OCT_BITS = [128, 192, 256]

@@ -22,8 +22,8 @@ export const RSA_SIGNATURES = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS5
 const EC_SIGNATURES = ['ES256', 'ES384', 'ES512', 'ES256K']
 
 /**
- * What the crypto room refuses is the caller's input: 400, with its reason, which holds no key bytes. `targetOf` names the field of the
- * request from what the crypto room calls it, or from nothing.
+ * What the crypto module refuses is the caller's input: 400, with its reason, which holds no key bytes. `targetOf` names the field of the
+ * request from what the crypto module calls it, or from nothing.
  */
 export async function asBadParameter<T>(
   run: () => Promise<T>,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { systemEnv } from '../env.ts'
+import { systemEnv } from '../base/env.ts'
 import { openSoftwareModule } from './software-module.ts'
 import { withToken } from './token-module.ts'
 

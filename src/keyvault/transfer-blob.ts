@@ -38,7 +38,7 @@ export async function openTransferBlob(context: DataContext, keyHsm: string): Pr
   }
   const bytes = Buffer.from(ciphertext, 'base64url')
   const block = version.value.size / 8
-  const usable = await context.room.materials.open(context.vault, key.value.name, version.value)
+  const usable = await context.services.materials.open(context.vault, key.value.name, version.value)
   const wrapped = { alg: 'RSA-OAEP', value: bytes.subarray(0, block) }
   const { value: aes } = await usable.perform('unwrapKey', wrapped)
   try {

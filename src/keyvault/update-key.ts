@@ -7,12 +7,12 @@ import { findVersion } from './find-version.ts'
 import { keyVersions, type KeyVersion } from './key-record.ts'
 import { checkKeyOps, checkTimes } from './key-rules.ts'
 import { updateBody, type UpdateBody } from './key-requests.ts'
-import type { Room } from './room.ts'
+import type { KeyVaultServices } from './services.ts'
 import { keyBundle, kid } from './wire-keys.ts'
 
 /** R21: single versions are disabled and enabled again here. */
-export function updateKeyRoutes(room: Room): Route[] {
-  return dataRoutes(room, {
+export function updateKeyRoutes(services: KeyVaultServices): Route[] {
+  return dataRoutes(services, {
     method: 'PATCH',
     paths: ['/keys/:name', '/keys/:name/:version'],
     operationName: 'KeyUpdate',
@@ -24,7 +24,7 @@ export function updateKeyRoutes(room: Room): Route[] {
 }
 
 async function update(context: DataContext, body: UpdateBody): Promise<Outcome> {
-  const { room, call, vault, now } = context
+  const { services, call, vault, now } = context
   // R21: a key is disabled here.
   noteOperation({ endsAccess: true })
   const { key, version: before } = await findVersion(context)
@@ -35,7 +35,7 @@ async function update(context: DataContext, body: UpdateBody): Promise<Outcome> 
     id: kid(call.origin, key.value.name, version.version),
     properties: { attributesUpdated: Object.keys(body.attributes ?? {}) },
     // A disabled key has no business in memory.
-    afterwards: () => (version.enabled ? undefined : room.materials.forget(before.id)),
+    afterwards: () => (version.enabled ? undefined : services.materials.forget(before.id)),
   }
 }
 

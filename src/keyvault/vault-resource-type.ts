@@ -6,35 +6,35 @@ import { systemEvent } from '../audit/audit-event.ts'
 import { diagnosticSettings } from './diagnostic-setting.ts'
 import { listVaults } from './find-vault.ts'
 import { VAULT_API_VERSIONS } from './management-route.ts'
-import type { Room } from './room.ts'
+import type { KeyVaultServices } from './services.ts'
 import { liveVault, vaultResourceId, vaults, VAULT_TYPE, type Vault } from './vault-record.ts'
 import { vaultDeletion } from './vault-routes.ts'
 
 /** Vaults as Resource Manager lists, moves, tags and deletes them with their group. */
-export function vaultResourceType(room: Room): ResourceType {
+export function vaultResourceType(services: KeyVaultServices): ResourceType {
   const find = async ({ id, name }: GenericResource): Promise<Stored<Vault> | undefined> => {
-    const found = await liveVault(room.records, name)
+    const found = await liveVault(services.records, name)
     return found !== undefined && vaultResourceId(found.value).toLowerCase() === id.toLowerCase() ? found : undefined
   }
   return {
     type: VAULT_TYPE,
     apiVersions: VAULT_API_VERSIONS,
-    list: async (subscriptionId, group) => (await listVaults(room, 'live', subscriptionId, group)).map(shown),
+    list: async (subscriptionId, group) => (await listVaults(services, 'live', subscriptionId, group)).map(shown),
     delete: resource =>
-      room.inTurn(resource.name.toLowerCase(), async () => {
+      services.inTurn(resource.name.toLowerCase(), async () => {
         const found = await find(resource)
         if (found === undefined) return
-        const { changes, afterwards } = vaultDeletion(room, found, room.env.now())
+        const { changes, afterwards } = vaultDeletion(services, found, services.env.now())
         const subject = { operationName: 'VaultDelete', resourceId: resource.id, id: resource.id }
-        await room.audit.append(systemEvent(room.env.now(), room.env.uuid(), subject), changes)
+        await services.audit.append(systemEvent(services.env.now(), services.env.uuid(), subject), changes)
         await afterwards()
       }),
     async move(resource, to) {
       const found = await find(resource)
-      if (found !== undefined) return moved(room, found, to)
+      if (found !== undefined) return moved(services, found, to)
       throw new Conflict('ResourceNotFound', `The vault '${resource.name}' is not there any more.`)
     },
-    beforeTenantChange: async subscriptionId => (await listVaults(room, 'live', subscriptionId)).map(keepsTenant),
+    beforeTenantChange: async subscriptionId => (await listVaults(services, 'live', subscriptionId)).map(keepsTenant),
     async setTags(resource, tags: Tags) {
       const found = await find(resource)
       return found === undefined ? [] : [put(vaults, found.id, { ...found.value, tags }, found.version)]
@@ -43,9 +43,13 @@ export function vaultResourceType(room: Room): ResourceType {
 }
 
 /** The vault with its diagnostic settings, which name it by its id. R32: its tenantId stays. */
-async function moved(room: Room, stored: Stored<Vault>, { subscriptionId, group }: Place): Promise<Change[]> {
+async function moved(
+  services: KeyVaultServices,
+  stored: Stored<Vault>,
+  { subscriptionId, group }: Place,
+): Promise<Change[]> {
   const vault: Vault = { ...stored.value, subscriptionId, group }
-  const settings = await allRecords(room.records, diagnosticSettings, { prefix: `${vault.id}/` })
+  const settings = await allRecords(services.records, diagnosticSettings, { prefix: `${vault.id}/` })
   const resourceId = vaultResourceId(vault).toUpperCase()
   return [
     put(vaults, stored.id, vault, stored.version),

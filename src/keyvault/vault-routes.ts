@@ -6,7 +6,7 @@ import { deletion } from './key-record.ts'
 import { managementRoute, type ManagementContext } from './management-route.ts'
 import { purgeVault } from './purge-vault.ts'
 import { changeVault, putVault } from './put-vault.ts'
-import type { Room } from './room.ts'
+import type { KeyVaultServices } from './services.ts'
 import { vaultResourceId, vaults, type Vault } from './vault-record.ts'
 import { patchVaultBody, putVaultBody } from './vault-requests.ts'
 import { patchedVaultProperties } from './vault-rules.ts'
@@ -18,35 +18,41 @@ const GROUP = `${SUBSCRIPTION}/resourcegroups/:group`
 export const VAULT_PATH = `${GROUP}${PROVIDER}/:vault`
 
 /** Microsoft.KeyVault/vaults: create, change, read, delete, list. */
-export function vaultRoutes(room: Room): Route[] {
+export function vaultRoutes(services: KeyVaultServices): Route[] {
   const write = { path: VAULT_PATH, action: 'Microsoft.KeyVault/vaults/write' } as const
   const read = { method: 'GET', action: 'Microsoft.KeyVault/vaults/read' } as const
   const list = { ...read, operationName: 'VaultList', run: listAll } as const
   return [
-    managementRoute(room, { ...write, method: 'PUT', operationName: 'VaultPut', body: putVaultBody, run: putVault }),
-    managementRoute(room, {
+    managementRoute(services, {
+      ...write,
+      method: 'PUT',
+      operationName: 'VaultPut',
+      body: putVaultBody,
+      run: putVault,
+    }),
+    managementRoute(services, {
       ...write,
       method: 'PATCH',
       operationName: 'VaultPatch',
       body: patchVaultBody,
       run: patchVault,
     }),
-    managementRoute<undefined>(room, { ...read, path: VAULT_PATH, operationName: 'VaultGet', run: getVault }),
-    managementRoute<undefined>(room, {
+    managementRoute<undefined>(services, { ...read, path: VAULT_PATH, operationName: 'VaultGet', run: getVault }),
+    managementRoute<undefined>(services, {
       method: 'DELETE',
       path: VAULT_PATH,
       operationName: 'VaultDelete',
       action: 'Microsoft.KeyVault/vaults/delete',
       run: deleteVault,
     }),
-    managementRoute<undefined>(room, { ...list, path: `${SUBSCRIPTION}${PROVIDER}` }),
-    managementRoute<undefined>(room, { ...list, path: `${GROUP}${PROVIDER}` }),
+    managementRoute<undefined>(services, { ...list, path: `${SUBSCRIPTION}${PROVIDER}` }),
+    managementRoute<undefined>(services, { ...list, path: `${GROUP}${PROVIDER}` }),
   ]
 }
 
 async function getVault(context: ManagementContext): Promise<Outcome> {
   const { value: vault } = await findVault(context)
-  return { body: vaultBody(vault, context.room.vaultUri(vault.name)) }
+  return { body: vaultBody(vault, context.services.vaultUri(vault.name)) }
 }
 
 async function patchVault(context: ManagementContext, body: ReturnType<typeof patchVaultBody.parse>): Promise<Outcome> {
@@ -56,18 +62,18 @@ async function patchVault(context: ManagementContext, body: ReturnType<typeof pa
 }
 
 async function deleteVault(context: ManagementContext): Promise<Outcome> {
-  const { room, call, subscriptionId, now } = context
+  const { services, call, subscriptionId, now } = context
   const { group = '', vault: name = '' } = call.params
-  const before = await vaultNamed(room, name)
+  const before = await vaultNamed(services, name)
   if (before === undefined || before.value.deleted !== undefined || !isPlacedIn(before.value, subscriptionId, group)) {
     return { status: 204 }
   }
-  return { status: 200, ...vaultDeletion(room, before, now), id: vaultResourceId(before.value) }
+  return { status: 200, ...vaultDeletion(services, before, now), id: vaultResourceId(before.value) }
 }
 
 /** R08: a vault goes with its keys, which come back with it. */
 export function vaultDeletion(
-  room: Room,
+  services: KeyVaultServices,
   before: Stored<Vault>,
   now: number,
 ): { changes: Change[]; afterwards: () => Promise<void> } {
@@ -76,15 +82,15 @@ export function vaultDeletion(
   return {
     changes: [put(vaults, before.id, enableSoftDelete ? vault : { ...vault, purging: true }, before.version)],
     afterwards: async () => {
-      room.materials.forget(`${vault.id}/`)
-      if (!enableSoftDelete) await purgeVault(room, vault)
+      services.materials.forget(`${vault.id}/`)
+      if (!enableSoftDelete) await purgeVault(services, vault)
     },
   }
 }
 
 async function listAll(context: ManagementContext): Promise<Outcome> {
-  const { room, call, subscriptionId } = context
+  const { services, call, subscriptionId } = context
   const { group } = call.params
-  if (group !== undefined) await room.resourceManager.group(subscriptionId, group)
-  return { body: await vaultPage(context, 'live', vault => vaultBody(vault, room.vaultUri(vault.name))) }
+  if (group !== undefined) await services.resourceManager.group(subscriptionId, group)
+  return { body: await vaultPage(context, 'live', vault => vaultBody(vault, services.vaultUri(vault.name))) }
 }

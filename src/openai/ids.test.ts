@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { systemEnv } from '../env.ts'
+import { systemEnv } from '../base/env.ts'
 import { checkId, newId } from './ids.ts'
 
 test('ids sort by their creation, those of one millisecond too, and no two are the same', () => {

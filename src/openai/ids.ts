@@ -1,4 +1,4 @@
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import { AzureError, NotFound } from '../http/errors.ts'
 import { leaveOut, type Collection, type RecordStore } from '../store/records.ts'
 

@@ -1,4 +1,4 @@
-import type { Env } from '../env.ts'
+import type { Env } from '../base/env.ts'
 import type { KeyRing } from '../encryption/key-ring.ts'
 import { heldRecord, openRecord, sealRecord, type SealedRecord } from '../encryption/sealed-records.ts'
 import { untilRefused } from '../encryption/until-refused.ts'

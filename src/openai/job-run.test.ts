@@ -7,7 +7,7 @@ import { blobKeyOf, blobRecords, type BlobRecord } from '../encryption/blob-reco
 import type { KeyRing } from '../encryption/key-ring.ts'
 import { heldBy } from '../encryption/key-ring-rows.ts'
 import type { Trainer, TrainingCheckpoint } from '../engines/engine.ts'
-import { systemEnv } from '../env.ts'
+import { systemEnv } from '../base/env.ts'
 import { openMemoryRecords } from '../store/memory-records.ts'
 import { put, remove, type Stored } from '../store/records.ts'
 import { JobRun } from './job-run.ts'

@@ -1,4 +1,4 @@
-import { giveBackMemory } from '../give-back-memory.ts'
+import { giveBackMemory } from './give-back-memory.ts'
 import { AzureError } from '../http/errors.ts'
 import type { CallBody } from '../http/route.ts'
 

@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises'
-import { plainError } from '../plain-error.ts'
+import { plainError } from '../base/plain-error.ts'
 
 const MAX_PIN_BYTES = 256
 

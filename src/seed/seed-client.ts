@@ -1,5 +1,5 @@
 import { Agent, request } from 'node:https'
-import type { Endpoints } from '../endpoints.ts'
+import type { Endpoints } from '../base/endpoints.ts'
 
 /** Where to reach the cloud and as whom: what the composition root gives a seed. */
 export interface SeedAccess {

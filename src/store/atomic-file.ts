@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { lstat, open, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { failedSync } from '../failed-sync.ts'
-import { syncNames } from '../sync-names.ts'
+import { failedSync } from '../base/failed-sync.ts'
+import { syncNames } from '../base/sync-names.ts'
 
 /** What writing a file as a whole leaves when the process is killed in it. */
 const LEFTOVER = /^.+\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$/u

@@ -1,5 +1,5 @@
 import { createHash, hash } from 'node:crypto'
-import type { AuditEntry } from './audit-log.ts'
+import type { AuditEntry } from './audit-entry.ts'
 
 const hashBytes = 32
 const maximumEntryBytes = 64 * 1024

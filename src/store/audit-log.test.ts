@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { test } from 'node:test'
-import { systemEnv } from '../env.ts'
-import { openAuditLog, type AuditLog, type NewAuditEntry } from './audit-log.ts'
+import { systemEnv } from '../base/env.ts'
+import { openAuditLog, type AuditLog } from './audit-log.ts'
+import type { NewAuditEntry } from './audit-entry.ts'
 import { openMemoryRecords } from './memory-records.ts'
 import {
   collection,

@@ -1,31 +1,11 @@
 import { timingSafeEqual } from 'node:crypto'
-import type { Env } from '../env.ts'
-import { nextTurn, turnIsOver } from '../turns.ts'
+import type { Env } from '../base/env.ts'
+import { nextTurn, turnIsOver } from '../base/turns.ts'
 import { auditHeadMessage, canonicalJson, chainHash, freezeEntry, genesis, type FrozenEntry } from './audit-chain.ts'
+import type { AuditEntry, NewAuditEntry } from './audit-entry.ts'
 import { collection, leaveOut, put, RecordTampered, ShredIncomplete } from './records.ts'
 import type { Change, CommitOptions, RecordStore, Stored } from './records.ts'
 import { CommitUnknown } from './storage-errors.ts'
-
-export interface AuditEntry {
-  /** ISO 8601, UTC. */
-  readonly time: string
-  readonly operationName: string
-  /** The api-version that the client asked for. */
-  readonly operationVersion?: string
-  readonly category: string
-  readonly resourceId?: string
-  readonly resultType: 'Success' | 'Failed'
-  readonly resultSignature?: string
-  readonly resultDescription?: string
-  readonly durationMs?: number
-  readonly callerIpAddress?: string
-  readonly correlationId?: string
-  readonly identity?: object
-  readonly properties?: object
-}
-
-/** Without a time it gets the present one. */
-export type NewAuditEntry = Omit<AuditEntry, 'time'> & { readonly time?: string }
 
 interface AuditRecord {
   /** Counts from 1 without gaps. */

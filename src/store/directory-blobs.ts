@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { chmod, mkdir, open, rename, rm, unlink, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
-import { FailedSync } from '../failed-sync.ts'
+import { FailedSync } from '../base/failed-sync.ts'
 import { exists, hasCode, syncFolder } from './atomic-file.ts'
 import { blobFile, blobFiles, fanOutOf, INCOMING } from './blob-files.ts'
 import { BlobExists, checkByteRange, type BlobReader, type BlobStore } from './blobs.ts'

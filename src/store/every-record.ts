@@ -1,4 +1,4 @@
-import { giveWay } from '../turns.ts'
+import { giveWay } from '../base/turns.ts'
 import type { Collection, ListOptions, RecordStore, Stored } from './records.ts'
 
 /** What is read at a time takes a few milliseconds. */

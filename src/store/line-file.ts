@@ -1,7 +1,7 @@
 import { open, rm, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { makeFolder } from '../make-folder.ts'
-import { syncFolders } from '../sync-names.ts'
+import { makeFolder } from '../base/make-folder.ts'
+import { syncFolders } from '../base/sync-names.ts'
 
 export interface SequencedLine {
   /** Grows from line to line, and stands in the line's JSON as `sequence`. */

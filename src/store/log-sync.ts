@@ -1,5 +1,5 @@
 import { closeSync, fdatasync, fdatasyncSync, openSync } from 'node:fs'
-import { failedSync, onFailedSync } from '../failed-sync.ts'
+import { failedSync, onFailedSync } from '../base/failed-sync.ts'
 import { CommitUnknown } from './storage-errors.ts'
 
 /**

@@ -165,7 +165,7 @@ export interface RecordsVerdict {
 }
 
 /**
- * Ordered records by collection and id (ids compare by UTF-8 bytes). Dumb on purpose: rules live in the rooms, not here.
+ * Ordered records by collection and id (ids compare by UTF-8 bytes). Dumb on purpose: rules live in the modules above, not here.
  * Ids: 1 to 1,024 bytes of well-formed text without NUL. Values: JSON up to 16 MiB. A commit: up to 10,000 changes, in order.
  */
 export interface RecordStore {

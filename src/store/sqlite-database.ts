@@ -1,7 +1,7 @@
 import { chmod, mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { plainError } from '../plain-error.ts'
+import { plainError } from '../base/plain-error.ts'
 import { hasCode, syncFolder } from './atomic-file.ts'
 import type { RecordAuthenticator } from './record-mac.ts'
 import { migrate } from './migrations.ts'

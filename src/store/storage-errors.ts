@@ -1,4 +1,4 @@
-import { FailedSync } from '../failed-sync.ts'
+import { FailedSync } from '../base/failed-sync.ts'
 import { AzureError } from '../http/errors.ts'
 import { ShredIncomplete } from './records.ts'
 import { troubleOf, type StorageTrouble } from './storage-trouble.ts'

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { checkDataFolder, startCommand } from '../data-folder.ts'
+import { checkDataFolder, startCommand } from '../base/data-folder.ts'
 
 /** The one CA of a cloud, as trust stores know it. */
 export interface Authority {

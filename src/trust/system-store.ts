@@ -1,8 +1,8 @@
 import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { makeFolder } from '../make-folder.ts'
-import { makeScratchFolder } from '../scratch-folder.ts'
-import { shellQuoted, shellWord } from '../terminal.ts'
+import { makeFolder } from '../base/make-folder.ts'
+import { makeScratchFolder } from '../base/scratch-folder.ts'
+import { shellQuoted, shellWord } from '../base/terminal.ts'
 import { holds, STORED_NAME, storedAuthority, type Authority } from './authority.ts'
 import { findProgram, runProgram, type ProgramResult } from './run-program.ts'
 

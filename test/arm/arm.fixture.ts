@@ -1,4 +1,4 @@
-import type { Endpoints } from '../../src/endpoints.ts'
+import type { Endpoints } from '../../src/base/endpoints.ts'
 
 export interface Login {
   readonly tenantId: string

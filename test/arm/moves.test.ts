@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import type { Scene } from '../../src/demo/scene.ts'
+import type { Scene } from '../../src/harness/scene.ts'
 import { sceneFor } from '../support/cloud.ts'
 import { administratorOf, assign, newPrincipal, newTenant, ROLES, type Client } from './arm.fixture.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { administratorCredential, ArmClient } from '../../src/demo/azure-client.ts'
+import { administratorCredential, ArmClient } from '../../src/harness/azure-client.ts'
 import { ownkey } from '../audit/ownkey.fixture.ts'
 import { sceneFor } from '../support/cloud.ts'
 

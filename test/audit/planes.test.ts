@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { before, test } from 'node:test'
-import { administratorCredential } from '../../src/demo/azure-client.ts'
-import { administratorObjectId, type Scene } from '../../src/demo/scene.ts'
+import { administratorCredential } from '../../src/harness/azure-client.ts'
+import { administratorObjectId, type Scene } from '../../src/harness/scene.ts'
 import { sceneFor } from '../support/cloud.ts'
 import { auditRecords, type PrintedRecord } from './ownkey.fixture.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, test } from 'node:test'
-import { blobDigests } from '../../src/demo/search-folder.ts'
+import { blobDigests } from '../../src/harness/search-folder.ts'
 import { ask, checkTells, type Answered } from '../support/asking.ts'
 import { Azure } from '../support/azure.ts'
 import { cloudFor } from '../support/cloud.ts'

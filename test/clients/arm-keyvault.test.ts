@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { KeyVaultManagementClient, type VaultCreateOrUpdateParameters } from '@azure/arm-keyvault'
-import { administratorCredential, ArmClient } from '../../src/demo/azure-client.ts'
-import type { Endpoints } from '../../src/endpoints.ts'
+import { administratorCredential, ArmClient } from '../../src/harness/azure-client.ts'
+import type { Endpoints } from '../../src/base/endpoints.ts'
 import { cloudFor } from '../support/cloud.ts'
 
 /*

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
-import { administratorObjectId } from '../../src/demo/scene.ts'
+import { administratorObjectId } from '../../src/harness/scene.ts'
 import { Azure, BASE_MODEL } from '../support/azure.ts'
 import { cloudFor } from '../support/cloud.ts'
 import { noPython, python } from '../support/python.ts'

@@ -23,7 +23,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { ownkey } from '../audit/ownkey.fixture.ts'
-import { startCloudProcess } from '../../src/demo/cloud-process.ts'
+import { startCloudProcess } from '../../src/harness/cloud-process.ts'
 import { NOBODY, notRoot, say } from '../cli/command-line.fixture.ts'
 import { Azure, pause } from '../support/azure.ts'
 

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { startCloudProcess } from '../../src/demo/cloud-process.ts'
+import { startCloudProcess } from '../../src/harness/cloud-process.ts'
 import { Azure, pause } from '../support/azure.ts'
 import { failBy, failures, forgetRules, noCompiler } from './failing-disk.ts'
 

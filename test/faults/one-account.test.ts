@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
-import { startCloudProcess } from '../../src/demo/cloud-process.ts'
+import { startCloudProcess } from '../../src/harness/cloud-process.ts'
 import { Azure, refusal } from '../support/azure.ts'
 
 /** What stands in the id or the value of a record of this account, and in no other account's: its name and its inner id. */

@@ -8,14 +8,15 @@ import { firstSubscription } from '../../src/arm/first-subscription.ts'
 import { openResourceManager } from '../../src/arm/open-resource-manager.ts'
 import { Operations } from '../../src/arm/operations.ts'
 import { groupKey, groups } from '../../src/arm/records.ts'
-import { systemEnv, type Env } from '../../src/env.ts'
+import { systemEnv, type Env } from '../../src/base/env.ts'
 import { openEntra, type Entra } from '../../src/entra/open-entra.ts'
 import { principals, tenants } from '../../src/entra/records.ts'
 import { ask, startListening, type Ask, type Listening } from '../../src/http/listening.fixture.ts'
 import { resolveLocalNames } from '../../src/http/local-names.mjs'
 import { openKeyVault, type KeyVault } from '../../src/keyvault/open-keyvault.ts'
 import type { Token } from '../../src/pkcs11/token.ts'
-import { openAuditLog, type AuditEntry, type AuditLog } from '../../src/store/audit-log.ts'
+import { openAuditLog, type AuditLog } from '../../src/store/audit-log.ts'
+import type { AuditEntry } from '../../src/store/audit-entry.ts'
 import { openMemoryRecords } from '../../src/store/memory-records.ts'
 import { put, type Change, type RecordStore } from '../../src/store/records.ts'
 
@@ -86,7 +87,7 @@ export class Cloud {
 
   async advance(days: number): Promise<void> {
     this.#clock.skew += days * DAY
-    await this.keyVault.tick()
+    await this.keyVault.maintain()
   }
 
   async token(oid: string, audience = this.resource): Promise<string> {
@@ -203,7 +204,7 @@ export function policy(objectId: string, ...keys: string[]): object {
   return { tenantId: TENANT, objectId, permissions: { keys } }
 }
 
-/** The rooms that a vault stands on, all of them real; records are in memory unless others are given. */
+/** The modules that a vault stands on, all of them real; records are in memory unless others are given. */
 export async function startCloud(records: RecordStore = openMemoryRecords(), token?: Token): Promise<Cloud> {
   const clock = { skew: 0 }
   const env: Env = { ...systemEnv, now: () => Date.now() + clock.skew }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { administratorCredential } from '../../src/demo/azure-client.ts'
+import { administratorCredential } from '../../src/harness/azure-client.ts'
 import { Azure } from '../support/azure.ts'
 import { cloudFor } from '../support/cloud.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, beforeEach, test } from 'node:test'
 import type { IncomingMessage } from 'node:http'
-import { startCloudProcess } from '../../src/demo/cloud-process.ts'
+import { startCloudProcess } from '../../src/harness/cloud-process.ts'
 import { Azure, KEY_PERMISSIONS, refusal, untilAllowed, untilRefused } from '../support/azure.ts'
 import { cloudFor } from '../support/cloud.ts'
 import { outsideVault } from '../support/outside-vault.ts'

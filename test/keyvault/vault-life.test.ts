@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { firstSubscription } from '../../src/arm/first-subscription.ts'
 import { groupKey, groups } from '../../src/arm/records.ts'
-import { systemEnv } from '../../src/env.ts'
+import { systemEnv } from '../../src/base/env.ts'
 import { put } from '../../src/store/records.ts'
 import { ADMIN, policy, startCloud, TENANT, USER, type Cloud, type Reply } from './cloud.fixture.ts'
 

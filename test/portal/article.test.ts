@@ -5,7 +5,7 @@ import { after, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
 import { Azure, refusal, untilAllowed, untilRefused, type TestAccount } from '../support/azure.ts'
-import { administratorObjectId } from '../../src/demo/scene.ts'
+import { administratorObjectId } from '../../src/harness/scene.ts'
 import { noBrowser, openBrowser, signedIn } from '../support/browser.ts'
 import { cloudFor } from '../support/cloud.ts'
 

@@ -8,7 +8,7 @@ const STARTS = {
     `m.startEngineProcess(new URL('file:///none.child.ts'), 'engine').next()`,
     /the engine could not start: spawn \/bin\/sh EMFILE/,
   ],
-  'src/freshness.ts': [`m.writeHead('command:/bin/true', 'a head')`, /spawn \/bin\/true EMFILE/],
+  'src/folder/freshness.ts': [`m.writeHead('command:/bin/true', 'a head')`, /spawn \/bin\/true EMFILE/],
   'src/trust/run-program.ts': [
     `m.runProgram('/bin/true', []).then(({ errors }) => { throw new Error(errors) })`,
     /spawn \/bin\/true EMFILE/,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import OpenAI, { AzureOpenAI, toFile } from 'openai'
-import { searchFolder } from '../../src/demo/search-folder.ts'
+import { searchFolder } from '../../src/harness/search-folder.ts'
 import { Azure, BASE_MODEL } from '../support/azure.ts'
 import { cloudFor } from '../support/cloud.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { administratorOf, newTenant, type Client } from '../arm/arm.fixture.ts'
-import { keyClient } from '../../src/demo/azure-client.ts'
+import { keyClient } from '../../src/harness/azure-client.ts'
 import { Azure } from '../support/azure.ts'
 import { cloudFor } from '../support/cloud.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { blobDigests, changed, wrappedKeys } from '../../src/demo/search-folder.ts'
+import { blobDigests, changed, wrappedKeys } from '../../src/harness/search-folder.ts'
 import { Azure, refusal, untilAllowed, untilRefused, type Reply } from '../support/azure.ts'
 import { cloudFor } from '../support/cloud.ts'
 

@@ -3,7 +3,7 @@ import { after, test } from 'node:test'
 import { auditRecords } from '../audit/ownkey.fixture.ts'
 import { Azure, refusal } from '../support/azure.ts'
 import { cloudFor } from '../support/cloud.ts'
-import { startCloudProcess } from '../../src/demo/cloud-process.ts'
+import { startCloudProcess } from '../../src/harness/cloud-process.ts'
 import { refusedStart, serviceLog, writeDatabase } from './database-writer.ts'
 import { forgeRow, rowsIn, type Row } from './folder.ts'
 

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { openRootKeys } from '../../src/encryption/root-key.ts'
-import { systemEnv } from '../../src/env.ts'
-import { openFolderRecords } from '../../src/folder-records.ts'
+import { systemEnv } from '../../src/base/env.ts'
+import { openFolderRecords } from '../../src/folder/folder-records.ts'
 import { collection, put, remove, type Change } from '../../src/store/records.ts'
 
 export interface Row {

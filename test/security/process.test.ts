@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { readEndpoints } from '../../src/endpoints.ts'
+import { readEndpoints } from '../../src/base/endpoints.ts'
 import { cloudFor } from '../support/cloud.ts'
 
 const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))

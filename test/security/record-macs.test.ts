@@ -185,7 +185,7 @@ test('records that were deleted or brought back end the start too, until the ope
   )
   writeDatabase(dataDir, "DELETE FROM records WHERE collection = 'openai.files' AND id = ?", String(kept?.['id']))
   assert.match(await refusedStart(dataDir), /in openai\.files/u)
-  const { startCloudProcess } = await import('../../src/demo/cloud-process.ts')
+  const { startCloudProcess } = await import('../../src/harness/cloud-process.ts')
   const accepted = await startCloudProcess(dataDir, ['--accept-changed-records'])
   const told = (await auditRecords(dataDir)).filter(({ operationName }) => operationName === 'OwnKey/records/accepted')
   assert.deepEqual(

@@ -10,10 +10,10 @@ import { ClientSecretCredential, type TokenCredential } from '@azure/identity'
 import { KeyClient } from '@azure/keyvault-keys'
 import { AzureOpenAI } from 'openai'
 import { auditRecords, ownkey } from '../audit/ownkey.fixture.ts'
-import { startCloudProcess } from '../../src/demo/cloud-process.ts'
+import { startCloudProcess } from '../../src/harness/cloud-process.ts'
 import { cloudFor } from '../support/cloud.ts'
 import { tokenRequest } from '../support/graph.ts'
-import type { Endpoints } from '../../src/endpoints.ts'
+import type { Endpoints } from '../../src/base/endpoints.ts'
 
 const EXAMPLE = fileURLToPath(new URL('../../examples/seed.yaml', import.meta.url))
 const GROUP = 'rg-contoso'

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import type { TokenCredential } from '@azure/core-auth'
 import type { KeyClient } from '@azure/keyvault-keys'
 import { APIError, toFile, type AzureOpenAI } from 'openai'
-import { administratorCredential, keyClient, openAiClient } from '../../src/demo/azure-client.ts'
-import { administratorObjectId } from '../../src/demo/scene.ts'
-import type { Endpoints } from '../../src/endpoints.ts'
+import { administratorCredential, keyClient, openAiClient } from '../../src/harness/azure-client.ts'
+import { administratorObjectId } from '../../src/harness/scene.ts'
+import type { Endpoints } from '../../src/base/endpoints.ts'
 
 export interface Reply {
   readonly status: number

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { KeyClient } from '@azure/keyvault-keys'
-import { administratorCredential } from '../../src/demo/azure-client.ts'
+import { administratorCredential } from '../../src/harness/azure-client.ts'
 import { administratorOf, newTenant, type Client } from '../arm/arm.fixture.ts'
 import type { TestCloud } from './cloud.ts'
 import { KEY_PERMISSIONS, type Azure, type Reply, type TestAccount } from './azure.ts'

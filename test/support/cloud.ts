@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { startCloudProcess, type CloudProcess } from '../../src/demo/cloud-process.ts'
-import { administratorObjectId, Scene } from '../../src/demo/scene.ts'
+import { startCloudProcess, type CloudProcess } from '../../src/harness/cloud-process.ts'
+import { administratorObjectId, Scene } from '../../src/harness/scene.ts'
 
 /** Seconds that a revocation may take in tests. */
 export const LEASE_SECONDS = 1

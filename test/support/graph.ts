@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Endpoints } from '../../src/endpoints.ts'
+import type { Endpoints } from '../../src/base/endpoints.ts'
 
 type Json = Record<string, unknown>
 

@@ -2,7 +2,7 @@ import { CognitiveServicesManagementClient } from '@azure/arm-cognitiveservices'
 import { KeyVaultManagementClient } from '@azure/arm-keyvault'
 import { ClientSecretCredential } from '@azure/identity'
 import { KeyClient } from '@azure/keyvault-keys'
-import type { Endpoints } from '../../src/endpoints.ts'
+import type { Endpoints } from '../../src/base/endpoints.ts'
 
 /** Microsoft's own clients, unmodified, pointed at a cloud as at any sovereign one. */
 export function officialClients(endpoints: Endpoints) {

@@ -3,22 +3,22 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openRootKeys } from '../../src/encryption/root-key.ts'
 import { metadataRoutes } from '../../src/entra/metadata.ts'
-import { systemEnv as env } from '../../src/env.ts'
+import { systemEnv as env } from '../../src/base/env.ts'
 import type { Route } from '../../src/http/route.ts'
 import { Snapshots } from '../../src/folder/snapshots.ts'
-import { openRooms } from '../../src/rooms.ts'
+import { wireModules } from '../../src/cloud/wire.ts'
 import { openAuditLog } from '../../src/store/audit-log.ts'
 import { holdable } from '../../src/store/held-blobs.ts'
 import { openMemoryBlobs } from '../../src/store/memory-blobs.ts'
 import { openSqliteRecords } from '../../src/store/sqlite-records.ts'
 
-/** Every route record of a cloud, as main serves them, from rooms that are opened in memory and never started. */
+/** Every route record of a cloud, as a cloud serves them, from modules that are opened in memory and never started. */
 export async function everyRoute(): Promise<Route[]> {
   const folder = await mkdtemp(join(tmpdir(), 'ownkey-routes-'))
   const records = await openSqliteRecords(join(folder, 'records.db'))
   const blobs = holdable(openMemoryBlobs())
   const log = (): void => {}
-  const rooms = await openRooms({
+  const modules = await wireModules({
     env,
     records,
     port: 443,
@@ -34,9 +34,9 @@ export async function everyRoute(): Promise<Route[]> {
     location: 'westeurope',
     log,
   })
-  const metadata = metadataRoutes({ env, identities: rooms.entra.identities, domain: 'localhost', caPem: () => '' })
-  await rooms.close()
+  const metadata = metadataRoutes({ env, identities: modules.entra.identities, domain: 'localhost', caPem: () => '' })
+  await modules.close()
   await records.close()
   await rm(folder, { recursive: true })
-  return [...rooms.routes, ...metadata]
+  return [...modules.routes, ...metadata]
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
-import type { Endpoints } from '../../src/endpoints.ts'
+import type { Endpoints } from '../../src/base/endpoints.ts'
 import { tokenRequest } from './graph.ts'
 import { Browser, type Page } from './sign-in-browser.ts'
 

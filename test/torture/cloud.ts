@@ -5,7 +5,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { fileURLToPath } from 'node:url'
-import { readEndpoints, type Endpoints } from '../../src/endpoints.ts'
+import { readEndpoints, type Endpoints } from '../../src/base/endpoints.ts'
 import { resolveLocalNames } from '../../src/http/local-names.mjs'
 
 const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))

@@ -1,4 +1,4 @@
-import type { Endpoints } from '../../src/endpoints.ts'
+import type { Endpoints } from '../../src/base/endpoints.ts'
 
 /** What is known of a request afterwards. `unknown`: no whole answer came, or one that says nothing of what was done (5xx). */
 export type Outcome =

@@ -10,8 +10,8 @@ const source = resolve(import.meta.dirname, '../../src')
  * `commitRecorded` or `committerOfRequest`, which write both in one commit.
  */
 const MAY_COMMIT: Readonly<Record<string, readonly [times: number, why: string]>> = {
-  'own-ports.ts': [1, 'at start'],
-  'rooms.ts': [1, 'the first start makes the first subscription'],
+  'cloud/own-ports.ts': [1, 'at start'],
+  'cloud/open-subscription.ts': [1, 'the first start makes the first subscription'],
   'audit/request-context.ts': [1, 'commitRecorded itself, where nobody asked'],
   'arm/delete-group.ts': [2, 'the work behind a 202, whose deletion is recorded before it begins'],
   'arm/operations.ts': [4, 'what clients poll; the resource that it is about is recorded by its own change'],

@@ -6,46 +6,55 @@ import { test } from 'node:test'
 const root = resolve(import.meta.dirname, '../..')
 const source = join(root, 'src')
 
-/** Which rooms each room may import, besides itself. `.` is src itself: env.ts, endpoints.ts. */
+const KEY_CUSTOMERS = ['base', 'audit', 'crypto', 'http', 'store', 'entra', 'arm', 'encryption', 'engines']
+/** Which modules (folders of src) each module may import, besides itself. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  crypto: ['.'],
-  http: ['.'],
-  store: ['.', 'http', 'crypto'],
-  audit: ['.', 'http', 'store'],
-  clock: ['.', 'http', 'store', 'audit'],
-  entra: ['.', 'audit', 'crypto', 'http', 'store'],
-  arm: ['.', 'audit', 'crypto', 'http', 'store', 'entra'],
-  pkcs11: ['.'],
-  keyvault: ['.', 'audit', 'crypto', 'http', 'store', 'entra', 'arm', 'pkcs11'],
-  encryption: ['.', 'crypto', 'http', 'store', 'entra', 'arm'],
-  accounts: ['.', 'audit', 'crypto', 'http', 'store', 'entra', 'arm', 'encryption', 'engines'],
-  openai: ['.', 'audit', 'crypto', 'http', 'store', 'entra', 'arm', 'encryption', 'accounts', 'engines'],
-  engines: ['.'],
+  base: [],
+  crypto: ['base'],
+  http: ['base'],
+  store: ['base', 'http', 'crypto'],
+  audit: ['base', 'http', 'store'],
+  clock: ['base', 'http', 'store', 'audit'],
+  entra: ['base', 'audit', 'crypto', 'http', 'store'],
+  arm: ['base', 'audit', 'http', 'store', 'entra'],
+  pkcs11: ['base'],
+  keyvault: ['base', 'audit', 'crypto', 'http', 'store', 'entra', 'arm', 'pkcs11'],
+  encryption: ['base', 'crypto', 'http', 'store'],
+  // R11: the customer of a vault reaches it over its REST API alone, so none of these may import keyvault.
+  accounts: KEY_CUSTOMERS,
+  openai: [...KEY_CUSTOMERS, 'accounts'],
+  engines: ['base'],
   // A data folder as a whole: backup, restore, verify.
-  folder: ['.', 'audit', 'crypto', 'http', 'store', 'encryption', 'accounts', 'openai'],
-  portal: ['.', 'http'],
-  demo: ['.', 'http'],
-  trust: ['.'],
+  folder: ['base', 'audit', 'crypto', 'http', 'store', 'encryption', 'accounts', 'openai'],
+  portal: ['http'],
+  // What the demo, tests, benches and examples share: clients of a cloud, and a process to run one in.
+  harness: ['base', 'http'],
+  demo: ['base', 'harness'],
+  trust: ['base'],
   // Of arm and keyvault the names alone: what it makes, it makes through their public APIs.
-  seed: ['.', 'http', 'store', 'arm', 'keyvault'],
-  commands: ['.', 'crypto', 'audit', 'trust', 'seed', 'folder'],
+  seed: ['base', 'http', 'store', 'arm', 'keyvault'],
+  // The composition root: it wires all modules together.
+  cloud: [...KEY_CUSTOMERS, 'clock', 'pkcs11', 'keyvault', 'accounts', 'openai', 'folder', 'portal'],
+  commands: ['base', 'audit', 'crypto', 'entra', 'store', 'encryption', 'folder', 'trust', 'seed'],
   // What each command is called and takes; what it does, its module does.
-  cli: ['.', 'commands', 'demo'],
+  cli: ['base', 'commands', 'demo'],
+  // cli.ts, which is all that may lie in src itself.
+  '.': ['base', 'cli'],
 }
-/** Files of src itself that wire the rooms together or start them: nothing below imports them. */
-const TOP = new Set(['main.ts', 'cli.ts', 'rooms.ts'])
+/** The one file that starts what the composition root wires. */
+const STARTS = 'commands/start.ts'
 const CIPHERS =
   /\b(createCipheriv|createDecipheriv|createHmac|hkdf|hkdfSync|pbkdf2|pbkdf2Sync|scrypt|publicEncrypt|privateDecrypt|privateEncrypt|publicDecrypt|generateKeyPair|generateKeyPairSync|diffieHellman|createSign|createVerify)\b/
 
-async function sources(): Promise<{ path: string; room: string; text: string }[]> {
+async function sources(): Promise<{ path: string; module: string; text: string }[]> {
   const entries = await readdir(source, { recursive: true, withFileTypes: true })
   const paths = entries
     .filter(entry => entry.isFile() && /\.(ts|mjs)$/.test(entry.name))
     .map(entry => join(entry.parentPath, entry.name))
-  return Promise.all(paths.map(async path => ({ path, room: roomOf(path), text: await readFile(path, 'utf8') })))
+  return Promise.all(paths.map(async path => ({ path, module: moduleOf(path), text: await readFile(path, 'utf8') })))
 }
 
-function roomOf(path: string): string {
+function moduleOf(path: string): string {
   const parts = relative(source, path).split('/')
   return parts.length === 1 ? '.' : (parts[0] ?? '.')
 }
@@ -65,70 +74,49 @@ test('no path of a file is the path of its address: in a folder with a blank in 
   }
 })
 
-const files = (await sources()).map(({ path, room, text }) => ({ path, room, imports: importsOf(path, text) }))
-const ofRoot = new Map(files.filter(({ room }) => room === '.').map(file => [file.path, file.imports]))
-
-/** What files at the root of src import, those that they import of each other included, and by way of which. */
-function behindRoot(imports: readonly string[]): Map<string, string> {
-  const found = new Map<string, string>()
-  const seen = new Set<string>()
-  const waiting = imports.filter(target => ofRoot.has(target))
-  for (let at = 0; at < waiting.length; at += 1) {
-    const way = waiting[at] ?? ''
-    if (seen.has(way)) continue
-    seen.add(way)
-    for (const target of ofRoot.get(way) ?? [])
-      if (ofRoot.has(target)) waiting.push(target)
-      else found.set(target, relative(source, way))
-  }
-  return found
-}
-
 const isTest = (path: string): boolean =>
   /\.(test|fixture|child|test-support)\.ts$|conformance\.ts$|temporary-folder\.ts$/.test(path)
 
-test('rooms import only the rooms below them', async () => {
+test('modules import only the modules below them, and the composition root is imported by the start alone · R11', async () => {
   const broken: string[] = []
-  for (const { path, room, text } of await sources()) {
-    if (room === '.' || isTest(path)) continue
+  for (const { path, module, text } of await sources()) {
+    if (isTest(path)) continue
     for (const target of importsOf(path, text)) {
-      const targetRoom = roomOf(target)
-      const name = relative(source, target)
-      const allowed = targetRoom === room || MAY_IMPORT[room]?.includes(targetRoom) === true
-      const isTop = TOP.has(name) && !(room === 'commands' && name === 'main.ts')
-      if (!allowed || isTop) broken.push(`${relative(root, path)} imports ${name}`)
+      const to = moduleOf(target)
+      const allowed =
+        to === module ||
+        MAY_IMPORT[module]?.includes(to) === true ||
+        (to === 'cloud' && relative(source, path) === STARTS)
+      if (!allowed) broken.push(`${relative(root, path)} imports ${relative(source, target)}`)
     }
   }
   assert.deepEqual(broken, [])
 })
 
-test('the customer of a vault reaches it over its REST API alone: encryption, accounts and openai never import keyvault, not through files at the root of src either · R11', () => {
-  const customers = ['encryption', 'accounts', 'openai']
-  for (const room of customers) assert.ok(!MAY_IMPORT[room]?.includes('keyvault'))
-  const broken: string[] = []
-  for (const { path, room, imports } of files)
-    if (customers.includes(room) && !isTest(path))
-      for (const [target, way] of behindRoot(imports))
-        if (roomOf(target) === 'keyvault') broken.push(`${relative(root, path)} by way of ${way}`)
-  assert.deepEqual(broken, [])
+test('only cli.ts lies in src itself: what stands in no module is behind no wall', async () => {
+  const loose = (await sources()).filter(({ module }) => module === '.').map(({ path }) => relative(source, path))
+  assert.deepEqual(loose, ['cli.ts'])
 })
 
-test('what a room must not import it does not reach through a file at the root of src', () => {
-  const broken: string[] = []
-  for (const { path, room, imports } of files) {
-    // The commands start the whole service.
-    if (room === '.' || room === 'commands' || room === 'cli' || isTest(path)) continue
-    for (const [target, way] of behindRoot(imports))
-      if (roomOf(target) !== room && MAY_IMPORT[room]?.includes(roomOf(target)) !== true)
-        broken.push(`${relative(root, path)} imports ${relative(source, target)} by way of ${way}`)
+test('no file imports itself by way of others, for its types either', async () => {
+  const imports = new Map((await sources()).map(({ path, text }) => [path, importsOf(path, text)]))
+  const done = new Set<string>()
+  const circles: string[] = []
+  const follow = (path: string, way: readonly string[]): void => {
+    const at = way.indexOf(path)
+    if (at >= 0) circles.push([...way.slice(at), path].map(one => relative(source, one)).join(' → '))
+    if (at >= 0 || done.has(path)) return
+    for (const target of imports.get(path) ?? []) follow(target, [...way, path])
+    done.add(path)
   }
-  assert.deepEqual(broken, [])
+  for (const path of imports.keys()) follow(path, [])
+  assert.deepEqual(circles, [])
 })
 
-test('only the room crypto uses ciphers of node:crypto · R02', async () => {
-  const broken = (await sources()).filter(({ path, room, text }) => {
+test('only the module crypto uses ciphers of node:crypto · R02', async () => {
+  const broken = (await sources()).filter(({ path, module, text }) => {
     const imported = text.match(/import\s*(?:type\s*)?\{[^}]*\}\s*from 'node:crypto'/g) ?? []
-    return room !== 'crypto' && !isTest(path) && imported.some(line => CIPHERS.test(line))
+    return module !== 'crypto' && !isTest(path) && imported.some(line => CIPHERS.test(line))
   })
   assert.deepEqual(
     broken.map(({ path }) => relative(root, path)),

@@ -1,5 +1,5 @@
-import { UsageError } from '../../usage-error.ts'
-import { version } from '../../version.ts'
+import { UsageError } from '../../base/usage-error.ts'
+import { version } from '../../base/version.ts'
 import { command, type Command } from '../command.ts'
 import { completionFor, SHELLS } from '../completion.ts'
 import { commandHelp, overview } from '../help.ts'

@@ -1,4 +1,4 @@
-import { UsageError } from '../../usage-error.ts'
+import { UsageError } from '../../base/usage-error.ts'
 import { command, dataDir } from '../command.ts'
 import { flag, oneOf, rarely, text, type Option } from '../option.ts'
 import { knownHead } from './known-head.ts'

@@ -1,4 +1,4 @@
-import { UsageError } from '../../usage-error.ts'
+import { UsageError } from '../../base/usage-error.ts'
 import type { Option } from '../option.ts'
 
 /** See store/known-head.ts, which reads it. */

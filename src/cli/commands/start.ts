@@ -1,4 +1,4 @@
-import { UsageError } from '../../usage-error.ts'
+import { UsageError } from '../../base/usage-error.ts'
 import { command, dataDir } from '../command.ts'
 import { flag, rarely, text, wholeNumberOr, withDefault } from '../option.ts'
 import { freshnessStore } from './folder.ts'

@@ -1,6 +1,6 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import type { z } from 'zod'
-import type { Env } from '../../env.ts'
+import type { Env } from '../../base/env.ts'
 import type { ClientCertificate } from '../records.ts'
 import type { keyCredential } from './application-shape.ts'
 import { badRequest } from './graph-route.ts'

@@ -1,5 +1,5 @@
 import { commitRecorded, noteOperation, requestContext } from '../../audit/request-context.ts'
-import type { Env } from '../../env.ts'
+import type { Env } from '../../base/env.ts'
 import { AzureError, Conflict, Forbidden, NotFound } from '../../http/errors.ts'
 import { json } from '../../http/respond.ts'
 import type { Call, Route } from '../../http/route.ts'

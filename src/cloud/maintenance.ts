@@ -1,0 +1,77 @@
+import { eachForItself } from '../base/each-for-itself.ts'
+import { repeatedly, type Repeating } from '../base/repeatedly.ts'
+import { DiagnosticExport } from '../keyvault/diagnostic-export.ts'
+import type { KeyVault } from '../keyvault/open-keyvault.ts'
+import type { Management } from './management.ts'
+import type { ModulesOptions } from './modules-options.ts'
+import type { Service } from './service.ts'
+
+const MAINTENANCE_MS = 30_000
+const FLUSH_MS = 60_000
+const EXPORT_MS = 1000
+
+/** What runs by itself. */
+export interface Maintenance {
+  /** Begins it: waiting jobs, due purges and rotations, the watch over customers' keys. */
+  start(): Promise<void>
+  /** Ends what asks vaults by itself, while this cloud's own still answer. */
+  stop(): Promise<void>
+  close(): Promise<void>
+}
+
+interface MaintenanceOptions {
+  /** What is due by the clock. */
+  readonly due: () => Promise<void>
+  /** Records refusals that were only counted. */
+  readonly flush: () => Promise<void>
+  readonly options: Pick<ModulesOptions, 'records' | 'audit' | 'diagnosticsFolder' | 'log'>
+}
+
+/** @throws what failed, when all else is done */
+export async function dueTasks(keyVault: KeyVault, { life }: Service): Promise<void> {
+  const tasks = eachForItself()
+  await tasks.attempt(() => keyVault.maintain())
+  await tasks.attempt(() => life.maintain())
+  tasks.end()
+}
+
+/** What runs by itself, until it is closed. */
+export function openMaintenance(
+  service: Service,
+  management: Management,
+  { due, flush, options }: MaintenanceOptions,
+): Maintenance {
+  const { log, records, audit: auditLog, diagnosticsFolder: folder } = options
+  const exporter = new DiagnosticExport({ records, auditLog, folder })
+  const repeating: Repeating[] = []
+  const every = (message: string, run: () => Promise<void>, everyMs: number): Repeating =>
+    repeatedly(run, everyMs, error => log({ level: 'error', message, error: String(error) }))
+  return {
+    start: async () => {
+      await service.keyStatuses.load()
+      service.watch.start()
+      await service.runner.start()
+      await service.reEncryptions.resume()
+      await management.resume()
+      repeating.push(
+        every('Maintenance failed', due, MAINTENANCE_MS),
+        every('Refusals that were counted could not be recorded', flush, FLUSH_MS),
+        // The last to stop: it writes what the others have recorded.
+        every('Audit records could not be exported', () => exporter.run(), EXPORT_MS),
+      )
+    },
+    stop: async () => {
+      await service.runner.close()
+      await service.watch.close()
+      await service.reEncryptions.close()
+      await service.keyStatuses.close()
+    },
+    close: async () => {
+      await management.settle()
+      await service.running.stopAll()
+      const [maintenance, ...recording] = repeating.splice(0)
+      await maintenance?.stop()
+      for (const one of recording) await one.stop('finally')
+    },
+  }
+}

@@ -1,0 +1,41 @@
+import type { ControlledClock } from '../clock/controlled-clock.ts'
+import type { RootKeys } from '../encryption/root-key.ts'
+import type { Env } from '../base/env.ts'
+import type { Snapshots } from '../folder/snapshots.ts'
+import type { Token } from '../pkcs11/token.ts'
+import type { AuditLog } from '../store/audit-log.ts'
+import type { BlobStore } from '../store/blobs.ts'
+import type { RecordStore } from '../store/records.ts'
+
+/** What the modules of a cloud are made of. */
+export interface ModulesOptions {
+  readonly env: Env
+  readonly port: number
+  readonly domain: string
+  readonly records: RecordStore
+  readonly dataDir: string
+  readonly blobs: BlobStore
+  readonly snapshots: Snapshots
+  readonly audit: AuditLog
+  /** The operator's folder for what diagnostic settings send to storage accounts. */
+  readonly diagnosticsFolder: string
+  /** Given: the administrator may move it. */
+  readonly clock?: ControlledClock | undefined
+  readonly rootKeys: RootKeys
+  /** Where RSA-HSM keys live. */
+  readonly token?: Token | undefined
+  /** Hosts of vaults that are none of this cloud's and may be called; see outside-vaults.ts. */
+  readonly outsideVaults?: readonly string[]
+  /** Hosts of federated issuers that need not be public. */
+  readonly federatedIssuers?: readonly string[]
+  readonly keyLeaseSeconds: number
+  readonly keyWatchSeconds: number
+  /** Fine-tuning jobs that run at the same time; default 1. */
+  readonly jobsAtOnce?: number | undefined
+  /** Seconds without a sign of life after which a trainer or a model is ended; default 30. */
+  readonly engineTimeoutSeconds?: number | undefined
+  /** Clients may send people's names and passwords. */
+  readonly allowPasswordGrant?: boolean
+  readonly location: string
+  readonly log: (line: object) => void
+}

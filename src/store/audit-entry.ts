@@ -1,0 +1,20 @@
+export interface AuditEntry {
+  /** ISO 8601, UTC. */
+  readonly time: string
+  readonly operationName: string
+  /** The api-version that the client asked for. */
+  readonly operationVersion?: string
+  readonly category: string
+  readonly resourceId?: string
+  readonly resultType: 'Success' | 'Failed'
+  readonly resultSignature?: string
+  readonly resultDescription?: string
+  readonly durationMs?: number
+  readonly callerIpAddress?: string
+  readonly correlationId?: string
+  readonly identity?: object
+  readonly properties?: object
+}
+
+/** Without a time it gets the present one. */
+export type NewAuditEntry = Omit<AuditEntry, 'time'> & { readonly time?: string }
