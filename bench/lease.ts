@@ -62,7 +62,7 @@ async function reader(kind: 'training-data' | 'deployment', size: number): Promi
   const ring = new KeyRing({ records, rootKeys, settingsOf, leaseMs: 10_000, vaults, credentialOf })
   const accountId = randomUUID()
   await records.commit(await ring.create(accountId))
-  const blobs = new SealedBlobs(ring, openMemoryBlobs(), systemEnv, rootKeys.deployment)
+  const blobs = new SealedBlobs({ ring, blobs: openMemoryBlobs(), env: systemEnv, deploymentRoot: rootKeys.deployment })
   const bytes = randomBytes(size)
   async function* source(): AsyncGenerator<Uint8Array> {
     yield bytes

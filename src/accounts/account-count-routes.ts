@@ -4,10 +4,10 @@ import type { Route } from '../http/route.ts'
 import { everyRecord } from '../store/every-record.ts'
 import { leaveOut } from '../store/records.ts'
 import { accounts as storedAccounts } from './account.ts'
-import type { Accounts } from './accounts.ts'
+import type { AccountServices } from './accounts.ts'
 
 /** How many accounts there are for each tenant, soft-deleted ones too: what `prove` could not look at shows up as a number. */
-export function accountCountRoutes(accounts: Accounts): Route[] {
+export function accountCountRoutes(services: AccountServices): Route[] {
   return [
     {
       host: 'management',
@@ -19,11 +19,11 @@ export function accountCountRoutes(accounts: Accounts): Route[] {
         noteOperation({ operationName: 'OwnKey/accounts/count' })
         const bySubscription = new Map<string, number>()
         // Soft-deleted ones too; one whose record was changed outside is left out, and named where records are proven.
-        for await (const { value } of everyRecord(accounts.options.records, storedAccounts, { onTampered: leaveOut }))
+        for await (const { value } of everyRecord(services.records, storedAccounts, { onTampered: leaveOut }))
           bySubscription.set(value.subscriptionId, (bySubscription.get(value.subscriptionId) ?? 0) + 1)
         const counts = new Map<string, number>()
         for (const [subscriptionId, count] of bySubscription) {
-          const { tenantId } = await accounts.options.resourceManager.subscription(subscriptionId)
+          const { tenantId } = await services.resourceManager.subscription(subscriptionId)
           counts.set(tenantId, (counts.get(tenantId) ?? 0) + count)
         }
         return json({ value: [...counts].map(([tenantId, count]) => ({ tenantId, count })) })

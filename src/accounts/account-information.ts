@@ -7,7 +7,7 @@ import type { Call, Route } from '../http/route.ts'
 import type { RecordStore } from '../store/records.ts'
 import { ACCOUNT_TYPE, accountNames, subdomains } from './account.ts'
 import { storedAccount } from './account-routes.ts'
-import type { Accounts } from './accounts.ts'
+import type { AccountServices } from './accounts.ts'
 import { capacityRoutes, MAX_CAPACITY } from './capacity-routes.ts'
 import { KINDS, MAX_ACCOUNTS } from './create-account.ts'
 import { MAX_DEPLOYMENTS } from './deployments.ts'
@@ -32,20 +32,20 @@ const checkBody = z.object({
 const BASE = { host: 'management', auth: 'management', method: 'GET', maxBody: 0 } as const
 
 /** What can be had: models, skus, usages, free subdomains. */
-export function accountInformationRoutes(service: Accounts, bases: readonly BaseName[]): Route[] {
+export function accountInformationRoutes(services: AccountServices, bases: readonly BaseName[]): Route[] {
   return [
-    ...ofAccount(service, bases),
-    ...ofSubscription(service, bases),
+    ...ofAccount(services, bases),
+    ...ofSubscription(services, bases),
     providerOperationsRoute('Microsoft.CognitiveServices', 'Azure AI services', OPERATIONS),
   ]
 }
 
-function ofAccount(service: Accounts, bases: readonly BaseName[]): Route[] {
-  const { records } = service.options
+function ofAccount(services: AccountServices, bases: readonly BaseName[]): Route[] {
+  const { records } = services
   const own = (what: string, answer: (accountId: string) => Promise<object[]> | object[]): Route => ({
     ...BASE,
     path: `${ACCOUNT}/${what}`,
-    handler: async call => json({ value: await answer((await storedAccount(service, call, `${what}/read`)).id) }),
+    handler: async call => json({ value: await answer((await storedAccount(services, call, `${what}/read`)).id) }),
   })
   return [
     own('models', () => bases.map(showModel)),
@@ -56,8 +56,8 @@ function ofAccount(service: Accounts, bases: readonly BaseName[]): Route[] {
   ]
 }
 
-function ofSubscription(service: Accounts, bases: readonly BaseName[]): Route[] {
-  const { resourceManager, records, locations } = service.options
+function ofSubscription(services: AccountServices, bases: readonly BaseName[]): Route[] {
+  const { resourceManager, records, locations } = services
   const enter = async (call: Call, action: string): Promise<string> => {
     apiVersion(call)
     const { subscriptionId } = await resourceManager.subscription(call.params['subscriptionid'] ?? '')

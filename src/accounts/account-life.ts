@@ -6,7 +6,7 @@ import { AzureError, Conflict } from '../http/errors.ts'
 import { allRecords, everyRecord } from '../store/every-record.ts'
 import { leaveOut, put, remove, VersionConflict, type Change, type Collection, type Stored } from '../store/records.ts'
 import { accountKey, accountNames, accounts, subdomains, type Account } from './account.ts'
-import { accountAudit, type Accounts } from './accounts.ts'
+import { accountAudit, type AccountServices } from './accounts.ts'
 import { deployments } from './deployment.ts'
 import { reEncryptions } from './re-encryption.ts'
 import type { RunningModels } from './running-models.ts'
@@ -19,8 +19,10 @@ export interface Dependents {
   readonly collections: readonly Collection<unknown>[]
 }
 
-export interface AccountLifeOptions {
-  readonly accounts: Accounts
+export interface AccountLifeOptions extends Pick<
+  AccountServices,
+  'accounts' | 'records' | 'env' | 'audit' | 'keyRing' | 'keyStatuses' | 'identities' | 'resourceManager'
+> {
   readonly blobs: SealedBlobs
   readonly running: RunningModels
   readonly dependents: Dependents
@@ -41,7 +43,7 @@ export class AccountLife {
 
   /** Soft-deletes: its host, identity, jobs and deployments end now; its data waits under its keys. R28: the processes end. */
   async delete(stored: Stored<Account>): Promise<void> {
-    const { audit, env, identities, keyRing } = this.#options.accounts.options
+    const { audit, env, identities, keyRing } = this.#options
     const { accountId, identity } = stored.value
     const at = env.now()
     const value: Account = { ...stored.value, deleted: { at, purgeAt: at + RETENTION_MS } }
@@ -55,7 +57,7 @@ export class AccountLife {
   /** Ends jobs and deployments; what is stopped twice does no harm. */
   async stop(accountId: string): Promise<void> {
     await this.#options.dependents.stop(accountId)
-    const { records } = this.#options.accounts.options
+    const { records } = this.#options
     const own = await allRecords(records, deployments, { prefix: `${accountId}/` })
     await Promise.all(own.map(({ value }) => this.#options.running.stop(value)))
   }
@@ -63,7 +65,7 @@ export class AccountLife {
   /** With its keys, data, deployments and identity, as it was. */
   async restore(stored: Stored<Account>): Promise<void> {
     if (stored.value.purging) throw beingPurged(stored.value)
-    const { audit, identities, resourceManager } = this.#options.accounts.options
+    const { audit, identities, resourceManager } = this.#options
     const { deleted: _, ...value } = stored.value
     await resourceManager.groupForNew(value.subscriptionId, value.group)
     const enabled = value.identity === undefined ? [] : await identities.enable(value.identity.principalId, true)
@@ -84,7 +86,7 @@ export class AccountLife {
   }
 
   async #purge(stored: Stored<Account>): Promise<void> {
-    const { audit, records, keyRing, keyStatuses, identities } = this.#options.accounts.options
+    const { audit, records, keyRing, keyStatuses, identities } = this.#options
     const { value } = stored
     const { accountId, identity, subdomain } = value
     if (!value.purging) {
@@ -112,13 +114,13 @@ export class AccountLife {
 
   /** R32: from now on nothing is asked with a token of the tenant that the subscription has left. */
   async forgetKeys(subscriptionId: string): Promise<void> {
-    const { options } = this.#options.accounts
-    for (const { id } of await this.#options.accounts.list(subscriptionId)) options.keyRing.forget(id)
+    const { accounts: service, keyRing } = this.#options
+    for (const { id } of await service.list(subscriptionId)) keyRing.forget(id)
   }
 
   /** What is due by the clock, and what a stop of the service broke off; what fails for one account holds up no other. */
   async maintain(): Promise<void> {
-    const { records, env } = this.#options.accounts.options
+    const { records, env } = this.#options
     const tasks = eachForItself()
     for await (const stored of everyRecord(records, accounts, { onTampered: leaveOut })) {
       const { deleted, purging } = stored.value
@@ -129,7 +131,7 @@ export class AccountLife {
   }
 
   async #removeBlobs(accountId: string): Promise<number> {
-    const { records } = this.#options.accounts.options
+    const { records } = this.#options
     for (let count = 0; ;) {
       const page = await records.list(blobRecords, { prefix: `${accountId}/`, limit: PAGE })
       if (page.length === 0) return count
@@ -145,7 +147,7 @@ export class AccountLife {
   }
 
   async #removeAll(collection: Collection<unknown>, accountId: string): Promise<void> {
-    const { records } = this.#options.accounts.options
+    const { records } = this.#options
     for (;;) {
       const page = await records.list(collection, { prefix: `${accountId}/`, limit: PAGE })
       if (page.length === 0) return

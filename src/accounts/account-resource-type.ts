@@ -5,19 +5,20 @@ import { Conflict } from '../http/errors.ts'
 import { put, remove, type Change, type Stored } from '../store/records.ts'
 import { ACCOUNT_TYPE, accountKey, accountNames, accounts, type Account } from './account.ts'
 import type { AccountLife } from './account-life.ts'
-import type { Accounts } from './accounts.ts'
+import type { AccountServices } from './accounts.ts'
 import { accountsBeforeTenantChange } from './tenant-change.ts'
 
 /** Accounts as Resource Manager lists, moves, tags and deletes them with their group. */
-export function accountResourceType(service: Accounts, life: AccountLife): ResourceType {
+export function accountResourceType(services: AccountServices, life: AccountLife): ResourceType {
   const find = async ({ id }: GenericResource): Promise<Stored<Account> | undefined> => {
     const [, , subscriptionId = '', , group = '', , , , name = ''] = id.split('/')
-    return service.find(subscriptionId, group, name)
+    return services.accounts.find(subscriptionId, group, name)
   }
   return {
     type: ACCOUNT_TYPE,
     apiVersions: ['2025-09-01', '2025-06-01', '2024-10-01', '2023-05-01', '2022-12-01'],
-    list: async (subscriptionId, group) => (await service.list(subscriptionId, group)).map(({ value }) => shown(value)),
+    list: async (subscriptionId, group) =>
+      (await services.accounts.list(subscriptionId, group)).map(({ value }) => shown(value)),
     async delete(resource) {
       const found = await find(resource)
       if (found !== undefined) await life.delete(found)
@@ -26,9 +27,9 @@ export function accountResourceType(service: Accounts, life: AccountLife): Resou
       const found = await find(resource)
       if (found === undefined)
         throw new Conflict('ResourceNotFound', `The account '${resource.name}' is not there any more.`)
-      return moved(service, found, to)
+      return moved(services, found, to)
     },
-    beforeTenantChange: subscriptionId => accountsBeforeTenantChange(service, subscriptionId),
+    beforeTenantChange: subscriptionId => accountsBeforeTenantChange(services, subscriptionId),
     async setTags(resource, tags) {
       const found = await find(resource)
       return found === undefined ? [] : [put(accounts, found.id, { ...found.value, tags }, found.version)]
@@ -37,10 +38,10 @@ export function accountResourceType(service: Accounts, life: AccountLife): Resou
 }
 
 /** Its data, host and identity stay; what was assigned at its old id does not come along, as on Azure. */
-async function moved(service: Accounts, stored: Stored<Account>, to: Place): Promise<Change[]> {
-  const { records, identities } = service.options
+async function moved(services: AccountServices, stored: Stored<Account>, to: Place): Promise<Change[]> {
+  const { records, identities } = services
   const { name, accountId, identity } = stored.value
-  const held = await service.named(to.subscriptionId, to.group, name)
+  const held = await services.accounts.named(to.subscriptionId, to.group, name)
   if (held !== undefined) {
     const state = held.value.deleted === undefined ? 'an account' : 'a soft-deleted account'
     throw new Conflict('ResourceNameInUse', `The target group has ${state} of the name '${name}' already.`)

@@ -23,7 +23,9 @@ export interface Identities {
   rename(principalId: string, resourceId: string): Promise<Change[]>
 }
 
-export interface AccountsOptions {
+/** What the parts of this module work with. */
+export interface AccountServices {
+  readonly accounts: Accounts
   readonly records: RecordStore
   readonly env: Env
   readonly keyRing: KeyRing
@@ -43,10 +45,10 @@ export interface AccountsOptions {
 
 /** Looks accounts up, and makes them. */
 export class Accounts {
-  readonly options: AccountsOptions
+  readonly #options: Pick<AccountServices, 'records' | 'audit' | 'identityKey'>
 
-  constructor(options: AccountsOptions) {
-    this.options = options
+  constructor(options: Pick<AccountServices, 'records' | 'audit' | 'identityKey'>) {
+    this.#options = options
   }
 
   /** The live account of that name. */
@@ -57,7 +59,7 @@ export class Accounts {
 
   /** The account of that name, deleted ones too: their names stay taken. */
   async named(subscriptionId: string, group: string, name: string): Promise<Stored<Account> | undefined> {
-    const { records } = this.options
+    const { records } = this.#options
     const key = accountKey(subscriptionId, group, name)
     const known = key.length > 500 ? undefined : await records.get(accountNames, key)
     return known === undefined ? undefined : records.get(accounts, known.value.accountId)
@@ -72,18 +74,18 @@ export class Accounts {
 
   /** A soft-deleted account is not reachable at its host. */
   async bySubdomain(subdomain: string): Promise<Account | undefined> {
-    const known = await this.options.records.get(subdomains, subdomain.toLowerCase())
+    const known = await this.#options.records.get(subdomains, subdomain.toLowerCase())
     return known === undefined ? undefined : this.byId(known.value.accountId)
   }
 
   /** Undefined for soft-deleted accounts: their identity asks no vault and their jobs do not run. */
   async byId(accountId: string): Promise<Account | undefined> {
-    const found = (await this.options.records.get(accounts, accountId))?.value
+    const found = (await this.#options.records.get(accounts, accountId))?.value
     return found?.deleted === undefined ? found : undefined
   }
 
   async list(subscriptionId: string, group?: string, state: 'live' | 'deleted' = 'live'): Promise<Stored<Account>[]> {
-    const { records } = this.options
+    const { records } = this.#options
     const prefix = `${subscriptionId}/${group === undefined ? '' : `${group}/`}`.toLowerCase()
     const names = await allRecords(records, accountNames, { prefix })
     const found = await Promise.all(names.map(({ value }) => records.get(accounts, value.accountId)))
@@ -98,11 +100,11 @@ export class Accounts {
    */
   async commitUnder(account: Account, entry: NewAuditEntry, changes: readonly Change[], shred = false): Promise<void> {
     for (;;) {
-      const stored = await this.options.records.get(accounts, account.accountId)
+      const stored = await this.#options.records.get(accounts, account.accountId)
       if (stored === undefined || stored.value.deleted !== undefined) throw notFound(account.group, account.name)
       const guard = mustExist(accounts, stored.id, stored.version)
       try {
-        return await this.options.audit.append(entry, [...changes, guard], { shred })
+        return await this.#options.audit.append(entry, [...changes, guard], { shred })
       } catch (error) {
         // Any other change of the account, its tags for instance, takes nothing away.
         if (!(error instanceof VersionConflict && error.collection === accounts.name)) throw error
@@ -111,7 +113,7 @@ export class Accounts {
   }
 
   keysOf(account: Account): ApiKeys {
-    return openApiKeys(this.options.identityKey, account)
+    return openApiKeys(this.#options.identityKey, account)
   }
 
   /** R27: an account's own keys open that account and no other. */

@@ -12,7 +12,7 @@ import {
   type NetworkAcls,
 } from './account.ts'
 import type { AccountBody } from './account-body.ts'
-import { accountAudit, CREATED, type Accounts } from './accounts.ts'
+import { accountAudit, CREATED, type AccountServices } from './accounts.ts'
 import { keyBeforeIdentity } from './key-before-identity.ts'
 import { newApiKeys, sealApiKeys } from './api-keys.ts'
 
@@ -23,14 +23,14 @@ type PutBody = AccountBody & { location: string; kind?: string | null | undefine
 
 /** R04: a new account, encrypted under service-managed keys with nothing to configure. */
 export async function createAccount(
-  service: Accounts,
+  services: AccountServices,
   at: { subscriptionId: string; group: string; name: string },
   body: PutBody,
 ): Promise<void> {
-  const { records, env, resourceManager, audit, keyRing, identities } = service.options
+  const { records, env, resourceManager, audit, keyRing, identities } = services
   checkName(at.name)
   const group = await resourceManager.groupForNew(at.subscriptionId, at.group)
-  const location = checkLocation(body.location, service.options.locations)
+  const location = checkLocation(body.location, services.locations)
   if (body.properties?.encryption?.keySource === 'Microsoft.KeyVault')
     throw keyBeforeIdentity({ name: at.name, group: group.name, location }, body)
   const { tenantId } = await resourceManager.subscription(at.subscriptionId)
@@ -43,7 +43,7 @@ export async function createAccount(
   })
   const identity = wantsIdentity(body) ? identities.create({ resourceId: id, name: at.name, tenantId }) : undefined
   const account: Account = {
-    ...(await newAccount(service, body, at.name)),
+    ...(await newAccount(services, body, at.name)),
     id,
     subscriptionId: at.subscriptionId,
     group: group.name,
@@ -67,11 +67,11 @@ export async function createAccount(
 
 /** What comes from the body alone. */
 async function newAccount(
-  service: Accounts,
+  services: AccountServices,
   body: PutBody,
   name: string,
 ): Promise<Omit<Account, 'id' | 'subscriptionId' | 'group' | 'name' | 'identity' | 'createdAt'>> {
-  const { env, identityKey, locations } = service.options
+  const { env, identityKey, locations } = services
   const accountId = env.uuid()
   const { networkAcls, publicNetworkAccess, disableLocalAuth, customSubDomainName } = body.properties ?? {}
   return {
@@ -80,7 +80,7 @@ async function newAccount(
     sku: checkSku(body.sku?.name ?? 'S0'),
     location: checkLocation(body.location, locations),
     tags: body.tags ?? {},
-    subdomain: await freeSubdomain(service, name, customSubDomainName),
+    subdomain: await freeSubdomain(services, name, customSubDomainName),
     encryption: { keySource: 'Microsoft.CognitiveServices' },
     disableLocalAuth: disableLocalAuth ?? false,
     ...(networkAcls == null ? {} : { networkAcls: networkAclsOf(networkAcls) }),
@@ -90,8 +90,12 @@ async function newAccount(
 }
 
 /** Subdomains are unique in the whole cloud, those of soft-deleted accounts included. */
-async function freeSubdomain(service: Accounts, name: string, wanted: string | null | undefined): Promise<string> {
-  const { records, env } = service.options
+async function freeSubdomain(
+  services: AccountServices,
+  name: string,
+  wanted: string | null | undefined,
+): Promise<string> {
+  const { records, env } = services
   if (wanted != null && wanted !== '') {
     const subdomain = wanted.toLowerCase()
     if ((await records.get(subdomains, subdomain)) !== undefined) throw subdomainTaken(subdomain)

@@ -5,7 +5,7 @@ import { empty, json } from '../http/respond.ts'
 import type { Call, Route } from '../http/route.ts'
 import type { Stored } from '../store/records.ts'
 import type { Account } from './account.ts'
-import type { AccountServices } from './account-routes.ts'
+import type { AccountRouteServices } from './account-routes.ts'
 import { showDeletedAccount } from './show-account.ts'
 
 const PROVIDER = '/subscriptions/:subscriptionid/providers/microsoft.cognitiveservices'
@@ -13,8 +13,8 @@ const ONE = `${PROVIDER}/locations/:location/resourcegroups/:group/deletedaccoun
 const ACTION = 'Microsoft.CognitiveServices/locations/resourceGroups/deletedAccounts'
 
 /** Soft-deleted accounts: list, get, purge. A PUT with `restore` brings one back (account-routes.ts). */
-export function deletedAccountRoutes({ accounts, life, operations }: AccountServices): Route[] {
-  const { resourceManager } = accounts.options
+export function deletedAccountRoutes(services: AccountRouteServices): Route[] {
+  const { accounts, life, operations, resourceManager } = services
   const base = { host: 'management', auth: 'management', maxBody: 0 } as const
   const enter = async (call: Call, action: string): Promise<string> => {
     apiVersion(call)
@@ -36,7 +36,7 @@ export function deletedAccountRoutes({ accounts, life, operations }: AccountServ
       handler: async call => {
         const subscriptionId = await enter(call, 'Microsoft.CognitiveServices/deletedAccounts/read')
         const found = await accounts.list(subscriptionId, undefined, 'deleted')
-        return page(call, found, stored => showDeletedAccount(accounts, stored))
+        return page(call, found, stored => showDeletedAccount(services, stored))
       },
     },
     {
@@ -45,7 +45,7 @@ export function deletedAccountRoutes({ accounts, life, operations }: AccountServ
       path: ONE,
       handler: async call => {
         const found = await find(call, await enter(call, `${ACTION}/read`))
-        if (found !== undefined) return json(showDeletedAccount(accounts, found))
+        if (found !== undefined) return json(showDeletedAccount(services, found))
         throw new NotFound(
           'ResourceNotFound',
           `There is no deleted account '${(call.params['account'] ?? '').slice(0, 64)}' here.`,

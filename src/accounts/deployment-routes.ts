@@ -3,15 +3,16 @@ import type { Call, Route } from '../http/route.ts'
 import { enterAccount } from './account-routes.ts'
 import type { Account } from './account.ts'
 import { deploymentBody, type Deployment } from './deployment.ts'
+import type { AccountServices } from './accounts.ts'
 import type { Deployments } from './deployments.ts'
 
 const BASE =
   '/subscriptions/:subscriptionid/resourcegroups/:group/providers/microsoft.cognitiveservices/accounts/:account/deployments'
 
-export function deploymentRoutes(service: Deployments): Route[] {
+export function deploymentRoutes(services: AccountServices, service: Deployments): Route[] {
   const enter = async (call: Call, action: string): Promise<Account> => {
-    const { subscriptionId, group, name } = await enterAccount(service.accounts, call, `deployments/${action}`)
-    return (await service.accounts.get(subscriptionId, group, name)).value
+    const { subscriptionId, group, name } = await enterAccount(services, call, `deployments/${action}`)
+    return (await services.accounts.get(subscriptionId, group, name)).value
   }
   const at = { host: 'management', auth: 'management', path: `${BASE}/:deployment`, maxBody: 0 } as const
   return [

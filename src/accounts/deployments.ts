@@ -5,7 +5,7 @@ import { recordTampered } from '../encryption/record-tampered.ts'
 import type { Removal, SealedBlobs } from '../encryption/sealed-blobs.ts'
 import { allRecords } from '../store/every-record.ts'
 import { put, remove, VersionConflict, type Change, type Stored } from '../store/records.ts'
-import { accountAudit, CREATED, type Accounts } from './accounts.ts'
+import { accountAudit, CREATED, type AccountServices } from './accounts.ts'
 import type { Account } from './account.ts'
 import {
   copyKindOf,
@@ -30,28 +30,35 @@ import { stopsWithKey as stopped, type RunningModels, type ServingModel } from '
 /** Each deployment is a process with a model in memory. */
 export const MAX_DEPLOYMENTS = 32
 
+export interface DeploymentsOptions extends Pick<
+  AccountServices,
+  'accounts' | 'records' | 'env' | 'audit' | 'keyRing'
+> {
+  readonly blobs: SealedBlobs
+  readonly models: ModelSource
+  readonly running: RunningModels
+}
+
 /** Makes and removes deployments of base models and of fine-tuned models. */
 export class Deployments {
-  readonly accounts: Accounts
+  readonly #options: DeploymentsOptions
   readonly #blobs: SealedBlobs
-  readonly #models: ModelSource
   readonly #running: RunningModels
 
-  constructor(options: { accounts: Accounts; blobs: SealedBlobs; models: ModelSource; running: RunningModels }) {
-    this.accounts = options.accounts
+  constructor(options: DeploymentsOptions) {
+    this.#options = options
     this.#blobs = options.blobs
-    this.#models = options.models
     this.#running = options.running
   }
 
   async list(accountId: string): Promise<Deployment[]> {
-    const found = await allRecords(this.accounts.options.records, deployments, { prefix: `${accountId}/` })
+    const found = await allRecords(this.#options.records, deployments, { prefix: `${accountId}/` })
     return found.filter(stored => isOwnDeployment(stored, accountId)).map(({ value }) => value)
   }
 
   async find(accountId: string, name: string): Promise<Stored<Deployment> | undefined> {
     if (!isDeploymentName(name)) return undefined
-    const found = await this.accounts.options.records.get(deployments, deploymentKey(accountId, name))
+    const found = await this.#options.records.get(deployments, deploymentKey(accountId, name))
     if (found !== undefined && !isOwnDeployment(found, accountId)) throw recordTampered(`the deployment ${name}`)
     return found
   }
@@ -67,7 +74,7 @@ export class Deployments {
   async model(deployment: Deployment): Promise<ServingModel> {
     const stops = deployment.onKeyUnavailable === 'stop'
     try {
-      if (stops) await this.accounts.options.keyRing.leases.keys(deployment.accountId)
+      if (stops) await this.#options.keyRing.leases.keys(deployment.accountId)
     } catch (error) {
       throw error instanceof KeyUnavailable ? stopped(error, deployment.name) : error
     }
@@ -95,7 +102,7 @@ export class Deployments {
         `The account has ${MAX_DEPLOYMENTS} deployments already. Delete one first.`,
       )
     }
-    const resolved = await this.#models.resolve(account.accountId, model.name)
+    const resolved = await this.#options.models.resolve(account.accountId, model.name)
     if (resolved === undefined) throw modelNotSupported(body, 'name')
     const former = await this.#removalOf(before?.value)
     const making = withNewBlobs(this.#blobs, async create => {
@@ -176,7 +183,7 @@ export class Deployments {
       sku: skuOf(body),
       base: model.base,
       ...(stops ? { onKeyUnavailable: 'stop' } : {}),
-      createdAt: new Date(this.accounts.options.env.now()).toISOString(),
+      createdAt: new Date(this.#options.env.now()).toISOString(),
     }
     if (model.blob === undefined) return { deployment: base, changes: [] }
     const opened = await this.#blobs.open(model.blob)
@@ -213,8 +220,8 @@ export class Deployments {
   ): Promise<void> {
     const entry = accountAudit(account, `Microsoft.CognitiveServices/accounts/deployments/${action}`, name, properties)
     try {
-      if (action === 'delete') await this.accounts.options.audit.append(entry, changes, { shred: true })
-      else await this.accounts.commitUnder(account, entry, changes, shred)
+      if (action === 'delete') await this.#options.audit.append(entry, changes, { shred: true })
+      else await this.#options.accounts.commitUnder(account, entry, changes, shred)
     } catch (error) {
       if (!(error instanceof VersionConflict)) throw error
       throw new Conflict(

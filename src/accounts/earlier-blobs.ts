@@ -1,6 +1,6 @@
 import { everyRecord } from '../store/every-record.ts'
+import type { RecordStore } from '../store/records.ts'
 import { blobRecords } from '../encryption/blob-records.ts'
-import type { KeyRing } from '../encryption/key-ring.ts'
 import { keyStates } from '../encryption/key-state.ts'
 
 interface Counted {
@@ -20,11 +20,11 @@ const RECOUNT_MS = 5000
  * come to it, since those generations are closed; so a count holds until one is removed or re-encrypted.
  */
 export class EarlierBlobs {
-  readonly #ring: KeyRing
+  readonly #records: RecordStore
   readonly #counted = new Map<string, Counted>()
 
-  constructor(ring: KeyRing) {
-    this.#ring = ring
+  constructor(records: RecordStore) {
+    this.#records = records
   }
 
   /** As last counted; undefined: never. */
@@ -40,7 +40,7 @@ export class EarlierBlobs {
 
   /** Counts where that is needed: an account that never changed its key has none. */
   async count(accountId: string): Promise<number> {
-    const { ownSince = 1, generation = 1 } = (await this.#ring.records.get(keyStates, accountId))?.value ?? {}
+    const { ownSince = 1, generation = 1 } = (await this.#records.get(keyStates, accountId))?.value ?? {}
     const at = performance.now()
     const known = this.#counted.get(accountId)
     const isOpen = generation < ownSince && at - (known?.at ?? 0) > RECOUNT_MS
@@ -54,7 +54,7 @@ export class EarlierBlobs {
 
   async #count(accountId: string, ownSince: number): Promise<number> {
     let count = 0
-    for await (const { value } of everyRecord(this.#ring.records, blobRecords, { prefix: `${accountId}/` }))
+    for await (const { value } of everyRecord(this.#records, blobRecords, { prefix: `${accountId}/` }))
       if (value.generation > 0 && value.generation < ownSince) count += 1
     return count
   }

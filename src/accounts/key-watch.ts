@@ -7,7 +7,7 @@ import { repeatedly, type Repeating } from '../base/repeatedly.ts'
 import { leaveOut } from '../store/records.ts'
 import type { Change } from '../store/records.ts'
 import { accounts, type Account } from './account.ts'
-import { accountAudit, type Accounts } from './accounts.ts'
+import { accountAudit, type AccountServices } from './accounts.ts'
 import { checkAccess, checkKey } from './requirements.ts'
 import { requirementsNotMet } from './unmet-requirement.ts'
 
@@ -16,13 +16,15 @@ const PAGE = 1000
 const AT_ONCE = 16
 const OPERATION = 'Microsoft.CognitiveServices/accounts/encryption/rotate'
 
+type WatchServices = Pick<AccountServices, 'records' | 'env' | 'audit' | 'keyRing' | 'keyStatuses'>
+
 /**
  * Asks the vaults of all accounts under customer-managed keys again and again, so that what became of a key is known and
  * audited without anybody using it; and lets accounts whose key URI has no version follow a rotation (R18). Each question makes
  * three or four audit records in the vault: so an unused key is asked about less often than once a lease.
  */
 export class KeyWatch {
-  readonly #service: Accounts
+  readonly #services: WatchServices
   readonly #intervalMs: number
   readonly #log: (message: string, error: unknown) => void
   /** Versions that an account could not follow, so that each is recorded once. By account id. */
@@ -31,8 +33,8 @@ export class KeyWatch {
   #closed = false
 
   /** @param intervalMs from the end of one round to the next */
-  constructor(service: Accounts, intervalMs: number, log: (message: string, error: unknown) => void) {
-    this.#service = service
+  constructor(services: WatchServices, intervalMs: number, log: (message: string, error: unknown) => void) {
+    this.#services = services
     this.#intervalMs = intervalMs
     this.#log = log
   }
@@ -48,7 +50,7 @@ export class KeyWatch {
   }
 
   async #ask(): Promise<void> {
-    const { records } = this.#service.options
+    const { records } = this.#services
     let after: string | undefined
     do {
       const page = await records.list(accounts, {
@@ -76,7 +78,7 @@ export class KeyWatch {
   }
 
   async #askOne(account: Account): Promise<void> {
-    const { keyRing, keyStatuses } = this.#service.options
+    const { keyRing, keyStatuses } = this.#services
     const known = keyStatuses.of(account.accountId)
     const wrapping = await keyRing.currentKekId(account.accountId)
     // A crash can leave the state of the key before: then the watch would not recognise what the vault says of this one.
@@ -90,7 +92,7 @@ export class KeyWatch {
 
   /** A key URI without a version means the latest one: the data keys are re-wrapped by it when it changes. */
   async #follow(account: Account): Promise<void> {
-    const { keyRing, keyStatuses, env } = this.#service.options
+    const { keyRing, keyStatuses, env } = this.#services
     const { accountId, identity, encryption } = account
     if (encryption.keyVaultProperties === undefined || identity === undefined) return
     const key = keyIdentifierFrom(encryption.keyVaultProperties)
@@ -114,7 +116,7 @@ export class KeyWatch {
   }
 
   async #switch(account: Account, present: string | undefined, next: VaultKey): Promise<void> {
-    const { keyRing, keyStatuses, audit, records } = this.#service.options
+    const { keyRing, keyStatuses, audit, records } = this.#services
     const { accountId } = account
     const { changes: status, settled } = keyStatuses.change(accountId, next.id)
     const commit = async (changes: readonly Change[], { generation, change }: KeyChange): Promise<void> => {
@@ -135,7 +137,7 @@ export class KeyWatch {
     this.#refused.set(account.accountId, next)
     const properties = { kid: next, from: present, httpStatusCode: error.status, errorCode: error.code }
     const entry = accountAudit(account, OPERATION, error.message.slice(0, 1000), properties)
-    await this.#service.options.audit.append({ ...entry, resultType: 'Failed' })
+    await this.#services.audit.append({ ...entry, resultType: 'Failed' })
   }
 }
 

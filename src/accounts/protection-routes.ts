@@ -4,7 +4,7 @@ import { AzureError } from '../http/errors.ts'
 import { json } from '../http/respond.ts'
 import type { Call, Route } from '../http/route.ts'
 import { storedAccount } from './account-routes.ts'
-import type { Accounts } from './accounts.ts'
+import type { AccountServices } from './accounts.ts'
 import { freshStatus } from './fresh-status.ts'
 import type { Protection } from './protection.ts'
 import { shownAccount } from './show-account.ts'
@@ -14,7 +14,7 @@ const ACCOUNT =
 const proveBody = z.object({ after: z.uuid().optional(), whole: z.boolean().default(false) })
 
 /** Ours beyond Azure: what of an account is sealed under which key, and a fresh proof that it opens under that key. */
-export function protectionRoutes(accounts: Accounts, protection: Protection): Route[] {
+export function protectionRoutes(services: AccountServices, protection: Protection): Route[] {
   return [
     {
       host: 'management',
@@ -23,7 +23,7 @@ export function protectionRoutes(accounts: Accounts, protection: Protection): Ro
       path: `${ACCOUNT}/protecteddata`,
       maxBody: 0,
       handler: async call => {
-        const { value: account } = await storedAccount(accounts, call, 'read')
+        const { value: account } = await storedAccount(services, call, 'read')
         const { blobs, next } = await protection.list(account, afterOf(call))
         return json({ value: blobs, ...(next === undefined ? {} : { nextLink: nextLink(call, next) }) })
       },
@@ -36,17 +36,17 @@ export function protectionRoutes(accounts: Accounts, protection: Protection): Ro
       maxBody: 4096,
       handler: async call => {
         // Opening data, even unseen, is for those who may read it.
-        const stored = await storedAccount(accounts, call, 'listKeys/action')
+        const stored = await storedAccount(services, call, 'listKeys/action')
         const { after, whole } = await call.json(proveBody)
         const { proofs, next } = await protection.prove(stored.value, {
           whole,
           ...(after === undefined ? {} : { after }),
         })
         noteOperation({ operationName: 'Microsoft.CognitiveServices/accounts/proveProtection/action' })
-        await freshStatus(accounts, stored.value)
+        await freshStatus(services, stored.value)
         const found = after === undefined ? await protection.contradictions(stored.value) : []
         return json({
-          account: await shownAccount(accounts, stored),
+          account: await shownAccount(services, stored),
           proofs,
           contradictions: found,
           ...(next === undefined ? {} : { next }),

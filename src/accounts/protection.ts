@@ -1,11 +1,11 @@
 import { blobRecords, isOwnBlob, type BlobRecord, type DataKind } from '../encryption/blob-records.ts'
+import type { KeyRing } from '../encryption/key-ring.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import { AzureError, NotFound } from '../http/errors.ts'
 import { everyRecord } from '../store/every-record.ts'
 import type { Stored } from '../store/records.ts'
 import type { Account } from './account.ts'
-import type { Accounts } from './accounts.ts'
 import { contradictions, type ContradictionsOptions } from './contradictions.ts'
 
 /** One sealed blob and whose key it hangs on. */
@@ -37,25 +37,25 @@ const SERVICE = 'service'
 
 /** What of an account lies sealed on the disk, and that it opens under its key and under no other way. */
 export class Protection {
-  readonly #accounts: Accounts
+  readonly #keyRing: KeyRing
   readonly #blobs: SealedBlobs
   readonly #references: ContradictionsOptions['references']
 
-  constructor(accounts: Accounts, blobs: SealedBlobs, references: ContradictionsOptions['references']) {
-    this.#accounts = accounts
+  constructor(keyRing: KeyRing, blobs: SealedBlobs, references: ContradictionsOptions['references']) {
+    this.#keyRing = keyRing
     this.#blobs = blobs
     this.#references = references
   }
 
   /** Where what is stored of the account contradicts itself, one sentence each. */
   contradictions({ accountId }: Account): Promise<string[]> {
-    return contradictions({ ring: this.#accounts.options.keyRing, references: this.#references }, accountId)
+    return contradictions({ ring: this.#keyRing, references: this.#references }, accountId)
   }
 
   /** @param after the last blob id of the page before */
   async list(account: Account, after?: string): Promise<{ blobs: ProtectedBlob[]; next?: string }> {
     const { records, next } = await this.#page(account, after)
-    const wrappedBy = await this.#accounts.options.keyRing.generations(account.accountId)
+    const wrappedBy = await this.#keyRing.generations(account.accountId)
     return { blobs: records.map(record => shown(record, wrappedBy)), ...(next === undefined ? {} : { next }) }
   }
 
@@ -67,8 +67,7 @@ export class Protection {
     account: Account,
     options: { after?: string; whole: boolean },
   ): Promise<{ proofs: Proof[]; next?: string }> {
-    const { keyRing } = this.#accounts.options
-    keyRing.leases.end(account.accountId)
+    this.#keyRing.leases.end(account.accountId)
     const { records, next } = await this.#page(account, options.after)
     const proofs: Proof[] = []
     let refusal: KeyUnavailable | undefined
@@ -112,7 +111,7 @@ export class Protection {
   async #page({ accountId }: Account, after: string | undefined): Promise<{ records: BlobRecord[]; next?: string }> {
     const all = { prefix: `${accountId}/`, ...(after === undefined ? {} : { after: `${accountId}/${after}` }) }
     const found: Stored<BlobRecord>[] = []
-    for await (const stored of everyRecord(this.#accounts.options.records, blobRecords, all))
+    for await (const stored of everyRecord(this.#keyRing.records, blobRecords, all))
       if (found.push(stored) === MOST) break
     // K5: a row that says it is another account's is told among the contradictions, and not opened.
     const records = found.filter(stored => isOwnBlob(stored, accountId)).map(({ value }) => value)

@@ -12,7 +12,6 @@ import { openMemoryBlobs } from '../store/memory-blobs.ts'
 import { openMemoryRecords } from '../store/memory-records.ts'
 import type { Change, RecordStore } from '../store/records.ts'
 import type { Account } from './account.ts'
-import type { Accounts } from './accounts.ts'
 import { ReEncryptions } from './re-encryptions.ts'
 import { VaultWaits } from '../encryption/vault-waits.ts'
 
@@ -54,7 +53,7 @@ async function setting(
     settingsOf: async () => undefined,
   })
   await records.commit(await ring.create(accountId))
-  const blobs = new SealedBlobs(ring, files, systemEnv, rootKeys.deployment)
+  const blobs = new SealedBlobs({ ring, blobs: files, env: systemEnv, deploymentRoot: rootKeys.deployment })
   const options = {
     records,
     env: systemEnv,
@@ -63,7 +62,7 @@ async function setting(
     audit: await openAuditLog(records, systemEnv),
   }
   const service = new ReEncryptions({
-    accounts: { options } as unknown as Accounts,
+    ...options,
     blobs,
     resealRecords: async () => 0,
     log: () => {},

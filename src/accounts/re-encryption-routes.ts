@@ -3,7 +3,7 @@ import { noteOperation } from '../audit/request-context.ts'
 import { json } from '../http/respond.ts'
 import type { Route } from '../http/route.ts'
 import { storedAccount } from './account-routes.ts'
-import type { Accounts } from './accounts.ts'
+import type { AccountServices } from './accounts.ts'
 import { showReEncryption } from './re-encryption.ts'
 import type { ReEncryptions } from './re-encryptions.ts'
 
@@ -13,7 +13,7 @@ const body = z.object({ mebibytesPerSecond: z.number().min(0.1).max(100_000).nul
 const RETRY_AFTER_SECONDS = 1
 
 /** Ours beyond Azure: a new data key, everything sealed anew under it, and the former data keys destroyed. */
-export function reEncryptionRoutes(accounts: Accounts, reEncryptions: ReEncryptions): Route[] {
+export function reEncryptionRoutes(services: AccountServices, reEncryptions: ReEncryptions): Route[] {
   return [
     {
       host: 'management',
@@ -22,7 +22,7 @@ export function reEncryptionRoutes(accounts: Accounts, reEncryptions: ReEncrypti
       path: `${ACCOUNT}/reencrypt`,
       maxBody: 4096,
       handler: async call => {
-        const { value: account } = await storedAccount(accounts, call, 'write')
+        const { value: account } = await storedAccount(services, call, 'write')
         const { mebibytesPerSecond } = await call.json(body)
         noteOperation({ operationName: 'Microsoft.CognitiveServices/accounts/reEncrypt/action' })
         const state = await reEncryptions.start(account, mebibytesPerSecond ?? undefined)
@@ -41,7 +41,7 @@ export function reEncryptionRoutes(accounts: Accounts, reEncryptions: ReEncrypti
       path: `${ACCOUNT}/reencryption`,
       maxBody: 0,
       handler: async call => {
-        const { value: account } = await storedAccount(accounts, call, 'read')
+        const { value: account } = await storedAccount(services, call, 'read')
         const { value } = await reEncryptions.get(account.accountId)
         const headers = value.status === 'InProgress' ? { 'retry-after': String(RETRY_AFTER_SECONDS) } : {}
         return json(showReEncryption(account.id, value), { headers })

@@ -4,7 +4,9 @@ import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import { openMemoryRecords } from '../store/memory-records.ts'
 import { put, VersionConflict } from '../store/records.ts'
-import type { Accounts } from './accounts.ts'
+import type { AuditSink } from '../audit/audit-event.ts'
+import { systemEnv } from '../base/env.ts'
+import type { KeyRing } from '../encryption/key-ring.ts'
 import { reEncryptions, type ReEncryption } from './re-encryption.ts'
 import { ReEncryptions } from './re-encryptions.ts'
 
@@ -38,7 +40,11 @@ for (const [what, fault, isLogged] of [
       },
     })
     const service = new ReEncryptions({
-      accounts: { options: { records: failing, keyLeaseMs: 0 } } as unknown as Accounts,
+      records: failing,
+      env: systemEnv,
+      audit: {} as AuditSink,
+      keyRing: {} as KeyRing,
+      keyLeaseMs: 0,
       blobs: {} as SealedBlobs,
       resealRecords: async () => Promise.reject(new KeyUnavailable('AccessDenied', 'https://v/keys/k/1')),
       log: (_, error) => logged.push(error),

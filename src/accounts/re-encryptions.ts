@@ -8,7 +8,7 @@ import { everyRecord } from '../store/every-record.ts'
 import { leaveOut, put, VersionConflict, type Change, type Stored } from '../store/records.ts'
 import { leftNothing, StorageRefused } from '../store/storage-errors.ts'
 import { accounts as storedAccounts, type Account } from './account.ts'
-import { accountAudit, type Accounts } from './accounts.ts'
+import { accountAudit, type AccountServices } from './accounts.ts'
 import { pace, type Pace } from './pace.ts'
 import { reEncryptions, type ReEncryption } from './re-encryption.ts'
 
@@ -23,8 +23,10 @@ const OPERATION = 'Microsoft.CognitiveServices/accounts/reEncrypt'
 const STORAGE_FAILED =
   'The service could not read or write what it stores; it tries again. Its operator finds the reason in the log of the service.'
 
-export interface ReEncryptionsOptions {
-  readonly accounts: Accounts
+export interface ReEncryptionsOptions extends Pick<
+  AccountServices,
+  'records' | 'env' | 'audit' | 'keyRing' | 'keyLeaseMs'
+> {
   readonly blobs: SealedBlobs
   /** Seals anew what other modules keep sealed in records; resolves to how many. */
   readonly resealRecords: (accountId: string) => Promise<number>
@@ -56,7 +58,7 @@ export class ReEncryptions {
 
   /** Makes the new data key; what is stored follows in the background. @throws KeyUnavailable, 409 when one is under way */
   async start(account: Account, mebibytesPerSecond: number | undefined): Promise<ReEncryption> {
-    const { audit, keyRing } = this.#options.accounts.options
+    const { audit, keyRing } = this.#options
     const { accountId } = account
     const before = await this.#records.get(reEncryptions, accountId)
     if (before?.value.status === 'InProgress') throw underWay()
@@ -81,7 +83,7 @@ export class ReEncryptions {
       accountId,
       status: 'InProgress',
       generation,
-      startedAt: new Date(this.#options.accounts.options.env.now()).toISOString(),
+      startedAt: new Date(this.#options.env.now()).toISOString(),
       ...(mebibytesPerSecond === undefined ? {} : { mebibytesPerSecond }),
       ...(await this.#totals(accountId)),
       records: 0,
@@ -102,8 +104,8 @@ export class ReEncryptions {
     await Promise.all(this.#running.values())
   }
 
-  get #records(): Accounts['options']['records'] {
-    return this.#options.accounts.options.records
+  get #records(): ReEncryptionsOptions['records'] {
+    return this.#options.records
   }
 
   #run(accountId: string): void {
@@ -131,7 +133,7 @@ export class ReEncryptions {
   async #pass(stored: Stored<ReEncryption>): Promise<void> {
     const run = new Run(this.#options, stored, this.#closing.signal)
     const { accountId, generation } = stored.value
-    const quietMs = Math.max(MIN_QUIET_MS, this.#options.accounts.options.keyLeaseMs)
+    const quietMs = Math.max(MIN_QUIET_MS, this.#options.keyLeaseMs)
     for (let quietSince = performance.now(); ;) {
       const began = performance.now()
       const found = (await run.blobs()) + (await run.records())
@@ -143,7 +145,7 @@ export class ReEncryptions {
       await sleep(pauseMs, undefined, { signal: this.#closing.signal })
     }
     // A commit may still be on its way to the disk: none comes after the close, so the next look is the last.
-    await closeGenerations(this.#options.accounts.options.keyRing, accountId, generation)
+    await closeGenerations(this.#options.keyRing, accountId, generation)
     while ((await run.blobs()) + (await run.records()) > 0) this.#closing.signal.throwIfAborted()
     await run.end()
   }
@@ -217,8 +219,7 @@ class Run {
 
   /** Destroys the former data keys, unless a blob that does not open still needs its own. */
   async end(): Promise<void> {
-    const { accounts } = this.#options
-    const { audit, env, keyRing } = accounts.options
+    const { audit, env, keyRing } = this.#options
     const { accountId, generation, failed, blobs } = this.#stored.value
     const status = failed.length === 0 ? 'Succeeded' : 'Failed'
     const { waitingFor: _, ...rest } = this.#stored.value
@@ -238,8 +239,8 @@ class Run {
     await (failed.length === 0 ? retireGenerations(keyRing, accountId, generation, commit) : commit([]))
   }
 
-  get #records(): Accounts['options']['records'] {
-    return this.#options.accounts.options.records
+  get #records(): ReEncryptionsOptions['records'] {
+    return this.#options.records
   }
 
   async #rewrite(blob: Stored<BlobRecord>): Promise<void> {

@@ -2,19 +2,19 @@ import { noteOperation } from '../audit/request-context.ts'
 import { Conflict } from '../http/errors.ts'
 import { put, VersionConflict, type Stored } from '../store/records.ts'
 import { accounts, type Account } from './account.ts'
-import { accountAudit, type Accounts } from './accounts.ts'
+import { accountAudit, type AccountServices } from './accounts.ts'
 import { newApiKeys, sealApiKeys, type ApiKeys } from './api-keys.ts'
 
 /** A new value for one of the two keys; the old one opens nothing from now on. */
 export async function regenerateKey(
-  service: Accounts,
+  services: AccountServices,
   stored: Stored<Account>,
   keyName: 'Key1' | 'Key2',
 ): Promise<ApiKeys> {
   noteOperation({ endsAccess: true })
-  const { env, identityKey, audit } = service.options
+  const { env, identityKey, audit } = services
   const fresh = newApiKeys(env)
-  const before = service.keysOf(stored.value)
+  const before = services.accounts.keysOf(stored.value)
   const keys = keyName === 'Key1' ? { ...before, key1: fresh.key1 } : { ...before, key2: fresh.key2 }
   const value: Account = { ...stored.value, sealedKeys: sealApiKeys(identityKey, stored.id, keys) }
   const entry = accountAudit(value, 'Microsoft.CognitiveServices/accounts/regenerateKey/action', keyName)

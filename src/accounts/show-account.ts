@@ -1,18 +1,18 @@
 import { etagOf } from '../arm/etag.ts'
 import type { Stored } from '../store/records.ts'
 import { ACCOUNT_TYPE, type Account } from './account.ts'
-import type { Accounts } from './accounts.ts'
+import type { AccountServices } from './accounts.ts'
 import { encryptionWarnings } from './encryption-warnings.ts'
 
 const CAPABILITIES = [{ name: 'CustomerManagedKey' }, { name: 'VirtualNetworks' }]
 
 /** As `showAccount`, counted at this moment. */
-export async function shownAccount(service: Accounts, stored: Stored<Account>): Promise<object> {
-  await service.options.earlierBlobs.count(stored.value.accountId)
-  return showAccount(service, stored)
+export async function shownAccount(services: AccountServices, stored: Stored<Account>): Promise<object> {
+  await services.earlierBlobs.count(stored.value.accountId)
+  return showAccount(services, stored)
 }
 
-export function showAccount(service: Accounts, stored: Stored<Account>): object {
+export function showAccount(services: AccountServices, stored: Stored<Account>): object {
   const { id, name, location, kind, sku, tags, identity } = stored.value
   return {
     id,
@@ -24,12 +24,12 @@ export function showAccount(service: Accounts, stored: Stored<Account>): object 
     sku,
     tags,
     identity: identity === undefined ? { type: 'None' } : { type: 'SystemAssigned', ...identity },
-    properties: propertiesOf(service, stored.value),
+    properties: propertiesOf(services, stored.value),
   }
 }
 
 /** A soft-deleted account, under the id by which it is got and purged. */
-export function showDeletedAccount(service: Accounts, { value }: Stored<Account>): object {
+export function showDeletedAccount(services: AccountServices, { value }: Stored<Account>): object {
   const { name, location, kind, sku, tags, deleted } = value
   const { at = 0, purgeAt = 0 } = deleted ?? {}
   return {
@@ -41,7 +41,7 @@ export function showDeletedAccount(service: Accounts, { value }: Stored<Account>
     sku,
     tags,
     properties: {
-      ...propertiesOf(service, value),
+      ...propertiesOf(services, value),
       provisioningState: value.purging ? 'Deleting' : 'Succeeded',
       deletionDate: new Date(at).toISOString(),
       scheduledPurgeDate: new Date(purgeAt).toISOString(),
@@ -54,10 +54,10 @@ function deletedAccountId({ subscriptionId, location, group, name }: Account): s
 }
 
 /** `encryption` is always there: tools that read before they write could not switch back to service-managed keys otherwise. */
-function propertiesOf(service: Accounts, account: Account): object {
+function propertiesOf(services: AccountServices, account: Account): object {
   const { subdomain, accountId, createdAt, disableLocalAuth, networkAcls, publicNetworkAccess, encryption } = account
-  const { keyStatuses, earlierBlobs, vaultDirectory, env } = service.options
-  const endpoint = service.options.endpoint(subdomain)
+  const { keyStatuses, earlierBlobs, vaultDirectory, env } = services
+  const endpoint = services.endpoint(subdomain)
   // What is known of a customer's key is nothing of an account that is under none, though a changed database may hold both.
   const status = encryption.keyVaultProperties === undefined ? undefined : keyStatuses.of(accountId)
   const earlier = earlierBlobs.of(accountId)

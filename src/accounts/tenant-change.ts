@@ -1,18 +1,21 @@
 import type { TenantChangeFinding } from '../arm/resource-manager.ts'
 import { vaultNameOf } from '../encryption/key-identifier.ts'
 import type { Account } from './account.ts'
-import type { Accounts } from './accounts.ts'
+import type { AccountServices } from './accounts.ts'
 import { deployments, type Deployment } from './deployment.ts'
 import { allRecords } from '../store/every-record.ts'
 
 /** R32: what of a subscription's accounts a move to another tenant breaks; soft-deleted ones too, for they may come back. */
 export async function accountsBeforeTenantChange(
-  service: Accounts,
+  services: AccountServices,
   subscriptionId: string,
 ): Promise<TenantChangeFinding[]> {
-  const found = [...(await service.list(subscriptionId)), ...(await service.list(subscriptionId, undefined, 'deleted'))]
+  const found = [
+    ...(await services.accounts.list(subscriptionId)),
+    ...(await services.accounts.list(subscriptionId, undefined, 'deleted')),
+  ]
   const findings = found.map(async ({ value }) => {
-    const own = await allRecords(service.options.records, deployments, { prefix: `${value.accountId}/` })
+    const own = await allRecords(services.records, deployments, { prefix: `${value.accountId}/` })
     return ofAccount(
       value,
       own.map(({ value: deployment }) => deployment),

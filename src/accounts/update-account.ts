@@ -4,7 +4,7 @@ import { changeKey } from '../encryption/change-key.ts'
 import { formatKeyIdentifier, keyIdentifierFrom } from '../encryption/key-identifier.ts'
 import type { KeyEncryptionKey } from '../encryption/key-encryption-key.ts'
 import { put, VersionConflict, type Change, type Stored } from '../store/records.ts'
-import { accountAudit, type Accounts } from './accounts.ts'
+import { accountAudit, type AccountServices } from './accounts.ts'
 import { checkSku, networkAclsOf, wantsIdentity } from './create-account.ts'
 import { accounts, type Account, type EncryptionSettings } from './account.ts'
 import type { AccountBody, EncryptionBody } from './account-body.ts'
@@ -23,14 +23,14 @@ import { requirementsNotMet, type UnmetRequirement } from './unmet-requirement.t
 
 /** PATCH (and PUT on an account that exists): what the body leaves out stays as it is. */
 export async function updateAccount(
-  service: Accounts,
+  services: AccountServices,
   stored: Stored<Account>,
   body: AccountBody,
   reEncryptions: Pick<ReEncryptions, 'plan'>,
 ): Promise<Account> {
-  const { tenantId } = await service.options.resourceManager.subscription(stored.value.subscriptionId)
+  const { tenantId } = await services.resourceManager.subscription(stored.value.subscriptionId)
   const identity =
-    body.identity == null ? undefined : await identityChange(service, stored.value, wantsIdentity(body), tenantId)
+    body.identity == null ? undefined : await identityChange(services, stored.value, wantsIdentity(body), tenantId)
   const { disableLocalAuth, publicNetworkAccess, networkAcls } = body.properties ?? {}
   if (identity !== undefined || disableLocalAuth || publicNetworkAccess != null || networkAcls != null)
     noteOperation({ endsAccess: true })
@@ -52,7 +52,7 @@ export async function updateAccount(
     properties?: object,
   ): Promise<void> => {
     const entry = accountAudit(value, 'Microsoft.CognitiveServices/accounts/write', what, properties)
-    await service.options.audit
+    await services.audit
       .append(entry, [put(accounts, value.accountId, value, stored.version), ...changes])
       .catch(changedMeanwhile)
   }
@@ -61,8 +61,8 @@ export async function updateAccount(
     await commit(identity?.changes ?? [], account, identity === undefined ? 'Update' : 'Identity')
     // R31: without its identity the account has no access from now on, not from the end of the lease on.
     if (identity !== undefined) {
-      service.options.keyRing.forget(account.accountId)
-      await freshStatus(service, account, { atMostMs: 0 })
+      services.keyRing.forget(account.accountId)
+      await freshStatus(services, account, { atMostMs: 0 })
     }
     return account
   }
@@ -73,21 +73,21 @@ export async function updateAccount(
       "Identity and encryption can't be changed in one request: a new identity has no access to any vault yet. Change the identity first, grant it access, then change the encryption.",
     )
   }
-  return changeEncryption({ service, reEncryptions, commit }, { stored, account, tenantId, wanted })
+  return changeEncryption({ services, reEncryptions, commit }, { stored, account, tenantId, wanted })
 }
 
 type Commit = (changes: readonly Change[], value: Account, what: string, properties?: object) => Promise<void>
 
 /** R18, R29: another key, another version, or none; the key ring, the settings and the audit record are one commit. */
 async function changeEncryption(
-  given: { service: Accounts; reEncryptions: Pick<ReEncryptions, 'plan'>; commit: Commit },
+  given: { services: AccountServices; reEncryptions: Pick<ReEncryptions, 'plan'>; commit: Commit },
   asked: { stored: Stored<Account>; account: Account; tenantId: string; wanted: EncryptionBody },
 ): Promise<Account> {
-  const { service, reEncryptions, commit } = given
+  const { services, reEncryptions, commit } = given
   const { stored, account, tenantId, wanted } = asked
-  const { keyRing, keyStatuses } = service.options
+  const { keyRing, keyStatuses } = services
   const settings = readSettings(wanted)
-  const target = await resolveKey(service, account, tenantId, settings)
+  const target = await resolveKey(services, account, tenantId, settings)
   const changed: Account = { ...account, encryption: settings }
   const isCustomers = settings.keySource === 'Microsoft.KeyVault'
   const status = keyStatuses.change(account.accountId, isCustomers ? target.id : undefined)
@@ -113,24 +113,24 @@ function networkOf({ properties }: AccountBody): Pick<Account, 'networkAcls' | '
 
 /** R29: service-managed again; R15 to R17: a key of a vault, after every requirement was checked. */
 async function resolveKey(
-  service: Accounts,
+  services: AccountServices,
   account: Account,
   tenantId: string,
   settings: EncryptionSettings,
 ): Promise<KeyEncryptionKey> {
-  const { keyRing } = service.options
+  const { keyRing } = services
   if (settings.keyVaultProperties === undefined) {
     const isService = account.encryption.keyVaultProperties === undefined
     return isService ? keyRing.serviceKey(account.accountId) : keyRing.newServiceKey(account.accountId)
   }
   const key = keyIdentifierFrom(settings.keyVaultProperties)
-  const vault = await service.options.vaultDirectory.describe(key.vaultUri)
+  const vault = await services.vaultDirectory.describe(key.vaultUri)
   if (vault === undefined) throw requirementsNotMet([vaultNotFound(account, key.vaultUri)])
   const ofVault = vault === 'outside' ? [] : checkVault(account, tenantId, vault)
   if (account.identity === undefined) throw requirementsNotMet([...ofVault, identityOff(account)])
   const vaultKey = keyRing.vaultKey(account.accountId, formatKeyIdentifier(key))
   const { unmet: ofAccess, read } = await checkAccess(vaultKey, vault === 'outside' ? OPERATOR : account.identity)
-  const ofKey = read === undefined ? [] : checkKey(read, service.options.env.now())
+  const ofKey = read === undefined ? [] : checkKey(read, services.env.now())
   const ofRecovery = read === undefined || vault !== 'outside' ? [] : checkRecovery(read)
   const unmet = [...ofVault, ...ofRecovery, ...ofAccess, ...ofKey]
   if (unmet.length > 0 || read === undefined) throw requirementsNotMet(firstOfEach(unmet))
@@ -178,15 +178,15 @@ function readSettings(body: EncryptionBody): EncryptionSettings {
 
 /** R13, R31: on makes a new principal, off removes it; off and on again is another principal with no access. */
 async function identityChange(
-  service: Accounts,
+  services: AccountServices,
   account: Account,
   wanted: boolean,
   tenantId: string,
 ): Promise<{ identity: Account['identity']; changes: Change[] } | undefined> {
   if (wanted === (account.identity !== undefined)) return undefined
   if (account.identity !== undefined)
-    return { identity: undefined, changes: await service.options.identities.remove(account.identity.principalId) }
-  const { principalId, changes } = service.options.identities.create({
+    return { identity: undefined, changes: await services.identities.remove(account.identity.principalId) }
+  const { principalId, changes } = services.identities.create({
     resourceId: account.id,
     name: account.name,
     tenantId,

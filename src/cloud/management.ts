@@ -37,16 +37,17 @@ export function openManagement(
 ): Management {
   const { records, env, audit, log } = options
   const { entra, resourceManager, locations } = given
-  const { accounts, life, models, reEncryptions } = given.service
+  const { service } = given
+  const { life, models, reEncryptions } = service
   const operations = new Operations({ records, env, resourceManager, log })
-  const services = { accounts, life, operations, reEncryptions }
+  const services = { ...service, operations }
   const arm: ArmOptions = {
     records,
     env,
     audit,
     resourceManager,
     // Accounts first: when a group goes, they end before the vaults that hold their keys.
-    resourceTypes: [accountResourceType(accounts, life), given.vaultType],
+    resourceTypes: [accountResourceType(service, life), given.vaultType],
     operations,
     directory: directoryOf(records, entra),
     locations,
@@ -57,10 +58,10 @@ export function openManagement(
     routes: [
       ...armRoutes(arm),
       ...accountRoutes(services),
-      ...protectionRoutes(accounts, given.service.protection),
-      ...reEncryptionRoutes(accounts, reEncryptions),
+      ...protectionRoutes(service, service.protection),
+      ...reEncryptionRoutes(service, reEncryptions),
       ...deletedAccountRoutes(services),
-      ...accountInformationRoutes(accounts, models.bases),
+      ...accountInformationRoutes(service, models.bases),
     ],
     resume: () => resumeOperations(arm),
     settle: () => operations.settle(),

@@ -1,5 +1,5 @@
 import { AccountLife } from '../accounts/account-life.ts'
-import { Accounts } from '../accounts/accounts.ts'
+import { Accounts, type AccountServices } from '../accounts/accounts.ts'
 import { Deployments } from '../accounts/deployments.ts'
 import { EarlierBlobs } from '../accounts/earlier-blobs.ts'
 import { KeyStatuses } from '../accounts/key-statuses.ts'
@@ -20,10 +20,12 @@ import type { Entra } from '../entra/open-entra.ts'
 import { blobReferences } from '../openai/blob-references.ts'
 import { Files } from '../openai/files.ts'
 import { JobEvents } from '../openai/job-events.ts'
+import { JobQueue } from '../openai/job-queue.ts'
 import { JobRunner } from '../openai/job-runner.ts'
 import { Jobs } from '../openai/jobs.ts'
 import { Models } from '../openai/models.ts'
 import { ownedByAccount } from '../openai/records.ts'
+import { RunningJobs } from '../openai/running-jobs.ts'
 import { resealRecords } from '../openai/reseal.ts'
 import type { AuditSink } from '../audit/audit-event.ts'
 import type { ModulesOptions } from './modules-options.ts'
@@ -42,97 +44,83 @@ export function openService(
   const { env, records, audit, rootKeys, domain, port, log } = options
   const logError = (message: string, error?: unknown): void =>
     log({ level: 'error', message, error: error instanceof Error ? error.stack : String(error) })
-  const vaults = openVaultAccess({ ...options, log: logError }, given, accountId => accounts.byId(accountId))
   const leaseMs = options.keyLeaseSeconds * 1000
-  const ring = new KeyRing({
+  const vaults = openVaultAccess({ ...options, log: logError }, given, accountId => accounts.byId(accountId))
+  const keyStatuses = new KeyStatuses({ records, env, audit, log: logError })
+  const keyRing = new KeyRing({
     records,
     rootKeys,
     leaseMs,
     vaults,
     credentialOf: vaults.credentialOf,
     settingsOf: accountId => namedKeyOf(records, accountId),
+    onAnswer: keyStatuses.note,
   })
-  const keyStatuses = new KeyStatuses({ records, env, audit, log: logError })
-  ring.onAnswer = keyStatuses.note
-  const earlierBlobs = new EarlierBlobs(ring)
-  const accounts = new Accounts({
+  const earlierBlobs = new EarlierBlobs(records)
+  const accounts = new Accounts({ records, audit, identityKey: rootKeys.identity })
+  const services: AccountServices = {
+    accounts,
+    records,
+    env,
+    audit,
+    keyRing,
     keyStatuses,
     earlierBlobs,
     keyLeaseMs: leaseMs,
-    records,
-    env,
-    keyRing: ring,
     vaultDirectory: vaults,
     resourceManager: given.resourceManager,
     identities: given.entra.identities,
-    audit,
     identityKey: rootKeys.identity,
     locations: given.locations,
     endpoint: subdomain => `https://${subdomain}.openai.${domain}:${port}/`,
+  }
+  const blobs = new SealedBlobs({
+    ring: keyRing,
+    blobs: options.blobs,
+    env,
+    deploymentRoot: rootKeys.deployment,
+    onChange: accountId => earlierBlobs.changed(accountId),
   })
-  const blobs = new SealedBlobs(ring, options.blobs, env, rootKeys.deployment)
-  blobs.onChange = accountId => earlierBlobs.changed(accountId)
-  const data = openData(options, { accounts, blobs, ring, logError })
-  const watch = new KeyWatch(accounts, Math.max(options.keyWatchSeconds * 1000, MIN_WATCH_MS), logError)
-  const { connect } = vaults
+  const references = (accountId: string) => blobReferences(records, accountId)
   return {
-    accounts,
-    protection: new Protection(accounts, blobs, id => blobReferences(records, id)),
-    check: new FolderCheck({ ...options, ring, blobs, references: id => blobReferences(records, id) }),
-    ring,
-    keyStatuses,
-    watch,
-    ...data,
-    connect,
+    ...services,
+    protection: new Protection(keyRing, blobs, references),
+    check: new FolderCheck({ ...options, ring: keyRing, blobs, references }),
+    watch: new KeyWatch(services, Math.max(options.keyWatchSeconds * 1000, MIN_WATCH_MS), logError),
+    ...openData(services, { ...options, blobs, log: logError }),
+    connect: vaults.connect,
   }
 }
 
-/** What works on an account's data, with the engines. */
-function openData(
-  {
-    records,
-    env,
-    jobsAtOnce,
-    engineTimeoutSeconds,
-  }: Pick<ModulesOptions, 'records' | 'env' | 'jobsAtOnce' | 'engineTimeoutSeconds'>,
-  given: {
-    readonly accounts: Accounts
-    readonly blobs: SealedBlobs
-    readonly ring: KeyRing
-    readonly logError: (message: string, error?: unknown) => void
-  },
-) {
-  const { accounts, blobs, ring, logError } = given
+interface DataOptions extends Pick<ModulesOptions, 'jobsAtOnce' | 'engineTimeoutSeconds'> {
+  readonly blobs: SealedBlobs
+  readonly log: (message: string, error?: unknown) => void
+}
+
+/** What works on accounts' data, with the engines. */
+function openData(services: AccountServices, { blobs, log, jobsAtOnce, engineTimeoutSeconds }: DataOptions) {
+  const { records, env, keyRing } = services
   const catalogue = new Catalogue()
   catalogue.check()
   const engines = engineTimeoutSeconds === undefined ? {} : { patience: patienceOf(engineTimeoutSeconds) }
-  const models = new Models({ accounts, blobs, bases: namedBases(catalogue) })
-  const running = new RunningModels({ records, blobs, runtime: llamaRuntime(catalogue, engines), leases: ring.leases })
-  const deployments = new Deployments({ accounts, blobs, models, running })
-  const files = new Files(accounts, blobs)
-  const jobs = new Jobs({
-    accounts,
-    files,
+  const models = new Models({ ...services, blobs, bases: namedBases(catalogue) })
+  const { leases } = keyRing
+  const running = new RunningModels({ records, blobs, runtime: llamaRuntime(catalogue, engines), leases })
+  const deployments = new Deployments({ ...services, blobs, models, running })
+  const data = {
     blobs,
-    events: new JobEvents(records, env, ring),
-    findBase: name => models.findBase(name),
-  })
+    files: new Files({ ...services, blobs }),
+    events: new JobEvents(records, env, keyRing),
+    queue: new JobQueue({ atOnce: jobsAtOnce ?? 1, log }),
+    running: new RunningJobs(),
+  }
+  const jobs = new Jobs({ ...services, ...data, findBase: name => models.findBase(name) })
   const dependents = { stop: (accountId: string) => jobs.stopAll(accountId), collections: ownedByAccount }
-  const life = new AccountLife({ accounts, blobs, running, dependents })
-  const runner = new JobRunner({
-    jobs,
-    ring,
-    trainer: ggmlTrainer(catalogue, engines),
-    log: logError,
-    atOnce: jobsAtOnce ?? 1,
-  })
-  const reEncryptions = new ReEncryptions({
-    accounts,
-    blobs,
-    resealRecords: accountId => resealRecords(records, ring, accountId),
-    log: logError,
-  })
-  return { models, running, deployments, files, jobs, life, runner, reEncryptions }
+  const life = new AccountLife({ ...services, blobs, running, dependents })
+  const runner = new JobRunner({ ...services, ...data, jobs, trainer: ggmlTrainer(catalogue, engines), log })
+  const resealing = (accountId: string): Promise<number> => resealRecords(records, keyRing, accountId)
+  const reEncryptions = new ReEncryptions({ ...services, blobs, resealRecords: resealing, log })
+  return { models, running, deployments, files: data.files, events: data.events, jobs, life, runner, reEncryptions }
 }
 
 /** Every base under its own name, and under those that stand for it. */

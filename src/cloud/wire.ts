@@ -143,11 +143,11 @@ function portalConfig(options: ModulesOptions, entra: Entra, at: (host: string) 
 function serviceRoutes(service: Service, plane: DataPlane, env: Env): Route[] {
   const { deployments } = service
   return [
-    ...deploymentRoutes(deployments),
-    ...accountCountRoutes(service.accounts),
+    ...deploymentRoutes(service, deployments),
+    ...accountCountRoutes(service),
     ...dataRoutes(plane, [
       ...fileRoutes(service.files),
-      ...jobRoutes(service.jobs, service.ring),
+      ...jobRoutes(service),
       ...modelRoutes(service.models, deployments),
       ...chatRoutes(deployments, env),
     ]),

@@ -30,7 +30,11 @@ async function openRing(): Promise<{ ring: KeyRing; records: RecordStore; blobs:
     settingsOf: async () => undefined,
   })
   await records.commit(await ring.create(account))
-  return { ring, records, blobs: new SealedBlobs(ring, openMemoryBlobs(), systemEnv, rootKeys.deployment) }
+  return {
+    ring,
+    records,
+    blobs: new SealedBlobs({ ring, blobs: openMemoryBlobs(), env: systemEnv, deploymentRoot: rootKeys.deployment }),
+  }
 }
 
 /** A key-encryption key in this process, under the id of the account's service key, so that the ring finds it again. */

@@ -29,6 +29,8 @@ export interface KeyRingOptions {
   readonly credentialOf: (accountId: string, vaultUri: string) => TokenCredential
   /** Which key the account's settings name; undefined: there are no settings to compare with. */
   readonly settingsOf: (accountId: string) => Promise<NamedKey | undefined>
+  /** Told of each answer of a vault. */
+  readonly onAnswer?: (outcome: KeyOutcome) => void
 }
 
 /** A key ring at one moment, checked. */
@@ -56,8 +58,6 @@ export class KeyRing {
   readonly #options: KeyRingOptions
   readonly #vaultKeys = new Map<string, VaultKey>()
   readonly leases: KeyLeases
-  /** Told of each answer of a vault. */
-  onAnswer: (outcome: KeyOutcome) => void = () => {}
 
   constructor(options: KeyRingOptions) {
     this.#options = options
@@ -169,12 +169,12 @@ export class KeyRing {
       const key = kek.read()
       const keys = await this.#unwrapAll(accountId, rows, Promise.all([key, probeWrap(kek)]))
       const { expiresOn } = (await key).properties
-      this.onAnswer(expiresOn === undefined ? outcome : { ...outcome, expiresOn })
+      this.#options.onAnswer?.(expiresOn === undefined ? outcome : { ...outcome, expiresOn })
       return keys
     } catch (error) {
       if (!(error instanceof KeyUnavailable)) throw error
       const explained = await kek.explain(error)
-      this.onAnswer({ ...outcome, error: explained })
+      this.#options.onAnswer?.({ ...outcome, error: explained })
       throw explained
     }
   }

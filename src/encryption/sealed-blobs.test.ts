@@ -28,7 +28,12 @@ async function openRing() {
   const ring = new KeyRing({ records, rootKeys, leaseMs: 0, vaults, credentialOf, settingsOf: async () => undefined })
   await records.commit(await ring.create(account))
   const files = openMemoryBlobs()
-  return { ring, records, files, blobs: new SealedBlobs(ring, files, systemEnv, rootKeys.deployment) }
+  return {
+    ring,
+    records,
+    files,
+    blobs: new SealedBlobs({ ring, blobs: files, env: systemEnv, deploymentRoot: rootKeys.deployment }),
+  }
 }
 
 test('R28: an account that is purged while its new data key is made gets none', async () => {

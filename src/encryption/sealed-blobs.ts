@@ -50,21 +50,31 @@ export interface Removal {
   readonly unlink: () => Promise<void>
 }
 
+export interface SealedBlobsOptions {
+  readonly ring: KeyRing
+  readonly blobs: BlobStore
+  readonly env: Env
+  /** AES-256: the keys of deployments' copies are derived from it. */
+  readonly deploymentRoot: KeyObject
+  /** Told of each account of which a blob was removed or sealed anew, once that is committed. */
+  readonly onChange?: (accountId: string) => void
+}
+
 /** R01: the only way to keep customer data: bytes go in as a stream and reach the blob store sealed. */
 export class SealedBlobs {
   readonly #ring: KeyRing
   readonly #blobs: BlobStore
   readonly #env: Env
   readonly #deploymentRoot: KeyObject
-  /** Told of each account of which a blob was removed or sealed anew, once that is committed. */
-  onChange: (accountId: string) => void = () => {}
+  readonly #onChange: (accountId: string) => void
   readonly #writing = new Set<Pick<BlobRecord, 'accountId' | 'generation'>>()
 
-  constructor(ring: KeyRing, blobs: BlobStore, env: Env, deploymentRoot: KeyObject) {
+  constructor({ ring, blobs, env, deploymentRoot, onChange = () => {} }: SealedBlobsOptions) {
     this.#ring = ring
     this.#blobs = blobs
     this.#env = env
     this.#deploymentRoot = deploymentRoot
+    this.#onChange = onChange
   }
 
   /**
@@ -103,7 +113,7 @@ export class SealedBlobs {
     return {
       changes: [put(blobRecords, id, { ...record, createdAt }, version), ...held(record)],
       settle: () => {
-        this.onChange(accountId)
+        this.#onChange(accountId)
         return this.#blobs.remove(fileOf(value))
       },
       undo: () => this.#blobs.remove(fileOf(record)),
@@ -239,7 +249,7 @@ export class SealedBlobs {
 
   async #unlink(record: BlobName): Promise<void> {
     const { accountId, blobId } = record
-    this.onChange(accountId)
+    this.#onChange(accountId)
     // A re-encryption may have given it another file since the caller looked.
     const generations = [...(await this.#ring.generations(accountId)).keys()].filter(generation => generation > 1)
     const rewritten = generations.map(generation => fileOfGeneration(blobId, generation))

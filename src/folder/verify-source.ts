@@ -74,7 +74,12 @@ async function stoppedSource(dataDir: string, release: () => Promise<void>): Pro
     ring,
     dataDir,
     isStopped: true,
-    blobs: new SealedBlobs(ring, readDirectoryBlobs(join(dataDir, 'blobs')), env, rootKeys.deployment),
+    blobs: new SealedBlobs({
+      ring,
+      blobs: readDirectoryBlobs(join(dataDir, 'blobs')),
+      env,
+      deploymentRoot: rootKeys.deployment,
+    }),
     references: accountId => blobReferences(records, accountId),
     closedBecause: 'its key is in a vault, which is asked while the cloud runs',
   })

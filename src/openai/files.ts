@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import type { Account } from '../accounts/account.ts'
-import { accountAudit, CREATED, type Accounts } from '../accounts/accounts.ts'
+import { accountAudit, CREATED, type AccountServices } from '../accounts/accounts.ts'
 import { blobRecord, type BlobRecord } from '../encryption/blob-records.ts'
 import { unlinkAfter } from '../encryption/blob-commits.ts'
 import { isRetired } from '../encryption/key-ring-rows.ts'
@@ -46,15 +46,19 @@ export interface PendingFile {
 /** Asked of training files when a job is created; a validation file may be shorter. */
 const TOO_FEW = 'invalid_n_examples'
 
+export interface FilesOptions extends Pick<AccountServices, 'records' | 'env' | 'audit'> {
+  readonly blobs: SealedBlobs
+}
+
 /** Training files and result files of accounts, sealed. */
 export class Files {
-  readonly accounts: Accounts
-  readonly blobs: SealedBlobs
   readonly use = new FileUse()
+  readonly #options: FilesOptions
+  readonly #blobs: SealedBlobs
 
-  constructor(accounts: Accounts, blobs: SealedBlobs) {
-    this.accounts = accounts
-    this.blobs = blobs
+  constructor(options: FilesOptions) {
+    this.#options = options
+    this.#blobs = options.blobs
   }
 
   /** R01: seals the bytes while they arrive and reads along whether they are training data. @throws KeyUnavailable */
@@ -76,14 +80,14 @@ export class Files {
       () => undefined,
     )
     const metadata = (): Buffer => secrets({ filename, sha256: digest.digest('hex') })
-    const creating = this.blobs.create({ accountId, kind: 'training-data', source: passing, metadata })
+    const creating = this.#blobs.create({ accountId, kind: 'training-data', source: passing, metadata })
     // A revoked key refuses before the first byte is read.
     creating.catch(stop)
     const [created, checked] = await Promise.allSettled([creating, watched])
     if (created.status === 'rejected') throw created.reason
     const { record, changes } = created.value
     if (checked.status === 'rejected') {
-      await this.blobs.discard(record)
+      await this.#blobs.discard(record)
       throw checked.reason
     }
     const { examples, findings } = checked.value
@@ -109,7 +113,7 @@ export class Files {
     })
     const kept = [...changes, put(files, ownedKey(account.accountId, record.fileId), record, 0)]
     try {
-      await this.accounts.options.audit.append(entry, kept)
+      await this.#options.audit.append(entry, kept)
     } catch (error) {
       // ADR 0023: a file of which nobody knows whether it was kept stays.
       if (leftNothing(error)) await this.discard(pending)
@@ -120,7 +124,7 @@ export class Files {
 
   /** The bytes were never acknowledged. */
   async discard({ record: { accountId, blobId } }: PendingFile): Promise<void> {
-    await this.blobs.discard({ accountId, blobId })
+    await this.#blobs.discard({ accountId, blobId })
   }
 
   /** A result file that the service itself writes; the changes are for the caller's commit. */
@@ -142,7 +146,7 @@ export class Files {
 
   /** @throws 404 notFound */
   async get(accountId: string, fileId: string): Promise<Stored<FileRecord>> {
-    const found = await this.accounts.options.records.get(files, ownedKey(accountId, checkId(fileId, 'file-', 'file')))
+    const found = await this.#options.records.get(files, ownedKey(accountId, checkId(fileId, 'file-', 'file')))
     if (found === undefined) throw notFound('file', fileId)
     if (!isOwnFile(found, accountId)) throw recordTampered(`the file ${fileId}`)
     return found
@@ -150,19 +154,19 @@ export class Files {
 
   /** @throws KeyUnavailable (R22) */
   async open(accountId: string, file: FileRecord): Promise<OpenBlob> {
-    return this.blobs.open(await this.#blobOf(accountId, file))
+    return this.#blobs.open(await this.#blobOf(accountId, file))
   }
 
   /** K5: of the account that calls, and of a file's kind. */
   #blobOf(accountId: string, { blobId, purpose }: FileRecord): Promise<BlobRecord> {
-    return blobRecord(this.accounts.options.records, accountId, blobId, KIND_OF_PURPOSE[purpose])
+    return blobRecord(this.#options.records, accountId, blobId, KIND_OF_PURPOSE[purpose])
   }
 
   /** The sealed name; undefined while the key that seals it is unavailable, because lists work all the same. */
   filename(accountId: string, file: FileRecord, opener = untilRefused()): Promise<string | undefined> {
     return opener(async () => {
       const record = await this.#blobOf(accountId, file)
-      return (JSON.parse((await this.blobs.metadata(record)).toString('utf8')) as FileSecrets).filename
+      return (JSON.parse((await this.#blobs.metadata(record)).toString('utf8')) as FileSecrets).filename
     })
   }
 
@@ -178,7 +182,7 @@ export class Files {
     const { fileId, blobId, bytes } = stored.value
     const reader = await this.#readerOf(account.accountId, fileId)
     if (reader !== undefined) throw isRead(fileId, reader)
-    const { changes, unlink } = await this.blobs.remove(account.accountId, blobId)
+    const { changes, unlink } = await this.#blobs.remove(account.accountId, blobId)
     const entry = accountAudit(
       account,
       'Microsoft.CognitiveServices/accounts/OpenAI/files/delete',
@@ -186,12 +190,12 @@ export class Files {
       { blobId, bytes },
     )
     const removed = [remove(files, stored.id, stored.version), ...changes]
-    await unlinkAfter(this.accounts.options.audit.append(entry, removed, { shred: true }), [{ unlink }])
+    await unlinkAfter(this.#options.audit.append(entry, removed, { shred: true }), [{ unlink }])
   }
 
   /** A job that needs the file still. */
   async #readerOf(accountId: string, fileId: string): Promise<JobRecord | undefined> {
-    for await (const { value } of everyRecord(this.accounts.options.records, jobs, { prefix: `${accountId}/` }))
+    for await (const { value } of everyRecord(this.#options.records, jobs, { prefix: `${accountId}/` }))
       if (!FINISHED.has(value.status) && [value.trainingFile, value.validationFile].includes(fileId)) return value
     return undefined
   }
@@ -203,7 +207,7 @@ export class Files {
     const page: FileRecord[] = []
     const after = options.after === undefined ? {} : { after: ownedKey(accountId, options.after) }
     const all = { prefix: `${accountId}/`, reverse: !options.ascending, ...after }
-    for await (const stored of everyRecord(this.accounts.options.records, files, all)) {
+    for await (const stored of everyRecord(this.#options.records, files, all)) {
       const { value } = stored
       if (!isOwnFile(stored, accountId)) continue
       if (options.purpose !== undefined && value.purpose !== options.purpose) continue
@@ -214,7 +218,7 @@ export class Files {
   }
 
   async #fileOf(accountId: string, blobId: string, bytes: number, purpose: FileRecord['purpose']): Promise<FileRecord> {
-    const { env, records } = this.accounts.options
+    const { env, records } = this.#options
     const fileId = newId(env, 'file-', await lastIdOf(records, files, `${accountId}/`))
     return { fileId, accountId, purpose, blobId, bytes, createdAt: Math.floor(env.now() / 1000) }
   }

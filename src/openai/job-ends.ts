@@ -1,3 +1,4 @@
+import type { AccountServices } from '../accounts/accounts.ts'
 import { isRetired } from '../encryption/key-ring-rows.ts'
 import { KeyRingTampered } from '../encryption/key-ring-tampered.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
@@ -6,9 +7,11 @@ import { AzureError, Conflict } from '../http/errors.ts'
 import type { Stored } from '../store/records.ts'
 import { storageTrouble } from '../store/storage-errors.ts'
 import type { StorageTrouble } from '../store/storage-trouble.ts'
+import type { JobQueue } from './job-queue.ts'
 import { hasCheckpoint } from './job-run.ts'
 import { finishedNow, type Jobs } from './jobs.ts'
 import { jobs, type JobRecord } from './records.ts'
+import type { StopsTo } from './running-jobs.ts'
 
 const ATTEMPTS = 5
 /** How often in a row a job whose process is lost is tried again, with no checkpoint kept in between. */
@@ -18,9 +21,9 @@ const LONGEST_WAIT_MS = 60_000
 
 /** Why a run was told to stop. */
 export class Stopped extends Error {
-  readonly to: 'paused' | 'cancelled' | 'pending'
+  readonly to: StopsTo
 
-  constructor(to: 'paused' | 'cancelled' | 'pending') {
+  constructor(to: StopsTo) {
     super(`The job was ${to}.`)
     this.name = 'Stopped'
     this.to = to
@@ -40,21 +43,27 @@ const OF_DISK: Readonly<Record<StorageTrouble, string>> = {
   'out-of-files': 'the service can open no more files at present',
 }
 
+export interface JobEndsOptions extends Pick<AccountServices, 'records' | 'env'> {
+  readonly jobs: Jobs
+  /** Takes a job that is to run once more. */
+  readonly queue: JobQueue
+  readonly log: (message: string, error?: unknown) => void
+}
+
 /** Writes what becomes of a job when its run is over, and has those run again that can go on. */
 export class JobEnds {
+  readonly #options: JobEndsOptions
   readonly #jobs: Jobs
-  readonly #log: (message: string, error?: unknown) => void
-  readonly #again: (recordId: string) => void
+  readonly #log: JobEndsOptions['log']
   readonly #waiting = new Set<() => void>()
   /** How often in a row the disk was the reason, by record id. */
   readonly #refused = new Map<string, number>()
   #isClosed = false
 
-  /** @param again takes the record id of a job that is to run once more */
-  constructor(service: Jobs, log: (message: string, error?: unknown) => void, again: (recordId: string) => void) {
-    this.#jobs = service
-    this.#log = log
-    this.#again = again
+  constructor(options: JobEndsOptions) {
+    this.#options = options
+    this.#jobs = options.jobs
+    this.#log = options.log
   }
 
   /** Nothing waits any longer; what could not be written is found at the next start. */
@@ -82,7 +91,7 @@ export class JobEnds {
   }
 
   async #writeOnce(before: Stored<JobRecord>, error: unknown): Promise<void> {
-    const stored = await this.#jobs.options.accounts.options.records.get(jobs, before.id)
+    const stored = await this.#options.records.get(jobs, before.id)
     if (stored === undefined || !['pending', 'running'].includes(stored.value.status)) return
     const trouble = storageTrouble(error)
     if (error instanceof Stopped) await this.#stopped(stored, error.to)
@@ -103,7 +112,7 @@ export class JobEnds {
   }
 
   async #stopped(stored: Stored<JobRecord>, to: Stopped['to']): Promise<void> {
-    const finished = to === 'cancelled' ? finishedNow(stored.value, this.#jobs.options.accounts.options.env) : {}
+    const finished = to === 'cancelled' ? finishedNow(stored.value, this.#options.env) : {}
     await this.#jobs.move(stored, { status: to, ...finished }, 'info', OF_STOPPED[to])
   }
 
@@ -143,13 +152,13 @@ export class JobEnds {
     this.#log(`The fine-tuning job ${stored.value.jobId} failed`, error)
     const message = error instanceof Error ? error.message : 'The training engine failed.'
     const code = error instanceof AzureError ? error.code : 'internalFailure'
-    const finished = finishedNow(stored.value, this.#jobs.options.accounts.options.env)
+    const finished = finishedNow(stored.value, this.#options.env)
     const change = { status: 'failed', ...finished, error: { code, message } } as const
     await this.#jobs.move(stored, change, 'error', `Job failed: ${message}`)
   }
 
   async #whence(stored: Stored<JobRecord>): Promise<string> {
-    const { records } = this.#jobs.options.accounts.options
+    const { records } = this.#options
     return (await hasCheckpoint(records, stored.value))
       ? 'It goes on from its last checkpoint'
       : 'No checkpoint was kept yet: it begins again'
@@ -162,7 +171,7 @@ export class JobEnds {
     change: Pick<JobRecord, 'tries'> = {},
   ): Promise<void> {
     await this.#jobs.move(stored, { status: 'pending', ...change }, 'warning', message)
-    void this.#wait(waitMs).then(() => this.#again(stored.id))
+    void this.#wait(waitMs).then(() => this.#options.queue.add(stored.id))
   }
 
   #wait(ms: number): Promise<void> {

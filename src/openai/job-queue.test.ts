@@ -13,7 +13,8 @@ function queueOf(atOnce: number) {
       ends.set(recordId, error => (error === undefined ? resolve() : reject(error)))
     })
   }
-  const queue = new JobQueue({ atOnce, run, log: (_, error) => failures.push(error) })
+  const queue = new JobQueue({ atOnce, log: (_, error) => failures.push(error) })
+  queue.start(run)
   const settle = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
   const end = async (recordId: string, error?: Error): Promise<void> => {
     ends.get(recordId)?.(error)

@@ -1,14 +1,17 @@
+export interface JobQueueOptions {
+  /** Jobs that run at the same time. */
+  readonly atOnce: number
+  readonly log: (message: string, error: unknown) => void
+}
+
 /**
  * Waiting jobs of all accounts, by record id (`<account id>/<job id>`), run by a number of workers. An account's own jobs go in
  * their order; a free worker takes the account with the fewest running jobs and, among those, the one that was served longest ago:
  * so nobody waits behind all the jobs of another.
  */
 export class JobQueue {
-  readonly #options: {
-    readonly atOnce: number
-    readonly run: (recordId: string) => Promise<void>
-    readonly log: (message: string, error: unknown) => void
-  }
+  readonly #options: JobQueueOptions
+  #run: ((recordId: string) => Promise<void>) | undefined
   readonly #waiting = new Map<string, Set<string>>()
   readonly #running = new Map<string, Promise<void>>()
   /** When an account was served last, as a count; those that never were come first. */
@@ -16,13 +19,14 @@ export class JobQueue {
   #count = 0
   #isClosed = false
 
-  /** @param options what `run` throws goes to `log` */
-  constructor(options: {
-    readonly atOnce: number
-    readonly run: (recordId: string) => Promise<void>
-    readonly log: (message: string, error: unknown) => void
-  }) {
+  constructor(options: JobQueueOptions) {
     this.#options = options
+  }
+
+  /** Nothing runs before. @param run what it throws goes to `log` */
+  start(run: (recordId: string) => Promise<void>): void {
+    this.#run = run
+    this.#fill()
   }
 
   /** Does nothing for a job that waits already; one that runs waits until that is over. */
@@ -40,18 +44,19 @@ export class JobQueue {
   }
 
   #fill(): void {
-    while (!this.#isClosed && this.#running.size < this.#options.atOnce) {
+    const run = this.#run
+    while (run !== undefined && !this.#isClosed && this.#running.size < this.#options.atOnce) {
       const recordId = this.#next()
       if (recordId === undefined) return
-      this.#running.set(recordId, this.#work(recordId))
+      this.#running.set(recordId, this.#work(recordId, run))
     }
   }
 
-  async #work(recordId: string): Promise<void> {
+  async #work(recordId: string, run: (recordId: string) => Promise<void>): Promise<void> {
     // Whoever added it is done first.
     await Promise.resolve()
     try {
-      await this.#options.run(recordId)
+      await run(recordId)
     } catch (error) {
       this.#options.log('The job runner failed', error)
     }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { AccountServices } from '../accounts/accounts.ts'
 import type { Account } from '../accounts/account.ts'
 import type { KeyRing } from '../encryption/key-ring.ts'
 import { untilRefused } from '../encryption/until-refused.ts'
@@ -10,7 +11,7 @@ import type { DataRoute } from './data-plane.ts'
 import { pageSize, readQuery } from './file-routes.ts'
 import { checkId, notFound } from './ids.ts'
 import { jobBody } from './job-body.ts'
-import { wireMetrics } from './job-events.ts'
+import { wireMetrics, type JobEvents } from './job-events.ts'
 import { checkpointName } from './job-run.ts'
 import type { Jobs } from './jobs.ts'
 import { checkpoints, isOwnCheckpoint, ownedKey, type CheckpointRecord, type JobRecord } from './records.ts'
@@ -21,7 +22,13 @@ const page = z.object({
   after: z.string().max(64).optional(),
 })
 
-export function jobRoutes(service: Jobs, ring: KeyRing): DataRoute[] {
+interface JobServices extends Pick<AccountServices, 'records' | 'keyRing'> {
+  readonly jobs: Jobs
+  readonly events: JobEvents
+}
+
+export function jobRoutes(services: JobServices): DataRoute[] {
+  const { jobs: service, keyRing } = services
   const at = { path: '/fine_tuning/jobs/:job', action: 'fine-tunes/read', maxBody: 0 } as const
   const act = (name: 'cancel' | 'pause' | 'resume'): DataRoute => ({
     ...at,
@@ -31,7 +38,7 @@ export function jobRoutes(service: Jobs, ring: KeyRing): DataRoute[] {
     maxBody: 4096,
     handler: async (call, account) => {
       // R23: a job that could not even read its checkpoint must not look as if it went on.
-      if (name === 'resume') await ring.leases.keys(account.accountId)
+      if (name === 'resume') await keyRing.leases.keys(account.accountId)
       return json(showJob(await service[name](account.accountId, String(call.params['job']))))
     },
   })
@@ -61,14 +68,14 @@ export function jobRoutes(service: Jobs, ring: KeyRing): DataRoute[] {
         method,
         path: '/fine_tuning/jobs/:job/events',
         maxBody: 4096,
-        handler: (call, account) => listEvents(service, call, account),
+        handler: (call, account) => listEvents(services, call, account),
       },
       {
         ...at,
         method,
         path: '/fine_tuning/jobs/:job/checkpoints',
         maxBody: 4096,
-        handler: (call, account) => listCheckpoints(service, ring, call, account),
+        handler: (call, account) => listCheckpoints(services, call, account),
       },
     ]),
   ]
@@ -87,21 +94,29 @@ async function listJobs(service: Jobs, call: Call, account: Account): Promise<Re
   return json({ object: 'list', data, has_more: found.length > limit })
 }
 
-async function listEvents(service: Jobs, call: Call, account: Account): Promise<Response> {
+async function listEvents(
+  { jobs: service, events: ofJobs }: JobServices,
+  call: Call,
+  account: Account,
+): Promise<Response> {
   const { limit, after } = readQuery(call, page)
   const { value } = await service.get(account.accountId, String(call.params['job']))
   const from = after === undefined ? undefined : checkId(after, 'ftevent-', 'event')
-  const { events, hasMore } = await service.options.events.list(value, limit, from)
+  const { events, hasMore } = await ofJobs.list(value, limit, from)
   // Azure says `warning`, OpenAI, whose form v1 is, says `warn`.
   const isV1 = call.url.pathname.toLowerCase().startsWith('/openai/v1/')
   const data = events.map(event => (isV1 && event.level === 'warning' ? { ...event, level: 'warn' } : event))
   return json({ object: 'list', data, has_more: hasMore })
 }
 
-async function listCheckpoints(service: Jobs, ring: KeyRing, call: Call, account: Account): Promise<Response> {
+async function listCheckpoints(
+  { jobs: service, records, keyRing }: JobServices,
+  call: Call,
+  account: Account,
+): Promise<Response> {
   const { limit, after } = readQuery(call, page)
   const { value: job } = await service.get(account.accountId, String(call.params['job']))
-  const all = await allRecords(service.options.accounts.options.records, checkpoints, {
+  const all = await allRecords(records, checkpoints, {
     prefix: `${ownedKey(account.accountId, job.jobId)}/`,
     reverse: true,
   })
@@ -113,7 +128,7 @@ async function listCheckpoints(service: Jobs, ring: KeyRing, call: Call, account
   const opener = untilRefused()
   for (const { value } of found.slice(begin, begin + limit)) {
     // Lists work while the customer's key is revoked; what it seals is left out.
-    const metrics = (await opener(() => metricsOf(ring, account.accountId, value))) ?? { step: value.step }
+    const metrics = (await opener(() => metricsOf(keyRing, account.accountId, value))) ?? { step: value.step }
     data.push({ ...showCheckpoint(job, value), metrics })
   }
   const ends = { first_id: data[0]?.id ?? null, last_id: data.at(-1)?.id ?? null }

@@ -10,8 +10,7 @@ import type { Trainer, TrainingCheckpoint } from '../engines/engine.ts'
 import { systemEnv } from '../base/env.ts'
 import { openMemoryRecords } from '../store/memory-records.ts'
 import { put, remove, type Stored } from '../store/records.ts'
-import { JobRun } from './job-run.ts'
-import type { Jobs } from './jobs.ts'
+import { JobRun, type JobRunOptions } from './job-run.ts'
 import { checkpoints, jobs, ownedKey, type JobRecord } from './records.ts'
 
 const [accountId, jobId] = ['a', 'ftjob-1']
@@ -39,11 +38,7 @@ async function keptOf(sent: readonly Pick<TrainingCheckpoint, 'step' | 'interim'
     }),
   }
   const opened = { read: () => [], close: async () => {} }
-  const options = {
-    accounts: { options: { records, env: systemEnv } },
-    blobs,
-    files: { get: async () => ({ value: {} }), open: async () => opened },
-  }
+  const readFiles = { get: async () => ({ value: {} }), open: async () => opened }
   const trainer: Trainer = {
     bases: [],
     async train(_, sink) {
@@ -55,8 +50,15 @@ async function keptOf(sent: readonly Pick<TrainingCheckpoint, 'step' | 'interim'
   const byGeneration = new Map([[1, { bytes: randomBytes(32) }]])
   const ring = { leases: { keys: async () => ({ current: 1, byGeneration }) } } as unknown as KeyRing
   const stored: Stored<JobRecord> = { id, version: 1, value: job }
-  const service = { options } as unknown as Jobs
-  const run = new JobRun({ jobs: service, ring, trainer, account: { accountId } as Account, stored })
+  const options = {
+    records,
+    env: systemEnv,
+    keyRing: ring,
+    blobs,
+    files: readFiles,
+    trainer,
+  } as unknown as JobRunOptions
+  const run = new JobRun(options, { account: { accountId } as Account, stored })
   const never = new AbortController().signal
   await assert.rejects(run.run(never, never), /ended/)
   const kept = (await records.list(checkpoints, { limit: 100 })).map(({ value }) => value)
@@ -116,13 +118,9 @@ test('a run that is cancelled while it waits for the vault closes what the vault
   }
   const value = { accountId, jobId, status: 'running', trainingFile: 'file-1' } as unknown as JobRecord
   const stored: Stored<JobRecord> = { id: ownedKey(accountId, jobId), version: 1, value }
-  const run = new JobRun({
-    jobs: { options: { accounts: { options: { records, env: systemEnv } }, files } } as unknown as Jobs,
-    ring: {} as KeyRing,
-    trainer: { bases: [], train: async () => assert.fail('it was cancelled') },
-    account: { accountId } as Account,
-    stored,
-  })
+  const trainer = { bases: [], train: async () => assert.fail('it was cancelled') }
+  const options = { records, env: systemEnv, files, trainer } as unknown as JobRunOptions
+  const run = new JobRun(options, { account: { accountId } as Account, stored })
   const cancelled = new AbortController()
   const ended = assert.rejects(run.run(cancelled.signal, new AbortController().signal), /cancelled/)
   await asked.promise

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type { Account } from '../accounts/account.ts'
-import { accountAudit } from '../accounts/accounts.ts'
+import { accountAudit, type AccountServices } from '../accounts/accounts.ts'
 import { withNewBlobs } from '../encryption/blob-commits.ts'
 import { blobRecord } from '../encryption/blob-records.ts'
 import type { KeyRing } from '../encryption/key-ring.ts'
@@ -9,8 +9,10 @@ import { heldRecord, openRecord, sealRecord } from '../encryption/sealed-records
 import type { Trainer, TrainingCheckpoint, TrainingMetrics, TrainingSink } from '../engines/engine.ts'
 import { everyRecord } from '../store/every-record.ts'
 import { put, remove, VersionConflict, type Change, type RecordStore, type Stored } from '../store/records.ts'
+import type { Files } from './files.ts'
 import { newId } from './ids.ts'
-import { finishedNow, type Jobs } from './jobs.ts'
+import type { JobEvents } from './job-events.ts'
+import { finishedNow } from './jobs.ts'
 import {
   CHECKPOINT_KINDS,
   checkpointKey,
@@ -30,11 +32,18 @@ const KEPT_CHECKPOINTS = 3
 const MAX_METRIC_EVENTS = 200
 const ATTEMPTS = 5
 
+/** What every run works with. */
+export interface JobRunOptions extends Pick<AccountServices, 'records' | 'env' | 'audit' | 'keyRing'> {
+  readonly blobs: SealedBlobs
+  readonly files: Files
+  readonly events: JobEvents
+  readonly trainer: Trainer
+}
+
 /** One run of one job: opens the data, trains, seals what comes out. */
 export class JobRun {
-  readonly #jobs: Jobs
+  readonly #options: JobRunOptions
   readonly #ring: KeyRing
-  readonly #trainer: Trainer
   readonly #account: Account
   #stored: Stored<JobRecord>
   #metrics: TrainingMetrics[] = []
@@ -46,12 +55,11 @@ export class JobRun {
   /** Settles when the trainer's process is gone. */
   #training: Promise<unknown> = Promise.resolve()
 
-  constructor(options: { jobs: Jobs; ring: KeyRing; trainer: Trainer; account: Account; stored: Stored<JobRecord> }) {
-    this.#jobs = options.jobs
-    this.#ring = options.ring
-    this.#trainer = options.trainer
-    this.#account = options.account
-    this.#stored = options.stored
+  constructor(options: JobRunOptions, { account, stored }: { account: Account; stored: Stored<JobRecord> }) {
+    this.#options = options
+    this.#ring = options.keyRing
+    this.#account = account
+    this.#stored = stored
   }
 
   /** Resolves when the model is stored. @throws KeyUnavailable (R23), the signal's reason, or the engine's failure */
@@ -97,7 +105,7 @@ export class JobRun {
       ...(resumeFrom === undefined ? {} : { resumeFrom }),
     }
     signal.throwIfAborted()
-    const training = this.#trainer.train(spec, this.#sink(), signal)
+    const training = this.#options.trainer.train(spec, this.#sink(), signal)
     this.#training = training
     const result = await training
     signal.throwIfAborted()
@@ -105,7 +113,7 @@ export class JobRun {
   }
 
   #sink(): TrainingSink {
-    const { events } = this.#jobs.options
+    const { events } = this.#options
     return {
       started: async ({ hyperparameters, totalSteps, examples }) => {
         const text = `Training on ${examples} examples, ${totalSteps} steps.`
@@ -133,14 +141,14 @@ export class JobRun {
     // The clock may be set meanwhile: the time that steps take is measured apart from it.
     const perStep = (performance.now() - this.#startedAt) / (metrics.step - this.#firstStep + 1)
     const left = perStep * (metrics.totalSteps - metrics.step)
-    return Math.ceil((this.#jobs.options.accounts.options.env.now() + left) / 1000)
+    return Math.ceil((this.#options.env.now() + left) / 1000)
   }
 
   async #keep(checkpoint: TrainingCheckpoint): Promise<void> {
     const same = (await this.#checkpoints()).find(({ value }) => value.step === checkpoint.step)?.value
     // A pause in the step after it: those weights are kept already, and what is shown stays so.
     if (same?.stateBlobId !== undefined && (checkpoint.interim || same.interim !== true)) return
-    const { blobs } = this.#jobs.options
+    const { blobs } = this.#options
     const stale = await withNewBlobs(blobs, create => this.#commitCheckpoint(checkpoint, create))
     for (const { unlink } of stale) await unlink()
   }
@@ -148,15 +156,15 @@ export class JobRun {
   /** Resolves to the removals of the blobs that went with it. */
   async #commitCheckpoint(checkpoint: TrainingCheckpoint, create: SealedBlobs['create']): Promise<Removal[]> {
     const { accountId, jobId } = this.#stored.value
-    const { accounts, blobs } = this.#jobs.options
+    const { env, blobs } = this.#options
     const adapter = await create({ accountId, kind: 'checkpoint', source: checkpoint.adapter })
     const state = await create({ accountId, kind: 'checkpoint', source: checkpoint.state })
     const name = { jobId, step: checkpoint.step }
     const record: CheckpointRecord = {
-      checkpointId: newId(accounts.options.env, 'ftckpt-'),
+      checkpointId: newId(env, 'ftckpt-'),
       ...name,
       accountId,
-      createdAt: Math.floor(accounts.options.env.now() / 1000),
+      createdAt: Math.floor(env.now() / 1000),
       blobId: adapter.record.blobId,
       stateBlobId: state.record.blobId,
       ...(checkpoint.interim ? { interim: true } : {}),
@@ -203,7 +211,7 @@ export class JobRun {
 
   /** The model, the result file and the job's end are one commit: there is no model of a job that has not succeeded. */
   async #finish(adapter: Readable, trainedTokens: number, steps: number): Promise<void> {
-    const { blobs } = this.#jobs.options
+    const { blobs } = this.#options
     const stale = await withNewBlobs(blobs, create => this.#commitEnd(adapter, { trainedTokens, steps }, create))
     for (const { unlink } of stale) await unlink()
   }
@@ -215,11 +223,11 @@ export class JobRun {
     create: SealedBlobs['create'],
   ): Promise<Removal[]> {
     const job = this.#stored.value
-    const { accounts, blobs, files, events } = this.#jobs.options
+    const { env, audit, blobs, files, events } = this.#options
     const { accountId, jobId } = job
     const model = await create({ accountId, kind: 'fine-tuned-model', source: adapter })
     const result = await files.createResult(accountId, 'results.csv', resultsCsv(this.#metrics), create)
-    const { finishedAt } = finishedNow(job, accounts.options.env)
+    const { finishedAt } = finishedNow(job, env)
     const done: JobRecord = {
       ...job,
       status: 'succeeded',
@@ -244,7 +252,7 @@ export class JobRun {
         ...[...interim, ...states].flatMap(({ value }) => value.stateBlobId ?? []),
       ]
       const removals = await Promise.all(gone.map(blobId => blobs.remove(accountId, blobId)))
-      await accounts.options.audit.append(
+      await audit.append(
         accountAudit(this.#account, 'Microsoft.CognitiveServices/accounts/OpenAI/fine-tunes/succeeded', jobId, {
           fineTunedModel: job.modelName,
           resultFile: result.record.fileId,
@@ -271,11 +279,11 @@ export class JobRun {
 
   async #checkpoints(): Promise<Stored<CheckpointRecord>[]> {
     const { accountId, jobId } = this.#stored.value
-    return checkpointsOf(this.#jobs.options.accounts.options.records, { accountId, jobId })
+    return checkpointsOf(this.#options.records, { accountId, jobId })
   }
 
   async #open(fileId: string): Promise<Readable> {
-    const { files } = this.#jobs.options
+    const { files } = this.#options
     const { value } = await files.get(this.#stored.value.accountId, fileId)
     return this.#reading(await files.open(this.#stored.value.accountId, value))
   }
@@ -291,22 +299,19 @@ export class JobRun {
   }
 
   async #openBlob(blobId: string): Promise<Readable> {
-    const { accounts, blobs } = this.#jobs.options
-    const record = await blobRecord(accounts.options.records, this.#stored.value.accountId, blobId, CHECKPOINT_KINDS)
+    const { records, blobs } = this.#options
+    const record = await blobRecord(records, this.#stored.value.accountId, blobId, CHECKPOINT_KINDS)
     return this.#reading(await blobs.open(record))
   }
 
   async #move(change: Partial<JobRecord>, message: string): Promise<void> {
     await this.#put({ ...this.#stored.value, ...change }, [
-      await this.#jobs.options.events.message(this.#stored.value, 'info', message),
+      await this.#options.events.message(this.#stored.value, 'info', message),
     ])
   }
 
   async #put(job: JobRecord, changes: readonly Change[]): Promise<void> {
-    await this.#jobs.options.accounts.options.records.commit([
-      put(jobs, this.#stored.id, job, this.#stored.version),
-      ...changes,
-    ])
+    await this.#options.records.commit([put(jobs, this.#stored.id, job, this.#stored.version), ...changes])
     this.#stored = { id: this.#stored.id, version: this.#stored.version + 1, value: job }
   }
 }

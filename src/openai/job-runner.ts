@@ -1,52 +1,36 @@
-import type { KeyRing } from '../encryption/key-ring.ts'
+import type { AccountServices } from '../accounts/accounts.ts'
 import type { PlaintextHold } from '../encryption/plaintext-holds.ts'
-import type { Trainer } from '../engines/engine.ts'
 import { AzureError } from '../http/errors.ts'
 import { everyRecord } from '../store/every-record.ts'
 import { leaveOut } from '../store/records.ts'
 import type { Stored } from '../store/records.ts'
 import { storageTrouble } from '../store/storage-errors.ts'
-import { JobEnds, Stopped } from './job-ends.ts'
-import { JobQueue } from './job-queue.ts'
-import { JobRun } from './job-run.ts'
-import type { Jobs } from './jobs.ts'
+import { JobEnds, Stopped, type JobEndsOptions } from './job-ends.ts'
+import { JobRun, type JobRunOptions } from './job-run.ts'
 import { isOwnJob, jobs, type JobRecord } from './records.ts'
+import type { RunningJobs } from './running-jobs.ts'
 
 /** A job that is paused may seal the checkpoint that its process sends at once. */
 const LAST_CHECKPOINT_MS = 5000
 
+export interface JobRunnerOptions extends JobRunOptions, JobEndsOptions, Pick<AccountServices, 'accounts'> {
+  readonly running: RunningJobs
+}
+
 /** Runs waiting jobs, one at a time unless told otherwise: training takes every core there is. */
 export class JobRunner {
-  readonly #options: { jobs: Jobs; ring: KeyRing; trainer: Trainer; log: (message: string, error?: unknown) => void }
-  /** How each is told to stop, by job id. */
-  readonly #running = new Map<string, (to: Stopped['to']) => void>()
-  readonly #queue: JobQueue
+  readonly #options: JobRunnerOptions
   readonly #ends: JobEnds
   #isClosed = false
 
-  constructor(options: {
-    jobs: Jobs
-    ring: KeyRing
-    trainer: Trainer
-    log: (message: string, error?: unknown) => void
-    /** Jobs that run at the same time. */
-    atOnce: number
-  }) {
+  constructor(options: JobRunnerOptions) {
     this.#options = options
-    this.#queue = new JobQueue({ ...options, run: recordId => this.#runWaiting(recordId) })
-    this.#ends = new JobEnds(options.jobs, options.log, recordId => this.#queue.add(recordId))
-    options.jobs.onPending = recordId => this.#queue.add(recordId)
-    options.jobs.onStop = (jobId, to) => {
-      const stop = this.#running.get(jobId)
-      stop?.(to)
-      return stop !== undefined
-    }
+    this.#ends = new JobEnds(options)
   }
 
   /** Jobs that were running when the service ended go on from their last checkpoint, before those that waited. */
   async start(): Promise<void> {
-    const { jobs: service, log } = this.#options
-    const { records } = service.options.accounts.options
+    const { jobs: service, records, queue, log } = this.#options
     const unfinished: Stored<JobRecord>[] = []
     for await (const stored of everyRecord(records, jobs, { onTampered: leaveOut }))
       if (stored.value.status === 'running' || stored.value.status === 'pending') unfinished.push(stored)
@@ -60,20 +44,21 @@ export class JobRunner {
         if (storageTrouble(error) === undefined) throw error
         log(`The job ${job.value.jobId} can't be taken up yet`, error)
       }
-      this.#queue.add(job.id)
+      queue.add(job.id)
     }
+    queue.start(recordId => this.#runWaiting(recordId))
   }
 
   /** Running jobs become pending again; resolves when their processes have ended. */
   async close(): Promise<void> {
     this.#isClosed = true
-    for (const stop of this.#running.values()) stop('pending')
+    this.#options.running.stopAll('pending')
     this.#ends.close()
-    await this.#queue.close()
+    await this.#options.queue.close()
   }
 
   async #runWaiting(recordId: string): Promise<void> {
-    const stored = await this.#options.jobs.options.accounts.options.records.get(jobs, recordId)
+    const stored = await this.#options.records.get(jobs, recordId)
     if (stored === undefined || this.#isClosed) return
     // K5: a job that says it is somebody else's would train on their data.
     if (!isOwnJob(stored, recordId.split('/')[0] ?? ''))
@@ -83,10 +68,10 @@ export class JobRunner {
   }
 
   async #runOne(stored: Stored<JobRecord>): Promise<void> {
-    const { jobs: service, ring, trainer } = this.#options
+    const { jobs: service, accounts, keyRing, running } = this.#options
     const { jobId, accountId } = stored.value
     const [abort, pause] = [new AbortController(), new AbortController()]
-    this.#running.set(jobId, to => {
+    running.add(jobId, to => {
       const reason = new Stopped(to)
       if (to === 'cancelled') abort.abort(reason)
       else pause.abort(reason)
@@ -94,16 +79,14 @@ export class JobRunner {
     })
     let hold: PlaintextHold | undefined
     try {
-      const account = await service.options.accounts.byId(accountId)
+      const account = await accounts.byId(accountId)
       if (account === undefined) throw new AzureError('notFound', 404, 'The account of the job was deleted.')
       const job = await service.move(stored, { status: 'running' }, 'info', 'Job started.')
       // R23: the job's process holds plaintext; it is killed when the lease is over, however long its next write is off.
-      hold = await ring.leases.hold(accountId)
+      hold = await keyRing.leases.hold(accountId)
       const run = { id: stored.id, version: stored.version + 1, value: job }
-      await new JobRun({ jobs: service, ring, trainer, account, stored: run }).run(
-        AbortSignal.any([abort.signal, hold.signal]),
-        pause.signal,
-      )
+      const signal = AbortSignal.any([abort.signal, hold.signal])
+      await new JobRun(this.#options, { account, stored: run }).run(signal, pause.signal)
     } catch (error) {
       await this.#ends.write(stored, () => {
         const [why] = [abort.signal, pause.signal, hold?.signal].filter(signal => signal?.aborted)
@@ -111,7 +94,7 @@ export class JobRunner {
       })
     } finally {
       hold?.release()
-      this.#running.delete(jobId)
+      running.delete(jobId)
     }
   }
 }

@@ -1,8 +1,7 @@
 import type { Account } from '../accounts/account.ts'
-import { accountAudit, CREATED, type Accounts } from '../accounts/accounts.ts'
+import { accountAudit, CREATED, type AccountServices } from '../accounts/accounts.ts'
 import { committerOfRequest, type Recorded } from '../audit/request-context.ts'
 import { recordTampered } from '../encryption/record-tampered.ts'
-import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import type { BaseModel } from '../engines/engine.ts'
 import { AzureError, Conflict, NotFound } from '../http/errors.ts'
 import type { Env } from '../base/env.ts'
@@ -12,17 +11,19 @@ import type { Files } from './files.ts'
 import { badRequest, checkId, lastIdOf, newId, notFound } from './ids.ts'
 import type { JobBody } from './job-body.ts'
 import type { JobEvents } from './job-events.ts'
+import type { JobQueue } from './job-queue.ts'
 import { FINISHED, isOwnJob, jobs, ownedKey, type FileRecord, type JobRecord } from './records.ts'
+import type { RunningJobs } from './running-jobs.ts'
 
 /** Azure and OpenAI ask for at least so many. */
 const MIN_EXAMPLES = 10
 const MAX_WAITING = 100
 
-export interface JobsOptions {
-  readonly accounts: Accounts
+export interface JobsOptions extends Pick<AccountServices, 'accounts' | 'records' | 'env'> {
   readonly files: Files
-  readonly blobs: SealedBlobs
   readonly events: JobEvents
+  readonly queue: JobQueue
+  readonly running: RunningJobs
   /** The base that a model name stands for, aliases included. */
   readonly findBase: (name: string) => BaseModel | undefined
 }
@@ -34,26 +35,22 @@ const PAUSING: Recorded = {
 
 /** Fine-tuning jobs as records; the runner (job-runner.ts) makes them run. */
 export class Jobs {
-  readonly options: JobsOptions
+  readonly #options: JobsOptions
   /** By record id, of running jobs that a request wants to stop. */
   readonly #committers = new Map<string, (changes: readonly Change[]) => Promise<void>>()
-  /** Called with the record id of a job that waits to run. */
-  onPending: (recordId: string) => void = () => {}
-  /** Called when a running job is to stop; the runner then writes the state. */
-  onStop: (jobId: string, to: 'paused' | 'cancelled') => boolean = () => false
 
   constructor(options: JobsOptions) {
-    this.options = options
+    this.#options = options
   }
 
   /** R23: opens the training file once, so that a revoked key refuses the job here and not later. @throws KeyUnavailable */
   create(account: Account, body: JobBody): Promise<JobRecord> {
     const inputs = [body.trainingFile, ...(body.validationFile === undefined ? [] : [body.validationFile])]
-    return this.options.files.use.reading(inputs, () => this.#create(account, body))
+    return this.#options.files.use.reading(inputs, () => this.#create(account, body))
   }
 
   async #create(account: Account, body: JobBody): Promise<JobRecord> {
-    const { accounts, events, findBase } = this.options
+    const { accounts, records, env, events, findBase, queue } = this.#options
     const base = findBase(body.model)
     if (base === undefined || !base.fineTune)
       throw badRequest(
@@ -79,10 +76,9 @@ export class Jobs {
         `${MAX_WAITING} jobs are waiting already. Cancel some, or wait for them to end.`,
       )
     }
-    await (await this.options.files.open(account.accountId, training)).close()
-    const { env } = accounts.options
+    await (await this.#options.files.open(account.accountId, training)).close()
     const job: JobRecord = {
-      jobId: newId(env, 'ftjob-', await lastIdOf(accounts.options.records, jobs, `${account.accountId}/`)),
+      jobId: newId(env, 'ftjob-', await lastIdOf(records, jobs, `${account.accountId}/`)),
       accountId: account.accountId,
       status: 'pending',
       model: body.model,
@@ -101,13 +97,13 @@ export class Jobs {
       put(jobs, ownedKey(job.accountId, job.jobId), job, 0),
       await events.message(job, 'info', 'Job enqueued. Waiting for jobs ahead to complete.'),
     ])
-    this.onPending(ownedKey(job.accountId, job.jobId))
+    queue.add(ownedKey(job.accountId, job.jobId))
     return job
   }
 
   /** @throws 404 notFound */
   async get(accountId: string, jobId: string): Promise<Stored<JobRecord>> {
-    const found = await this.options.accounts.options.records.get(
+    const found = await this.#options.records.get(
       jobs,
       ownedKey(accountId, checkId(jobId, 'ftjob-', 'fine-tuning job')),
     )
@@ -119,7 +115,7 @@ export class Jobs {
   /** Newest first. */
   async list(accountId: string, options: { limit: number; after?: string }): Promise<Stored<JobRecord>[]> {
     const after = options.after === undefined ? {} : { after: ownedKey(accountId, options.after) }
-    const found = await this.options.accounts.options.records.list(jobs, {
+    const found = await this.#options.records.list(jobs, {
       prefix: `${accountId}/`,
       reverse: true,
       limit: options.limit,
@@ -130,7 +126,7 @@ export class Jobs {
 
   /** All of an account, oldest first. */
   async *every(accountId: string): AsyncGenerator<Stored<JobRecord>> {
-    for await (const stored of everyRecord(this.options.accounts.options.records, jobs, { prefix: `${accountId}/` }))
+    for await (const stored of everyRecord(this.#options.records, jobs, { prefix: `${accountId}/` }))
       if (isOwnJob(stored, accountId)) yield stored
   }
 
@@ -140,7 +136,7 @@ export class Jobs {
     if (FINISHED.has(stored.value.status)) throw wrongState(stored.value, 'cancelled')
     if (this.#stop(stored.id, jobId, 'cancelled'))
       return this.#waitFor(accountId, jobId, job => job.status !== 'running')
-    const finished = finishedNow(stored.value, this.options.accounts.options.env)
+    const finished = finishedNow(stored.value, this.#options.env)
     return this.move(stored, { status: 'cancelled', ...finished }, 'info', 'Job cancelled.')
   }
 
@@ -172,7 +168,7 @@ export class Jobs {
       'info',
       'Job resumed. Waiting for jobs ahead to complete.',
     )
-    this.onPending(stored.id)
+    this.#options.queue.add(stored.id)
     return job
   }
 
@@ -188,7 +184,7 @@ export class Jobs {
     try {
       await this.#commit(
         stored.id,
-        [put(jobs, stored.id, job, stored.version), await this.options.events.message(job, level, message)],
+        [put(jobs, stored.id, job, stored.version), await this.#options.events.message(job, level, message)],
         recorded,
       )
     } catch (error) {
@@ -203,8 +199,8 @@ export class Jobs {
 
   /** The runner writes what becomes of a running job; the record of the request that asked for it goes with that commit. */
   #stop(recordId: string, jobId: string, to: 'cancelled' | 'paused', recorded: Recorded = {}): boolean {
-    this.#committers.set(recordId, committerOfRequest(this.options.accounts.options.records, recorded))
-    const isStopping = this.onStop(jobId, to)
+    this.#committers.set(recordId, committerOfRequest(this.#options.records, recorded))
+    const isStopping = this.#options.running.stop(jobId, to)
     if (!isStopping) this.#committers.delete(recordId)
     return isStopping
   }
@@ -212,11 +208,11 @@ export class Jobs {
   async #commit(recordId: string, changes: readonly Change[], recorded: Recorded): Promise<void> {
     const asked = this.#committers.get(recordId)
     this.#committers.delete(recordId)
-    await (asked ?? committerOfRequest(this.options.accounts.options.records, recorded))(changes)
+    await (asked ?? committerOfRequest(this.#options.records, recorded))(changes)
   }
 
   async #inputFile(account: Account, fileId: string, target: string): Promise<Stored<FileRecord>> {
-    const found = await this.options.files.get(account.accountId, fileId).catch((error: unknown) => {
+    const found = await this.#options.files.get(account.accountId, fileId).catch((error: unknown) => {
       if (!(error instanceof NotFound)) throw error
       throw badRequest(
         `The ${target} '${fileId.slice(0, 64)}' was not found in this resource. Upload it first.`,

@@ -1,5 +1,5 @@
 import type { Account } from '../accounts/account.ts'
-import { accountAudit, type Accounts } from '../accounts/accounts.ts'
+import { accountAudit, type AccountServices } from '../accounts/accounts.ts'
 import type { DeployableModel, Deployment, ModelSource } from '../accounts/deployment.ts'
 import { unlinkAfter } from '../encryption/blob-commits.ts'
 import { blobRecord } from '../encryption/blob-records.ts'
@@ -29,15 +29,20 @@ export interface NamedBase {
   readonly base: BaseModel
 }
 
+export interface ModelsOptions extends Pick<AccountServices, 'records' | 'audit'> {
+  readonly blobs: SealedBlobs
+  readonly bases: readonly NamedBase[]
+}
+
 /** The models of an account: the catalogue's bases and its own fine-tuned ones. */
 export class Models implements ModelSource {
-  readonly accounts: Accounts
+  readonly #options: ModelsOptions
   readonly #blobs: SealedBlobs
   /** Base models with their aliases. */
   readonly bases: readonly NamedBase[]
 
-  constructor(options: { accounts: Accounts; blobs: SealedBlobs; bases: readonly NamedBase[] }) {
-    this.accounts = options.accounts
+  constructor(options: ModelsOptions) {
+    this.#options = options
     this.#blobs = options.blobs
     this.bases = options.bases
   }
@@ -50,7 +55,7 @@ export class Models implements ModelSource {
   async resolve(accountId: string, modelName: string): Promise<DeployableModel | undefined> {
     const base = this.findBase(modelName)
     if (base !== undefined) return { base: base.name }
-    const { records } = this.accounts.options
+    const { records } = this.#options
     const model = await this.find(accountId, modelName)
     if (model !== undefined)
       return { base: model.base, blob: await blobRecord(records, accountId, model.blobId, MODEL_KINDS) }
@@ -64,13 +69,13 @@ export class Models implements ModelSource {
 
   async find(accountId: string, name: string): Promise<ModelRecord | undefined> {
     if (!/^[\w.:-]{1,350}$/.test(name)) return undefined
-    const found = await this.accounts.options.records.get(models, ownedKey(accountId, name))
+    const found = await this.#options.records.get(models, ownedKey(accountId, name))
     if (found !== undefined && !isOwnModel(found, accountId)) throw recordTampered(`the model ${name}`)
     return found?.value
   }
 
   async list(accountId: string): Promise<ModelRecord[]> {
-    const found = await allRecords(this.accounts.options.records, models, { prefix: `${accountId}/` })
+    const found = await allRecords(this.#options.records, models, { prefix: `${accountId}/` })
     return found.filter(stored => isOwnModel(stored, accountId)).map(({ value }) => value)
   }
 
@@ -84,7 +89,7 @@ export class Models implements ModelSource {
     if (user !== undefined)
       throw new Conflict('conflict', `The model '${name}' is deployed as '${user.name}'. Delete the deployment first.`)
     const { accountId } = account
-    const own = await allRecords(this.accounts.options.records, checkpoints, {
+    const own = await allRecords(this.#options.records, checkpoints, {
       prefix: `${ownedKey(accountId, model.jobId)}/`,
     })
     const named = [model.blobId, ...own.map(({ value }) => value.blobId)]
@@ -100,18 +105,18 @@ export class Models implements ModelSource {
       ...own.map(({ id }) => remove(checkpoints, id)),
       ...removals.flatMap(removal => removal.changes),
     ]
-    await unlinkAfter(this.accounts.options.audit.append(entry, changes, { shred: true }), removals)
+    await unlinkAfter(this.#options.audit.append(entry, changes, { shred: true }), removals)
   }
 
   async #findCheckpoint(accountId: string, name: string): Promise<CheckpointRecord | undefined> {
     if (name.startsWith('ftckpt-') || name.includes(':ckpt-step-')) {
       const [modelName = '', step = ''] = name.split(':ckpt-step-')
-      for await (const stored of everyRecord(this.accounts.options.records, checkpoints, { prefix: `${accountId}/` })) {
+      for await (const stored of everyRecord(this.#options.records, checkpoints, { prefix: `${accountId}/` })) {
         const { value } = stored
         if (value.interim === true || !isOwnCheckpoint(stored, accountId)) continue
         if (value.checkpointId === name) return value
         if (String(value.step) !== step) continue
-        const job = await this.accounts.options.records.get(jobs, ownedKey(accountId, value.jobId))
+        const job = await this.#options.records.get(jobs, ownedKey(accountId, value.jobId))
         if (job?.value.modelName === modelName) return value
       }
     }

@@ -124,6 +124,15 @@ test('only the module crypto uses ciphers of node:crypto · R02', async () => {
   )
 })
 
+test('nobody reaches through another object for what it was made of: it is a constructor argument', async () => {
+  const reaching = /this\.#?\w+\.options\b|\boptions\.\w+\.options\b/
+  const broken = (await sources()).filter(({ path, text }) => !isTest(path) && reaching.test(text))
+  assert.deepEqual(
+    broken.map(({ path }) => relative(root, path)),
+    [],
+  )
+})
+
 test('files are small: the median at most 150 lines, none over 400', async () => {
   const sizes = (await sources()).map(({ path, text }) => ({ path, lines: text.split('\n').length - 1 }))
   const ordered = sizes.map(({ lines }) => lines).sort((a, b) => a - b)
