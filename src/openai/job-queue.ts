@@ -45,7 +45,8 @@ export class JobQueue {
 
   #fill(): void {
     const run = this.#run
-    while (run !== undefined && !this.#isClosed && this.#running.size < this.#options.atOnce) {
+    if (run === undefined) return
+    while (!this.#isClosed && this.#running.size < this.#options.atOnce) {
       const recordId = this.#next()
       if (recordId === undefined) return
       this.#running.set(recordId, this.#work(recordId, run))
