@@ -3,8 +3,9 @@ import { blobRecords } from '../encryption/blob-records.ts'
 import { assignmentsWithin } from '../arm/assignments-within.ts'
 import { eachForItself } from '../base/each-for-itself.ts'
 import { AzureError, Conflict } from '../http/errors.ts'
+import { changedMeanwhile } from '../store/conflicts.ts'
 import { allRecords, everyRecord } from '../store/every-record.ts'
-import { leaveOut, put, remove, VersionConflict, type Change, type Collection, type Stored } from '../store/records.ts'
+import { leaveOut, put, remove, type Change, type Collection, type Stored } from '../store/records.ts'
 import { accountKey, accountNames, accounts, subdomains, type Account } from './account.ts'
 import { accountAudit, type AccountServices } from './accounts.ts'
 import { deployments } from './deployment.ts'
@@ -49,7 +50,9 @@ export class AccountLife {
     const value: Account = { ...stored.value, deleted: { at, purgeAt: at + RETENTION_MS } }
     const disabled = identity === undefined ? [] : await identities.enable(identity.principalId, false)
     const entry = accountAudit(value, 'Microsoft.CognitiveServices/accounts/delete', 'Soft-deleted')
-    await audit.append(entry, [put(accounts, accountId, value, stored.version), ...disabled]).catch(changedMeanwhile)
+    await audit
+      .append(entry, [put(accounts, accountId, value, stored.version), ...disabled])
+      .catch(changedMeanwhile('The account'))
     await this.stop(accountId)
     keyRing.forget(accountId)
   }
@@ -72,7 +75,7 @@ export class AccountLife {
     const entry = accountAudit(value, 'Microsoft.CognitiveServices/accounts/write', 'Restored')
     await audit
       .append(entry, [put(accounts, value.accountId, value, stored.version), ...enabled])
-      .catch(changedMeanwhile)
+      .catch(changedMeanwhile('The account'))
   }
 
   /** R26, R28: destroys the account's keys first, which makes all its data unreadable, then removes what is left of it. */
@@ -92,7 +95,7 @@ export class AccountLife {
     if (!value.purging) {
       const marked = put(accounts, accountId, { ...value, purging: true as const }, stored.version)
       const entry = accountAudit(value, `${DELETED}/delete`, 'Purge begun')
-      await audit.append(entry, [marked]).catch(changedMeanwhile)
+      await audit.append(entry, [marked]).catch(changedMeanwhile('The account'))
     }
     await this.stop(accountId)
     await records.commit([...(await keyRing.destroy(accountId)), remove(reEncryptions, accountId)], { shred: true })
@@ -168,13 +171,5 @@ export function mustRestore({ id }: Account): AzureError {
     'FlagMustBeSetForRestore',
     `An existing resource with ID '${id}' has been soft-deleted. To restore the resource, you must specify 'restore' to be 'true' in the property. ` +
       "If you don't want to restore existing resource, please purge it first.",
-  )
-}
-
-function changedMeanwhile(error: unknown): never {
-  if (!(error instanceof VersionConflict)) throw error
-  throw new Conflict(
-    'AnotherOperationInProgress',
-    'The account was changed by someone else in the meantime. Read it again, then repeat the change.',
   )
 }

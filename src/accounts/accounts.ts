@@ -5,7 +5,14 @@ import type { AuditSink } from '../audit/audit-event.ts'
 import { NotFound } from '../http/errors.ts'
 import type { NewAuditEntry } from '../store/audit-entry.ts'
 import { allRecords } from '../store/every-record.ts'
-import { mustExist, VersionConflict, type Change, type RecordStore, type Stored } from '../store/records.ts'
+import {
+  mustExist,
+  VersionConflict,
+  type Change,
+  type RecordStore,
+  type Stored,
+  type Written,
+} from '../store/records.ts'
 import type { ResourceManager } from '../arm/resource-manager.ts'
 import { ACCOUNT_TYPE, accountKey, accountNames, accounts, subdomains, type Account } from './account.ts'
 import { matchesApiKey, openApiKeys, type ApiKeys } from './api-keys.ts'
@@ -98,7 +105,12 @@ export class Accounts {
    * Commits what hangs on an account, which must be there until then: a purge that began meanwhile would not find it.
    * @throws 404 ResourceNotFound when the account is deleted or being purged; VersionConflict of the changes
    */
-  async commitUnder(account: Account, entry: NewAuditEntry, changes: readonly Change[], shred = false): Promise<void> {
+  async commitUnder(
+    account: Account,
+    entry: NewAuditEntry,
+    changes: readonly Change[],
+    shred = false,
+  ): Promise<readonly Written[]> {
     for (;;) {
       const stored = await this.#options.records.get(accounts, account.accountId)
       if (stored === undefined || stored.value.deleted !== undefined) throw notFound(account.group, account.name)

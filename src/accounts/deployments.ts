@@ -1,10 +1,11 @@
-import { AzureError, Conflict, NotFound } from '../http/errors.ts'
+import { AzureError, NotFound } from '../http/errors.ts'
 import { unlinkAfter, withNewBlobs } from '../encryption/blob-commits.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import { recordTampered } from '../encryption/record-tampered.ts'
 import type { Removal, SealedBlobs } from '../encryption/sealed-blobs.ts'
+import { changedMeanwhile } from '../store/conflicts.ts'
 import { allRecords } from '../store/every-record.ts'
-import { put, remove, VersionConflict, type Change, type Stored } from '../store/records.ts'
+import { put, remove, type Change, type Stored } from '../store/records.ts'
 import { accountAudit, CREATED, type AccountServices } from './accounts.ts'
 import type { Account } from './account.ts'
 import {
@@ -219,16 +220,12 @@ export class Deployments {
     shred = false,
   ): Promise<void> {
     const entry = accountAudit(account, `Microsoft.CognitiveServices/accounts/deployments/${action}`, name, properties)
-    try {
-      if (action === 'delete') await this.#options.audit.append(entry, changes, { shred: true })
-      else await this.#options.accounts.commitUnder(account, entry, changes, shred)
-    } catch (error) {
-      if (!(error instanceof VersionConflict)) throw error
-      throw new Conflict(
-        'AnotherOperationInProgress',
-        `The deployment '${name}' was changed by someone else in the meantime. Read it again, then repeat the change.`,
-      )
-    }
+    const { accounts, audit } = this.#options
+    const committing =
+      action === 'delete'
+        ? audit.append(entry, changes, { shred: true })
+        : accounts.commitUnder(account, entry, changes, shred)
+    await committing.catch(changedMeanwhile(`The deployment '${name}'`))
   }
 }
 

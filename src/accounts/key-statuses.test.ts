@@ -17,9 +17,10 @@ async function open(records: RecordStore = openMemoryRecords()) {
   const clock = { now: Date.parse('2030-01-01T00:00:00Z') }
   const entries: NewAuditEntry[] = []
   const audit = {
-    append: async (entry: NewAuditEntry, changes: Parameters<RecordStore['commit']>[0] = []): Promise<void> => {
-      await records.commit(changes)
+    append: async (entry: NewAuditEntry, changes: Parameters<RecordStore['commit']>[0] = []) => {
+      const written = await records.commit(changes)
       entries.push(entry)
+      return written
     },
   }
   const failures: unknown[] = []

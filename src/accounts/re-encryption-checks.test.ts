@@ -39,7 +39,7 @@ async function setting(
     close: () => inner.close(),
     commit: async (changes, options) => {
       await onCommit(changes)
-      await inner.commit(changes, options)
+      return inner.commit(changes, options)
     },
   }
   const accountId = randomUUID()

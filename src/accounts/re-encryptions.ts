@@ -5,7 +5,7 @@ import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import { AzureError, Conflict, NotFound } from '../http/errors.ts'
 import { everyRecord } from '../store/every-record.ts'
-import { leaveOut, put, VersionConflict, type Change, type Stored } from '../store/records.ts'
+import { leaveOut, put, storedAs, VersionConflict, type Change, type Stored } from '../store/records.ts'
 import { leftNothing, StorageRefused } from '../store/storage-errors.ts'
 import { accounts as storedAccounts, type Account } from './account.ts'
 import { accountAudit, type AccountServices } from './accounts.ts'
@@ -226,13 +226,13 @@ class Run {
     const state: ReEncryption = { ...rest, status, endedAt: new Date(env.now()).toISOString() }
     // Of a soft-deleted account too: no data key is destroyed without a record.
     const account = (await this.#records.get(storedAccounts, accountId))?.value
-    const commit = async (changes: Change[]): Promise<void> => {
+    const commit = async (changes: Change[]): Promise<unknown> => {
       const written = [put(reEncryptions, accountId, state, this.#stored.version), ...changes]
       // Purged meanwhile: the state is gone, and the commit fails.
       if (account === undefined) return this.#records.commit(written, { shred: true })
       const done = failed.length === 0 ? 'Done: the former data keys are destroyed' : 'Done but for what does not open'
       const entry = accountAudit(account, OPERATION, done, { generation, blobs: blobs.done, failed: failed.length })
-      await audit.append({ ...entry, ...(failed.length === 0 ? {} : { resultType: 'Failed' as const }) }, written, {
+      return audit.append({ ...entry, ...(failed.length === 0 ? {} : { resultType: 'Failed' as const }) }, written, {
         shred: true,
       })
     }
@@ -278,8 +278,8 @@ class Run {
     const { id, version } = this.#stored
     const { waitingFor: _, ...rest } = this.#stored.value
     const value: ReEncryption = { ...rest, ...change }
-    await this.#records.commit([put(reEncryptions, id, value, version), ...more])
-    this.#stored = { id, version: version + 1, value }
+    const written = await this.#records.commit([put(reEncryptions, id, value, version), ...more])
+    this.#stored = storedAs(written, reEncryptions, id, value)
   }
 }
 

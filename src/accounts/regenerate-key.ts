@@ -1,6 +1,6 @@
 import { noteOperation } from '../audit/request-context.ts'
-import { Conflict } from '../http/errors.ts'
-import { put, VersionConflict, type Stored } from '../store/records.ts'
+import { changedMeanwhile } from '../store/conflicts.ts'
+import { put, type Stored } from '../store/records.ts'
 import { accounts, type Account } from './account.ts'
 import { accountAudit, type AccountServices } from './accounts.ts'
 import { newApiKeys, sealApiKeys, type ApiKeys } from './api-keys.ts'
@@ -18,14 +18,6 @@ export async function regenerateKey(
   const keys = keyName === 'Key1' ? { ...before, key1: fresh.key1 } : { ...before, key2: fresh.key2 }
   const value: Account = { ...stored.value, sealedKeys: sealApiKeys(identityKey, stored.id, keys) }
   const entry = accountAudit(value, 'Microsoft.CognitiveServices/accounts/regenerateKey/action', keyName)
-  try {
-    await audit.append(entry, [put(accounts, stored.id, value, stored.version)])
-  } catch (error) {
-    if (!(error instanceof VersionConflict)) throw error
-    throw new Conflict(
-      'AnotherOperationInProgress',
-      'The account was changed by someone else in the meantime. Repeat the request.',
-    )
-  }
+  await audit.append(entry, [put(accounts, stored.id, value, stored.version)]).catch(changedMeanwhile('The account'))
   return keys
 }

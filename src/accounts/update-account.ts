@@ -1,9 +1,10 @@
 import { noteOperation } from '../audit/request-context.ts'
 import { AzureError, Conflict } from '../http/errors.ts'
+import { changedMeanwhile } from '../store/conflicts.ts'
 import { changeKey } from '../encryption/change-key.ts'
 import { formatKeyIdentifier, keyIdentifierFrom } from '../encryption/key-identifier.ts'
 import type { KeyEncryptionKey } from '../encryption/key-encryption-key.ts'
-import { put, VersionConflict, type Change, type Stored } from '../store/records.ts'
+import { put, type Change, type Stored } from '../store/records.ts'
 import { accountAudit, type AccountServices } from './accounts.ts'
 import { checkSku, networkAclsOf, wantsIdentity } from './create-account.ts'
 import { accounts, type Account, type EncryptionSettings } from './account.ts'
@@ -54,7 +55,7 @@ export async function updateAccount(
     const entry = accountAudit(value, 'Microsoft.CognitiveServices/accounts/write', what, properties)
     await services.audit
       .append(entry, [put(accounts, value.accountId, value, stored.version), ...changes])
-      .catch(changedMeanwhile)
+      .catch(changedMeanwhile('The account'))
   }
   const wanted = body.properties?.encryption
   if (wanted == null) {
@@ -223,12 +224,4 @@ function describe(before: EncryptionSettings, after: EncryptionSettings): string
   return before.keySource === 'Microsoft.CognitiveServices'
     ? 'Enable customer-managed key'
     : 'Change customer-managed key'
-}
-
-function changedMeanwhile(error: unknown): never {
-  if (!(error instanceof VersionConflict)) throw error
-  throw new Conflict(
-    'AnotherOperationInProgress',
-    'The account was changed by someone else in the meantime. Read it again, then repeat the change.',
-  )
 }

@@ -12,14 +12,14 @@ export interface Directory {
   /** `commit` writes the tenant with what makes its record. */
   createTenant(
     displayName: string,
-    commit: (tenantId: string, changes: readonly Change[]) => Promise<void>,
+    commit: (tenantId: string, changes: readonly Change[]) => Promise<unknown>,
   ): Promise<string>
   createApplication(wanted: {
     readonly tenantId: string
     readonly displayName: string
     /** The tenant is written with it, and administered by it. */
     readonly ofNewTenant?: boolean
-    readonly commit: (made: { clientId: string; objectId: string }, changes: readonly Change[]) => Promise<void>
+    readonly commit: (made: { clientId: string; objectId: string }, changes: readonly Change[]) => Promise<unknown>
   }): Promise<{ readonly clientId: string; readonly objectId: string; readonly clientSecret: string }>
 }
 

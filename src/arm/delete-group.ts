@@ -4,7 +4,7 @@ import { allRecords, everyRecord } from '../store/every-record.ts'
 import { leaveOut, put, remove, type Stored } from '../store/records.ts'
 import { armAudit } from './arm-audit.ts'
 import type { ArmOptions } from './arm-options.ts'
-import { changedMeanwhile } from './manage-subscriptions.ts'
+import { changedMeanwhile } from '../store/conflicts.ts'
 import type { Operation } from './operations.ts'
 import { groupKey, groups, roleAssignments } from './records.ts'
 import { scopeKey } from './resource-id.ts'
@@ -23,7 +23,7 @@ export async function deleteGroup(options: ArmOptions, call: Call, group: Resour
     throw new NotFound('ResourceGroupNotFound', `Resource group '${group.name}' could not be found.`)
   const deleting: ResourceGroup = { ...stored.value, deleting: operationId }
   const entry = armAudit('Microsoft.Resources/subscriptions/resourceGroups/delete', group.id)
-  await audit.append(entry, [put(groups, key, deleting, stored.version)]).catch(changedMeanwhile)
+  await audit.append(entry, [put(groups, key, deleting, stored.version)]).catch(changedMeanwhile('The resource group'))
   const what = { subscriptionId: group.subscriptionId, resourceId: group.id, operationId }
   return operations.start(call, what, () => emptyGroup(options, deleting))
 }

@@ -10,7 +10,7 @@ import type { ArmOptions } from './arm-options.ts'
 import { deleteGroup } from './delete-group.ts'
 import { invalidFilter, parseFilter } from './filter.ts'
 import { checkLocation } from './locations.ts'
-import { changedMeanwhile } from './manage-subscriptions.ts'
+import { changedMeanwhile } from '../store/conflicts.ts'
 import { page } from './paging.ts'
 import { groupKey, groups } from './records.ts'
 import type { ResourceGroup } from './resource-manager.ts'
@@ -152,7 +152,7 @@ async function save({ audit }: ArmOptions, group: ResourceGroup, version: number
   const entry = armAudit('Microsoft.Resources/subscriptions/resourceGroups/write', group.id)
   await audit
     .append(entry, [put(groups, groupKey(group.subscriptionId, group.name), group, version)])
-    .catch(changedMeanwhile)
+    .catch(changedMeanwhile('The resource group'))
 }
 
 function checkGroupName(name: string): string {

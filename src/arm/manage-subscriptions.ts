@@ -1,10 +1,11 @@
 import { z } from 'zod'
 import { noteOperation } from '../audit/request-context.ts'
-import { AzureError, Conflict, NotFound } from '../http/errors.ts'
+import { AzureError, NotFound } from '../http/errors.ts'
 import { empty, json } from '../http/respond.ts'
 import type { Call, Route } from '../http/route.ts'
 import { allRecords } from '../store/every-record.ts'
-import { put, remove, VersionConflict, type Change, type Stored } from '../store/records.ts'
+import { changedMeanwhile } from '../store/conflicts.ts'
+import { put, remove, type Change, type Stored } from '../store/records.ts'
 import { apiVersion } from './api-version.ts'
 import { armAudit } from './arm-audit.ts'
 import type { ArmOptions } from './arm-options.ts'
@@ -94,7 +95,7 @@ export async function changeSubscription(
     .append(armAudit(`Microsoft.Subscription/${verb}/action`, id), [
       put(subscriptions, subscriptionId, value, stored.version),
     ])
-    .catch(changedMeanwhile)
+    .catch(changedMeanwhile('The subscription'))
   return { ...stored, value }
 }
 
@@ -135,7 +136,7 @@ async function putAlias(options: ArmOptions, call: Call): Promise<Response> {
   const entry = armAudit('Microsoft.Subscription/aliases/write', `/subscriptions/${made.subscriptionId}`, {
     alias,
   })
-  await audit.append(entry, [...made.changes, put(aliases, key, value, 0)]).catch(changedMeanwhile)
+  await audit.append(entry, [...made.changes, put(aliases, key, value, 0)]).catch(changedMeanwhile('The subscription'))
   return json(await showAlias(options, { id: key, version: 1, value }), { status: 201 })
 
   async function newOne(
@@ -198,12 +199,4 @@ async function showAlias({ resourceManager }: ArmOptions, { value }: Alias): Pro
     type: 'Microsoft.Subscription/aliases',
     properties: { subscriptionId: value.subscriptionId, displayName: name, provisioningState: 'Succeeded' },
   }
-}
-
-export function changedMeanwhile(error: unknown): never {
-  if (!(error instanceof VersionConflict)) throw error
-  throw new Conflict(
-    'AnotherOperationInProgress',
-    'It was changed by someone else in the meantime. Read it again, then repeat the change.',
-  )
 }

@@ -5,7 +5,7 @@ import type { Change } from '../store/records.ts'
 import { apiVersion } from './api-version.ts'
 import { armAudit } from './arm-audit.ts'
 import type { ArmOptions } from './arm-options.ts'
-import { changedMeanwhile } from './manage-subscriptions.ts'
+import { changedMeanwhile } from '../store/conflicts.ts'
 import { scopeKey } from './resource-id.ts'
 import type { GenericResource, Place, ResourceGroup, ResourceType } from './resource-manager.ts'
 import { findResource } from './resources.ts'
@@ -133,5 +133,5 @@ async function carryOut(options: ArmOptions, call: Call, move: Move): Promise<vo
     move.source.id,
     properties,
   )
-  await options.audit.append(entry, await changesOf(options, move)).catch(changedMeanwhile)
+  await options.audit.append(entry, await changesOf(options, move)).catch(changedMeanwhile('What is moved'))
 }

@@ -8,7 +8,8 @@ import { apiVersion } from './api-version.ts'
 import { armAudit } from './arm-audit.ts'
 import type { ArmOptions } from './arm-options.ts'
 import { subscriptionOwner } from './first-subscription.ts'
-import { changedMeanwhile, changeSubscription } from './manage-subscriptions.ts'
+import { changedMeanwhile } from '../store/conflicts.ts'
+import { changeSubscription } from './manage-subscriptions.ts'
 import { aliases, roleAssignments, subscriptions } from './records.ts'
 import { validateChangeTenant } from './validate-change-tenant.ts'
 
@@ -98,7 +99,7 @@ async function accept(options: ArmOptions, call: Call): Promise<Response> {
       ...named.map(({ id }) => remove(aliases, id)),
       subscriptionOwner(env, { ...offered, subscriptionId, principalId: offered.ownerId }),
     ])
-    .catch(changedMeanwhile)
+    .catch(changedMeanwhile('The subscription'))
   await options.subscriptionMoved(subscriptionId)
   return empty(200)
 }

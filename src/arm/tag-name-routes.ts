@@ -6,7 +6,7 @@ import { put, remove } from '../store/records.ts'
 import { apiVersion } from './api-version.ts'
 import { armAudit } from './arm-audit.ts'
 import type { ArmOptions } from './arm-options.ts'
-import { changedMeanwhile } from './manage-subscriptions.ts'
+import { changedMeanwhile } from '../store/conflicts.ts'
 import { groups, tagNames } from './records.ts'
 import { allResources } from './resources.ts'
 
@@ -43,7 +43,7 @@ export function tagNameRoutes(options: ArmOptions): Route[] {
           tagName,
         })
         if (known === undefined)
-          await options.audit.append(entry, [put(tagNames, key, { tagName }, 0)]).catch(changedMeanwhile)
+          await options.audit.append(entry, [put(tagNames, key, { tagName }, 0)]).catch(changedMeanwhile('The tag'))
         return json(shown(subscriptionId, known?.value.tagName ?? tagName, new Map()), {
           status: known === undefined ? 201 : 200,
         })
@@ -88,7 +88,7 @@ function valueRoutes(options: ArmOptions, enter: (call: Call, action: string) =>
       const operation = `Microsoft.Resources/subscriptions/tagNames/tagValues/${verb}`
       const entry = armAudit(operation, `/subscriptions/${subscriptionId}`, { tagName, tagValue })
       const changed = put(tagNames, key, { ...known.value, values }, known.version)
-      await options.audit.append(entry, [changed]).catch(changedMeanwhile)
+      await options.audit.append(entry, [changed]).catch(changedMeanwhile('The tag'))
     }
     return { subscriptionId, tagName: known.value.tagName, tagValue, values: known.value.values ?? [], store }
   }

@@ -6,7 +6,7 @@ import { put, type Change } from '../store/records.ts'
 import { apiVersion } from './api-version.ts'
 import { armAudit } from './arm-audit.ts'
 import type { ArmOptions } from './arm-options.ts'
-import { changedMeanwhile } from './manage-subscriptions.ts'
+import { changedMeanwhile } from '../store/conflicts.ts'
 import { groupKey, groups, subscriptions } from './records.ts'
 import { findResource } from './resources.ts'
 import type { Tags } from './resource-manager.ts'
@@ -35,7 +35,7 @@ export function tagRoutes(options: ArmOptions): Route[] {
     tagsBody.parse(tags)
     await options.audit
       .append(armAudit('Microsoft.Resources/tags/write', scope.id, { tags }), await change(tags))
-      .catch(changedMeanwhile)
+      .catch(changedMeanwhile('The resource'))
     return showTags(scope, tags)
   }
   return [

@@ -3,7 +3,7 @@ import { AzureError } from '../http/errors.ts'
 import type { Authenticator, Call, Route } from '../http/route.ts'
 import type { AuditLog } from '../store/audit-log.ts'
 import type { NewAuditEntry } from '../store/audit-entry.ts'
-import type { CommitOptions } from '../store/records.ts'
+import type { CommitOptions, Written } from '../store/records.ts'
 import { CommitUnknown, StorageRefused } from '../store/storage-errors.ts'
 import { auditEvent, SERVICE, signatureOf, type AuditSink } from './audit-event.ts'
 import { HeldRecords } from './held-records.ts'
@@ -32,9 +32,11 @@ export function openRequestAudit(log: AuditSink, env: Env, refusals = new Refusa
     const isAnonymous = complete.identity === undefined && complete.callerIpAddress !== SERVICE
     const isRefusal = isAnonymous && complete.resultType === 'Failed' && changes.length === 0
     const kept = changes.length > 0 ? reserveOf(context) : {}
-    const write = (): Promise<void> => log.append(complete, changes, { ...kept, ...options })
-    if (!isRefusal || refusals.admits(complete)) await (changes.length > 0 ? write() : orHeld(held, complete, write))
+    const write = (): Promise<readonly Written[]> => log.append(complete, changes, { ...kept, ...options })
+    const isAdmitted = !isRefusal || refusals.admits(complete)
+    const written = isAdmitted ? await (changes.length > 0 ? write() : orHeld(held, complete, write)) : []
     if (context !== undefined) context.recorded = complete.resultType
+    return written
   }
   return {
     sink: { append },
@@ -63,13 +65,14 @@ function reserveOf(context: RequestContext | undefined): CommitOptions {
 async function orHeld(
   held: HeldRecords,
   entry: NewAuditEntry & { readonly time: string },
-  write: () => Promise<void>,
-): Promise<void> {
+  write: () => Promise<readonly Written[]>,
+): Promise<readonly Written[]> {
   try {
-    await write()
+    return await write()
   } catch (error) {
     if (!(error instanceof StorageRefused) || error.reason === 'ended') throw error
     held.hold(entry)
+    return []
   }
 }
 
@@ -78,11 +81,15 @@ async function handle(append: AuditLog['append'], env: Env, route: Route, call: 
   context.commit = async (changes, { status = 200, operation }) => {
     const isOwn = operation !== undefined && operation.operationName !== context.operationName
     const { recorded } = context
-    await append(eventOf(isOwn ? { ...context, ...operation } : context, env, { route, status }), changes)
+    const written = await append(
+      eventOf(isOwn ? { ...context, ...operation } : context, env, { route, status }),
+      changes,
+    )
     // A change beside the operation leaves the operation's own record still to be made.
     if (!isOwn) context.recorded = 'Success'
     else if (recorded === undefined) delete context.recorded
     else context.recorded = recorded
+    return written
   }
   return requestContext.run(context, async () => {
     let response: Response | undefined

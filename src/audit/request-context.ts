@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Call } from '../http/route.ts'
-import type { Change, RecordStore } from '../store/records.ts'
+import type { Change, RecordStore, Written } from '../store/records.ts'
 
 /** What is known of the operation that a request asks for, while it runs. */
 export interface RequestContext {
@@ -17,7 +17,7 @@ export interface RequestContext {
   /** How the last record that the operation wrote by itself ended. */
   recorded?: 'Success' | 'Failed'
   /** Writes changes and the record of the request in one commit; set by whoever makes the record. */
-  commit?: (changes: readonly Change[], recorded: Recorded) => Promise<void>
+  commit?: (changes: readonly Change[], recorded: Recorded) => Promise<readonly Written[]>
   /** The answer is out: what happens from now on is the service's own doing. */
   closed?: true
 }
@@ -38,7 +38,7 @@ export function commitRecorded(
   records: Pick<RecordStore, 'commit'>,
   changes: readonly Change[],
   recorded: Recorded = {},
-): Promise<void> {
+): Promise<readonly Written[]> {
   return committerOf(requestContext.getStore(), records)(changes, recorded)
 }
 
@@ -46,13 +46,13 @@ export function commitRecorded(
 export function committerOfRequest(
   records: Pick<RecordStore, 'commit'>,
   recorded: Recorded = {},
-): (changes: readonly Change[]) => Promise<void> {
+): (changes: readonly Change[]) => Promise<readonly Written[]> {
   const context = requestContext.getStore()
   return changes => committerOf(context, records)(changes, recorded)
 }
 
 function committerOf(context: RequestContext | undefined, records: Pick<RecordStore, 'commit'>) {
-  return (changes: readonly Change[], recorded: Recorded): Promise<void> =>
+  return (changes: readonly Change[], recorded: Recorded): Promise<readonly Written[]> =>
     context?.commit === undefined || context.closed ? records.commit(changes) : context.commit(changes, recorded)
 }
 

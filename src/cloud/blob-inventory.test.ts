@@ -18,7 +18,7 @@ async function* bytes(text: string): AsyncGenerator<Buffer> {
 async function opened() {
   const folder = join(temporaryFolder(), 'blobs')
   const blobs = await openDirectoryBlobs(folder)
-  const audit: Pick<AuditLog, 'append'> = { append: async () => {} }
+  const audit: Pick<AuditLog, 'append'> = { append: async () => [] }
   return {
     folder,
     blobs,

@@ -119,7 +119,7 @@ test('one change at a time for an account', async () => {
 
 test("a customer's change waits for the service's own, which does not begin during the customer's", async () => {
   const { ring, records } = await openRing()
-  const commit = (all: Change[]): Promise<void> => records.commit(all)
+  const commit = (all: Change[]): Promise<unknown> => records.commit(all)
   const order: string[] = []
   const other = otherKey(ring)
   const change = (name: string, yields: boolean): Promise<unknown> =>
@@ -149,7 +149,7 @@ test('K7: a row for the right owner, with the right digest in it and a MAC that 
 test('K1: another key begins a generation and closes the earlier ones; another version of it does not', async () => {
   const { ring, records, blobs } = await openRing()
   const before = await blobs.create({ accountId: account, kind: 'training-data', source: source() })
-  const commit = (all: Change[]): Promise<void> => records.commit(all)
+  const commit = (all: Change[]): Promise<unknown> => records.commit(all)
   const enabled = await changeKey(ring, account, otherKey(ring), commit)
   assert.deepEqual([enabled.begins, enabled.generation, enabled.rewrapped], [true, 2, 1])
   await assert.rejects(records.commit(before.changes), isRetired, 'what began under the earlier generation')

@@ -31,7 +31,7 @@ export interface KeyChange {
   readonly change: number
 }
 
-type Commit = (changes: Change[], change: KeyChange) => Promise<void>
+type Commit = (changes: Change[], change: KeyChange) => Promise<unknown>
 
 /**
  * Re-wraps the account's data keys with another key-encryption key. R18: never re-encrypts, so the cost is the number of

@@ -11,7 +11,7 @@ import { oneChange } from './one-change.ts'
 export function addGeneration(
   ring: KeyRing,
   accountId: string,
-  commit: (generation: number, changes: Change[]) => Promise<void>,
+  commit: (generation: number, changes: Change[]) => Promise<unknown>,
 ): Promise<number> {
   return oneChange(ring, accountId, {}, async () => {
     await ring.leases.probe(accountId)
@@ -47,7 +47,7 @@ export function retireGenerations(
   ring: KeyRing,
   accountId: string,
   generation: number,
-  commit: (changes: Change[]) => Promise<void>,
+  commit: (changes: Change[]) => Promise<unknown>,
 ): Promise<void> {
   return oneChange(ring, accountId, { yields: true }, async () => {
     const { rows, state } = await ring.read(accountId)

@@ -64,8 +64,9 @@ test('K1: what the disk refused to erase is told, and erased with the next commi
     close: () => inner.close(),
     commit: async (changes, options) => {
       asked.push(options?.shred)
-      await inner.commit(changes)
-      if (isFull && options?.shred) throw new ShredIncomplete('the disk is full')
+      const written = await inner.commit(changes)
+      if (isFull && options?.shred) throw new ShredIncomplete('the disk is full', written)
+      return written
     },
   }
   const told: unknown[] = []

@@ -54,13 +54,15 @@ export function shredding(records: RecordStore, told: (error: ShredIncomplete) =
       const { shred: isAsked = false } = options
       const shred = isAsked || isOwed || changes.some(isDestruction)
       try {
-        await records.commit(changes, { ...options, shred })
+        const written = await records.commit(changes, { ...options, shred })
         if (shred) isOwed = false
+        return written
       } catch (error) {
         if (!(error instanceof ShredIncomplete)) throw error
         isOwed = true
         told(error)
         if (isAsked) throw error
+        return error.written
       }
     },
   }

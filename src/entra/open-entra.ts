@@ -60,14 +60,14 @@ export interface Entra {
   /** Another directory, for applications of its own and for moving subscriptions to (R32). */
   createTenant(
     displayName: string,
-    commit?: (tenantId: string, changes: readonly Change[]) => Promise<void>,
+    commit?: (tenantId: string, changes: readonly Change[]) => Promise<unknown>,
   ): Promise<string>
   /** An application with a service principal; its secret is shown this once. @throws 404 TenantNotFound */
   createApplication(wanted: {
     readonly tenantId: string
     readonly displayName: string
     readonly ofNewTenant?: boolean
-    readonly commit?: (made: { clientId: string; objectId: string }, changes: readonly Change[]) => Promise<void>
+    readonly commit?: (made: { clientId: string; objectId: string }, changes: readonly Change[]) => Promise<unknown>
   }): Promise<ClientCredentials>
   /** Disables or enables a principal: its tokens are refused, or accepted, from now on. @throws 404 PrincipalNotFound */
   enablePrincipal(objectId: string, enabled: boolean): Promise<void>

@@ -4,8 +4,9 @@ import { openBox, sealBox } from '../crypto/box.ts'
 import { commitRecorded } from '../audit/request-context.ts'
 import type { Env } from '../base/env.ts'
 import { AzureError } from '../http/errors.ts'
+import { unlessConflict } from '../store/conflicts.ts'
 import { allRecords } from '../store/every-record.ts'
-import { leaveOut, put, remove, VersionConflict, type RecordStore } from '../store/records.ts'
+import { leaveOut, put, remove, type RecordStore } from '../store/records.ts'
 import { signingKeys, type SigningKey } from './records.ts'
 
 /** Retired keys verify for so long: longer than any token lives. */
@@ -64,9 +65,7 @@ export async function openSigningKeys(options: SigningKeyOptions): Promise<Signi
 
   await load()
   if (loaded.length === 0) {
-    await rotate().catch((error: unknown) => {
-      if (!(error instanceof VersionConflict)) throw error
-    })
+    await rotate().catch(unlessConflict)
     await load()
   }
   const active = (): LoadedKey => {

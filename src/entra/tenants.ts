@@ -37,7 +37,7 @@ export function newTenant(
 export async function createTenant(
   { records, env, domain }: { readonly records: RecordStore; readonly env: Env; readonly domain: string },
   displayName: string,
-  commit: (tenantId: string, changes: readonly Change[]) => Promise<void> = (_, changes) => records.commit(changes),
+  commit: (tenantId: string, changes: readonly Change[]) => Promise<unknown> = (_, changes) => records.commit(changes),
 ): Promise<string> {
   for (let attempt = 0; ; attempt++) {
     const suffix = attempt === 0 ? '' : `-${env.randomBytes(3).toString('hex')}`

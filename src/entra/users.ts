@@ -1,7 +1,8 @@
 import { commitRecorded } from '../audit/request-context.ts'
 import type { Env } from '../base/env.ts'
 import { AzureError, Conflict } from '../http/errors.ts'
-import { put, remove, VersionConflict, type Change, type RecordStore, type Stored } from '../store/records.ts'
+import { changedMeanwhile } from '../store/conflicts.ts'
+import { put, remove, type Change, type RecordStore, type Stored } from '../store/records.ts'
 import { loginError } from './aadsts.ts'
 import { loginLimits } from './login-limits.ts'
 import {
@@ -163,19 +164,16 @@ async function changePassword(
   const { mustChangePassword: _, ...kept } = user.value
   const hashed = await hashSecret(env, password, CHOSEN_ITERATIONS)
   const changed: User = { ...kept, password: hashed, ...(mustChange ? { mustChangePassword: true } : {}) }
-  try {
-    const { tenantId } = user.value
-    const operation = { operationName: 'Change user password', resourceId: `/tenants/${tenantId}/users/${objectId}` }
-    const changes = [
-      ...(await forgetShown(records, objectId)),
-      put(users, objectId, changed, user.version),
-      put(principals, objectId, { ...principal.value, tokensValidFrom: env.now() }, principal.version),
-    ]
-    await commitRecorded(records, changes, { status: 204, operation })
-  } catch (error) {
-    if (!(error instanceof VersionConflict)) throw error
-    throw new Conflict('Request_Conflict', 'The user was changed by someone else in the meantime: try again.')
-  }
+  const { tenantId } = user.value
+  const operation = { operationName: 'Change user password', resourceId: `/tenants/${tenantId}/users/${objectId}` }
+  const changes = [
+    ...(await forgetShown(records, objectId)),
+    put(users, objectId, changed, user.version),
+    put(principals, objectId, { ...principal.value, tokensValidFrom: env.now() }, principal.version),
+  ]
+  await commitRecorded(records, changes, { status: 204, operation }).catch(
+    changedMeanwhile('The user', 'Request_Conflict'),
+  )
 }
 
 /** The administrator's first password is kept sealed, to be shown; one that they chose is nobody's to see. */

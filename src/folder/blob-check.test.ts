@@ -18,7 +18,9 @@ const accountId = randomUUID()
 const account = { accountId, name: 'going' } as Account
 
 /** A record and its file; `meanwhile` happens while the contents are read, which then fail to open. */
-async function checkedWhile(meanwhile: (records: ReturnType<typeof openMemoryRecords>, id: string) => Promise<void>) {
+async function checkedWhile(
+  meanwhile: (records: ReturnType<typeof openMemoryRecords>, id: string) => Promise<unknown>,
+) {
   const [records, blobId] = [openMemoryRecords(), randomUUID()]
   const folder = join(temporaryFolder(), 'blobs')
   const sealed = Buffer.alloc(HEADER_BYTES + 32, 7)

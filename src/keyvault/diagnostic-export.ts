@@ -1,9 +1,10 @@
 import { join } from 'node:path'
 import type { AuditLog } from '../store/audit-log.ts'
 import type { AuditEntry } from '../store/audit-entry.ts'
+import { unlessConflict } from '../store/conflicts.ts'
 import { appendLines, type SequencedLine } from '../store/line-file.ts'
 import { allRecords } from '../store/every-record.ts'
-import { collection, put, remove, VersionConflict, type RecordStore, type Stored } from '../store/records.ts'
+import { collection, put, remove, type RecordStore, type Stored } from '../store/records.ts'
 import { diagnosticSettings, storageAccountOf, wantsAuditEvents, type DiagnosticSetting } from './diagnostic-setting.ts'
 import { vaults } from './vault-record.ts'
 
@@ -84,11 +85,7 @@ export class DiagnosticExport {
   async #dropIfPurged({ id, version, value }: Stored<DiagnosticSetting>): Promise<void> {
     const vault = await this.#options.records.get(vaults, value.vaultName.toLowerCase())
     if (vault?.value.id === value.vaultId) return
-    try {
-      await this.#options.records.commit([remove(diagnosticSettings, id, version)])
-    } catch (error) {
-      if (!(error instanceof VersionConflict)) throw error
-    }
+    await this.#options.records.commit([remove(diagnosticSettings, id, version)]).catch(unlessConflict)
   }
 }
 

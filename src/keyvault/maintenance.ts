@@ -1,7 +1,8 @@
 import { eachForItself } from '../base/each-for-itself.ts'
 import { everyRecord } from '../store/every-record.ts'
-import { put, remove, VersionConflict, type Stored } from '../store/records.ts'
+import { put, remove, type Stored, storedAs } from '../store/records.ts'
 import { systemEvent } from '../audit/audit-event.ts'
+import { unlessConflict } from '../store/conflicts.ts'
 import { keyVersions, keys, versionId, type Key, type KeyVersion } from './key-record.ts'
 import { destroyMaterial, destroyOutside, destructionOf } from './purge.ts'
 import { purgeVault } from './purge-vault.ts'
@@ -38,16 +39,16 @@ async function purgeDueVault(services: KeyVaultServices, vault: Vault): Promise<
     resourceId,
     id: resourceId,
   })
-  await ignoringConflict(async () => {
-    await services.audit.append(entry, [put(vaults, found.id, { ...found.value, purging: true }, found.version)])
-    await purgeVault(services, vault)
-  })
+  const marked = put(vaults, found.id, { ...found.value, purging: true }, found.version)
+  const purging = services.audit.append(entry, [marked]).then(() => purgeVault(services, vault))
+  await purging.catch(unlessConflict)
 }
 
 async function maintainKeys(services: KeyVaultServices, vault: Vault): Promise<void> {
   const tasks = eachForItself()
   for await (const key of everyRecord(services.records, keys, { prefix: `${vault.id}/` }))
-    await tasks.attempt(() => ignoringConflict(() => maintainKey(services, vault, key)))
+    // Somebody changed the key at the same moment: the next run looks again.
+    await tasks.attempt(() => maintainKey(services, vault, key).catch(unlessConflict))
   tasks.end()
 }
 
@@ -93,8 +94,7 @@ async function rotateAtDue(
 ): Promise<Stored<Key>> {
   const added = await rotated({ services, vault, now: due }, key, current)
   const entry = keyEvent(services, vault, 'KeyRotateIfDue', `${key.value.name}/${added.version.version}`)
-  await services.audit.append(entry, added.changes)
-  return { ...key, version: key.version + 1, value: added.key }
+  return storedAs(await services.audit.append(entry, added.changes), keys, key.id, added.key)
 }
 
 interface Place {
@@ -125,8 +125,8 @@ async function note(
 ): Promise<Stored<KeyVersion>> {
   const value = { ...current.value, ...mark }
   const entry = keyEvent(services, vault, operationName, `${key.name}/${value.version}`)
-  await services.audit.append(entry, [put(keyVersions, current.id, value, current.version)])
-  return { ...current, version: current.version + 1, value }
+  const written = await services.audit.append(entry, [put(keyVersions, current.id, value, current.version)])
+  return storedAs(written, keyVersions, current.id, value)
 }
 
 function keyEvent(services: KeyVaultServices, vault: Vault, operationName: string, name: string) {
@@ -135,13 +135,4 @@ function keyEvent(services: KeyVaultServices, vault: Vault, operationName: strin
     resourceId: vaultResourceId(vault),
     id: `${services.vaultUri(vault.name).replace(/\/$/, '')}/keys/${name}`,
   })
-}
-
-/** Somebody changed the record at the same moment: the next run looks again. */
-async function ignoringConflict(run: () => Promise<void>): Promise<void> {
-  try {
-    await run()
-  } catch (error) {
-    if (!(error instanceof VersionConflict)) throw error
-  }
 }

@@ -129,10 +129,10 @@ export async function notePolicyChange(
   correlationId: string,
 ): Promise<void> {
   const resourceId = vaultResourceId(vault)
-  const note = (properties: Readonly<Record<string, unknown>>): Promise<void> => {
+  const note = async (properties: Readonly<Record<string, unknown>>): Promise<void> => {
     const operationName = 'VaultAccessPolicyChangedEventGridNotification'
     const subject = { operationName, resourceId, id: resourceId, properties }
-    return services.audit.append(systemEvent(services.env.now(), correlationId, subject))
+    await services.audit.append(systemEvent(services.env.now(), correlationId, subject))
   }
   const { accessPolicies } = vault.properties
   if (accessPolicies.length <= POLICIES_IN_RECORD) return note({ accessPolicies })

@@ -8,7 +8,7 @@ import type { OpenBlob, Removal, SealedBlobs } from '../encryption/sealed-blobs.
 import { heldRecord, openRecord, sealRecord } from '../encryption/sealed-records.ts'
 import type { Trainer, TrainingCheckpoint, TrainingMetrics, TrainingSink } from '../engines/engine.ts'
 import { everyRecord } from '../store/every-record.ts'
-import { put, remove, VersionConflict, type Change, type RecordStore, type Stored } from '../store/records.ts'
+import { put, remove, storedAs, VersionConflict, type Change, type RecordStore, type Stored } from '../store/records.ts'
 import type { Files } from './files.ts'
 import { newId } from './ids.ts'
 import type { JobEvents } from './job-events.ts'
@@ -311,8 +311,9 @@ export class JobRun {
   }
 
   async #put(job: JobRecord, changes: readonly Change[]): Promise<void> {
-    await this.#options.records.commit([put(jobs, this.#stored.id, job, this.#stored.version), ...changes])
-    this.#stored = { id: this.#stored.id, version: this.#stored.version + 1, value: job }
+    const { id, version } = this.#stored
+    const written = await this.#options.records.commit([put(jobs, id, job, version), ...changes])
+    this.#stored = storedAs(written, jobs, id, job)
   }
 }
 

@@ -81,12 +81,11 @@ export class JobRunner {
     try {
       const account = await accounts.byId(accountId)
       if (account === undefined) throw new AzureError('notFound', 404, 'The account of the job was deleted.')
-      const job = await service.move(stored, { status: 'running' }, 'info', 'Job started.')
+      const begun = await service.move(stored, { status: 'running' }, 'info', 'Job started.')
       // R23: the job's process holds plaintext; it is killed when the lease is over, however long its next write is off.
       hold = await keyRing.leases.hold(accountId)
-      const run = { id: stored.id, version: stored.version + 1, value: job }
       const signal = AbortSignal.any([abort.signal, hold.signal])
-      await new JobRun(this.#options, { account, stored: run }).run(signal, pause.signal)
+      await new JobRun(this.#options, { account, stored: begun }).run(signal, pause.signal)
     } catch (error) {
       await this.#ends.write(stored, () => {
         const [why] = [abort.signal, pause.signal, hold?.signal].filter(signal => signal?.aborted)

@@ -5,8 +5,9 @@ import { recordTampered } from '../encryption/record-tampered.ts'
 import type { BaseModel } from '../engines/engine.ts'
 import { AzureError, Conflict, NotFound } from '../http/errors.ts'
 import type { Env } from '../base/env.ts'
+import { changedMeanwhile } from '../store/conflicts.ts'
 import { everyRecord } from '../store/every-record.ts'
-import { put, VersionConflict, type Change, type Stored } from '../store/records.ts'
+import { put, storedAs, type Change, type Stored, type Written } from '../store/records.ts'
 import type { Files } from './files.ts'
 import { badRequest, checkId, lastIdOf, newId, notFound } from './ids.ts'
 import type { JobBody } from './job-body.ts'
@@ -37,7 +38,7 @@ const PAUSING: Recorded = {
 export class Jobs {
   readonly #options: JobsOptions
   /** By record id, of running jobs that a request wants to stop. */
-  readonly #committers = new Map<string, (changes: readonly Change[]) => Promise<void>>()
+  readonly #committers = new Map<string, ReturnType<typeof committerOfRequest>>()
 
   constructor(options: JobsOptions) {
     this.#options = options
@@ -137,7 +138,7 @@ export class Jobs {
     if (this.#stop(stored.id, jobId, 'cancelled'))
       return this.#waitFor(accountId, jobId, job => job.status !== 'running')
     const finished = finishedNow(stored.value, this.#options.env)
-    return this.move(stored, { status: 'cancelled', ...finished }, 'info', 'Job cancelled.')
+    return (await this.move(stored, { status: 'cancelled', ...finished }, 'info', 'Job cancelled.')).value
   }
 
   async pause(accountId: string, jobId: string): Promise<JobRecord> {
@@ -162,7 +163,7 @@ export class Jobs {
   async resume(accountId: string, jobId: string): Promise<JobRecord> {
     const stored = await this.get(accountId, jobId)
     if (stored.value.status !== 'paused') throw wrongState(stored.value, 'resumed')
-    const job = await this.move(
+    const { value: job } = await this.move(
       stored,
       { status: 'pending' },
       'info',
@@ -179,22 +180,13 @@ export class Jobs {
     level: 'info' | 'warning' | 'error',
     message: string,
     recorded: Recorded = {},
-  ): Promise<JobRecord> {
+  ): Promise<Stored<JobRecord>> {
     const job = { ...stored.value, ...change }
-    try {
-      await this.#commit(
-        stored.id,
-        [put(jobs, stored.id, job, stored.version), await this.#options.events.message(job, level, message)],
-        recorded,
-      )
-    } catch (error) {
-      if (!(error instanceof VersionConflict)) throw error
-      throw new Conflict(
-        'conflict',
-        `The fine-tuning job '${job.jobId}' was changed by someone else in the meantime. Read it again, then repeat the change.`,
-      )
-    }
-    return job
+    const changes = [put(jobs, stored.id, job, stored.version), await this.#options.events.message(job, level, message)]
+    const written = await this.#commit(stored.id, changes, recorded).catch(
+      changedMeanwhile(`The fine-tuning job '${job.jobId}'`, 'conflict'),
+    )
+    return storedAs(written, jobs, stored.id, job)
   }
 
   /** The runner writes what becomes of a running job; the record of the request that asked for it goes with that commit. */
@@ -205,10 +197,10 @@ export class Jobs {
     return isStopping
   }
 
-  async #commit(recordId: string, changes: readonly Change[], recorded: Recorded): Promise<void> {
+  async #commit(recordId: string, changes: readonly Change[], recorded: Recorded): Promise<readonly Written[]> {
     const asked = this.#committers.get(recordId)
     this.#committers.delete(recordId)
-    await (asked ?? committerOfRequest(this.#options.records, recorded))(changes)
+    return (asked ?? committerOfRequest(this.#options.records, recorded))(changes)
   }
 
   async #inputFile(account: Account, fileId: string, target: string): Promise<Stored<FileRecord>> {

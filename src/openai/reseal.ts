@@ -1,12 +1,11 @@
-import { setImmediate } from 'node:timers/promises'
 import type { KeyRing } from '../encryption/key-ring.ts'
 import { heldRecord, openRecord, sealRecord, type SealedRecord } from '../encryption/sealed-records.ts'
-import { put, VersionConflict, type Change, type Collection, type RecordStore, type Stored } from '../store/records.ts'
+import { unlessConflict } from '../store/conflicts.ts'
+import { everyRecord } from '../store/every-record.ts'
+import { put, type Change, type Collection, type RecordStore, type Stored } from '../store/records.ts'
 import { eventName } from './job-events.ts'
 import { checkpointName } from './job-run.ts'
 import { checkpoints, jobEvents, type CheckpointRecord, type JobEvent } from './records.ts'
-
-const PAGE = 500
 
 /** Seals the losses of an account's jobs anew under its present data key; resolves to how many there were. @throws KeyUnavailable */
 export async function resealRecords(records: RecordStore, ring: KeyRing, accountId: string): Promise<number> {
@@ -15,12 +14,12 @@ export async function resealRecords(records: RecordStore, ring: KeyRing, account
   const { current } = await ring.leases.keys(accountId)
   const isOld = (sealed: SealedRecord | undefined): sealed is SealedRecord =>
     sealed !== undefined && sealed.generation < current
-  const ofEvents = await eachPage(records, jobEvents, accountId, async ({ id, version, value }: Stored<JobEvent>) => {
+  const ofEvents = await each(records, jobEvents, accountId, async ({ id, version, value }: Stored<JobEvent>) => {
     if (!isOld(value.sealed)) return []
     const sealed = await again(eventName(value), value.sealed)
     return [put(jobEvents, id, { ...value, sealed }, version), ...heldRecord(accountId, sealed)]
   })
-  const ofCheckpoints = await eachPage(
+  const ofCheckpoints = await each(
     records,
     checkpoints,
     accountId,
@@ -33,31 +32,19 @@ export async function resealRecords(records: RecordStore, ring: KeyRing, account
   return ofEvents + ofCheckpoints
 }
 
-async function eachPage<T>(
+async function each<T>(
   records: RecordStore,
   from: Collection<T>,
   accountId: string,
   change: (stored: Stored<T>) => Promise<Change[]>,
 ): Promise<number> {
   let count = 0
-  for (let after: string | undefined; ;) {
-    const page = await records.list(from, {
-      prefix: `${accountId}/`,
-      limit: PAGE,
-      ...(after === undefined ? {} : { after }),
-    })
-    for (const stored of page) {
-      const changes = await change(stored)
-      if (changes.length === 0) continue
-      count += 1
-      // Removed or written anew meanwhile: the next round looks again.
-      await records.commit(changes).catch((error: unknown) => {
-        if (!(error instanceof VersionConflict)) throw error
-      })
-    }
-    if (page.length < PAGE) return count
-    after = page.at(-1)?.id
-    // Reading never waits for anything: without this the service would answer nobody until the last page.
-    await setImmediate()
+  for await (const stored of everyRecord(records, from, { prefix: `${accountId}/` })) {
+    const changes = await change(stored)
+    if (changes.length === 0) continue
+    count += 1
+    // Removed or written anew meanwhile: the next round looks again.
+    await records.commit(changes).catch(unlessConflict)
   }
+  return count
 }

@@ -3,8 +3,8 @@ import type { Env } from '../base/env.ts'
 import { nextTurn, turnIsOver } from '../base/turns.ts'
 import { auditHeadMessage, canonicalJson, chainHash, freezeEntry, genesis, type FrozenEntry } from './audit-chain.ts'
 import type { AuditEntry, NewAuditEntry } from './audit-entry.ts'
-import { collection, leaveOut, put, RecordTampered, ShredIncomplete } from './records.ts'
-import type { Change, CommitOptions, RecordStore, Stored } from './records.ts'
+import { collection, leaveOut, put, RecordTampered, ShredIncomplete, storedAs } from './records.ts'
+import type { Change, CommitOptions, RecordStore, Stored, Written } from './records.ts'
 import { CommitUnknown } from './storage-errors.ts'
 
 interface AuditRecord {
@@ -44,9 +44,10 @@ export interface AuditLogOptions {
 export interface AuditLog {
   /**
    * Writes the entry and the changes in one commit, durable when the promise resolves; leave the changes alone until then.
+   * @returns what it wrote of the changes
    * @throws VersionConflict (nothing is written, the entry neither), ShredIncomplete, RangeError
    */
-  append(entry: NewAuditEntry, changes?: readonly Change[], options?: CommitOptions): Promise<void>
+  append(entry: NewAuditEntry, changes?: readonly Change[], options?: CommitOptions): Promise<readonly Written[]>
   /** @throws Error when its end is not as it was written: nothing could be recorded */
   mustGoOn(): Promise<void>
   list(options?: AuditListOptions): Promise<AuditRecord[]>
@@ -67,7 +68,7 @@ interface PendingAppend extends FrozenEntry {
   readonly changes: readonly Change[]
   readonly shred: boolean
   readonly reserve: CommitOptions['reserve']
-  readonly resolve: () => void
+  readonly resolve: (written: readonly Written[]) => void
   readonly reject: (error: unknown) => void
 }
 
@@ -115,9 +116,9 @@ class ChainedLog implements AuditLog {
     entry: NewAuditEntry,
     changes: readonly Change[] = [],
     { shred = false, reserve }: CommitOptions = {},
-  ): Promise<void> {
+  ): Promise<readonly Written[]> {
     const frozen = freezeEntry({ ...entry, time: entry.time ?? new Date(this.#env.now()).toISOString() })
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const { promise, resolve, reject } = Promise.withResolvers<readonly Written[]>()
     this.#queue.push({ ...frozen, changes, shred, reserve, resolve, reject })
     if (!this.#draining) void this.#drain()
     return promise
@@ -206,13 +207,14 @@ class ChainedLog implements AuditLog {
   /** Several appends share one commit; when it fails, halves are tried, so that only those who are at fault fail. */
   async #commitGroup(group: readonly PendingAppend[]): Promise<void> {
     try {
-      await this.#write(group)
-      for (const { resolve } of group) resolve()
+      const written = partsOf(group, await this.#write(group))
+      for (const [index, { resolve }] of group.entries()) resolve(written[index] ?? [])
     } catch (error) {
       if (error instanceof ShredIncomplete) {
-        for (const { shred, resolve, reject } of group) {
-          if (shred) reject(error)
-          else resolve()
+        const written = partsOf(group, error.written)
+        for (const [index, { shred, resolve, reject }] of group.entries()) {
+          if (shred) reject(error.of(written[index] ?? []))
+          else resolve(written[index] ?? [])
         }
       } else if (group.length > 1 && !(error instanceof CommitUnknown)) {
         const half = group.length >> 1
@@ -224,7 +226,7 @@ class ChainedLog implements AuditLog {
     }
   }
 
-  async #write(group: readonly PendingAppend[]): Promise<void> {
+  async #write(group: readonly PendingAppend[]): Promise<readonly Written[]> {
     this.#head ??= await this.#readHead()
     const { value, version } = this.#head
     let { entries: sequence, head: hash } = value
@@ -238,11 +240,12 @@ class ChainedLog implements AuditLog {
     changes.push(put(heads, headId, head, version))
     // Whatever happens but success, what stands there is read again.
     this.#head = undefined
-    await this.#records.commit(changes, {
+    const written = await this.#records.commit(changes, {
       shred: group.some(pending => pending.shred),
       reserve: weakest(group.map(({ reserve }) => reserve)),
     })
-    this.#head = { value: head, version: version + 1 }
+    this.#head = storedAs(written, heads, headId, head)
+    return written
   }
 
   /** @throws Error when the end of the log was tampered with: going on would hide that */
@@ -270,6 +273,16 @@ class ChainedLog implements AuditLog {
     const present = Buffer.from(String(head.mac), 'hex')
     return present.length === expected.length && timingSafeEqual(present, expected)
   }
+}
+
+/** What each of the group wrote of its own changes: those that only depend on a record write nothing, and an entry follows each. */
+function partsOf(group: readonly PendingAppend[], written: readonly Written[]): (readonly Written[])[] {
+  let at = 0
+  return group.map(({ changes }) => {
+    const from = at
+    at += changes.filter(({ mustExist }) => mustExist === undefined).length + 1
+    return written.slice(from, at - 1)
+  })
 }
 
 function changedFromOutside(): Error {

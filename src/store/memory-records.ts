@@ -11,7 +11,7 @@ import {
   type Write,
 } from './record-rules.ts'
 import { RecordSet } from './record-set.ts'
-import type { Change, Collection, ListOptions, RecordStore, Stored } from './records.ts'
+import type { Change, Collection, ListOptions, RecordStore, Stored, Written } from './records.ts'
 
 interface Row {
   readonly version: number
@@ -88,12 +88,14 @@ class Table {
       .sort(([a], [b]) => compareIds(a, b))
   }
 
-  commit(changes: readonly Change[]): void {
+  commit(changes: readonly Change[]): readonly Written[] {
     this.mustBeOpen()
     const versionOf = (collection: string, id: string) => this.row(collection, id)?.version ?? 0
-    for (const change of planCommit(encodeChanges(changes), versionOf)) this.#write(change)
+    const plan = planCommit(encodeChanges(changes), versionOf)
+    for (const change of plan) this.#write(change)
     this.set?.advance()
     this.set?.keep()
+    return plan
   }
 
   close(): void {

@@ -1,4 +1,4 @@
-import { VersionConflict, type Change, type ListOptions } from './records.ts'
+import { VersionConflict, type Change, type ListOptions, type Written } from './records.ts'
 
 const maximumIdBytes = 1024
 const maximumValueBytes = 16 * 1024 * 1024
@@ -15,10 +15,7 @@ export interface EncodedChange {
 }
 
 /** What a commit does to one record: its new version and JSON, or undefined JSON where it is removed. */
-export interface Write {
-  readonly collection: string
-  readonly id: string
-  readonly version: number
+export interface Write extends Written {
   readonly json: string | undefined
 }
 

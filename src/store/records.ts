@@ -49,6 +49,20 @@ export function mustNotExist(target: Collection<unknown>, id: string): Change {
   return { collection: target.name, id, mustExist: false }
 }
 
+/** What a commit left of a record that it wrote; version 0 where it removed it. */
+export interface Written {
+  readonly collection: string
+  readonly id: string
+  readonly version: number
+}
+
+/** The record as a commit left it. @throws Error when the commit did not write it */
+export function storedAs<T>(written: readonly Written[], from: Collection<T>, id: string, value: T): Stored<T> {
+  const version = written.findLast(one => one.collection === from.name && one.id === id)?.version
+  if (version === undefined) throw new Error(`The commit wrote no record ${from.name}/${id}.`)
+  return { id, version, value }
+}
+
 export interface ListOptions {
   /** Only ids that begin with this. */
   readonly prefix?: string
@@ -96,9 +110,20 @@ export class VersionConflict extends Error {
 
 /** Thrown by a commit with `shred`: its changes are durable, but old bytes may still lie in the store's files. */
 export class ShredIncomplete extends Error {
-  constructor(reason: string) {
+  readonly reason: string
+  /** What the commit wrote, for it stands. */
+  readonly written: readonly Written[]
+
+  constructor(reason: string, written: readonly Written[]) {
     super(`The records were changed, but their old bytes could not be erased yet: ${reason}`)
     this.name = 'ShredIncomplete'
+    this.reason = reason
+    this.written = written
+  }
+
+  /** The same of a part of the commit. */
+  of(written: readonly Written[]): ShredIncomplete {
+    return new ShredIncomplete(this.reason, written)
   }
 }
 
@@ -172,8 +197,11 @@ export interface RecordStore {
   get<T>(from: Collection<T>, id: string): Promise<Stored<T> | undefined>
   list<T>(from: Collection<T>, options: ListOptions): Promise<Stored<T>[]>
   count(from: Collection<unknown>, prefix?: string): Promise<number>
-  /** All or nothing, durable when the promise resolves. @throws VersionConflict, ShredIncomplete */
-  commit(changes: readonly Change[], options?: CommitOptions): Promise<void>
+  /**
+   * All or nothing, durable when the promise resolves; as if commits came one after another. @returns what it wrote, in the order of the
+   * changes, without those that only depend. @throws VersionConflict, ShredIncomplete
+   */
+  commit(changes: readonly Change[], options?: CommitOptions): Promise<readonly Written[]>
   /** The present state's name, once that state is on disk; undefined where records carry no MACs. */
   head(): Promise<RecordsHead | undefined>
   /** Reads all records and holds them against their MACs, and their set against its head. */

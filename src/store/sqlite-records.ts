@@ -6,10 +6,19 @@ import { headFileOf, openHeadFile, writeHeadFile, type HeadFile } from './head-f
 import { dropFormer } from './migrations.ts'
 import type { RecordAuthenticator } from './record-mac.ts'
 import * as queries from './record-queries.ts'
-import { encodeChanges, onlyRemoves, planCommit, type EncodedChange } from './record-rules.ts'
+import { encodeChanges, onlyRemoves, planCommit, type EncodedChange, type Write } from './record-rules.ts'
 import type { RecordSet, SetHead } from './record-set.ts'
 import { ShredIncomplete, VersionConflict } from './records.ts'
-import type { Change, Collection, CommitOptions, FileRecords, ListOptions, RecordsHead, Stored } from './records.ts'
+import type {
+  Change,
+  Collection,
+  CommitOptions,
+  FileRecords,
+  ListOptions,
+  RecordsHead,
+  Stored,
+  Written,
+} from './records.ts'
 import type { RecordsChanged, RecordsLost } from './records.ts'
 import { copyDatabase } from './sqlite-copy.ts'
 import { openDatabase, openingFailure, pragma } from './sqlite-database.ts'
@@ -29,9 +38,12 @@ interface PendingCommit {
   readonly changes: EncodedChange[]
   readonly shred: boolean
   readonly reserve: CommitOptions['reserve']
-  readonly resolve: () => void
+  readonly resolve: (written: readonly Written[]) => void
   readonly reject: (error: unknown) => void
 }
+
+/** What of a transaction succeeded, with what it wrote. */
+type Done = readonly [commit: PendingCommit, written: readonly Written[]]
 
 export interface SqliteOptions extends ReadingOptions {
   /** What to do where the records are not, as a set, those that were acknowledged last: `accept` is the operator's decision. */
@@ -162,7 +174,7 @@ class SqliteRecords implements FileRecords {
     return this.#reads.count(from, prefix)
   }
 
-  async commit(changes: readonly Change[], options: CommitOptions = {}): Promise<void> {
+  async commit(changes: readonly Change[], options: CommitOptions = {}): Promise<readonly Written[]> {
     const { shred = false, reserve = onlyRemoves(changes) ? 'last' : undefined } = options
     this.#reads.mustBeOpen()
     if (this.#fault !== undefined) throw this.#fault
@@ -170,7 +182,7 @@ class SqliteRecords implements FileRecords {
     // What of it was given out is for others.
     if (reserve === undefined && !this.#reserve.isWhole) throw new StorageRefused('full')
     const encoded = encodeChanges(changes)
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const { promise, resolve, reject } = Promise.withResolvers<readonly Written[]>()
     this.#pending.push({ changes: encoded, shred, reserve, resolve, reject })
     // Whatever the requests of one turn of the event loop commit goes to disk with one sync.
     if (this.#pending.length === 1) setImmediate(() => this.#flush())
@@ -231,15 +243,15 @@ class SqliteRecords implements FileRecords {
 
   /** One transaction for all of them. When the disk refuses it, each is tried alone: a small one may still find room. */
   #transact(group: readonly PendingCommit[]): void {
-    const done: PendingCommit[] = []
+    const done: Done[] = []
     const conflicts: [PendingCommit, VersionConflict][] = []
     let heads: SetHead[] | undefined
     try {
       this.#begin.run()
       for (const commit of group) {
-        const conflict = this.#write(commit)
-        if (conflict) conflicts.push([commit, conflict])
-        else done.push(commit)
+        const written = this.#write(commit)
+        if (written instanceof VersionConflict) conflicts.push([commit, written])
+        else done.push([commit, written])
       }
       const advanced = this.#set?.advance() ?? []
       writeHeads(this.#database, advanced, this.#upsertHead)
@@ -253,7 +265,7 @@ class SqliteRecords implements FileRecords {
       return
     }
     for (const [{ reject }, conflict] of conflicts) reject(conflict)
-    if (done.length > 0) void this.#acknowledge(done, heads[0], this.#shredAfter(done))
+    if (done.length > 0) void this.#acknowledge(done, heads[0], this.#shredAfter(done.map(([commit]) => commit)))
   }
 
   /** After a failure that left nothing each is tried alone; ADR 0023: after one of which nobody knows, none is. */
@@ -275,26 +287,27 @@ class SqliteRecords implements FileRecords {
 
   /** Once they are on disk. Meanwhile reads already see them: a writer hears of them later than others, never earlier. */
   async #acknowledge(
-    done: readonly PendingCommit[],
+    done: readonly Done[],
     head: RecordsHead | undefined,
-    shredFailure: ShredIncomplete | undefined,
+    /** Why old bytes could not be erased. */
+    notErased: string | undefined,
   ): Promise<void> {
     try {
       await this.#log.durable()
       // Before the writer hears of it, and never before it is on disk.
       if (head !== undefined) this.#headFile?.write(head)
-      for (const { shred, resolve, reject } of done) {
-        if (shred && shredFailure) reject(shredFailure)
-        else resolve()
+      for (const [{ shred, resolve, reject }, written] of done) {
+        if (shred && notErased !== undefined) reject(new ShredIncomplete(notErased, written))
+        else resolve(written)
       }
     } catch (error) {
-      for (const { reject } of done) reject(error)
+      for (const [{ reject }] of done) reject(error)
     }
   }
 
-  /** Gives the conflict for which it has written nothing, if there is one. */
-  #write({ changes }: PendingCommit): VersionConflict | undefined {
-    let plan
+  /** What it wrote, or the conflict for which it has written nothing. */
+  #write({ changes }: PendingCommit): readonly Written[] | VersionConflict {
+    let plan: Write[]
     const tags = new Map<string, Uint8Array>()
     try {
       plan = planCommit(changes, (collection, id) => {
@@ -318,14 +331,15 @@ class SqliteRecords implements FileRecords {
       if (json === undefined || tag === undefined) this.#deleteRecord.run(collection, id)
       else this.#upsertRecord.run(collection, id, version, json, tag)
     }
-    return undefined
+    return plan
   }
 
   #tag(collection: string, id: string, version: number, json: string): Uint8Array {
     return this.#authenticator?.macOf(collection, id, version, json) ?? new Uint8Array(0)
   }
 
-  #shredAfter(done: readonly PendingCommit[]): ShredIncomplete | undefined {
+  /** @returns why that did not work */
+  #shredAfter(done: readonly PendingCommit[]): string | undefined {
     try {
       if (done.some(commit => commit.shred)) this.#checkpoint('TRUNCATE')
       else if (this.#framesInLog() * this.#pageSize > checkpointBytes) this.#checkpoint('RESTART')
@@ -335,7 +349,7 @@ class SqliteRecords implements FileRecords {
       const reserve = done.some(commit => commit.reserve === 'last') ? 'last' : undefined
       if (this.#makesRoom({ reserve }, refusalOf(error))) return this.#shredAfter(done)
       // Without shred the log only grows; the next commit tries again.
-      return new ShredIncomplete(error instanceof Error ? error.message : String(error))
+      return error instanceof Error ? error.message : String(error)
     }
   }
 

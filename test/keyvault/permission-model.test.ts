@@ -16,7 +16,7 @@ before(async () => {
 })
 after(() => cloud.close())
 
-const assign = (...roles: string[]): Promise<void> =>
+const assign = (...roles: string[]): Promise<unknown> =>
   cloud.records.commit(
     [CONTRIBUTOR, KEY_VAULT_CONTRIBUTOR, USER_ACCESS_ADMINISTRATOR].map((role, index) => {
       const name = `role-${index}`

@@ -1,9 +1,10 @@
 import { commitRecorded, noteOperation, requestContext } from '../../audit/request-context.ts'
 import type { Env } from '../../base/env.ts'
-import { AzureError, Conflict, Forbidden, NotFound } from '../../http/errors.ts'
+import { AzureError, Forbidden, NotFound } from '../../http/errors.ts'
 import { json } from '../../http/respond.ts'
 import type { Call, Route } from '../../http/route.ts'
-import { VersionConflict, type Change, type RecordStore } from '../../store/records.ts'
+import { changedMeanwhile } from '../../store/conflicts.ts'
+import type { Change, RecordStore } from '../../store/records.ts'
 import { bearerToken } from '../authenticate.ts'
 import { administrators, administratorUsers, principals } from '../records.ts'
 import type { PrincipalCaller, Tokens } from '../tokens.ts'
@@ -89,12 +90,7 @@ export async function commitAs(
   if (endsAccess) noteOperation({ endsAccess })
   const status = operation.status ?? (requestContext.getStore()?.call.method === 'POST' ? 201 : 204)
   noteOperation({ operationName: name, resourceId: resource, ...(properties === undefined ? {} : { properties }) })
-  try {
-    await commitRecorded(records, changes, { status })
-  } catch (error) {
-    if (!(error instanceof VersionConflict)) throw error
-    throw new Conflict('Request_Conflict', 'The object was changed or made by someone else in the meantime: try again.')
-  }
+  await commitRecorded(records, changes, { status }).catch(changedMeanwhile('The object', 'Request_Conflict'))
 }
 
 /** A page of what matches `$filter` and `$search`, with `$top`, `$select`, `$count` and the link to the next one. */
