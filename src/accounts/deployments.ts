@@ -189,13 +189,7 @@ export class Deployments {
     if (model.blob === undefined) return { deployment: base, changes: [] }
     const opened = await this.#blobs.open(model.blob)
     const kind = copyKindOf(base)
-    const { record, changes } = await create({ accountId, kind, source: opened.read() }).catch(
-      async (error: unknown) => {
-        // It may have failed before it began to read.
-        await opened.close()
-        throw error
-      },
-    )
+    const { record, changes } = await create({ accountId, kind, source: opened.read() })
     return { deployment: { ...base, blobId: record.blobId }, changes }
   }
 

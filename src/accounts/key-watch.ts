@@ -4,14 +4,14 @@ import { KeyRingTampered } from '../encryption/key-ring-tampered.ts'
 import type { VaultKey } from '../encryption/vault-key.ts'
 import { AzureError } from '../http/errors.ts'
 import { repeatedly, type Repeating } from '../base/repeatedly.ts'
+import { everyRecord } from '../store/every-record.ts'
 import { leaveOut } from '../store/records.ts'
-import type { Change } from '../store/records.ts'
+import type { Change, Stored } from '../store/records.ts'
 import { accounts, type Account } from './account.ts'
 import { accountAudit, type AccountServices } from './accounts.ts'
 import { checkAccess, checkKey } from './requirements.ts'
 import { requirementsNotMet } from './unmet-requirement.ts'
 
-const PAGE = 1000
 /** Accounts that are asked about at the same time. */
 const AT_ONCE = 16
 const OPERATION = 'Microsoft.CognitiveServices/accounts/encryption/rotate'
@@ -51,22 +51,15 @@ export class KeyWatch {
 
   async #ask(): Promise<void> {
     const { records } = this.#services
-    let after: string | undefined
-    do {
-      const page = await records.list(accounts, {
-        limit: PAGE,
-        onTampered: leaveOut,
-        ...(after === undefined ? {} : { after }),
-      })
-      const watched = page.map(({ value }) => value).filter(isWatched)
-      await Promise.all(Array.from({ length: AT_ONCE }, (_, lane) => this.#askEach(watched, lane)))
-      after = page.length === PAGE && !this.#closed ? page.at(-1)?.id : undefined
-    } while (after !== undefined)
+    const all = everyRecord(records, accounts, { onTampered: leaveOut })
+    await Promise.all(Array.from({ length: AT_ONCE }, () => this.#askEach(all)))
   }
 
-  async #askEach(watched: readonly Account[], lane: number): Promise<void> {
-    for (let index = lane; index < watched.length && !this.#closed; index += AT_ONCE) {
-      const account = watched[index] as Account
+  /** One of those that take their accounts from the same list. */
+  async #askEach(all: AsyncGenerator<Stored<Account>>): Promise<void> {
+    for (let next = await all.next(); next.done !== true && !this.#closed; next = await all.next()) {
+      const account = next.value.value
+      if (!isWatched(account)) continue
       try {
         await this.#askOne(account)
       } catch (error) {

@@ -12,12 +12,14 @@ test('an answer whose record cannot be written is given up, with what is open be
     },
   }
   let open = 1
-  const body = bodyOf(
-    (async function* () {
+  const chunks = async function* (): AsyncGenerator<Buffer> {
+    try {
       yield Buffer.from('never read')
-    })(),
-    async () => void (open -= 1),
-  )
+    } finally {
+      open -= 1
+    }
+  }
+  const body = await bodyOf(chunks())
   const given = { method: 'GET', host: 'openai', path: '/file', auth: 'none', reason: 'a test', maxBody: 0 } as const
   const [route] = openRequestAudit(sink, systemEnv).routes([{ ...given, handler: async () => new Response(body) }])
   const call = {

@@ -1,6 +1,7 @@
 import { allPrincipals } from '../entra/all-principals.ts'
 import type { Entra } from '../entra/open-entra.ts'
 import { principals, tenants, type Principal } from '../entra/records.ts'
+import { allRecords } from '../store/every-record.ts'
 import type { RecordStore } from '../store/records.ts'
 
 /** What the process itself may do in the name of its tenants' administrators; nobody reaches it from outside. */
@@ -27,7 +28,7 @@ export function openAdministration(records: RecordStore, entra: Entra): Administ
     throw new Error(`The tenant ${tenantId} has no application any more that administers it.`)
   }
   return {
-    tenants: async () => (await records.list(tenants, { limit: 10_000 })).map(({ value }) => value),
+    tenants: async () => (await allRecords(records, tenants)).map(({ value }) => value),
     administrator: administratorOf,
     token: async (tenantId, audience) => (await entra.tokens.issue(await administratorOf(tenantId), audience)).token,
   }

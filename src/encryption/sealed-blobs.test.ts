@@ -20,6 +20,10 @@ const source = async function* (): AsyncGenerator<Uint8Array> {
   yield Buffer.from('training data')
 }
 
+async function textOf(bytes: AsyncIterable<Uint8Array>): Promise<string> {
+  return Buffer.concat(await Array.fromAsync(bytes)).toString()
+}
+
 async function openRing() {
   const records = openMemoryRecords()
   const rootKeys = { service: key(), mac: key(), deployment: key(), hsm: key(), records: key(), identity: key() }
@@ -59,12 +63,14 @@ test('R26: what is sealed under a former data key is committed before that is cl
   assert.deepEqual([left?.value.blobId, others], [early.record.blobId, []])
   assert.ok(left)
   const opened = await blobs.open(left.value)
-  await opened.close()
-  const { changes } = await blobs.rewrite(left, bytes => bytes)
+  const { changes, settle } = await blobs.rewrite(left, bytes => bytes)
   await records.commit(changes)
+  await settle()
   await retireGenerations(ring, account, 2, removed => records.commit(removed))
   assert.deepEqual([...(await ring.generations(account)).keys()], [2])
   assert.equal(await records.count(closedGenerations), 0)
+  // It was opened before it was sealed anew, and held nothing since.
+  assert.deepEqual(await textOf(opened.read()), await textOf(source()))
 })
 
 test('R21: a key that is lost after the last byte of a rewrite leaves no file behind, and the rewrite succeeds once it is back', async () => {

@@ -1,11 +1,11 @@
 import { createSecretKey, type KeyObject } from 'node:crypto'
 import { deriveKey } from '../crypto/derive.ts'
 import type { GcmKey } from '../crypto/gcm.ts'
-import { openMetadata, openSealed, seal, sealMetadata } from '../crypto/sealed-blob.ts'
+import { openMetadata, openSealed, seal, sealMetadata, type OpenedBlob } from '../crypto/sealed-blob.ts'
 import { encodeContext, newDataKey, unwrap, wipe, wrap } from '../crypto/wrap.ts'
 import type { Env } from '../base/env.ts'
 import { AzureError } from '../http/errors.ts'
-import { BlobExists, type BlobReader, type BlobStore } from '../store/blobs.ts'
+import { BlobExists, type BlobStore } from '../store/blobs.ts'
 import { put, remove, type Change, type Stored } from '../store/records.ts'
 import {
   blobGone,
@@ -17,10 +17,12 @@ import {
   type DataKind,
   isOwnBlob,
 } from './blob-records.ts'
+import { Cut } from './cut.ts'
 import { heldBy } from './key-ring-rows.ts'
 import type { KeyRing } from './key-ring.ts'
 import type { PlaintextHold } from './plaintext-holds.ts'
 import { recordTampered } from './record-tampered.ts'
+import { RestingReader, FileGone } from './resting-reader.ts'
 
 export interface NewBlob {
   readonly accountId: string
@@ -30,14 +32,12 @@ export interface NewBlob {
   readonly metadata?: () => Uint8Array
 }
 
-/** An opened blob; its reads re-check the key lease as they go. */
+/** An opened blob; its reads re-check the key lease as they go. It holds no file until it is read. */
 export interface OpenBlob {
   /** Plaintext bytes. */
   readonly size: number
-  /** Bytes from `start` up to `end` (exclusive); closes the blob when it ends. @throws KeyUnavailable in mid-stream */
+  /** Bytes from `start` up to `end` (exclusive). @throws KeyUnavailable in mid-stream, 404 when it was deleted before it began */
   read(start?: number, end?: number): AsyncGenerator<Buffer>
-  /** For a blob that is opened and not read. */
-  close(): Promise<void>
   /** Aborted when the lease under which it is read is over: what was read and waits in a queue is to be dropped. */
   readonly cut: AbortSignal
 }
@@ -105,11 +105,7 @@ export class SealedBlobs {
     const blob = { accountId, kind, source, ...(secrets === undefined ? {} : { metadata: () => secrets }) }
     const nameOf = (generation: number): string => fileOfGeneration(blobId, generation)
     const makeFree = (name: string): Promise<void> => this.#dropUnnamed(name, { id, version })
-    const record = await this.#write(blob, blobId, nameOf, makeFree).catch(async (error: unknown) => {
-      // It may have failed before it began to read.
-      await opened.close()
-      throw error
-    })
+    const record = await this.#write(blob, blobId, nameOf, makeFree)
     return {
       changes: [put(blobRecords, id, { ...record, createdAt }, version), ...held(record)],
       settle: () => {
@@ -184,27 +180,33 @@ export class SealedBlobs {
 
   /** @throws KeyUnavailable; AzureError 500 DataCorrupted when the bytes are not what was stored, 404 when it was deleted meanwhile */
   async open(given: BlobRecord): Promise<OpenBlob> {
+    const opened = await this.#openFile(given)
+    const cut = new Cut()
+    return {
+      size: opened.content.size,
+      read: (start, end) => this.#read(opened, cut, [start, end]),
+      get cut() {
+        return cut.signal
+      },
+    }
+  }
+
+  /** Its header and end were looked at; its file rests. */
+  async #openFile(given: BlobRecord): Promise<OpenedFile> {
     const { record, key } = await this.#blobKey(given)
-    const reader = await this.#blobs.open(fileOf(record))
-    const moved = reader === undefined ? await this.#rewritten(record) : undefined
-    if (moved !== undefined) return this.open(moved)
-    if (reader === undefined)
+    const file = await RestingReader.of(() => this.#blobs.open(fileOf(record)))
+    const moved = file === undefined ? await this.#rewritten(record) : undefined
+    if (moved !== undefined) return this.#openFile(moved)
+    if (file === undefined)
       throw (await this.#isGone(record)) ? blobGone() : corrupted(record, 'its sealed file is missing')
     try {
-      const opened = await openSealed(key, contextOf(record), reader)
-      if (opened.size !== record.size) throw corrupted(record, 'its size is not the recorded one')
-      const cut = new Cut()
-      return {
-        size: opened.size,
-        read: (start, end) => this.#closing(reader, record, opened.read(start, end), cut),
-        close: () => reader.close(),
-        get cut() {
-          return cut.signal
-        },
-      }
+      const content = await openSealed(key, contextOf(record), file)
+      if (content.size !== record.size) throw corrupted(record, 'its size is not the recorded one')
+      return { record, file, content }
     } catch (error) {
-      await reader.close()
       throw error instanceof AzureError ? error : corrupted(record, 'its sealed bytes were changed', error)
+    } finally {
+      await file.rest()
     }
   }
 
@@ -307,52 +309,46 @@ export class SealedBlobs {
     }
   }
 
-  async *#closing(
-    reader: BlobReader,
-    record: BlobRecord,
-    bytes: AsyncIterable<Buffer>,
-    cut: Cut,
-  ): AsyncGenerator<Buffer> {
+  async *#read(opened: OpenedFile, cut: Cut, range: ByteRange): AsyncGenerator<Buffer> {
+    let isGone = false
+    try {
+      yield* this.#readUnderLease(opened, cut, range)
+    } catch (error) {
+      if (!(error instanceof FileGone)) throw error
+      isGone = true
+    }
+    // Nothing was read yet: a file that is open again stays so.
+    if (isGone) yield* this.#readUnderLease(await this.#openFile(opened.record), cut, range)
+  }
+
+  async *#readUnderLease({ record, file, content }: OpenedFile, cut: Cut, range: ByteRange): AsyncGenerator<Buffer> {
     const { leases } = this.#ring
     let hold: PlaintextHold | undefined
     try {
       hold = record.kind === 'deployment' ? undefined : await leases.hold(record.accountId)
       if (hold !== undefined) cut.follow(hold)
-      for await (const chunk of bytes) {
+      for await (const chunk of content.read(...range)) {
         // R22: a download that began before the revocation stops within the lease too.
         if (hold !== undefined) await leases.check(record.accountId, hold)
         yield chunk
       }
     } catch (error) {
-      throw error instanceof AzureError ? error : corrupted(record, 'its sealed bytes were changed', error)
+      const isKnown = error instanceof AzureError || error instanceof FileGone
+      throw isKnown ? error : corrupted(record, 'its sealed bytes were changed', error)
     } finally {
       hold?.release()
-      await reader.close()
+      await file.rest()
     }
   }
 }
 
-/** The signal of a hold that only begins when the blob is read, for who wants it. */
-class Cut {
-  #controller: AbortController | undefined
-  #hold: PlaintextHold | undefined
+/** From and up to which byte of the plaintext; absent: the whole. */
+type ByteRange = readonly [start?: number | undefined, end?: number | undefined]
 
-  get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController()
-      if (this.#hold !== undefined) this.follow(this.#hold)
-    }
-    return this.#controller.signal
-  }
-
-  follow(hold: PlaintextHold): void {
-    this.#hold = hold
-    if (this.#controller === undefined) return
-    const { signal } = hold
-    const abort = (): void => this.#controller?.abort(signal.reason)
-    if (signal.aborted) abort()
-    else signal.addEventListener('abort', abort, { once: true })
-  }
+interface OpenedFile {
+  readonly record: BlobRecord
+  readonly file: RestingReader
+  readonly content: OpenedBlob
 }
 
 class GenerationMissing extends AzureError {

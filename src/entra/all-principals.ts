@@ -1,14 +1,8 @@
+import { everyRecord } from '../store/every-record.ts'
 import type { RecordStore } from '../store/records.ts'
 import { principals, type Principal } from './records.ts'
 
-const page = 500
-
 /** Every principal of every tenant, by object id. */
-export async function* allPrincipals(records: RecordStore, from?: string): AsyncGenerator<Principal> {
-  let after = from
-  do {
-    const found = await records.list(principals, { limit: page, ...(after === undefined ? {} : { after }) })
-    for (const { value } of found) yield value
-    after = found.length === page ? found.at(-1)?.id : undefined
-  } while (after !== undefined)
+export async function* allPrincipals(records: RecordStore, after?: string): AsyncGenerator<Principal> {
+  for await (const { value } of everyRecord(records, principals, after === undefined ? {} : { after })) yield value
 }

@@ -32,21 +32,22 @@ export function bytes(body: Uint8Array<ArrayBuffer>, contentType: string, option
 }
 
 /**
- * A body from chunks that are made while it is read, one at a time; they see to their own end. `release` is called where the reader
- * leaves, also unread. Node's own `Readable.toWeb` throws past every handler when its reader leaves in the middle, which ends the process.
+ * A body from chunks that are made while it is read, one at a time. They see to their own end, also where the reader leaves: Node's own
+ * `Readable.toWeb` throws past every handler then, which ends the process. Resolves once the first is made: what keeps it from being made
+ * is thrown, before an answer has begun.
  */
-export function bodyOf(chunks: AsyncIterable<Uint8Array>, release: () => Promise<void>): ReadableStream<Uint8Array> {
+export async function bodyOf(chunks: AsyncIterable<Uint8Array>): Promise<ReadableStream<Uint8Array>> {
   const iterator = chunks[Symbol.asyncIterator]()
+  let next: Promise<IteratorResult<Uint8Array>> | undefined = Promise.resolve(await iterator.next())
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
-      const { done, value } = await iterator.next()
+      const { done, value } = await (next ?? iterator.next())
+      next = undefined
       if (done !== true) controller.enqueue(value)
       else controller.close()
     },
     async cancel() {
       await iterator.return?.()
-      // A generator that was never begun does not get to its own `finally`.
-      await release()
     },
   })
 }

@@ -154,18 +154,14 @@ export function readQuery<T extends z.ZodType>(call: Call, schema: T): z.infer<T
 async function download(service: Files, { accountId }: Account, file: FileRecord): Promise<Response> {
   // First: where the key is unavailable, this is the one question to the vault.
   const opened = await service.open(accountId, file)
-  const filename = await service.filename(accountId, file).catch(async (error: unknown) => {
-    await opened.close()
-    throw error
-  })
+  const filename = await service.filename(accountId, file)
   const disposition = `attachment; filename*=UTF-8''${encodeURIComponent(filename ?? file.fileId)}`
   const headers = {
     'content-type': 'application/octet-stream',
     'content-length': String(opened.size),
     'content-disposition': disposition,
   }
-  const body = bodyOf(opened.read(), () => opened.close())
-  return cutBy(new Response(body, { headers }), opened.cut)
+  return cutBy(new Response(await bodyOf(opened.read()), { headers }), opened.cut)
 }
 
 function showFile(file: FileRecord, filename: string | undefined): object {

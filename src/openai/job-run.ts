@@ -50,7 +50,7 @@ export class JobRun {
   #startedAt = 0
   /** The first step that was done in this run. */
   #firstStep: number | undefined
-  readonly #opened: OpenBlob[] = []
+  readonly #opened: Readable[] = []
   #isOver = false
   /** Settles when the trainer's process is gone. */
   #training: Promise<unknown> = Promise.resolve()
@@ -75,8 +75,8 @@ export class JobRun {
       signal.removeEventListener('abort', abort)
       this.#isOver = true
       await this.#training.catch(() => undefined)
-      // A run that broke off may never have come to read them.
-      for (const blob of this.#opened.splice(0)) await blob.close()
+      // A run that broke off may not have read them to their end.
+      for (const stream of this.#opened.splice(0)) stream.destroy()
     }
   }
 
@@ -288,14 +288,12 @@ export class JobRun {
     return this.#reading(await files.open(this.#stored.value.accountId, value))
   }
 
-  async #reading(blob: OpenBlob): Promise<Readable> {
+  #reading(blob: OpenBlob): Readable {
     // Left behind at a vault, and answered after all.
-    if (this.#isOver) {
-      await blob.close()
-      throw new Error('The run is over.')
-    }
-    this.#opened.push(blob)
-    return Readable.from(blob.read(), { objectMode: false })
+    if (this.#isOver) throw new Error('The run is over.')
+    const stream = Readable.from(blob.read(), { objectMode: false })
+    this.#opened.push(stream)
+    return stream
   }
 
   async #openBlob(blobId: string): Promise<Readable> {

@@ -77,7 +77,7 @@ export class Jobs {
         `${MAX_WAITING} jobs are waiting already. Cancel some, or wait for them to end.`,
       )
     }
-    await (await this.#options.files.open(account.accountId, training)).close()
+    await this.#options.files.open(account.accountId, training)
     const job: JobRecord = {
       jobId: newId(env, 'ftjob-', await lastIdOf(records, jobs, `${account.accountId}/`)),
       accountId: account.accountId,

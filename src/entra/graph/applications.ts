@@ -26,6 +26,7 @@ import {
 import { certificatesFrom } from './certificates.ts'
 import { badRequest, commitAs, GUID, graphRoute, listPage, notFound, single, type GraphOptions } from './graph-route.ts'
 import { z } from 'zod'
+import { everyRecord } from '../../store/every-record.ts'
 
 const mostApplications = 50_000
 const mostSecrets = 20
@@ -54,13 +55,8 @@ export function applicationRoutes(options: GraphOptions): Route[] {
 }
 
 async function* applicationsOf({ records }: GraphOptions, { tenantId }: PrincipalCaller, after?: string) {
-  let from = after
-  for (;;) {
-    const page = await records.list(applications, { limit: 500, ...(from === undefined ? {} : { after: from }) })
-    for (const { id, value } of page) if (value.tenantId === tenantId) yield { id, shown: shownApplication(value) }
-    if (page.length < 500) return
-    from = page.at(-1)?.id
-  }
+  for await (const { id, value } of everyRecord(records, applications, after === undefined ? {} : { after }))
+    if (value.tenantId === tenantId) yield { id, shown: shownApplication(value) }
 }
 
 /** By the application's object id, of the caller's tenant. */

@@ -3,6 +3,7 @@ import { noteOperation } from '../../audit/request-context.ts'
 import { AzureError } from '../../http/errors.ts'
 import { empty, json } from '../../http/respond.ts'
 import type { Call, Route } from '../../http/route.ts'
+import { everyRecord } from '../../store/every-record.ts'
 import { put, remove } from '../../store/records.ts'
 import { administratorUsers, principals, tenants, users, usersByName, type User } from '../records.ts'
 import { domainOf } from '../tenants.ts'
@@ -88,15 +89,10 @@ async function me({ users }: GraphOptions, { objectId }: PrincipalCaller): Promi
 }
 
 async function* usersOf(options: GraphOptions, { tenantId }: PrincipalCaller, after?: string) {
-  let from = after
-  for (;;) {
-    const page = await options.records.list(users, { limit: 500, ...(from === undefined ? {} : { after: from }) })
-    for (const { id, value } of page) {
-      const principal = value.tenantId === tenantId ? await options.records.get(principals, id) : undefined
-      if (principal) yield { id, shown: shownUser({ user: value, principal: principal.value }) }
-    }
-    if (page.length < 500) return
-    from = page.at(-1)?.id
+  const { records } = options
+  for await (const { id, value } of everyRecord(records, users, after === undefined ? {} : { after })) {
+    const principal = value.tenantId === tenantId ? await records.get(principals, id) : undefined
+    if (principal) yield { id, shown: shownUser({ user: value, principal: principal.value }) }
   }
 }
 
