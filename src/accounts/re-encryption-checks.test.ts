@@ -10,10 +10,11 @@ import { openAuditLog } from '../store/audit-log.ts'
 import type { BlobStore } from '../store/blobs.ts'
 import { openMemoryBlobs } from '../store/memory-blobs.ts'
 import { openMemoryRecords } from '../store/memory-records.ts'
-import type { Change, RecordStore } from '../store/records.ts'
+import type { Change, RecordStore, CommitOptions } from '../store/records.ts'
 import type { Account } from './account.ts'
 import { ReEncryptions } from './re-encryptions.ts'
 import { VaultWaits } from '../encryption/vault-waits.ts'
+import { ForwardedRecords } from '../store/forwarded-records.ts'
 
 const key = (): KeyObject => createSecretKey(randomBytes(32))
 
@@ -30,18 +31,12 @@ async function setting(
   onCommit: (changes: readonly Change[]) => Promise<void> = async () => {},
 ): Promise<Setting> {
   const inner = openMemoryRecords()
-  const records: RecordStore = {
-    get: (from, id) => inner.get(from, id),
-    list: (from, options) => inner.list(from, options),
-    count: (from, prefix) => inner.count(from, prefix),
-    head: () => inner.head(),
-    verify: () => inner.verify(),
-    close: () => inner.close(),
-    commit: async (changes, options) => {
+  const records = Object.assign(new ForwardedRecords(inner), {
+    commit: async (changes: readonly Change[], options?: CommitOptions) => {
       await onCommit(changes)
       return inner.commit(changes, options)
     },
-  }
+  })
   const accountId = randomUUID()
   const rootKeys = { service: key(), mac: key(), deployment: key(), hsm: key(), records: key(), identity: key() }
   const ring = new KeyRing({

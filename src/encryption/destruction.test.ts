@@ -3,9 +3,18 @@ import { createSecretKey, randomBytes, type KeyObject } from 'node:crypto'
 import { copyFileSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { ForwardedRecords } from '../store/forwarded-records.ts'
 import { openSqliteRecords } from '../store/sqlite-records.ts'
 import { openMemoryRecords } from '../store/memory-records.ts'
-import { collection, mustExist, put, remove, ShredIncomplete, type RecordStore } from '../store/records.ts'
+import {
+  collection,
+  mustExist,
+  put,
+  remove,
+  ShredIncomplete,
+  type CommitOptions,
+  type Change,
+} from '../store/records.ts'
 import { temporaryFolder } from '../store/temporary-folder.ts'
 import { DESTRUCTIONS, isDestruction, shredding } from './destruction.ts'
 import { KeyRing } from './key-ring.ts'
@@ -55,20 +64,14 @@ test('K1: what the disk refused to erase is told, and erased with the next commi
   const asked: (boolean | undefined)[] = []
   const inner = openMemoryRecords()
   let isFull = true
-  const failing: RecordStore = {
-    get: (from, id) => inner.get(from, id),
-    list: (from, options) => inner.list(from, options),
-    count: (from, prefix) => inner.count(from, prefix),
-    head: () => inner.head(),
-    verify: () => inner.verify(),
-    close: () => inner.close(),
-    commit: async (changes, options) => {
+  const failing = Object.assign(new ForwardedRecords(inner), {
+    commit: async (changes: readonly Change[], options?: CommitOptions) => {
       asked.push(options?.shred)
       const written = await inner.commit(changes)
       if (isFull && options?.shred) throw new ShredIncomplete('the disk is full', written)
       return written
     },
-  }
+  })
   const told: unknown[] = []
   const records = shredding(failing, error => told.push(error))
   const row = put(collection<object>('openai.files'), 'a', {})

@@ -1,4 +1,12 @@
-import { ShredIncomplete, type Change, type Collection, type RecordStore } from '../store/records.ts'
+import { ForwardedRecords } from '../store/forwarded-records.ts'
+import {
+  ShredIncomplete,
+  type Change,
+  type Collection,
+  type RecordStore,
+  type Written,
+  type CommitOptions,
+} from '../store/records.ts'
 import { blobRecords } from './blob-records.ts'
 import { serviceKeys } from './key-ring.ts'
 import { keyRows } from './key-ring-rows.ts'
@@ -42,29 +50,32 @@ export const DESTRUCTIONS: readonly Destroying[] = [
  * the caller did not ask for it, the commit stands, `told` is called, and the next commit erases.
  */
 export function shredding(records: RecordStore, told: (error: ShredIncomplete) => void): RecordStore {
-  let isOwed = false
-  return {
-    get: (from, id) => records.get(from, id),
-    list: (from, options) => records.list(from, options),
-    count: (from, prefix) => records.count(from, prefix),
-    head: () => records.head(),
-    verify: () => records.verify(),
-    close: () => records.close(),
-    commit: async (changes, options = {}) => {
-      const { shred: isAsked = false } = options
-      const shred = isAsked || isOwed || changes.some(isDestruction)
-      try {
-        const written = await records.commit(changes, { ...options, shred })
-        if (shred) isOwed = false
-        return written
-      } catch (error) {
-        if (!(error instanceof ShredIncomplete)) throw error
-        isOwed = true
-        told(error)
-        if (isAsked) throw error
-        return error.written
-      }
-    },
+  return new ShreddingRecords(records, told)
+}
+
+class ShreddingRecords extends ForwardedRecords {
+  readonly #told: (error: ShredIncomplete) => void
+  #isOwed = false
+
+  constructor(inner: RecordStore, told: (error: ShredIncomplete) => void) {
+    super(inner)
+    this.#told = told
+  }
+
+  override async commit(changes: readonly Change[], options: CommitOptions = {}): Promise<readonly Written[]> {
+    const { shred: isAsked = false } = options
+    const shred = isAsked || this.#isOwed || changes.some(isDestruction)
+    try {
+      const written = await this.inner.commit(changes, { ...options, shred })
+      if (shred) this.#isOwed = false
+      return written
+    } catch (error) {
+      if (!(error instanceof ShredIncomplete)) throw error
+      this.#isOwed = true
+      this.#told(error)
+      if (isAsked) throw error
+      return error.written
+    }
   }
 }
 

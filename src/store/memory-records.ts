@@ -7,11 +7,13 @@ import {
   limitOf,
   planCommit,
   rangeOf,
+  writtenBy,
   type Range,
   type Write,
 } from './record-rules.ts'
 import { RecordSet } from './record-set.ts'
 import type { Change, Collection, ListOptions, RecordStore, Stored, Written } from './records.ts'
+import { transactOver } from './transact.ts'
 
 interface Row {
   readonly version: number
@@ -26,7 +28,8 @@ interface Row {
  */
 export function openMemoryRecords(authenticator?: RecordAuthenticator): RecordStore {
   const table = new Table(authenticator)
-  return {
+  const records: RecordStore = {
+    properties: { shreds: true, shared: false },
     async get<T>(from: Collection<T>, id: string) {
       table.mustBeOpen()
       checkName('collection', from.name)
@@ -53,8 +56,11 @@ export function openMemoryRecords(authenticator?: RecordAuthenticator): RecordSt
       const { set } = table
       return { records: set?.rows ?? 0, tampered: [], ...(set === undefined ? {} : { head: set.head() }) }
     },
+    transact: (names, plan) => transactOver(records, names, plan),
+    watch: () => ({ close: () => {} }),
     close: async () => table.close(),
   }
+  return records
 }
 
 class Table {
@@ -95,7 +101,7 @@ class Table {
     for (const change of plan) this.#write(change)
     this.set?.advance()
     this.set?.keep()
-    return plan
+    return writtenBy(plan)
   }
 
   close(): void {

@@ -6,40 +6,48 @@ const maximumJsonLength = 1024 * 1024
 /** Of all of them together; parsed they take a few times as much. */
 const maximumTotalLength = 16 * 1024 * 1024
 
-/** Records that were read lately, parsed and frozen. Whoever writes a record must `drop` it before anybody reads again. */
-export interface RecordCache {
-  get<T>(collection: string, id: string): Stored<T> | undefined
-  /** Parses a record as it stands in the database, and keeps it if it is small. */
-  set<T>(collection: string, id: string, version: number, json: string): Stored<T>
-  drop(collection: string, id: string): void
+/** Records that were read lately, frozen, in bounded number and size; the one that came in first goes first. */
+export class RecordCache {
+  readonly #records = new Map<string, { readonly record: Stored<unknown>; readonly length: number }>()
+  #total = 0
+
+  get<T>(collection: string, id: string): Stored<T> | undefined {
+    return this.#records.get(keyOf(collection, id))?.record as Stored<T> | undefined
+  }
+
+  /** Freezes the record, for several readers get the same, and keeps it if it is small. */
+  set<T>(collection: string, record: Stored<T>): Stored<T> {
+    deepFreeze(record)
+    const key = keyOf(collection, record.id)
+    this.#drop(key)
+    const { length } = JSON.stringify(record.value)
+    if (length > maximumJsonLength) return record
+    for (const oldest of this.#records.keys()) {
+      if (this.#records.size < maximumRecords && this.#total + length <= maximumTotalLength) break
+      this.#drop(oldest)
+    }
+    this.#records.set(key, { record, length })
+    this.#total += length
+    return record
+  }
+
+  drop(collection: string, id: string): void {
+    this.#drop(keyOf(collection, id))
+  }
+
+  clear(): void {
+    this.#records.clear()
+    this.#total = 0
+  }
+
+  #drop(key: string): void {
+    this.#total -= this.#records.get(key)?.length ?? 0
+    this.#records.delete(key)
+  }
 }
 
-/** A cache of bounded size; the record that came in first goes first. */
-export function recordCache(): RecordCache {
-  const records = new Map<string, { readonly record: Stored<unknown>; readonly length: number }>()
-  let total = 0
-  const drop = (key: string): void => {
-    total -= records.get(key)?.length ?? 0
-    records.delete(key)
-  }
-  return {
-    get: <T>(collection: string, id: string) => records.get(`${collection}\0${id}`)?.record as Stored<T> | undefined,
-    set<T>(collection: string, id: string, version: number, json: string) {
-      // Several readers get the same objects: nobody may change them.
-      const record: Stored<T> = deepFreeze({ id, version, value: JSON.parse(json) as T })
-      const key = `${collection}\0${id}`
-      drop(key)
-      if (json.length > maximumJsonLength) return record
-      for (const oldest of records.keys()) {
-        if (records.size < maximumRecords && total + json.length <= maximumTotalLength) break
-        drop(oldest)
-      }
-      records.set(key, { record, length: json.length })
-      total += json.length
-      return record
-    },
-    drop: (collection, id) => drop(`${collection}\0${id}`),
-  }
+export function keyOf(collection: string, id: string): string {
+  return `${collection}\0${id}`
 }
 
 export function deepFreeze<T>(value: T): T {

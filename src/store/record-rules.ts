@@ -93,6 +93,11 @@ export function planCommit(
   })
 }
 
+/** For who committed: what was written, without the values. */
+export function writtenBy(writes: readonly Write[]): Written[] {
+  return writes.map(({ collection, id, version }) => ({ collection, id, version }))
+}
+
 /** @throws RangeError when the limit is not a whole number from 1 to 100,000 */
 export function limitOf({ limit }: ListOptions): number {
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > maximumLimit) {
@@ -135,5 +140,6 @@ function prefixEnd(prefix: string): string | undefined {
 
 /** What makes room may use the last of it. */
 export function onlyRemoves(changes: readonly Change[]): boolean {
-  return changes.length > 0 && changes.every(({ value, mustExist }) => value === undefined && mustExist === undefined)
+  const writes = changes.filter(({ mustExist }) => mustExist === undefined)
+  return writes.length > 0 && writes.every(({ value }) => value === undefined)
 }

@@ -31,6 +31,10 @@ export interface Change {
   readonly mustExist?: boolean
 }
 
+export function recordName(of: Collection<unknown>, id: string): RecordName {
+  return { collection: of.name, id }
+}
+
 export function put<T>(target: Collection<T>, id: string, value: T, ifVersion?: number): Change {
   return { collection: target.name, id, value, ...(ifVersion === undefined ? {} : { ifVersion }) }
 }
@@ -189,11 +193,51 @@ export interface RecordsVerdict {
   readonly changed?: RecordsChanged
 }
 
+/** What a store can promise: rules ask, and say so to people. */
+export interface StoreProperties {
+  /** After a commit with `shred` the former bytes are in no file of the store. */
+  readonly shreds: boolean
+  /** Other processes write into it too. */
+  readonly shared: boolean
+}
+
+/** Names a record that a transaction reads. */
+export interface RecordName {
+  readonly collection: string
+  readonly id: string
+}
+
+/** The records that a transaction has read. */
+export interface Found {
+  /** @throws Error for a record that the transaction does not name */
+  get<T>(from: Collection<T>, id: string): Stored<T> | undefined
+}
+
+/** What a transaction does with what it read. */
+export interface Plan<R> {
+  readonly changes: readonly Change[]
+  readonly result: R
+  readonly options?: CommitOptions
+}
+
+export interface Transacted<R> {
+  readonly result: R
+  readonly written: readonly Written[]
+}
+
+/** Told of what others wrote, at least once each; `lost` after a gap: everything may have changed. */
+export type WatchListener = (written: readonly RecordName[] | 'lost') => void
+
+export interface Watch {
+  close(): void
+}
+
 /**
  * Ordered records by collection and id (ids compare by UTF-8 bytes). Dumb on purpose: rules live in the modules above, not here.
  * Ids: 1 to 1,024 bytes of well-formed text without NUL. Values: JSON up to 16 MiB. A commit: up to 10,000 changes, in order.
  */
 export interface RecordStore {
+  readonly properties: StoreProperties
   get<T>(from: Collection<T>, id: string): Promise<Stored<T> | undefined>
   list<T>(from: Collection<T>, options: ListOptions): Promise<Stored<T>[]>
   count(from: Collection<unknown>, prefix?: string): Promise<number>
@@ -202,6 +246,13 @@ export interface RecordStore {
    * changes, without those that only depend. @throws VersionConflict, ShredIncomplete
    */
   commit(changes: readonly Change[], options?: CommitOptions): Promise<readonly Written[]>
+  /**
+   * Reads the records named and commits what `plan` makes of them, if they still stand so then; else it reads and plans anew. So `plan`
+   * may run more than once, and has no effects of its own. @throws VersionConflict of other records that it changes, and as `commit`
+   */
+  transact<R>(names: readonly RecordName[], plan: (found: Found) => Plan<R>): Promise<Transacted<R>>
+  /** Tells of what is written through other handles on the same records. A courtesy for speed: nothing safe rests on it. */
+  watch(listener: WatchListener): Watch
   /** The present state's name, once that state is on disk; undefined where records carry no MACs. */
   head(): Promise<RecordsHead | undefined>
   /** Reads all records and holds them against their MACs, and their set against its head. */

@@ -42,13 +42,17 @@ function readerOf(
   end: () => void,
 ): RecordStore {
   let closed = false
+  const commit = async (): Promise<never> => {
+    throw fault ?? new Error('These records were opened to be read.')
+  }
   return {
+    properties: { shreds: true, shared: false },
     get: async (from, id) => reads.get(from, id),
     list: async (from, options) => reads.list(from, options),
     count: async (from, prefix) => reads.count(from, prefix),
-    commit: async () => {
-      throw fault ?? new Error('These records were opened to be read.')
-    },
+    commit,
+    transact: commit,
+    watch: () => ({ close: () => {} }),
     head: async () => headOf(set, fault),
     async verify() {
       const found = await reads.verify(set, fault)

@@ -1,7 +1,6 @@
 import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
 import type { RecordAuthenticator } from './record-mac.ts'
 import * as queries from './record-queries.ts'
-import { recordCache } from './record-cache.ts'
 import { checkName, limitOf, rangeOf, type Range } from './record-rules.ts'
 import type { RecordSet } from './record-set.ts'
 import { RecordsChanged, RecordTampered } from './records.ts'
@@ -22,7 +21,6 @@ export class SqliteReads {
   readonly #onTampered: ReadingOptions['onTampered']
   readonly #statements = new Map<string, StatementSync>()
   readonly #selectRecord: StatementSync
-  readonly #cache = recordCache()
   #closed = false
 
   constructor(database: DatabaseSync, { authenticator, onTampered }: ReadingOptions) {
@@ -36,12 +34,10 @@ export class SqliteReads {
     this.mustBeOpen()
     checkName('collection', from.name)
     checkName('id', id)
-    const known = this.#cache.get<T>(from.name, id)
-    if (known !== undefined) return known
     const row = this.#selectRecord.get(from.name, id)
     if (row === undefined) return undefined
     if (!this.#isGenuine(from.name, { ...row, id })) throw new RecordTampered(from.name, id)
-    return this.#cache.set<T>(from.name, id, Number(row['version']), String(row['value']))
+    return { id, version: Number(row['version']), value: JSON.parse(String(row['value'])) as T }
   }
 
   list<T>(from: Collection<T>, options: ListOptions): Stored<T>[] {
@@ -93,11 +89,6 @@ export class SqliteReads {
       const changed = fault instanceof RecordsChanged ? fault : moved
       return { ...found, ...(changed === undefined ? {} : { changed }) }
     })
-  }
-
-  /** A record is about to change. */
-  drop(collection: string, id: string): void {
-    this.#cache.drop(collection, id)
   }
 
   /** From now on nothing is read. */

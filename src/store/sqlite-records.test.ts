@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import { recordAuthenticator } from './record-mac.ts'
+import { pairsConform } from './pair-conformance.ts'
 import { recordStoreConforms } from './record-store-conformance.ts'
 import { collection, put, remove, type Change } from './records.ts'
 import { openSqliteRecords } from './sqlite-records.ts'
@@ -31,6 +32,7 @@ function bytesOf(path: string): string {
 }
 
 recordStoreConforms('SQLite', async () => openSqliteRecords(newPath()))
+pairsConform('SQLite', async () => openSqliteRecords(newPath()))
 recordStoreConforms('SQLite with MACs', async () =>
   openSqliteRecords(newPath(), { authenticator: recordAuthenticator(createSecretKey(randomBytes(32))) }),
 )

@@ -1,14 +1,24 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { dirname } from 'node:path'
+import { CachedFileRecords } from './cached-records.ts'
 import { isFailedSync, outcomeOf } from './commit-outcome.ts'
+import { CommitQueue } from './commit-queue.ts'
 import { noReserve, openDiskReserve, reserveOf, type DiskReserve } from './disk-reserve.ts'
 import { headFileOf, openHeadFile, writeHeadFile, type HeadFile } from './head-file.ts'
 import { dropFormer } from './migrations.ts'
 import type { RecordAuthenticator } from './record-mac.ts'
 import * as queries from './record-queries.ts'
-import { encodeChanges, onlyRemoves, planCommit, type EncodedChange, type Write } from './record-rules.ts'
+import { encodeChanges, onlyRemoves, planCommit, writtenBy, type EncodedChange, type Write } from './record-rules.ts'
 import type { RecordSet, SetHead } from './record-set.ts'
-import { ShredIncomplete, VersionConflict } from './records.ts'
+import {
+  ShredIncomplete,
+  VersionConflict,
+  type Found,
+  type RecordName,
+  type Watch,
+  type Transacted,
+  type Plan,
+} from './records.ts'
 import type {
   Change,
   Collection,
@@ -30,6 +40,7 @@ import { rewriteHeads, writeHeads } from './sqlite-schema.ts'
 import { openScrubber, type Scrubber } from './sqlite-scrub.ts'
 import { openWritableSet } from './sqlite-set.ts'
 import { CommitUnknown, refusalOf, StorageRefused } from './storage-errors.ts'
+import { transactOver } from './transact.ts'
 
 /** About the size of log at which SQLite itself makes a checkpoint. */
 const checkpointBytes = 4 * 1024 * 1024
@@ -70,7 +81,7 @@ export async function openSqliteRecords(path: string, options: SqliteOptions = {
     const records = new SqliteRecords(database, scrubber, path, options, counter, fault)
     await records.keepHead(path)
     await dropFormer(path)
-    return records
+    return new CachedFileRecords(records)
   } catch (error) {
     database.close()
     scrubber.close()
@@ -97,6 +108,7 @@ async function inspected(
 }
 
 class SqliteRecords implements FileRecords {
+  readonly properties = { shreds: true, shared: false }
   readonly #database: DatabaseSync
   readonly #scrubber: Scrubber
   readonly #reads: SqliteReads
@@ -119,7 +131,7 @@ class SqliteRecords implements FileRecords {
   readonly #fault: Error | undefined
   readonly #onHeadFailure: SqliteOptions['onHeadFailure']
   #headFile: HeadFile | undefined
-  #pending: PendingCommit[] = []
+  readonly #queue = new CommitQueue<PendingCommit>(group => this.#transact(group))
   #closed = false
 
   constructor(
@@ -183,10 +195,17 @@ class SqliteRecords implements FileRecords {
     if (reserve === undefined && !this.#reserve.isWhole) throw new StorageRefused('full')
     const encoded = encodeChanges(changes)
     const { promise, resolve, reject } = Promise.withResolvers<readonly Written[]>()
-    this.#pending.push({ changes: encoded, shred, reserve, resolve, reject })
-    // Whatever the requests of one turn of the event loop commit goes to disk with one sync.
-    if (this.#pending.length === 1) setImmediate(() => this.#flush())
+    this.#queue.add({ changes: encoded, shred, reserve, resolve, reject })
     return promise
+  }
+
+  transact<R>(names: readonly RecordName[], plan: (found: Found) => Plan<R>): Promise<Transacted<R>> {
+    return transactOver(this, names, plan)
+  }
+
+  /** The folder's lock keeps every other process out. */
+  watch(): Watch {
+    return { close: () => {} }
   }
 
   async head() {
@@ -208,7 +227,7 @@ class SqliteRecords implements FileRecords {
 
   async close(): Promise<void> {
     if (this.#closed) return
-    this.#flush()
+    this.#queue.flush()
     this.#closed = true
     let isDurable = true
     try {
@@ -233,12 +252,6 @@ class SqliteRecords implements FileRecords {
       this.#scrubber.close()
       this.#reserve.close()
     }
-  }
-
-  #flush(): void {
-    const group = this.#pending
-    this.#pending = []
-    if (group.length > 0) this.#transact(group)
   }
 
   /** One transaction for all of them. When the disk refuses it, each is tried alone: a small one may still find room. */
@@ -327,11 +340,10 @@ class SqliteRecords implements FileRecords {
       else tags.set(key, tag)
       // A change brings about two pages into the log, besides its value.
       this.#estimatedFrames += 2 + (json?.length ?? 0) / this.#pageSize
-      this.#reads.drop(collection, id)
       if (json === undefined || tag === undefined) this.#deleteRecord.run(collection, id)
       else this.#upsertRecord.run(collection, id, version, json, tag)
     }
-    return plan
+    return writtenBy(plan)
   }
 
   #tag(collection: string, id: string, version: number, json: string): Uint8Array {

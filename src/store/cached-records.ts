@@ -1,0 +1,70 @@
+import { ForwardedRecords } from './forwarded-records.ts'
+import { keyOf, RecordCache } from './record-cache.ts'
+import type { Change, Collection, CommitOptions, FileRecords, RecordStore, Stored, Written } from './records.ts'
+
+/**
+ * Keeps what was read lately. Only over a store that nobody else writes to: what another process revokes would be granted here for
+ * as long as the record is kept. @throws Error over a shared store
+ */
+export class CachedRecords extends ForwardedRecords {
+  readonly #cache = new RecordCache()
+  /** How many commits under way write the record, by key: until they are done, what is read of it may be of before. */
+  readonly #writing = new Map<string, number>()
+  #begun = 0
+  #isClosed = false
+
+  constructor(inner: RecordStore) {
+    super(inner)
+    if (inner.properties.shared) throw new Error('What others write to must not be cached.')
+  }
+
+  override async get<T>(from: Collection<T>, id: string): Promise<Stored<T> | undefined> {
+    const known = this.#cache.get<T>(from.name, id)
+    if (known !== undefined) return known
+    const isQuiet = (): boolean => !this.#writing.has(keyOf(from.name, id)) && !this.#isClosed
+    const [wasQuiet, begun] = [isQuiet(), this.#begun]
+    const stored = await this.inner.get(from, id)
+    const isOfNow = wasQuiet && isQuiet() && begun === this.#begun
+    return stored !== undefined && isOfNow ? this.#cache.set(from.name, stored) : stored
+  }
+
+  override async commit(changes: readonly Change[], options?: CommitOptions): Promise<readonly Written[]> {
+    this.#begun += 1
+    const names = changes.filter(({ mustExist }) => mustExist === undefined)
+    for (const { collection, id } of names) {
+      const key = keyOf(collection, id)
+      this.#cache.drop(collection, id)
+      this.#writing.set(key, (this.#writing.get(key) ?? 0) + 1)
+    }
+    try {
+      return await this.inner.commit(changes, options)
+    } finally {
+      for (const { collection, id } of names) {
+        const key = keyOf(collection, id)
+        const left = (this.#writing.get(key) ?? 1) - 1
+        if (left === 0) this.#writing.delete(key)
+        else this.#writing.set(key, left)
+      }
+    }
+  }
+
+  override close(): Promise<void> {
+    this.#isClosed = true
+    this.#cache.clear()
+    return this.inner.close()
+  }
+}
+
+/** The same over records in a file. */
+export class CachedFileRecords extends CachedRecords implements FileRecords {
+  readonly #file: FileRecords
+
+  constructor(inner: FileRecords) {
+    super(inner)
+    this.#file = inner
+  }
+
+  copyTo(path: string): Promise<void> {
+    return this.#file.copyTo(path)
+  }
+}

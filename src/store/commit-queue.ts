@@ -1,0 +1,21 @@
+/** Groups what is committed in one turn of the event loop: it goes to disk with one transaction and one sync. */
+export class CommitQueue<T> {
+  readonly #write: (group: readonly T[]) => void
+  #pending: T[] = []
+
+  constructor(write: (group: readonly T[]) => void) {
+    this.#write = write
+  }
+
+  add(commit: T): void {
+    this.#pending.push(commit)
+    if (this.#pending.length === 1) setImmediate(() => this.flush())
+  }
+
+  /** Writes what waits, now. */
+  flush(): void {
+    const group = this.#pending
+    this.#pending = []
+    if (group.length > 0) this.#write(group)
+  }
+}
