@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { systemEnv } from '../base/env.ts'
 import { openAuditLog, type AuditLog } from '../store/audit-log.ts'
+import { ForwardedRecords } from '../store/forwarded-records.ts'
 import { openMemoryRecords } from '../store/memory-records.ts'
 import { put, type RecordStore } from '../store/records.ts'
 import { temporaryFolder } from '../store/temporary-folder.ts'
@@ -60,15 +61,11 @@ const upTo = (count: number): number[] => Array.from({ length: count }, (_, inde
 test('an export that broke off before its cursor moved writes each record once all the same', async () => {
   const { records, log, folder } = await opened()
   await add(log, 20)
-  const breaking: RecordStore = {
-    ...records,
-    get: (from, id) => records.get(from, id),
-    list: (from, options) => records.list(from, options),
-    count: (from, prefix) => records.count(from, prefix),
+  const breaking = Object.assign(new ForwardedRecords(records), {
     commit: async () => {
       throw new Error('the power went')
     },
-  }
+  })
   await assert.rejects(new DiagnosticExport({ records: breaking, auditLog: log, folder }).run(), /the power went/)
   assert.deepEqual(await sequences(folder), upTo(20))
   const [path = ''] = await files(folder)

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { test } from 'node:test'
 import { systemEnv } from '../base/env.ts'
+import { ForwardedRecords } from './forwarded-records.ts'
+import { SharedRecords } from './shared-records.test-support.ts'
 import { openAuditLog, type AuditLog } from './audit-log.ts'
 import type { NewAuditEntry } from './audit-entry.ts'
 import { openMemoryRecords } from './memory-records.ts'
@@ -52,7 +54,7 @@ function watched(records: RecordStore) {
     if (seen.failure) throw seen.failure
     return records.commit(changes, options)
   }
-  return { seen, records: { ...records, commit } }
+  return { seen, records: Object.assign(new ForwardedRecords(records), { commit }) }
 }
 
 test('an entry and its changes are written together or not at all', async () => {
@@ -137,6 +139,38 @@ test('a reopened log goes on with the chain', async () => {
   await reopened.append(wrapKey(4))
   const verdict = await reopened.verify()
   assert.equal(verdict.ok && verdict.entries, 4)
+})
+
+test('several processes append to one chain, each with its changes, and no entry is lost', async () => {
+  const shared = new SharedRecords(openMemoryRecords())
+  const logs = await Promise.all([1, 2, 3].map(() => openAuditLog(shared.open(), env)))
+  const appends = Array.from({ length: 30 }, async (_, n) =>
+    logs[n % 3]?.append(wrapKey(n), [put(things, `of-${n}`, n, 0)]),
+  )
+  const written = await Promise.all(appends)
+  assert.deepEqual(
+    written.map(of => of?.map(({ id }) => id)),
+    Array.from({ length: 30 }, (_, n) => [`of-${n}`]),
+  )
+  const verdict = await logs[0]?.verify()
+  assert.equal(verdict?.ok && verdict.entries, 30)
+  assert.equal(await shared.open().count(things), 30)
+})
+
+test('a conflict in one process fails what is at fault there, and nothing of the others', async () => {
+  const shared = new SharedRecords(openMemoryRecords())
+  const [one, other] = await Promise.all([1, 2].map(() => openAuditLog(shared.open(), env)))
+  const ends = await Promise.allSettled([
+    one?.append(wrapKey(1), [put(things, 'a', 1, 0)]),
+    other?.append(wrapKey(2), [put(things, 'b', 1, 0)]),
+    other?.append(wrapKey(3), [put(things, 'b', 2, 7)]),
+    one?.append(wrapKey(4), [put(things, 'c', 1, 0)]),
+  ])
+  assert.deepEqual(
+    ends.map(({ status }) => status),
+    ['fulfilled', 'fulfilled', 'rejected', 'fulfilled'],
+  )
+  assert.equal((await one?.verify())?.ok, true)
 })
 
 test('an entry that is too long or has no proper time is refused', async () => {

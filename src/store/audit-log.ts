@@ -3,7 +3,8 @@ import type { Env } from '../base/env.ts'
 import { nextTurn, turnIsOver } from '../base/turns.ts'
 import { auditHeadMessage, canonicalJson, chainHash, freezeEntry, genesis, type FrozenEntry } from './audit-chain.ts'
 import type { AuditEntry, NewAuditEntry } from './audit-entry.ts'
-import { collection, leaveOut, put, RecordTampered, ShredIncomplete, storedAs } from './records.ts'
+import { unlessConflict } from './conflicts.ts'
+import { collection, leaveOut, put, recordName, RecordTampered, ShredIncomplete } from './records.ts'
 import type { Change, CommitOptions, RecordStore, Stored, Written } from './records.ts'
 import { CommitUnknown } from './storage-errors.ts'
 
@@ -85,7 +86,7 @@ const pageSize = 1000
 /** Entries that are checked before others may have their turn. */
 const verifiedAtOnce = 100
 
-/** An append-only hash chain of entries over a record store. There may be one per store. */
+/** An append-only hash chain of entries over a record store; several processes append to the same one. */
 export async function openAuditLog(records: RecordStore, env: Env, options: AuditLogOptions = {}): Promise<AuditLog> {
   const log = new ChainedLog(records, env, options)
   if (options.isNew ?? true) await log.start()
@@ -98,7 +99,8 @@ class ChainedLog implements AuditLog {
   readonly #mac: ((message: Buffer) => Buffer) | undefined
   #queue: PendingAppend[] = []
   #draining = false
-  #head: { readonly value: StoredHead; readonly version: number } | undefined
+  /** Its end was looked at, and nothing went wrong since. */
+  #isGoingOn = false
 
   constructor(records: RecordStore, env: Env, { mac }: AuditLogOptions) {
     this.#records = records
@@ -109,7 +111,8 @@ class ChainedLog implements AuditLog {
   /** Gives a new log a head: one that is missing later was removed. */
   async start(): Promise<void> {
     if ((await this.#records.count(entries)) > 0 || (await this.#records.get(heads, headId))) return
-    await this.#records.commit([put(heads, headId, this.#sealed(emptyHead), 0)])
+    // Another process may be first.
+    await this.#records.commit([put(heads, headId, this.#sealed(emptyHead), 0)]).catch(unlessConflict)
   }
 
   async append(
@@ -174,9 +177,9 @@ class ChainedLog implements AuditLog {
   }
 
   async mustGoOn(): Promise<void> {
-    this.#head ??= await this.#readHead().catch((error: unknown) => {
-      throw error instanceof RecordTampered ? changedFromOutside() : error
-    })
+    if (this.#isGoingOn) return
+    await this.#checkEnd().catch(untampered)
+    this.#isGoingOn = true
   }
 
   /** Of the first or the last that stands there, whoever wrote it. */
@@ -226,39 +229,49 @@ class ChainedLog implements AuditLog {
     }
   }
 
+  /** Of whichever process: the head stands in the store alone, and who was second reads it again. */
   async #write(group: readonly PendingAppend[]): Promise<readonly Written[]> {
-    this.#head ??= await this.#readHead()
-    const { value, version } = this.#head
-    let { entries: sequence, head: hash } = value
+    await this.mustGoOn()
+    const options = {
+      shred: group.some(pending => pending.shred),
+      reserve: weakest(group.map(({ reserve }) => reserve)),
+    }
+    // Whatever happens but success, the end of the log is looked at again.
+    this.#isGoingOn = false
+    const appending = this.#records.transact([recordName(heads, headId)], found => {
+      const head = found.get(heads, headId)?.value
+      if (head === undefined || !this.#isSealed(head)) throw changedFromOutside()
+      return { changes: this.#changesOf(group, head), result: undefined, options }
+    })
+    const { written } = await appending.catch(untampered)
+    this.#isGoingOn = true
+    return written
+  }
+
+  #changesOf(group: readonly PendingAppend[], head: StoredHead): Change[] {
+    let { entries: sequence, head: hash } = head
     const changes: Change[] = []
     for (const pending of group) {
       sequence += 1
       hash = chainHash(hash, sequence, pending.canonical)
       changes.push(...pending.changes, put(entries, idOf(sequence), { entry: pending.entry, hash }, 0))
     }
-    const head = this.#sealed({ entries: sequence, head: hash })
-    changes.push(put(heads, headId, head, version))
-    // Whatever happens but success, what stands there is read again.
-    this.#head = undefined
-    const written = await this.#records.commit(changes, {
-      shred: group.some(pending => pending.shred),
-      reserve: weakest(group.map(({ reserve }) => reserve)),
-    })
-    this.#head = storedAs(written, heads, headId, head)
-    return written
+    return [...changes, put(heads, headId, this.#sealed({ entries: sequence, head: hash }))]
   }
 
   /** @throws Error when the end of the log was tampered with: going on would hide that */
-  async #readHead(): Promise<{ value: StoredHead; version: number }> {
-    const head = await this.#records.get(heads, headId)
-    const [last] = await this.#records.list(entries, { limit: 1, reverse: true })
-    const fits = last
-      ? head?.value.head === last.value.hash && last.id === idOf(head.value.entries)
-      : head?.value.entries === 0
-    if (!head || !fits || !this.#isSealed(head.value)) {
-      throw changedFromOutside()
+  async #checkEnd(): Promise<void> {
+    for (;;) {
+      const head = await this.#records.get(heads, headId)
+      const [last] = await this.#records.list(entries, { limit: 1, reverse: true })
+      const fits = last
+        ? head?.value.head === last.value.hash && last.id === idOf(head.value.entries)
+        : head?.value.entries === 0
+      if (head && fits && this.#isSealed(head.value)) return
+      // Another process appended between the two reads: both are looked at again.
+      const now = await this.#records.get(heads, headId)
+      if (now?.version === head?.version) throw changedFromOutside()
     }
-    return head
   }
 
   #sealed({ entries, head }: AuditHead): StoredHead {
@@ -283,6 +296,10 @@ function partsOf(group: readonly PendingAppend[], written: readonly Written[]): 
     at += changes.filter(({ mustExist }) => mustExist === undefined).length + 1
     return written.slice(from, at - 1)
   })
+}
+
+function untampered(error: unknown): never {
+  throw error instanceof RecordTampered ? changedFromOutside() : error
 }
 
 function changedFromOutside(): Error {
