@@ -1,0 +1,158 @@
+import { randomUUID } from 'node:crypto'
+import { unlessConflict } from './conflicts.ts'
+import { collection, mustExist, put, remove, storedAs, VersionConflict } from './records.ts'
+import type { Change, RecordStore, Stored } from './records.ts'
+
+/** Who works on something: of several processes one at a time. */
+export interface Leases {
+  /** Undefined while another has it, and it has not run out. @param ttlMs milliseconds after which a holder that is gone has lost it */
+  claim(name: string, ttlMs: number): Promise<Lease | undefined>
+}
+
+export interface Lease {
+  /** For every commit of the holder: who has lost the lease can't write. Empty where no other process can have it. */
+  readonly fence: readonly Change[]
+  /** Aborted when the lease may be lost, before another can have it. */
+  readonly signal: AbortSignal
+  release(): Promise<void>
+}
+
+interface LeaseRecord {
+  readonly holder: string
+  /** Milliseconds since 1970, by the clock that all processes of the store go by. */
+  readonly expires: number
+}
+
+/** By name. */
+const leases = collection<LeaseRecord>('store.leases')
+/** By holder, which is new with each claim: a fence that was lost never comes back. */
+const fences = collection<{ readonly name: string }>('store.lease-fences')
+
+/** A fence does not hold: the lease is another's by now, or nobody's. */
+export function isFenced(error: unknown): boolean {
+  return error instanceof VersionConflict && error.collection === fences.name
+}
+
+/** Leases of a store: kept in it where other processes write into it too, else in this process alone. @param now the clock of the store */
+export function openLeases(records: RecordStore, now: () => number): Leases {
+  return records.properties.shared ? new StoredLeases(records, now) : new OwnLeases()
+}
+
+/** Where nobody else works on the store: what ended with this process is free at the next start. */
+class OwnLeases implements Leases {
+  readonly #held = new Set<string>()
+
+  async claim(name: string): Promise<Lease | undefined> {
+    if (this.#held.has(name)) return undefined
+    this.#held.add(name)
+    return {
+      fence: [],
+      signal: new AbortController().signal,
+      release: async () => void this.#held.delete(name),
+    }
+  }
+}
+
+class StoredLeases implements Leases {
+  readonly #records: RecordStore
+  readonly #now: () => number
+
+  constructor(records: RecordStore, now: () => number) {
+    this.#records = records
+    this.#now = now
+  }
+
+  async claim(name: string, ttlMs: number): Promise<Lease | undefined> {
+    const before = await this.#records.get(leases, name)
+    if (before !== undefined && before.value.expires > this.#now()) return undefined
+    const holder = randomUUID()
+    const value = { holder, expires: this.#now() + ttlMs }
+    const asked = performance.now()
+    const changes = [
+      put(leases, name, value, before?.version ?? 0),
+      put(fences, holder, { name }, 0),
+      ...(before === undefined ? [] : [remove(fences, before.value.holder)]),
+    ]
+    try {
+      const stored = storedAs(await this.#records.commit(changes), leases, name, value)
+      return new HeldLease({ records: this.#records, now: this.#now, ttlMs }, stored, asked)
+    } catch (error) {
+      // Another was faster.
+      if (error instanceof VersionConflict) return undefined
+      throw error
+    }
+  }
+}
+
+interface LeaseStore {
+  readonly records: RecordStore
+  readonly now: () => number
+  readonly ttlMs: number
+}
+
+/**
+ * Renewed at a third of its time, and given up at two thirds without a renewal (as restic's locks and Kubernetes' leader election do): by a
+ * clock of this process that nobody sets, and before the store's clock lets another have it.
+ */
+class HeldLease implements Lease {
+  readonly fence: readonly Change[]
+  readonly #store: LeaseStore
+  readonly #lost = new AbortController()
+  #stored: Stored<LeaseRecord>
+  #renewal: Promise<void> = Promise.resolve()
+  #giveUp: NodeJS.Timeout
+  readonly #renew: NodeJS.Timeout
+
+  constructor(store: LeaseStore, stored: Stored<LeaseRecord>, asked: number) {
+    this.#store = store
+    this.#stored = stored
+    this.fence = [mustExist(fences, stored.value.holder)]
+    this.#giveUp = this.#givingUp(asked)
+    this.#renew = setInterval(() => {
+      this.#renewal = this.#renewal.then(() => this.#renewOnce())
+    }, store.ttlMs / 3).unref()
+  }
+
+  get signal(): AbortSignal {
+    return this.#lost.signal
+  }
+
+  async release(): Promise<void> {
+    this.#stop()
+    await this.#renewal
+    const { id, version, value } = this.#stored
+    // Lost already: whoever has it now keeps it.
+    await this.#store.records.commit([remove(leases, id, version), remove(fences, value.holder)]).catch(unlessConflict)
+  }
+
+  async #renewOnce(): Promise<void> {
+    if (this.#lost.signal.aborted) return
+    const { records, now, ttlMs } = this.#store
+    const { id, version, value } = this.#stored
+    const asked = performance.now()
+    try {
+      const renewed = { ...value, expires: now() + ttlMs }
+      const written = await records.commit([...this.fence, put(leases, id, renewed, version)])
+      this.#stored = storedAs(written, leases, id, renewed)
+      clearTimeout(this.#giveUp)
+      if (!this.#lost.signal.aborted) this.#giveUp = this.#givingUp(asked)
+    } catch (error) {
+      // It is another's. What fails otherwise is tried again, until it is given up.
+      if (error instanceof VersionConflict) this.#lose()
+    }
+  }
+
+  #givingUp(asked: number): NodeJS.Timeout {
+    return setTimeout(() => this.#lose(), (this.#store.ttlMs * 2) / 3 - (performance.now() - asked)).unref()
+  }
+
+  #lose(): void {
+    this.#stop()
+    this.#lost.abort(new Error(`The lease ${this.#stored.id} was lost.`))
+  }
+
+  #stop(): void {
+    clearInterval(this.#renew)
+    clearTimeout(this.#giveUp)
+  }
+}
