@@ -176,8 +176,8 @@ const KEYS: readonly Mutation[] = [
   {
     without: 'erasing with each commit that destroys a key (K1)',
     file: 'src/encryption/destruction.ts',
-    text: 'const shred = isAsked || isOwed || changes.some(isDestruction)',
-    replacement: 'const shred = isAsked || isOwed',
+    text: 'const shred = isAsked || this.#isOwed || changes.some(isDestruction)',
+    replacement: 'const shred = isAsked || this.#isOwed',
     test: 'src/encryption/destruction.test.ts',
   },
   {

@@ -14,6 +14,7 @@ import {
   type Written,
 } from '../store/records.ts'
 import type { ResourceManager } from '../arm/resource-manager.ts'
+import type { Leases } from '../store/leases.ts'
 import { ACCOUNT_TYPE, accountKey, accountNames, accounts, subdomains, type Account } from './account.ts'
 import { matchesApiKey, openApiKeys, type ApiKeys } from './api-keys.ts'
 import type { EarlierBlobs } from './earlier-blobs.ts'
@@ -35,6 +36,7 @@ export interface AccountServices {
   readonly accounts: Accounts
   readonly records: RecordStore
   readonly env: Env
+  readonly leases: Leases
   readonly keyRing: KeyRing
   readonly vaultDirectory: VaultDirectory
   readonly resourceManager: ResourceManager

@@ -28,6 +28,7 @@ import { ownedByAccount } from '../openai/records.ts'
 import { RunningJobs } from '../openai/running-jobs.ts'
 import { resealRecords } from '../openai/reseal.ts'
 import type { AuditSink } from '../audit/audit-event.ts'
+import { openLeases } from '../store/leases.ts'
 import type { ModulesOptions } from './modules-options.ts'
 import { openVaultAccess } from './vault-access.ts'
 
@@ -57,11 +58,13 @@ export function openService(
     onAnswer: keyStatuses.note,
   })
   const earlierBlobs = new EarlierBlobs(records)
+  const leases = openLeases(records, () => env.now())
   const accounts = new Accounts({ records, audit, identityKey: rootKeys.identity })
   const services: AccountServices = {
     accounts,
     records,
     env,
+    leases,
     audit,
     keyRing,
     keyStatuses,

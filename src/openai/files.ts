@@ -16,16 +16,8 @@ import { put, remove, type Change, type Stored } from '../store/records.ts'
 import { leftNothing } from '../store/storage-errors.ts'
 import { FileUse } from './file-use.ts'
 import { checkId, lastIdOf, newId, notFound } from './ids.ts'
-import {
-  files,
-  FINISHED,
-  isOwnFile,
-  jobs,
-  KIND_OF_PURPOSE,
-  ownedKey,
-  type FileRecord,
-  type JobRecord,
-} from './records.ts'
+import { FINISHED } from './job-states.ts'
+import { files, isOwnFile, jobs, KIND_OF_PURPOSE, ownedKey, type FileRecord, type JobRecord } from './records.ts'
 import { tee } from './tee.ts'
 
 /** What the metadata of a file's blob holds, sealed. */

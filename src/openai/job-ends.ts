@@ -11,24 +11,13 @@ import type { JobQueue } from './job-queue.ts'
 import { hasCheckpoint } from './job-run.ts'
 import { finishedNow, type Jobs } from './jobs.ts'
 import { jobs, type JobRecord } from './records.ts'
-import type { StopsTo } from './running-jobs.ts'
+import { Stopped } from './running-jobs.ts'
 
 const ATTEMPTS = 5
 /** How often in a row a job whose process is lost is tried again, with no checkpoint kept in between. */
 const MAX_TRIES = 5
 const FIRST_WAIT_MS = 1000
 const LONGEST_WAIT_MS = 60_000
-
-/** Why a run was told to stop. */
-export class Stopped extends Error {
-  readonly to: StopsTo
-
-  constructor(to: StopsTo) {
-    super(`The job was ${to}.`)
-    this.name = 'Stopped'
-    this.to = to
-  }
-}
 
 const OF_STOPPED = {
   paused: 'Job paused. Resume goes on from the last checkpoint.',

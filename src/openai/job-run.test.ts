@@ -11,9 +11,11 @@ import { systemEnv } from '../base/env.ts'
 import { openMemoryRecords } from '../store/memory-records.ts'
 import { put, remove, type Stored } from '../store/records.ts'
 import { JobRun, type JobRunOptions } from './job-run.ts'
+import { RunningJobs } from './running-jobs.ts'
 import { checkpoints, jobs, ownedKey, type JobRecord } from './records.ts'
 
 const [accountId, jobId] = ['a', 'ftjob-1']
+const running = new RunningJobs()
 
 /** What a run keeps that is sent these checkpoints and then ends: the checkpoints, and the blobs that have records and files. */
 async function keptOf(sent: readonly Pick<TrainingCheckpoint, 'step' | 'interim'>[]) {
@@ -57,6 +59,7 @@ async function keptOf(sent: readonly Pick<TrainingCheckpoint, 'step' | 'interim'
     blobs,
     files: readFiles,
     trainer,
+    running,
   } as unknown as JobRunOptions
   const run = new JobRun(options, { account: { accountId } as Account, stored })
   const never = new AbortController().signal
@@ -117,7 +120,7 @@ test('a run that is cancelled while it waits for the vault does not read what th
   const value = { accountId, jobId, status: 'running', trainingFile: 'file-1' } as unknown as JobRecord
   const stored: Stored<JobRecord> = { id: ownedKey(accountId, jobId), version: 1, value }
   const trainer = { bases: [], train: async () => assert.fail('it was cancelled') }
-  const options = { records, env: systemEnv, files, trainer } as unknown as JobRunOptions
+  const options = { records, env: systemEnv, files, trainer, running } as unknown as JobRunOptions
   const run = new JobRun(options, { account: { accountId } as Account, stored })
   const cancelled = new AbortController()
   const ended = assert.rejects(run.run(cancelled.signal, new AbortController().signal), /cancelled/)

@@ -25,6 +25,7 @@ import {
   type JobRecord,
 } from './records.ts'
 import { resultsCsv } from './results-file.ts'
+import { Stopped, RunningJobs } from './running-jobs.ts'
 
 /** Azure keeps the last three versions of a model: the final one and two checkpoints before it. */
 const KEPT_CHECKPOINTS = 3
@@ -38,6 +39,7 @@ export interface JobRunOptions extends Pick<AccountServices, 'records' | 'env' |
   readonly files: Files
   readonly events: JobEvents
   readonly trainer: Trainer
+  readonly running: RunningJobs
 }
 
 /** One run of one job: opens the data, trains, seals what comes out. */
@@ -212,7 +214,11 @@ export class JobRun {
   /** The model, the result file and the job's end are one commit: there is no model of a job that has not succeeded. */
   async #finish(adapter: Readable, trainedTokens: number, steps: number): Promise<void> {
     const { blobs } = this.#options
-    const stale = await withNewBlobs(blobs, create => this.#commitEnd(adapter, { trainedTokens, steps }, create))
+    const ending = withNewBlobs(blobs, create => this.#commitEnd(adapter, { trainedTokens, steps }, create))
+    const stale = await ending.catch(async (error: unknown) => {
+      await this.#seeWanted(error)
+      throw new Stopped(this.#stored.value.wanted ?? 'pending')
+    })
     for (const { unlink } of stale) await unlink()
   }
 
@@ -228,8 +234,9 @@ export class JobRun {
     const model = await create({ accountId, kind: 'fine-tuned-model', source: adapter })
     const result = await files.createResult(accountId, 'results.csv', resultsCsv(this.#metrics), create)
     const { finishedAt } = finishedNow(job, env)
+    const { wanted: _, ...rest } = job
     const done: JobRecord = {
-      ...job,
+      ...rest,
       status: 'succeeded',
       finishedAt,
       step: steps,
@@ -258,6 +265,7 @@ export class JobRun {
           resultFile: result.record.fileId,
         }),
         [
+          ...this.#options.running.fenceOf(jobId),
           put(jobs, this.#stored.id, done, this.#stored.version),
           put(models, ownedKey(accountId, job.modelName), record, 0),
           ...model.changes,
@@ -309,9 +317,29 @@ export class JobRun {
   }
 
   async #put(job: JobRecord, changes: readonly Change[]): Promise<void> {
-    const { id, version } = this.#stored
-    const written = await this.#options.records.commit([put(jobs, id, job, version), ...changes])
-    this.#stored = storedAs(written, jobs, id, job)
+    const { records, running } = this.#options
+    for (;;) {
+      const { id, version, value: before } = this.#stored
+      const { wanted } = before
+      const value = wanted === undefined ? job : { ...job, wanted }
+      const written = await records
+        .commit([...running.fenceOf(job.jobId), put(jobs, id, value, version), ...changes])
+        .catch((error: unknown) => this.#seeWanted(error))
+      if (written === undefined) continue
+      this.#stored = storedAs(written, jobs, id, value)
+      return
+    }
+  }
+
+  /** Another process wrote into the job's record what somebody wants of it: the run goes on to its last checkpoint. @throws the error else */
+  async #seeWanted(error: unknown): Promise<undefined> {
+    const { records, running } = this.#options
+    const { id, version, value } = this.#stored
+    if (!(error instanceof VersionConflict) || error.collection !== jobs.name) throw error
+    const now = await records.get(jobs, id)
+    if (now?.value.wanted === undefined || now.version === version) throw error
+    this.#stored = { id, version: now.version, value: { ...value, wanted: now.value.wanted } }
+    running.stop(value.jobId, now.value.wanted)
   }
 }
 

@@ -1,26 +1,33 @@
 import type { AccountServices } from '../accounts/accounts.ts'
+import { repeatedly, type Repeating } from '../base/repeatedly.ts'
 import type { PlaintextHold } from '../encryption/plaintext-holds.ts'
-import { AzureError } from '../http/errors.ts'
+import { AzureError, Conflict } from '../http/errors.ts'
 import { everyRecord } from '../store/every-record.ts'
-import { leaveOut } from '../store/records.ts'
-import type { Stored } from '../store/records.ts'
+import { isFenced, type Lease } from '../store/leases.ts'
+import { leaveOut, type Stored, type Watch } from '../store/records.ts'
 import { storageTrouble } from '../store/storage-errors.ts'
-import { JobEnds, Stopped, type JobEndsOptions } from './job-ends.ts'
+import { JobEnds, type JobEndsOptions } from './job-ends.ts'
 import { JobRun, type JobRunOptions } from './job-run.ts'
+import { JOB_LEASE_MS, leaseOfJob } from './jobs.ts'
 import { isOwnJob, jobs, type JobRecord } from './records.ts'
-import type { RunningJobs } from './running-jobs.ts'
+import { Stopped } from './running-jobs.ts'
 
 /** A job that is paused may seal the checkpoint that its process sends at once. */
 const LAST_CHECKPOINT_MS = 5000
+const RESTARTED = 'The service was restarted. The job goes on from its last checkpoint.'
 
-export interface JobRunnerOptions extends JobRunOptions, JobEndsOptions, Pick<AccountServices, 'accounts'> {
-  readonly running: RunningJobs
-}
+export interface JobRunnerOptions
+  extends JobRunOptions, JobEndsOptions, Pick<AccountServices, 'accounts' | 'records' | 'leases'> {}
 
-/** Runs waiting jobs, one at a time unless told otherwise: training takes every core there is. */
+/**
+ * Runs waiting jobs, one at a time unless told otherwise: training takes every core there is. A job runs under a lease of its own: what
+ * another process runs is left to it, until its lease has run out.
+ */
 export class JobRunner {
   readonly #options: JobRunnerOptions
   readonly #ends: JobEnds
+  #watch: Watch | undefined
+  #looking: Repeating | undefined
   #isClosed = false
 
   constructor(options: JobRunnerOptions) {
@@ -30,67 +37,119 @@ export class JobRunner {
 
   /** Jobs that were running when the service ended go on from their last checkpoint, before those that waited. */
   async start(): Promise<void> {
-    const { jobs: service, records, queue, log } = this.#options
-    const unfinished: Stored<JobRecord>[] = []
-    for await (const stored of everyRecord(records, jobs, { onTampered: leaveOut }))
-      if (stored.value.status === 'running' || stored.value.status === 'pending') unfinished.push(stored)
-    const rank = ({ value }: Stored<JobRecord>): string => `${value.status === 'running' ? 0 : 1}${value.jobId}`
-    for (const job of unfinished.toSorted((a, b) => (rank(a) < rank(b) ? -1 : 1))) {
-      const message = 'The service was restarted. The job goes on from its last checkpoint.'
-      try {
-        if (job.value.status === 'running') await service.move(job, { status: 'pending' }, 'warning', message)
-      } catch (error) {
-        // A full disk does not keep the service from starting; the run says so once it can be written.
-        if (storageTrouble(error) === undefined) throw error
-        log(`The job ${job.value.jobId} can't be taken up yet`, error)
-      }
+    const { records, queue, log } = this.#options
+    for (const job of await this.#unfinished()) {
+      if (job.value.status === 'running' && !(await this.#takeUp(job))) continue
       queue.add(job.id)
     }
     queue.start(recordId => this.#runWaiting(recordId))
+    if (!records.properties.shared) return
+    this.#watch = records.watch(written => this.#seeOthers(written))
+    // What nobody told of, and what a process that is gone has left.
+    const look = async (): Promise<void> => {
+      for (const { id } of await this.#unfinished()) queue.add(id)
+    }
+    this.#looking = repeatedly(look, JOB_LEASE_MS, error =>
+      log('Jobs of other processes could not be looked at', error),
+    )
   }
 
   /** Running jobs become pending again; resolves when their processes have ended. */
   async close(): Promise<void> {
     this.#isClosed = true
+    this.#watch?.close()
+    await this.#looking?.stop()
     this.#options.running.stopAll('pending')
     this.#ends.close()
     await this.#options.queue.close()
   }
 
-  async #runWaiting(recordId: string): Promise<void> {
-    const stored = await this.#options.records.get(jobs, recordId)
-    if (stored === undefined || this.#isClosed) return
-    // K5: a job that says it is somebody else's would train on their data.
-    if (!isOwnJob(stored, recordId.split('/')[0] ?? ''))
-      this.#options.log(`The record of the job ${recordId} was changed from outside: it is not run`)
-    // One that is `running` and in nobody's hands was left so by a stop of the service.
-    else if (stored.value.status === 'pending' || stored.value.status === 'running') await this.#runOne(stored)
+  /** Those that ran first, then those that wait; each by age. */
+  async #unfinished(): Promise<Stored<JobRecord>[]> {
+    const unfinished: Stored<JobRecord>[] = []
+    for await (const stored of everyRecord(this.#options.records, jobs, { onTampered: leaveOut }))
+      if (stored.value.status === 'running' || stored.value.status === 'pending') unfinished.push(stored)
+    const rank = ({ value }: Stored<JobRecord>): string => `${value.status === 'running' ? 0 : 1}${value.jobId}`
+    return unfinished.toSorted((a, b) => (rank(a) < rank(b) ? -1 : 1))
   }
 
-  async #runOne(stored: Stored<JobRecord>): Promise<void> {
-    const { jobs: service, accounts, keyRing, running } = this.#options
-    const { jobId, accountId } = stored.value
+  /** Of a process that is gone. False: another process runs it. */
+  async #takeUp(job: Stored<JobRecord>): Promise<boolean> {
+    const { jobs: service, leases, log } = this.#options
+    const lease = await leases.claim(leaseOfJob(job.id), JOB_LEASE_MS)
+    if (lease === undefined) return false
+    try {
+      await service.move(job, { status: 'pending' }, 'warning', RESTARTED, { fence: lease.fence })
+    } catch (error) {
+      // A full disk does not keep the service from starting; the run says so once it can be written.
+      if (storageTrouble(error) === undefined && !(error instanceof Conflict)) throw error
+      log(`The job ${job.value.jobId} can't be taken up yet`, error)
+    } finally {
+      await lease.release()
+    }
+    return true
+  }
+
+  #seeOthers(written: readonly { readonly collection: string; readonly id: string }[] | 'lost'): void {
+    if (written === 'lost') return
+    for (const { collection, id } of written) if (collection === jobs.name) void this.#seeOther(id)
+  }
+
+  /** A job that another process made or set free; or one that runs here, and is wanted to stop. */
+  async #seeOther(recordId: string): Promise<void> {
+    const { records, running, queue } = this.#options
+    const job = (await records.get(jobs, recordId).catch(() => undefined))?.value
+    if (job?.status === 'pending') queue.add(recordId)
+    else if (job?.wanted !== undefined) running.stop(job.jobId, job.wanted)
+  }
+
+  async #runWaiting(recordId: string): Promise<void> {
+    const { records, leases, log } = this.#options
+    const lease = this.#isClosed ? undefined : await leases.claim(leaseOfJob(recordId), JOB_LEASE_MS)
+    if (lease === undefined) return
+    try {
+      const stored = await records.get(jobs, recordId)
+      if (stored === undefined || this.#isClosed) return
+      // K5: a job that says it is somebody else's would train on their data.
+      if (!isOwnJob(stored, recordId.split('/')[0] ?? ''))
+        log(`The record of the job ${recordId} was changed from outside: it is not run`)
+      // One that is `running` and in nobody's hands was left so by a stop of a service.
+      else if (stored.value.status === 'pending' || stored.value.status === 'running') await this.#runOne(stored, lease)
+    } finally {
+      await lease.release()
+    }
+  }
+
+  async #runOne(stored: Stored<JobRecord>, lease: Lease): Promise<void> {
+    const { jobs: service, accounts, keyRing, running, log } = this.#options
+    const { jobId, accountId, wanted } = stored.value
     const [abort, pause] = [new AbortController(), new AbortController()]
-    running.add(jobId, to => {
+    const stop = (to: Stopped['to']): void => {
       const reason = new Stopped(to)
       if (to === 'cancelled') abort.abort(reason)
       else pause.abort(reason)
       setTimeout(() => abort.abort(reason), LAST_CHECKPOINT_MS).unref()
-    })
+    }
+    running.add(jobId, { stop, fence: lease.fence })
     let hold: PlaintextHold | undefined
     try {
+      // Its process was gone before it saw that.
+      if (wanted !== undefined) throw new Stopped(wanted)
       const account = await accounts.byId(accountId)
       if (account === undefined) throw new AzureError('notFound', 404, 'The account of the job was deleted.')
       const begun = await service.move(stored, { status: 'running' }, 'info', 'Job started.')
       // R23: the job's process holds plaintext; it is killed when the lease is over, however long its next write is off.
       hold = await keyRing.leases.hold(accountId)
-      const signal = AbortSignal.any([abort.signal, hold.signal])
+      const signal = AbortSignal.any([abort.signal, hold.signal, lease.signal])
       await new JobRun(this.#options, { account, stored: begun }).run(signal, pause.signal)
     } catch (error) {
-      await this.#ends.write(stored, () => {
-        const [why] = [abort.signal, pause.signal, hold?.signal].filter(signal => signal?.aborted)
-        return why === undefined ? error : why.reason
-      })
+      // What becomes of it is for whoever has it now.
+      if (lease.signal.aborted || isFenced(error)) log(`The job ${jobId} is another process's by now`, error)
+      else
+        await this.#ends.write(stored, () => {
+          const [why] = [abort.signal, pause.signal, hold?.signal].filter(signal => signal?.aborted)
+          return why === undefined ? error : why.reason
+        })
     } finally {
       hold?.release()
       running.delete(jobId)

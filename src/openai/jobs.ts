@@ -5,28 +5,38 @@ import { recordTampered } from '../encryption/record-tampered.ts'
 import type { BaseModel } from '../engines/engine.ts'
 import { AzureError, Conflict, NotFound } from '../http/errors.ts'
 import type { Env } from '../base/env.ts'
-import { changedMeanwhile } from '../store/conflicts.ts'
+import { conflictOf } from '../store/conflicts.ts'
 import { everyRecord } from '../store/every-record.ts'
+import { isFenced } from '../store/leases.ts'
 import { put, storedAs, type Change, type Stored, type Written } from '../store/records.ts'
 import type { Files } from './files.ts'
 import { badRequest, checkId, lastIdOf, newId, notFound } from './ids.ts'
 import type { JobBody } from './job-body.ts'
 import type { JobEvents } from './job-events.ts'
 import type { JobQueue } from './job-queue.ts'
-import { FINISHED, isOwnJob, jobs, ownedKey, type FileRecord, type JobRecord } from './records.ts'
+import { checkMove, FINISHED } from './job-states.ts'
+import { isOwnJob, jobs, ownedKey, type FileRecord, type JobRecord } from './records.ts'
 import type { RunningJobs } from './running-jobs.ts'
 
 /** Azure and OpenAI ask for at least so many. */
 const MIN_EXAMPLES = 10
 const MAX_WAITING = 100
 
-export interface JobsOptions extends Pick<AccountServices, 'accounts' | 'records' | 'env'> {
+export interface JobsOptions extends Pick<AccountServices, 'accounts' | 'records' | 'env' | 'leases'> {
   readonly files: Files
   readonly events: JobEvents
   readonly queue: JobQueue
   readonly running: RunningJobs
   /** The base that a model name stands for, aliases included. */
   readonly findBase: (name: string) => BaseModel | undefined
+}
+
+/** After so long without a sign of life of its process, another takes a job up. Milliseconds. */
+export const JOB_LEASE_MS = 10_000
+
+interface MoveOptions {
+  readonly recorded?: Recorded
+  readonly fence?: readonly Change[]
 }
 
 /** A job that an account's deletion stops: beside the record of the deletion. */
@@ -135,15 +145,14 @@ export class Jobs {
   async cancel(accountId: string, jobId: string): Promise<JobRecord> {
     const stored = await this.get(accountId, jobId)
     if (FINISHED.has(stored.value.status)) throw wrongState(stored.value, 'cancelled')
-    if (this.#stop(stored.id, jobId, 'cancelled'))
-      return this.#waitFor(accountId, jobId, job => job.status !== 'running')
+    if (await this.#stop(stored, 'cancelled')) return this.#waitFor(accountId, jobId, job => job.status !== 'running')
     const finished = finishedNow(stored.value, this.#options.env)
     return (await this.move(stored, { status: 'cancelled', ...finished }, 'info', 'Job cancelled.')).value
   }
 
   async pause(accountId: string, jobId: string): Promise<JobRecord> {
     const stored = await this.get(accountId, jobId)
-    if (stored.value.status !== 'running' || !this.#stop(stored.id, jobId, 'paused'))
+    if (stored.value.status !== 'running' || !(await this.#stop(stored, 'paused')))
       throw wrongState(stored.value, 'paused')
     return this.#waitFor(accountId, jobId, job => job.status !== 'running')
   }
@@ -152,10 +161,12 @@ export class Jobs {
   async stopAll(accountId: string): Promise<void> {
     for await (const stored of this.every(accountId)) {
       const { jobId, status } = stored.value
-      if (status === 'running' && this.#stop(stored.id, jobId, 'paused', PAUSING))
+      if (status === 'running' && (await this.#stop(stored, 'paused', PAUSING)))
         await this.#waitFor(accountId, jobId, job => job.status !== 'running')
       else if (status === 'pending')
-        await this.move(stored, { status: 'paused' }, 'warning', 'Job paused: the resource was deleted.', PAUSING)
+        await this.move(stored, { status: 'paused' }, 'warning', 'Job paused: the resource was deleted.', {
+          recorded: PAUSING,
+        })
     }
   }
 
@@ -173,28 +184,46 @@ export class Jobs {
     return job
   }
 
-  /** Writes a change of a job with the event that tells of it. @throws 409 conflict when someone else was faster */
+  /**
+   * Writes a change of a job with the event that tells of it, under the lease of its run where it runs here.
+   * @throws 409 conflict when someone else was faster; VersionConflict of a fence that was lost
+   */
   async move(
     stored: Stored<JobRecord>,
-    change: Partial<JobRecord>,
+    change: Partial<JobRecord> & Pick<JobRecord, 'status'>,
     level: 'info' | 'warning' | 'error',
     message: string,
-    recorded: Recorded = {},
+    { recorded = {}, fence = this.#options.running.fenceOf(stored.value.jobId) }: MoveOptions = {},
   ): Promise<Stored<JobRecord>> {
-    const job = { ...stored.value, ...change }
-    const changes = [put(jobs, stored.id, job, stored.version), await this.#options.events.message(job, level, message)]
-    const written = await this.#commit(stored.id, changes, recorded).catch(
-      changedMeanwhile(`The fine-tuning job '${job.jobId}'`, 'conflict'),
-    )
+    const { wanted: _, ...before } = stored.value
+    checkMove(before.status, change.status)
+    const job = { ...before, ...change }
+    const told = await this.#options.events.message(job, level, message)
+    const changes = [...fence, put(jobs, stored.id, job, stored.version), told]
+    const written = await this.#commit(stored.id, changes, recorded).catch((error: unknown) => {
+      throw isFenced(error) ? error : changedElsewhere(job, error)
+    })
     return storedAs(written, jobs, stored.id, job)
   }
 
-  /** The runner writes what becomes of a running job; the record of the request that asked for it goes with that commit. */
-  #stop(recordId: string, jobId: string, to: 'cancelled' | 'paused', recorded: Recorded = {}): boolean {
-    this.#committers.set(recordId, committerOfRequest(this.#options.records, recorded))
-    const isStopping = this.#options.running.stop(jobId, to)
-    if (!isStopping) this.#committers.delete(recordId)
-    return isStopping
+  /**
+   * The runner writes what becomes of a running job; the record of the request that asked for it goes with that commit. One that another
+   * process runs learns it from its record.
+   */
+  async #stop(stored: Stored<JobRecord>, to: 'cancelled' | 'paused', recorded: Recorded = {}): Promise<boolean> {
+    const { running, records, leases } = this.#options
+    const { id, value: job, version } = stored
+    this.#committers.set(id, committerOfRequest(records, recorded))
+    if (running.stop(job.jobId, to)) return true
+    this.#committers.delete(id)
+    if (job.status !== 'running') return false
+    const lease = await leases.claim(leaseOfJob(id), JOB_LEASE_MS)
+    // Nobody runs it: its process is gone.
+    if (lease !== undefined) return lease.release().then(() => false)
+    await this.#commit(id, [put(jobs, id, { ...job, wanted: to }, version)], recorded).catch((error: unknown) => {
+      throw changedElsewhere(job, error)
+    })
+    return true
   }
 
   async #commit(recordId: string, changes: readonly Change[], recorded: Recorded): Promise<readonly Written[]> {
@@ -231,6 +260,15 @@ export class Jobs {
 /** Not before it was created, though the clock was set back. */
 export function finishedNow({ createdAt }: JobRecord, env: Env): { finishedAt: number } {
   return { finishedAt: Math.max(createdAt, Math.floor(env.now() / 1000)) }
+}
+
+/** The lease under which a job runs. @param recordId `<account id>/<job id>` */
+export function leaseOfJob(recordId: string): string {
+  return `job/${recordId}`
+}
+
+function changedElsewhere({ jobId }: JobRecord, error: unknown): unknown {
+  return conflictOf(error, `The fine-tuning job '${jobId}'`, 'conflict')
 }
 
 function wrongState(job: JobRecord, what: string): Conflict {

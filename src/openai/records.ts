@@ -18,9 +18,6 @@ export interface FileRecord {
 
 export type JobStatus = 'pending' | 'running' | 'paused' | 'succeeded' | 'failed' | 'cancelled'
 
-/** What a job does not come back from. */
-export const FINISHED: ReadonlySet<JobStatus> = new Set(['succeeded', 'failed', 'cancelled'])
-
 export interface JobHyperparameters {
   readonly nEpochs: number | 'auto'
   readonly batchSize: number | 'auto'
@@ -48,6 +45,8 @@ export interface JobRecord {
   readonly totalSteps?: number
   readonly trainedTokens?: number
   readonly resultFile?: string
+  /** What somebody asks of the process that runs it, and is not this one; it goes with the next state. */
+  readonly wanted?: 'paused' | 'cancelled'
   /** How often in a row its process was lost; absent since its last checkpoint. */
   readonly tries?: number
   readonly error?: { readonly code: string; readonly message: string }

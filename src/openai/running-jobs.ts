@@ -1,27 +1,51 @@
+import type { Change } from '../store/records.ts'
+
 /** What a running job can be told to become. */
 export type StopsTo = 'paused' | 'cancelled' | 'pending'
 
+/** Why a run was told to stop. */
+export class Stopped extends Error {
+  readonly to: StopsTo
+
+  constructor(to: StopsTo) {
+    super(`The job was ${to}.`)
+    this.name = 'Stopped'
+    this.to = to
+  }
+}
+
+export interface RunningJob {
+  /** How it is told to end. */
+  readonly stop: (to: StopsTo) => void
+  /** Of the lease under which it runs: every commit about it carries it. */
+  readonly fence: readonly Change[]
+}
+
 /** The jobs that run in this process, by id: who wants one to stop tells it here, and its run writes the state. */
 export class RunningJobs {
-  readonly #stops = new Map<string, (to: StopsTo) => void>()
+  readonly #jobs = new Map<string, RunningJob>()
 
-  /** @param stop how the job is told to end */
-  add(jobId: string, stop: (to: StopsTo) => void): void {
-    this.#stops.set(jobId, stop)
+  add(jobId: string, job: RunningJob): void {
+    this.#jobs.set(jobId, job)
   }
 
   delete(jobId: string): void {
-    this.#stops.delete(jobId)
+    this.#jobs.delete(jobId)
   }
 
-  /** @returns false where it does not run */
+  /** @returns false where it does not run here */
   stop(jobId: string, to: StopsTo): boolean {
-    const stop = this.#stops.get(jobId)
-    stop?.(to)
-    return stop !== undefined
+    const job = this.#jobs.get(jobId)
+    job?.stop(to)
+    return job !== undefined
   }
 
   stopAll(to: StopsTo): void {
-    for (const stop of this.#stops.values()) stop(to)
+    for (const { stop } of this.#jobs.values()) stop(to)
+  }
+
+  /** For a commit about the job; empty where it does not run here. */
+  fenceOf(jobId: string): readonly Change[] {
+    return this.#jobs.get(jobId)?.fence ?? []
   }
 }

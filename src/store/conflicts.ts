@@ -2,17 +2,19 @@ import { Conflict } from '../http/errors.ts'
 import { VersionConflict } from './records.ts'
 
 /**
- * For the `catch` of a commit: a VersionConflict as the 409 that its client is told, everything else as it is.
+ * A VersionConflict as the 409 that its client is told, everything else as it is.
  * @param what begins the sentence, for example `The account`; `code` as its plane spells it
  */
-export function changedMeanwhile(what: string, code = 'AnotherOperationInProgress'): (error: unknown) => never {
+export function conflictOf(error: unknown, what: string, code = 'AnotherOperationInProgress'): unknown {
+  if (!(error instanceof VersionConflict)) return error
+  const message = `${what} was changed by someone else in the meantime. Read it again, then repeat the change.`
+  return new Conflict(code, message, { cause: error })
+}
+
+/** The same for the `catch` of a commit. */
+export function changedMeanwhile(what: string, code?: string): (error: unknown) => never {
   return error => {
-    if (!(error instanceof VersionConflict)) throw error
-    throw new Conflict(
-      code,
-      `${what} was changed by someone else in the meantime. Read it again, then repeat the change.`,
-      { cause: error },
-    )
+    throw conflictOf(error, what, code)
   }
 }
 

@@ -20,7 +20,6 @@ const MAY_COMMIT: Readonly<Record<string, readonly [times: number, why: string]>
   'accounts/re-encryptions.ts': [3, 'the work of a re-encryption, whose beginning and end are recorded'],
   'encryption/change-key.ts': [2, 'pending rows, which never count: the commit that makes them active has the record'],
   'encryption/data-key-generations.ts': [1, 'closed generations of a re-encryption'],
-  'encryption/destruction.ts': [1, 'passes on what others commit'],
   'encryption/make-key-states.ts': [1, 'at the first start with key states'],
   'encryption/start-up.ts': [1, 'at start'],
   'entra/open-entra.ts': [
