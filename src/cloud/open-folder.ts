@@ -166,7 +166,7 @@ async function openRecords(settings: Settings, rootKeys: RootKeys, tampering: Ta
   const records = await openFolderRecords(dataDir, rootKeys, { ...tampering, changed, onHeadFailure })
   const owed = (error: Error): void =>
     log({ level: 'error', message: 'What was destroyed is still to be erased', error: error.message })
-  return { ...shredding(records, owed), copyTo: path => records.copyTo(path) }
+  return Object.assign(shredding(records, owed), { copyTo: (path: string) => records.copyTo(path) })
 }
 
 /** R02: which provider this run is on, for those who read the log later. */
