@@ -5,6 +5,7 @@ import { eachForItself } from '../base/each-for-itself.ts'
 import { AzureError, Conflict } from '../http/errors.ts'
 import { changedMeanwhile } from '../store/conflicts.ts'
 import { allRecords, everyRecord } from '../store/every-record.ts'
+import { underLease } from '../store/leases.ts'
 import { leaveOut, put, remove, type Change, type Collection, type Stored } from '../store/records.ts'
 import { accountKey, accountNames, accounts, subdomains, type Account } from './account.ts'
 import { accountAudit, type AccountServices } from './accounts.ts'
@@ -22,7 +23,7 @@ export interface Dependents {
 
 export interface AccountLifeOptions extends Pick<
   AccountServices,
-  'accounts' | 'records' | 'env' | 'audit' | 'keyRing' | 'keyStatuses' | 'identities' | 'resourceManager'
+  'accounts' | 'records' | 'env' | 'leases' | 'audit' | 'keyRing' | 'keyStatuses' | 'identities' | 'resourceManager'
 > {
   readonly blobs: SealedBlobs
   readonly running: RunningModels
@@ -32,11 +33,12 @@ export interface AccountLifeOptions extends Pick<
 /** As Azure: a deleted account can be restored for 48 hours. */
 const RETENTION_MS = 48 * 3_600_000
 const PAGE = 500
+/** After so long without a sign of life a purge is gone on with by another process. Milliseconds. */
+const LEASE_MS = 30_000
 
 /** Deletes, restores and purges accounts. */
 export class AccountLife {
   readonly #options: AccountLifeOptions
-  readonly #purging = new Set<string>()
 
   constructor(options: AccountLifeOptions) {
     this.#options = options
@@ -78,14 +80,18 @@ export class AccountLife {
       .catch(changedMeanwhile('The account'))
   }
 
-  /** R26, R28: destroys the account's keys first, which makes all its data unreadable, then removes what is left of it. */
+  /** R26, R28: destroys the account's keys first, which makes all its data unreadable, then removes what is left of it. @throws 409 */
   async purge(stored: Stored<Account>): Promise<void> {
-    this.#purging.add(stored.id)
-    try {
-      await this.#purge(stored)
-    } finally {
-      this.#purging.delete(stored.id)
-    }
+    if (!(await this.#tryPurge(stored)))
+      throw new Conflict('AccountBeingPurged', `The account '${stored.value.name}' is being purged already.`)
+  }
+
+  /** False: somebody is at it. */
+  async #tryPurge(stored: Stored<Account>): Promise<boolean> {
+    const lease = await this.#options.leases.claim(`purge/${stored.id}`, LEASE_MS)
+    if (lease === undefined) return false
+    await underLease(lease, () => this.#purge(stored))
+    return true
   }
 
   async #purge(stored: Stored<Account>): Promise<void> {
@@ -128,7 +134,7 @@ export class AccountLife {
     for await (const stored of everyRecord(records, accounts, { onTampered: leaveOut })) {
       const { deleted, purging } = stored.value
       const isDue = purging || (deleted !== undefined && deleted.purgeAt <= env.now())
-      if (isDue && !this.#purging.has(stored.id)) await tasks.attempt(() => this.purge(stored))
+      if (isDue) await tasks.attempt(async () => void (await this.#tryPurge(stored)))
     }
     tasks.end()
   }

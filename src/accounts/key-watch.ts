@@ -5,6 +5,7 @@ import type { VaultKey } from '../encryption/vault-key.ts'
 import { AzureError } from '../http/errors.ts'
 import { repeatedly, type Repeating } from '../base/repeatedly.ts'
 import { everyRecord } from '../store/every-record.ts'
+import { underLease } from '../store/leases.ts'
 import { leaveOut } from '../store/records.ts'
 import type { Change, Stored } from '../store/records.ts'
 import { accounts, type Account } from './account.ts'
@@ -14,9 +15,11 @@ import { requirementsNotMet } from './unmet-requirement.ts'
 
 /** Accounts that are asked about at the same time. */
 const AT_ONCE = 16
+/** A round that takes longer is another process's to begin anew. Milliseconds. */
+const LEASE_MS = 30_000
 const OPERATION = 'Microsoft.CognitiveServices/accounts/encryption/rotate'
 
-type WatchServices = Pick<AccountServices, 'records' | 'env' | 'audit' | 'keyRing' | 'keyStatuses'>
+type WatchServices = Pick<AccountServices, 'records' | 'env' | 'leases' | 'audit' | 'keyRing' | 'keyStatuses'>
 
 /**
  * Asks the vaults of all accounts under customer-managed keys again and again, so that what became of a key is known and
@@ -41,12 +44,19 @@ export class KeyWatch {
 
   start(): void {
     const failed = (error: unknown): void => this.#log('The watch over customer-managed keys failed', error)
-    this.#rounds = repeatedly(() => this.#ask(), this.#intervalMs, failed)
+    this.#rounds = repeatedly(() => this.#askFor(), this.#intervalMs, failed)
   }
 
   async close(): Promise<void> {
     this.#closed = true
     await this.#rounds?.stop()
+  }
+
+  /** One process asks for all. */
+  async #askFor(): Promise<void> {
+    const lease = await this.#services.leases.claim('key-watch', LEASE_MS)
+    if (lease === undefined) return
+    await underLease(lease, () => this.#ask())
   }
 
   async #ask(): Promise<void> {

@@ -15,6 +15,7 @@ import type { Account } from './account.ts'
 import { ReEncryptions } from './re-encryptions.ts'
 import { VaultWaits } from '../encryption/vault-waits.ts'
 import { ForwardedRecords } from '../store/forwarded-records.ts'
+import { openLeases } from '../store/leases.ts'
 
 const key = (): KeyObject => createSecretKey(randomBytes(32))
 
@@ -58,6 +59,7 @@ async function setting(
   }
   const service = new ReEncryptions({
     ...options,
+    leases: openLeases(records, Date.now),
     blobs,
     resealRecords: async () => 0,
     log: () => {},

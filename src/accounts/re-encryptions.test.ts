@@ -7,6 +7,7 @@ import { put, VersionConflict } from '../store/records.ts'
 import type { AuditSink } from '../audit/audit-event.ts'
 import { systemEnv } from '../base/env.ts'
 import type { KeyRing } from '../encryption/key-ring.ts'
+import { openLeases } from '../store/leases.ts'
 import { reEncryptions, type ReEncryption } from './re-encryption.ts'
 import { ReEncryptions } from './re-encryptions.ts'
 
@@ -42,6 +43,7 @@ for (const [what, fault, isLogged] of [
     const service = new ReEncryptions({
       records: failing,
       env: systemEnv,
+      leases: openLeases(records, Date.now),
       audit: {} as AuditSink,
       keyRing: {} as KeyRing,
       keyLeaseMs: 0,

@@ -5,6 +5,7 @@ import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import { AzureError, Conflict, NotFound } from '../http/errors.ts'
 import { everyRecord } from '../store/every-record.ts'
+import type { Lease } from '../store/leases.ts'
 import { leaveOut, put, storedAs, VersionConflict, type Change, type Stored } from '../store/records.ts'
 import { leftNothing, StorageRefused } from '../store/storage-errors.ts'
 import { accounts as storedAccounts, type Account } from './account.ts'
@@ -18,6 +19,8 @@ const RETRY_MS = 5000
 const MAX_FAILED = 100
 const MIN_QUIET_MS = 1000
 const PAUSE_MS = 250
+/** After so long without a sign of life another process goes on. Milliseconds. */
+const LEASE_MS = 30_000
 const OPERATION = 'Microsoft.CognitiveServices/accounts/reEncrypt'
 /** Why exactly is for the operator, in the service's log. */
 const STORAGE_FAILED =
@@ -25,7 +28,7 @@ const STORAGE_FAILED =
 
 export interface ReEncryptionsOptions extends Pick<
   AccountServices,
-  'records' | 'env' | 'audit' | 'keyRing' | 'keyLeaseMs'
+  'records' | 'env' | 'leases' | 'audit' | 'keyRing' | 'keyLeaseMs'
 > {
   readonly blobs: SealedBlobs
   /** Seals anew what other modules keep sealed in records; resolves to how many. */
@@ -110,28 +113,44 @@ export class ReEncryptions {
 
   #run(accountId: string): void {
     if (this.#running.has(accountId)) return
-    const run = this.#untilDone(accountId).finally(() => this.#running.delete(accountId))
+    const run = this.#untilDone(accountId)
+      .catch((error: unknown) => this.#options.log(`The re-encryption of the account ${accountId} stands still`, error))
+      .finally(() => this.#running.delete(accountId))
     this.#running.set(accountId, run)
   }
 
+  /** Under a lease: where another process is at it, this one leaves it alone. */
   async #untilDone(accountId: string): Promise<void> {
-    while (!this.#closing.signal.aborted) {
-      try {
-        const stored = await this.#records.get(reEncryptions, accountId)
-        // A purge of the account takes it along.
-        if (stored?.value.status !== 'InProgress') return
-        await this.#pass(stored)
-      } catch (error) {
-        if (this.#closing.signal.aborted) return
-        await this.#failed(accountId, error)
-        await sleep(RETRY_MS, undefined, { signal: this.#closing.signal }).catch(() => undefined)
-      }
+    const lease = await this.#options.leases.claim(`re-encryption/${accountId}`, LEASE_MS)
+    if (lease === undefined) return
+    const signal = AbortSignal.any([this.#closing.signal, lease.signal])
+    try {
+      while (!signal.aborted && (await this.#attempt(accountId, { fence: lease.fence, signal })))
+        await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined)
+    } finally {
+      await lease.release()
     }
   }
 
+  /** Whether there is more to do, after a while. */
+  async #attempt(accountId: string, lease: Pick<Lease, 'fence' | 'signal'>): Promise<boolean> {
+    try {
+      const stored = await this.#records.get(reEncryptions, accountId)
+      // A purge of the account takes it along.
+      if (stored?.value.status !== 'InProgress') return false
+      await this.#pass(stored, lease)
+    } catch (error) {
+      if (lease.signal.aborted) return false
+      await this.#failed(accountId, error)
+      return true
+    }
+    return this.#attempt(accountId, lease)
+  }
+
   /** Everything that is left, and again until nothing is; then the former data keys go. */
-  async #pass(stored: Stored<ReEncryption>): Promise<void> {
-    const run = new Run(this.#options, stored, this.#closing.signal)
+  async #pass(stored: Stored<ReEncryption>, lease: Pick<Lease, 'fence' | 'signal'>): Promise<void> {
+    const { signal } = lease
+    const run = new Run(this.#options, stored, lease)
     const { accountId, generation } = stored.value
     const quietMs = Math.max(MIN_QUIET_MS, this.#options.keyLeaseMs)
     for (let quietSince = performance.now(); ;) {
@@ -142,11 +161,11 @@ export class ReEncryptions {
       else if (began - quietSince >= quietMs) break
       // Looking through much that is done already leaves most of the time to others.
       const pauseMs = found > 0 ? PAUSE_MS : Math.max(PAUSE_MS, 4 * (performance.now() - began))
-      await sleep(pauseMs, undefined, { signal: this.#closing.signal })
+      await sleep(pauseMs, undefined, { signal })
     }
     // A commit may still be on its way to the disk: none comes after the close, so the next look is the last.
     await closeGenerations(this.#options.keyRing, accountId, generation)
-    while ((await run.blobs()) + (await run.records()) > 0) this.#closing.signal.throwIfAborted()
+    while ((await run.blobs()) + (await run.records()) > 0) signal.throwIfAborted()
     await run.end()
   }
 
@@ -186,13 +205,16 @@ export class ReEncryptions {
 /** One process's work on one re-encryption; the state is written with each blob. */
 class Run {
   readonly #options: ReEncryptionsOptions
+  readonly #fence: readonly Change[]
   readonly #signal: AbortSignal
   readonly #pace: Pace
   #stored: Stored<ReEncryption>
 
-  constructor(options: ReEncryptionsOptions, stored: Stored<ReEncryption>, signal: AbortSignal) {
+  constructor(options: ReEncryptionsOptions, stored: Stored<ReEncryption>, lease: Pick<Lease, 'fence' | 'signal'>) {
+    const { fence, signal } = lease
     this.#options = options
     this.#stored = stored
+    this.#fence = fence
     this.#signal = signal
     this.#pace = pace(stored.value.mebibytesPerSecond, signal)
   }
@@ -227,7 +249,7 @@ class Run {
     // Of a soft-deleted account too: no data key is destroyed without a record.
     const account = (await this.#records.get(storedAccounts, accountId))?.value
     const commit = async (changes: Change[]): Promise<unknown> => {
-      const written = [put(reEncryptions, accountId, state, this.#stored.version), ...changes]
+      const written = [...this.#fence, put(reEncryptions, accountId, state, this.#stored.version), ...changes]
       // Purged meanwhile: the state is gone, and the commit fails.
       if (account === undefined) return this.#records.commit(written, { shred: true })
       const done = failed.length === 0 ? 'Done: the former data keys are destroyed' : 'Done but for what does not open'
@@ -278,7 +300,7 @@ class Run {
     const { id, version } = this.#stored
     const { waitingFor: _, ...rest } = this.#stored.value
     const value: ReEncryption = { ...rest, ...change }
-    const written = await this.#records.commit([put(reEncryptions, id, value, version), ...more])
+    const written = await this.#records.commit([...this.#fence, put(reEncryptions, id, value, version), ...more])
     this.#stored = storedAs(written, reEncryptions, id, value)
   }
 }

@@ -1,7 +1,7 @@
 import { NotFound } from '../http/errors.ts'
 import type { Call } from '../http/route.ts'
 import { allRecords, everyRecord } from '../store/every-record.ts'
-import { leaveOut, put, remove, type Stored } from '../store/records.ts'
+import { leaveOut, put, remove, type Change, type Stored } from '../store/records.ts'
 import { armAudit } from './arm-audit.ts'
 import type { ArmOptions } from './arm-options.ts'
 import { changedMeanwhile } from '../store/conflicts.ts'
@@ -25,7 +25,7 @@ export async function deleteGroup(options: ArmOptions, call: Call, group: Resour
   const entry = armAudit('Microsoft.Resources/subscriptions/resourceGroups/delete', group.id)
   await audit.append(entry, [put(groups, key, deleting, stored.version)]).catch(changedMeanwhile('The resource group'))
   const what = { subscriptionId: group.subscriptionId, resourceId: group.id, operationId }
-  return operations.start(call, what, () => emptyGroup(options, deleting))
+  return operations.start(call, what, fence => emptyGroup(options, deleting, fence))
 }
 
 /** A deletion that a stop of the service broke off goes on when it starts again. */
@@ -38,12 +38,12 @@ export async function resumeGroupDeletions(
     const operation = open.find(({ value }) => value.operationId === group.deleting)
     if (operation === undefined) continue
     resumed.add(operation.id)
-    options.operations.run(operation.value, () => emptyGroup(options, group))
+    await options.operations.resume(operation, fence => emptyGroup(options, group, fence))
   }
   return resumed
 }
 
-async function emptyGroup(options: ArmOptions, group: ResourceGroup): Promise<void> {
+async function emptyGroup(options: ArmOptions, group: ResourceGroup, fence: readonly Change[]): Promise<void> {
   const { records, resourceTypes } = options
   const key = groupKey(group.subscriptionId, group.name)
   try {
@@ -58,10 +58,10 @@ async function emptyGroup(options: ArmOptions, group: ResourceGroup): Promise<vo
     const assignments = await allRecords(records, roleAssignments, { prefix: `${group.subscriptionId}/` })
     // A later group of the same name must not inherit who had access to this one.
     const own = assignments.filter(({ value }) => scopeKey(value.scope) === scopeKey(group.id))
-    await records.commit([remove(groups, key), ...own.map(({ id }) => remove(roleAssignments, id))])
+    await records.commit([...fence, remove(groups, key), ...own.map(({ id }) => remove(roleAssignments, id))])
   } catch (error) {
     const { deleting: _, ...kept } = group
-    await records.commit([put(groups, key, kept)])
+    await records.commit([...fence, put(groups, key, kept)])
     throw error
   }
 }

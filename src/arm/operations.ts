@@ -2,8 +2,10 @@ import type { Env } from '../base/env.ts'
 import { AzureError, NotFound, type ErrorDetail } from '../http/errors.ts'
 import { empty, json } from '../http/respond.ts'
 import type { Call, Route } from '../http/route.ts'
+import { unlessConflict } from '../store/conflicts.ts'
 import { allRecords } from '../store/every-record.ts'
-import { collection, leaveOut, put, remove, type RecordStore, type Stored } from '../store/records.ts'
+import { underLease, type Leases, type Lease } from '../store/leases.ts'
+import { collection, leaveOut, put, remove, type Change, type RecordStore, type Stored } from '../store/records.ts'
 import { apiVersion } from './api-version.ts'
 import type { ResourceManager } from './resource-manager.ts'
 
@@ -30,10 +32,16 @@ export interface Operation {
 /** By `<subscription id>/<operation id>`. */
 const operations = collection<Operation>('arm.operations')
 
+/** What an operation does. @param fence of its lease, for its own commits */
+export type OperationWork = (fence: readonly Change[]) => Promise<void>
+
 const RETRY_AFTER_SECONDS = 1
+/** After so long without a sign of life another process goes on. Milliseconds. */
+const LEASE_MS = 30_000
 const KEPT_MS = 24 * 3_600_000
 
 export interface OperationsOptions {
+  readonly leases: Leases
   readonly records: RecordStore
   readonly env: Env
   readonly resourceManager: ResourceManager
@@ -58,7 +66,7 @@ export class Operations {
       readonly endStatus?: number
       readonly operationId?: string
     },
-    work: () => Promise<void>,
+    work: OperationWork,
     forms: readonly ('location' | 'async')[] = ['location'],
   ): Promise<Response> {
     const { records, env } = this.#options
@@ -69,18 +77,34 @@ export class Operations {
       startedBy: call.caller.type === 'principal' ? call.caller.objectId : '',
       startedAt: env.now(),
     }
-    await records.commit([put(operations, keyOf(operation), operation, 0)])
-    this.run(operation, work)
+    const lease = await this.#claim(operation)
+    if (lease === undefined) throw new Error(`The operation ${operation.operationId} is under way already.`)
+    await records.commit([...lease.fence, put(operations, keyOf(operation), operation, 0)]).catch(async error => {
+      await lease.release()
+      throw error
+    })
+    this.#run(operation, work, lease)
     return accepted(call, operation, forms)
   }
 
-  /** Does the work of an operation whose record exists: a new one, or one that a stop of the service broke off. */
-  run(operation: Operation, work: () => Promise<void>): void {
-    const running: Promise<void> = this.#finish(operation, work).finally(() => this.#running.delete(running))
+  /** Goes on with an operation that a stop of a service broke off. Does nothing where it is under way, here or in another process. */
+  async resume({ value: operation }: Stored<Operation>, work: OperationWork): Promise<void> {
+    const lease = await this.#claim(operation)
+    if (lease !== undefined) this.#run(operation, work, lease)
+  }
+
+  #claim(operation: Operation): Promise<Lease | undefined> {
+    return this.#options.leases.claim(`operation/${keyOf(operation)}`, LEASE_MS)
+  }
+
+  #run(operation: Operation, work: OperationWork, lease: Lease): void {
+    const running: Promise<void> = underLease(lease, () => this.#finish(operation, work, lease))
+      .catch((error: unknown) => this.#tell('A lease could not be given back', error))
+      .finally(() => this.#running.delete(running))
     this.#running.add(running)
   }
 
-  /** Operations that a stop of the service broke off. Those that ended a day ago are forgotten. */
+  /** Operations that are under way, or that a stop of a service broke off. Those that ended a day ago are forgotten. */
   async open(): Promise<Stored<Operation>[]> {
     const { records, env } = this.#options
     const all = await allRecords(records, operations, { onTampered: leaveOut })
@@ -89,14 +113,18 @@ export class Operations {
     return all.filter(({ value }) => value.status === 'Running')
   }
 
-  /** The service was stopped in the middle: what clients poll must come to an end. */
+  /** A service was stopped in the middle: what clients poll must come to an end. Not one that another process is at. */
   async giveUp(lost: readonly Stored<Operation>[]): Promise<void> {
     const { records, env } = this.#options
     const message = 'The service was stopped before the operation ended. Look at the resource, then repeat the request.'
     const error = { code: 'OperationInterrupted', status: 409, message }
-    const ended = (operation: Operation): Operation => ({ ...operation, status: 'Failed', endedAt: env.now(), error })
-    if (lost.length > 0)
-      await records.commit(lost.map(({ id, value, version }) => put(operations, id, ended(value), version)))
+    for (const { id, value, version } of lost) {
+      const lease = await this.#claim(value)
+      if (lease === undefined) continue
+      const ended: Operation = { ...value, status: 'Failed', endedAt: env.now(), error }
+      const changes = [...lease.fence, put(operations, id, ended, version)]
+      await underLease(lease, () => records.commit(changes).catch(unlessConflict))
+    }
   }
 
   /** Resolves when nothing is under way any more. */
@@ -113,11 +141,15 @@ export class Operations {
     throw new NotFound('OperationNotFound', `There is no operation '${operationId.slice(0, 64)}' any more.`)
   }
 
-  async #finish(operation: Operation, work: () => Promise<void>): Promise<void> {
+  #tell(message: string, error: unknown): void {
+    this.#options.log({ level: 'error', message, error: String(error) })
+  }
+
+  async #finish(operation: Operation, work: OperationWork, { fence }: Lease): Promise<void> {
     const { records, env, log } = this.#options
     const end = async (): Promise<Operation> => {
       try {
-        await work()
+        await work(fence)
         return { ...operation, status: 'Succeeded' }
       } catch (error) {
         if (!(error instanceof AzureError)) {
@@ -129,10 +161,8 @@ export class Operations {
     }
     const ended = await end()
     await records
-      .commit([put(operations, keyOf(operation), { ...ended, endedAt: env.now() })])
-      .catch((error: unknown) =>
-        log({ level: 'error', message: 'An operation could not be recorded', error: String(error) }),
-      )
+      .commit([...fence, put(operations, keyOf(operation), { ...ended, endedAt: env.now() })])
+      .catch((error: unknown) => this.#tell('An operation could not be recorded', error))
   }
 }
 

@@ -2,6 +2,7 @@ import { eachForItself } from '../base/each-for-itself.ts'
 import { repeatedly, type Repeating } from '../base/repeatedly.ts'
 import { DiagnosticExport } from '../keyvault/diagnostic-export.ts'
 import type { KeyVault } from '../keyvault/open-keyvault.ts'
+import { leading } from './leading.ts'
 import type { Management } from './management.ts'
 import type { ModulesOptions } from './modules-options.ts'
 import type { Service } from './service.ts'
@@ -44,20 +45,33 @@ export function openMaintenance(
   const { log, records, audit: auditLog, diagnosticsFolder: folder } = options
   const exporter = new DiagnosticExport({ records, auditLog, folder })
   const repeating: Repeating[] = []
-  const every = (message: string, run: () => Promise<void>, everyMs: number): Repeating =>
-    repeatedly(run, everyMs, error => log({ level: 'error', message, error: String(error) }))
+  const told = (message: string) => (error: unknown) => log({ level: 'error', message, error: String(error) })
+  const { leases } = service
+  const resume = async (): Promise<void> => {
+    await service.reEncryptions.resume()
+    await management.resume()
+  }
   return {
     start: async () => {
       await service.keyStatuses.load()
       service.watch.start()
       await service.runner.start()
-      await service.reEncryptions.resume()
-      await management.resume()
+      await resume()
+      const whatIsDue = { name: 'maintenance', everyMs: MAINTENANCE_MS }
       repeating.push(
-        every('Maintenance failed', due, MAINTENANCE_MS),
-        every('Refusals that were counted could not be recorded', flush, FLUSH_MS),
+        leading(leases, whatIsDue, due, told('Maintenance failed')),
+        // What a process that is gone has left is taken up by any other.
+        ...(records.properties.shared
+          ? [repeatedly(resume, MAINTENANCE_MS, told('What other processes left could not be taken up'))]
+          : []),
+        repeatedly(flush, FLUSH_MS, told('Refusals that were counted could not be recorded')),
         // The last to stop: it writes what the others have recorded.
-        every('Audit records could not be exported', () => exporter.run(), EXPORT_MS),
+        leading(
+          leases,
+          { name: 'diagnostic-export', everyMs: EXPORT_MS },
+          ({ fence }) => exporter.run(fence),
+          told('Audit records could not be exported'),
+        ),
       )
     },
     stop: async () => {

@@ -39,7 +39,7 @@ export function openManagement(
   const { entra, resourceManager, locations } = given
   const { service } = given
   const { life, models, reEncryptions } = service
-  const operations = new Operations({ records, env, resourceManager, log })
+  const operations = new Operations({ records, env, leases: service.leases, resourceManager, log })
   const services = { ...service, operations }
   const arm: ArmOptions = {
     records,

@@ -4,7 +4,7 @@ import type { AuditEntry } from '../store/audit-entry.ts'
 import { unlessConflict } from '../store/conflicts.ts'
 import { appendLines, type SequencedLine } from '../store/line-file.ts'
 import { allRecords } from '../store/every-record.ts'
-import { collection, put, remove, type RecordStore, type Stored } from '../store/records.ts'
+import { collection, put, remove, type Change, type RecordStore, type Stored } from '../store/records.ts'
 import { diagnosticSettings, storageAccountOf, wantsAuditEvents, type DiagnosticSetting } from './diagnostic-setting.ts'
 import { vaults } from './vault-record.ts'
 
@@ -37,10 +37,13 @@ export class DiagnosticExport {
   /**
    * Brings the files up to the end of the log; one call at a time. Each record is written once: the cursor moves after
    * the files are durable, and what they hold already is not written again. @throws when the folder can't be written
+   * @param fence of the process that exports for all
    */
-  async run(): Promise<void> {
+  async run(fence: readonly Change[] = []): Promise<void> {
     const { records, auditLog } = this.#options
-    this.#after ??= (await records.get(cursors, CURSOR))?.value.after ?? 0
+    // Another process may have exported since: what it kept counts, and what files hold is not written again.
+    const kept = (await records.get(cursors, CURSOR))?.value.after ?? 0
+    this.#after = Math.max(this.#after ?? 0, kept)
     // In this order: what is recorded after a setting was made is never passed over.
     const [newest] = await auditLog.list({ limit: 1, reverse: true })
     const settings = await allRecords(records, diagnosticSettings)
@@ -60,16 +63,16 @@ export class DiagnosticExport {
       }
       for (const [path, lines] of files) await appendLines(path, lines)
       this.#after = last
-      await this.#keepCursor(files.size > 0)
+      await this.#keepCursor(files.size > 0, fence)
     }
     for (const setting of settings) await this.#dropIfPurged(setting)
   }
 
   /** Where nobody wanted records, the next start may look at some of them once more. */
-  async #keepCursor(wroteFiles: boolean): Promise<void> {
+  async #keepCursor(wroteFiles: boolean, fence: readonly Change[]): Promise<void> {
     const after = this.#after ?? 0
     if (!wroteFiles && after - this.#kept < KEEP_EVERY) return
-    await this.#options.records.commit([put(cursors, CURSOR, { after })])
+    await this.#options.records.commit([...fence, put(cursors, CURSOR, { after })])
     this.#kept = after
   }
 

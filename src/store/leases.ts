@@ -28,6 +28,15 @@ const leases = collection<LeaseRecord>('store.leases')
 /** By holder, which is new with each claim: a fence that was lost never comes back. */
 const fences = collection<{ readonly name: string }>('store.lease-fences')
 
+/** Does the work and gives the lease back, whatever becomes of it. */
+export async function underLease<T>(lease: Lease, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } finally {
+    await lease.release()
+  }
+}
+
 /** A fence does not hold: the lease is another's by now, or nobody's. */
 export function isFenced(error: unknown): boolean {
   return error instanceof VersionConflict && error.collection === fences.name

@@ -17,6 +17,7 @@ import { openKeyVault, type KeyVault } from '../../src/keyvault/open-keyvault.ts
 import type { Token } from '../../src/pkcs11/token.ts'
 import { openAuditLog, type AuditLog } from '../../src/store/audit-log.ts'
 import type { AuditEntry } from '../../src/store/audit-entry.ts'
+import { openLeases } from '../../src/store/leases.ts'
 import { openMemoryRecords } from '../../src/store/memory-records.ts'
 import { put, type Change, type RecordStore } from '../../src/store/records.ts'
 
@@ -246,7 +247,13 @@ export async function startCloud(records: RecordStore = openMemoryRecords(), tok
     audit,
     resourceManager,
     resourceTypes: [keyVault.resourceType],
-    operations: new Operations({ records, env, resourceManager, log: () => {} }),
+    operations: new Operations({
+      leases: openLeases(records, () => env.now()),
+      records,
+      env,
+      resourceManager,
+      log: () => {},
+    }),
     directory: { ...entra, tenant: async () => undefined },
     locations,
     subscriptionMoved: async () => {},

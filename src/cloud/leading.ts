@@ -1,0 +1,27 @@
+import { repeatedly, type Repeating } from '../base/repeatedly.ts'
+import type { Lease, Leases } from '../store/leases.ts'
+
+/** After so long without a sign of life of the process that does it, another does. Milliseconds. */
+const LEADER_MS = 30_000
+
+/** What one process of a store does for all, again and again: whoever has its lease, which it keeps until it ends. */
+export function leading(
+  leases: Leases,
+  { name, everyMs }: { readonly name: string; readonly everyMs: number },
+  run: (lease: Pick<Lease, 'fence' | 'signal'>) => Promise<void>,
+  onFailure: (error: unknown) => void,
+): Repeating {
+  let lease: Lease | undefined
+  const once = async (): Promise<void> => {
+    if (lease?.signal.aborted) lease = undefined
+    lease ??= await leases.claim(name, LEADER_MS)
+    if (lease !== undefined) await run(lease)
+  }
+  const repeating = repeatedly(once, everyMs, onFailure)
+  return {
+    async stop(last) {
+      await repeating.stop(last)
+      await lease?.release()
+    },
+  }
+}
