@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { JOB_MOVES } from '../../src/openai/job-states.ts'
 import { MAY_IMPORT } from '../walls/may-import.ts'
 import { readPages, root, type Block } from './blocks.ts'
 
@@ -95,6 +96,19 @@ test('a function at an arrow of a state is in a source file that the page leads 
     functions.filter(name => !sources.some(({ target }) => hasFunction(target, name))),
     [],
   )
+})
+
+test('the drawing of the job has the moves that a job can make, but those from a state to itself', () => {
+  const [drawing] = drawings.filter(({ text }) => text.includes('pending --> running'))
+  const inside = /"not ended" as open \{(?<states>[^}]*)\}/.exec(drawing?.text ?? '')?.groups?.['states'] ?? ''
+  const open = [...new Set(Array.from(inside.matchAll(/(\w+) -->/g), ([, from = '']) => from))]
+  const arrows = Array.from((drawing?.text ?? '').matchAll(/^ *(\w+) --> (\w+)/gm), ([, from = '', to = '']) =>
+    (from === 'open' ? open : [from]).map(one => `${one} to ${to}`),
+  ).flat()
+  const moves = Object.entries(JOB_MOVES).flatMap(([from, tos]) =>
+    tos.filter(to => to !== from).map(to => `${from} to ${to}`),
+  )
+  assert.deepEqual(arrows.toSorted(), moves.toSorted())
 })
 
 /** Everything that can be reached from each module by one or several imports. */
