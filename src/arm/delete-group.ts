@@ -1,10 +1,10 @@
 import { NotFound } from '../http/errors.ts'
 import type { Call } from '../http/route.ts'
 import { allRecords, everyRecord } from '../store/every-record.ts'
-import { leaveOut, put, remove, type Change, type Stored } from '../store/records.ts'
+import { leaveOut, put, remove, VersionConflict, type Change, type Stored } from '../store/records.ts'
 import { armAudit } from './arm-audit.ts'
 import type { ArmOptions } from './arm-options.ts'
-import { changedMeanwhile } from '../store/conflicts.ts'
+import { unlessConflict } from '../store/conflicts.ts'
 import type { Operation } from './operations.ts'
 import { groupKey, groups, roleAssignments } from './records.ts'
 import { scopeKey } from './resource-id.ts'
@@ -13,19 +13,29 @@ import type { ResourceGroup } from './resource-manager.ts'
 /** Rounds of looking for what came in while the group was being emptied. */
 const MAX_ROUNDS = 5
 
-/** Begins to delete a group with everything in it, and answers 202. A second request joins the first. */
+/** Begins to delete a group with everything in it, and answers 202. A second request joins the first, and may ask as it does. */
 export async function deleteGroup(options: ArmOptions, call: Call, group: ResourceGroup): Promise<Response> {
   const { records, env, audit, operations } = options
-  const operationId = env.uuid()
-  const key = groupKey(group.subscriptionId, group.name)
-  const stored = await records.get(groups, key)
-  if (stored === undefined)
-    throw new NotFound('ResourceGroupNotFound', `Resource group '${group.name}' could not be found.`)
-  const deleting: ResourceGroup = { ...stored.value, deleting: operationId }
-  const entry = armAudit('Microsoft.Resources/subscriptions/resourceGroups/delete', group.id)
-  await audit.append(entry, [put(groups, key, deleting, stored.version)]).catch(changedMeanwhile('The resource group'))
-  const what = { subscriptionId: group.subscriptionId, resourceId: group.id, operationId }
-  return operations.start(call, what, fence => emptyGroup(options, deleting, fence))
+  const { subscriptionId, name } = group
+  const key = groupKey(subscriptionId, name)
+  for (;;) {
+    const stored = await records.get(groups, key)
+    if (stored === undefined)
+      throw new NotFound('ResourceGroupNotFound', `Resource group '${name}' could not be found.`)
+    const joined = stored.value.deleting && (await operations.join(call, subscriptionId, stored.value.deleting))
+    if (joined) return joined
+    const deleting: ResourceGroup = { ...stored.value, deleting: env.uuid() }
+    const entry = armAudit('Microsoft.Resources/subscriptions/resourceGroups/delete', group.id)
+    const commit = (changes: readonly Change[]): Promise<unknown> =>
+      audit.append(entry, [...changes, put(groups, key, deleting, stored.version)])
+    const what = { subscriptionId, resourceId: group.id, operationId: deleting.deleting as string, commit }
+    try {
+      return await operations.start(call, what, fence => emptyGroup(options, deleting, fence))
+    } catch (error) {
+      // Another request came first: it is joined, if it deletes the group too.
+      if (!(error instanceof VersionConflict) || error.collection !== groups.name) throw error
+    }
+  }
 }
 
 /** A deletion that a stop of the service broke off goes on when it starts again. */
@@ -60,8 +70,11 @@ async function emptyGroup(options: ArmOptions, group: ResourceGroup, fence: read
     const own = assignments.filter(({ value }) => scopeKey(value.scope) === scopeKey(group.id))
     await records.commit([...fence, remove(groups, key), ...own.map(({ id }) => remove(roleAssignments, id))])
   } catch (error) {
-    const { deleting: _, ...kept } = group
-    await records.commit([...fence, put(groups, key, kept)])
+    const now = await records.get(groups, key)
+    if (now?.value.deleting === group.deleting && now !== undefined) {
+      const { deleting: _, ...kept } = now.value
+      await records.commit([...fence, put(groups, key, kept, now.version)]).catch(unlessConflict)
+    }
     throw error
   }
 }

@@ -65,13 +65,16 @@ export class Operations {
       readonly resourceId: string
       readonly endStatus?: number
       readonly operationId?: string
+      /** Writes the operation together with what marks its resource; default: the operation alone. */
+      readonly commit?: (changes: readonly Change[]) => Promise<unknown>
     },
     work: OperationWork,
     forms: readonly ('location' | 'async')[] = ['location'],
   ): Promise<Response> {
     const { records, env } = this.#options
+    const { commit = (changes: readonly Change[]) => records.commit(changes), ...rest } = what
     const operation: Operation = {
-      ...what,
+      ...rest,
       operationId: what.operationId ?? env.uuid(),
       status: 'Running',
       startedBy: call.caller.type === 'principal' ? call.caller.objectId : '',
@@ -79,12 +82,18 @@ export class Operations {
     }
     const lease = await this.#claim(operation)
     if (lease === undefined) throw new Error(`The operation ${operation.operationId} is under way already.`)
-    await records.commit([...lease.fence, put(operations, keyOf(operation), operation, 0)]).catch(async error => {
+    await commit([...lease.fence, put(operations, keyOf(operation), operation, 0)]).catch(async (error: unknown) => {
       await lease.release()
       throw error
     })
     this.#run(operation, work, lease)
     return accepted(call, operation, forms)
+  }
+
+  /** Answers 202 for an operation that is under way already; undefined when it is not. */
+  async join(call: Call, subscriptionId: string, operationId: string): Promise<Response | undefined> {
+    const found = await this.find(subscriptionId, operationId).catch(() => undefined)
+    return found?.status === 'Running' ? accepted(call, found, ['location']) : undefined
   }
 
   /** Goes on with an operation that a stop of a service broke off. Does nothing where it is under way, here or in another process. */

@@ -79,7 +79,7 @@ export class SealedBlobs {
 
   /**
    * Seals the source into a new blob, durable when it resolves. The blob exists once the caller has committed `changes`
-   * (with its own record); until then it is an orphan that the next start sweeps.
+   * (with its own record); until then it is an orphan, which the next start sets aside (ADR 0024).
    * @throws KeyUnavailable before the first byte, or in mid-stream when the lease ends
    */
   async create(blob: NewBlob): Promise<{ record: BlobRecord; changes: Change[] }> {

@@ -8,7 +8,7 @@ export function administratorOnly(authenticator: Authenticator, objectIds: reado
     if (caller.type === 'principal' && objectIds.includes(caller.objectId)) return caller
     throw new Forbidden(
       'AdministratorOnly',
-      'Only the administrator of this cloud may do this. His credentials are in endpoints.json in the data folder.',
+      'Only the administrator of this cloud may do this. Their credentials are in endpoints.json in the data folder.',
     )
   }
 }

@@ -53,7 +53,7 @@ export interface Call {
 
 export type Handler = (call: Call) => Promise<Response> | Response
 
-/** Names of authenticators that main wires: each turns a call into its Caller or throws 401/403. */
+/** Names of authenticators that src/cloud/wire.ts wires: each turns a call into its Caller or throws 401/403. */
 export type AuthScheme = 'management' | 'vault' | 'openai' | 'administrator'
 
 interface RouteBase {

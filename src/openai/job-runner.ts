@@ -1,7 +1,7 @@
 import type { AccountServices } from '../accounts/accounts.ts'
 import { repeatedly, type Repeating } from '../base/repeatedly.ts'
 import type { PlaintextHold } from '../encryption/plaintext-holds.ts'
-import { AzureError, Conflict } from '../http/errors.ts'
+import { Conflict } from '../http/errors.ts'
 import { everyRecord } from '../store/every-record.ts'
 import { isFenced, type Lease } from '../store/leases.ts'
 import { leaveOut, type Stored, type Watch } from '../store/records.ts'
@@ -14,6 +14,7 @@ import { Stopped } from './running-jobs.ts'
 
 /** A job that is paused may seal the checkpoint that its process sends at once. */
 const LAST_CHECKPOINT_MS = 5000
+const TAKEN_UP = 'The process that ran the job is gone. The job goes on from its last checkpoint.'
 const RESTARTED = 'The service was restarted. The job goes on from its last checkpoint.'
 
 export interface JobRunnerOptions
@@ -136,8 +137,12 @@ export class JobRunner {
       // Its process was gone before it saw that.
       if (wanted !== undefined) throw new Stopped(wanted)
       const account = await accounts.byId(accountId)
-      if (account === undefined) throw new AzureError('notFound', 404, 'The account of the job was deleted.')
-      const begun = await service.move(stored, { status: 'running' }, 'info', 'Job started.')
+      // A restore of the account brings the job back, so it is only paused; a purge takes it along.
+      if (account === undefined) throw new Stopped('paused')
+      const begun =
+        stored.value.status === 'running'
+          ? await service.move(stored, { status: 'running' }, 'warning', TAKEN_UP)
+          : await service.move(stored, { status: 'running' }, 'info', 'Job started.')
       // R23: the job's process holds plaintext; it is killed when the lease is over, however long its next write is off.
       hold = await keyRing.leases.hold(accountId)
       const signal = AbortSignal.any([abort.signal, hold.signal, lease.signal])

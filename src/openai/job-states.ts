@@ -1,11 +1,12 @@
 import type { JobStatus } from './records.ts'
 
 /**
- * What a job can become, and from what; docs/states.md draws it and says who moves it. `pending` to `pending` tells why it waits again.
+ * What a job can become, and from what; docs/states.md draws it and says who moves it. `pending` to `pending` tells why it waits again,
+ * `running` to `running` that another run took it up from one that is gone.
  */
 export const JOB_MOVES: Readonly<Record<JobStatus, readonly JobStatus[]>> = {
   pending: ['pending', 'running', 'paused', 'cancelled', 'failed'],
-  running: ['pending', 'paused', 'cancelled', 'failed', 'succeeded'],
+  running: ['running', 'pending', 'paused', 'cancelled', 'failed', 'succeeded'],
   paused: ['pending', 'cancelled'],
   succeeded: [],
   failed: [],

@@ -21,7 +21,7 @@ const idOf = (n: number): string => `ftjob-${String(n).padStart(32, '0')}`
 const account = { accountId, id: '/accounts/a' } as Account
 
 /** A process that runs jobs on the store: its trainer says when it begins, and ends when it is told to or told to stop. */
-function processOn(records: Handle, clock: { ms: number }) {
+function processOn(records: Handle, clock: { ms: number; isDeleted?: boolean }) {
   const began: string[] = []
   const trainer: Trainer = {
     bases: [],
@@ -41,7 +41,7 @@ function processOn(records: Handle, clock: { ms: number }) {
   const log = (message: string): void => void logged.push(message)
   const env = { ...systemEnv, now: () => Date.now() + clock.ms }
   const base = {
-    accounts: { byId: async () => account } as unknown as AccountServices['accounts'],
+    accounts: { byId: async () => (clock.isDeleted ? undefined : account) } as unknown as AccountServices['accounts'],
     records,
     env,
     keyRing,
@@ -146,4 +146,27 @@ test('a job whose process is gone is taken up once its lease has run out, and wh
   assert.equal(await statusOf(1), 'running')
   await other.runner.close()
   assert.equal(await statusOf(1), 'pending')
+})
+
+test('a job that a process left running and that nobody could make pending goes on all the same', async () => {
+  const { shared, clock, store, statusOf, add } = opened()
+  const one = processOn(shared.open(), clock)
+  await one.runner.start()
+  await add(1, 'running')
+  one.queue.add(ownedKey(accountId, idOf(1)))
+  await until(() => one.began.length === 1)
+  assert.equal(await statusOf(1), 'running')
+  const told = (await store.list(jobEvents, { limit: 10 })).map(({ value }) => value.message ?? '')
+  assert.match(told.join(), /goes on from its last checkpoint/)
+  await one.runner.close()
+})
+
+test('a job whose account was soft-deleted when its service ended is paused, so that a restore brings it back', async () => {
+  const { shared, clock, statusOf, add } = opened()
+  await add(1)
+  await add(2, 'running')
+  const one = processOn(shared.open(), Object.assign(clock, { isDeleted: true }))
+  await one.runner.start()
+  await until(async () => (await statusOf(1)) === 'paused' && (await statusOf(2)) === 'paused')
+  await one.runner.close()
 })

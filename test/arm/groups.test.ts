@@ -116,6 +116,17 @@ describe('Resource Manager: groups, resources and tags over HTTP', { concurrency
     assert.equal((await admin.arm('DELETE', `${sub}/resourcegroups/none`)).status, 404)
   })
 
+  it('several requests to delete a group join one operation', async () => {
+    await createGroup('joined')
+    for (const name of ['one-of-joined', 'two-of-joined']) await createAccount('joined', name)
+    const path = `${sub}/resourcegroups/joined`
+    const answers = await Promise.all([1, 2, 3, 4].map(() => admin.arm('DELETE', path)))
+    assert.deepEqual([...new Set(answers.map(({ status }) => status))], [202])
+    assert.equal(new Set(answers.map(({ headers }) => headers.get('location')?.split('?')[0])).size, 1)
+    for (const answer of answers) assert.equal((await admin.finished(answer)).status, 200)
+    assert.equal((await admin.arm('GET', path)).body.error.code, 'ResourceGroupNotFound')
+  })
+
   it('operations are shown to who started them and to readers only', async () => {
     await createGroup('short')
     const accepted = await admin.arm('DELETE', `${sub}/resourcegroups/short`)
