@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import { openMemoryRecords } from '../store/memory-records.ts'
-import { put, remove } from '../store/records.ts'
+import { put, remove, type RecordStore } from '../store/records.ts'
+import { SharedRecords } from '../store/shared-records.test-support.ts'
 import { accounts, type Account } from './account.ts'
 import { deploymentKey, deployments, type Deployment } from './deployment.ts'
 import { RunningModels } from './running-models.ts'
@@ -18,8 +20,7 @@ function deploymentOf(base: string): Deployment {
 }
 
 /** Models of an account with one deployment, whose processes load when the test says so. */
-async function modelsOf(deployment: Deployment) {
-  const records = openMemoryRecords()
+async function modelsOf(deployment: Deployment, records: RecordStore = openMemoryRecords()) {
   await records.commit([put(accounts, accountId, { accountId } as Account, 0), put(deployments, key, deployment, 0)])
   const running = new Set<string>()
   const loading = Promise.withResolvers<void>()
@@ -83,3 +84,26 @@ test('a deployment that was replaced serves its new model, though somebody still
   await models.stop(present)
   assert.deepEqual([...running], [])
 })
+
+for (const isTold of [true, false])
+  test(`R28: what another process deletes or replaces ends here too, ${isTold ? 'at once where it is told' : 'and where nobody tells of it'}`, async () => {
+    const shared = new SharedRecords(openMemoryRecords())
+    const other = shared.open()
+    for (const change of [
+      remove(deployments, key),
+      put(deployments, key, { ...deploymentOf('another'), createdAt: '2026-11-29T13:00:00.000Z' }),
+      put(accounts, accountId, { accountId, deleted: { at: 1, purgeAt: 2 } } as Account),
+    ]) {
+      await other.commit([remove(accounts, accountId), remove(deployments, key)])
+      const { models, running, loading } = await modelsOf(deploymentOf('base'), shared.open())
+      loading.resolve()
+      await models.get(deploymentOf('base'))
+      const following = isTold ? models.followOthers(error => assert.fail(String(error))) : undefined
+      assert.deepEqual([...running], ['base'])
+      await other.commit([change])
+      if (!isTold) await models.reconcile()
+      for (let looks = 0; running.size > 0 && looks < 200; looks += 1) await setTimeout(5)
+      assert.deepEqual([...running], [])
+      await following?.close()
+    }
+  })

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { repeatedly } from '../base/repeatedly.ts'
 import type { InferenceRuntime, LoadedModel } from '../engines/engine.ts'
 import { EngineLost } from '../engines/failures.ts'
 import { blobRecord } from '../encryption/blob-records.ts'
@@ -18,6 +19,9 @@ export interface ServingModel extends LoadedModel {
 /** One that was lost sooner is started by the next request only: a model that always crashes must not do so for ever. */
 const RESTART_AFTER_MS = 10_000
 const RETRY_AFTER_SECONDS = '2'
+/** What no watch told of another process's deletion is found this often. */
+const RECONCILE_MS = 10_000
+const FOLLOWED: ReadonlySet<string> = new Set([accounts.name, deployments.name])
 
 interface Running {
   readonly deployment: Deployment
@@ -89,6 +93,47 @@ export class RunningModels {
     const isLive = account !== undefined && account.value.deleted === undefined
     if (!isLive || now === undefined || !isSame(now.value, deployment))
       throw new NotFound('DeploymentNotFound', `The deployment '${name}' was deleted or replaced meanwhile.`)
+  }
+
+  /**
+   * R28: ends what runs here for a deployment that another process deleted, replaced, or whose account it deleted: at once where that is told,
+   * and within `RECONCILE_MS` else. Does nothing where no other process writes into the store.
+   */
+  followOthers(onFailure: (error: unknown) => void): { close(): Promise<void> } {
+    const { records } = this.#options
+    if (!records.properties.shared) return { close: async () => {} }
+    const watch = records.watch(written => {
+      const isOurs = written === 'lost' || written.some(({ collection }) => FOLLOWED.has(collection))
+      if (isOurs) this.reconcile().catch(onFailure)
+    })
+    const repeating = repeatedly(() => this.reconcile(), RECONCILE_MS, onFailure)
+    return {
+      close: async () => {
+        watch.close()
+        await repeating.stop()
+      },
+    }
+  }
+
+  /** Holds what runs against the records: what is no more ends. */
+  async reconcile(): Promise<void> {
+    for (const { deployment } of this.#models.values()) {
+      const isThere = await this.#checkThere(deployment).then(
+        () => true,
+        (error: unknown) => {
+          if (!(error instanceof NotFound)) throw error
+          return false
+        },
+      )
+      if (!isThere) await this.#end(deployment)
+    }
+  }
+
+  /** Not one that stands in its place by now. */
+  async #end(deployment: Deployment): Promise<void> {
+    const key = deploymentKey(deployment.accountId, deployment.name)
+    const running = this.#models.get(key)
+    if (running?.deployment === deployment) await this.stop(deployment)
   }
 
   async stop(deployment: Deployment): Promise<void> {

@@ -1,3 +1,4 @@
+import { accounts } from '../accounts/account.ts'
 import { eachForItself } from '../base/each-for-itself.ts'
 import { repeatedly, type Repeating } from '../base/repeatedly.ts'
 import { DiagnosticExport } from '../keyvault/diagnostic-export.ts'
@@ -45,6 +46,7 @@ export function openMaintenance(
   const { log, records, audit: auditLog, diagnosticsFolder: folder } = options
   const exporter = new DiagnosticExport({ records, auditLog, folder })
   const repeating: Repeating[] = []
+  const following: { close(): unknown }[] = []
   const told = (message: string) => (error: unknown) => log({ level: 'error', message, error: String(error) })
   const { leases } = service
   const resume = async (): Promise<void> => {
@@ -54,6 +56,10 @@ export function openMaintenance(
   return {
     start: async () => {
       await service.keyStatuses.load()
+      following.push(service.running.followOthers(told('What other processes deleted could not be ended')))
+      following.push(
+        service.keyRing.followOthers(({ collection, id }) => (collection === accounts.name ? id : undefined)),
+      )
       service.watch.start()
       await service.runner.start()
       await resume()
@@ -75,6 +81,7 @@ export function openMaintenance(
       )
     },
     stop: async () => {
+      for (const one of following.splice(0)) await one.close()
       await service.runner.close()
       await service.watch.close()
       await service.reEncryptions.close()

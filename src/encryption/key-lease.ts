@@ -119,6 +119,11 @@ export class KeyLeases {
     this.#wake(this.#holds.due())
   }
 
+  /** The same for every account. */
+  endAll(): void {
+    for (const accountId of this.#leases.keys()) this.end(accountId)
+  }
+
   async #ask(accountId: string, isCurrent: () => boolean): Promise<DataKeys> {
     // The lease counts from before the question: what the vault allowed then is all we know.
     const asked = this.#clock.now()

@@ -3,7 +3,16 @@ import { setImmediate } from 'node:timers/promises'
 import type { TokenCredential } from '@azure/core-auth'
 import { wipe } from '../crypto/wrap.ts'
 import { NotFound } from '../http/errors.ts'
-import { collection, put, remove, type Change, type RecordStore, type Stored } from '../store/records.ts'
+import {
+  collection,
+  put,
+  remove,
+  type Change,
+  type RecordStore,
+  type Stored,
+  type RecordName,
+  type Watch,
+} from '../store/records.ts'
 import { newServiceKey, openServiceKey, serviceKeyId, type KeyEncryptionKey } from './key-encryption-key.ts'
 import { parseKeyIdentifier } from './key-identifier.ts'
 import { keyRows, newGeneration, putNew, removeClosed, rowsOf, unwrapDataKey, type KeyRow } from './key-ring-rows.ts'
@@ -146,6 +155,21 @@ export class KeyRing {
     if (this.#vaultKeys.size >= 10_000) this.#vaultKeys.clear()
     this.#vaultKeys.set(cacheId, opened)
     return opened
+  }
+
+  /**
+   * What another process changed of a key ring, of an account's identity or of its settings is asked for anew at the next use. A courtesy:
+   * where nobody tells of it, the lease ends it (R19).
+   * @param accountIdOf the account that a record says something of, beside the key ring's own
+   */
+  followOthers(accountIdOf: (written: RecordName) => string | undefined): Watch {
+    return this.records.watch(written => {
+      if (written === 'lost') return this.leases.endAll()
+      for (const name of written) {
+        const accountId = name.collection === keyStates.name ? name.id : accountIdOf(name)
+        if (accountId !== undefined) this.forget(accountId)
+      }
+    })
   }
 
   /** R31: after a change of identity nothing may be asked with the old one's token, nor used under its lease. */

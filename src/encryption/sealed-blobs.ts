@@ -295,9 +295,12 @@ export class SealedBlobs {
   ): Promise<{ key: GcmKey; generation: number }> {
     if (kind === 'deployment')
       return { key: deriveKey(this.#deploymentRoot, 'ownkey/v1/deployment', Buffer.from(accountId)), generation: 0 }
-    const keys = await this.#ring.leases.keys(accountId)
-    const wanted = generation ?? keys.current
-    const key = keys.byGeneration.get(wanted)
+    const { leases } = this.#ring
+    const held = await leases.keys(accountId)
+    const wanted = generation ?? held.current
+    const isNew = !held.byGeneration.has(wanted) && this.#ring.records.properties.shared
+    // Another process may have added it since the lease began.
+    const key = (isNew ? await leases.renew(accountId) : held).byGeneration.get(wanted)
     if (key === undefined) throw new GenerationMissing(wanted)
     return { key: key.bytes, generation: wanted }
   }

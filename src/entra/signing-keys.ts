@@ -14,6 +14,8 @@ const retiredForMs = 25 * 3_600_000
 /** Keys at a time: each lives for a day after the next one came, so that many changes a day are possible. */
 const maxKeys = 20
 /** A key signs for so long; then the next one does. */
+/** After a key that is not known the store is asked again only so much later. */
+const RELOAD_MS = 2000
 const signsForMs = 30 * 24 * 3_600_000
 
 interface LoadedKey {
@@ -31,6 +33,8 @@ export interface SigningKeys {
   publicKey(kid: string): KeyObject | undefined
   /** Public keys as RFC 7517 says, with what Entra adds. */
   jwks(): { readonly keys: readonly JWK[] }
+  /** Looks for a key of this name that another process made, at most each `RELOAD_MS`. */
+  find(kid: string): Promise<KeyObject | undefined>
   /** A new key, where the present one has signed for 30 days. */
   rotateIfDue(): Promise<void>
   /** A new key signs from now on; tokens of the old one stay valid until they expire. @throws 429 after 19 times a day */
@@ -47,11 +51,13 @@ interface SigningKeyOptions {
 export async function openSigningKeys(options: SigningKeyOptions): Promise<SigningKeys> {
   const { records, env, sealingKey } = options
   let loaded: LoadedKey[] = []
+  let loadedAt = 0
   let rotating: Promise<void> | undefined
 
   async function load(): Promise<void> {
     const stored = await allRecords(records, signingKeys, { onTampered: leaveOut })
     loaded = await Promise.all(stored.map(async ({ value }) => openKey(sealingKey, value)))
+    loadedAt = performance.now()
     loaded.sort((a, b) => Number(a.retiredAt !== undefined) - Number(b.retiredAt !== undefined))
   }
 
@@ -75,9 +81,17 @@ export async function openSigningKeys(options: SigningKeyOptions): Promise<Signi
   }
   const current = (): LoadedKey[] =>
     loaded.filter(key => key.retiredAt === undefined || env.now() - key.retiredAt <= retiredForMs)
+  const publicKey = (kid: string): KeyObject | undefined => current().find(key => key.kid === kid)?.publicKey
   return {
     active,
-    publicKey: kid => current().find(key => key.kid === kid)?.publicKey,
+    publicKey,
+    async find(kid) {
+      const known = publicKey(kid)
+      // Whoever sends tokens of keys that never were must not make each of them a question to the store.
+      if (known !== undefined || performance.now() - loadedAt < RELOAD_MS) return known
+      await load()
+      return publicKey(kid)
+    },
     jwks: () => ({ keys: current().map(key => key.jwk) }),
     async rotateIfDue() {
       if (env.now() - active().createdAt >= signsForMs) await rotate()

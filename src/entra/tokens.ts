@@ -105,8 +105,8 @@ async function verifiedClaims(
   try {
     const { payload, protectedHeader } = await jwtVerify(
       token,
-      ({ kid }) => {
-        publicKey = keys.publicKey(kid ?? '')
+      async ({ kid }) => {
+        publicKey = await keys.find(kid ?? '')
         if (!publicKey) {
           const message = 'The access token is not signed by a key of this cloud: log in again.'
           throw new AzureError('InvalidAuthenticationToken', 401, message, {
