@@ -1,3 +1,4 @@
+import type { ErrorDetail } from '../http/errors.ts'
 import { collection } from '../store/records.ts'
 
 /** Beyond the article: everything of an account sealed anew under a new data key, for after a compromise of the old one. */
@@ -42,7 +43,7 @@ export function showReEncryption(accountResourceId: string, state: ReEncryption)
   }
 }
 
-function failure({ failed }: ReEncryption): object {
+function failure({ failed }: ReEncryption): ErrorDetail {
   const [first] = failed
   const message = `${failed.length} blobs do not open and keep their former data key: ${first?.message ?? ''} Restore or delete them, then start again.`
   return { code: 'DataCorrupted', message }

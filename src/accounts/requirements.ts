@@ -4,6 +4,7 @@ import { parseKeyIdentifier, vaultNameOf } from '../encryption/key-identifier.ts
 import { KeyUnavailable, type KeyUnavailableCause } from '../encryption/key-unavailable.ts'
 import { isVaultsWord } from '../encryption/vault-error.ts'
 import type { VaultKey } from '../encryption/vault-key.ts'
+import type { RequirementName } from '../http/error-codes.ts'
 import type { Account } from './account.ts'
 import type { UnmetRequirement } from './unmet-requirement.ts'
 import type { VaultDescription } from './vault-directory.ts'
@@ -20,7 +21,7 @@ export function checkVault(account: Account, tenantId: string, vault: VaultDescr
     const found = otherTenant(vault.tenantId, tenantId)
     return [{ requirement: 'R07', name: 'TenantMismatch', found, command: createVault(account), target: vault.name }]
   }
-  const add = (requirement: string, name: string, found: string, command: string): void =>
+  const add = (requirement: `R${number}`, name: RequirementName, found: string, command: string): void =>
     void unmet.push({ requirement, name, found, command, target: vault.id })
   const update = `az keyvault update --name ${vault.name}`
   const another = createVault(account)
@@ -65,7 +66,7 @@ function otherTenant(ofVault: string, ofResource: string): string {
 export function checkKey(key: KeyVaultKey, now: number): UnmetRequirement[] {
   const unmet: UnmetRequirement[] = []
   const target = key.id ?? key.name
-  const add = (name: string, found: string, command: string): void =>
+  const add = (name: RequirementName, found: string, command: string): void =>
     void unmet.push({ requirement: 'R12', name, found, command, target })
   const bits = key.key?.n === undefined ? undefined : modulusBits(key.key.n)
   const only = 'only RSA and RSA-HSM keys of size 2048 are supported. Use another key.'
@@ -93,7 +94,7 @@ export function checkRecovery(key: KeyVaultKey): UnmetRequirement[] {
   const level = key.properties.recoveryLevel ?? ''
   const target = key.id ?? key.name
   const unmet: UnmetRequirement[] = []
-  const add = (name: string, what: string, command: string): void => {
+  const add = (name: RequirementName, what: string, command: string): void => {
     const found = `${what}: the key's recovery level is ${level === '' ? 'not told' : `'${level}'`}.`
     unmet.push({ requirement: 'R08', name, found, command, target })
   }
@@ -176,7 +177,7 @@ export function identityOff(account: Account): UnmetRequirement {
 }
 
 /** Which requirement a vault's refusal belongs to. */
-const REQUIREMENT: Readonly<Record<KeyUnavailableCause, string>> = {
+const REQUIREMENT: Readonly<Record<KeyUnavailableCause, `R${number}`>> = {
   AccessDenied: 'R11',
   Forbidden: 'R11',
   TokenRefused: 'R11',
@@ -203,7 +204,7 @@ const REQUIREMENT: Readonly<Record<KeyUnavailableCause, string>> = {
 }
 
 /** Where another check has a name for it already. */
-const NAME: Partial<Record<KeyUnavailableCause, string>> = {
+const NAME: Partial<Record<KeyUnavailableCause, RequirementName>> = {
   AccessDenied: 'PermissionMissing',
   IdentityMissing: 'IdentityOff',
   FirewallDenied: 'TrustedServicesBlocked',

@@ -1,11 +1,12 @@
+import type { RequirementName } from '../http/error-codes.ts'
 import { AzureError, type ErrorDetail } from '../http/errors.ts'
 
 /** One requirement of the article that is not met: which, what was found instead, and what mends it. */
 export interface UnmetRequirement {
   /** Id in the table of requirements, for example `R08`. */
-  readonly requirement: string
+  readonly requirement: `R${number}`
   /** For programs: `PurgeProtectionOff`. */
-  readonly name: string
+  readonly name: RequirementName
   /** A sentence or more, for people. */
   readonly found: string
   /** An az command to copy. */

@@ -1,4 +1,5 @@
 import type { Env } from '../base/env.ts'
+import type { ErrorCode } from '../http/error-codes.ts'
 import { AzureError, NotFound, type ErrorDetail } from '../http/errors.ts'
 import { empty, json } from '../http/respond.ts'
 import type { Call, Route } from '../http/route.ts'
@@ -22,7 +23,7 @@ export interface Operation {
   /** What `Location` answers at the end; default 200. */
   readonly endStatus?: number
   readonly error?: {
-    readonly code: string
+    readonly code: ErrorCode
     readonly status: number
     readonly message: string
     readonly details?: readonly ErrorDetail[]
@@ -126,7 +127,7 @@ export class Operations {
   async giveUp(lost: readonly Stored<Operation>[]): Promise<void> {
     const { records, env } = this.#options
     const message = 'The service was stopped before the operation ended. Look at the resource, then repeat the request.'
-    const error = { code: 'OperationInterrupted', status: 409, message }
+    const error = { code: 'OperationInterrupted', status: 409, message } as const
     for (const { id, value, version } of lost) {
       const lease = await this.#claim(value)
       if (lease === undefined) continue

@@ -6,12 +6,7 @@ const MAX_PAGE = 1000
 
 /** One page of a list by `$top` and `$skiptoken`, with the next page's address. @throws 400 InvalidTop, InvalidSkipToken */
 export function page<T>(call: Call, items: readonly T[], show: (item: T) => object): Response {
-  const top = wholeNumber(
-    call.query.get('$top'),
-    MAX_PAGE,
-    'InvalidTop',
-    `$top must be a whole number from 1 to ${MAX_PAGE}.`,
-  )
+  const top = wholeNumber(call.query.get('$top'), MAX_PAGE, `$top must be a whole number from 1 to ${MAX_PAGE}.`)
   const from = skipped(call.query.get('$skiptoken'))
   const size = Math.min(Math.max(top, 1), MAX_PAGE)
   const value = items.slice(from, from + size).map(show)
@@ -38,8 +33,8 @@ export function invalidSkipToken(): AzureError {
   )
 }
 
-function wholeNumber(text: string | undefined, otherwise: number, code: string, message: string): number {
+function wholeNumber(text: string | undefined, otherwise: number, message: string): number {
   if (text === undefined || text === '') return otherwise
   if (/^\d{1,9}$/.test(text)) return Number(text)
-  throw new AzureError(code, 400, message)
+  throw new AzureError('InvalidTop', 400, message)
 }

@@ -168,7 +168,7 @@ export class PlaintextHolds {
     if (lastError instanceof KeyUnavailable) return this.refused(accountId, lastError)
     // A machine that slept has asked nothing.
     if (asking === undefined) return this.refused(accountId, new KeyUnavailable('LeaseEnded', kekId))
-    const silence = { code: 'Timeout', message: 'No answer of the vault came before the lease ended.' }
+    const silence = { code: 'Timeout', message: 'No answer of the vault came before the lease ended.' } as const
     this.refused(accountId, new KeyUnavailable('Unreachable', kekId, silence))
   }
 

@@ -1,4 +1,5 @@
 import { isRestError } from '@azure/core-rest-pipeline'
+import { foreignCode } from '../http/error-codes.ts'
 import type { InnerError } from '../http/errors.ts'
 import { KeyUnavailable, type KeyUnavailableCause } from './key-unavailable.ts'
 import type { VaultAnswer } from './vault-answer.ts'
@@ -101,9 +102,9 @@ function isOtherTenant({
 function vaultsOwnError({ status, error }: VaultAnswer): InnerError {
   if (error?.code !== undefined)
     return {
-      code: error.code,
+      code: foreignCode(error.code),
       ...(error.message === undefined ? {} : { message: error.message }),
-      ...(error.innererror?.code === undefined ? {} : { innererror: { code: error.innererror.code } }),
+      ...(error.innererror?.code === undefined ? {} : { innererror: { code: foreignCode(error.innererror.code) } }),
     }
   return {
     code: UNREADABLE,

@@ -19,10 +19,33 @@ export interface ResolvedHyperparameters {
   readonly learningRateMultiplier: number
 }
 
+/** What can be wrong with a training file. */
+export type FindingCode =
+  | 'file_too_large'
+  | 'invalid_content'
+  | 'invalid_json'
+  | 'invalid_message'
+  | 'invalid_n_examples'
+  | 'invalid_utf8'
+  | 'invalid_weight'
+  | 'line_too_long'
+  | 'missing_messages'
+  | 'missing_role'
+  | 'more_findings'
+  | 'no_assistant_message'
+  | 'no_weighted_message'
+  | 'not_an_object'
+  | 'not_jsonl'
+  | 'not_utf8'
+  | 'too_deeply_nested'
+  | 'too_many_values'
+  | 'unknown_role'
+  | 'unsupported_tools'
+
 /** What is wrong with a training file: for people, by line, never with the line's content. */
 export interface Finding {
   readonly level: 'error' | 'warning'
-  readonly code: string
+  readonly code: FindingCode
   readonly message: string
   /** 1-based. */
   readonly line?: number

@@ -1,4 +1,6 @@
-import type { ChatMessage } from './engine.ts'
+import type { ChatMessage, FindingCode } from './engine.ts'
+
+type Problem = `${FindingCode}|${string}`
 
 const ROLES = new Set(['system', 'user', 'assistant'])
 
@@ -8,7 +10,7 @@ const ROLES = new Set(['system', 'user', 'assistant'])
  * Tool calls and function messages are refused: the embedded engine has no template for them, and dropping them
  * silently would train something else than the file says.
  */
-export function checkExample(value: unknown): ChatMessage[] | string {
+export function checkExample(value: unknown): ChatMessage[] | Problem {
   if (typeof value !== 'object' || value === null) return 'not_an_object|is not a JSON object'
   const example = value as Record<string, unknown>
   if (example['tools'] !== undefined || example['functions'] !== undefined) {
@@ -32,7 +34,7 @@ export function checkExample(value: unknown): ChatMessage[] | string {
   return checked
 }
 
-function checkMessage(value: unknown, number: number): ChatMessage | string {
+function checkMessage(value: unknown, number: number): ChatMessage | Problem {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     return `invalid_message|message ${number} is not a JSON object`
   }

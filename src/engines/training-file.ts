@@ -1,4 +1,4 @@
-import type { ChatMessage, Finding } from './engine.ts'
+import type { ChatMessage, Finding, FindingCode } from './engine.ts'
 import { nextTurn, turnIsOver } from '../base/turns.ts'
 import { checkExample } from './training-example.ts'
 import { TrainingLines, type TrainingLine } from './training-lines.ts'
@@ -24,7 +24,7 @@ export interface TrainingExample {
 
 type Item = { readonly example: TrainingExample } | { readonly finding: Finding }
 
-const error = (code: string, message: string, line?: number): { finding: Finding } => ({
+const error = (code: FindingCode, message: string, line?: number): { finding: Finding } => ({
   finding: {
     level: 'error',
     code,
@@ -78,7 +78,7 @@ export async function checkTrainingFile(
 }
 
 /** After these the rest of the file says nothing more. */
-const FATAL = new Set(['file_too_large', 'not_utf8', 'not_jsonl'])
+const FATAL = new Set<FindingCode>(['file_too_large', 'not_utf8', 'not_jsonl'])
 
 function itemOf({ line, bytes, problem }: TrainingLine): Item | undefined {
   if (problem === undefined) return bytes.length === 0 ? undefined : readLine(bytes, line)
@@ -117,7 +117,7 @@ function readLine(bytes: Buffer, line: number): Item | undefined {
     return error('not_jsonl', 'is a JSON array; write one JSON object on each line, without brackets and commas', line)
   }
   const checked = checkExample(value)
-  if (typeof checked === 'string') return error(...(checked.split('|') as [string, string]), line)
+  if (typeof checked === 'string') return error(...(checked.split('|') as [FindingCode, string]), line)
   return { example: { line, messages: checked } }
 }
 

@@ -1,9 +1,11 @@
+import type { FindingCode } from './engine.ts'
+
 /** One line of a training file; its `bytes`, good until the next chunk, are empty when it is blank or has a `problem`. */
 export interface TrainingLine {
   /** 1-based. */
   readonly line: number
   readonly bytes: Buffer
-  readonly problem?: { readonly code: string; readonly message: string }
+  readonly problem?: { readonly code: FindingCode; readonly message: string }
 }
 
 const LINE_FEED = 10

@@ -1,3 +1,4 @@
+import type { SignInCode } from '../http/error-codes.ts'
 import { empty } from '../http/respond.ts'
 import { formTargetOf } from './page.ts'
 import { formPostPage } from './sign-in-page.ts'
@@ -9,8 +10,18 @@ export interface ReturnAddress {
   readonly state?: string
 }
 
+/** RFC 6749 4.1.2.1, for the client. */
+export interface SignInProblem {
+  readonly error: SignInCode
+  readonly error_description: string
+}
+
 /** Sends the browser back to the client, whose redirect URI was checked before. */
-export function answerClient(back: ReturnAddress, answer: Readonly<Record<string, string>>, cookie?: string): Response {
+export function answerClient(
+  back: ReturnAddress,
+  answer: SignInProblem | { readonly code: string; readonly session_state: string },
+  cookie?: string,
+): Response {
   const { redirectUri, responseMode, state } = back
   const values = { ...answer, ...(state === undefined ? {} : { state }) }
   if (responseMode === 'form_post')

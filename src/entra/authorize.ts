@@ -1,7 +1,8 @@
 import { AzureError } from '../http/errors.ts'
 import { empty } from '../http/respond.ts'
 import type { Call, Route } from '../http/route.ts'
-import { answerClient, type ReturnAddress } from './answer-client.ts'
+import { aadsts, type AadstsNumber } from './aadsts.ts'
+import { answerClient, type ReturnAddress, type SignInProblem } from './answer-client.ts'
 import { needsNoSecret, type Client } from './clients.ts'
 import { kindOfRedirect } from './redirect-uris.ts'
 import { readScope } from './scopes.ts'
@@ -61,7 +62,10 @@ async function authorizeClient(
   const kind = redirectUri.length > MAX_PARAMETER ? undefined : kindOfRedirect(client.redirectUris, redirectUri)
   if (kind === undefined)
     return signInProblem(
-      `AADSTS50011: The redirect URI specified in the request does not match the redirect URIs configured for the application '${client.displayName}'.`,
+      aadsts(
+        50_011,
+        `The redirect URI specified in the request does not match the redirect URIs configured for the application '${client.displayName}'.`,
+      ),
     )
   const back = returnAddress(query, redirectUri)
   const challenge = query.get('code_challenge')
@@ -106,13 +110,13 @@ async function whoGoesOn(
     if (known === undefined || !isFresh)
       return answerClient(purpose, {
         error: 'login_required',
-        error_description: 'AADSTS50058: A silent sign-in request was sent but no user is signed in.',
+        error_description: aadsts(50_058, 'A silent sign-in request was sent but no user is signed in.'),
       })
     // RFC 8252 8.6: any program on the machine can listen there, so a person has to agree each time.
     if (purpose.kind === 'publicClient')
       return answerClient(purpose, {
         error: 'interaction_required',
-        error_description: 'AADSTS50076: This application needs you to agree on a page: leave prompt=none out.',
+        error_description: aadsts(50_076, 'This application needs you to agree on a page: leave prompt=none out.'),
       })
   }
   if (known !== undefined && isFresh && !prompts.has('login')) {
@@ -122,10 +126,10 @@ async function whoGoesOn(
   return showSignIn(options, call, purpose, { name: query.get('login_hint')?.slice(0, 256) ?? '' })
 }
 
-function refusalOf(query: ReadonlyMap<string, string>, lacksChallenge: boolean): Record<string, string> | undefined {
-  const invalid = (number: number, message: string): Record<string, string> => ({
+function refusalOf(query: ReadonlyMap<string, string>, lacksChallenge: boolean): SignInProblem | undefined {
+  const invalid = (number: AadstsNumber, message: string): SignInProblem => ({
     error: 'invalid_request',
-    error_description: `AADSTS${number}: ${message}`,
+    error_description: aadsts(number, message),
   })
   const long = [...query].find(([, value]) => value.length > MAX_PARAMETER)
   if (long !== undefined) return invalid(90_015, `The parameter ${long[0].slice(0, 64)} is too long.`)

@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { decodeJwt, decodeProtectedHeader, jwtVerify, type JWTPayload, type ProtectedHeaderParameters } from 'jose'
 import type { Env } from '../base/env.ts'
 import { AzureError } from '../http/errors.ts'
-import { loginError } from './aadsts.ts'
+import { loginError, type AadstsNumber } from './aadsts.ts'
 import type { IssuerKeys } from './issuer-keys.ts'
 import type { Application, ClientCertificate, FederatedCredential } from './records.ts'
 
@@ -156,7 +156,7 @@ function checkLife({ exp = 0, iat, nbf }: JWTPayload, env: Env): void {
 }
 
 function refused(
-  number: number,
+  number: AadstsNumber,
   message: string,
   code: 'invalid_client' | 'invalid_request' = 'invalid_client',
   cause?: unknown,

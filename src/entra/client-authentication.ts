@@ -1,7 +1,7 @@
 import { AzureError } from '../http/errors.ts'
 import type { Call } from '../http/route.ts'
 import type { Env } from '../base/env.ts'
-import { loginError, missingParameter } from './aadsts.ts'
+import { aadsts, loginError, missingParameter } from './aadsts.ts'
 import type { ClientLogins } from './applications.ts'
 import { checkClientAssertion } from './client-assertion.ts'
 import type { Client, Clients } from './clients.ts'
@@ -74,7 +74,7 @@ function basicParts(encoded: string): string[] {
   try {
     return [decoded.slice(0, colon), decoded.slice(colon + 1)].map(decodeURIComponent)
   } catch (error) {
-    throw new AzureError('invalid_request', 400, 'AADSTS9002019: The Authorization header is malformed.', {
+    throw new AzureError('invalid_request', 400, aadsts(9_002_019, 'The Authorization header is malformed.'), {
       cause: error,
     })
   }

@@ -3,7 +3,7 @@ import { json } from '../http/respond.ts'
 import type { Call, Route } from '../http/route.ts'
 import type { ClientAuthentication } from './client-authentication.ts'
 import { needsNoSecret } from './clients.ts'
-import { loginError } from './aadsts.ts'
+import { aadsts, loginError } from './aadsts.ts'
 import { isAdfs } from './discovery.ts'
 import { readForm } from './form.ts'
 import { loginLimits, type LoginLimits } from './login-limits.ts'
@@ -84,7 +84,7 @@ async function takeCode(options: SignInOptions, guesses: LoginLimits, call: Call
   const form = await readForm(call)
   const shown = options.sessions.readForm(call, form.get('state') ?? '') as CodeForm | undefined
   if (shown?.type !== 'device-code')
-    return signInProblem('AADSTS90013: This page has expired, or this browser was not shown it. Are cookies on?')
+    return signInProblem(aadsts(90_013, 'This page has expired, or this browser was not shown it. Are cookies on?'))
   await guesses.pace(call.peer)
   const found = options.deviceCodes.find(form.get('code') ?? '')
   if (found === undefined) {

@@ -2,6 +2,7 @@ import { noteOperation } from '../audit/request-context.ts'
 import type { Env } from '../base/env.ts'
 import { AzureError } from '../http/errors.ts'
 import type { Call, Route } from '../http/route.ts'
+import { aadsts } from './aadsts.ts'
 import { answerClient, type ReturnAddress } from './answer-client.ts'
 import type { Clients } from './clients.ts'
 import type { Codes } from './codes.ts'
@@ -57,7 +58,7 @@ export interface SignedIn {
   readonly cookie?: string
 }
 
-const EXPIRED = 'AADSTS90013: This sign-in page has expired, or this browser was not shown it. Are cookies on?'
+const EXPIRED = aadsts(90_013, 'This sign-in page has expired, or this browser was not shown it. Are cookies on?')
 
 /** Where the pages of a sign-in send their forms. */
 export function signInRoute(options: SignInOptions): Route {
@@ -151,7 +152,7 @@ export async function proceed(
   if (purpose.type === 'device') {
     const { displayName } = await options.clients.find(purpose.clientId, undefined)
     const isDone = options.deviceCodes.answer(purpose.userCode, { objectId, authTime: session.authTime })
-    if (!isDone) return signInProblem('AADSTS70020: The code has expired or was used already.')
+    if (!isDone) return signInProblem(aadsts(70_020, 'The code has expired or was used already.'))
     return endPage(
       'You are signed in',
       `${displayName} has access as ${userPrincipalName}. You can close this window.`,
@@ -178,7 +179,7 @@ function cancel({ deviceCodes }: SignInOptions, purpose: Purpose): Response {
   if (purpose.type === 'authorize')
     return answerClient(purpose, {
       error: 'access_denied',
-      error_description: 'AADSTS65004: User declined to continue.',
+      error_description: aadsts(65_004, 'User declined to continue.'),
     })
   deviceCodes.answer(purpose.userCode, 'declined')
   return endPage('The device was not signed in', 'You can close this window.')

@@ -135,7 +135,7 @@ async function verifiedClaims(
     }
     if (error instanceof errors.JWTClaimValidationFailed && error.claim === 'nbf') {
       const message = 'The access token is not valid yet by the clock of this cloud: log in again.'
-      const innererror = { code: TOKEN_NOT_YET_VALID }
+      const innererror = { code: TOKEN_NOT_YET_VALID } as const
       throw new AzureError('InvalidAuthenticationToken', 401, message, { innererror, cause: error })
     }
     throw invalidToken('The access token is invalid.', error)

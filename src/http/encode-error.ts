@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { ErrorCode } from './error-codes.ts'
 import { AzureError } from './errors.ts'
 import type { HostName } from './route.ts'
 import { json } from './respond.ts'
@@ -36,7 +37,7 @@ export function encodeError(error: unknown, context: ErrorContext): Response {
 }
 
 /** The code with which each plane refuses a body that does not fit. */
-export function badBodyCode(host: HostName): string {
+export function badBodyCode(host: HostName): ErrorCode {
   if (host === 'vault') return 'BadParameter'
   if (host === 'openai') return 'invalidPayload'
   return isOAuth(host) ? 'invalid_request' : 'InvalidRequestContent'

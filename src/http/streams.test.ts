@@ -39,7 +39,11 @@ const routes: Route[] = [
   { ...open200, path: '/cut/last', handler: () => new Response(body(3, new Error('secret')), length(3)) },
   { ...open200, path: '/short', handler: () => new Response(body(3), length(4)) },
   { ...open200, path: '/long', handler: () => new Response(body(3), length(2)) },
-  { ...open200, path: '/first', handler: () => new Response(body(0, new AzureError('NoKey', 403, 'No key.'))) },
+  {
+    ...open200,
+    path: '/first',
+    handler: () => new Response(body(0, new AzureError('CustomerManagedKeyUnavailable', 403, 'No key.'))),
+  },
   { ...open200, path: '/via', handler: call => json({ via: call.via, peer: call.peer, origin: call.origin }) },
   {
     ...open200,
@@ -79,7 +83,7 @@ describe('streamed responses', () => {
   it('become an error response when they fail before the first byte', async () => {
     const reply = await ask(server, { host, path: '/first' })
     assert.equal(reply.status, 403)
-    assert.match(reply.body, /NoKey/)
+    assert.match(reply.body, /CustomerManagedKeyUnavailable/)
   })
 
   it('hold memory flat for a slow reader of 200 MB, and end when he leaves', async () => {

@@ -1,3 +1,4 @@
+import type { InnerCode } from '../http/error-codes.ts'
 import { AzureError, Conflict, Forbidden, NotFound } from '../http/errors.ts'
 import type { Vault } from './vault-record.ts'
 
@@ -64,6 +65,6 @@ export function purgeProtected(vault: Vault): Forbidden {
   )
 }
 
-export function forbidden(inner: string, message: string): Forbidden {
+export function forbidden(inner: InnerCode, message: string): Forbidden {
   return new Forbidden('Forbidden', message, { innererror: { code: inner } })
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { ChatMessage } from '../engines/engine.ts'
+import type { RefinementParams } from './field-error.ts'
 
 const MAX_TEXT = 1024 * 1024
 const text = z.string().max(MAX_TEXT)
@@ -12,7 +13,7 @@ const parts = z
 const noTools = z
   .custom<unknown>(isAbsent, {
     error: 'Tool calls in messages are not supported with this model: leave them out.',
-    params: { code: 'unsupported_parameter' },
+    params: { code: 'unsupported_parameter' } satisfies RefinementParams,
   })
   .optional()
 
@@ -31,7 +32,7 @@ const only = (name: string, isNeutral: (value: unknown) => boolean) =>
   z
     .custom<unknown>(value => isAbsent(value) || isNeutral(value), {
       error: `Unsupported parameter: '${name}' is not supported with this model. Leave it out.`,
-      params: { code: 'unsupported_parameter' },
+      params: { code: 'unsupported_parameter' } satisfies RefinementParams,
     })
     .optional()
 
@@ -39,7 +40,7 @@ const standard = (name: string, value: number) =>
   z
     .custom<number>(given => isAbsent(given) || typeof given !== 'number' || given === value, {
       error: `Unsupported value: '${name}' supports only the default (${value}) with this model.`,
-      params: { code: 'unsupported_value' },
+      params: { code: 'unsupported_value' } satisfies RefinementParams,
     })
     .optional()
 
@@ -99,11 +100,11 @@ const wire = z
   })
   .refine(body => body.max_tokens == null || body.max_completion_tokens == null, {
     error: "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.",
-    params: { code: 'invalid_parameter_combination', param: 'max_tokens' },
+    params: { code: 'invalid_parameter_combination', param: 'max_tokens' } satisfies RefinementParams,
   })
   .refine(body => body.stream_options == null || body.stream === true, {
     error: "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
-    params: { code: 'invalid_value', param: 'stream_options' },
+    params: { code: 'invalid_value', param: 'stream_options' } satisfies RefinementParams,
   })
 
 /** A chat completion as asked for. `developer` is what newer models call the system's role. */

@@ -7,6 +7,7 @@ import type { ServingModel } from '../accounts/running-models.ts'
 import type { ChatDelta } from '../engines/engine.ts'
 import { ContextTooLong, EngineBusy } from '../engines/failures.ts'
 import type { Env } from '../base/env.ts'
+import type { ErrorCode } from '../http/error-codes.ts'
 import { AzureError, NotFound } from '../http/errors.ts'
 import { cutBy, json } from '../http/respond.ts'
 import type { Call } from '../http/route.ts'
@@ -164,7 +165,8 @@ function errorEvent(error: unknown): string {
   const known = error instanceof AzureError ? error : undefined
   const { innererror } = known?.options ?? {}
   const message = known?.message ?? 'The model ended in the middle of its answer. Try again.'
-  const shown = { code: known?.code ?? 'internalFailure', message, param: null, type: null, innererror }
+  const code: ErrorCode = known?.code ?? 'internalFailure'
+  const shown = { code, message, param: null, type: null, innererror }
   return `data: ${JSON.stringify({ error: shown })}\n\n`
 }
 

@@ -1,11 +1,17 @@
 import { z } from 'zod'
+import type { OpenAiCode } from '../http/error-codes.ts'
 import type { AzureError } from '../http/errors.ts'
 import type { Call } from '../http/route.ts'
 import { badBody } from './ids.ts'
 
 type Issue = z.core.$ZodIssue
 
-/** A refinement says its code with `params`, for example `unsupported_value`. */
+/** How a refinement says its code, for example `unsupported_value`: `params: … satisfies RefinementParams`. */
+export interface RefinementParams {
+  readonly code?: OpenAiCode
+  readonly param?: string
+}
+
 const DEFAULT_CODE = 'invalid_value'
 const SHOWN = 64
 /** The other numbers of a request are whole. */
@@ -33,7 +39,7 @@ function fieldError(body: unknown, { issues }: z.ZodError): AzureError {
 }
 
 interface Words {
-  readonly code: string
+  readonly code: OpenAiCode
   readonly message: string
   readonly param?: string
 }
@@ -57,7 +63,7 @@ function wordsFor(issue: Issue, name: string, value: unknown): Words {
 }
 
 function custom(issue: Issue & { code: 'custom' }): Words {
-  const { code, param } = (issue.params ?? {}) as { code?: string; param?: string }
+  const { code, param } = (issue.params ?? {}) as RefinementParams
   return { code: code ?? DEFAULT_CODE, message: issue.message, ...(param === undefined ? {} : { param }) }
 }
 
@@ -126,6 +132,6 @@ function kindOf(value: unknown): string {
   return nameOf(typeof value)
 }
 
-function refusal(message: string, code: string, target = ''): AzureError {
+function refusal(message: string, code: OpenAiCode, target = ''): AzureError {
   return badBody(message, target === '' ? undefined : target, code)
 }

@@ -1,4 +1,5 @@
 import type { Env } from '../base/env.ts'
+import type { OpenAiCode } from '../http/error-codes.ts'
 import { AzureError, NotFound } from '../http/errors.ts'
 import { leaveOut, type Collection, type RecordStore } from '../store/records.ts'
 
@@ -47,12 +48,12 @@ export function notFound(what: string, id: string): NotFound {
   return new NotFound('notFound', `The ${what} '${id.slice(0, 128)}' was not found in this resource.`)
 }
 
-export function badRequest(message: string, target?: string, code = 'invalidPayload'): AzureError {
+export function badRequest(message: string, target?: string, code: OpenAiCode = 'invalidPayload'): AzureError {
   return new AzureError(code, 400, message, target === undefined ? {} : { target })
 }
 
 /** For a message that repeats what the body says. */
-export function badBody(message: string, target?: string, code = 'invalidPayload'): AzureError {
+export function badBody(message: string, target?: string, code: OpenAiCode = 'invalidPayload'): AzureError {
   const recorded = 'The request body does not fit.'
   return new AzureError(code, 400, message, { recorded, ...(target === undefined ? {} : { target }) })
 }

@@ -1,5 +1,6 @@
 import type { SealedRecord } from '../encryption/sealed-records.ts'
 import { isInPlace } from '../encryption/record-tampered.ts'
+import type { ErrorCode } from '../http/error-codes.ts'
 import { collection, type Stored } from '../store/records.ts'
 
 /** A training file or a result file. Its name and digest are sealed with the blob. */
@@ -49,7 +50,7 @@ export interface JobRecord {
   readonly wanted?: 'paused' | 'cancelled'
   /** How often in a row its process was lost; absent since its last checkpoint. */
   readonly tries?: number
-  readonly error?: { readonly code: string; readonly message: string }
+  readonly error?: { readonly code: ErrorCode; readonly message: string }
 }
 
 /** Of the message of a metrics event only the sealed form is kept: losses are training results. */

@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../http/error-codes.ts'
 import { Conflict } from '../http/errors.ts'
 import { VersionConflict } from './records.ts'
 
@@ -5,14 +6,14 @@ import { VersionConflict } from './records.ts'
  * A VersionConflict as the 409 that its client is told, everything else as it is.
  * @param what begins the sentence, for example `The account`; `code` as its plane spells it
  */
-export function conflictOf(error: unknown, what: string, code = 'AnotherOperationInProgress'): unknown {
+export function conflictOf(error: unknown, what: string, code: ErrorCode = 'AnotherOperationInProgress'): unknown {
   if (!(error instanceof VersionConflict)) return error
   const message = `${what} was changed by someone else in the meantime. Read it again, then repeat the change.`
   return new Conflict(code, message, { cause: error })
 }
 
 /** The same for the `catch` of a commit. */
-export function changedMeanwhile(what: string, code?: string): (error: unknown) => never {
+export function changedMeanwhile(what: string, code?: ErrorCode): (error: unknown) => never {
   return error => {
     throw conflictOf(error, what, code)
   }
