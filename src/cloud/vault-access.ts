@@ -5,7 +5,7 @@ import type { VaultDescription, VaultDirectory } from '../accounts/vault-directo
 import type { ResourceManager } from '../arm/resource-manager.ts'
 import type { KeyRingOptions } from '../encryption/key-ring.ts'
 import { IdentityMissing } from '../encryption/vault-error.ts'
-import type { VaultConnection } from '../encryption/vault-clients.ts'
+import type { VaultConnection, VaultCredential } from '../encryption/vault-clients.ts'
 import { VaultWaits } from '../encryption/vault-waits.ts'
 import type { Entra } from '../entra/open-entra.ts'
 import { Forbidden } from '../http/errors.ts'
@@ -76,13 +76,18 @@ function identityCredential(
   account: () => Promise<Account | undefined>,
   { entra, resourceManager }: { readonly entra: Entra; readonly resourceManager: ResourceManager },
   outside?: TokenCredential,
-): TokenCredential {
+): VaultCredential {
+  const identity = async (): Promise<string> => {
+    const found = await account()
+    const principalId = found?.identity?.principalId
+    if (principalId === undefined) throw new IdentityMissing('The resource has no system-assigned identity.')
+    await checkTenant(found, resourceManager)
+    return principalId
+  }
   return {
+    mayAsk: async () => void (await identity()),
     getToken: async (scopes, options) => {
-      const found = await account()
-      const principalId = found?.identity?.principalId
-      if (principalId === undefined) throw new IdentityMissing('The resource has no system-assigned identity.')
-      await checkTenant(found, resourceManager)
+      const principalId = await identity()
       try {
         if (outside !== undefined) return await outside.getToken(scopes, options)
         const { token, expiresAt } = await entra.identities.token(

@@ -1,6 +1,5 @@
 import type { KeyObject } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
-import type { TokenCredential } from '@azure/core-auth'
 import { wipe } from '../crypto/wrap.ts'
 import { NotFound } from '../http/errors.ts'
 import {
@@ -22,7 +21,7 @@ import { KeyRingTampered } from './key-ring-tampered.ts'
 import { checkKeyRing, keyStates, putState, type KeyState, type NamedKey } from './key-state.ts'
 import { KeyUnavailable } from './key-unavailable.ts'
 import type { RootKeys } from './root-key.ts'
-import type { VaultConnection } from './vault-clients.ts'
+import type { VaultConnection, VaultCredential } from './vault-clients.ts'
 import { openVaultKey, type VaultKey } from './vault-key.ts'
 
 /** Service-managed key of an account, sealed under the root key; none while it is under a customer's. By account id. */
@@ -35,7 +34,7 @@ export interface KeyRingOptions {
   readonly leaseMs: number
   readonly vaults: VaultConnection
   /** A credential for that vault: answers with the account's managed-identity token, and throws IdentityMissing without one. */
-  readonly credentialOf: (accountId: string, vaultUri: string) => TokenCredential
+  readonly credentialOf: (accountId: string, vaultUri: string) => VaultCredential
   /** Which key the account's settings name; undefined: there are no settings to compare with. */
   readonly settingsOf: (accountId: string) => Promise<NamedKey | undefined>
   /** Told of each answer of a vault. */

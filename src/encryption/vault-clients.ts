@@ -17,6 +17,15 @@ export interface VaultConnection {
   readonly waits: VaultWaits
 }
 
+/** A credential of an account, for a vault. */
+export interface VaultCredential extends TokenCredential {
+  /**
+   * Asked before each request: a client keeps its token for an hour, and what gave it may be gone sooner, also by another process.
+   * @throws IdentityMissing
+   */
+  readonly mayAsk?: () => Promise<void>
+}
+
 const RETRY_DELAY_MS = 150
 const WAIT_HEADERS = ['retry-after', 'retry-after-ms', 'x-ms-retry-after-ms']
 
@@ -32,10 +41,10 @@ export interface VaultClients {
 
 export function openClients(
   key: KeyIdentifier,
-  credential: TokenCredential,
+  credential: VaultCredential,
   connection: VaultConnection,
 ): VaultClients {
-  const options = clientOptions(key.vaultUri, connection)
+  const options = clientOptions(key.vaultUri, credential, connection)
   const known = new Map<string, CryptographyClient>()
   const impatient = atOnce(credential, () => clients.isAbandoned)
   const open = (version: string | undefined): CryptographyClient => {
@@ -82,10 +91,11 @@ function atOnce(credential: TokenCredential, isAbandoned: () => boolean): TokenC
 }
 
 /** The same credential, whose tokens are made anew: the claims (continuous access evaluation) keep caches from answering. */
-export function renewing(credential: TokenCredential): TokenCredential {
+export function renewing(credential: VaultCredential): VaultCredential {
   const nbf = { essential: true, value: String(Math.floor(Date.now() / 1000)) }
   const claims = JSON.stringify({ access_token: { nbf } })
   return {
+    ...(credential.mayAsk === undefined ? {} : { mayAsk: credential.mayAsk }),
     getToken: (scopes, options) => credential.getToken(scopes, { claims, ...options }),
   }
 }
@@ -103,7 +113,16 @@ const waitWhenThrottled = (timeoutMs: number): PipelinePolicy => ({
   },
 })
 
-function clientOptions(vaultUri: string, connection: VaultConnection): object {
+/** R31, R32: whatever the token, an account without its identity asks nothing. */
+const askOnlyWithIdentity = ({ mayAsk }: VaultCredential): PipelinePolicy => ({
+  name: 'ownkeyIdentity',
+  sendRequest: async (request, next) => {
+    await mayAsk?.()
+    return next(request)
+  },
+})
+
+function clientOptions(vaultUri: string, credential: VaultCredential, connection: VaultConnection): object {
   const route = connection.agentFor(vaultUri)
   const agent = typeof route === 'object' ? route : undefined
   const useAgent: PipelinePolicy = {
@@ -115,6 +134,7 @@ function clientOptions(vaultUri: string, connection: VaultConnection): object {
   }
   return {
     additionalPolicies: [
+      { policy: askOnlyWithIdentity(credential), position: 'perCall' },
       { policy: useAgent, position: 'perRetry' },
       { policy: carrySecrets, position: 'perRetry' },
       // Outside of the next: it sees what the vault said of waiting.

@@ -1,4 +1,3 @@
-import type { TokenCredential } from '@azure/core-auth'
 import type { KeyVaultKey } from '@azure/keyvault-keys'
 import type { KeyEncryptionKey } from './key-encryption-key.ts'
 import { formatKeyIdentifier, type KeyIdentifier } from './key-identifier.ts'
@@ -6,7 +5,13 @@ import { KeyUnavailable, type KeyUnavailableCause } from './key-unavailable.ts'
 import { receiving, sending } from './secret-transfer.ts'
 import { listening, type Conversation } from './vault-answer.ts'
 import { asKey } from './read-key.ts'
-import { openClients, renewing, type VaultClients, type VaultConnection } from './vault-clients.ts'
+import {
+  openClients,
+  renewing,
+  type VaultClients,
+  type VaultConnection,
+  type VaultCredential,
+} from './vault-clients.ts'
 import { keyUnavailableFrom, throttled } from './vault-error.ts'
 
 /** RSA key of a vault, used over its REST API with the account's identity. One code path for every vault. */
@@ -21,7 +26,7 @@ export interface VaultKey extends KeyEncryptionKey {
 }
 
 /** @param key with its version: what was wrapped by a version is unwrapped by that version; without one the version that `read` finds */
-export function openVaultKey(key: KeyIdentifier, credential: TokenCredential, connection: VaultConnection): VaultKey {
+export function openVaultKey(key: KeyIdentifier, credential: VaultCredential, connection: VaultConnection): VaultKey {
   const ask = asking(key, credential, connection)
   return {
     id: formatKeyIdentifier(key),
@@ -52,7 +57,7 @@ function bytesOf(result: unknown): Buffer {
 type Ask = <T>(operation: Operation<T>) => Promise<T>
 
 /** Runs operations within the time limit, names what became of them, and renews a token that the vault refuses, once. */
-function asking(key: KeyIdentifier, credential: TokenCredential, connection: VaultConnection): Ask {
+function asking(key: KeyIdentifier, credential: VaultCredential, connection: VaultConnection): Ask {
   const id = formatKeyIdentifier(key)
   const place = { keyId: id, isOutside: connection.agentFor(key.vaultUri) === 'network' }
   let clients = openClients(key, credential, connection)
