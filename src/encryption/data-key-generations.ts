@@ -22,8 +22,8 @@ export function addGeneration(
     const all = [...rows.map(({ value }) => value), row]
     // Asking the vault takes its time: an account that is purged meanwhile gets no new key.
     const changes = [putNew(row), ...heldBy(accountId, last), putState(ring.macKey, state, state.value, all)]
-    await commit(generation, changes).catch((error: unknown) => {
-      throw isRetired(error) ? noDataKeys() : error
+    await commit(generation, changes).catch(async (error: unknown) => {
+      throw isRetired(error) && (await rowsOf(ring.records, accountId, 'active')).length === 0 ? noDataKeys() : error
     })
     ring.leases.end(accountId)
     return generation

@@ -1,5 +1,23 @@
 import { Conflict } from '../http/errors.ts'
+import { VersionConflict } from '../store/records.ts'
+import { closedGenerations, keyRows } from './key-ring-rows.ts'
 import type { KeyRing } from './key-ring.ts'
+import { keyStates } from './key-state.ts'
+
+function changedAlready(cause?: unknown): Conflict {
+  return new Conflict(
+    'AnotherOperationInProgress',
+    "The account's key is being changed already. Wait for that change to end, then try again.",
+    { cause },
+  )
+}
+
+function isOfKeyRing(error: unknown): boolean {
+  return (
+    error instanceof VersionConflict &&
+    [keyRows.name, closedGenerations.name, keyStates.name].includes(error.collection)
+  )
+}
 
 interface Running {
   readonly yields: boolean
@@ -24,12 +42,13 @@ export async function oneChange<T>(
   changing.set(ring, running)
   const other = running.get(accountId)
   if (other?.yields === true && !yields) await other.ended
-  if (running.has(accountId))
-    throw new Conflict(
-      'AnotherOperationInProgress',
-      "The account's key is being changed already. Wait for that change to end, then try again.",
-    )
-  const result = change().finally(() => running.delete(accountId))
+  if (running.has(accountId)) throw changedAlready()
+  const result = change()
+    .catch((error: unknown) => {
+      // By another process: each change writes the state of the key ring over the one that it began from.
+      throw isOfKeyRing(error) ? changedAlready(error) : error
+    })
+    .finally(() => running.delete(accountId))
   running.set(accountId, { yields, ended: result.catch(() => undefined) })
   return result
 }

@@ -51,13 +51,12 @@ interface SigningKeyOptions {
 export async function openSigningKeys(options: SigningKeyOptions): Promise<SigningKeys> {
   const { records, env, sealingKey } = options
   let loaded: LoadedKey[] = []
-  let loadedAt = 0
+  let lookedAt = -Infinity
   let rotating: Promise<void> | undefined
 
   async function load(): Promise<void> {
     const stored = await allRecords(records, signingKeys, { onTampered: leaveOut })
     loaded = await Promise.all(stored.map(async ({ value }) => openKey(sealingKey, value)))
-    loadedAt = performance.now()
     loaded.sort((a, b) => Number(a.retiredAt !== undefined) - Number(b.retiredAt !== undefined))
   }
 
@@ -88,7 +87,8 @@ export async function openSigningKeys(options: SigningKeyOptions): Promise<Signi
     async find(kid) {
       const known = publicKey(kid)
       // Whoever sends tokens of keys that never were must not make each of them a question to the store.
-      if (known !== undefined || performance.now() - loadedAt < RELOAD_MS) return known
+      if (known !== undefined || performance.now() - lookedAt < RELOAD_MS) return known
+      lookedAt = performance.now()
       await load()
       return publicKey(kid)
     },

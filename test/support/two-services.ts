@@ -185,7 +185,7 @@ async function openOne(shared: Shared): Promise<Service> {
     log,
   })
   const { routes, authenticators } = modules
-  const listener = await listen({ port: 0, domain: DOMAIN, certificates, routes, authenticators, env, log: () => {} })
+  const listener = await listen({ port: 0, domain: DOMAIN, certificates, routes, authenticators, env, log })
   modules.connect(listener.serviceAgent)
   await modules.start()
   return { modules, listener, records: handle }

@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict'
+import { after, test } from 'node:test'
+import { Azure, BASE_MODEL, pause, refusal, untilRefused } from '../support/azure.ts'
+import { keyedAccount } from '../support/causes.ts'
+import { LEASE_SECONDS } from '../support/cloud.ts'
+import { TwoServices } from '../support/two-services.ts'
+
+/*
+ * What a service must not take for granted: that it is alone. One test for each thing that it once did, with the request that changes
+ * something at one service and the one that depends on it at the other.
+ */
+const BOTH = [0, 1] as const
+const two = await TwoServices.open({ after })
+const azure = await Azure.in(two.endpoints)
+const keyed = await keyedAccount(azure, 'shared')
+const { account } = keyed
+const file = await account.upload('of both')
+const reEncryption = `${azure.accountPath('shared')}/reEncryption`
+
+async function atBoth<T>(run: (which: 0 | 1) => Promise<T>): Promise<T[]> {
+  const found: T[] = []
+  for (const which of BOTH) found.push(await two.at(which, () => run(which)))
+  return found
+}
+
+test('R19: a policy that is removed at one is gone at the other at the next question to the vault', async () => {
+  await atBoth(() => account.download(file))
+  await two.at(0, () => azure.policy(keyed.vault, 'remove', account.principalId))
+  const refused = await two.at(1, () => untilRefused(() => account.download(file)))
+  assert.ok(refused.seconds <= LEASE_SECONDS + 0.5, `${refused.seconds} s`)
+  await two.at(1, () => azure.policy(keyed.vault, 'add', account.principalId))
+  for (const text of await atBoth(() => account.download(file))) assert.match(text.toString(), /of both/)
+})
+
+test('K2: of two changes of key at the same time, one at each, one comes about, and everything opens under it', async () => {
+  const names = ['first', 'second']
+  for (const name of names) await keyed.keys.createRsaKey(name, { keySize: 2048 })
+  for (let round = 0; round < 4; round += 1) {
+    // Two requests at once go to one each.
+    const changes = await Promise.all(
+      BOTH.map(n => account.encrypt({ uri: keyed.uri, name: names[(n + round) % 2] ?? '' })),
+    )
+    const statuses = changes.map(({ status }) => status)
+    const told = JSON.stringify(changes.map(({ body }) => body?.error))
+    assert.ok(
+      statuses.every(status => status === 200 || status === 409),
+      told + JSON.stringify(two.logged.slice(-6)),
+    )
+    assert.ok(statuses.includes(200))
+    for (const text of await atBoth(() => account.download(file))) assert.match(text.toString(), /of both/)
+  }
+})
+
+test('R26: what one re-encrypts the other opens at once, and what it stores meanwhile is not lost', async () => {
+  await atBoth(() => account.download(file))
+  const begun = await two.at(0, () => azure.arm('POST', `${azure.accountPath('shared')}/reEncrypt`))
+  assert.equal(begun.status, 202, JSON.stringify(begun.body))
+  const during = await two.at(1, () => account.upload('stored meanwhile'))
+  for (;;) {
+    for (const text of await atBoth(() => account.download(file))) assert.match(text.toString(), /of both/)
+    const { body } = await azure.arm('GET', reEncryption)
+    if (body.status !== 'InProgress') {
+      assert.equal(body.status, 'Succeeded', JSON.stringify(body))
+      break
+    }
+    await pause(100)
+  }
+  for (const text of await atBoth(() => account.download(during))) assert.match(text.toString(), /stored meanwhile/)
+})
+
+test('a job that one runs is paused, resumed and cancelled by the other', async () => {
+  const long = { hyperparameters: { n_epochs: 60, batch_size: 2 } }
+  const job = await two.at(0, () => account.train(file, long))
+  await account.jobIs(job, ['running'])
+  const { jobs } = account.openai.fineTuning
+  // Whichever runs it: one of these asks the other one.
+  await atBoth(async () => {
+    assert.equal((await jobs.pause(job)).status, 'paused')
+    await jobs.resume(job)
+    await account.jobIs(job, ['running'])
+  })
+  assert.equal((await two.at(0, () => jobs.cancel(job))).status, 'cancelled')
+  const another = await two.at(1, () => account.train(file, long))
+  await account.jobIs(another, ['running'])
+  assert.equal((await two.at(1, () => jobs.cancel(another))).status, 'cancelled')
+})
+
+test('R28: a deployment that one replaces or deletes is not answered by the other as it was', async () => {
+  assert.equal((await two.at(0, () => account.deploy('moving', BASE_MODEL))).status, 201)
+  await atBoth(() => account.chat('moving'))
+  assert.ok((await two.at(0, () => account.undeploy('moving'))).status < 300)
+  const [, answer] = await atBoth(() => refusal(() => account.chat('moving')))
+  assert.equal(answer?.code, 'DeploymentNotFound')
+})
+
+test('a deletion of a group goes on when the service that began it ends', async () => {
+  await azure.arm('PUT', '/resourceGroups/going', { location: two.endpoints.location }, '2025-04-01')
+  for (let n = 0; n < 6; n += 1) {
+    const path = `/resourceGroups/going/providers/Microsoft.CognitiveServices/accounts/going-${n}`
+    const body = { location: two.endpoints.location, kind: 'OpenAI', sku: { name: 'S0' }, properties: {} }
+    assert.ok((await azure.arm('PUT', path, body)).status < 300)
+  }
+  const { headers, status } = await two.at(0, () =>
+    azure.arm('DELETE', '/resourceGroups/going', undefined, '2025-04-01'),
+  )
+  assert.equal(status, 202)
+  await two.restart()
+  const poll = (headers.get('location') ?? '').slice(two.endpoints.resourceManager.length)
+  for (let looks = 0; (await azure.armRoot('GET', poll)).status === 202; looks += 1) {
+    assert.ok(looks < 200, 'the operation never ended')
+    await pause(100)
+  }
+  assert.equal((await azure.arm('GET', '/resourceGroups/going', undefined, '2025-04-01')).status, 404)
+})
+
+test('a token that one signs with a new key is accepted by the other', async () => {
+  const rotate = '/providers/ownkey.directory/signingkeys/rotate?api-version=2022-09-01'
+  assert.equal((await two.at(0, () => azure.armRoot('POST', rotate))).status, 200)
+  const { authority, tenantId, administrator, resourceManager } = two.endpoints
+  const asked = { client_id: administrator.clientId, client_secret: administrator.clientSecret }
+  const form = { ...asked, grant_type: 'client_credentials', scope: `${resourceManager}/.default` }
+  const url = `${authority}/${tenantId}/oauth2/v2.0/token`
+  const given = await two.at(0, () => fetch(url, { method: 'POST', body: new URLSearchParams(form) }))
+  const { access_token: token } = (await given.json()) as { access_token: string }
+  const statuses = await atBoth(async () => {
+    const answer = await fetch(`${resourceManager}/subscriptions?api-version=2022-12-01`, {
+      headers: { authorization: `Bearer ${token}` },
+    })
+    return answer.status
+  })
+  assert.deepEqual(statuses, [200, 200])
+})
+
+test('R05: what both record is one chain', async () => {
+  const verdict = await azure.armRoot('GET', '/ownkey/audit/verify?api-version=2022-09-01')
+  assert.equal(verdict.status, 200, JSON.stringify(verdict.body))
+  assert.equal(verdict.body.ok, true, JSON.stringify(verdict.body))
+})
+
+test('neither has anything to complain of', () => {
+  const complaints = two.logged.filter(line => (line as { level?: string }).level === 'error')
+  assert.deepEqual(complaints, [])
+})
