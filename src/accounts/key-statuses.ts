@@ -4,7 +4,7 @@ import type { KeyUnavailableCause } from '../encryption/key-unavailable.ts'
 import type { KeyOutcome } from '../encryption/key-ring.ts'
 import type { Env } from '../base/env.ts'
 import { everyRecord } from '../store/every-record.ts'
-import { collection, leaveOut, put, remove, type Change, type RecordStore } from '../store/records.ts'
+import { collection, leaveOut, put, remove, type Change, type RecordStore, type Watch } from '../store/records.ts'
 import { accounts, type Account } from './account.ts'
 
 /** What is known of an account's customer-managed key. Times are ISO 8601, UTC. */
@@ -37,6 +37,8 @@ export class KeyStatuses {
     log: (message: string, error: unknown) => void
   }
   readonly #known = new Map<string, KeyStatus>()
+  /** Accounts of which more is known here than is written. */
+  readonly #unwritten = new Set<string>()
   /** Monotonic milliseconds of the last answer, by account id. */
   readonly #asked = new Map<string, number>()
   #writing: Promise<void> = Promise.resolve()
@@ -60,6 +62,23 @@ export class KeyStatuses {
       this.#known.set(id, value)
   }
 
+  /** What another process learnt of a key is known here too; what nobody told of is asked of the vault within a round of the watch. */
+  followOthers(): Watch {
+    const { records, log } = this.#options
+    const follow = async (accountId: string): Promise<void> => {
+      const stored = await records.get(keyStatuses, accountId)
+      this.#unwritten.delete(accountId)
+      if (stored === undefined) this.#known.delete(accountId)
+      else this.#known.set(accountId, stored.value)
+    }
+    return records.watch(written => {
+      if (written === 'lost') return
+      for (const { collection, id } of written)
+        if (collection === keyStatuses.name)
+          follow(id).catch((failure: unknown) => log('The state of a key could not be followed', failure))
+    })
+  }
+
   of(accountId: string): KeyStatus | undefined {
     return this.#known.get(accountId)
   }
@@ -76,6 +95,7 @@ export class KeyStatuses {
       changes: [fresh === undefined ? remove(keyStatuses, accountId) : put(keyStatuses, accountId, fresh)],
       settled: () => {
         this.#known.delete(accountId)
+        this.#unwritten.delete(accountId)
         if (fresh === undefined) return
         this.#known.set(accountId, fresh)
         // The change itself has read, wrapped and unwrapped with it.
@@ -87,6 +107,7 @@ export class KeyStatuses {
   /** The account turns out to be under this key; what the vault says of it is to be asked. */
   adopt(accountId: string, keyIdentifier: string): void {
     this.#known.set(accountId, active(keyIdentifier, this.#now()))
+    this.#unwritten.add(accountId)
     this.#asked.delete(accountId)
   }
 
@@ -94,7 +115,9 @@ export class KeyStatuses {
   async close(): Promise<void> {
     this.#closed = true
     await this.#writing
-    const changes = [...this.#known].map(([accountId, status]) => put(keyStatuses, accountId, status))
+    // Not what others have written since.
+    const own = [...this.#known].filter(([accountId]) => this.#unwritten.has(accountId))
+    const changes = own.map(([accountId, status]) => put(keyStatuses, accountId, status))
     for (let from = 0; from < changes.length; from += 1000)
       await this.#options.records.commit(changes.slice(from, from + 1000))
   }
@@ -107,6 +130,7 @@ export class KeyStatuses {
     this.#asked.set(accountId, performance.now())
     const status = after(before, outcome, this.#now())
     this.#known.set(accountId, status)
+    this.#unwritten.add(accountId)
     if (status.since === before.since && status.state === before.state) return
     this.#writing = this.#writing
       .then(() => this.#record(accountId, before, status))

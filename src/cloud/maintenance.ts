@@ -56,6 +56,7 @@ export function openMaintenance(
   return {
     start: async () => {
       await service.keyStatuses.load()
+      following.push(service.keyStatuses.followOthers())
       following.push(service.running.followOthers(told('What other processes deleted could not be ended')))
       following.push(
         service.keyRing.followOthers(({ collection, id }) => (collection === accounts.name ? id : undefined)),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { Azure, BASE_MODEL, pause, refusal, untilRefused } from '../support/azure.ts'
+import { Azure, BASE_MODEL, pause, refusal, untilAllowed, untilRefused } from '../support/azure.ts'
 import { keyedAccount } from '../support/causes.ts'
 import { LEASE_SECONDS } from '../support/cloud.ts'
 import { TwoServices } from '../support/two-services.ts'
@@ -30,6 +30,15 @@ test('R19: a policy that is removed at one is gone at the other at the next ques
   assert.ok(refused.seconds <= LEASE_SECONDS + 0.5, `${refused.seconds} s`)
   await two.at(1, () => azure.policy(keyed.vault, 'add', account.principalId))
   for (const text of await atBoth(() => account.download(file))) assert.match(text.toString(), /of both/)
+})
+
+test('what one learns of a key the other tells too', async () => {
+  await two.at(0, () => azure.policy(keyed.vault, 'remove', account.principalId))
+  await two.at(0, () => untilRefused(() => account.download(file)))
+  for (const { status } of await atBoth(() => account.encryption())) assert.equal(status.state, 'KeyUnavailable')
+  await two.at(0, () => azure.policy(keyed.vault, 'add', account.principalId))
+  await two.at(0, () => untilAllowed(() => account.download(file)))
+  for (const { status } of await atBoth(() => account.encryption())) assert.equal(status.state, 'Active')
 })
 
 test('K2: of two changes of key at the same time, one at each, one comes about, and everything opens under it', async () => {
