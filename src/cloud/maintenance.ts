@@ -3,14 +3,17 @@ import { eachForItself } from '../base/each-for-itself.ts'
 import { repeatedly, type Repeating } from '../base/repeatedly.ts'
 import { DiagnosticExport } from '../keyvault/diagnostic-export.ts'
 import type { KeyVault } from '../keyvault/open-keyvault.ts'
+import type { Leases } from '../store/leases.ts'
 import { leading } from './leading.ts'
 import type { Management } from './management.ts'
 import type { ModulesOptions } from './modules-options.ts'
+import { OrphanCollector } from './orphan-collector.ts'
 import type { Service } from './service.ts'
 
 const MAINTENANCE_MS = 30_000
 const FLUSH_MS = 60_000
 const EXPORT_MS = 1000
+const ORPHANS_MS = 3_600_000
 
 /** What runs by itself. */
 export interface Maintenance {
@@ -26,7 +29,7 @@ interface MaintenanceOptions {
   readonly due: () => Promise<void>
   /** Records refusals that were only counted. */
   readonly flush: () => Promise<void>
-  readonly options: Pick<ModulesOptions, 'records' | 'audit' | 'diagnosticsFolder' | 'log'>
+  readonly options: Pick<ModulesOptions, 'records' | 'blobs' | 'quarantine' | 'audit' | 'diagnosticsFolder' | 'log'>
 }
 
 /** @throws what failed, when all else is done */
@@ -71,6 +74,7 @@ export function openMaintenance(
         ...(records.properties.shared
           ? [repeatedly(resume, MAINTENANCE_MS, told('What other processes left could not be taken up'))]
           : []),
+        ...collecting(options, leases, told('Blobs without a record could not be set aside')),
         repeatedly(flush, FLUSH_MS, told('Refusals that were counted could not be recorded')),
         // The last to stop: it writes what the others have recorded.
         leading(
@@ -96,4 +100,15 @@ export function openMaintenance(
       for (const one of recording) await one.stop('finally')
     },
   }
+}
+
+/** One process looks for blobs without a record. */
+function collecting(
+  { records, blobs, quarantine, audit, log }: MaintenanceOptions['options'],
+  leases: Leases,
+  onFailure: (error: unknown) => void,
+): Repeating[] {
+  if (quarantine === undefined) return []
+  const collector = new OrphanCollector({ records, blobs, quarantine, audit, log })
+  return [leading(leases, { name: 'orphans', everyMs: ORPHANS_MS }, () => collector.run(), onFailure)]
 }

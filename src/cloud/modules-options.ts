@@ -5,6 +5,7 @@ import type { Snapshots } from '../folder/snapshots.ts'
 import type { Token } from '../pkcs11/token.ts'
 import type { AuditLog } from '../store/audit-log.ts'
 import type { BlobStore } from '../store/blobs.ts'
+import type { Quarantine } from '../store/quarantine.ts'
 import type { RecordStore } from '../store/records.ts'
 
 /** What the modules of a cloud are made of. */
@@ -15,6 +16,8 @@ export interface ModulesOptions {
   readonly records: RecordStore
   readonly dataDir: string
   readonly blobs: BlobStore
+  /** Where blobs go that no record names; absent: they stay. */
+  readonly quarantine?: Quarantine | undefined
   readonly snapshots: Snapshots
   readonly audit: AuditLog
   /** The operator's folder for what diagnostic settings send to storage accounts. */

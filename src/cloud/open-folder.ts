@@ -79,6 +79,7 @@ export async function openFolder(settings: Settings, closers: (() => Promise<voi
     records,
     dataDir,
     blobs,
+    quarantine: openQuarantine(join(dataDir, 'blobs')),
     snapshots,
     audit,
     rootKeys,

@@ -18,6 +18,7 @@ import { openAuditLog } from '../../src/store/audit-log.ts'
 import { openDirectoryBlobs } from '../../src/store/directory-blobs.ts'
 import { holdable, type HeldBlobs } from '../../src/store/held-blobs.ts'
 import { openMemoryRecords } from '../../src/store/memory-records.ts'
+import { openQuarantine } from '../../src/store/quarantine.ts'
 import type { RecordStore } from '../../src/store/records.ts'
 import { SharedRecords, type Handle } from '../../src/store/shared-records.test-support.ts'
 import { LEASE_SECONDS, type TestCloud } from './cloud.ts'
@@ -176,6 +177,7 @@ async function openOne(shared: Shared): Promise<Service> {
     diagnosticsFolder: join(dataDir, 'diagnostics'),
     dataDir,
     blobs,
+    quarantine: openQuarantine(join(dataDir, 'blobs')),
     snapshots: new Snapshots({ dataDir, records: file, blobs, env, log }),
     audit: await openAuditLog(records, env),
     rootKeys,

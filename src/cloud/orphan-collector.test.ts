@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { blobKeyOf, blobRecords, type BlobRecord } from '../encryption/blob-records.ts'
+import { keyRows, type KeyRow } from '../encryption/key-ring-rows.ts'
+import { openMemoryBlobs } from '../store/memory-blobs.ts'
+import { openMemoryRecords } from '../store/memory-records.ts'
+import { put } from '../store/records.ts'
+import { OrphanCollector } from './orphan-collector.ts'
+
+const HOUR_MS = 3_600_000
+
+/** Blobs of an account with data keys, of which a collector keeps watch. */
+async function collected() {
+  const records = openMemoryRecords()
+  const blobs = openMemoryBlobs()
+  await records.commit([put(keyRows, 'a/active/1', { accountId: 'a' } as KeyRow)])
+  const [taken, told]: [string[], number[]] = [[], []]
+  const clock = { ms: 0 }
+  const collector = new OrphanCollector({
+    records,
+    blobs,
+    quarantine: { take: async id => void taken.push(id) },
+    audit: { append: async entry => [void told.push((entry.properties as { count: number }).count)].slice(1) as [] },
+    log: () => {},
+    monotonic: () => clock.ms,
+    now: () => 0,
+  })
+  const store = async (id: string): Promise<void> => {
+    await blobs.create(
+      id,
+      (async function* () {
+        yield Buffer.from(id)
+      })(),
+    )
+  }
+  const name = (blobId: string): Promise<unknown> =>
+    records.commit([put(blobRecords, blobKeyOf('a', blobId), { accountId: 'a', blobId } as BlobRecord)])
+  const after = async (hours: number): Promise<void> => {
+    clock.ms += hours * HOUR_MS
+    await collector.run()
+  }
+  return { taken, told, store, name, after, blobs }
+}
+
+test('a blob that no record names for a day is set aside, and that is recorded', async () => {
+  const { taken, told, store, name, after } = await collected()
+  await store('named')
+  await name('named')
+  await store('orphan')
+  for (const hours of [0, 12, 11]) await after(hours)
+  assert.deepEqual(taken, [])
+  await after(1)
+  assert.deepEqual([taken, told], [['orphan'], [1]])
+})
+
+test('an upload that takes long keeps its blob, whoever makes it: its record comes within the day', async () => {
+  const { taken, store, name, after } = await collected()
+  await store('slow')
+  await after(0)
+  await after(23)
+  await name('slow')
+  for (const hours of [2, 24, 24]) await after(hours)
+  assert.deepEqual(taken, [])
+})
+
+test('a blob that goes and comes back under its name is as new as that', async () => {
+  const { taken, store, after, blobs } = await collected()
+  await store('again')
+  await after(0)
+  await blobs.remove('again')
+  await after(23)
+  await store('again')
+  await after(1)
+  await after(23)
+  assert.deepEqual(taken, [])
+  await after(1)
+  assert.deepEqual(taken, ['again'])
+})
