@@ -1,12 +1,14 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Env } from '../base/env.ts'
 import type { ErrorCode } from '../http/error-codes.ts'
 import { AzureError, NotFound, type ErrorDetail } from '../http/errors.ts'
 import { empty, json } from '../http/respond.ts'
 import type { Call, Route } from '../http/route.ts'
 import { unlessConflict } from '../store/conflicts.ts'
-import { allRecords } from '../store/every-record.ts'
+import { allRecords, everyRecord } from '../store/every-record.ts'
 import { underLease, type Leases, type Lease } from '../store/leases.ts'
 import { collection, leaveOut, put, remove, type Change, type RecordStore, type Stored } from '../store/records.ts'
+import { storageTrouble } from '../store/storage-errors.ts'
 import { apiVersion } from './api-version.ts'
 import type { ResourceManager } from './resource-manager.ts'
 
@@ -37,6 +39,7 @@ const operations = collection<Operation>('arm.operations')
 export type OperationWork = (fence: readonly Change[]) => Promise<void>
 
 const RETRY_AFTER_SECONDS = 1
+const RETRY_MS = 1000
 /** After so long without a sign of life another process goes on. Milliseconds. */
 const LEASE_MS = 30_000
 const KEPT_MS = 24 * 3_600_000
@@ -53,6 +56,7 @@ export interface OperationsOptions {
 export class Operations {
   readonly #options: OperationsOptions
   readonly #running = new Set<Promise<void>>()
+  readonly #closing = new AbortController()
 
   constructor(options: OperationsOptions) {
     this.#options = options
@@ -114,13 +118,19 @@ export class Operations {
     this.#running.add(running)
   }
 
-  /** Operations that are under way, or that a stop of a service broke off. Those that ended a day ago are forgotten. */
+  /** Operations that are under way, or that a stop of a service broke off. */
   async open(): Promise<Stored<Operation>[]> {
-    const { records, env } = this.#options
-    const all = await allRecords(records, operations, { onTampered: leaveOut })
-    const old = all.filter(({ value }) => (value.endedAt ?? Infinity) < env.now() - KEPT_MS)
-    if (old.length > 0) await records.commit(old.map(({ id }) => remove(operations, id)))
+    const all = await allRecords(this.#options.records, operations, { onTampered: leaveOut })
     return all.filter(({ value }) => value.status === 'Running')
+  }
+
+  /** Those that ended a day ago are nobody's any more. */
+  async forgetEnded(): Promise<void> {
+    const { records, env } = this.#options
+    const all = everyRecord(records, operations, { onTampered: leaveOut })
+    for await (const { id, value, version } of all)
+      if ((value.endedAt ?? Infinity) < env.now() - KEPT_MS)
+        await records.commit([remove(operations, id, version)]).catch(unlessConflict)
   }
 
   /** A service was stopped in the middle: what clients poll must come to an end. Not one that another process is at. */
@@ -139,6 +149,7 @@ export class Operations {
 
   /** Resolves when nothing is under way any more. */
   async settle(): Promise<void> {
+    this.#closing.abort()
     while (this.#running.size > 0) await Promise.all(this.#running)
   }
 
@@ -151,12 +162,26 @@ export class Operations {
     throw new NotFound('OperationNotFound', `There is no operation '${operationId.slice(0, 64)}' any more.`)
   }
 
+  /** However long the disk takes no writes: clients poll it. What ends before is given up at the next start. */
+  async #recordEnd(changes: readonly Change[]): Promise<void> {
+    for (let refusals = 0; ; refusals += 1) {
+      try {
+        await this.#options.records.commit(changes, { reserve: 'small' })
+        return
+      } catch (error) {
+        if (refusals === 0) this.#tell('An operation could not be recorded', error)
+        if (storageTrouble(error) === undefined || this.#closing.signal.aborted) return
+        await sleep(RETRY_MS, undefined, { signal: this.#closing.signal }).catch(() => undefined)
+      }
+    }
+  }
+
   #tell(message: string, error: unknown): void {
     this.#options.log({ level: 'error', message, error: String(error) })
   }
 
   async #finish(operation: Operation, work: OperationWork, { fence }: Lease): Promise<void> {
-    const { records, env, log } = this.#options
+    const { env, log } = this.#options
     const end = async (): Promise<Operation> => {
       try {
         await work(fence)
@@ -170,9 +195,7 @@ export class Operations {
       }
     }
     const ended = await end()
-    await records
-      .commit([...fence, put(operations, keyOf(operation), { ...ended, endedAt: env.now() })])
-      .catch((error: unknown) => this.#tell('An operation could not be recorded', error))
+    await this.#recordEnd([...fence, put(operations, keyOf(operation), { ...ended, endedAt: env.now() })])
   }
 }
 

@@ -4,11 +4,14 @@ import type { Lease, Leases } from '../store/leases.ts'
 /** After so long without a sign of life of the process that does it, another does. Milliseconds. */
 const LEADER_MS = 30_000
 
+/** @param lease its fence is for the commits of the task */
+export type LeaderTask = (lease: Pick<Lease, 'fence' | 'signal'>) => Promise<void>
+
 /** What one process of a store does for all, again and again: whoever has its lease, which it keeps until it ends. */
 export function leading(
   leases: Leases,
   { name, everyMs }: { readonly name: string; readonly everyMs: number },
-  run: (lease: Pick<Lease, 'fence' | 'signal'>) => Promise<void>,
+  run: LeaderTask,
   onFailure: (error: unknown) => void,
 ): Repeating {
   let lease: Lease | undefined

@@ -3,8 +3,7 @@ import { eachForItself } from '../base/each-for-itself.ts'
 import { repeatedly, type Repeating } from '../base/repeatedly.ts'
 import { DiagnosticExport } from '../keyvault/diagnostic-export.ts'
 import type { KeyVault } from '../keyvault/open-keyvault.ts'
-import type { Leases } from '../store/leases.ts'
-import { leading } from './leading.ts'
+import { leading, type LeaderTask } from './leading.ts'
 import type { Management } from './management.ts'
 import type { ModulesOptions } from './modules-options.ts'
 import { OrphanCollector } from './orphan-collector.ts'
@@ -13,7 +12,7 @@ import type { Service } from './service.ts'
 const MAINTENANCE_MS = 30_000
 const FLUSH_MS = 60_000
 const EXPORT_MS = 1000
-const ORPHANS_MS = 3_600_000
+const HOURLY_MS = 3_600_000
 
 /** What runs by itself. */
 export interface Maintenance {
@@ -24,11 +23,15 @@ export interface Maintenance {
   close(): Promise<void>
 }
 
+type Told = (message: string) => (error: unknown) => void
+
 interface MaintenanceOptions {
   /** What is due by the clock. */
   readonly due: () => Promise<void>
   /** Records refusals that were only counted. */
   readonly flush: () => Promise<void>
+  readonly service: Service
+  readonly management: Management
   readonly options: Pick<ModulesOptions, 'records' | 'blobs' | 'quarantine' | 'audit' | 'diagnosticsFolder' | 'log'>
 }
 
@@ -41,49 +44,21 @@ export async function dueTasks(keyVault: KeyVault, { life }: Service): Promise<v
 }
 
 /** What runs by itself, until it is closed. */
-export function openMaintenance(
-  service: Service,
-  management: Management,
-  { due, flush, options }: MaintenanceOptions,
-): Maintenance {
-  const { log, records, audit: auditLog, diagnosticsFolder: folder } = options
-  const exporter = new DiagnosticExport({ records, auditLog, folder })
+export function openMaintenance(given: MaintenanceOptions): Maintenance {
+  const { service, management, options } = given
   const repeating: Repeating[] = []
+  const recording: Repeating[] = []
   const following: { close(): unknown }[] = []
-  const told = (message: string) => (error: unknown) => log({ level: 'error', message, error: String(error) })
-  const { leases } = service
-  const resume = async (): Promise<void> => {
-    await service.reEncryptions.resume()
-    await management.resume()
-  }
+  const told = (message: string) => (error: unknown) => options.log({ level: 'error', message, error: String(error) })
   return {
     start: async () => {
       await service.keyStatuses.load()
-      following.push(service.keyStatuses.followOthers())
-      following.push(service.running.followOthers(told('What other processes deleted could not be ended')))
-      following.push(
-        service.keyRing.followOthers(({ collection, id }) => (collection === accounts.name ? id : undefined)),
-      )
+      following.push(...followOthers(service, told))
       service.watch.start()
       await service.runner.start()
-      await resume()
-      const whatIsDue = { name: 'maintenance', everyMs: MAINTENANCE_MS }
-      repeating.push(
-        leading(leases, whatIsDue, due, told('Maintenance failed')),
-        // What a process that is gone has left is taken up by any other.
-        ...(records.properties.shared
-          ? [repeatedly(resume, MAINTENANCE_MS, told('What other processes left could not be taken up'))]
-          : []),
-        ...collecting(options, leases, told('Blobs without a record could not be set aside')),
-        repeatedly(flush, FLUSH_MS, told('Refusals that were counted could not be recorded')),
-        // The last to stop: it writes what the others have recorded.
-        leading(
-          leases,
-          { name: 'diagnostic-export', everyMs: EXPORT_MS },
-          ({ fence }) => exporter.run(fence),
-          told('Audit records could not be exported'),
-        ),
-      )
+      await resume(given)
+      repeating.push(...tasks(given, told))
+      recording.push(...recordingTasks(given, told))
     },
     stop: async () => {
       for (const one of following.splice(0)) await one.close()
@@ -95,20 +70,56 @@ export function openMaintenance(
     close: async () => {
       await management.settle()
       await service.running.stopAll()
-      const [maintenance, ...recording] = repeating.splice(0)
-      await maintenance?.stop()
-      for (const one of recording) await one.stop('finally')
+      for (const one of repeating.splice(0)) await one.stop()
+      // These write what the others have recorded.
+      for (const one of recording.splice(0)) await one.stop('finally')
     },
   }
 }
 
-/** One process looks for blobs without a record. */
-function collecting(
-  { records, blobs, quarantine, audit, log }: MaintenanceOptions['options'],
-  leases: Leases,
-  onFailure: (error: unknown) => void,
-): Repeating[] {
-  if (quarantine === undefined) return []
-  const collector = new OrphanCollector({ records, blobs, quarantine, audit, log })
-  return [leading(leases, { name: 'orphans', everyMs: ORPHANS_MS }, () => collector.run(), onFailure)]
+/** What a process that is gone, or this one's last run, has left undone. */
+async function resume({ service, management }: MaintenanceOptions): Promise<void> {
+  await service.reEncryptions.resume()
+  await management.resume()
+}
+
+function followOthers({ keyStatuses, running, keyRing }: Service, told: Told): { close(): unknown }[] {
+  return [
+    keyStatuses.followOthers(),
+    running.followOthers(told('What other processes deleted could not be ended')),
+    keyRing.followOthers(({ collection, id }) => (collection === accounts.name ? id : undefined)),
+  ]
+}
+
+const oneOf =
+  ({ service }: MaintenanceOptions, told: Told) =>
+  (name: string, everyMs: number, run: LeaderTask, failed: string): Repeating =>
+    leading(service.leases, { name, everyMs }, run, told(failed))
+
+function tasks(given: MaintenanceOptions, told: Told): Repeating[] {
+  const { management, due, options } = given
+  const { records, blobs, quarantine, audit, log } = options
+  const one = oneOf(given, told)
+  const collector = quarantine && new OrphanCollector({ records, blobs, quarantine, audit, log })
+  const isShared = records.properties.shared
+  return [
+    one('maintenance', MAINTENANCE_MS, due, 'Maintenance failed'),
+    ...(isShared
+      ? [repeatedly(() => resume(given), MAINTENANCE_MS, told('What other processes left could not be taken up'))]
+      : []),
+    one('ended-operations', HOURLY_MS, () => management.forgetEnded(), 'Ended operations could not be forgotten'),
+    ...(collector === undefined
+      ? []
+      : [one('orphans', HOURLY_MS, () => collector.run(), 'Blobs without a record could not be set aside')]),
+  ]
+}
+
+function recordingTasks(given: MaintenanceOptions, told: Told): Repeating[] {
+  const { records, audit: auditLog, diagnosticsFolder: folder } = given.options
+  const exporter = new DiagnosticExport({ records, auditLog, folder })
+  const run: LeaderTask = ({ fence }) => exporter.run(fence)
+  return [
+    repeatedly(given.flush, FLUSH_MS, told('Refusals that were counted could not be recorded')),
+    oneOf(given, told)('diagnostic-export', EXPORT_MS, run, 'Audit records could not be exported'),
+  ]
 }

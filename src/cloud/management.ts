@@ -20,6 +20,8 @@ export interface Management {
   readonly routes: readonly Route[]
   /** Operations that a stop of the service broke off go on. */
   resume(): Promise<void>
+  /** Operations that ended a day ago are forgotten. */
+  forgetEnded(): Promise<void>
   /** Resolves when no operation is under way any more. */
   settle(): Promise<void>
 }
@@ -64,6 +66,7 @@ export function openManagement(
       ...accountInformationRoutes(service, models.bases),
     ],
     resume: () => resumeOperations(arm),
+    forgetEnded: () => operations.forgetEnded(),
     settle: () => operations.settle(),
   }
 }

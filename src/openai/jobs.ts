@@ -145,7 +145,9 @@ export class Jobs {
   async cancel(accountId: string, jobId: string): Promise<JobRecord> {
     const stored = await this.get(accountId, jobId)
     if (FINISHED.has(stored.value.status)) throw wrongState(stored.value, 'cancelled')
-    if (await this.#stop(stored, 'cancelled')) return this.#waitFor(accountId, jobId, job => job.status !== 'running')
+    // Its run may not have written yet that it began.
+    const isOver = ({ status }: JobRecord): boolean => status !== 'running' && status !== 'pending'
+    if (await this.#stop(stored, 'cancelled')) return this.#waitFor(accountId, jobId, isOver)
     const finished = finishedNow(stored.value, this.#options.env)
     return (await this.move(stored, { status: 'cancelled', ...finished }, 'info', 'Job cancelled.')).value
   }

@@ -7,6 +7,8 @@ import { collection, put } from './records.ts'
 import { SharedRecords } from './shared-records.test-support.ts'
 
 const TTL_MS = 300
+/** Where renewals have to be in time, on a machine that is busy with other tests. */
+const LONGER_MS = 1500
 const things = collection<number>('things')
 
 /** Two processes on one store, with one clock. */
@@ -30,10 +32,10 @@ test('one of several has a lease, until it releases it', async () => {
 
 test('a lease is renewed for as long as its holder lives', async () => {
   const { ofOne, ofOther } = two()
-  const held = await ofOne.claim('a', TTL_MS)
+  const held = await ofOne.claim('a', LONGER_MS)
   for (let looks = 0; looks < 4; looks += 1) {
-    await setTimeout(TTL_MS / 2)
-    assert.equal(await ofOther.claim('a', TTL_MS), undefined)
+    await setTimeout(LONGER_MS / 2)
+    assert.equal(await ofOther.claim('a', LONGER_MS), undefined)
   }
   assert.equal(held?.signal.aborted, false)
   await held?.release()
