@@ -77,6 +77,36 @@ test('R26: what one re-encrypts the other opens at once, and what it stores mean
   for (const text of await atBoth(() => account.download(during))) assert.match(text.toString(), /stored meanwhile/)
 })
 
+test('an upload at one goes on while the other one starts, and is kept', async () => {
+  const line = (n: number): string =>
+    `${JSON.stringify({
+      messages: [
+        { role: 'user', content: `Say ${n}.` },
+        { role: 'assistant', content: `slow ${n}` },
+      ],
+    })}\n`
+  const [begun, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  async function* body(): AsyncGenerator<Buffer> {
+    yield Buffer.from('--b\r\ncontent-disposition: form-data; name="purpose"\r\n\r\nfine-tune\r\n')
+    yield Buffer.from('--b\r\ncontent-disposition: form-data; name="file"; filename="slow.jsonl"\r\n\r\n')
+    for (let n = 0; n < 12; n += 1) yield Buffer.from(line(n))
+    begun.resolve()
+    await go.promise
+    yield Buffer.from(`${line(12)}\r\n--b--\r\n`)
+  }
+  const url = `https://${account.name}${two.endpoints.openAiSuffix}/openai/v1/files`
+  const headers = { 'api-key': String(account.openai.apiKey), 'content-type': 'multipart/form-data; boundary=b' }
+  const sent = two.at(0, () => fetch(url, { method: 'POST', headers, body: body(), duplex: 'half' }))
+  await begun.promise
+  await pause(200)
+  await two.restartOne(1)
+  go.resolve()
+  const answer = await sent
+  const kept = (await answer.json()) as { id: string }
+  assert.ok(answer.ok, JSON.stringify(kept))
+  for (const text of await atBoth(() => account.download(kept.id))) assert.match(text.toString(), /slow 12/)
+})
+
 test('a job that one runs is paused, resumed and cancelled by the other', async () => {
   const long = { hyperparameters: { n_epochs: 60, batch_size: 2 } }
   const job = await two.at(0, () => account.train(file, long))

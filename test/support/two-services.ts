@@ -124,10 +124,14 @@ export class TwoServices implements TestCloud {
   async restart(): Promise<void> {
     for (const which of [0, 1] as const) {
       this.only = which === 0 ? 1 : 0
-      await closeOne(this.#services[which] as Service)
-      this.#services[which] = await openOne(this.#shared)
+      await this.restartOne(which)
     }
     this.only = undefined
+  }
+
+  async restartOne(which: 0 | 1): Promise<void> {
+    await closeOne(this.#services[which] as Service)
+    this.#services[which] = await openOne(this.#shared)
   }
 
   async stop(): Promise<number | null> {
