@@ -5,6 +5,7 @@ import { systemEnv } from '../base/env.ts'
 import type { NewAuditEntry } from '../store/audit-entry.ts'
 import { openMemoryRecords } from '../store/memory-records.ts'
 import { put, type RecordStore } from '../store/records.ts'
+import { StorageRefused } from '../store/storage-errors.ts'
 import { accounts, type Account } from './account.ts'
 import { KeyStatuses } from './key-statuses.ts'
 
@@ -16,8 +17,10 @@ async function open(records: RecordStore = openMemoryRecords()) {
   await records.commit([put(accounts, 'a', { accountId: 'a', id: '/accounts/a' } as Account)])
   const clock = { now: Date.parse('2030-01-01T00:00:00Z') }
   const entries: NewAuditEntry[] = []
+  const disk = { isFull: false }
   const audit = {
     append: async (entry: NewAuditEntry, changes: Parameters<RecordStore['commit']>[0] = []) => {
+      if (disk.isFull) throw new StorageRefused('full')
       const written = await records.commit(changes)
       entries.push(entry)
       return written
@@ -31,7 +34,7 @@ async function open(records: RecordStore = openMemoryRecords()) {
     await records.commit(changes)
     settled()
   }
-  return { records, statuses, entries, failures, enable }
+  return { records, statuses, entries, failures, disk, enable }
 }
 
 test('a state lasts from its first sign to another cause; the last success stays the last one', async () => {
@@ -61,6 +64,22 @@ test('each turn is recorded once, and what was known is known after a restart ·
   const again = await open(records)
   await again.statuses.load()
   assert.deepEqual(again.statuses.of('a'), statuses.of('a'))
+})
+
+test('R05: what a full disk kept from being recorded is recorded once there is room, each turn in its order', async () => {
+  const { statuses, entries, failures, disk, enable } = await open()
+  await enable(first)
+  disk.isFull = true
+  for (const outcome of [refused(), answered()]) statuses.note(outcome)
+  await new Promise(setImmediate)
+  assert.deepEqual([entries.length, failures.length > 0], [0, true])
+  disk.isFull = false
+  statuses.note(answered())
+  await new Promise(setImmediate)
+  assert.deepEqual(
+    entries.map(({ resultType }) => resultType),
+    ['Failed', 'Success'],
+  )
 })
 
 test('an answer about a key that was replaced, or that comes while the service ends, counts for nothing', async () => {

@@ -5,6 +5,7 @@ import type { KeyOutcome } from '../encryption/key-ring.ts'
 import type { Env } from '../base/env.ts'
 import { everyRecord } from '../store/every-record.ts'
 import { collection, leaveOut, put, remove, type Change, type RecordStore, type Watch } from '../store/records.ts'
+import { storageTrouble } from '../store/storage-errors.ts'
 import { accounts, type Account } from './account.ts'
 
 /** What is known of an account's customer-managed key. Times are ISO 8601, UTC. */
@@ -28,6 +29,14 @@ export interface KeyStatus {
 /** By account id. Written when the state changes; times in between are kept in memory, and written at a clean end. */
 const keyStatuses = collection<KeyStatus>('accounts.key-statuses')
 
+const MOST_LEFT = 10_000
+
+interface Changed {
+  readonly accountId: string
+  readonly before: KeyStatus
+  readonly status: KeyStatus
+}
+
 /** Keeps for each account under a customer-managed key whether the key can be used, and records in the audit log when that changes. */
 export class KeyStatuses {
   readonly #options: {
@@ -41,6 +50,8 @@ export class KeyStatuses {
   readonly #unwritten = new Set<string>()
   /** Monotonic milliseconds of the last answer, by account id. */
   readonly #asked = new Map<string, number>()
+  /** Changes that are still to be recorded. */
+  readonly #left: Changed[] = []
   #writing: Promise<void> = Promise.resolve()
   #closed = false
   /** Called with the vault's answer, by whatever request asked. What follows from it is no part of that request's record. */
@@ -131,14 +142,27 @@ export class KeyStatuses {
     const status = after(before, outcome, this.#now())
     this.#known.set(accountId, status)
     this.#unwritten.add(accountId)
-    if (status.since === before.since && status.state === before.state) return
+    const isChanged = status.since !== before.since || status.state !== before.state
+    if (isChanged && this.#left.length < MOST_LEFT) this.#left.push({ accountId, before, status })
+    if (this.#left.length === 0) return
     this.#writing = this.#writing
-      .then(() => this.#record(accountId, before, status))
+      .then(() => this.#recordLeft())
       .catch((failure: unknown) => this.#options.log('The state of a key could not be recorded', failure))
   }
 
+  /** In their order; what a full disk refuses is tried again with the next answer of a vault. */
+  async #recordLeft(): Promise<void> {
+    for (let [next] = this.#left; next !== undefined; [next] = this.#left) {
+      await this.#record(next).catch((failure: unknown) => {
+        if (storageTrouble(failure) === undefined) this.#left.shift()
+        throw failure
+      })
+      this.#left.shift()
+    }
+  }
+
   /** R05: that a key became unavailable, or available again, is in the audit log without anybody having asked. */
-  async #record(accountId: string, before: KeyStatus, status: KeyStatus): Promise<void> {
+  async #record({ accountId, before, status }: Changed): Promise<void> {
     const { records, audit } = this.#options
     const account: Account | undefined = (await records.get(accounts, accountId))?.value
     if (account === undefined || this.#known.get(accountId)?.keyIdentifier !== status.keyIdentifier) return
