@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import type { Change, Stored } from '../store/records.ts'
 import { newServiceKey, openServiceKey, type KeyEncryptionKey } from './key-encryption-key.ts'
 import { activate, newGeneration, unwrapDataKey, wrapDataKey, type KeyRow } from './key-ring-rows.ts'
-import { checkKeyRing, putState, type KeyState } from './key-state.ts'
+import { checkKeyRing, putState, type KeyState, type NamedKey } from './key-state.ts'
 
 const account = '6f9619ff-8b86-4d01-b42d-00cf4fc964ff'
 const other = 'd3b07384-d113-4ec6-a6d3-5f3c2b6f1a10'
@@ -62,6 +62,30 @@ test('K2: rows that were good once under the same key are refused: an earlier on
   refused([second], present, /its rows are not the present ones/)
   refused([first, second], stateOver([second]), /its rows are not the present ones/)
   refused([first], present, /its rows are not the present ones/)
+  // The last one is sealed under.
+  refused([second, first], present, /its rows are not the present ones/)
+})
+
+test('K2: settings that name another key than the one of the key ring are refused: another vault, name or version', async () => {
+  const [vaultUri, name, version] = ['https://v.example', 'k', 'a'.repeat(32)]
+  const vaultKey = { ...kek, id: `${vaultUri}/keys/${name}/${version}` }
+  const row = await newGeneration(vaultKey, macKey, { accountId: account, generation: 1 })
+  const state = putState(macKey, undefined, { accountId: account, kekId: vaultKey.id, ownSince: 1 }, [row]).value
+  const under = (settings: NamedKey): unknown =>
+    checkKeyRing(macKey, account, { rows: [stored(row)], state: stored(state as KeyState), settings })
+  under({ vaultUri, name })
+  under({ vaultUri, name, version })
+  under({ vaultUri: vaultUri.toUpperCase(), name: name.toUpperCase(), version })
+  const others: NamedKey[] = [
+    'service',
+    { vaultUri: 'https://w.example', name },
+    { vaultUri, name: 'k2' },
+    { vaultUri, name: '' },
+    { vaultUri, name, version: 'b'.repeat(32) },
+    { vaultUri, name, version: '' },
+  ]
+  for (const settings of others)
+    assert.throws(() => under(settings), { code: 'KeyRingTampered', message: /and the settings say/ })
 })
 
 test('K7: what was wrapped for another account or generation does not open in a row of ours', async () => {
