@@ -86,6 +86,14 @@ test('AES key wrap refuses an empty wrapped key, which OpenSSL would open, and e
     for (const size of [0, 8, 15, 17])
       assert.throws(() => aesKwpUnwrap(key, Buffer.alloc(size)), failsWith('BadLength'))
     assert.throws(() => aesKwpWrap(key, Buffer.alloc(0)), failsWith('BadLength'))
+    for (const wrap of [aesKwWrap, aesKwpWrap]) {
+      assert.equal(wrap(key, Buffer.alloc(65_536)).length, 65_544)
+      assert.throws(() => wrap(key, Buffer.alloc(65_544)), failsWith('BadLength'))
+    }
+    for (const unwrapping of [aesKwUnwrap, aesKwpUnwrap]) {
+      assert.throws(() => unwrapping(key, Buffer.alloc(65_544)), failsWith('Tampered'))
+      assert.throws(() => unwrapping(key, Buffer.alloc(65_552)), failsWith('BadLength'))
+    }
     const secret = randomBytes(33)
     assert.ok(aesKwpUnwrap(key, aesKwpWrap(key, secret)).equals(secret))
     const wrapped = aesKwWrap(key, randomBytes(32))

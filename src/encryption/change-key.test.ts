@@ -5,8 +5,9 @@ import { openBox, sealBox } from '../crypto/box.ts'
 import { systemEnv } from '../base/env.ts'
 import { openMemoryBlobs } from '../store/memory-blobs.ts'
 import { openMemoryRecords } from '../store/memory-records.ts'
-import { put, VersionConflict, type Change, type RecordStore } from '../store/records.ts'
+import { put, type Change, type RecordStore } from '../store/records.ts'
 import { changeKey } from './change-key.ts'
+import { addGeneration } from './data-key-generations.ts'
 import { KeyRing, serviceKeys } from './key-ring.ts'
 import type { KeyEncryptionKey } from './key-encryption-key.ts'
 import { isRetired, keyRows, unwrapDataKey, wrapDataKey } from './key-ring-rows.ts'
@@ -19,23 +20,33 @@ import { VaultWaits } from './vault-waits.ts'
 const account = '6f9619ff-8b86-4d01-b42d-00cf4fc964ff'
 const key = (): KeyObject => createSecretKey(randomBytes(32))
 
-async function openRing(leaseMs = 0): Promise<{ ring: KeyRing; records: RecordStore; blobs: SealedBlobs }> {
+interface Opened {
+  readonly ring: KeyRing
+  readonly records: RecordStore
+  readonly blobs: SealedBlobs
+  /** As another process has it. */
+  readonly elsewhere: KeyRing
+}
+
+async function openRing(leaseMs = 0): Promise<Opened> {
   const records = openMemoryRecords()
   const rootKeys = { service: key(), mac: key(), deployment: key(), hsm: key(), records: key(), identity: key() }
-  const unused = { agentFor: () => undefined, timeoutMs: 1, waits: new VaultWaits() }
-  const ring = new KeyRing({
-    records,
-    rootKeys,
-    leaseMs,
-    vaults: unused,
-    credentialOf: () => ({ getToken: async () => null }),
-    settingsOf: async () => undefined,
-  })
+  const open = (): KeyRing =>
+    new KeyRing({
+      records,
+      rootKeys,
+      leaseMs,
+      vaults: { agentFor: () => undefined, timeoutMs: 1, waits: new VaultWaits() },
+      credentialOf: () => ({ getToken: async () => null }),
+      settingsOf: async () => undefined,
+    })
+  const ring = open()
   await records.commit(await ring.create(account))
   return {
     ring,
     records,
     blobs: new SealedBlobs({ ring, blobs: openMemoryBlobs(), env: systemEnv, deploymentRoot: rootKeys.deployment }),
+    elsewhere: open(),
   }
 }
 
@@ -109,14 +120,19 @@ test('a row that somebody else wrote into the database is not used', async () =>
   await assert.rejects(ring.leases.keys(account), { code: 'KeyRingTampered' })
 })
 
-test('one change at a time for an account', async () => {
+test('one change at a time for an account: another one is refused before its key is asked', async () => {
   const { ring, records } = await openRing()
   const first = changeKey(ring, account, otherKey(ring), all => records.commit(all))
+  const late = otherKey(ring)
+  let isAsked = false
+  const wrap = late.wrap.bind(late)
+  Object.assign(late, { wrap: (bytes: Buffer) => ((isAsked = true), wrap(bytes)) })
   await assert.rejects(
-    changeKey(ring, account, otherKey(ring), all => records.commit(all)),
+    changeKey(ring, account, late, all => records.commit(all)),
     { code: 'AnotherOperationInProgress' },
   )
   await first
+  assert.equal(isAsked, false)
 })
 
 test("a customer's change waits for the service's own, which does not begin during the customer's", async () => {
@@ -223,7 +239,7 @@ test('a row that somebody else wrote while a key was changed is not written over
     await records.commit([put(keyRows, active.id, active.value)])
     await records.commit(all)
   })
-  await assert.rejects(change, VersionConflict)
+  await assert.rejects(change, { code: 'AnotherOperationInProgress', status: 409 })
   assert.deepEqual(await records.list(keyRows, { limit: 1000 }), [{ ...active, version: 2 }])
 })
 
@@ -254,4 +270,19 @@ test('K1: where it is not known that no earlier key has wrapped the last generat
   assert.deepEqual([first.begins, first.generation], [true, 3])
   const second = await changeKey(ring, account, otherKey(ring, {}, 'e'.repeat(32)), commit)
   assert.deepEqual([second.begins, second.generation], [false, 3])
+})
+
+test('K2: a data key that another process adds while the key goes to another version refuses that change: they would contradict each other', async () => {
+  const { ring, records, elsewhere } = await openRing()
+  const commit = (all: Change[]): Promise<unknown> => records.commit(all)
+  const present = otherKey(ring)
+  await changeKey(ring, account, present, commit)
+  elsewhere.kek = (accountId, kekId) => ring.kek(accountId, kekId)
+  const change = changeKey(ring, account, otherKey(ring, {}, 'f'.repeat(32)), async all => {
+    await addGeneration(elsewhere, account, (_, added) => records.commit(added))
+    await records.commit(all)
+  })
+  await assert.rejects(change, { code: 'AnotherOperationInProgress', status: 409 })
+  const { current, kekId } = await ring.leases.keys(account)
+  assert.deepEqual([current, kekId], [3, present.id])
 })

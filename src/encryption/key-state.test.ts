@@ -99,3 +99,24 @@ test('K7: what was wrapped for another account or generation does not open in a 
     await assert.rejects(unwrapDataKey(kek, macKey, active), { code: 'KeyRingTampered' })
   }
 })
+
+test('K6: of a data key nothing is left in what was given to a key to wrap, nor in what it gave back', async () => {
+  const seen: Uint8Array[] = []
+  const watched: KeyEncryptionKey = {
+    ...kek,
+    wrap: bytes => {
+      seen.push(bytes)
+      return kek.wrap(bytes)
+    },
+    unwrap: async wrapped => {
+      const bytes = await kek.unwrap(wrapped)
+      seen.push(bytes)
+      return bytes
+    },
+  }
+  const row = await newGeneration(watched, macKey, { accountId: account, generation: 1 })
+  const dataKey = await unwrapDataKey(watched, macKey, row)
+  assert.ok(dataKey.some(byte => byte !== 0))
+  assert.equal(seen.length, 3)
+  for (const bytes of seen) assert.ok(bytes.every(byte => byte === 0))
+})
