@@ -117,7 +117,7 @@ function page(all: readonly Played[]): string {
 }
 
 const NO_STRYKER =
-  'Stryker 10 installs and runs this code, and makes 8,414 mutations of these modules: each costs a second with unit tests, and most need tests that start a service, whose coverage it does not see; so the mutations here are chosen.'
+  'Stryker 10 installs and runs this code (told to leave `tsconfig.json` alone), and makes 8,414 mutations of crypto, encryption, store and the access to vaults: 1,447 of them took an hour with unit tests alone, what runs in a process of its own it does not see as covered, and most that survived changed nothing that can be told. So the mutations here are chosen, those among them that it found.'
 
 /** Whether it went as it should: caught, or not caught where nothing can. */
 const isRight = ({ mutation, outcome }: Played): boolean =>
@@ -128,7 +128,9 @@ const played: Played[] = []
 try {
   const sets = new Map(wanted.map(mutation => [`${mutation.test} ${mutation.title ?? ''}`, mutation]))
   for (const mutation of sets.values()) {
-    const { failed } = await run(copy, mutation)
+    let { failed } = await run(copy, mutation)
+    // A test that measures time may miss its bound beside something else.
+    if (failed.length > 0) ({ failed } = await run(copy, mutation))
     if (failed.length > 0) throw new Error(`Without any mutation, ${mutation.test} fails: ${failed.join('; ')}`)
   }
   for (const mutation of wanted) {

@@ -164,4 +164,18 @@ export const DISK: readonly Mutation[] = [
     test: 'src/store/log-sync.test.ts',
     survives: 'The end of each sync looks again, and acknowledges nothing after a failure. It spares the sync.',
   },
+  {
+    without: 'what may use the last of a full disk',
+    file: 'src/store/record-rules.ts',
+    text: 'writes.every(({ value }) => value === undefined)',
+    replacement: 'writes.some(({ value }) => value === undefined)',
+    test: 'src/store/record-rules.test.ts',
+  },
+  {
+    without: 'the order of the heads beside the database',
+    file: 'src/store/head-file.ts',
+    text: ' || head.counter <= this.#counter) return',
+    replacement: ') return',
+    test: 'src/store/head-file.test.ts',
+  },
 ]

@@ -212,8 +212,8 @@ export const KEY_RING: readonly Mutation[] = [
   {
     without: 'one change of key at a time',
     file: 'src/encryption/one-change.ts',
-    text: '  if (running.has(accountId))\n',
-    replacement: '  if (running.size < 0)\n',
+    text: '  if (running.has(accountId)) throw changedAlready()\n',
+    replacement: '',
     test: 'src/encryption/change-key.test.ts',
   },
   {
@@ -240,7 +240,7 @@ export const KEY_RING: readonly Mutation[] = [
   {
     without: 'erasing with the next commit what the disk refused to erase (K1)',
     file: 'src/encryption/destruction.ts',
-    text: '        isOwed = true\n',
+    text: '      this.#isOwed = true\n',
     replacement: '',
     test: 'src/encryption/destruction.test.ts',
   },
@@ -264,5 +264,26 @@ export const KEY_RING: readonly Mutation[] = [
     text: 'bytes.length !== ROOT_KEY_BYTES',
     replacement: 'bytes.length > ROOT_KEY_BYTES',
     test: 'src/encryption/root-key.test.ts',
+  },
+  {
+    without: 'the version of the key state that a change of key in another process has moved (K2)',
+    file: 'src/encryption/key-state.ts',
+    text: 'return put(keyStates, now.accountId, state, before?.version ?? 0)',
+    replacement: 'return put(keyStates, now.accountId, state)',
+    test: 'src/encryption/change-key.test.ts',
+  },
+  {
+    without: 'overwriting what a data key was wrapped from (K6)',
+    file: 'src/encryption/key-ring-rows.ts',
+    text: "toString('base64')\n  wipe(bound)\n",
+    replacement: "toString('base64')\n",
+    test: 'src/encryption/key-state.test.ts',
+  },
+  {
+    without: 'overwriting what a data key was unwrapped to (K6)',
+    file: 'src/encryption/key-ring-rows.ts',
+    text: 'bound.subarray(0, 32))\n  wipe(bound)\n',
+    replacement: 'bound.subarray(0, 32))\n',
+    test: 'src/encryption/key-state.test.ts',
   },
 ]

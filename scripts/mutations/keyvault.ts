@@ -116,4 +116,11 @@ export const KEYVAULT: readonly Mutation[] = [
     replacement: 'if ((networkAcls === undefined',
     test: 'src/keyvault/firewall.test.ts',
   },
+  {
+    without: 'what replaces the permissions of an identity (R20)',
+    file: 'src/keyvault/access-policies.ts',
+    text: "  if (update === 'replace') return given\n",
+    replacement: '',
+    test: 'src/keyvault/access-policies.test.ts',
+  },
 ]

@@ -167,4 +167,18 @@ export const LEASES: readonly Mutation[] = [
     test: 'test/keyvault/right-reasons.test.ts',
     title: 'sends elsewhere',
   },
+  {
+    without: 'overwriting what a renewal brings too late (K6)',
+    file: 'src/encryption/key-lease.ts',
+    text: '        wipeKeys(fresh)\n',
+    replacement: '',
+    test: 'src/encryption/key-lease.test.ts',
+  },
+  {
+    without: 'the end of a hold, for whoever reads on under it (R20)',
+    file: 'src/encryption/key-lease.ts',
+    text: '    hold.check()\n',
+    replacement: '',
+    test: 'src/encryption/plaintext-holds.test.ts',
+  },
 ]
