@@ -7,12 +7,15 @@ import { MUTATIONS, type Mutation } from './mutations.ts'
 
 /**
  * Takes one check after another out of a copy of the code and runs the tests that must fail then; writes docs/mutations.md when each
- * does. Words behind `--only` play the mutations whose description contains one of them; then nothing is written.
+ * does, but for those of which it is known why none can. Words behind `--only` play the mutations whose description or file contains
+ * one of them; then nothing is written.
  */
 const root = fileURLToPath(new URL('..', import.meta.url))
 const args = process.argv.slice(2)
 const only = args[0] === '--only' ? args.slice(1) : []
-const wanted = MUTATIONS.filter(({ without }) => only.length === 0 || only.some(word => without.includes(word)))
+const wanted = MUTATIONS.filter(
+  ({ without, file }) => only.length === 0 || only.some(word => without.includes(word) || file.includes(word)),
+)
 const LIMIT_SECONDS = 300
 
 interface Outcome {
@@ -72,38 +75,68 @@ async function mutated(copy: string, mutation: Mutation): Promise<Outcome> {
   }
 }
 
-function page(outcomes: readonly { mutation: Mutation; outcome: Outcome }[]): string {
-  const cell = (text: string): string => text.replaceAll('|', '\\|')
+interface Played {
+  readonly mutation: Mutation
+  readonly outcome: Outcome
+}
+
+const cell = (text: string): string => text.replaceAll('|', '\\|')
+const place = (file: string): string => `[${file.slice('src/'.length)}](../${file})`
+
+function page(all: readonly Played[]): string {
+  const caught = all.filter(({ mutation }) => mutation.survives === undefined)
+  const survivors = all.filter(({ mutation }) => mutation.survives !== undefined)
   return [
     '# What fails when a check is taken out',
     '',
-    `Written by \`npm run mutate\` on ${new Date().toISOString().slice(0, 10)}. It takes one check of \`scripts/mutations.ts\` after another out of a copy of the code and runs`,
-    'the tests that must fail then; without a mutation all of them pass. A test in `test/walls` holds that each text which is taken out still stands in its file.',
+    `Written by \`npm run mutate\` on ${new Date().toISOString().slice(0, 10)}. It takes one check of \`scripts/mutations\` after another out of a copy of the code, or moves a bound by one, and runs`,
+    'the tests that must fail then; without a mutation all of them pass. Tests in `test/walls` hold that each text which is taken out still stands in its file.',
+    '',
+    NO_STRYKER,
+    '',
+    `## ${caught.length} that tests catch`,
     '',
     '| Without | in | what fails, of |',
     '|---|---|---|',
-    ...outcomes.map(({ mutation: { without, file, test }, outcome: { failed } }) => {
+    ...caught.map(({ mutation: { without, file, test }, outcome: { failed } }) => {
       const more = failed.length > 1 ? ` (and ${failed.length - 1} more)` : ''
-      return `| ${cell(without)} | [${file.slice('src/'.length)}](../${file}) | ${cell(failed[0] ?? '')}${more}: [${test.split('/').at(-1)}](../${test}) |`
+      return `| ${cell(without)} | ${place(file)} | ${cell(failed[0] ?? '')}${more}: [${test.split('/').at(-1)}](../${test}) |`
     }),
+    '',
+    `## ${survivors.length} that no test catches`,
+    '',
+    'None of them is a rule of the article.',
+    '',
+    '| Without | in | why nothing fails |',
+    '|---|---|---|',
+    ...survivors.map(
+      ({ mutation: { without, file, survives = '' } }) => `| ${cell(without)} | ${place(file)} | ${cell(survives)} |`,
+    ),
     '',
   ].join('\n')
 }
 
+const NO_STRYKER =
+  'Stryker 10 installs and runs this code (told to leave `tsconfig.json` alone), and makes 8,414 mutations of crypto, encryption, store and the access to vaults: 1,447 of them took an hour with unit tests alone, what runs in a process of its own it does not see as covered, and most that survived changed nothing that can be told. So the mutations here are chosen, those among them that it found.'
+
+/** Whether it went as it should: caught, or not caught where nothing can. */
+const isRight = ({ mutation, outcome }: Played): boolean =>
+  (outcome.failed.length === 0) === (mutation.survives !== undefined)
+
 const copy = await copyOfCode()
-const outcomes: { mutation: Mutation; outcome: Outcome }[] = []
-let survivors = 0
+const played: Played[] = []
 try {
   const sets = new Map(wanted.map(mutation => [`${mutation.test} ${mutation.title ?? ''}`, mutation]))
   for (const mutation of sets.values()) {
-    const { failed } = await run(copy, mutation)
+    let { failed } = await run(copy, mutation)
+    // A test that measures time may miss its bound beside something else.
+    if (failed.length > 0) ({ failed } = await run(copy, mutation))
     if (failed.length > 0) throw new Error(`Without any mutation, ${mutation.test} fails: ${failed.join('; ')}`)
   }
   for (const mutation of wanted) {
     const outcome = await mutated(copy, mutation)
-    if (outcome.failed.length === 0) survivors += 1
-    outcomes.push({ mutation, outcome })
-    const verdict = outcome.failed.length === 0 ? 'NOT' : 'ok '
+    played.push({ mutation, outcome })
+    const verdict = isRight({ mutation, outcome }) ? 'ok ' : 'NOT'
     process.stdout.write(
       `${verdict} without ${mutation.without}: ${outcome.failed.length} failed, ${outcome.seconds.toFixed(1)} s\n`,
     )
@@ -111,5 +144,6 @@ try {
 } finally {
   await rm(copy, { recursive: true, force: true })
 }
-if (survivors === 0 && only.length === 0) await writeFile(join(root, 'docs/mutations.md'), page(outcomes))
-process.exit(survivors === 0 ? 0 : 1)
+const isAll = played.every(isRight)
+if (isAll && only.length === 0) await writeFile(join(root, 'docs/mutations.md'), page(played))
+process.exit(isAll ? 0 : 1)

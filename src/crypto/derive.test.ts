@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createSecretKey, hkdfSync, randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { deriveKey, equalSecrets, mac, stretch, verifyMac } from './derive.ts'
+import { deriveBytes, deriveKey, equalSecrets, mac, stretch, verifyMac } from './derive.ts'
 import { SealError } from './seal-error.ts'
 import { encodeContext } from './wrap.ts'
 
@@ -28,6 +28,19 @@ test('label, info, salt and key each give another key', () => {
   ]
   assert.equal(new Set(keys.map(key => key.export().toString('hex'))).size, keys.length)
   assert.throws(() => deriveKey(randomBytes(15), 'a'), SealError)
+})
+
+test('a key that is overwritten after use is derived as every other one', () => {
+  for (const size of [16, 32, 64, 65]) {
+    const bytes = randomBytes(size)
+    for (const info of [undefined, Buffer.from('info')])
+      assert.ok(
+        deriveKey(bytes, 'label', info)
+          .export()
+          .equals(deriveBytes(bytes, 'label', info)),
+      )
+  }
+  assert.throws(() => deriveBytes(randomBytes(15), 'label'), SealError)
 })
 
 test('a MAC holds for exactly its parts', () => {

@@ -23,6 +23,11 @@ for (const bits of [128, 192, 256] as const) {
       failsWith('BadParameter'),
     )
     assert.throws(() => octDecrypt(alg, key, { iv, ciphertext }), failsWith('BadParameter'))
+    for (const size of [0, 1, 8, 11, 13, 16])
+      assert.throws(
+        () => octDecrypt(alg, key, { iv: Buffer.alloc(size), ciphertext, tag }, additionalData),
+        failsWith('BadParameter'),
+      )
     assert.throws(() => octEncrypt(alg, key, Buffer.from('secret'), { iv }), failsWith('BadParameter'))
   })
 

@@ -115,6 +115,12 @@ test('a JWK whose numbers do not belong together is refused', async () => {
     await assert.rejects(importRsaJwk({ ...jwk, [field]: strange[field] }), failsWith('BadKey'), field)
     await assert.rejects(importRsaJwk({ ...jwk, [field]: undefined }), failsWith('BadKey'), field)
   }
+  // The smallest change, which another key's number need not be.
+  for (const field of ['d', 'dp', 'dq', 'qi']) {
+    const bytes = Buffer.from(String(jwk[field]), 'base64url')
+    bytes[bytes.length - 1]! ^= 2
+    await assert.rejects(importRsaJwk({ ...jwk, [field]: bytes.toString('base64url') }), failsWith('BadKey'), field)
+  }
   for (const e of ['AQ', 'AA', 'Ag', '', '*']) await assert.rejects(importRsaJwk({ ...jwk, e }), failsWith('BadKey'))
   await assert.rejects(importRsaJwk({ ...jwk, kty: 'EC' }), failsWith('BadKey'))
   await assert.rejects(importRsaJwk({ ...jwk, oth: [] }), failsWith('Unsupported'))

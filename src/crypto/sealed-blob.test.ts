@@ -192,6 +192,15 @@ test('the key may be a KeyObject or 32 bytes', async () => {
   assert.equal((await readAll((await openSealed(key, context, readerOf(sealed))).read())).toString(), 'abc')
 })
 
+test('a header of another format, version, suite, chunk size or with flags is told as that, not as a wrong key', async () => {
+  const sealed = await sealAll(key, context, [Buffer.from('abc')])
+  for (const at of [0, 11, 12, 13, 14, 15]) {
+    const other = Buffer.from(sealed)
+    other[at]! += 1
+    await assert.rejects(openSealed(key, context, readerOf(other)), failsWith('BadHeader'), `byte ${at}`)
+  }
+})
+
 test('metadata opens with its own blob, key and context only', async () => {
   const sealed = await sealAll(key, context, [])
   const header = sealed.subarray(0, 96)

@@ -46,6 +46,15 @@ test('wrap and unwrap take keys of 32 and 64 bytes only', () => {
   assert.throws(() => wrap(createSecretKey(randomBytes(16)), randomBytes(32), about), failsWith('BadKey'))
 })
 
+test('a key of another size than 32 bytes seals and opens nothing, as bytes and as KeyObject', () => {
+  const box = sealBox(kek, about, Buffer.from('secret'))
+  for (const size of [0, 16, 24, 31, 33, 64])
+    for (const wrong of [randomBytes(size), createSecretKey(randomBytes(size))]) {
+      assert.throws(() => sealBox(wrong, about, Buffer.from('secret')), failsWith('BadKey'), `${size} bytes`)
+      assert.throws(() => openBox(wrong, about, box), failsWith('BadKey'), `${size} bytes`)
+    }
+})
+
 test('two wraps of one key differ', () => {
   const key = newDataKey()
   assert.equal(key.length, 32)
@@ -77,6 +86,14 @@ test('AES key wrap refuses an empty wrapped key, which OpenSSL would open, and e
     for (const size of [0, 8, 15, 17])
       assert.throws(() => aesKwpUnwrap(key, Buffer.alloc(size)), failsWith('BadLength'))
     assert.throws(() => aesKwpWrap(key, Buffer.alloc(0)), failsWith('BadLength'))
+    for (const wrap of [aesKwWrap, aesKwpWrap]) {
+      assert.equal(wrap(key, Buffer.alloc(65_536)).length, 65_544)
+      assert.throws(() => wrap(key, Buffer.alloc(65_544)), failsWith('BadLength'))
+    }
+    for (const unwrapping of [aesKwUnwrap, aesKwpUnwrap]) {
+      assert.throws(() => unwrapping(key, Buffer.alloc(65_544)), failsWith('Tampered'))
+      assert.throws(() => unwrapping(key, Buffer.alloc(65_552)), failsWith('BadLength'))
+    }
     const secret = randomBytes(33)
     assert.ok(aesKwpUnwrap(key, aesKwpWrap(key, secret)).equals(secret))
     const wrapped = aesKwWrap(key, randomBytes(32))
@@ -101,6 +118,15 @@ test('no two lists have one canonical encoding', () => {
   )
   const alike = [['ab'], ['a', 'b'], ['', 'ab'], [Buffer.from('ab')], ['1'], [1], [], [''], [0], [Buffer.alloc(8)]]
   assert.equal(new Set(alike.map(parts => encodeContext(...parts).toString('hex'))).size, alike.length)
+  // A part that holds what would follow it.
+  for (const next of ['b', 1, Buffer.from('b')]) {
+    const [whole, two] = [
+      encodeContext(Buffer.concat([Buffer.from('a'), encodeContext(next)])),
+      encodeContext(Buffer.from('a'), next),
+    ]
+    assert.equal(whole.length, two.length)
+    assert.ok(!whole.equals(two))
+  }
   for (const bad of [-1, 1.5, Number.NaN, 2 ** 53, '\udc00'])
     assert.throws(() => encodeContext(bad), failsWith('BadContext'))
 })

@@ -7,9 +7,12 @@ import { openMemoryBlobs } from '../store/memory-blobs.ts'
 import { openMemoryRecords } from '../store/memory-records.ts'
 import { put, type Change, type RecordStore } from '../store/records.ts'
 import { changeKey } from './change-key.ts'
-import { KeyRing } from './key-ring.ts'
+import { addGeneration } from './data-key-generations.ts'
+import { KeyRing, serviceKeys } from './key-ring.ts'
 import type { KeyEncryptionKey } from './key-encryption-key.ts'
 import { isRetired, keyRows, unwrapDataKey, wrapDataKey } from './key-ring-rows.ts'
+import { putState } from './key-state.ts'
+import { KeyUnavailable } from './key-unavailable.ts'
 import { SealedBlobs } from './sealed-blobs.ts'
 import { dropBrokenOffChanges } from './start-up.ts'
 import { VaultWaits } from './vault-waits.ts'
@@ -17,23 +20,33 @@ import { VaultWaits } from './vault-waits.ts'
 const account = '6f9619ff-8b86-4d01-b42d-00cf4fc964ff'
 const key = (): KeyObject => createSecretKey(randomBytes(32))
 
-async function openRing(): Promise<{ ring: KeyRing; records: RecordStore; blobs: SealedBlobs }> {
+interface Opened {
+  readonly ring: KeyRing
+  readonly records: RecordStore
+  readonly blobs: SealedBlobs
+  /** As another process has it. */
+  readonly elsewhere: KeyRing
+}
+
+async function openRing(leaseMs = 0): Promise<Opened> {
   const records = openMemoryRecords()
   const rootKeys = { service: key(), mac: key(), deployment: key(), hsm: key(), records: key(), identity: key() }
-  const unused = { agentFor: () => undefined, timeoutMs: 1, waits: new VaultWaits() }
-  const ring = new KeyRing({
-    records,
-    rootKeys,
-    leaseMs: 0,
-    vaults: unused,
-    credentialOf: () => ({ getToken: async () => null }),
-    settingsOf: async () => undefined,
-  })
+  const open = (): KeyRing =>
+    new KeyRing({
+      records,
+      rootKeys,
+      leaseMs,
+      vaults: { agentFor: () => undefined, timeoutMs: 1, waits: new VaultWaits() },
+      credentialOf: () => ({ getToken: async () => null }),
+      settingsOf: async () => undefined,
+    })
+  const ring = open()
   await records.commit(await ring.create(account))
   return {
     ring,
     records,
     blobs: new SealedBlobs({ ring, blobs: openMemoryBlobs(), env: systemEnv, deploymentRoot: rootKeys.deployment }),
+    elsewhere: open(),
   }
 }
 
@@ -107,14 +120,19 @@ test('a row that somebody else wrote into the database is not used', async () =>
   await assert.rejects(ring.leases.keys(account), { code: 'KeyRingTampered' })
 })
 
-test('one change at a time for an account', async () => {
+test('one change at a time for an account: another one is refused before its key is asked', async () => {
   const { ring, records } = await openRing()
   const first = changeKey(ring, account, otherKey(ring), all => records.commit(all))
+  const late = otherKey(ring)
+  let isAsked = false
+  const wrap = late.wrap.bind(late)
+  Object.assign(late, { wrap: (bytes: Buffer) => ((isAsked = true), wrap(bytes)) })
   await assert.rejects(
-    changeKey(ring, account, otherKey(ring), all => records.commit(all)),
+    changeKey(ring, account, late, all => records.commit(all)),
     { code: 'AnotherOperationInProgress' },
   )
   await first
+  assert.equal(isAsked, false)
 })
 
 test("a customer's change waits for the service's own, which does not begin during the customer's", async () => {
@@ -158,4 +176,113 @@ test('K1: another key begins a generation and closes the earlier ones; another v
   assert.deepEqual([rotated.begins, rotated.generation, rotated.rewrapped], [false, 2, 2])
   const disabled = await changeKey(ring, account, ring.newServiceKey(account), commit)
   assert.deepEqual([disabled.begins, disabled.generation, disabled.change], [true, 3, 4])
+})
+
+test('R20, R29: a change needs all that the present key has to allow, not only that it unwraps', async () => {
+  const { ring, records } = await openRing()
+  const present = otherKey(ring)
+  let refused: KeyUnavailable | undefined
+  const wrap = present.wrap.bind(present)
+  // As a vault's key, which is asked for each permission by itself.
+  Object.assign(present, {
+    read: async () => ({ properties: {} }),
+    explain: async (error: unknown) => error,
+    wrap: (bytes: Buffer) => (refused === undefined ? wrap(bytes) : Promise.reject(refused)),
+  })
+  const commit = (all: Change[]): Promise<unknown> => records.commit(all)
+  await changeKey(ring, account, present, commit)
+  const before = await records.list(keyRows, { limit: 1000 })
+  refused = new KeyUnavailable('AccessDenied', present.id)
+  await assert.rejects(changeKey(ring, account, ring.newServiceKey(account), commit), {
+    code: 'CustomerManagedKeyUnavailable',
+    message: /needs the present key once/,
+  })
+  assert.deepEqual(await records.list(keyRows, { limit: 1000 }), before)
+})
+
+test('a key that gives back another data key than it was given, for the right owner, is not changed to', async () => {
+  // The first answer is about a data key that there is, the second about the one that begins.
+  for (const wrong of [1, 2]) {
+    const { ring, records } = await openRing()
+    const before = await records.list(keyRows, { limit: 1000 })
+    const target = otherKey(ring)
+    const unwrap = target.unwrap.bind(target)
+    let answers = 0
+    Object.assign(target, {
+      unwrap: async (wrapped: Buffer): Promise<Buffer> => {
+        const bound = await unwrap(wrapped)
+        return ++answers === wrong ? Buffer.concat([randomBytes(32), bound.subarray(32)]) : bound
+      },
+    })
+    const change = changeKey(ring, account, target, all => records.commit(all))
+    await assert.rejects(change, { code: 'CustomerManagedKeyUnavailable', message: /KeyReplaced/ })
+    assert.deepEqual(await records.list(keyRows, { limit: 1000 }), before)
+  }
+})
+
+test("R15, R29: the service's key goes in the commit in which a customer's takes its place, and comes back as another one", async () => {
+  const { ring, records } = await openRing()
+  const commit = (all: Change[]): Promise<unknown> => records.commit(all)
+  const former = await records.get(serviceKeys, account)
+  assert.ok(former)
+  await changeKey(ring, account, otherKey(ring), commit)
+  assert.equal(await records.count(serviceKeys), 0)
+  await changeKey(ring, account, ring.newServiceKey(account), commit)
+  assert.notEqual((await records.get(serviceKeys, account))?.value.sealed, former.value.sealed)
+})
+
+test('a row that somebody else wrote while a key was changed is not written over', async () => {
+  const { ring, records } = await openRing()
+  const [active] = await records.list(keyRows, { limit: 1000 })
+  assert.ok(active)
+  const change = changeKey(ring, account, otherKey(ring), async all => {
+    await records.commit([put(keyRows, active.id, active.value)])
+    await records.commit(all)
+  })
+  await assert.rejects(change, { code: 'AnotherOperationInProgress', status: 409 })
+  assert.deepEqual(await records.list(keyRows, { limit: 1000 }), [{ ...active, version: 2 }])
+})
+
+test('K1: what is stored after a change of key is under the new generation, though a lease of before runs on', async () => {
+  const { ring, records } = await openRing(60_000)
+  assert.equal((await ring.leases.keys(account)).current, 1)
+  const { generation } = await changeKey(ring, account, otherKey(ring), all => records.commit(all))
+  assert.equal((await ring.leases.keys(account)).current, generation)
+})
+
+test('K1: where it is not known that no earlier key has wrapped the last generation, another version begins one too', async () => {
+  const { ring, records } = await openRing()
+  const commit = (all: Change[]): Promise<unknown> => records.commit(all)
+  const present = otherKey(ring)
+  await changeKey(ring, account, present, commit)
+  const { rows, state } = await ring.read(account)
+  // As for an account of before there were key states.
+  const own = { accountId: account, kekId: present.id, ownSince: state.value.generation + 1 }
+  await records.commit([
+    putState(
+      ring.macKey,
+      state,
+      own,
+      rows.map(({ value }) => value),
+    ),
+  ])
+  const first = await changeKey(ring, account, otherKey(ring, {}, 'f'.repeat(32)), commit)
+  assert.deepEqual([first.begins, first.generation], [true, 3])
+  const second = await changeKey(ring, account, otherKey(ring, {}, 'e'.repeat(32)), commit)
+  assert.deepEqual([second.begins, second.generation], [false, 3])
+})
+
+test('K2: a data key that another process adds while the key goes to another version refuses that change: they would contradict each other', async () => {
+  const { ring, records, elsewhere } = await openRing()
+  const commit = (all: Change[]): Promise<unknown> => records.commit(all)
+  const present = otherKey(ring)
+  await changeKey(ring, account, present, commit)
+  elsewhere.kek = (accountId, kekId) => ring.kek(accountId, kekId)
+  const change = changeKey(ring, account, otherKey(ring, {}, 'f'.repeat(32)), async all => {
+    await addGeneration(elsewhere, account, (_, added) => records.commit(added))
+    await records.commit(all)
+  })
+  await assert.rejects(change, { code: 'AnotherOperationInProgress', status: 409 })
+  const { current, kekId } = await ring.leases.keys(account)
+  assert.deepEqual([current, kekId], [3, present.id])
 })

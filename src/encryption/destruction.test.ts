@@ -27,6 +27,12 @@ const key = (): KeyObject => createSecretKey(randomBytes(32))
 const unwatched = (): void => {}
 
 test('K1: taking away any record with a wrapped key is a destruction, making one or depending on one is none', () => {
+  const replaced = DESTRUCTIONS.map(({ collection: { name }, whenReplaced }) => [name, whenReplaced])
+  assert.deepEqual(Object.fromEntries(replaced), {
+    'encryption.data-keys': true,
+    'encryption.service-keys': true,
+    'encryption.blobs': false,
+  })
   for (const { collection: from, whenReplaced } of DESTRUCTIONS) {
     assert.ok(isDestruction(remove(from, 'a')))
     assert.equal(isDestruction(put(from, 'a', {}, 3)), whenReplaced)

@@ -80,7 +80,9 @@ test('what a renewal brings after the lease was ended is not kept', async () => 
   const first = leases.keys('a')
   leases.end('a')
   release()
-  await first
+  const { byGeneration } = await first
+  await new Promise(setImmediate)
+  assert.throws(() => byGeneration.get(1)?.bytes, /after its lease had ended/)
   const second = leases.keys('a')
   release()
   await second

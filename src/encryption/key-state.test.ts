@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import type { Change, Stored } from '../store/records.ts'
 import { newServiceKey, openServiceKey, type KeyEncryptionKey } from './key-encryption-key.ts'
 import { activate, newGeneration, unwrapDataKey, wrapDataKey, type KeyRow } from './key-ring-rows.ts'
-import { checkKeyRing, putState, type KeyState } from './key-state.ts'
+import { checkKeyRing, putState, type KeyState, type NamedKey } from './key-state.ts'
 
 const account = '6f9619ff-8b86-4d01-b42d-00cf4fc964ff'
 const other = 'd3b07384-d113-4ec6-a6d3-5f3c2b6f1a10'
@@ -62,6 +62,30 @@ test('K2: rows that were good once under the same key are refused: an earlier on
   refused([second], present, /its rows are not the present ones/)
   refused([first, second], stateOver([second]), /its rows are not the present ones/)
   refused([first], present, /its rows are not the present ones/)
+  // The last one is sealed under.
+  refused([second, first], present, /its rows are not the present ones/)
+})
+
+test('K2: settings that name another key than the one of the key ring are refused: another vault, name or version', async () => {
+  const [vaultUri, name, version] = ['https://v.example', 'k', 'a'.repeat(32)]
+  const vaultKey = { ...kek, id: `${vaultUri}/keys/${name}/${version}` }
+  const row = await newGeneration(vaultKey, macKey, { accountId: account, generation: 1 })
+  const state = putState(macKey, undefined, { accountId: account, kekId: vaultKey.id, ownSince: 1 }, [row]).value
+  const under = (settings: NamedKey): unknown =>
+    checkKeyRing(macKey, account, { rows: [stored(row)], state: stored(state as KeyState), settings })
+  under({ vaultUri, name })
+  under({ vaultUri, name, version })
+  under({ vaultUri: vaultUri.toUpperCase(), name: name.toUpperCase(), version })
+  const others: NamedKey[] = [
+    'service',
+    { vaultUri: 'https://w.example', name },
+    { vaultUri, name: 'k2' },
+    { vaultUri, name: '' },
+    { vaultUri, name, version: 'b'.repeat(32) },
+    { vaultUri, name, version: '' },
+  ]
+  for (const settings of others)
+    assert.throws(() => under(settings), { code: 'KeyRingTampered', message: /and the settings say/ })
 })
 
 test('K7: what was wrapped for another account or generation does not open in a row of ours', async () => {
@@ -74,4 +98,25 @@ test('K7: what was wrapped for another account or generation does not open in a 
     const { active } = activate(macKey, { ...mine, status: 'pending', wrapped: wrapped.wrapped }, stored(mine))
     await assert.rejects(unwrapDataKey(kek, macKey, active), { code: 'KeyRingTampered' })
   }
+})
+
+test('K6: of a data key nothing is left in what was given to a key to wrap, nor in what it gave back', async () => {
+  const seen: Uint8Array[] = []
+  const watched: KeyEncryptionKey = {
+    ...kek,
+    wrap: bytes => {
+      seen.push(bytes)
+      return kek.wrap(bytes)
+    },
+    unwrap: async wrapped => {
+      const bytes = await kek.unwrap(wrapped)
+      seen.push(bytes)
+      return bytes
+    },
+  }
+  const row = await newGeneration(watched, macKey, { accountId: account, generation: 1 })
+  const dataKey = await unwrapDataKey(watched, macKey, row)
+  assert.ok(dataKey.some(byte => byte !== 0))
+  assert.equal(seen.length, 3)
+  for (const bytes of seen) assert.ok(bytes.every(byte => byte === 0))
 })

@@ -71,6 +71,9 @@ test('R20: a refusal ends every hold at once, whoever meets it; later ones begin
   await assert.rejects(leases.hold('a'), KeyUnavailable)
   vault.answer = async () => fresh()
   assert.equal((await leases.hold('a')).signal.aborted, false)
+  // What ended stays so, though the vault allows it again.
+  for (const hold of [...holds, neighbour])
+    await assert.rejects(leases.check(hold === neighbour ? 'b' : 'a', hold), KeyUnavailable)
 })
 
 test('R19: a vault that is silent is asked again, ever more slowly, and when the lease ends so do the holds', async () => {

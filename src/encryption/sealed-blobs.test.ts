@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { createSecretKey, randomBytes, randomUUID, type KeyObject } from 'node:crypto'
 import { test } from 'node:test'
+import { deriveKey } from '../crypto/derive.ts'
+import { encodeContext, unwrap } from '../crypto/wrap.ts'
 import { systemEnv } from '../base/env.ts'
 import { BlobExists } from '../store/blobs.ts'
 import { openMemoryBlobs } from '../store/memory-blobs.ts'
@@ -24,18 +26,19 @@ async function textOf(bytes: AsyncIterable<Uint8Array>): Promise<string> {
   return Buffer.concat(await Array.fromAsync(bytes)).toString()
 }
 
-async function openRing() {
+async function openRing(leaseMs = 0) {
   const records = openMemoryRecords()
   const rootKeys = { service: key(), mac: key(), deployment: key(), hsm: key(), records: key(), identity: key() }
   const vaults = { agentFor: () => undefined, timeoutMs: 1, waits: new VaultWaits() }
   const credentialOf = () => ({ getToken: async () => null })
-  const ring = new KeyRing({ records, rootKeys, leaseMs: 0, vaults, credentialOf, settingsOf: async () => undefined })
+  const ring = new KeyRing({ records, rootKeys, leaseMs, vaults, credentialOf, settingsOf: async () => undefined })
   await records.commit(await ring.create(account))
   const files = openMemoryBlobs()
   return {
     ring,
     records,
     files,
+    deploymentRoot: rootKeys.deployment,
     blobs: new SealedBlobs({ ring, blobs: files, env: systemEnv, deploymentRoot: rootKeys.deployment }),
   }
 }
@@ -128,4 +131,88 @@ test('a blob that is deleted after its record was read is gone, which is no dama
   await assert.rejects(blobs.open(record), { code: 'DataCorrupted' })
   await records.commit(removal.changes)
   await assert.rejects(blobs.open(record), { code: 'BlobNotFound', status: 404 })
+})
+
+const CHUNK = 65_536
+
+/** The key ring's key can't be used from the call on. */
+function losing(ring: KeyRing): () => void {
+  let isLost = false
+  const inherited = ring.kek.bind(ring)
+  ring.kek = async (accountId, kekId) => {
+    if (isLost) throw new KeyUnavailable('AccessDenied', kekId)
+    return inherited(accountId, kekId)
+  }
+  return () => {
+    isLost = true
+  }
+}
+
+async function* many(chunks: number, onChunk: (index: number) => void = () => {}): AsyncGenerator<Uint8Array> {
+  for (let index = 0; index < chunks; index += 1) {
+    onChunk(index)
+    yield Buffer.alloc(CHUNK, index)
+  }
+}
+
+test('R22: what is read asks the lease before each chunk, whoever reads it', async () => {
+  const { ring, blobs } = await openRing()
+  const lose = losing(ring)
+  const { record } = await blobs.create({ accountId: account, kind: 'training-data', source: many(40) })
+  let read = 0
+  const reading = async (): Promise<void> => {
+    for await (const chunk of (await blobs.open(record)).read()) {
+      read += chunk.length
+      if (read === 2 * CHUNK) lose()
+    }
+  }
+  await assert.rejects(reading(), KeyUnavailable)
+  assert.equal(read, 2 * CHUNK)
+})
+
+test('R20: what is uploaded asks the lease before each chunk, and nothing more of it is taken after a refusal', async () => {
+  const { ring, files, blobs } = await openRing()
+  const lose = losing(ring)
+  let taken = 0
+  const source = many(1000, index => {
+    taken = index
+    if (index === 2) lose()
+  })
+  await assert.rejects(blobs.create({ accountId: account, kind: 'training-data', source }), KeyUnavailable)
+  assert.equal(taken, 2)
+  assert.deepEqual(await Array.fromAsync(files.list()), [])
+})
+
+test('a blob whose record names another size is damaged, though all of its bytes are genuine', async () => {
+  const { blobs } = await openRing()
+  const { record } = await blobs.create({ accountId: account, kind: 'training-data', source: source() })
+  for (const size of [0, record.size - 1, record.size + 1])
+    await assert.rejects(blobs.open({ ...record, size }), {
+      code: 'DataCorrupted',
+      message: /size is not the recorded/,
+    })
+})
+
+test('R27: a blob key is wrapped for one blob, of one kind and account: in the record of another it does not unwrap', async () => {
+  const { records, ring, blobs, deploymentRoot } = await openRing()
+  const other = randomUUID()
+  await records.commit(await ring.create(other))
+  const blob = { accountId: account, kind: 'training-data' } as const
+  const { record } = await blobs.create({ ...blob, source: source() })
+  for (const { record: strange } of [
+    await blobs.create({ ...blob, source: source() }),
+    await blobs.create({ ...blob, kind: 'checkpoint', source: source() }),
+  ])
+    await assert.rejects(blobs.open({ ...record, wrappedKey: strange.wrappedKey }), {
+      code: 'DataCorrupted',
+      message: /its wrapped key was changed/,
+    })
+  // A deployment's copy is under a key of its account, which no other account's copy is wrapped by.
+  const copy = (await blobs.create({ ...blob, kind: 'deployment', source: source() })).record
+  const about = encodeContext('blob key', account, 'deployment', copy.blobId, 0)
+  const keyOf = (accountId: string): KeyObject =>
+    deriveKey(deploymentRoot, 'ownkey/v1/deployment', Buffer.from(accountId))
+  const wrapped = Buffer.from(copy.wrappedKey, 'base64')
+  assert.equal(unwrap(keyOf(account), wrapped, about).length, 32)
+  assert.throws(() => unwrap(keyOf(other), wrapped, about), { code: 'Tampered' })
 })

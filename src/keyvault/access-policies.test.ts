@@ -14,6 +14,11 @@ test('removing one permission from all leaves every other: a revocation is never
   )
 })
 
+test('replacing leaves an identity what it was given last, and the others what they have · R20', () => {
+  const before = [policyFor(OBJECT, ['all']), policyFor('another', ['list'])]
+  assert.deepEqual(keysOf(updatedPolicies(before, 'replace', [policyFor(OBJECT, ['get'])])), [['get'], ['list']])
+})
+
 test('removing all permissions, or naming none, removes the policy · R19', () => {
   for (const keys of [['all'], ['get', 'list'], []]) {
     assert.deepEqual(updatedPolicies([policyFor(OBJECT, ['get', 'list'])], 'remove', [policyFor(OBJECT, keys)]), [])

@@ -33,6 +33,7 @@ test('a compound identity counts only while its application calls', () => {
 test('groups of the token count as its holder', () => {
   const vault = vaultWith({ accessPolicies: [policyFor(OTHER, ['get'])] })
   assert.equal(policiesAllow(vault, principal({ claims: { groups: [OTHER] } }), 'get'), true)
+  assert.equal(policiesAllow(vault, principal({ claims: { groups: [7, null, OTHER.toUpperCase()] } }), 'get'), true)
   assert.equal(policiesAllow(vault, principal({ claims: { groups: OTHER } }), 'get'), false)
 })
 

@@ -203,6 +203,14 @@ const tamperings: [title: string, changes: (records: RecordStore) => Promise<Cha
     5,
   ],
   [
+    'an entry was put before the first',
+    async records => {
+      const first = await records.get(entries, idOf(1))
+      return first ? [put(entries, idOf(0), first.value)] : []
+    },
+    1,
+  ],
+  [
     'an entry was put behind the end',
     async records => {
       const last = await records.get(entries, idOf(10))

@@ -4,7 +4,7 @@ import { createSecretKey } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openDirectoryBlobs } from './directory-blobs.ts'
 import { lockFolder } from './folder-lock.ts'
@@ -16,8 +16,15 @@ import { temporaryFolder } from './temporary-folder.ts'
 const authenticator = recordAuthenticator(createSecretKey(Buffer.alloc(32, 1)))
 const folder = temporaryFolder()
 
+const started: ChildProcess[] = []
+// Also of a test that fails: who waits for their pipes would never end.
+after(() => started.forEach(child => child.kill('SIGKILL')))
+
 function start(program: string, ...args: string[]): ChildProcess {
-  return spawn(process.execPath, [join(import.meta.dirname, program), ...args], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const stdio = ['pipe', 'pipe', 'inherit'] as const
+  const child = spawn(process.execPath, [join(import.meta.dirname, program), ...args], { stdio: [...stdio] })
+  started.push(child)
+  return child
 }
 
 async function firstLine(child: ChildProcess): Promise<string> {

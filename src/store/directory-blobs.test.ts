@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { blobStoreConforms } from './blob-store-conformance.ts'
@@ -105,4 +114,27 @@ test('a blob in quarantine is no blob, comes back when it is asked for, and goes
   assert.equal(await again.deleteBefore('2026-01-01'), 0)
   assert.equal(await again.deleteBefore('2026-01-02'), 1)
   assert.deepEqual(Object.fromEntries(await again.list()), { '2026-01-02': [] })
+})
+
+test('of blobs of one name that are set aside none takes the place of another, and the newest is found first', async () => {
+  const path = newFolder()
+  const blobs = await openDirectoryBlobs(path)
+  const quarantine = openQuarantine(path)
+  for (const [text, day] of [
+    ['first', '2026-01-01'],
+    ['second', '2026-01-01'],
+    ['third', '2026-01-02'],
+    ['fourth', '2026-01-01'],
+  ] as const) {
+    await blobs.create('again', bytes(text))
+    await quarantine.take('again', day)
+  }
+  assert.deepEqual([...(await quarantine.list()).keys()], ['2026-01-01', '2026-01-01.2', '2026-01-01.3', '2026-01-02'])
+  const seen: string[] = []
+  await quarantine.find('again', async place => {
+    seen.push(readFileSync(place, 'utf8'))
+    return false
+  })
+  assert.deepEqual(seen, ['third', 'fourth', 'second', 'first'])
+  assert.equal(await quarantine.deleteBefore('2026-01-02'), 3)
 })

@@ -38,6 +38,16 @@ test('a log that failed to reach the disk once is never called durable again', a
   log.close()
 })
 
+test('what has to be durable now is synced now, and a failure is for ever too', async () => {
+  const path = join(folder, 'failing-now')
+  assert.equal(spawnSync('mkfifo', [`${path}-wal`]).status, 0)
+  const log = openLogSync(path)
+  assert.throws(() => log.durableNow(), CommitUnknown)
+  await assert.rejects(log.durable(), CommitUnknown)
+  assert.ok(log.failure instanceof CommitUnknown)
+  log.close()
+})
+
 test('a log that failed acknowledges nothing when it is closed', async () => {
   const path = join(folder, 'closing')
   writeFileSync(`${path}-wal`, 'log')

@@ -166,6 +166,32 @@ test('a log with a hole in a transaction that was never acknowledged opens: a po
   await records.close()
 })
 
+test('a head in which a bit was flipped is passed over as well: it names a state that never was', async () => {
+  const { left } = await killed()
+  const head = readFileSync(join(left, 'records.head'), 'latin1')
+  const newest = head.startsWith('10 ') ? 0 : 512
+  const forged = `90${head.slice(newest + 2, newest + 512)}`
+  writeFileSync(join(left, 'records.head'), head.slice(0, newest) + forged + head.slice(newest + 512), 'latin1')
+  const records = await open(left)
+  assert.equal(await records.count(files), 10)
+  await records.close()
+})
+
+test('a database with as many changes as were acknowledged, and with other records, is refused and does not change', async () => {
+  const [one, two] = [await killed(), await killed()].map(({ left }) => left) as [string, string]
+  const other = await open(two)
+  // The same count by another way.
+  await other.commit([put(files, 'f0', { owner: 'b', filler: '' })])
+  await other.close()
+  const last = await open(one)
+  await last.commit([put(files, 'f0', { owner: 'c', filler: '' })])
+  await last.close()
+  copyFileSync(pathIn(two), pathIn(one))
+  const before = bytesOf(one)
+  await assert.rejects(open(one), /stands at change 11 as records\.head does, but with other records/u)
+  assert.deepEqual(bytesOf(one), before)
+})
+
 test('a head that a power cut tore is passed over for the one before it', async () => {
   const { left } = await killed()
   const head = readFileSync(join(left, 'records.head'), 'latin1')

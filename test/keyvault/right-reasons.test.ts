@@ -81,6 +81,23 @@ test('an answer that nobody can read is a refusal, never silence, and shows no w
   }
 })
 
+test('a vault that sends elsewhere is not followed: no question, and no token, goes to where it says', async () => {
+  for (const status of [301, 302, 307, 308]) {
+    const paths: string[] = []
+    other.trouble = (request, response) => {
+      paths.push(request.url ?? '')
+      return hasToken(request) ? answering(status, '', { location: '/elsewhere' })(request, response) : 'pass'
+    }
+    assert.match((await refusedDownload()).message, /\(Refused\)/)
+    assert.ok(paths.length > 0)
+    assert.deepEqual(
+      paths.filter(path => path.startsWith('/elsewhere')),
+      [],
+      String(status),
+    )
+  }
+})
+
 test('a vault that opens something else than what was wrapped is told as that, and not as a database that was changed', async () => {
   const other32 = Buffer.alloc(32, 7).toString('base64url')
   for (const value of ['AAAA', other32, Buffer.alloc(64, 7).toString('base64url')]) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { Azure } from '../support/azure.ts'
+import { Azure, pause } from '../support/azure.ts'
 import { cloudFor } from '../support/cloud.ts'
 import { writeRows, type Row } from './folder.ts'
 import { changed, during, rowOf, written } from './writer.fixture.ts'
@@ -37,6 +37,9 @@ test('K5: an account is purged without the blobs of another one, whose records w
     const { blobId } = row(folder, 'openai.files', theirs).value
     await writeRows(folder, [{ ...row(folder, 'encryption.blobs', `/${blobId} `), id: `${accountId}/${blobId}` }])
   })
-  await azure.purgeAccount('evil')
+  const deleted = await azure.deleteAccount('evil')
+  assert.ok((await azure.arm('DELETE', deleted)).status < 300)
+  // The files go after the answer.
+  while ((await azure.arm('GET', deleted)).status !== 404) await pause(50)
   assert.match((await victim.download(theirs)).toString(), new RegExp(CANARY))
 })

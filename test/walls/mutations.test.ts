@@ -17,3 +17,26 @@ test('each check that `npm run mutate` takes out stands in its file exactly once
   assert.deepEqual(wrong, [])
   assert.equal(new Set(MUTATIONS.map(({ without }) => without)).size, MUTATIONS.length)
 })
+
+/** What an attacker or a disk would profit from; each has its mutations. */
+const COVERED = ['src/crypto/', 'src/encryption/', 'src/keyvault/access', 'src/keyvault/firewall', 'src/store/']
+
+test('there are sixty of them or more, and some for each module that keeps what is secret', () => {
+  assert.ok(MUTATIONS.length >= 60, String(MUTATIONS.length))
+  for (const start of COVERED)
+    assert.ok(
+      MUTATIONS.some(({ file }) => file.startsWith(start)),
+      start,
+    )
+})
+
+test('one that no test catches says why, and is no rule of the article', async () => {
+  for (const { without, file, text, survives } of MUTATIONS) {
+    if (survives === undefined) continue
+    assert.ok(survives.length > 20, without)
+    const [before = '', after = ''] = (await readFile(join(root, file), 'utf8')).split(text)
+    // Its own lines, and the comment above them.
+    const around = [...before.split('\n').slice(-4), text, after.split('\n', 1)[0]].join('\n')
+    assert.doesNotMatch(`${without} ${survives} ${around}`, /\bR\d\d\b/, without)
+  }
+})

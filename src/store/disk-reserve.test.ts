@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict'
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { openDiskReserve, type DiskReserve } from './disk-reserve.ts'
+import { temporaryFolder } from './temporary-folder.ts'
+
+const MIB = 1024 * 1024
+
+/** Takes as often as there is something to give. */
+function taken(reserve: DiskReserve, last: boolean): number {
+  let times = 0
+  while (reserve.release(last)) times += 1
+  return times
+}
+
+test('half of what is kept of the disk is for deletions alone: whatever else asks gets the other half, in parts', () => {
+  const folder = temporaryFolder()
+  const path = join(folder, 'reserve')
+  const reserve = openDiskReserve(path, folder)
+  assert.ok(reserve.isWhole)
+  assert.equal(statSync(path).size, 8 * MIB)
+  assert.equal(taken(reserve, false), 8)
+  assert.equal(statSync(path).size, 4 * MIB)
+  assert.equal(reserve.isWhole, false)
+  assert.equal(taken(reserve, true), 8)
+  assert.equal(statSync(path).size, 0)
+  assert.equal(taken(reserve, false), 0)
+  reserve.close()
+})
+
+test('a reserve that was given out is filled again by the next that opens it, where there is room', () => {
+  const folder = temporaryFolder()
+  const path = join(folder, 'reserve')
+  const first = openDiskReserve(path, folder)
+  taken(first, true)
+  first.close()
+  const next = openDiskReserve(path, folder)
+  assert.ok(next.isWhole)
+  assert.equal(statSync(path).size, 8 * MIB)
+  next.close()
+})
