@@ -70,7 +70,7 @@ test('flipped bits all over a blob of several chunks are refused, at the borders
     await assertDetected(`bit ${bit}`, flip(sealed, bit), large)
 })
 
-test('a blob that is cut anywhere does not open, on and off the borders of chunks', async () => {
+test('a cut at any place is refused at opening, on and off the borders of chunks', async () => {
   const sealed = await sealAll(key, context, [small])
   for (let length = 0; length < sealed.length; length++) {
     await assert.rejects(openSealed(key, context, readerOf(sealed.subarray(0, length))), SealError)
