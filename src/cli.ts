@@ -14,7 +14,7 @@ async function run(args: readonly string[]): Promise<number> {
   try {
     return await command.run(values, words)
   } catch (error) {
-    // Of a command that is not there, the list of all says more.
+    // For an unknown command, the list of all commands says more.
     if (error instanceof UsageError && command.name !== 'help') error.command ??= command.name
     throw error
   }

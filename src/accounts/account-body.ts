@@ -39,7 +39,7 @@ const properties = z.object({
   customSubDomainName: z
     .string()
     .regex(
-      // It becomes a label of a host's name (RFC 1035 2.3.4).
+      // It becomes a label of a host name (RFC 1035 2.3.4).
       /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i,
       "must be 1 to 63 letters, digits and '-', not beginning or ending in '-'",
     )
@@ -53,7 +53,7 @@ const properties = z.object({
 
 const identity = z.object({ type: z.string().max(64).nullish() })
 
-/** PUT of an account. Unknown fields are echoed read-only ones: they are left alone. */
+/** PUT of an account. Unknown fields are read-only ones that clients send back, so they are ignored. */
 export const putAccountBody = z.object({
   location: z.string().min(1).max(64),
   kind: z.string().max(64).nullish(),
@@ -63,7 +63,7 @@ export const putAccountBody = z.object({
   properties: properties.nullish(),
 })
 
-/** PATCH of an account: what is absent stays as it is. */
+/** PATCH of an account: absent fields stay as they are. */
 export const patchAccountBody = putAccountBody.extend({ location: z.string().max(64).nullish() })
 
 export type AccountBody = z.infer<typeof patchAccountBody>

@@ -6,7 +6,7 @@ import { leaveOut } from '../store/records.ts'
 import { accounts as storedAccounts } from './account.ts'
 import type { AccountServices } from './accounts.ts'
 
-/** How many accounts there are for each tenant, soft-deleted ones too: what `prove` could not look at shows up as a number. */
+/** How many accounts each tenant has, soft-deleted ones too, so that `prove` can say how many it could not look at. */
 export function accountCountRoutes(services: AccountServices): Route[] {
   return [
     {
@@ -18,7 +18,7 @@ export function accountCountRoutes(services: AccountServices): Route[] {
       handler: async () => {
         noteOperation({ operationName: 'OwnKey/accounts/count' })
         const bySubscription = new Map<string, number>()
-        // Soft-deleted ones too; one whose record was changed outside is left out, and named where records are proven.
+        // Soft-deleted ones too. One whose record was changed outside is left out; the check of the records names it.
         for await (const { value } of everyRecord(services.records, storedAccounts, { onTampered: leaveOut }))
           bySubscription.set(value.subscriptionId, (bySubscription.get(value.subscriptionId) ?? 0) + 1)
         const counts = new Map<string, number>()

@@ -31,7 +31,7 @@ const checkBody = z.object({
 
 const BASE = { host: 'management', auth: 'management', method: 'GET', maxBody: 0 } as const
 
-/** What can be had: models, skus, usages, free subdomains. */
+/** What is available: models, skus, usages, free subdomains. */
 export function accountInformationRoutes(services: AccountServices, bases: readonly BaseName[]): Route[] {
   return [
     ...ofAccount(services, bases),
@@ -133,7 +133,7 @@ function domainRoute(records: RecordStore, enter: (call: Call, action: string) =
   }
 }
 
-/** What roles can allow here, as the provider lists it. */
+/** Actions that roles can allow here, as the provider lists them. */
 const OPERATIONS = [
   'accounts/read',
   'accounts/write',

@@ -13,11 +13,11 @@ import { deployments } from './deployment.ts'
 import { reEncryptions } from './re-encryption.ts'
 import type { RunningModels } from './running-models.ts'
 
-/** What hangs on an account in modules above this one. */
+/** What depends on an account in modules above this one. */
 export interface Dependents {
-  /** Ends what runs for the account, so that it can go on after a restore. */
+  /** Ends what runs for the account, in a way that it can go on after a restore. */
   stop(accountId: string): Promise<void>
-  /** Kept by `<account id>/…`; removed with the account. */
+  /** Collections with ids `<account id>/…`, which are removed with the account. */
   readonly collections: readonly Collection<unknown>[]
 }
 
@@ -33,7 +33,7 @@ export interface AccountLifeOptions extends Pick<
 /** As Azure: a deleted account can be restored for 48 hours. */
 const RETENTION_MS = 48 * 3_600_000
 const PAGE = 500
-/** After so long without a sign of life a purge is gone on with by another process. Milliseconds. */
+/** Milliseconds without a sign of life after which another process goes on with a purge. */
 const LEASE_MS = 30_000
 
 /** Deletes, restores and purges accounts. */
@@ -44,7 +44,7 @@ export class AccountLife {
     this.#options = options
   }
 
-  /** Soft-deletes: its host, identity, jobs and deployments end now; its data waits under its keys. R28: the processes end. */
+  /** Soft-deletes: its host, identity, jobs and deployments end now, and its data is kept under its keys. R28: the processes end. */
   async delete(stored: Stored<Account>): Promise<void> {
     const { audit, env, identities, keyRing } = this.#options
     const { accountId, identity } = stored.value
@@ -59,7 +59,7 @@ export class AccountLife {
     keyRing.forget(accountId)
   }
 
-  /** Ends jobs and deployments; what is stopped twice does no harm. */
+  /** Ends jobs and deployments. Stopping them twice does no harm. */
   async stop(accountId: string): Promise<void> {
     await this.#options.dependents.stop(accountId)
     const { records } = this.#options
@@ -67,7 +67,7 @@ export class AccountLife {
     await Promise.all(own.map(({ value }) => this.#options.running.stop(value)))
   }
 
-  /** With its keys, data, deployments and identity, as it was. */
+  /** Restores the account with its keys, data, deployments and identity. */
   async restore(stored: Stored<Account>): Promise<void> {
     if (stored.value.purging) throw beingPurged(stored.value)
     const { audit, identities, resourceManager } = this.#options
@@ -86,7 +86,7 @@ export class AccountLife {
       throw new Conflict('AccountBeingPurged', `The account '${stored.value.name}' is being purged already.`)
   }
 
-  /** False: somebody is at it. */
+  /** False where another process is purging it. */
   async #tryPurge(stored: Stored<Account>): Promise<boolean> {
     const lease = await this.#options.leases.claim(`purge/${stored.id}`, LEASE_MS)
     if (lease === undefined) return false
@@ -121,13 +121,13 @@ export class AccountLife {
     settled()
   }
 
-  /** R32: from now on nothing is asked with a token of the tenant that the subscription has left. */
+  /** R32: no vault is asked any more with a token of the tenant that the subscription has left. */
   async forgetKeys(subscriptionId: string): Promise<void> {
     const { accounts: service, keyRing } = this.#options
     for (const { id } of await service.list(subscriptionId)) keyRing.forget(id)
   }
 
-  /** What is due by the clock, and what a stop of the service broke off; what fails for one account holds up no other. */
+  /** Purges what is due by the clock, and what a stop of the service broke off. A failure at one account does not hold up others. */
   async maintain(): Promise<void> {
     const { records, env } = this.#options
     const tasks = eachForItself()
@@ -145,7 +145,7 @@ export class AccountLife {
       const page = await records.list(blobRecords, { prefix: `${accountId}/`, limit: PAGE })
       if (page.length === 0) return count
       const removals = page.map(stored => this.#options.blobs.removeStored(accountId, stored))
-      // The files first: while their record is there, a purge that breaks off finds them again.
+      // The files first: while their records are there, a purge that was broken off finds them again.
       for (const { unlink } of removals) await unlink()
       await records.commit(
         removals.flatMap(({ changes }): Change[] => changes),
@@ -171,7 +171,7 @@ function beingPurged({ name }: Account): Conflict {
   return new Conflict('AccountBeingPurged', `The account '${name}' is being purged: it can't be restored any more.`)
 }
 
-/** A name that a soft-deleted account holds. */
+/** The name belongs to a soft-deleted account. */
 export function mustRestore({ id }: Account): AzureError {
   return new Conflict(
     'FlagMustBeSetForRestore',

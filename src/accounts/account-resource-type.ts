@@ -37,7 +37,7 @@ export function accountResourceType(services: AccountServices, life: AccountLife
   }
 }
 
-/** Its data, host and identity stay; what was assigned at its old id does not come along, as on Azure. */
+/** Its data, host and identity stay. Role assignments at its old id don't move along, as on Azure. */
 async function moved(services: AccountServices, stored: Stored<Account>, to: Place): Promise<Change[]> {
   const { records, identities } = services
   const { name, accountId, identity } = stored.value

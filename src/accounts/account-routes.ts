@@ -33,7 +33,7 @@ export interface AccountPlace {
   readonly name: string
 }
 
-/** Where an account stands, from the path. @throws 400 MissingApiVersionParameter, 403 AuthorizationFailed */
+/** The id of the path's account. @throws 400 MissingApiVersionParameter, 403 AuthorizationFailed */
 export async function enterAccount(services: AccountServices, call: Call, action: string): Promise<AccountPlace> {
   apiVersion(call)
   const { subscriptionid = '', group = '', account: name = '' } = call.params
@@ -63,7 +63,7 @@ export function accountRoutes(services: AccountRouteServices): Route[] {
         const found = await storedAccount(services, call, 'read')
         await freshStatus(services, found.value)
         const headers = { etag: etagOf(found) }
-        // What is shown of a customer's key changes without the account.
+        // The shown state of a customer's key changes without the account's record.
         const earlier = await services.earlierBlobs.count(found.value.accountId)
         const hasStatus = found.value.encryption.keyVaultProperties !== undefined || earlier > 0
         return !hasStatus && isUnchanged(call, found)

@@ -9,7 +9,7 @@ export interface EncryptionSettings {
     /** Empty: the latest version. */
     readonly keyVersion: string
   }
-  /** Beyond the article: a change to another key also seals anew what was stored before; absent: not. */
+  /** Beyond the article: whether a change to another key also re-encrypts what was stored before. */
   readonly reEncryptOnEnable?: true
 }
 
@@ -22,9 +22,9 @@ export interface NetworkAcls {
 
 /** A Microsoft.CognitiveServices account: the owner of files, jobs, models and deployments. */
 export interface Account {
-  /** Immutable GUID that data is bound to; a name may later be somebody else's. */
+  /** Immutable GUID. Data is bound to it, since a name may later belong to another account. */
   readonly accountId: string
-  /** The ARM resource id, in the letters of its creation. */
+  /** The ARM resource id, as it was spelled at creation. */
   readonly id: string
   readonly subscriptionId: string
   readonly group: string
@@ -45,9 +45,9 @@ export interface Account {
   /** Base64: both API keys, sealed under the service's identity key. */
   readonly sealedKeys: string
   readonly createdAt: string
-  /** Soft-deleted: its data waits, under its keys, until it is restored or purged. Milliseconds since 1970. */
+  /** When it was soft-deleted. Its data is kept, under its keys, until it is restored or purged. Milliseconds since 1970. */
   readonly deleted?: { readonly at: number; readonly purgeAt: number }
-  /** Its keys are being destroyed: it can't be restored any more. */
+  /** Its keys are being destroyed, so it can't be restored any more. */
   readonly purging?: true
 }
 

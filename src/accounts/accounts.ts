@@ -21,17 +21,17 @@ import type { EarlierBlobs } from './earlier-blobs.ts'
 import type { KeyStatuses } from './key-statuses.ts'
 import type { VaultDirectory } from './vault-directory.ts'
 
-/** What entra gives: identities that live and die with their resource (R13, R31). */
+/** What entra offers: identities that are made and deleted with their resource (R13, R31). */
 export interface Identities {
   create(resource: { resourceId: string; name: string; tenantId: string }): { principalId: string; changes: Change[] }
   remove(principalId: string): Promise<Change[]>
   /** While its resource is soft-deleted, an identity gets no tokens and those it has are refused. */
   enable(principalId: string, enabled: boolean): Promise<Change[]>
-  /** Its resource has another id from now on. */
+  /** Its resource has got another id. */
   rename(principalId: string, resourceId: string): Promise<Change[]>
 }
 
-/** What the parts of this module work with. */
+/** The services that the parts of this module use. */
 export interface AccountServices {
   readonly accounts: Accounts
   readonly records: RecordStore
@@ -43,7 +43,7 @@ export interface AccountServices {
   readonly identities: Identities
   readonly keyStatuses: KeyStatuses
   readonly earlierBlobs: EarlierBlobs
-  /** Milliseconds; what is shown of a key is no older. */
+  /** The greatest age of the shown state of a key, in milliseconds. */
   readonly keyLeaseMs: number
   readonly audit: AuditSink
   readonly identityKey: KeyObject
@@ -66,7 +66,7 @@ export class Accounts {
     return found?.value.deleted === undefined ? found : undefined
   }
 
-  /** The account of that name, deleted ones too: their names stay taken. */
+  /** The account of that name, also a deleted one, since its name stays taken. */
   async named(subscriptionId: string, group: string, name: string): Promise<Stored<Account> | undefined> {
     const { records } = this.#options
     const key = accountKey(subscriptionId, group, name)
@@ -87,7 +87,7 @@ export class Accounts {
     return known === undefined ? undefined : this.byId(known.value.accountId)
   }
 
-  /** Undefined for soft-deleted accounts: their identity asks no vault and their jobs do not run. */
+  /** Undefined for soft-deleted accounts, whose identity asks no vault and whose jobs do not run. */
   async byId(accountId: string): Promise<Account | undefined> {
     const found = (await this.#options.records.get(accounts, accountId))?.value
     return found?.deleted === undefined ? found : undefined
@@ -104,7 +104,7 @@ export class Accounts {
   }
 
   /**
-   * Commits what hangs on an account, which must be there until then: a purge that began meanwhile would not find it.
+   * Commits what depends on an account, which must still exist then, since a purge that began meanwhile would not find it.
    * @throws 404 ResourceNotFound when the account is deleted or being purged; VersionConflict of the changes
    */
   async commitUnder(
@@ -120,7 +120,7 @@ export class Accounts {
       try {
         return await this.#options.audit.append(entry, [...changes, guard], { shred })
       } catch (error) {
-        // Any other change of the account, its tags for instance, takes nothing away.
+        // Any other change of the account, such as its tags, does not matter here.
         if (!(error instanceof VersionConflict && error.collection === accounts.name)) throw error
       }
     }
@@ -130,7 +130,7 @@ export class Accounts {
     return openApiKeys(this.#options.identityKey, account)
   }
 
-  /** R27: an account's own keys open that account and no other. */
+  /** R27: an account's own API keys open that account alone. */
   acceptsKey(account: Account, key: string): boolean {
     return !account.disableLocalAuth && matchesApiKey(this.keysOf(account), key)
   }
@@ -151,7 +151,7 @@ export function accountAudit(
   account: Account,
   operationName: string,
   description: string,
-  /** `httpStatusCode`: what the client is answered, where it is not 200. */
+  /** `httpStatusCode`: the status of the response, where it is not 200. */
   properties?: object,
 ): NewAuditEntry {
   return {

@@ -4,7 +4,7 @@ import { json } from '../http/respond.ts'
 import type { Call, Route } from '../http/route.ts'
 import { KINDS } from './create-account.ts'
 
-/** Thousands of tokens a minute, as Azure counts; nothing here measures them. */
+/** Thousands of tokens a minute, as Azure counts. They are not measured here. */
 export const MAX_CAPACITY = 10_000
 
 const checkBody = z.object({
@@ -15,7 +15,7 @@ const checkBody = z.object({
 /** Checks the subscription, the rights and the location of a call. */
 type Enter = (call: Call, action: string) => Promise<string>
 
-/** What can be had of a sku, and of a model where. */
+/** The available skus, and the locations of a model. */
 export function capacityRoutes(
   provider: string,
   models: readonly { readonly name: string }[],

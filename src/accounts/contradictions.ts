@@ -9,7 +9,7 @@ import { copyKindOf, deployments, isOwnDeployment } from './deployment.ts'
 export interface BlobReference {
   /** For a sentence: `the file file-1`. */
   readonly what: string
-  /** Whether it stands where it belongs. */
+  /** Whether its id fits its value. */
   readonly isOwn: boolean
   readonly blobId?: string
   readonly kinds?: readonly DataKind[]
@@ -19,13 +19,13 @@ export interface BlobReference {
 
 export interface ContradictionsOptions {
   readonly ring: KeyRing
-  /** What modules above this one keep about blobs. */
+  /** What modules above this one know about blobs. */
   readonly references: (accountId: string) => AsyncIterable<BlobReference>
 }
 
 /**
- * Where the records of an account contradict each other: settings, key ring, blobs, and what names blobs. Everything is looked at
- * twice: what changes in between is no contradiction.
+ * Contradictions between the records of an account: settings, key ring, blobs, and what names blobs. Everything is looked at
+ * twice, since a change in between is not a contradiction.
  */
 export async function contradictions(options: ContradictionsOptions, accountId: string): Promise<string[]> {
   const first = await look(options, accountId)
@@ -59,7 +59,7 @@ async function look({ ring, references }: ContradictionsOptions, accountId: stri
     }
   } catch (error) {
     if (!(error instanceof RecordTampered)) throw error
-    // Which blobs the rest names is not known.
+    // The record was changed, so it is not known which blobs the rest names.
     return [...found, `the record ${error.collection} ${error.id} was changed outside this service`]
   }
   for (const blobId of blobs.keys())

@@ -16,7 +16,7 @@ import { accountAudit, CREATED, type AccountServices } from './accounts.ts'
 import { keyBeforeIdentity } from './key-before-identity.ts'
 import { newApiKeys, sealApiKeys } from './api-keys.ts'
 
-/** As Azure: so many accounts in a subscription. */
+/** As Azure: the most accounts in a subscription. */
 export const MAX_ACCOUNTS = 200
 
 type PutBody = AccountBody & { location: string; kind?: string | null | undefined }
@@ -65,7 +65,7 @@ export async function createAccount(
     })
 }
 
-/** What comes from the body alone. */
+/** The part that comes from the body alone. */
 async function newAccount(
   services: AccountServices,
   body: PutBody,
@@ -101,7 +101,7 @@ async function freeSubdomain(
     if ((await records.get(subdomains, subdomain)) !== undefined) throw subdomainTaken(subdomain)
     return subdomain
   }
-  // Nobody asked for this one by name: it is the account's own if that is free and can be one.
+  // The request has no subdomain, so it is the account's name if that is free and valid.
   const plain = name
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')
@@ -148,7 +148,7 @@ function checkName(name: string): void {
   )
 }
 
-/** `CognitiveServices` and `AIServices` are Azure's accounts for several services: here each is one of Azure OpenAI. */
+/** `CognitiveServices` and `AIServices` are Azure's accounts for several services. Here each is an account of Azure OpenAI. */
 export const KINDS: readonly string[] = ['OpenAI', 'AIServices', 'CognitiveServices']
 
 function checkKind(kind: string): string {

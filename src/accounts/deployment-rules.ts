@@ -2,7 +2,7 @@ import { AzureError } from '../http/errors.ts'
 import type { Account } from './account.ts'
 import type { Deployment, DeploymentBody } from './deployment.ts'
 
-/** Azure's deployment types; here they all mean the same process. `Manual` is what az 2.45 calls a scale type. */
+/** Azure's deployment types; here they are all the same. `Manual` is a scale type of az 2.45. */
 const SKUS: ReadonlySet<string> = new Set(
   (
     'standard globalstandard datazonestandard developertier provisionedmanaged globalprovisionedmanaged ' +
@@ -41,7 +41,7 @@ export function checkSource(account: Account, body: DeploymentBody): void {
   )
 }
 
-/** @throws 400 DeploymentModelNotSupported, InvalidResourceProperties for a sku that there is not */
+/** @throws 400 DeploymentModelNotSupported, InvalidResourceProperties for an unknown sku */
 export function checkDeploymentModel(body: DeploymentBody): void {
   const { format, name, version } = body.properties.model
   if ((format ?? 'OpenAI').toLowerCase() !== 'openai') throw modelNotSupported(body, 'format')
@@ -55,7 +55,7 @@ export function checkDeploymentModel(body: DeploymentBody): void {
   )
 }
 
-/** In Azure's words, and where to look. */
+/** Azure's message, and where to look. */
 export function modelNotSupported(body: DeploymentBody, field: 'format' | 'name'): AzureError {
   const { format, name, version } = body.properties.model
   return new AzureError(

@@ -4,7 +4,7 @@ import type { BlobRecord, DataKind } from '../encryption/blob-records.ts'
 import { isInPlace } from '../encryption/record-tampered.ts'
 import { collection, type Stored } from '../store/records.ts'
 
-/** A model that serves under a name of the account's choice. */
+/** A model that serves under a name that the account has chosen. */
 export interface Deployment {
   readonly accountId: string
   readonly name: string
@@ -14,7 +14,7 @@ export interface Deployment {
   readonly base: string
   /** The deployment's own sealed copy of a fine-tuned model's adapter (R25); absent for a base model. */
   readonly blobId?: string
-  /** `stop`: beyond the article, serving ends with the customer's key; absent: it goes on (R25). */
+  /** Beyond the article: `stop` ends serving when the customer's key is lost; absent: it goes on (R25). */
   readonly onKeyUnavailable?: 'stop'
   readonly createdAt: string
 }
@@ -26,23 +26,23 @@ export function deploymentKey(accountId: string, name: string): string {
   return `${accountId}/${name.toLowerCase()}`
 }
 
-/** K5: whether a deployment's record stands where it belongs. */
+/** K5: whether a deployment's record has the id that fits its value. */
 export function isOwnDeployment(stored: Stored<Deployment>, accountId: string): boolean {
   return isInPlace(stored, accountId, value => deploymentKey(value.accountId, value.name))
 }
 
-/** The kind of a deployment's own copy: one that stops with its key hangs on the customer's. */
+/** The kind of a deployment's own copy. For one that stops with its key, the copy depends on the customer's key. */
 export function copyKindOf({ onKeyUnavailable }: Pick<Deployment, 'onKeyUnavailable'>): DataKind {
   return onKeyUnavailable === 'stop' ? 'fine-tuned-model' : 'deployment'
 }
 
-/** az 2.91 sends it as a text. */
+/** az 2.91 sends it as a string. */
 const capacity = z.preprocess(
   given => (typeof given === 'string' && /^\d{1,6}$/.test(given) ? Number(given) : given),
   z.int().min(1).max(MAX_CAPACITY),
 )
 
-/** az 2.45 sends `scaleSettings` and no sku, newer clients a sku: both are taken. */
+/** az 2.45 sends `scaleSettings` and no sku, newer clients a sku. Both are accepted. */
 export const deploymentBody = z.object({
   sku: z.object({ name: z.string().min(1).max(64), capacity: capacity.nullish() }).nullish(),
   properties: z.object({
@@ -63,13 +63,13 @@ export const deploymentBody = z.object({
 
 export type DeploymentBody = z.infer<typeof deploymentBody>
 
-/** What a model name stands for; `blob` is the adapter of a fine-tuned model. */
+/** The model behind a name. `blob` is the adapter of a fine-tuned model. */
 export interface DeployableModel {
   readonly base: string
   readonly blob?: BlobRecord
 }
 
-/** Where models are looked up: the module openai knows the fine-tuned ones. */
+/** Looks models up. The module openai has the fine-tuned ones. */
 export interface ModelSource {
   /** Undefined when the account has no such model. */
   resolve(accountId: string, modelName: string): Promise<DeployableModel | undefined>

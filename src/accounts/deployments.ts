@@ -71,7 +71,7 @@ export class Deployments {
     throw new NotFound('DeploymentNotFound', `The deployment '${name}' does not exist.`)
   }
 
-  /** The process that serves a deployment. @throws KeyUnavailable when it is one that stops with its key */
+  /** The process that serves a deployment. @throws KeyUnavailable where it stops with its key */
   async model(deployment: Deployment): Promise<ServingModel> {
     const stops = deployment.onKeyUnavailable === 'stop'
     try {
@@ -82,7 +82,7 @@ export class Deployments {
     return this.#running.get(deployment)
   }
 
-  /** Creates or replaces; resolves when the model answers. R24: a fine-tuned model is opened with the account's key here. */
+  /** Creates or replaces. Resolves when the model answers. R24: a fine-tuned model is opened here with the account's key. */
   async put(
     account: Account,
     name: string,
@@ -141,7 +141,7 @@ export class Deployments {
     await unlinkAfter(deleting, [removal])
   }
 
-  /** Resolves when the model answers, or somebody else has deleted the deployment by then: it was made all the same. */
+  /** Resolves when the model answers. If somebody has deleted the deployment meanwhile, it resolves too, since it was made. */
   async #start(deployment: Deployment): Promise<void> {
     await this.#running.get(deployment).catch((error: unknown) => {
       if (!(error instanceof NotFound)) throw error
@@ -165,8 +165,8 @@ export class Deployments {
   }
 
   /**
-   * R25: the deployment's own copy under the service's key, so that serving needs no customer key from here on; under the
-   * customer's for one that stops with it.
+   * R25: makes the deployment's own copy under the service's key, so that serving does not need the customer's key any more.
+   * Where the deployment stops with its key, the copy is under the customer's.
    */
   async #ownCopy(
     account: Account,
@@ -193,7 +193,7 @@ export class Deployments {
     return { deployment: { ...base, blobId: record.blobId }, changes }
   }
 
-  /** Of its copy, and of the process that holds the weights. */
+  /** Removes its copy, and ends the process with the weights. */
   async #removalOf(deployment: Deployment | undefined): Promise<Removal> {
     if (deployment === undefined) return { changes: [], unlink: async () => undefined }
     const { accountId, blobId } = deployment
@@ -223,7 +223,7 @@ export class Deployments {
   }
 }
 
-/** What the body leaves out stays as it was. */
+/** Fields that the body leaves out stay as they were. */
 function stopsWithKey(body: DeploymentBody, before: Deployment | undefined): boolean {
   return (body.properties.onKeyUnavailable ?? before?.onKeyUnavailable) === 'stop'
 }

@@ -12,12 +12,12 @@ interface Counted {
   stale: boolean
 }
 
-/** While what is stored still comes to them: an account of before there were key states. Milliseconds. */
+/** How long a count is valid while new blobs still come: for accounts from before key states. Milliseconds. */
 const RECOUNT_MS = 5000
 
 /**
- * How many blobs of an account are still sealed under a generation that another key than the present one has wrapped (K1). None
- * come to it, since those generations are closed; so a count holds until one is removed or re-encrypted.
+ * How many blobs of an account are still sealed under a generation that was once wrapped by another key than the current one (K1).
+ * Those generations are closed and get no new blobs, so a count holds until one is removed or re-encrypted.
  */
 export class EarlierBlobs {
   readonly #records: RecordStore
@@ -27,7 +27,7 @@ export class EarlierBlobs {
     this.#records = records
   }
 
-  /** As last counted; undefined: never. */
+  /** The last count; undefined: never counted. */
   of(accountId: string): number | undefined {
     return this.#counted.get(accountId)?.blobs
   }
@@ -38,7 +38,7 @@ export class EarlierBlobs {
     if (known !== undefined) known.stale = true
   }
 
-  /** Counts where that is needed: an account that never changed its key has none. */
+  /** Counts where needed; an account that never changed its key has none. */
   async count(accountId: string): Promise<number> {
     const { ownSince = 1, generation = 1 } = (await this.#records.get(keyStates, accountId))?.value ?? {}
     const at = performance.now()

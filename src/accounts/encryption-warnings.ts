@@ -9,7 +9,7 @@ interface Warning {
 
 const SOON_MS = 30 * 86_400_000
 
-/** What who changes or reads an account should know of its customer-managed key; shown beside the settings. */
+/** What readers of an account should know about its customer-managed key; shown beside the settings. */
 export function encryptionWarnings(
   { encryption, identity, name, group }: Account,
   status: KeyStatus | undefined,
@@ -28,7 +28,7 @@ export function encryptionWarnings(
     warnings.push({ code: 'IdentityWithoutAccess', message })
   }
   if (isOutside) {
-    const message = `${vaultUri} is no vault of this cloud: its region, its tenant, its firewall's exception for trusted services and whether it uses access policies were not checked. The operator's credential asks it on the account's behalf.`
+    const message = `${vaultUri} is not a vault of this cloud: its region, its tenant, its firewall's exception for trusted services and whether it uses access policies were not checked. The operator's credential asks it on the account's behalf.`
     warnings.push({ code: 'VaultNotChecked', message })
   }
   if (status?.expiresOn !== undefined) warnings.push(...expiryWarnings(status.keyIdentifier, status.expiresOn, now))

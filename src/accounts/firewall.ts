@@ -2,7 +2,7 @@ import { isListedAddress } from '../http/address-ranges.ts'
 import { Forbidden } from '../http/errors.ts'
 import type { Account } from './account.ts'
 
-/** Judges the socket's real peer, never a header. @throws 403 */
+/** Checks the socket's real peer, never a header. @throws 403 */
 export function checkAddress({ networkAcls, publicNetworkAccess }: Account, peer: string): void {
   if (publicNetworkAccess === 'Disabled') {
     throw new Forbidden('403', 'Public access is disabled. Set publicNetworkAccess of the resource to Enabled.')

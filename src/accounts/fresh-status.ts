@@ -4,14 +4,14 @@ import type { AccountServices } from './accounts.ts'
 
 const PATIENCE_MS = 2000
 
-/** Who looks at an account sees what the vault says of its key now, at most a lease old; but they wait for no silent vault. */
+/** A reader of an account sees the vault's answer about its key, at most a lease old, but does not wait for a silent vault. */
 export async function freshStatus(
   { keyRing, keyStatuses, keyLeaseMs }: AccountServices,
   { accountId, encryption }: Account,
   { atMostMs = keyLeaseMs }: { atMostMs?: number } = {},
 ): Promise<void> {
   if (encryption.keyVaultProperties === undefined || keyStatuses.sinceAsked(accountId) < atMostMs) return
-  // The answer, a refusal too, is in the status.
+  // The answer is in the status, also a refusal.
   const asked = keyRing.leases.probe(accountId).catch(() => undefined)
   await Promise.race([asked, setTimeout(PATIENCE_MS, undefined, { ref: false })])
 }

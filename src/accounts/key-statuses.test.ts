@@ -37,7 +37,7 @@ async function open(records: RecordStore = openMemoryRecords()) {
   return { records, statuses, entries, failures, disk, enable }
 }
 
-test('a state lasts from its first sign to another cause; the last success stays the last one', async () => {
+test('a state lasts from its first sign until another cause', async () => {
   const { statuses, enable } = await open()
   await enable(first)
   statuses.note(refused())
@@ -51,7 +51,7 @@ test('a state lasts from its first sign to another cause; the last success stays
   assert.ok((statuses.of('a')?.since ?? '') > (lost?.since ?? ''))
 })
 
-test('each turn is recorded once, and what was known is known after a restart · R05', async () => {
+test('each change of state is recorded once, also over a restart · R05', async () => {
   const { records, statuses, entries, failures, enable } = await open()
   await enable(first)
   for (const outcome of [answered(), refused(), refused(), answered(), answered(), refused()]) statuses.note(outcome)
@@ -82,7 +82,7 @@ test('R05: what a full disk kept from being recorded is recorded once there is r
   )
 })
 
-test('an answer about a key that was replaced, or that comes while the service ends, counts for nothing', async () => {
+test('an answer about a replaced key, or while the service ends, is ignored', async () => {
   const { statuses, enable } = await open()
   await enable(first)
   await enable(second)
@@ -97,7 +97,7 @@ test('an answer about a key that was replaced, or that comes while the service e
   assert.equal(statuses.of('a')?.state, 'Active')
 })
 
-test('a key that a crash kept from being known is adopted, and then asked about', async () => {
+test('a key whose status was lost in a crash is adopted, and then asked about', async () => {
   const { statuses, enable } = await open()
   await enable(first)
   statuses.adopt('a', second)

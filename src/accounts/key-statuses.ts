@@ -8,21 +8,21 @@ import { collection, leaveOut, put, remove, type Change, type RecordStore, type 
 import { storageTrouble } from '../store/storage-errors.ts'
 import { accounts, type Account } from './account.ts'
 
-/** What is known of an account's customer-managed key. Times are ISO 8601, UTC. */
+/** The state of an account's customer-managed key. Times are ISO 8601, UTC. */
 export interface KeyStatus {
   readonly state: 'Active' | 'KeyUnavailable'
   /** URI of the key version that wraps the account's data keys now. */
   readonly keyIdentifier: string
   readonly cause?: KeyUnavailableCause
-  /** What is wrong and what mends it. */
+  /** What is wrong and what fixes it. */
   readonly message?: string
   /** Since when it has been in this state, for this cause. */
   readonly since: string
-  /** When the vault last let the account read, wrap and unwrap. */
+  /** When the vault last allowed get, wrap and unwrap. */
   readonly lastSuccess: string
   /** When the vault was last asked. */
   readonly lastChecked: string
-  /** When the key version expires; absent: never. From then on it can unwrap, and nothing else. */
+  /** When the key version expires; absent: never. After that it can only unwrap. */
   readonly expiresOn?: string
 }
 
@@ -37,7 +37,7 @@ interface Changed {
   readonly status: KeyStatus
 }
 
-/** Keeps for each account under a customer-managed key whether the key can be used, and records in the audit log when that changes. */
+/** Keeps for each account under a customer-managed key whether the key can be used. Changes are recorded in the audit log. */
 export class KeyStatuses {
   readonly #options: {
     records: RecordStore
@@ -54,7 +54,7 @@ export class KeyStatuses {
   readonly #left: Changed[] = []
   #writing: Promise<void> = Promise.resolve()
   #closed = false
-  /** Called with the vault's answer, by whatever request asked. What follows from it is no part of that request's record. */
+  /** Called with the vault's answer, by any request that asked. What follows from it is not part of that request's record. */
   readonly note: (outcome: KeyOutcome) => void
 
   constructor(options: {
@@ -67,7 +67,7 @@ export class KeyStatuses {
     this.note = AsyncResource.bind((outcome: KeyOutcome) => this.#note(outcome))
   }
 
-  /** Takes up what the last run knew. */
+  /** Loads what the last run knew. */
   async load(): Promise<void> {
     for await (const { id, value } of everyRecord(this.#options.records, keyStatuses, { onTampered: leaveOut }))
       this.#known.set(id, value)
@@ -99,7 +99,7 @@ export class KeyStatuses {
     return performance.now() - (this.#asked.get(accountId) ?? Number.NEGATIVE_INFINITY)
   }
 
-  /** The account is under another key from the commit of these changes on; call `settled` after it. R29: undefined, under none. */
+  /** Changes for the commit that puts the account under another key; call `settled` after it. R29: undefined for service-managed keys. */
   change(accountId: string, keyIdentifier: string | undefined): { changes: Change[]; settled: () => void } {
     const fresh = keyIdentifier === undefined ? undefined : active(keyIdentifier, this.#now())
     return {
@@ -109,20 +109,20 @@ export class KeyStatuses {
         this.#unwritten.delete(accountId)
         if (fresh === undefined) return
         this.#known.set(accountId, fresh)
-        // The change itself has read, wrapped and unwrapped with it.
+        // The change itself has used get, wrap and unwrap.
         this.#asked.set(accountId, performance.now())
       },
     }
   }
 
-  /** The account turns out to be under this key; what the vault says of it is to be asked. */
+  /** The account turns out to be under this key, whose vault is still to be asked. */
   adopt(accountId: string, keyIdentifier: string): void {
     this.#known.set(accountId, active(keyIdentifier, this.#now()))
     this.#unwritten.add(accountId)
     this.#asked.delete(accountId)
   }
 
-  /** Writes what is only in memory. From now on no answer counts: a service that ends does not reach its own vaults. */
+  /** Writes what is only in memory. After that, answers are ignored, since a service that ends does not reach its own vaults. */
   async close(): Promise<void> {
     this.#closed = true
     await this.#writing
@@ -136,7 +136,7 @@ export class KeyStatuses {
   #note(outcome: KeyOutcome): void {
     const { accountId, kekId } = outcome
     const before = this.#known.get(accountId)
-    // An answer about a key that has been replaced meanwhile, or about none.
+    // The answer is about a key that was replaced meanwhile, or the account has none now.
     if (this.#closed || before?.keyIdentifier !== kekId) return
     this.#asked.set(accountId, performance.now())
     const status = after(before, outcome, this.#now())
@@ -161,7 +161,7 @@ export class KeyStatuses {
     }
   }
 
-  /** R05: that a key became unavailable, or available again, is in the audit log without anybody having asked. */
+  /** R05: records in the audit log that a key became unavailable or available again, also where no request needed it. */
   async #record({ accountId, before, status }: Changed): Promise<void> {
     const { records, audit } = this.#options
     const account: Account | undefined = (await records.get(accounts, accountId))?.value

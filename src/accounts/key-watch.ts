@@ -15,22 +15,22 @@ import { requirementsNotMet } from './unmet-requirement.ts'
 
 /** Accounts that are asked about at the same time. */
 const AT_ONCE = 16
-/** A round that takes longer is another process's to begin anew. Milliseconds. */
+/** When a round takes longer, another process may begin a new one. Milliseconds. */
 const LEASE_MS = 30_000
 const OPERATION = 'Microsoft.CognitiveServices/accounts/encryption/rotate'
 
 type WatchServices = Pick<AccountServices, 'records' | 'env' | 'leases' | 'audit' | 'keyRing' | 'keyStatuses'>
 
 /**
- * Asks the vaults of all accounts under customer-managed keys again and again, so that what became of a key is known and
- * audited without anybody using it; and lets accounts whose key URI has no version follow a rotation (R18). Each question makes
- * three or four audit records in the vault: so an unused key is asked about less often than once a lease.
+ * Regularly asks the vaults of all accounts under customer-managed keys, so that the state of a key is known and audited also
+ * while nobody uses it. Accounts whose key URI has no version follow a rotation (R18). Each question makes three or four audit
+ * records in the vault, so an unused key is asked about less often than once a lease.
  */
 export class KeyWatch {
   readonly #services: WatchServices
   readonly #intervalMs: number
   readonly #log: (message: string, error: unknown) => void
-  /** Versions that an account could not follow, so that each is recorded once. By account id. */
+  /** The version that an account could not follow, so that it is recorded once. By account id. */
   readonly #refused = new Map<string, string>()
   #rounds: Repeating | undefined
   #closed = false
@@ -52,7 +52,7 @@ export class KeyWatch {
     await this.#rounds?.stop()
   }
 
-  /** One process asks for all. */
+  /** One process asks for all processes. */
   async #askFor(): Promise<void> {
     const lease = await this.#services.leases.claim('key-watch', LEASE_MS)
     if (lease === undefined) return
@@ -65,7 +65,7 @@ export class KeyWatch {
     await Promise.all(Array.from({ length: AT_ONCE }, () => this.#askEach(all)))
   }
 
-  /** One of those that take their accounts from the same list. */
+  /** One of several workers that take accounts from the same list. */
   async #askEach(all: AsyncGenerator<Stored<Account>>): Promise<void> {
     for (let next = await all.next(); next.done !== true && !this.#closed; next = await all.next()) {
       const account = next.value.value
@@ -73,7 +73,7 @@ export class KeyWatch {
       try {
         await this.#askOne(account)
       } catch (error) {
-        // What the vault said is in the account's state already; the account may also have been deleted meanwhile.
+        // The vault's answer is in the account's state already. The account may also have been deleted meanwhile.
         if (!(error instanceof AzureError) || error instanceof KeyRingTampered)
           this.#log(`The key of the account ${account.accountId} can't be watched`, error)
       }
@@ -84,7 +84,7 @@ export class KeyWatch {
     const { keyRing, keyStatuses } = this.#services
     const known = keyStatuses.of(account.accountId)
     const wrapping = await keyRing.currentKekId(account.accountId)
-    // A crash can leave the state of the key before: then the watch would not recognise what the vault says of this one.
+    // A crash can leave the state of the former key. Then the watch would not recognise the vault's answers about this one.
     const isUnknown = wrapping.startsWith('https:') && wrapping !== known?.keyIdentifier
     if (isUnknown && keyStatuses.of(account.accountId) === known) keyStatuses.adopt(account.accountId, wrapping)
     if (keyStatuses.sinceAsked(account.accountId) >= this.#intervalMs) await keyRing.leases.probe(account.accountId)
@@ -93,7 +93,7 @@ export class KeyWatch {
       await this.#follow(account)
   }
 
-  /** A key URI without a version means the latest one: the data keys are re-wrapped by it when it changes. */
+  /** A key URI without a version means the latest one, so the data keys are re-wrapped when that changes. */
   async #follow(account: Account): Promise<void> {
     const { keyRing, keyStatuses, env } = this.#services
     const { accountId, identity, encryption } = account
@@ -123,7 +123,7 @@ export class KeyWatch {
     const { accountId } = account
     const { changes: status, settled } = keyStatuses.change(accountId, next.id)
     const commit = async (changes: readonly Change[], { generation, change }: KeyChange): Promise<void> => {
-      // Nobody else changes the key now, but somebody may have before this began.
+      // Nobody else changes the key now, but somebody may have done so before.
       const now = (await records.get(accounts, accountId))?.value
       if (JSON.stringify(now?.encryption) !== JSON.stringify(account.encryption)) throw new SettingsChanged()
       const properties = { kid: next.id, from: present, generation, change }
@@ -135,7 +135,7 @@ export class KeyWatch {
   }
 
   async #recordRefusal(account: Account, present: string | undefined, next: string, error: AzureError): Promise<void> {
-    // Another change is under way: the next round looks at what came of it.
+    // Another change is under way, so the next round looks at its result.
     if (error.status === 409 || this.#refused.get(account.accountId) === next) return
     this.#refused.set(account.accountId, next)
     const properties = { kid: next, from: present, httpStatusCode: error.status, errorCode: error.code }
@@ -144,10 +144,10 @@ export class KeyWatch {
   }
 }
 
-/** The identity of a soft-deleted account asks no vault. */
+/** Soft-deleted accounts are left out, since their identity asks no vault. */
 function isWatched({ encryption, deleted }: Account): boolean {
   return encryption.keyVaultProperties !== undefined && deleted === undefined
 }
 
-/** The account is under another key by now, or under none. */
+/** Thrown where the account is now under another key, or under service-managed keys. */
 class SettingsChanged extends Error {}

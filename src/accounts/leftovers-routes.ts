@@ -5,7 +5,7 @@ import type { BlobStore } from '../store/blobs.ts'
 import type { RecordStore } from '../store/records.ts'
 import { findLeftovers } from './leftovers.ts'
 
-/** For `prove`: what lies in the folder and belongs to nothing, whoever's it was. */
+/** For `prove`: leftovers in the folder that belong to nothing, of all tenants. */
 export function leftoversRoutes(given: { readonly records: RecordStore; readonly blobs: BlobStore }): Route[] {
   return [
     {

@@ -8,24 +8,24 @@ import { everyRecord } from '../store/every-record.ts'
 import { leaveOut, type RecordStore } from '../store/records.ts'
 import { accounts } from './account.ts'
 
-/** What lies in a folder and belongs to nothing. Lists are cut at `MOST`. */
+/** Files and records in a folder that belong to nothing. Lists are cut at `MOST`. */
 export interface Leftovers {
-  /** Names of sealed files that no record names; absent: a record of a blob was changed outside, so nobody knows. */
+  /** Names of sealed files that no record names; absent: not known, since a record of a blob was changed outside. */
   readonly sealedFiles?: readonly string[]
-  /** Accounts that are gone, soft-deleted ones are not, and the collections in which there is something of theirs. */
+  /** Accounts that are gone (not soft-deleted ones), and the collections that still have records of them. */
   readonly ofGoneAccounts: { readonly accounts: readonly string[]; readonly collections: readonly string[] }
 }
 
-/** Everything without which nothing of an account opens, and what would be opened. By account id, or `<account id>/…`. */
+/** Collections with an account's keys, and with the data that they open. By account id, or `<account id>/…`. */
 const OF_ACCOUNTS = [keyRows, keyStates, serviceKeys, closedGenerations, blobRecords]
 const MOST = 1000
 
-/** What is on its way at this moment may be among it: look twice, and at the age of a file. */
+/** Something that is just being stored may be among them, so look twice, and at the age of a file. */
 export async function findLeftovers(given: {
   readonly records: RecordStore
   readonly blobs: BlobStore
 }): Promise<Leftovers> {
-  // The files before the records and the keys before the accounts: in this order a record comes into being.
+  // Files before records and keys before accounts, which is the reverse of the order in which they are stored.
   const files: string[] = []
   for await (const name of given.blobs.list()) files.push(name)
   const named = await referencedBlobs(given.records)
@@ -55,7 +55,7 @@ async function ofGoneAccounts(records: RecordStore): Promise<Leftovers['ofGoneAc
   return { accounts: gone.slice(0, MOST), collections: [...collections] }
 }
 
-/** A record that was changed outside is there. */
+/** True also for a record that was changed outside. */
 async function exists(records: RecordStore, accountId: string): Promise<boolean> {
   return records.get(accounts, accountId).then(
     found => found !== undefined,

@@ -8,7 +8,7 @@ function namedKey({ keyVaultProperties }: EncryptionSettings): NamedKey {
   return keyVaultProperties === undefined ? 'service' : keyIdentifierFrom(keyVaultProperties)
 }
 
-/** K2: what the key ring is compared with, of soft-deleted accounts too; undefined: there is no such account. */
+/** K2: the key for comparison with the key ring, also of soft-deleted accounts; undefined: there is no such account. */
 export async function namedKeyOf(records: RecordStore, accountId: string): Promise<NamedKey | undefined> {
   const found = await records.get(accounts, accountId)
   return found === undefined ? undefined : namedKey(found.value.encryption)

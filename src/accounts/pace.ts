@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Lets bytes pass no faster than a rate, over all that passes. */
+/** Limits the rate of all bytes that pass through it. */
 export interface Pace {
   through(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>
 }

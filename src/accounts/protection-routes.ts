@@ -13,7 +13,7 @@ const ACCOUNT =
   '/subscriptions/:subscriptionid/resourcegroups/:group/providers/microsoft.cognitiveservices/accounts/:account'
 const proveBody = z.object({ after: z.uuid().optional(), whole: z.boolean().default(false) })
 
-/** Ours beyond Azure: what of an account is sealed under which key, and a fresh proof that it opens under that key. */
+/** Not in Azure: which key seals which data of an account, and a fresh proof that the data opens under that key. */
 export function protectionRoutes(services: AccountServices, protection: Protection): Route[] {
   return [
     {
@@ -35,7 +35,7 @@ export function protectionRoutes(services: AccountServices, protection: Protecti
       path: `${ACCOUNT}/proveprotection`,
       maxBody: 4096,
       handler: async call => {
-        // Opening data, even unseen, is for those who may read it.
+        // Only callers who may read the data may have it opened, even unseen.
         const stored = await storedAccount(services, call, 'listKeys/action')
         const { after, whole } = await call.json(proveBody)
         const { proofs, next } = await protection.prove(stored.value, {
@@ -59,7 +59,7 @@ export function protectionRoutes(services: AccountServices, protection: Protecti
 function afterOf(call: Call): string | undefined {
   const after = call.query.get('$skiptoken')
   if (after === undefined || z.uuid().safeParse(after).success) return after
-  throw new AzureError('InvalidSkipToken', 400, 'The $skiptoken is none that this service gave: begin without it.')
+  throw new AzureError('InvalidSkipToken', 400, 'The $skiptoken is not from this service: begin without it.')
 }
 
 function nextLink(call: Call, after: string): string {

@@ -8,19 +8,19 @@ import type { Stored } from '../store/records.ts'
 import type { Account } from './account.ts'
 import { contradictions, type ContradictionsOptions } from './contradictions.ts'
 
-/** One sealed blob and whose key it hangs on. */
+/** One sealed blob and the key that it depends on. */
 export interface ProtectedBlob {
   readonly blobId: string
   readonly kind: DataKind
-  /** Bytes of the data, and of what lies on the disk. */
+  /** Bytes of the data, and of the sealed file. */
   readonly size: number
   readonly storedSize: number
   readonly createdAt: string
   /** Generation of the account's data key; 0: a deployment's own copy. */
   readonly generation: number
-  /** The key-encryption key that wraps that data key by now: a key identifier, or `service`. */
+  /** The key-encryption key that currently wraps that data key: a key identifier, or `service`. */
   readonly protectedBy: string
-  /** A revocation closes it within a lease (R22 to R24); a deployment's copy stays open (R25). */
+  /** Whether a revocation closes it within a lease (R22 to R24). A deployment's copy stays open (R25). */
   readonly revocable: boolean
 }
 
@@ -30,12 +30,12 @@ export interface Proof {
   readonly message?: string
 }
 
-/** Blobs of one answer; an account with more is proven in pages. */
+/** The most blobs of one answer. An account with more is proven in pages. */
 const MOST = 1000
 const SAMPLE = 64 * 1024
 const SERVICE = 'service'
 
-/** What of an account lies sealed on the disk, and that it opens under its key and under no other way. */
+/** Shows an account's sealed blobs, and proves that they open under its key and only under that. */
 export class Protection {
   readonly #keyRing: KeyRing
   readonly #blobs: SealedBlobs
@@ -47,7 +47,7 @@ export class Protection {
     this.#references = references
   }
 
-  /** Where what is stored of the account contradicts itself, one sentence each. */
+  /** Contradictions between the account's records, one sentence each. */
   contradictions({ accountId }: Account): Promise<string[]> {
     return contradictions({ ring: this.#keyRing, references: this.#references }, accountId)
   }
@@ -60,7 +60,7 @@ export class Protection {
   }
 
   /**
-   * Asks the vault anew, whatever the lease says, and opens each blob; `whole` reads every byte, else the first chunk.
+   * Asks the vault anew, also during a lease, and opens each blob. `whole` reads every byte, otherwise only the first chunk.
    * @returns no data: only whether it opened
    */
   async prove(
@@ -73,7 +73,7 @@ export class Protection {
     let refusal: KeyUnavailable | undefined
     for (const record of records) {
       const { blobId, generation } = record
-      // One question to the vault answers for all of them; one that does not answer would let each blob wait as long again.
+      // One question to the vault is enough for all blobs. If it does not answer, each blob would wait as long again.
       if (refusal !== undefined && generation !== 0)
         proofs.push({ blobId, outcome: 'KeyUnavailable', message: refusal.message })
       else {
@@ -113,7 +113,7 @@ export class Protection {
     const found: Stored<BlobRecord>[] = []
     for await (const stored of everyRecord(this.#keyRing.records, blobRecords, all))
       if (found.push(stored) === MOST) break
-    // K5: a row that says it is another account's is told among the contradictions, and not opened.
+    // K5: a row that names another account is reported as a contradiction, and is not opened.
     const records = found.filter(stored => isOwnBlob(stored, accountId)).map(({ value }) => value)
     const last = found.at(-1)
     return {

@@ -90,7 +90,7 @@ test('K7, R26: what is committed at the very end of a re-encryption under the fo
     const held = late
     if (!isEnd || held === undefined) return
     late = undefined
-    // The last moment: nobody looks any more, and the former data key is still there.
+    // The last moment: the last look is over, and the former data key is still there.
     outcome = await records.commit(held.changes).catch((error: unknown) => error)
   })
   const early = await blobs.create({ accountId, kind: 'training-data', source: bytes(10) })
@@ -124,6 +124,6 @@ test('K7: a re-encryption reads no faster than its rate', async () => {
   await records.commit(changes)
   await run(0.5)
   assert.equal(taken.length, 1)
-  // 256 KiB at 0.5 MiB/s: half a second, of which the last chunk need not be waited for.
+  // 256 KiB at 0.5 MiB/s take half a second; the last chunk need not be waited for.
   assert.ok((taken[0] ?? 0) > 300, `${taken[0]} ms`)
 })

@@ -12,7 +12,7 @@ const ACCOUNT =
 const body = z.object({ mebibytesPerSecond: z.number().min(0.1).max(100_000).nullish() }).default({})
 const RETRY_AFTER_SECONDS = 1
 
-/** Ours beyond Azure: a new data key, everything sealed anew under it, and the former data keys destroyed. */
+/** Not in Azure: makes a new data key, seals everything anew under it, and destroys the former data keys. */
 export function reEncryptionRoutes(services: AccountServices, reEncryptions: ReEncryptions): Route[] {
   return [
     {

@@ -1,21 +1,21 @@
 import type { ErrorDetail } from '../http/errors.ts'
 import { collection } from '../store/records.ts'
 
-/** Beyond the article: everything of an account sealed anew under a new data key, for after a compromise of the old one. */
+/** Beyond the article: seals everything of an account anew under a new data key, for use after a compromise of the old one. */
 export interface ReEncryption {
   readonly accountId: string
   readonly status: 'InProgress' | 'Succeeded' | 'Failed'
-  /** Of the new data key; those before it are destroyed at the end. */
+  /** Generation of the new data key. Earlier ones are destroyed at the end. */
   readonly generation: number
   /** ISO 8601. */
   readonly startedAt: string
   readonly endedAt?: string
-  /** MiB of plaintext in a second; absent: as fast as it goes. */
+  /** MiB of plaintext in a second; absent: no limit. */
   readonly mebibytesPerSecond?: number
   readonly blobs: { readonly total: number; readonly done: number }
-  /** Of plaintext. */
+  /** Bytes of plaintext. */
   readonly bytes: { readonly total: number; readonly done: number }
-  /** Jobs' losses. */
+  /** Sealed records, such as losses of jobs. */
   readonly records: number
   /** Why it waits, while the customer's key is unavailable. */
   readonly waitingFor?: string
@@ -26,7 +26,7 @@ export interface ReEncryption {
 /** By account id. */
 export const reEncryptions = collection<ReEncryption>('accounts.re-encryptions')
 
-/** As Azure shows asynchronous operations, with what is ours in `properties`. */
+/** In the form of Azure's asynchronous operations, with our fields in `properties`. */
 export function showReEncryption(accountResourceId: string, state: ReEncryption): object {
   const { status, startedAt, endedAt, accountId: _, ...properties } = state
   const { blobs, bytes } = state

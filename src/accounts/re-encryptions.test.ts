@@ -53,7 +53,7 @@ for (const [what, fault, isLogged] of [
     })
     await service.resume()
     await wait
-    // A rejection that nobody handled would have failed this test by now.
+    // An unhandled rejection would have failed this test already.
     await new Promise(resolve => setImmediate(resolve))
     assert.deepEqual(logged, isLogged ? [fault] : [])
     await service.close()

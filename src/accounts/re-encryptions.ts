@@ -13,16 +13,16 @@ import { accountAudit, type AccountServices } from './accounts.ts'
 import { pace, type Pace } from './pace.ts'
 import { reEncryptions, type ReEncryption } from './re-encryption.ts'
 
-/** After a refusal of the vault, and after a fault of ours. Milliseconds. */
+/** Waits after a refusal of the vault, and after a fault of the service. Milliseconds. */
 const RETRY_MS = 5000
-/** With so many the disk is broken: it ends there. */
+/** With this many unreadable blobs the disk is broken, so it stops. */
 const MAX_FAILED = 100
 const MIN_QUIET_MS = 1000
 const PAUSE_MS = 250
-/** After so long without a sign of life another process goes on. Milliseconds. */
+/** Milliseconds without a sign of life after which another process goes on. */
 const LEASE_MS = 30_000
 const OPERATION = 'Microsoft.CognitiveServices/accounts/reEncrypt'
-/** Why exactly is for the operator, in the service's log. */
+/** The exact reason is for the operator, in the service's log. */
 const STORAGE_FAILED =
   'The service could not read or write what it stores; it tries again. Its operator finds the reason in the log of the service.'
 
@@ -31,7 +31,7 @@ export interface ReEncryptionsOptions extends Pick<
   'records' | 'env' | 'leases' | 'audit' | 'keyRing' | 'keyLeaseMs'
 > {
   readonly blobs: SealedBlobs
-  /** Seals anew what other modules keep sealed in records; resolves to how many. */
+  /** Seals anew what other modules keep sealed in records. Resolves to their number. */
   readonly resealRecords: (accountId: string) => Promise<number>
   readonly log: (message: string, error?: unknown) => void
 }
@@ -42,7 +42,7 @@ interface Plan {
   readonly run: () => void
 }
 
-/** Re-encrypts accounts in the background, one blob after another, and goes on after a stop or a crash. */
+/** Re-encrypts accounts in the background, one blob after another. It goes on after a stop or a crash. */
 export class ReEncryptions {
   readonly #options: ReEncryptionsOptions
   readonly #running = new Map<string, Promise<void>>()
@@ -52,14 +52,14 @@ export class ReEncryptions {
     this.#options = options
   }
 
-  /** The last one of the account. @throws 404 ReEncryptionNotFound */
+  /** The account's latest re-encryption. @throws 404 ReEncryptionNotFound */
   async get(accountId: string): Promise<Stored<ReEncryption>> {
     const found = await this.#records.get(reEncryptions, accountId)
     if (found !== undefined) return found
     throw new NotFound('ReEncryptionNotFound', 'The data of this resource was never re-encrypted: POST to reEncrypt.')
   }
 
-  /** Makes the new data key; what is stored follows in the background. @throws KeyUnavailable, 409 when one is under way */
+  /** Makes the new data key. Stored data follows in the background. @throws KeyUnavailable, 409 when one is under way */
   async start(account: Account, mebibytesPerSecond: number | undefined): Promise<ReEncryption> {
     const { audit, keyRing } = this.#options
     const { accountId } = account
@@ -78,7 +78,7 @@ export class ReEncryptions {
     return plan?.state as ReEncryption
   }
 
-  /** One to a generation that the caller's commit begins: commit `changes` with it, then call `run`. One under way goes on to it. */
+  /** A re-encryption to a generation that the caller's commit begins: commit `changes` with it, then call `run`. One under way moves on to it. */
   async plan(account: Account, generation: number, mebibytesPerSecond: number | undefined): Promise<Plan> {
     const { accountId } = account
     const before = await this.#records.get(reEncryptions, accountId)
@@ -96,7 +96,7 @@ export class ReEncryptions {
     return { state, changes, run: () => this.#run(accountId) }
   }
 
-  /** Those that a stop of the service broke off go on. */
+  /** Goes on with those that a stop of the service broke off. */
   async resume(): Promise<void> {
     for await (const { id, value } of everyRecord(this.#records, reEncryptions, { onTampered: leaveOut }))
       if (value.status === 'InProgress') this.#run(id)
@@ -119,7 +119,7 @@ export class ReEncryptions {
     this.#running.set(accountId, run)
   }
 
-  /** Under a lease: where another process is at it, this one leaves it alone. */
+  /** Runs under a lease. Where another process works on it, this one leaves it alone. */
   async #untilDone(accountId: string): Promise<void> {
     const lease = await this.#options.leases.claim(`re-encryption/${accountId}`, LEASE_MS)
     if (lease === undefined) return
@@ -132,11 +132,11 @@ export class ReEncryptions {
     }
   }
 
-  /** Whether there is more to do, after a while. */
+  /** One attempt. Whether there is more to do, after a while. */
   async #attempt(accountId: string, lease: Pick<Lease, 'fence' | 'signal'>): Promise<boolean> {
     try {
       const stored = await this.#records.get(reEncryptions, accountId)
-      // A purge of the account takes it along.
+      // A purge of the account removes it.
       if (stored?.value.status !== 'InProgress') return false
       await this.#pass(stored, lease)
     } catch (error) {
@@ -147,7 +147,7 @@ export class ReEncryptions {
     return this.#attempt(accountId, lease)
   }
 
-  /** Everything that is left, and again until nothing is; then the former data keys go. */
+  /** Seals what is left, until nothing is left. Then it destroys the former data keys. */
   async #pass(stored: Stored<ReEncryption>, lease: Pick<Lease, 'fence' | 'signal'>): Promise<void> {
     const { signal } = lease
     const run = new Run(this.#options, stored, lease)
@@ -156,22 +156,22 @@ export class ReEncryptions {
     for (let quietSince = performance.now(); ;) {
       const began = performance.now()
       const found = (await run.blobs()) + (await run.records())
-      // What is being sealed under the former data key is still to be committed.
+      // Something that is being sealed under the former data key is still to be committed.
       if (found > 0 || this.#options.blobs.isWriting(accountId, generation)) quietSince = performance.now()
       else if (began - quietSince >= quietMs) break
-      // Looking through much that is done already leaves most of the time to others.
+      // A long look through blobs that are done already leaves most of the time to others.
       const pauseMs = found > 0 ? PAUSE_MS : Math.max(PAUSE_MS, 4 * (performance.now() - began))
       await sleep(pauseMs, undefined, { signal })
     }
-    // A commit may still be on its way to the disk: none comes after the close, so the next look is the last.
+    // A commit may still be on its way to the disk. None comes after the close, so the next look is the last.
     await closeGenerations(this.#options.keyRing, accountId, generation)
     while ((await run.blobs()) + (await run.records()) > 0) signal.throwIfAborted()
     await run.end()
   }
 
-  /** Never rejects: nobody waits for a run, and the next attempt looks at everything anew. */
+  /** Never rejects, since nobody waits for a run. The next attempt looks at everything anew. */
   async #failed(accountId: string, error: unknown): Promise<void> {
-    // Changed by somebody else meanwhile, or its key is being changed: looked at again.
+    // Somebody changed it meanwhile, or its key is being changed, so it is looked at again.
     const passes = error instanceof VersionConflict || (error instanceof AzureError && error.status < 500)
     const isRefused = error instanceof KeyUnavailable
     const tell = (fault: unknown): void =>
@@ -183,7 +183,7 @@ export class ReEncryptions {
     })
   }
 
-  /** The key may come back, the disk may be mended: what was done is done. */
+  /** The key may come back, or the disk may be fixed. Work that is done stays done. */
   async #wait(accountId: string, waitingFor: string): Promise<void> {
     const stored = await this.#records.get(reEncryptions, accountId)
     if (stored === undefined || stored.value.waitingFor === waitingFor) return
@@ -202,7 +202,7 @@ export class ReEncryptions {
   }
 }
 
-/** One process's work on one re-encryption; the state is written with each blob. */
+/** One process's work on one re-encryption. The state is written with each blob. */
 class Run {
   readonly #options: ReEncryptionsOptions
   readonly #fence: readonly Change[]
@@ -246,11 +246,11 @@ class Run {
     const status = failed.length === 0 ? 'Succeeded' : 'Failed'
     const { waitingFor: _, ...rest } = this.#stored.value
     const state: ReEncryption = { ...rest, status, endedAt: new Date(env.now()).toISOString() }
-    // Of a soft-deleted account too: no data key is destroyed without a record.
+    // Also for a soft-deleted account, since no data key is destroyed without a record.
     const account = (await this.#records.get(storedAccounts, accountId))?.value
     const commit = async (changes: Change[]): Promise<unknown> => {
       const written = [...this.#fence, put(reEncryptions, accountId, state, this.#stored.version), ...changes]
-      // Purged meanwhile: the state is gone, and the commit fails.
+      // If the account was purged meanwhile, the state is gone and the commit fails.
       if (account === undefined) return this.#records.commit(written, { shred: true })
       const done = failed.length === 0 ? 'Done: the former data keys are destroyed' : 'Done but for what does not open'
       const entry = accountAudit(account, OPERATION, done, { generation, blobs: blobs.done, failed: failed.length })
@@ -273,7 +273,7 @@ class Run {
     } catch (error) {
       const isOurs = error instanceof KeyUnavailable || error instanceof StorageRefused
       if (!(error instanceof AzureError) || isOurs) throw error
-      // Deleted while it was read: nothing is left to do. Else it is damaged, and the others go on.
+      // If it was deleted while it was read, nothing is left to do. Otherwise it is damaged, and the others go on.
       if ((await this.#records.get(blobRecords, blob.id))?.version !== blob.version) return
       await this.#write({ failed: [...failed, { blobId: blob.value.blobId, message: error.message }] })
       return
@@ -285,9 +285,9 @@ class Run {
       }
       await this.#write(done, rewritten.changes)
     } catch (error) {
-      // ADR 0023: it may have counted, and then this is the only file of the blob.
+      // ADR 0023: the commit may have succeeded, and then this is the only file of the blob.
       if (!leftNothing(error)) throw error
-      // What can't be removed, the next start sets aside.
+      // A file that can't be removed is set aside later.
       await rewritten.undo().catch(() => undefined)
       const isGone = error instanceof VersionConflict && error.collection === blobRecords.name
       if (!isGone) throw error

@@ -5,7 +5,7 @@ import { accounts, type Account } from './account.ts'
 import { accountAudit, type AccountServices } from './accounts.ts'
 import { newApiKeys, sealApiKeys, type ApiKeys } from './api-keys.ts'
 
-/** A new value for one of the two keys; the old one opens nothing from now on. */
+/** Makes a new value for one of the two keys. The old one is no longer valid. */
 export async function regenerateKey(
   services: AccountServices,
   stored: Stored<Account>,

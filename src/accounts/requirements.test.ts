@@ -27,7 +27,7 @@ const good = {
 const codes = (vault: typeof good): string[] =>
   checkVault(account, 't1', vault).map(({ requirement, name }) => `${requirement}.${name}`)
 
-test('a vault that meets every requirement has none unmet, in whatever subscription it is · R07', () => {
+test('a vault that meets every requirement has none unmet, in any subscription · R07', () => {
   assert.deepEqual(codes(good), [])
   assert.deepEqual(codes({ ...good, firewall: true, trustedServices: true }), [])
 })
@@ -41,7 +41,7 @@ test('each requirement of a vault is checked by itself · R07 R08 R09 R10', () =
   assert.deepEqual(codes({ ...good, rbacAuthorization: true }), ['R10.RbacAuthorization'])
 })
 
-test('of a vault of another tenant only that is told, and not where it stands; of one that moved along everything · R07 R27 R32', () => {
+test('about a vault of another tenant only its tenant is told, except where the subscription was moved · R07 R27 R32', () => {
   const foreign = { ...good, tenantId: 't2', location: 'eastus', purgeProtection: false, firewall: true }
   const unmet = checkVault(account, 't1', foreign)
   assert.deepEqual(codes(foreign), ['R07.TenantMismatch'])
@@ -49,7 +49,7 @@ test('of a vault of another tenant only that is told, and not where it stands; o
   assert.equal(codes({ ...foreign, id: '/subscriptions/s1/vaults/kv' }).length, 4)
 })
 
-test('what no vault can be called does not get into a command that people copy', () => {
+test('a text that can not be a vault name does not get into a command that people copy', () => {
   for (const uri of ['https://kv;reboot.example', 'https://$(reboot).example', "https://a'b.example", 'nonsense']) {
     const { options } = requirementsNotMet([vaultNotFound(account, uri)])
     const [{ info } = { info: {} }] = options.details?.[0]?.additionalInfo ?? []
@@ -57,7 +57,7 @@ test('what no vault can be called does not get into a command that people copy',
   }
 })
 
-test('a vault that says nothing is asked once, one that refuses for each permission · R06 R11', async () => {
+test('a silent vault is asked once, one that refuses for each permission · R06 R11', async () => {
   const cases: [KeyUnavailableCause, string[], string[]][] = [
     ['Unreachable', ['read'], ['R06.Unreachable']],
     ['Throttled', ['read'], ['R06.Throttled']],

@@ -11,13 +11,13 @@ import type { VaultDescription } from './vault-directory.ts'
 
 const YEAR_MS = 365 * 86_400_000
 
-/** The vault's settings against the article, R07 to R10. Of another tenant's vault only that it is one. */
+/** Checks the vault's settings against the article, R07 to R10. About another tenant's vault it says only that. */
 export function checkVault(account: Account, tenantId: string, vault: VaultDescription): UnmetRequirement[] {
   const unmet: UnmetRequirement[] = []
-  // A subscription that was moved has vaults of its former tenant: those are still its own.
+  // A subscription that was moved has vaults of its former tenant, which are still its own.
   const isOwn = isWithin(vault.id, `/subscriptions/${account.subscriptionId}`)
   if (vault.tenantId !== tenantId && !isOwn) {
-    // R27: neither where it stands nor how it is set up is told to strangers.
+    // R27: strangers don't learn its region or settings.
     const found = otherTenant(vault.tenantId, tenantId)
     return [{ requirement: 'R07', name: 'TenantMismatch', found, command: createVault(account), target: vault.name }]
   }
@@ -62,7 +62,7 @@ function otherTenant(ofVault: string, ofResource: string): string {
   return `The vault belongs to tenant ${ofVault}, the resource to ${ofResource}: they must be in the same Microsoft Entra tenant. Use a vault of the resource's tenant.`
 }
 
-/** The key's type, size and state against the article, R12. */
+/** Checks the key's type, size and state against the article, R12. */
 export function checkKey(key: KeyVaultKey, now: number): UnmetRequirement[] {
   const unmet: UnmetRequirement[] = []
   const target = key.id ?? key.name
@@ -89,7 +89,7 @@ export function checkKey(key: KeyVaultKey, now: number): UnmetRequirement[] {
   return unmet
 }
 
-/** R08 of a vault of which only the key can be seen: its recovery level tells soft delete and purge protection. */
+/** R08 for a vault of which only the key is visible: the key's recovery level shows soft delete and purge protection. */
 export function checkRecovery(key: KeyVaultKey): UnmetRequirement[] {
   const level = key.properties.recoveryLevel ?? ''
   const target = key.id ?? key.name
@@ -105,32 +105,32 @@ export function checkRecovery(key: KeyVaultKey): UnmetRequirement[] {
   return unmet
 }
 
-/** Who asks a vault for a key. */
+/** The identity that asks a vault for a key. */
 interface Asker {
   readonly principalId: string
   /** Absent: the resource's identity. */
   readonly name?: string
 }
 
-/** Asks vaults outside on an account's behalf; who it is there, only the operator knows. */
+/** Asks outside vaults on an account's behalf. Only the operator knows its identity there. */
 export const OPERATOR: Asker = { principalId: '<object id>', name: "The operator's credential" }
 
 const SEEN_IN_KEY = new Set<KeyUnavailableCause>(['KeyDisabled', 'KeyExpired', 'KeyOperationForbidden'])
 
-/** R11: tries get, wrapKey and unwrapKey with the account's identity, each by itself, and names every one that fails. */
+/** R11: tries get, wrapKey and unwrapKey one by one with the account's identity, and names each that fails. */
 export async function checkAccess(
   key: VaultKey,
   asker: Asker,
 ): Promise<{ unmet: UnmetRequirement[]; read?: KeyVaultKey }> {
   const failed: { permission: string; error: KeyUnavailable }[] = []
   const attempt = async <T>(permission: string, operation: () => Promise<T>): Promise<T | undefined> => {
-    // One that said nothing is named once whatever follows, and each further question waits as long for nothing.
+    // A silent vault is named once, and each further question would wait as long again.
     if (failed.some(({ error }) => error.isSilence)) return undefined
     try {
       return await operation()
     } catch (error) {
       if (!(error instanceof KeyUnavailable)) throw error
-      // A vault that opens garbage with "bad parameter" has checked the permission before.
+      // A vault that answers garbage with "bad parameter" has checked the permission before.
       if (error.reason === 'Refused' && permission === 'unwrapKey') return undefined
       failed.push({ permission, error: error.reason === 'Forbidden' ? await key.explain(error) : error })
       return undefined
@@ -143,7 +143,7 @@ export async function checkAccess(
     const opened = await key.unwrap(wrapped ?? Buffer.alloc(256, 1))
     if (wrapped !== undefined && !probe.equals(opened)) throw new KeyUnavailable('KeyReplaced', key.id)
   })
-  // A missing permission is named for each operation, what concerns the key or the vault as a whole once, and not what `checkKey` says better.
+  // A missing permission is named for each operation; a problem of the key or the vault once, unless `checkKey` names it already.
   const told = failed.filter(({ error: { reason } }, index) => {
     if (reason === 'AccessDenied' || reason === 'Forbidden') return true
     if (read !== undefined && SEEN_IN_KEY.has(reason)) return false
@@ -153,7 +153,7 @@ export async function checkAccess(
   return { unmet, ...(read === undefined ? {} : { read }) }
 }
 
-/** R06: there is no such vault, or none that this cloud can describe. */
+/** R06: there is no such vault, or this cloud can't see it. */
 export function vaultNotFound(account: Account, vaultUri: string): UnmetRequirement {
   const name = vaultNameOf(vaultUri)
   return {
@@ -165,7 +165,7 @@ export function vaultNotFound(account: Account, vaultUri: string): UnmetRequirem
   }
 }
 
-/** R11: whom should the vault have granted anything? */
+/** R11: without an identity there is nobody to whom the vault could have granted access. */
 export function identityOff(account: Account): UnmetRequirement {
   return {
     requirement: 'R11',
@@ -176,7 +176,7 @@ export function identityOff(account: Account): UnmetRequirement {
   }
 }
 
-/** Which requirement a vault's refusal belongs to. */
+/** The requirement to which a vault's refusal belongs. */
 const REQUIREMENT: Readonly<Record<KeyUnavailableCause, `R${number}`>> = {
   AccessDenied: 'R11',
   Forbidden: 'R11',
@@ -203,7 +203,7 @@ const REQUIREMENT: Readonly<Record<KeyUnavailableCause, `R${number}`>> = {
   Refused: 'R06',
 }
 
-/** Where another check has a name for it already. */
+/** Codes of other checks for the same problem. */
 const NAME: Partial<Record<KeyUnavailableCause, RequirementName>> = {
   AccessDenied: 'PermissionMissing',
   IdentityMissing: 'IdentityOff',
@@ -225,12 +225,12 @@ function accessFinding(
     requirement: REQUIREMENT[reason],
     name: NAME[reason] ?? reason,
     found: `${name} can't do '${permission}' with the key. ${why}`,
-    command: mending(error, keyId, principalId),
+    command: fixFor(error, keyId, principalId),
     target: keyId,
   }
 }
 
-/** Found out here, before a vault could say anything. */
+/** Reasons that are found here, before a vault is asked. */
 const OF_OURS = new Set<KeyUnavailableCause>([
   'IdentityMissing',
   'IdentityLeftBehind',
@@ -238,7 +238,7 @@ const OF_OURS = new Set<KeyUnavailableCause>([
   'ChallengeMismatch',
 ])
 
-function mending({ reason, isOutside }: KeyUnavailable, keyId: string, principalId: string): string {
+function fixFor({ reason, isOutside }: KeyUnavailable, keyId: string, principalId: string): string {
   const { name, version } = parseKeyIdentifier(keyId)
   const vault = vaultNameOf(keyId)
   const set = `az keyvault key set-attributes ${version === undefined ? `--vault-name ${vault} --name ${name}` : `--id ${keyId}`}`
@@ -254,7 +254,7 @@ function mending({ reason, isOutside }: KeyUnavailable, keyId: string, principal
   return `az keyvault set-policy --name ${vault} --object-id ${principalId} --key-permissions get wrapKey unwrapKey`
 }
 
-/** A vault that meets every requirement of the vault. */
+/** A command that makes a vault that meets every requirement. */
 function createVault({ group, location }: Account): string {
   return `az keyvault create --name <name> --resource-group ${group} --location ${location} --enable-purge-protection true --enable-rbac-authorization false`
 }

@@ -44,7 +44,7 @@ async function modelsOf(deployment: Deployment, records: RecordStore = openMemor
   return { records, models, running, loading }
 }
 
-test('R28: who has read a deployment that was deleted since, or whose account was, starts nothing', async () => {
+test('R28: a request that read a deployment before it or its account was deleted starts nothing', async () => {
   const deployment = deploymentOf('base')
   for (const change of [
     remove(deployments, key),
@@ -58,7 +58,7 @@ test('R28: who has read a deployment that was deleted since, or whose account wa
   }
 })
 
-test('R28: a process whose deployment is deleted while it loads ends, also when nobody knew of it then', async () => {
+test('R28: a process whose deployment is deleted while it loads ends', async () => {
   const deployment = deploymentOf('base')
   const { records, models, running, loading } = await modelsOf(deployment)
   const asked = models.get(deployment)
@@ -69,7 +69,7 @@ test('R28: a process whose deployment is deleted while it loads ends, also when 
   assert.deepEqual([...running], [])
 })
 
-test('a deployment that was replaced serves its new model, though somebody still asked for the former one', async () => {
+test('a deployment that was replaced serves its new model, though a request still asks for the former one', async () => {
   const [former, present] = [deploymentOf('former'), deploymentOf('present')]
   const { records, models, running, loading } = await modelsOf(former)
   const stale = models.get(former)
@@ -86,7 +86,7 @@ test('a deployment that was replaced serves its new model, though somebody still
 })
 
 for (const isTold of [true, false])
-  test(`R28: what another process deletes or replaces ends here too, ${isTold ? 'at once where it is told' : 'and where nobody tells of it'}`, async () => {
+  test(`R28: what another process deletes or replaces ends here too, ${isTold ? 'at once where it is told' : 'also where it is not told'}`, async () => {
     const shared = new SharedRecords(openMemoryRecords())
     const other = shared.open()
     for (const change of [

@@ -11,15 +11,15 @@ import type { RecordStore } from '../store/records.ts'
 import { accounts } from './account.ts'
 import { copyKindOf, deploymentKey, deployments, type Deployment } from './deployment.ts'
 
-/** What may be said through it ends with the signal, where it has one: its streams are to be cut then. */
+/** If it has a signal, its streams are to be cut when that is aborted. */
 export interface ServingModel extends LoadedModel {
   readonly cut?: AbortSignal
 }
 
-/** One that was lost sooner is started by the next request only: a model that always crashes must not do so for ever. */
+/** A process that was lost sooner is started only by the next request, so that a model that always crashes is not restarted for ever. */
 const RESTART_AFTER_MS = 10_000
 const RETRY_AFTER_SECONDS = '2'
-/** What no watch told of another process's deletion is found this often. */
+/** How often deletions by other processes are looked for that no watch reported. */
 const RECONCILE_MS = 10_000
 const FOLLOWED: ReadonlySet<string> = new Set([accounts.name, deployments.name])
 
@@ -35,7 +35,7 @@ interface Options {
   readonly leases: Pick<KeyLeases, 'hold'>
 }
 
-/** The processes behind deployments: one each, started when first needed, ended with the deployment (R28). */
+/** The processes behind deployments: one each, started on first use, ended with the deployment (R28). */
 export class RunningModels {
   readonly #models = new Map<string, Running>()
   readonly #options: Options
@@ -45,22 +45,22 @@ export class RunningModels {
   }
 
   /**
-   * The deployment's process, started if it is not running. R25: needs no customer key, also after a restart; one that stops
-   * with its key holds the account's lease for as long as it runs. One that is lost is started again.
+   * The deployment's process, started if it is not running. R25: it needs no customer key, also after a restart. One that stops
+   * with its key holds the account's lease for as long as it runs. A lost process is started again.
    * @throws KeyUnavailable, 503 when it is lost while it loads
    */
   get(deployment: Deployment): Promise<ServingModel> {
     const key = deploymentKey(deployment.accountId, deployment.name)
     const known = this.#models.get(key)
     if (known !== undefined && isSame(known.deployment, deployment)) return known.model
-    // What was there before and is found to be no more makes room; what stays is what stands there now.
+    // A process that is there but has ended is replaced; one that runs stays.
     if (known !== undefined) return known.model.catch(() => this.get(deployment))
     const running: Running = { deployment, model: this.#start(deployment) }
     this.#models.set(key, running)
     const forget = (): boolean => this.#models.get(key) === running && this.#models.delete(key)
     running.model.then(async model => {
       const began = performance.now()
-      // The next request finds no process that is about to end.
+      // So that the next request does not find a process that is about to end.
       model.cut?.addEventListener('abort', forget)
       await model.ended
       if (forget() && performance.now() - began >= RESTART_AFTER_MS) this.get(deployment).catch(() => undefined)
@@ -73,7 +73,7 @@ export class RunningModels {
       await this.#checkThere(deployment)
       const load = deployment.onKeyUnavailable === 'stop' ? this.#loadHeld(deployment) : this.#loadFree(deployment)
       const model = await load
-      // Who deletes it from here on finds this process, and ends it.
+      // A deletion from here on finds this process, and ends it.
       await this.#checkThere(deployment).catch(async (error: unknown) => {
         await model.unload()
         throw error
@@ -84,7 +84,7 @@ export class RunningModels {
     }
   }
 
-  /** Whoever asks may have waited for a vault since it read the deployment. @throws 404 where that is no more, or is another one */
+  /** The caller may have waited for a vault since it read the deployment. @throws 404 where that was deleted or replaced meanwhile */
   async #checkThere(deployment: Deployment): Promise<void> {
     const { accountId, name } = deployment
     const { records } = this.#options
@@ -96,8 +96,8 @@ export class RunningModels {
   }
 
   /**
-   * R28: ends what runs here for a deployment that another process deleted, replaced, or whose account it deleted: at once where that is told,
-   * and within `RECONCILE_MS` else. Does nothing where no other process writes into the store.
+   * R28: ends what runs here for a deployment that another process deleted or replaced, or whose account it deleted: at once where a watch
+   * reports it, otherwise within `RECONCILE_MS`. Does nothing where no other process writes into the store.
    */
   followOthers(onFailure: (error: unknown) => void): { close(): Promise<void> } {
     const { records } = this.#options
@@ -115,7 +115,7 @@ export class RunningModels {
     }
   }
 
-  /** Holds what runs against the records: what is no more ends. */
+  /** Compares what runs with the records, and ends processes whose deployment is gone. */
   async reconcile(): Promise<void> {
     for (const { deployment } of this.#models.values()) {
       const isThere = await this.#checkThere(deployment).then(
@@ -129,7 +129,7 @@ export class RunningModels {
     }
   }
 
-  /** Not one that stands in its place by now. */
+  /** Removes this one from the map, but not one that has taken its place. */
   async #end(deployment: Deployment): Promise<void> {
     const key = deploymentKey(deployment.accountId, deployment.name)
     const running = this.#models.get(key)
@@ -164,7 +164,7 @@ export class RunningModels {
     return withReasons(model, error => this.#reasonOf(error, deployment))
   }
 
-  /** Why a chat has no answer: its process is lost, or was ended with its deployment (R28). */
+  /** Why a chat gets no answer: its process is lost, or was ended with its deployment (R28). */
   async #reasonOf(error: unknown, deployment: Deployment): Promise<unknown> {
     if (!(error instanceof EngineLost)) return error
     return this.#checkThere(deployment).then(
@@ -173,7 +173,7 @@ export class RunningModels {
     )
   }
 
-  /** R20: from here on a process holds plaintext that the customer may take back; it is killed when the lease is over. */
+  /** R20: from here on a process holds plaintext that the customer can revoke, so it is killed when the lease ends. */
   async #loadHeld(deployment: Deployment): Promise<ServingModel> {
     const hold = await this.#options.leases.hold(deployment.accountId)
     try {
@@ -193,12 +193,12 @@ export class RunningModels {
   }
 }
 
-/** Not another one of the same name. */
+/** Checks that it is not another deployment of the same name. */
 function isSame(one: Deployment, other: Deployment): boolean {
   return one.createdAt === other.createdAt && one.base === other.base && one.blobId === other.blobId
 }
 
-/** Whoever waits for an answer when the process is killed learns why; `reasonOf` may take its time. */
+/** Requests that wait when the process is killed learn the reason. `reasonOf` may take long. */
 function withReasons(model: LoadedModel, reasonOf: (error: unknown) => unknown, cut?: AbortSignal): LoadedModel {
   return {
     ...model,
@@ -215,7 +215,7 @@ function withReasons(model: LoadedModel, reasonOf: (error: unknown) => unknown, 
   }
 }
 
-/** Of a process that is lost: the next request finds another one. */
+/** The error for a lost process; the next request finds another one. */
 function askAgain(error: unknown, name: string): unknown {
   if (!(error instanceof EngineLost)) return error
   return new AzureError(
@@ -230,7 +230,7 @@ function stopped({ reason }: AbortSignal, name: string): unknown {
   return reason instanceof KeyUnavailable ? stopsWithKey(reason, name) : reason
 }
 
-/** The refusal, with what it means for the deployment. */
+/** The refusal, with its consequence for the deployment. */
 export function stopsWithKey(error: KeyUnavailable, name: string): KeyUnavailable {
   return error.because(`The deployment '${name}' stops when its key is unavailable.`)
 }

@@ -6,7 +6,7 @@ import { encryptionWarnings } from './encryption-warnings.ts'
 
 const CAPABILITIES = [{ name: 'CustomerManagedKey' }, { name: 'VirtualNetworks' }]
 
-/** As `showAccount`, counted at this moment. */
+/** As `showAccount`, with a fresh count. */
 export async function shownAccount(services: AccountServices, stored: Stored<Account>): Promise<object> {
   await services.earlierBlobs.count(stored.value.accountId)
   return showAccount(services, stored)
@@ -28,7 +28,7 @@ export function showAccount(services: AccountServices, stored: Stored<Account>):
   }
 }
 
-/** A soft-deleted account, under the id by which it is got and purged. */
+/** A soft-deleted account, under the id of its GET and purge. */
 export function showDeletedAccount(services: AccountServices, { value }: Stored<Account>): object {
   const { name, location, kind, sku, tags, deleted } = value
   const { at = 0, purgeAt = 0 } = deleted ?? {}
@@ -53,12 +53,12 @@ function deletedAccountId({ subscriptionId, location, group, name }: Account): s
   return `/subscriptions/${subscriptionId}/providers/Microsoft.CognitiveServices/locations/${location}/resourceGroups/${group}/deletedAccounts/${name}`
 }
 
-/** `encryption` is always there: tools that read before they write could not switch back to service-managed keys otherwise. */
+/** `encryption` is always there, since otherwise tools that read before they write could not switch back to service-managed keys. */
 function propertiesOf(services: AccountServices, account: Account): object {
   const { subdomain, accountId, createdAt, disableLocalAuth, networkAcls, publicNetworkAccess, encryption } = account
   const { keyStatuses, earlierBlobs, vaultDirectory, env } = services
   const endpoint = services.endpoint(subdomain)
-  // What is known of a customer's key is nothing of an account that is under none, though a changed database may hold both.
+  // An account under service-managed keys has no state of a customer's key, though a changed database may have one.
   const status = encryption.keyVaultProperties === undefined ? undefined : keyStatuses.of(accountId)
   const earlier = earlierBlobs.of(accountId)
   const warnings = encryptionWarnings(account, status, {
@@ -82,7 +82,7 @@ function propertiesOf(services: AccountServices, account: Account): object {
       ...encryption,
       status: {
         ...(status ?? { state: 'Active' }),
-        // Of an account under the service's key only where there are some.
+        // For an account under service-managed keys only where there are some.
         ...(earlier === undefined || (status === undefined && earlier === 0)
           ? {}
           : { earlierGenerationBlobs: earlier }),

@@ -5,7 +5,7 @@ import type { AccountServices } from './accounts.ts'
 import { deployments, type Deployment } from './deployment.ts'
 import { allRecords } from '../store/every-record.ts'
 
-/** R32: what of a subscription's accounts a move to another tenant breaks; soft-deleted ones too, for they may come back. */
+/** R32: what a move to another tenant breaks in a subscription's accounts, also in soft-deleted ones, since they may come back. */
 export async function accountsBeforeTenantChange(
   services: AccountServices,
   subscriptionId: string,
@@ -39,7 +39,7 @@ function ofAccount(account: Account, own: readonly Deployment[]): TenantChangeFi
     code: 'CustomerManagedKeyStops',
     target: id,
     message: `The key in ${vaultUri} can't be used from the move on: nothing of the account can be read, trained on or deployed, and running jobs pause.`,
-    remedy: `Before the move, switch to Microsoft-managed keys; or after it: ${anew}, set the vault's tenantId to the new tenant, and give the new principal access (az keyvault set-policy --name ${vault} --object-id <principal> --key-permissions get wrapKey unwrapKey).`,
+    remedy: `Before the move, switch to service-managed keys; or after it: ${anew}, set the vault's tenantId to the new tenant, and give the new principal access (az keyvault set-policy --name ${vault} --object-id <principal> --key-permissions get wrapKey unwrapKey).`,
   })
   for (const deployment of own) findings.push(ofDeployment(account, deployment))
   return findings
@@ -58,6 +58,6 @@ function ofDeployment({ id }: Account, { name, onKeyUnavailable }: Deployment): 
     code: 'DeploymentKeepsServing',
     target,
     message: `The deployment '${name}' keeps serving although the key can't be used (R25).`,
-    remedy: 'Delete it, or deploy it with onKeyUnavailable: stop, if it is to end with the key.',
+    remedy: 'Delete it, or deploy it with onKeyUnavailable: stop, if it is to stop with the key.',
   }
 }

@@ -1,7 +1,7 @@
 import type { RequirementName } from '../http/error-codes.ts'
 import { AzureError, type ErrorDetail } from '../http/errors.ts'
 
-/** One requirement of the article that is not met: which, what was found instead, and what mends it. */
+/** One requirement of the article that is not met: which, what was found instead, and what fixes it. */
 export interface UnmetRequirement {
   /** Id in the table of requirements, for example `R08`. */
   readonly requirement: `R${number}`
@@ -15,7 +15,7 @@ export interface UnmetRequirement {
   readonly target: string
 }
 
-/** One error that names every unmet requirement; each is a detail, whose parts are in `additionalInfo` too. */
+/** One error that names every unmet requirement. Each is a detail, whose parts are in `additionalInfo` too. */
 export function requirementsNotMet(unmet: readonly UnmetRequirement[]): AzureError {
   const details = unmet.map(detail)
   const list = details.map(({ code, message }) => `${code}: ${message}`).join(' ')

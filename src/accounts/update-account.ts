@@ -22,7 +22,7 @@ import type { ReEncryptions } from './re-encryptions.ts'
 import { freshStatus } from './fresh-status.ts'
 import { requirementsNotMet, type UnmetRequirement } from './unmet-requirement.ts'
 
-/** PATCH (and PUT on an account that exists): what the body leaves out stays as it is. */
+/** PATCH (and PUT on an account that exists): fields that the body leaves out stay as they are. */
 export async function updateAccount(
   services: AccountServices,
   stored: Stored<Account>,
@@ -60,7 +60,7 @@ export async function updateAccount(
   const wanted = body.properties?.encryption
   if (wanted == null) {
     await commit(identity?.changes ?? [], account, identity === undefined ? 'Update' : 'Identity')
-    // R31: without its identity the account has no access from now on, not from the end of the lease on.
+    // R31: without its identity the account loses access at once, not at the end of the lease.
     if (identity !== undefined) {
       services.keyRing.forget(account.accountId)
       await freshStatus(services, account, { atMostMs: 0 })
@@ -79,7 +79,7 @@ export async function updateAccount(
 
 type Commit = (changes: readonly Change[], value: Account, what: string, properties?: object) => Promise<void>
 
-/** R18, R29: another key, another version, or none; the key ring, the settings and the audit record are one commit. */
+/** R18, R29: another key, another version, or service-managed keys. Key ring, settings and audit record are one commit. */
 async function changeEncryption(
   given: { services: AccountServices; reEncryptions: Pick<ReEncryptions, 'plan'>; commit: Commit },
   asked: { stored: Stored<Account>; account: Account; tenantId: string; wanted: EncryptionBody },
@@ -112,7 +112,7 @@ function networkOf({ properties }: AccountBody): Pick<Account, 'networkAcls' | '
   }
 }
 
-/** R29: service-managed again; R15 to R17: a key of a vault, after every requirement was checked. */
+/** R29: back to service-managed keys. R15 to R17: a key of a vault, after every requirement was checked. */
 async function resolveKey(
   services: AccountServices,
   account: Account,
@@ -142,7 +142,7 @@ async function resolveKey(
   )
 }
 
-/** What two checks found is told once; only R11 may name several permissions. */
+/** A problem that two checks found is named once; only R11 may name several permissions. */
 function firstOfEach(unmet: readonly UnmetRequirement[]): UnmetRequirement[] {
   const isFirst = ({ name }: UnmetRequirement, index: number): boolean =>
     name === 'PermissionMissing' || unmet.findIndex(other => other.name === name) === index
@@ -177,7 +177,7 @@ function readSettings(body: EncryptionBody): EncryptionSettings {
   }
 }
 
-/** R13, R31: on makes a new principal, off removes it; off and on again is another principal with no access. */
+/** R13, R31: turning it on makes a new principal, turning it off removes it. Off and on again gives another principal without access. */
 async function identityChange(
   services: AccountServices,
   account: Account,
@@ -206,7 +206,7 @@ function checkSubdomain(account: Account, body: AccountBody): void {
   )
 }
 
-/** Azure's clients send both along with a change; another value would be taken for done. */
+/** Azure's clients send both fields with a change. If another value were ignored, they would count it as done. */
 export function checkFixed({ name, kind, location }: Account, body: AccountBody): void {
   if (body.location != null && body.location.toLowerCase().replaceAll(' ', '') !== location)
     throw new Conflict(

@@ -1,4 +1,4 @@
-/** What must be known of a vault before its key may protect an account (R07 to R10). */
+/** What must be known about a vault before its key may protect an account (R07 to R10). */
 export interface VaultDescription {
   readonly name: string
   readonly id: string
@@ -7,15 +7,15 @@ export interface VaultDescription {
   readonly softDelete: boolean
   readonly purgeProtection: boolean
   readonly rbacAuthorization: boolean
-  /** The firewall is on: only listed addresses get in. */
+  /** Whether the firewall is on, so that only listed addresses are let in. */
   readonly firewall: boolean
-  /** `networkAcls.bypass` lets trusted Microsoft services through. */
+  /** Whether `networkAcls.bypass` lets trusted Microsoft services through. */
   readonly trustedServices: boolean
 }
 
 /**
- * Tells a vault's settings from its URI; undefined when Resource Manager knows no such vault. `outside`: one that the operator
- * lets this service call, and of which nothing but its keys can be seen.
+ * The settings of the vault with this URI; undefined when Resource Manager does not know it. `outside`: a vault that the operator
+ * lets this service call, and of which only the keys can be seen.
  */
 export interface VaultDirectory {
   isOwn(vaultUri: string): boolean

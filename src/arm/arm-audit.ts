@@ -1,6 +1,6 @@
 import type { NewAuditEntry } from '../store/audit-entry.ts'
 
-/** R05: what was changed in Resource Manager; who and from where is added by the audit of requests. */
+/** R05: a change in Resource Manager. The audit of requests adds who made it and from where. */
 export function armAudit(operationName: string, resourceId: string, properties?: object): NewAuditEntry {
   return {
     category: 'AuditEvent',

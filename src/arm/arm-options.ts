@@ -5,11 +5,11 @@ import type { Change, RecordStore } from '../store/records.ts'
 import type { Operations } from './operations.ts'
 import type { ResourceManager, ResourceType } from './resource-manager.ts'
 
-/** What Resource Manager asks of the directories. */
+/** What Resource Manager needs from the directories. */
 export interface Directory {
   tenant(tenantId: string): Promise<Tenant | undefined>
   principal(objectId: string): Promise<{ readonly tenantId: string; readonly kind: string } | undefined>
-  /** `commit` writes the tenant with what makes its record. */
+  /** `commit` writes the tenant together with its audit record. */
   createTenant(
     displayName: string,
     commit: (tenantId: string, changes: readonly Change[]) => Promise<unknown>,
@@ -32,7 +32,7 @@ export interface ArmOptions {
   readonly operations: Operations
   readonly directory: Directory
   readonly locations: readonly string[]
-  /** R32: identities of a subscription that was moved to another tenant stayed behind: their tokens must not be used any more. */
+  /** R32: identities stay behind when their subscription is moved to another tenant, so their tokens must not be used any more. */
   readonly subscriptionMoved: (subscriptionId: string) => Promise<void>
   readonly endpoints: {
     readonly authority: string

@@ -34,7 +34,7 @@ export function armRoutes(options: ArmOptions): Route[] {
   ]
 }
 
-/** What a stop of the service broke off goes on, or is recorded as failed. */
+/** Work that a stop of the service broke off goes on, or is recorded as failed. */
 export async function resumeOperations(options: ArmOptions): Promise<void> {
   const open = await options.operations.open()
   const resumed = await resumeGroupDeletions(options, open)

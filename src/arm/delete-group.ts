@@ -10,7 +10,7 @@ import { groupKey, groups, roleAssignments } from './records.ts'
 import { scopeKey } from './resource-id.ts'
 import type { ResourceGroup } from './resource-manager.ts'
 
-/** Rounds of looking for what came in while the group was being emptied. */
+/** How often it looks for resources that came in while the group was emptied. */
 const MAX_ROUNDS = 5
 
 /** Begins to delete a group with everything in it, and answers 202. A second request joins the first, and may ask as it does. */
@@ -32,7 +32,7 @@ export async function deleteGroup(options: ArmOptions, call: Call, group: Resour
     try {
       return await operations.start(call, what, fence => emptyGroup(options, deleting, fence))
     } catch (error) {
-      // Another request came first: it is joined, if it deletes the group too.
+      // Another request came first. This one joins it, if it deletes the group too.
       if (!(error instanceof VersionConflict) || error.collection !== groups.name) throw error
     }
   }
@@ -60,7 +60,7 @@ async function emptyGroup(options: ArmOptions, group: ResourceGroup, fence: read
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
       const inside = await Promise.all(resourceTypes.map(type => type.list(group.subscriptionId, group.name)))
       if (inside.flat().length === 0) break
-      // In the order of the types: accounts end before the vaults that hold their keys.
+      // In the order of the types, so accounts end before the vaults that hold their keys.
       for (const [index, type] of resourceTypes.entries()) {
         for (const resource of inside[index] ?? []) await type.delete(resource)
       }

@@ -2,13 +2,13 @@ import { AzureError } from '../http/errors.ts'
 import type { Call } from '../http/route.ts'
 import type { Stored } from '../store/records.ts'
 
-/** A strong entity tag (RFC 9110, 8.8.3): another one after each write of the record. */
+/** A strong entity tag (RFC 9110, 8.8.3), which changes with each write of the record. */
 export function etagOf(stored: Pick<Stored<unknown>, 'version'>): string {
   return `"${stored.version.toString(16).padStart(16, '0')}"`
 }
 
 /**
- * `If-Match` and `If-None-Match` of a call that writes, against what is there (undefined: nothing).
+ * Checks `If-Match` and `If-None-Match` of a call that writes against the current record (undefined: there is none).
  * @throws 412 PreconditionFailed
  */
 export function checkPreconditions(call: Call, stored: Pick<Stored<unknown>, 'version'> | undefined): void {
@@ -30,7 +30,7 @@ export function checkPreconditions(call: Call, stored: Pick<Stored<unknown>, 've
   }
 }
 
-/** Whether the reader has this state already: 304 then. */
+/** Whether the reader has this state already, so the answer is 304. */
 export function isUnchanged(call: Call, stored: Pick<Stored<unknown>, 'version'>): boolean {
   const none = call.headers.get('if-none-match')
   return none !== null && lists(none, stored)

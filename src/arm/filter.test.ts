@@ -27,7 +27,7 @@ test('or parts alternatives, and binds less than and', () => {
     assert.throws(() => fields(wrong), { code: 'InvalidFilterInQueryString' }, wrong)
 })
 
-test('what is no filter is refused, quickly', () => {
+test('a text that is not a filter is refused quickly', () => {
   const wrong = [
     `name eq '${'a'.repeat(2000)}`,
     "name eq 'a",

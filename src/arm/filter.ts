@@ -6,7 +6,7 @@ export type FilterTerm =
   | { readonly type: 'call'; readonly name: string; readonly arguments: readonly string[] }
 
 const MAX_LENGTH = 2048
-/** One token: a quoted text, a word or a mark. Sticky, and without a choice that could be taken back. */
+/** One token: a quoted text, a word or a mark. Sticky and without backtracking. */
 const TOKEN = /\s*(?:'((?:[^']|'')*)'(?!')|([\w./-]{1,64})(?![\w./-])|([(),]))/y
 
 type Token = { readonly text: string } | { readonly word: string } | { readonly mark: string }
@@ -24,8 +24,8 @@ export function parseFilter(filter: string | undefined, example: string): Filter
 }
 
 /**
- * The same, with `or` between conditions: one of the lists must hold whole, for `and` binds closer (OData 4.01, 5.1.1.16).
- * Of no condition at all one list, which always holds.
+ * The same, with `or` between conditions. `and` binds closer (OData 4.01, 5.1.1.16), so all conditions of one list must hold.
+ * Without any condition there is one empty list, which always holds.
  */
 export function parseAlternatives(filter: string | undefined, example: string): FilterTerm[][] {
   const given = filter ?? ''

@@ -23,7 +23,7 @@ export function firstSubscription(
   }
 }
 
-/** What the administrators of a cloud may do from its first start on: everything in the first subscription, and making others. */
+/** The rights of a cloud's administrators from its first start: everything in the first subscription, and making others. */
 export function administratorRoles(
   env: Env,
   { tenantId, subscriptionId }: { readonly tenantId: string; readonly subscriptionId: string },

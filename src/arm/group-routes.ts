@@ -81,7 +81,7 @@ export function groupRoutes(options: ArmOptions): Route[] {
   ]
 }
 
-/** As Azure: those that the caller may read, without an error for the others. */
+/** As Azure: lists those that the caller may read, without an error for others. */
 async function listGroups({ records, resourceManager }: ArmOptions, call: Call): Promise<Response> {
   apiVersion(call)
   const { subscriptionId } = await resourceManager.subscription(call.params['subscriptionid'] ?? '')

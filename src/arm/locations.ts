@@ -11,7 +11,7 @@ export function checkLocation(location: string, locations: readonly string[]): s
   )
 }
 
-/** Names that people know the locations by. */
+/** Display names of the locations. */
 export const LOCATIONS: Readonly<Record<string, { displayName: string; geography: string; paired?: string }>> = {
   westeurope: { displayName: 'West Europe', geography: 'Europe', paired: 'northeurope' },
   northeurope: { displayName: 'North Europe', geography: 'Europe', paired: 'westeurope' },

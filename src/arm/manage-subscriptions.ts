@@ -88,7 +88,7 @@ export async function changeSubscription(
   const stored = await records.get(subscriptions, subscriptionId)
   if (stored === undefined)
     throw new NotFound('SubscriptionNotFound', `The subscription '${subscriptionId}' could not be found.`)
-  // Cancelled, or moved to another tenant (R25): its keys are closed.
+  // Where it is cancelled or moved to another tenant, its keys are closed (R25).
   noteOperation({ endsAccess: true })
   const value = await to(stored.value)
   await audit
@@ -181,7 +181,7 @@ async function ownSubscription(
   throw new NotFound('SubscriptionNotFound', `The subscription '${given}' could not be found.`)
 }
 
-/** The name goes, the subscription stays. */
+/** Deletes the alias; the subscription stays. */
 async function deleteAlias(options: ArmOptions, call: Call): Promise<Response> {
   const tenantId = await enterTenant(options, call, 'delete')
   const found = await options.records.get(aliases, aliasKey(tenantId, call.params['alias'] ?? ''))

@@ -22,7 +22,7 @@ interface Move {
   readonly moving: readonly { readonly type: ResourceType; readonly resource: GenericResource }[]
 }
 
-/** Moves resources to another group, also of another subscription of the same tenant: all of them or none. */
+/** Moves all of the resources or none to another group, which may be of another subscription of the same tenant. */
 export function moveRoutes(options: ArmOptions): Route[] {
   const at = '/subscriptions/:subscriptionid/resourcegroups/:group'
   const base = { host: 'management', auth: 'management', method: 'POST', maxBody: 1024 * 1024 } as const

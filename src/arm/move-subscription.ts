@@ -21,7 +21,7 @@ const ACCEPT = '/providers/microsoft.subscription/subscriptions/:subscriptionid'
 /**
  * R32: moves a subscription to another tenant in two steps, as Azure's portal does: the owner offers it, and the future
  * owner accepts it with a login of their own tenant. Role assignments vanish, identities stay behind in the old tenant, and
- * vaults keep their tenantId, so customer-managed keys stop working until both are mended: `validateChangeTenant` says beforehand.
+ * vaults keep their tenantId, so customer-managed keys stop working until both are fixed. `validateChangeTenant` tells this before.
  */
 export function moveSubscriptionRoutes(options: ArmOptions): Route[] {
   const base = { host: 'management', auth: 'management', maxBody: 0 } as const

@@ -3,12 +3,12 @@ import { leaveOut, put, remove, type Change, type RecordStore } from '../store/r
 import { administratorRoles, tenantOwner } from './first-subscription.ts'
 import { assignmentPrefix, roleAssignments } from './records.ts'
 
-/** More a folder of so long ago does not have. */
+/** Such an old folder does not have more. */
 const MOST = 100_000
 
 /**
- * What brings the roles of an older folder to where they are looked for now: once they stood under their bare names, and before that there
- * were none, and the administrator could do everything. Empty for every folder of since. The administrators keep what they could.
+ * The changes that move the roles of an older folder to their current ids. Earlier their ids were their bare names. Before that there
+ * were no roles, and the administrator could do everything. Administrators keep their rights. Empty for a newer folder.
  */
 export async function olderRoles(
   records: RecordStore,

@@ -11,10 +11,10 @@ import { isAllowed, type RoleAssignment } from './roles.ts'
 
 type PrincipalCaller = Extract<Caller, { type: 'principal' }>
 
-/** As Azure: so many in a subscription; more are refused at creation. */
+/** As Azure: the most in one subscription; creating more is refused. */
 export const MAX_ASSIGNMENTS = 4000
 
-/** Still possible in a cancelled subscription, beside reading. */
+/** Actions that are possible in a cancelled subscription, besides reading. */
 const IN_DISABLED = /\/(read|delete)$|^microsoft\.subscription\//i
 
 /** Rules over subscriptions, groups and role assignments in a record store. */
@@ -24,7 +24,7 @@ export function openResourceManager(
 ): ResourceManager {
   const assignments = async (scope: string, tenantId: string): Promise<RoleAssignment[]> => {
     const list = async (prefix: string): Promise<RoleAssignment[]> =>
-      // There are no deny assignments: one that was changed gives nothing, and its subscription's others still hold.
+      // A changed assignment gives nothing. There are no deny assignments, so the others of its subscription still hold.
       (await allRecords(records, roleAssignments, { prefix, onTampered: leaveOut })).map(stored => stored.value)
     const root = assignmentPrefix('/', tenantId)
     const own = assignmentPrefix(scope, tenantId)

@@ -22,7 +22,7 @@ export interface Operation {
   /** Milliseconds since 1970. */
   readonly startedAt: number
   readonly endedAt?: number
-  /** What `Location` answers at the end; default 200. */
+  /** The status of `Location` at the end; default 200. */
   readonly endStatus?: number
   readonly error?: {
     readonly code: ErrorCode
@@ -35,12 +35,12 @@ export interface Operation {
 /** By `<subscription id>/<operation id>`. */
 const operations = collection<Operation>('arm.operations')
 
-/** What an operation does. @param fence of its lease, for its own commits */
+/** The work of an operation. @param fence of its lease, for its own commits */
 export type OperationWork = (fence: readonly Change[]) => Promise<void>
 
 const RETRY_AFTER_SECONDS = 1
 const RETRY_MS = 1000
-/** After so long without a sign of life another process goes on. Milliseconds. */
+/** Milliseconds without a sign of life after which another process goes on. */
 const LEASE_MS = 30_000
 const KEPT_MS = 24 * 3_600_000
 
@@ -52,7 +52,7 @@ export interface OperationsOptions {
   readonly log: (line: object) => void
 }
 
-/** Runs what takes its time, and keeps what became of it. */
+/** Runs long work, and keeps its result. */
 export class Operations {
   readonly #options: OperationsOptions
   readonly #running = new Set<Promise<void>>()
@@ -62,7 +62,7 @@ export class Operations {
     this.#options = options
   }
 
-  /** Starts the work and answers 202. @param forms which headers tell where to ask */
+  /** Starts the work and answers 202. @param forms which headers say where to poll */
   async start(
     call: Call,
     what: {
@@ -70,7 +70,7 @@ export class Operations {
       readonly resourceId: string
       readonly endStatus?: number
       readonly operationId?: string
-      /** Writes the operation together with what marks its resource; default: the operation alone. */
+      /** Writes the operation together with a mark on its resource; default: the operation alone. */
       readonly commit?: (changes: readonly Change[]) => Promise<unknown>
     },
     work: OperationWork,
@@ -133,7 +133,7 @@ export class Operations {
         await records.commit([remove(operations, id, version)]).catch(unlessConflict)
   }
 
-  /** A service was stopped in the middle: what clients poll must come to an end. Not one that another process is at. */
+  /** Ends an operation that a stop of the service broke off, so that its clients don't poll for ever. Not where another process runs it. */
   async giveUp(lost: readonly Stored<Operation>[]): Promise<void> {
     const { records, env } = this.#options
     const message = 'The service was stopped before the operation ended. Look at the resource, then repeat the request.'
@@ -199,7 +199,7 @@ export class Operations {
   }
 }
 
-/** Where clients ask how it stands: both of Azure's forms. */
+/** The addresses that clients poll, in both of Azure's forms. */
 export function operationRoutes(service: Operations, resourceManager: ResourceManager): Route[] {
   const base = { host: 'management', auth: 'management', method: 'GET', maxBody: 0 } as const
   const enter = async (call: Call): Promise<Operation> => {

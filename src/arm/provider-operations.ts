@@ -2,7 +2,7 @@ import { json } from '../http/respond.ts'
 import type { Route } from '../http/route.ts'
 import { apiVersion } from './api-version.ts'
 
-/** `GET /providers/<namespace>/operations`: what roles can allow there, for example `vaults/read`. Anybody who is signed in may ask. */
+/** `GET /providers/<namespace>/operations`: actions that roles can allow there, such as `vaults/read`. For anybody who is signed in. */
 export function providerOperationsRoute(namespace: string, provider: string, names: readonly string[]): Route {
   const value = names.map(name => {
     const [resource = '', ...operation] = name.split('/')
@@ -24,7 +24,7 @@ export function providerOperationsRoute(namespace: string, provider: string, nam
 
 const all = (of: string): string[] => ['read', 'write', 'delete'].map(verb => `${of}/${verb}`)
 
-/** Those of Resource Manager itself. */
+/** The operations of Resource Manager itself. */
 export function ownOperationsRoutes(): Route[] {
   return [
     providerOperationsRoute('Microsoft.Resources', 'Azure Resource Manager', [

@@ -14,17 +14,17 @@ export const aliases = collection<{ readonly alias: string; readonly subscriptio
 
 export interface TagName {
   readonly tagName: string
-  /** Values that were created with it. */
+  /** Values that were created for it. */
   readonly values?: readonly string[]
 }
-/** Tag names that were created before anything has them, by `<subscription id>/<name in lower case>`. */
+/** Tag names that were created before any resource has them, by `<subscription id>/<name in lower case>`. */
 export const tagNames = collection<TagName>('arm.tag-names')
 
 export function groupKey(subscriptionId: string, name: string): string {
   return `${subscriptionId}/${name.toLowerCase()}`
 }
 
-/** Where the assignments of a scope lie: those of a subscription together, so that one list gives all that count there. */
+/** The id prefix of a scope's assignments. Those of a subscription share one, so a single list gives all that count there. */
 export function assignmentPrefix(scope: string, tenantId: string): string {
   const subscriptionId = /^\/subscriptions\/([^/]+)/.exec(scopeKey(scope))?.[1]
   return subscriptionId === undefined ? `tenant:${tenantId}/` : `${subscriptionId}/`

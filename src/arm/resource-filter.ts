@@ -6,7 +6,7 @@ const EXAMPLE = "resourceType eq 'Microsoft.KeyVault/vaults'"
 
 type Test = (resource: GenericResource) => boolean
 
-/** What az and the SDKs send: comparisons of type, group, name, location and tags, and `substringof`, `startswith`. */
+/** The filters that az and the SDKs send: comparisons of type, group, name, location and tags, and `substringof`, `startswith`. */
 export function resourceFilter(filter: string | undefined): Test {
   const alternatives = parseAlternatives(filter, EXAMPLE).map(terms => [
     ...terms.filter(term => !isTag(term)).map(testOf),
@@ -45,7 +45,7 @@ function isTag(term: FilterTerm): boolean {
   return term.type === 'compare' ? /^tag(name|value)$/.test(term.field) : term.arguments[0]?.toLowerCase() === 'tagname'
 }
 
-/** Name and value must hold of one and the same tag. */
+/** Name and value must hold for one and the same tag. */
 function tagTest(terms: readonly FilterTerm[]): Test[] {
   if (terms.length === 0) return []
   return [

@@ -15,7 +15,7 @@ export function formatResourceId(id: ResourceId): string {
   return `/subscriptions/${id.subscriptionId}/resourceGroups/${id.group}/providers/${namespace}/${type}/${id.name}`
 }
 
-/** The resource's own part of a resource id (children are cut off); undefined when it is none. */
+/** The resource's own part of a resource id (children are cut off); undefined when it is not a resource id. */
 export function parseResourceId(text: string): ResourceId | undefined {
   const match = /^\/subscriptions\/([^/]+)\/resourcegroups\/([^/]+)\/providers\/([^/]+)\/([^/]+)\/([^/]+)/i.exec(text)
   if (match === null) return undefined

@@ -9,7 +9,7 @@ export interface ResourceGroup {
   readonly subscriptionId: string
   readonly location: string
   readonly tags: Tags
-  /** Id of the operation that deletes it: it takes no new resources any more. */
+  /** Id of the operation that deletes it. It takes no new resources any more. */
   readonly deleting?: string
 }
 
@@ -20,14 +20,14 @@ export interface Subscription {
   /** `Disabled`: cancelled, read only until it is enabled again. */
   readonly state: 'Enabled' | 'Disabled'
   readonly tags?: Tags
-  /** A move to another tenant that its future owner has not accepted yet (R32). */
+  /** An offer of a move to another tenant, which its future owner has not accepted yet (R32). */
   readonly transfer?: { readonly tenantId: string; readonly ownerId: string }
 }
 
-/** Answers for one caller and one subscription, from role assignments read once: for filtering lists. */
+/** Decides for one caller and one subscription, with role assignments that are read once; for filtering lists. */
 export type Rights = (scope: string, action: string) => boolean
 
-/** What resource providers need of Resource Manager. */
+/** What resource providers need from Resource Manager. */
 export interface ResourceManager {
   /**
    * Checks that the caller's roles allow `action` (for example `Microsoft.KeyVault/vaults/write`) at the resource id or above.
@@ -58,13 +58,13 @@ export interface GenericResource {
   readonly identity?: object
 }
 
-/** Where a resource goes. */
+/** The target of a moved resource. */
 export interface Place {
   readonly subscriptionId: string
   readonly group: string
 }
 
-/** R32: something that a move of the subscription to another tenant breaks or leaves behind, and what mends it. */
+/** R32: something that a move of the subscription to another tenant breaks or leaves behind, and what fixes it. */
 export interface TenantChangeFinding {
   readonly code: string
   /** Resource id. */
@@ -80,9 +80,9 @@ export interface ResourceType {
   readonly apiVersions: readonly string[]
   /** The live resources of a subscription, or of one of its groups. */
   list(subscriptionId: string, group?: string): Promise<readonly GenericResource[]>
-  /** Deletes a resource because its group goes. No error when it is gone already. */
+  /** Deletes a resource because its group is deleted. It is not an error when it is gone already. */
   delete(resource: GenericResource): Promise<void>
-  /** What moves a resource, to be committed with everything that moves along. @throws 409 when it can't be moved */
+  /** The changes that move a resource, for one commit with everything that moves along. @throws 409 when it can't be moved */
   move(resource: GenericResource, to: Place): Promise<readonly Change[]>
   setTags(resource: GenericResource, tags: Tags): Promise<readonly Change[]>
   /** What a move of the subscription to another tenant would break. */

@@ -32,7 +32,7 @@ export function resourceRoutes(options: ArmOptions): Route[] {
   ]
 }
 
-/** As Azure: those that the caller may read, without an error for the others. */
+/** As Azure: lists those that the caller may read, without an error for others. */
 async function listResources(options: ArmOptions, call: Call): Promise<Response> {
   apiVersion(call)
   const { resourceManager } = options
@@ -89,7 +89,7 @@ function providerRoutes(options: ArmOptions): Route[] {
       method: 'POST',
       maxBody: 4096,
       path: `${path}/:namespace/${verb}`,
-      // Providers are always registered here: asking for it succeeds, taking it back changes nothing.
+      // Providers are always registered here. Registering succeeds, and unregistering changes nothing.
       handler: async call => one(call, await enter(call, `providers/${verb}/action`)),
     })),
     {

@@ -26,7 +26,7 @@ interface Entered {
   readonly tenantId: string
 }
 
-/** Role assignments at every scope; what is assigned above holds below. */
+/** Role assignments at every scope. An assignment also holds below its scope. */
 export function roleAssignmentRoutes(options: ArmOptions): Route[] {
   const enter = async (call: Call, action: string): Promise<Entered> => {
     apiVersion(call)
@@ -80,7 +80,7 @@ export function roleAssignmentRoutes(options: ArmOptions): Route[] {
   ])
 }
 
-/** What the caller's own roles allow at the scope; empty for those without any. */
+/** What the caller's own roles allow at the scope; empty for callers without roles. */
 async function permissions(options: ArmOptions, call: Call): Promise<Response> {
   apiVersion(call)
   const scope = scopeOf(call)
@@ -101,7 +101,7 @@ async function permissions(options: ArmOptions, call: Call): Promise<Response> {
   )
 }
 
-/** Without a filter: what holds at the scope, and what is assigned below it. `atScope()` leaves out what is below. */
+/** Without a filter: assignments that hold at the scope, and those below it. `atScope()` leaves out those below. */
 function assignmentFilter(filter: string | undefined, scope: string): (assignment: RoleAssignment) => boolean {
   const above = (assignment: RoleAssignment): boolean => isWithin(scope, assignment.scope)
   const tests = parseFilter(filter, EXAMPLE).map((term): ((assignment: RoleAssignment) => boolean) => {

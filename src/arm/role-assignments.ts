@@ -20,7 +20,7 @@ const fields = z.object({
   condition: z.string().max(8192).nullish(),
 })
 
-/** Newer clients send `properties`, some older ones the fields bare. */
+/** Newer clients send `properties`, some older ones the fields alone. */
 export const assignmentBody = z.union([
   z.object({ properties: fields }),
   fields.transform(properties => ({ properties })),
@@ -39,7 +39,7 @@ export async function assignmentsNear(
   return allRecords(options.records, roleAssignments, { prefix: assignmentPrefix(scope, tenantId) })
 }
 
-/** @throws 404 RoleAssignmentNotFound when there is none of that name at this very scope */
+/** @throws 404 RoleAssignmentNotFound where no assignment of that name is at exactly this scope */
 export async function findAssignment(
   options: ArmOptions,
   scope: string,

@@ -19,7 +19,7 @@ export function roleDefinitionRoutes(options: ArmOptions): Route[] {
   const enter = async (call: Call): Promise<string> => {
     apiVersion(call)
     const scope = scopeOf(call)
-    // Which roles there are is the same for all: as on Azure, nobody needs a role to read them at the root.
+    // All callers see the same roles, so, as on Azure, nobody needs a role to read them at the root.
     if (scope !== '/')
       await resourceManager.authorize(call.caller, scope, 'Microsoft.Authorization/roleDefinitions/read')
     return scope

@@ -11,7 +11,7 @@ export interface RoleAssignment {
   readonly principalType?: string
   readonly description?: string
   readonly createdOn: string
-  /** Object id of who assigned it; absent: the service itself. */
+  /** Object id of the principal who assigned it; absent: the service itself. */
   readonly createdBy?: string
 }
 
@@ -21,7 +21,7 @@ export function roleById(id: string): RoleDefinition | undefined {
   return BUILT_IN_ROLES.find(role => role.id === guid)
 }
 
-/** Does one of the assignments give the principal this action (or data action) at the scope? */
+/** Whether one of the assignments gives the principal this action (or data action) at the scope. */
 export function isAllowed(
   assignments: readonly RoleAssignment[],
   principalId: string,
@@ -41,7 +41,7 @@ export function isAllowed(
   })
 }
 
-/** Azure's action patterns: `*` stands for any characters, slashes included; letter case does not count. */
+/** Azure's action patterns: `*` matches any characters, slashes included; letter case is ignored. */
 function matches(pattern: string, action: string): boolean {
   const parts = pattern.toLowerCase().split('*')
   const text = action.toLowerCase()

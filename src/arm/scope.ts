@@ -3,7 +3,7 @@ import type { Call } from '../http/route.ts'
 import { parseResourceId } from './resource-id.ts'
 import type { ResourceManager, ResourceType } from './resource-manager.ts'
 
-/** What a scope names, in the letters that were given first. */
+/** What a scope names, in its original spelling. */
 export interface Scope {
   /** `/`, or an id of a subscription, group, resource or child of a resource. */
   readonly id: string

@@ -9,7 +9,7 @@ import type { Subscription } from './resource-manager.ts'
 import { showSubscription } from './subscription-records.ts'
 import { allRecords } from '../store/every-record.ts'
 
-/** What clients read first: endpoints, subscriptions, locations. */
+/** The routes that clients read first: endpoints, subscriptions, locations. */
 export function subscriptionRoutes(options: ArmOptions): Route[] {
   const { resourceManager, endpoints } = options
   const base = { host: 'management', auth: 'management', maxBody: 0, method: 'GET' } as const
@@ -27,7 +27,7 @@ export function subscriptionRoutes(options: ArmOptions): Route[] {
       reason: 'clients read the endpoints before they can log in',
       path: '/metadata/endpoints',
       handler: call => {
-        // az 2.45 and older tools ask without one.
+        // az 2.45 and older tools don't send an api-version.
         const isAsked = (call.query.get('api-version') ?? '') !== ''
         return json(metadata(endpoints, isAsked ? apiVersion(call) : ''))
       },
@@ -45,7 +45,7 @@ export function subscriptionRoutes(options: ArmOptions): Route[] {
   ]
 }
 
-/** As Azure: those in which the caller has a role somewhere. */
+/** As Azure: lists those in which the caller has a role somewhere. */
 async function listSubscriptions({ records }: ArmOptions, call: Call): Promise<Response> {
   apiVersion(call)
   const { caller } = call
@@ -65,7 +65,7 @@ async function listSubscriptions({ records }: ArmOptions, call: Call): Promise<R
   )
 }
 
-/** Three forms: az up to 2.x registers a cloud by the oldest, today's by the newest; `ARM_CLOUD_METADATA_URL` takes the list in between. */
+/** Three forms: older az registers a cloud by the first one, today's az by the last; `ARM_CLOUD_METADATA_URL` takes the list in between. */
 function metadata(endpoints: ArmOptions['endpoints'], version: string): object {
   if (version === '' || version < '2018') return oldMetadata(endpoints)
   return version < '2022' ? [cloudMetadata(endpoints)] : cloudMetadata(endpoints)
@@ -97,10 +97,10 @@ function cloudMetadata({
     graphAudience: authority,
     microsoftGraphResourceId: authority,
     authentication: { loginEndpoint: authority, audiences, tenant: 'common', identityProvider: 'AAD' },
-    // As Azure: no dot in front. az adds one, and azurerm makes the token's resource of it.
+    // As Azure: without a dot in front. az adds one, and azurerm makes the token's resource from it.
     suffixes: {
       keyVaultDns: keyVaultSuffix.replace(/^\./, ''),
-      // There is no storage here, but azurerm does not begin without a name for it.
+      // There is no storage here, but azurerm does not start without a name for it.
       storage: keyVaultSuffix.replace(/^\.[^.]+/, 'storage'),
     },
   }

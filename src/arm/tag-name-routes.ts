@@ -12,7 +12,7 @@ import { allResources } from './resources.ts'
 
 const PATH = '/subscriptions/:subscriptionid/tagnames'
 
-/** The tag names of a subscription: those in use, and those created before anything has them. */
+/** The tag names of a subscription: those in use, and those that were created before any resource has them. */
 export function tagNameRoutes(options: ArmOptions): Route[] {
   const base = { host: 'management', auth: 'management', maxBody: 0, path: `${PATH}/:tag` } as const
   const enter = async (call: Call, action: string): Promise<string> => {
@@ -69,7 +69,7 @@ export function tagNameRoutes(options: ArmOptions): Route[] {
   ]
 }
 
-/** Values of a name that was created: at most as many as Azure takes. */
+/** Values of a tag name that was created: at most as many as Azure takes. */
 const MAX_VALUES = 1000
 
 function valueRoutes(options: ArmOptions, enter: (call: Call, action: string) => Promise<string>): Route[] {
@@ -153,5 +153,5 @@ function shown(subscriptionId: string, tagName: string, values: ReadonlyMap<stri
 
 function checkTagName(name: string): string {
   if (name.length <= 512 && /^[^<>%&\\?/]+$/.test(name)) return name
-  throw new AzureError('InvalidTagName', 400, 'A tag name has 1 to 512 characters, and none of < > % & \\ ? /.')
+  throw new AzureError('InvalidTagName', 400, 'A tag name has 1 to 512 characters, without < > % & \\ ? /.')
 }

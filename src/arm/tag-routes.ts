@@ -22,7 +22,7 @@ interface Tagged {
   readonly change: (tags: Tags) => Promise<readonly Change[]>
 }
 
-/** Microsoft.Resources/tags of a subscription, group or resource; and the names in use. */
+/** Microsoft.Resources/tags of a subscription, group or resource, and the names in use. */
 export function tagRoutes(options: ArmOptions): Route[] {
   const base = { host: 'management', auth: 'management', maxBody: 0, path: PATH } as const
   const enter = async (call: Call, action: string): Promise<Tagged> => {

@@ -9,7 +9,7 @@ import { tenantOwner } from './first-subscription.ts'
 
 const tenantBody = z.object({ properties: z.object({ displayName: z.string().min(1).max(256) }) })
 
-/** The caller's tenant, and making others: the latter is ours, Azure has it in its portal only. */
+/** The caller's tenant, and creating others. The latter is not in Azure's API, only in its portal. */
 export function tenantRoutes(options: ArmOptions): Route[] {
   const base = { host: 'management', auth: 'management', maxBody: 0 } as const
   return [

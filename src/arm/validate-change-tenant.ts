@@ -13,8 +13,8 @@ const guid = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, 'm
 const body = z.object({ properties: z.object({ destinationTenantId: guid }) })
 
 /**
- * R32: tells before a subscription moves to another tenant what will break and what mends it, and changes nothing. Beyond
- * Azure, whose documentation lists this for people to look up.
+ * R32: tells before a subscription moves to another tenant what will break and what fixes it, and changes nothing. Azure does not
+ * have this; its documentation lists it for people to look up.
  */
 export async function validateChangeTenant(options: ArmOptions, call: Call): Promise<Response> {
   apiVersion(call)

@@ -18,7 +18,7 @@ export interface AuditSubject {
   readonly properties?: Readonly<Record<string, unknown>>
 }
 
-/** What stands in `callerIpAddress` where no client asked: the service's own connection, a job, maintenance. */
+/** The value of `callerIpAddress` where no client asked: the service's own connection, a job, maintenance. */
 export const SERVICE = 'service'
 
 const SIGNATURES: Readonly<Record<number, string>> = {
@@ -40,7 +40,7 @@ const SIGNATURES: Readonly<Record<number, string>> = {
   503: 'ServiceUnavailable',
 }
 
-/** A record of the category AuditEvent, with Azure's fields (Key Vault logging). R05: who, what, when, from where, how long and with which result. */
+/** A record of the category AuditEvent, with Azure's fields (Key Vault logging). R05: who, what, when, from where, duration and result. */
 export function auditEvent(call: Call, now: number, subject: AuditSubject): NewAuditEntry {
   const { operationName, resourceId, id, status, description = '', durationMs, properties } = subject
   const version = call.query.get('api-version')
@@ -68,7 +68,7 @@ export function auditEvent(call: Call, now: number, subject: AuditSubject): NewA
   }
 }
 
-/** Something that the vault did by itself: a rotation, a purge at the end of the retention period, a notice. */
+/** An event of the vault's own: a rotation, a purge at the end of the retention period, a notice. */
 export function systemEvent(
   now: number,
   correlationId: string,

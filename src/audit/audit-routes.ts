@@ -9,7 +9,7 @@ import { parseSince, readAudit, type AuditRecord } from './read-audit.ts'
 import { noteOperation } from './request-context.ts'
 import { verifyRecords } from './verify-folder.ts'
 
-/** What a person calls a principal, by object id. */
+/** Names of principals for people, by object id. */
 export type NameOf = (objectId: string) => Promise<string | undefined>
 
 const PATH = '/ownkey/audit'
@@ -22,7 +22,7 @@ export interface AuditRoutesOptions {
   readonly nameOf: NameOf
 }
 
-/** The audit log for its administrator: a page of records, where it stands, and whether it and all records are as they were written. */
+/** The audit log for its administrator: a page of records, the head, and whether the log and all records are as they were written. */
 export function auditRoutes({ log, records, env, nameOf }: AuditRoutesOptions): Route[] {
   const base = { host: 'management', auth: 'administrator', method: 'GET', maxBody: 0 } as const
   return [
@@ -32,7 +32,7 @@ export function auditRoutes({ log, records, env, nameOf }: AuditRoutesOptions): 
       handler: async call => {
         const after = wholeNumber(call, 'after')
         noteOperation({ operationName: 'OwnKey/audit/read' })
-        // Reading is recorded once, not for each page: who follows the log would else see himself for ever.
+        // Reading is recorded once, not for each page. Otherwise somebody who follows the log would see their own requests for ever.
         if ((after ?? 0) > 0) noteOperation({ unrecorded: true })
         const page = await readAudit(log, {
           after,
@@ -69,18 +69,18 @@ export function auditRoutes({ log, records, env, nameOf }: AuditRoutesOptions): 
   ]
 }
 
-/** Names of those who appear in the records, by object id. */
+/** Names of the principals in the records, by object id. */
 export async function namesOf(records: readonly AuditRecord[], nameOf: NameOf): Promise<Record<string, string>> {
   const ids = new Set(records.flatMap(({ entry }) => objectIdOf(entry) ?? []))
   const found = await Promise.all([...ids].map(async id => [id, await nameOf(id)] as const))
   return Object.fromEntries(found.flatMap(([id, name]) => (name === undefined ? [] : [[id, name] as const])))
 }
 
-/** Who called or logged in, where it was a principal. */
+/** The principal who called or logged in, if there was one. */
 export function objectIdOf(entry: AuditRecord['entry']): string | undefined {
   const { claim } = (entry.identity ?? {}) as { claim?: Readonly<Record<string, unknown>> }
   const id = claim?.['http://schemas.microsoft.com/identity/claims/objectidentifier']
-  // Who logs in is nobody yet when the call comes: the record says who it was found to be.
+  // At a login the caller is not known when the call comes; the record says who it was.
   const { objectId } = (entry.properties ?? {}) as { objectId?: unknown }
   const known = id ?? objectId
   return typeof known === 'string' ? known : undefined
@@ -104,7 +104,7 @@ function since(call: Call, env: Env): number | undefined {
   throw new AzureError(
     'BadRequest',
     400,
-    `'${text.slice(0, 40)}' is no time: use for example 2026-01-31, 2026-01-31T08:00:00Z, or 24h, 7d.`,
+    `'${text.slice(0, 40)}' is not a time: use for example 2026-01-31, 2026-01-31T08:00:00Z, or 24h, 7d.`,
     { target: 'since' },
   )
 }

@@ -9,7 +9,7 @@ const entry = (operationName: string, n: number) => ({
   resultType: 'Success' as const,
 })
 
-test('records that wait are given out in order, once, and beyond a bound as counts that add up', () => {
+test('records that wait are returned in order, once, and beyond a bound as counts that add up', () => {
   const held = new HeldRecords()
   for (let n = 0; n < 2000; n += 1) held.hold(entry('read', n))
   for (let n = 2000; n < 5000; n += 1) held.hold(entry(`read ${n % 2}`, n))

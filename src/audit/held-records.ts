@@ -5,7 +5,7 @@ type Held = NewAuditEntry & { readonly time: string }
 
 /** Held one by one, about a kilobyte each. */
 const MAX_HELD = 2000
-/** Beyond that they are counted by operation, resource, caller and result; and beyond this all together. */
+/** Beyond that they are counted by operation, resource, caller and result; beyond this number of counts, all together. */
 const MAX_COUNTED = 1000
 
 interface Counted {
@@ -15,8 +15,8 @@ interface Counted {
 }
 
 /**
- * Audit records of what changes nothing, which a full disk has no room for: they wait here, so that reading and chats go on, and are
- * written once there is room, with the time of what they tell. A crash in between loses them.
+ * Audit records of operations that change nothing, while a full disk has no room for them. They wait here, so that reading and chats
+ * go on. Once there is room they are written, with the time of the operation. A crash in between loses them.
  */
 export class HeldRecords {
   #held: Held[] = []
@@ -32,7 +32,7 @@ export class HeldRecords {
     else this.#count(entry)
   }
 
-  /** All that waits, the oldest first; whoever can't write one after all gives it back to `hold`. */
+  /** All records that wait, the oldest first. A caller that can't write one returns it with `hold`. */
   take(): Held[] {
     const taken = [...this.#held, ...[...this.#counted.values()].map(recordOf)]
     this.#held = []

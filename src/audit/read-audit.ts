@@ -30,9 +30,9 @@ export interface AuditPage {
   readonly more: boolean
 }
 
-/** Records looked at for one page at most: a filter that fits nothing must not make a request long. */
+/** The most records that are looked at for one page, so that a filter that fits nothing does not make a request long. */
 const MAX_SCANNED = 4000
-/** And at a time, before others have their turn. */
+/** How many at a time, before others have their turn. */
 const CHUNK = 100
 
 /** One page of the log. A page may be short, even empty, and still have a next one. */

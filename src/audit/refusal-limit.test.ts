@@ -11,7 +11,7 @@ const entry = (resourceId: string, callerIpAddress = '10.0.0.1') => ({
   callerIpAddress,
 })
 
-test('a flood of refusals is recorded one by one up to the burst, and counted from there on', () => {
+test('a flood of refusals is recorded one by one up to the burst, and counted after that', () => {
   let now = 0
   const limit = new RefusalLimit({ burst: 3, perMinute: 1, totalBurst: 100, totalPerMinute: 100 }, () => now)
   const admitted = Array.from({ length: 50 }, (_, index) => limit.admits(entry('/A', `10.0.0.${index}`)))

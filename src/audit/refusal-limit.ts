@@ -10,7 +10,7 @@ export interface RefusalLimits {
   readonly totalPerMinute: number
 }
 
-/** Resources that are counted by themselves; those beyond share one count. */
+/** Resources with a count of their own; all others share one count. */
 const MAX_COUNTED = 100
 const MAX_BUCKETS = 1000
 const MAX_ADDRESSES = 20
@@ -30,12 +30,12 @@ interface Counted {
 }
 
 /**
- * Whoever has no valid token could fill the disk with records of their refusals. So each resource has a bucket of them:
- * what overflows is counted, and written as one record a minute that says how many there were and from where.
+ * Somebody without a valid token could fill the disk with records of their refusals. So each resource has a bucket for these.
+ * Those that overflow are counted, and one record a minute says how many there were and from where.
  */
 export class RefusalLimit {
   readonly #limits: RefusalLimits
-  /** Milliseconds on a clock that nobody moves. */
+  /** Milliseconds of a monotonic clock. */
   readonly #now: () => number
   readonly #buckets = new Map<string, Bucket>()
   readonly #total: Bucket
@@ -47,7 +47,7 @@ export class RefusalLimit {
     this.#total = { tokens: limits.totalBurst, filledAt: now() }
   }
 
-  /** True: record it now. False: it was counted, and `takeCounted` gives it out. */
+  /** True: record it now. False: it was counted, and `takeCounted` will return it. */
   admits(entry: NewAuditEntry & { readonly time: string }): boolean {
     const name = entry.resourceId ?? ''
     const { burst, perMinute, totalBurst, totalPerMinute } = this.#limits
@@ -85,7 +85,7 @@ export class RefusalLimit {
   #bucketOf(name: string): Bucket {
     const known = this.#buckets.get(name)
     if (known !== undefined) return known
-    // The oldest goes first: at worst a resource gets a full bucket again, and the cloud's own still holds.
+    // The oldest goes first. At worst a resource gets a full bucket again, and the bucket of the whole cloud still holds.
     const [oldest] = this.#buckets.keys()
     if (this.#buckets.size >= MAX_BUCKETS && oldest !== undefined) this.#buckets.delete(oldest)
     const bucket = { tokens: this.#limits.burst, filledAt: this.#now() }

@@ -5,7 +5,7 @@ import { bodyOf } from '../http/respond.ts'
 import type { Call } from '../http/route.ts'
 import { openRequestAudit } from './request-audit.ts'
 
-test('an answer whose record cannot be written is given up, with what is open behind it', async () => {
+test('a response whose record can not be written is not sent, and its body is closed', async () => {
   const sink = {
     append: async () => {
       throw new Error('changed from outside')

@@ -11,19 +11,19 @@ import { RefusalLimit } from './refusal-limit.ts'
 import { requestContext, type RequestContext } from './request-context.ts'
 
 export interface RequestAudit {
-  /** The log for the modules: records that a request makes get its caller, address and id, those of the service's own doing say so. */
+  /** The log for the modules. A record gets the caller, address and id of its request, or says that the service acted by itself. */
   readonly sink: AuditSink
-  /** The same routes; each request to them makes one record, allowed or refused, unless it made one by itself. */
+  /** The same routes. Each request to them makes one record, allowed or refused, unless it made one itself. */
   routes(routes: readonly Route[]): Route[]
-  /** The same authenticator; whom it refuses is recorded. */
+  /** The same authenticator, whose refusals are recorded. */
   authenticator(authenticator: Authenticator): Authenticator
-  /** Writes what was only counted, or held while the disk was full; call it each minute and at the end. */
+  /** Writes what was counted, or held while the disk was full. Call it each minute and at the end. */
   flush(): Promise<void>
 }
 
 const AUTHENTICATION = 'Authentication'
 
-/** R05: every operation of every plane makes one AuditEvent record: who, what, when, from where, how long, with which result. */
+/** R05: every operation of every plane makes one AuditEvent record: who, what, when, from where, duration, result. */
 export function openRequestAudit(log: AuditSink, env: Env, refusals = new RefusalLimit()): RequestAudit {
   const held = new HeldRecords()
   const append: AuditLog['append'] = async (entry, changes = [], options = {}) => {
@@ -55,13 +55,13 @@ export function openRequestAudit(log: AuditSink, env: Env, refusals = new Refusa
   }
 }
 
-/** Of the disk is kept back what a deletion needs, and what takes somebody's access away. */
+/** Whether the operation may use the disk's reserve: a deletion, or one that takes somebody's access away. */
 function reserveOf(context: RequestContext | undefined): CommitOptions {
   if (context?.call.method === 'DELETE') return { reserve: 'last' }
   return context?.endsAccess ? { reserve: 'small' } : {}
 }
 
-/** Reading goes on where the disk has no room for its record, which then waits. */
+/** Where the disk has no room for the record of a read, the read goes on and the record waits. */
 async function orHeld(
   held: HeldRecords,
   entry: NewAuditEntry & { readonly time: string },
@@ -85,7 +85,7 @@ async function handle(append: AuditLog['append'], env: Env, route: Route, call: 
       eventOf(isOwn ? { ...context, ...operation } : context, env, { route, status }),
       changes,
     )
-    // A change beside the operation leaves the operation's own record still to be made.
+    // A change beside the operation has its own record; the operation's record is still to be made.
     if (!isOwn) context.recorded = 'Success'
     else if (recorded === undefined) delete context.recorded
     else context.recorded = recorded
@@ -99,9 +99,9 @@ async function handle(append: AuditLog['append'], env: Env, route: Route, call: 
         await append(eventOf(context, env, { route, status: response.status }))
       return response
     } catch (error) {
-      // Nobody is going to read it: a file or a model may wait behind it.
+      // Nobody will read the body, so what is open behind it (a file, a model) is closed.
       await response?.body?.cancel().catch(() => undefined)
-      // ADR 0023: of what nobody knows nothing is said.
+      // ADR 0023: the outcome is unknown, so the log says nothing about it.
       if (context.recorded !== 'Failed' && !(error instanceof CommitUnknown))
         await append(eventOf(context, env, { route, error }))
       throw error
@@ -111,7 +111,7 @@ async function handle(append: AuditLog['append'], env: Env, route: Route, call: 
   })
 }
 
-/** Only refusals: who is let in is in the record of what they do. */
+/** Only refusals are recorded here: callers who are let in are in the record of their operation. */
 async function authenticate(append: AuditLog['append'], env: Env, authenticator: Authenticator, call: Call) {
   const context: RequestContext = { call, started: performance.now() }
   return requestContext.run(context, async () => {
@@ -150,7 +150,7 @@ function eventOf(
   })
 }
 
-/** Records with a status, or of the service's own doing, are whole; the others are what a module commits with its changes. */
+/** Whether a record is complete: it has a status, or the service acted by itself. Others are committed with a module's changes. */
 function completed(
   entry: NewAuditEntry,
   context: RequestContext | undefined,
@@ -182,7 +182,7 @@ function statusIn({ properties }: NewAuditEntry): number | undefined {
   return typeof status === 'number' ? status : undefined
 }
 
-/** The code that says most: the cause behind the error, where one is known. */
+/** The most specific code: that of the error's cause, where one is known. */
 export function innermostCode(error: AzureError): string {
   let inner = error.options.innererror
   while (inner?.innererror !== undefined) inner = inner.innererror

@@ -2,32 +2,32 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Call } from '../http/route.ts'
 import type { Change, RecordStore, Written } from '../store/records.ts'
 
-/** What is known of the operation that a request asks for, while it runs. */
+/** What is known about the operation of a request, while it runs. */
 export interface RequestContext {
   readonly call: Call
   readonly started: number
   operationName?: string
   resourceId?: string
-  /** What else the record says; never a secret. */
+  /** Further fields of the record; never a secret. */
   properties?: Readonly<Record<string, unknown>>
-  /** A part of an operation that was recorded already: the next page of a list that a client follows. */
+  /** Part of an operation that was recorded already, such as the next page of a list that a client follows. */
   unrecorded?: true
-  /** It may take access away, which a full disk must not stop: see CommitOptions.reserve. */
+  /** It may take access away, which must work on a full disk: see CommitOptions.reserve. */
   endsAccess?: true
-  /** How the last record that the operation wrote by itself ended. */
+  /** The result of the last record that the operation wrote itself. */
   recorded?: 'Success' | 'Failed'
-  /** Writes changes and the record of the request in one commit; set by whoever makes the record. */
+  /** Writes changes and the record of the request in one commit. Set by the code that makes the record. */
   commit?: (changes: readonly Change[], recorded: Recorded) => Promise<readonly Written[]>
-  /** The answer is out: what happens from now on is the service's own doing. */
+  /** The answer was sent: from now on the service acts by itself. */
   closed?: true
 }
 
-/** Carries the request to where its changes are committed, so that both make one record (R05). */
+/** Carries the request to the place where its changes are committed, so that both make one record (R05). */
 export const requestContext = new AsyncLocalStorage<RequestContext>()
 
 /** What the record of a change says. */
 export interface Recorded {
-  /** The status that the request will answer; default 200. */
+  /** The status of the response; default 200. */
   readonly status?: number
   /** Given: the change is an operation of its own, beside what the request asked for (a key that was due, a password at a sign-in). */
   readonly operation?: { readonly operationName: string; readonly resourceId?: string }
@@ -56,7 +56,7 @@ function committerOf(context: RequestContext | undefined, records: Pick<RecordSt
     context?.commit === undefined || context.closed ? records.commit(changes) : context.commit(changes, recorded)
 }
 
-/** Says what the request that runs now is about, in Azure's words; what was said first stays. Nothing outside of a request. */
+/** Says what the current request is about, in Azure's words. The first call wins. Outside of a request it does nothing. */
 export function noteOperation(
   note: Pick<RequestContext, 'operationName' | 'resourceId' | 'properties' | 'unrecorded' | 'endsAccess'>,
 ): void {

@@ -4,7 +4,7 @@ import { requestUri } from './request-uri.ts'
 
 const at = (query: string): string => requestUri(`https://a.localhost:1/openai/files?${query}`).split('?')[1] ?? ''
 
-test('an address in a record keeps what tells operations apart, and no other value of its query', () => {
+test('an address in a record keeps the query values that tell operations apart, and no others', () => {
   assert.equal(
     at('api-version=2024-10-21&purpose=fine-tune&%24top=5'),
     'api-version=2024-10-21&purpose=fine-tune&%24top=5',

@@ -1,5 +1,5 @@
 const MOST = 2048
-/** What of a query says which operation it was. All else may be a secret, or what someone wrote. */
+/** Query parameters that say which operation it was. Others may hold secrets, or text that somebody wrote. */
 const SHOWN = new Set([
   'api-version',
   'purpose',
@@ -12,10 +12,10 @@ const SHOWN = new Set([
   '$expand',
   'resource',
 ])
-/** As names of parameters are written; a key that was sent without one has digits. */
+/** The form of parameter names. A key that was sent without a name has digits, so it does not fit. */
 const NAME = /^[$a-z][a-z_-]{0,39}$/i
 
-/** The address of a request for a record: values of a query stand there only where they can't be secrets, as in the logs of Azure's SDKs. */
+/** A request's address for its record: only query values that can't be secrets are kept, as in the logs of Azure's SDKs. */
 export function requestUri(href: string): string {
   const at = href.indexOf('?')
   if (at < 0) return href.slice(0, MOST)

@@ -2,19 +2,19 @@ import type { AuditLog } from '../store/audit-log.ts'
 import { faultAgainst, formatKnownHead, parseKnownHead, presentHead } from '../store/known-head.ts'
 import type { RecordStore } from '../store/records.ts'
 
-/** What a look at all records found. */
+/** The result of checking all records. */
 export interface RecordsFinding {
   readonly ok: boolean
   readonly records: number
   /** The first 100 records whose MAC does not fit. */
   readonly tampered: readonly { readonly collection: string; readonly id: string }[]
-  /** Why the records, as a set, are not those that were written last, or not those of the known head. */
+  /** Why the set of records is not the one that was written last, or not the one of the known head. */
   readonly reason?: string
   /** What to keep elsewhere: see known-head.ts. */
   readonly head?: string
 }
 
-/** Holds every record against its MAC, their set against its head, and that against one that was kept elsewhere. */
+/** Checks every record against its MAC, the set of records against its head, and the head against one that was kept elsewhere. */
 export async function verifyRecords(
   records: RecordStore,
   log: Pick<AuditLog, 'list'>,

@@ -5,9 +5,9 @@ import { plainError } from './plain-error.ts'
 import { syncFolders } from './sync-names.ts'
 import { shellWord } from './terminal.ts'
 
-/** Files without which a folder holds no cloud; either will do, as the root key may come from the environment. */
+/** A folder that has one of these files holds a cloud. One is enough: the root key may come from the environment. */
 const MARKS = ['records.db', 'root.key', 'blobs']
-/** What a start that was broken off at once, or who prepares a folder, leaves there. */
+/** What is left by a start that was broken off at once, or put there by somebody who prepares a folder. */
 const HARMLESS =
   /^(lock|lock\.pid|service\.log|first-start|ca|blobs|diagnostics|lost\+found|\.gitkeep|\.gitignore|\.DS_Store|.*\.tmp)$/
 
@@ -25,7 +25,7 @@ export async function openDataFolder(dataDir: string): Promise<void> {
   if (!isThere) {
     try {
       const made = await makeFolder(dataDir)
-      // What is acknowledged in it is as safe as its own name.
+      // Without a durable name of its own, nothing in the folder is durable.
       if (made !== undefined) await syncFolders(dirname(dataDir), dirname(made))
     } catch (error) {
       throw new Error(`The folder ${dataDir} can't be made: ${whyNotMade(error)}`, { cause: error })
@@ -57,7 +57,7 @@ export async function checkDataFolder(dataDir: string): Promise<void> {
     throw new Error(`${join(dataDir, 'root.key')} is missing: restore it from its backup, or set OWNKEY_ROOT_KEY.`)
 }
 
-/** What to tell who needs a running cloud, where none runs. */
+/** The message for a command that needs a running cloud, where none runs. */
 export function stoppedCloud(dataDir: string): Error {
   return new Error(
     `No cloud runs in ${dataDir}. Start it:\n${startCommand(dataDir)}\n` +
@@ -82,7 +82,7 @@ async function namesIn(dataDir: string): Promise<string[]> {
   })
 }
 
-/** It is the folder above that has to let somebody in. */
+/** The folder above decides who may create a folder in it. */
 function whyNotMade(error: unknown): string {
   const { code, path } = error as NodeJS.ErrnoException
   return (code === 'EACCES' || code === 'EPERM') && path !== undefined

@@ -1,4 +1,4 @@
-/** Tasks of which each is done whatever became of the others. */
+/** Tasks that are each done, even where others fail. */
 export interface EachForItself {
   /** Resolves in any case. */
   attempt(task: () => Promise<void>): Promise<void>

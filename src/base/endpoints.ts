@@ -37,7 +37,7 @@ export async function readEndpoints(dataDir: string): Promise<Endpoints> {
   const file = endpointsFile(dataDir)
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => error)
   if (text instanceof Error) {
-    // It says more of a folder that is none, or that this user may not read.
+    // This says more about a folder that is not there, or that this user may not read.
     await checkDataFolder(dataDir)
     throw text.code === 'ENOENT' ? stoppedCloud(dataDir) : text
   }

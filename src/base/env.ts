@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 
-/** Clock, random and ids: injected everywhere, so that tests move the clock and repeat the dice. */
+/** Clock, randomness and ids. They are injected everywhere, so tests can move the clock and repeat random choices. */
 export interface Env {
   /** Milliseconds since 1970-01-01 UTC. */
   now(): number

@@ -1,7 +1,7 @@
 const listeners = new Set<(error: FailedSync) => void>()
 
 /**
- * A sync failed whose loss can't be seen later: what it left behind counts as clean for the kernel, so that the next one succeeds
+ * A sync failed, and nothing shows it later: the kernel counts the unwritten pages as clean, so the next sync succeeds
  * without having written it (https://wiki.postgresql.org/wiki/Fsync_Errors). The process takes no more writes and ends (ADR 0023).
  */
 export class FailedSync extends Error {
@@ -15,13 +15,13 @@ export class FailedSync extends Error {
   }
 }
 
-/** Told of each, until the function that it answers is called. */
+/** Tells the listener of each failed sync. The function that is returned ends that. */
 export function onFailedSync(listener: (error: FailedSync) => void): () => void {
   listeners.add(listener)
   return () => listeners.delete(listener)
 }
 
-/** The error to throw, after everybody was told. */
+/** Tells all listeners, and returns the error to throw. */
 export function failedSync(what: string, cause: unknown): FailedSync {
   const error = new FailedSync(what, cause)
   for (const listener of listeners) listener(error)

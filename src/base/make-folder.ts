@@ -2,8 +2,8 @@ import { lstat, mkdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /**
- * Makes a folder and those above it, as `mkdir -p` does; resolves to the first that was made, undefined where it was there.
- * Node's own `recursive` never ends where a parent is there and yet nothing can be made in it (ENOENT), as in /proc.
+ * Makes a folder and those above it, as `mkdir -p` does. Resolves to the first one that was made, undefined where the folder was there.
+ * Node's own `recursive` never ends where a parent exists but nothing can be made in it (ENOENT), as in /proc.
  * @param mode of each that is made; 0700 unless said otherwise
  * @throws what mkdir does, the path in it; Error where a link leads nowhere
  */
@@ -15,7 +15,7 @@ export async function makeFolder(path: string, mode = 0o700): Promise<string | u
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || parent === path) throw error
   }
   const first = await makeFolder(parent, mode)
-  // It has its parent now: where it still can't be made, the reason is its own.
+  // The parent is there now, so a second failure is about the folder itself.
   const made = await makeOne(path, mode)
   return first ?? made
 }

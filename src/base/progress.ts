@@ -1,7 +1,7 @@
 const BAR = 24
 const EVERY_MS = 100
 
-/** How far something long is. */
+/** Shows how far a long task is. */
 export interface Progress {
   /** @param note what stands behind the bar, at most 40 characters */
   show(done: number, total: number, note: string): void
@@ -9,7 +9,7 @@ export interface Progress {
   end(): void
 }
 
-/** A bar on a terminal, drawn over itself; nothing at all where nobody looks on. */
+/** A progress bar that is redrawn on a terminal; nothing where the output is not a terminal. */
 export function progressBar(stream: NodeJS.WriteStream = process.stderr): Progress {
   if (!stream.isTTY) return { show: () => {}, end: () => {} }
   let shown = -EVERY_MS

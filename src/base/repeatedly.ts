@@ -1,5 +1,5 @@
 export interface Repeating {
-  /** Waits for the run under way; `finally`: and runs it a last time. */
+  /** Waits for the run under way. With `finally` it then runs a last time. */
   stop(last?: 'finally'): Promise<void>
 }
 

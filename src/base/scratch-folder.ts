@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { plainError } from './plain-error.ts'
 
-/** A new folder, its name beginning so, where the system keeps temporary files. @throws Error that says what to do where none can be made */
+/** A new folder for temporary files, with this prefix. @throws Error that says what to do where it can't be made */
 export async function makeScratchFolder(prefix: string): Promise<string> {
   const parent = tmpdir()
   return mkdtemp(join(parent, prefix)).catch((error: unknown) => {

@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-/** What file systems answer that know no syncs of folders (some in user space or over a network): nothing failed, names are as safe as they get. */
+/** Answers of file systems that can't sync folders (some in user space or over a network). Names can't be made safer there. */
 const NO_FOLDER_SYNC = ['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']
 
 /** Makes the names in a folder durable. @param failed what to throw where that fails; the error itself unless said otherwise */
@@ -17,7 +17,7 @@ export async function syncNames(path: string, failed = (error: unknown): unknown
   }
 }
 
-/** Makes durable that a folder is there: from the innermost up to one that was there before. The process goes on where it fails. */
+/** Makes a new folder durable, with those above it up to one that was there before. The process goes on where that fails. */
 export async function syncFolders(from: string, to: string): Promise<void> {
   for (let folder = from; ; folder = dirname(folder)) {
     await syncNames(folder)

@@ -9,13 +9,13 @@ export function terminalWidth(): number {
   return process.stdout.columns ?? (Number.isInteger(told) && told > 0 ? told : COLUMNS)
 }
 
-/** Whether to colour: only in a terminal that can, and where nobody said no (https://no-color.org). */
+/** Whether to use colours: only on a terminal that has them, unless NO_COLOR is set (https://no-color.org). */
 export function hasColour(stream: { readonly isTTY?: boolean } = process.stdout): boolean {
   return stream.isTTY === true && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb'
 }
 
 /**
- * Breaks each line of a text between words, so that it fits 80 columns; what a broken line goes on with is indented. Words, such as
+ * Breaks each line of a text between words, so that it fits 80 columns. Continuation lines are indented. Words, such as
  * long paths, are never cut. Commands (`./ownkey …`, `sudo …`) stay on one line, to be copied, and so do messages about a line of a
  * file (`file:12: …`), which editors read.
  */

@@ -1,4 +1,4 @@
-/** The text without this letter at its end. Linear, where `/x+$/` takes the square of a long run that is not at the end. */
+/** The text without this letter at its end. Linear; `/x+$/` takes quadratic time on a long run that is not at the end. */
 export function trimEnd(text: string, letter: string): string {
   let end = text.length
   while (end > 0 && text[end - 1] === letter) end -= 1

@@ -8,7 +8,7 @@ function begin(): void {
   began = performance.now()
   setImmediate(() => {
     began = undefined
-    // One waiter for each turn of the event loop, else ten of them would hold it ten times as long.
+    // One task for each turn of the event loop: ten tasks in one turn would hold it ten times as long.
     const next = waiting.shift()
     if (next === undefined) return
     begin()
@@ -16,19 +16,19 @@ function begin(): void {
   })
 }
 
-/** Whether this turn of the event loop is used up: call before each small piece of long work, and `nextTurn` when it is. */
+/** Whether this turn of the event loop is used up. Call it before each small piece of a long task; if it is, call `nextTurn`. */
 export function turnIsOver(): boolean {
   if (began === undefined) begin()
   return waiting.length > 0 || performance.now() - (began ?? 0) > SLICE_MS
 }
 
-/** Resolves in a later turn of the event loop, in which network and timers have been served; first come, first served. */
+/** Resolves in a later turn of the event loop, after network and timers have been served. First come, first served. */
 export function nextTurn(): Promise<void> {
   if (began === undefined) begin()
   return new Promise(resolve => waiting.push(resolve))
 }
 
-/** Before each small piece of long work that waits for nothing by itself. */
+/** Call it before each small piece of a long task that does not wait for anything itself. */
 export async function giveWay(): Promise<void> {
   if (turnIsOver()) await nextTurn()
 }

@@ -1,5 +1,5 @@
-/** The command line says something that can't be meant: exit code 2. The message is one or two sentences, for people. */
+/** The command line makes no sense: exit code 2. The message is one or two sentences, for people. */
 export class UsageError extends Error {
-  /** The command whose help says more; undefined: that of all. */
+  /** The command whose help says more; undefined: the list of all commands. */
   command: string | undefined
 }

@@ -2,7 +2,7 @@ import { COMMANDS } from './catalogue.ts'
 import { parse } from './parse.ts'
 import { refuse } from './refuse.ts'
 
-/** Run by the launcher before it installs anything: says what is wrong with a command line, and does nothing else. */
+/** The launcher runs this before it installs anything. It says what is wrong with a command line, and does nothing else. */
 try {
   parse(process.argv.slice(2), COMMANDS)
 } catch (error) {

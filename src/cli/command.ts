@@ -12,9 +12,9 @@ export interface Declaration {
   readonly mostWords?: number
   /** What the first of these words may be: one of these, or what a shell completes it with. */
   readonly words?: readonly string[] | 'file' | 'command'
-  /** The first word is a program, and all that follows it is the program's own. */
+  /** The first word is a program, and everything after it belongs to the program. */
   readonly runsProgram?: boolean
-  /** More that its help text says: lines. */
+  /** More lines of its help text. */
   readonly notes?: readonly string[]
   /** Command lines without `./ownkey`. */
   readonly examples: readonly [string, ...string[]]
@@ -37,5 +37,5 @@ export function command<O extends Options>(
   return { ...declaration, run: (values, words) => declaration.run(values as Values<O>, words) }
 }
 
-/** The folder of a cloud, without which most commands have nothing to work on. */
+/** The folder of a cloud, which most commands need. */
 export const dataDir = needed('DIR', 'the folder of the cloud', { completes: 'folder' })

@@ -2,7 +2,7 @@ import type { Command } from './command.ts'
 
 const ANY = ['--help']
 
-/** For bash 3.2 and later. `./ownkey` is completed like `ownkey`: bash goes by the last name of a path. */
+/** For bash 3.2 and later. `./ownkey` is completed like `ownkey`: bash uses the last part of a path. */
 export function bashCompletion(commands: readonly Command[]): string {
   const names = [...new Set(commands.map(({ name }) => name.split(' ', 1)[0] ?? ''))]
   const second = commands.filter(({ name }) => name.includes(' '))
@@ -54,7 +54,7 @@ function values({ name, options }: Command): string[] {
 
 const reply = (words: readonly string[]): string => `COMPREPLY=($(compgen -W "${words.join(' ')}" -- "$cur"))`
 
-/** One a line, since they may have blanks in them. */
+/** One on each line, since they may contain blanks. */
 const paths = (kind: string): string =>
   `IFS=$'\\n'; COMPREPLY=($(compgen -${kind} -- "$cur")); compopt -o filenames 2>/dev/null`
 

@@ -8,7 +8,7 @@ type Shell = keyof typeof SCRIPTS
 
 export const SHELLS: readonly Shell[] = ['bash', 'zsh', 'fish']
 
-/** A script that teaches a shell the commands, their options and what values these take; it runs nothing of ours. */
+/** A script that tells a shell the commands, their options and the values of these. It does not run OwnKey. */
 export function completionFor(shell: Shell, commands: readonly Command[]): string {
   return SCRIPTS[shell](commands)
 }

@@ -51,7 +51,7 @@ export function commandHelp(command: Command, { all = false } = {}): string {
   ].join('\n')
 }
 
-/** All help texts and completions, each after a line `=== COMMAND`, for src/cli/help.txt: the launcher shows them where no Node.js runs yet. */
+/** All help texts and completions, each after a line `=== COMMAND`: src/cli/help.txt, which the launcher shows without Node.js. */
 export function allHelp(commands: readonly Command[]): string {
   const sections = commands.flatMap(command => [
     [command.name, commandHelp(command)],

@@ -20,7 +20,7 @@ export interface Option<T> {
 // oxlint-disable-next-line typescript/no-explicit-any -- a record of options of any values
 export type Options = Readonly<Record<string, Option<any>>>
 
-/** The values that a command gets of its options. */
+/** The values of a command's options. */
 export type Values<O extends Options> = { readonly [K in keyof O]: O[K] extends Option<infer T> ? T : never }
 
 type Completes = Pick<Option<unknown>, 'completes'>
@@ -34,7 +34,7 @@ export function text(placeholder: string, about: string, how: Completes = {}): O
   return { placeholder, about, ...how, read: given => given }
 }
 
-/** Few ever need it: the help text of the command names it, `--all` explains it. */
+/** An option that few need: the help text of the command names it, `--all` explains it. */
 export function rarely<T>(option: Option<T>): Option<T> {
   return { ...option, isRare: true }
 }
@@ -70,7 +70,7 @@ export function oneOf<const C extends string>(choices: readonly [C, ...C[]], abo
   }
 }
 
-/** A whole number from 0 on, or from `least`. */
+/** A whole number of at least 0, or `least`. */
 export function wholeNumber(placeholder: string, about: string, range: Range): Option<number | undefined> {
   return {
     placeholder,

@@ -52,7 +52,7 @@ export function parse(args: readonly string[], commands: readonly Command[]): Pa
 
 type Token = NonNullable<ReturnType<typeof parseArgs>['tokens']>[number]
 
-/** Options of one name take a value in every command of the family, or in none: so it needs not be known yet which it is. */
+/** Options of one name take a value in every command of the family, or in none, so they can be read before the command is known. */
 function tokensOf(args: string[], family: readonly Command[]): Token[] {
   const options = Object.fromEntries(
     family.flatMap(command =>
@@ -65,7 +65,7 @@ function tokensOf(args: string[], family: readonly Command[]): Token[] {
   return parseArgs({ args, options, strict: false, allowPositionals: true, tokens: true }).tokens
 }
 
-/** How many arguments are ours: of a command that runs a program, those before the program. */
+/** How many arguments are for OwnKey: all, or those before the program that the command runs. */
 function optionsBefore(args: string[], family: readonly Command[]): number {
   if (!family.some(({ runsProgram }) => runsProgram)) return args.length
   return tokensOf(args, family).find(({ kind }) => kind === 'positional')?.index ?? args.length
@@ -130,7 +130,7 @@ function checkWords(
     : new UsageError(`'${name}' does not know what '${spare}' is.`)
 }
 
-/** That there is no such command, and which one was meant. */
+/** The refusal of an unknown command, with the one that was probably meant. */
 export function noCommand(name: string, commands: readonly Command[]): UsageError {
   if (name.startsWith('-')) {
     const alias = nearest(name, Object.keys(ALIASES))

@@ -1,4 +1,4 @@
-/** The candidate that was probably meant: begun with the text, or a slip or two away, in capitals or not. */
+/** The candidate that was probably meant: it begins with the text, or is one or two slips away, in any letter case. */
 export function nearest(given: string, candidates: readonly string[]): string | undefined {
   const text = given.toLowerCase()
   const begun = candidates.filter(candidate => text.length > 1 && candidate.startsWith(text))
@@ -11,7 +11,7 @@ export function nearest(given: string, candidates: readonly string[]): string | 
   return best?.candidate
 }
 
-/** Letters to add, drop, change or swap with their neighbour (optimal string alignment); more than `most` need not be exact. */
+/** How many letters to add, drop, change or swap with their neighbour (optimal string alignment). Results above `most` are not exact. */
 function editDistance(a: string, b: string, most: number): number {
   if (Math.abs(a.length - b.length) > most) return Infinity
   let before: number[] = []

@@ -9,7 +9,7 @@ import type { ControlledClock } from './controlled-clock.ts'
 export interface ClockOptions {
   readonly clock: ControlledClock
   readonly audit: AuditSink
-  /** Does what is due at the new time; the answer waits for it. */
+  /** Does what is due at the new time. The response waits for it. */
   readonly moved: () => Promise<void>
 }
 

@@ -9,19 +9,19 @@ interface ClockRecord {
 const clocks = collection<ClockRecord>('clock')
 const ID = 'clock'
 
-/** The time that retention, purges, rotations and tokens follow; certificates and limits against floods never do. */
+/** The time that retention, purges, rotations and tokens follow. Certificates and rate limits never follow it. */
 export interface ControlledClock {
-  /** The environment whose clock this is. */
+  /** The environment with this clock. */
   readonly env: Env
   /** Milliseconds between the machine's clock and this one. */
   offset(): number
   /** The machine's own time; milliseconds since 1970. */
   systemNow(): number
-  /** What has to be committed for the clock to stand there after a restart too. */
+  /** The changes to commit, so that the clock is the same after a restart. */
   change(offsetMs: number): Change
   /** From now on. */
   apply(offsetMs: number): void
-  /** Takes up where the last run stood. */
+  /** Opens the clock at the offset of the last run. */
   load(records: RecordStore): Promise<void>
 }
 

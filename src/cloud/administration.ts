@@ -4,12 +4,12 @@ import { principals, tenants, type Principal } from '../entra/records.ts'
 import { allRecords } from '../store/every-record.ts'
 import type { RecordStore } from '../store/records.ts'
 
-/** What the process itself may do in the name of its tenants' administrators; nobody reaches it from outside. */
+/** What the process itself may do in the name of its tenants' administrators. It can't be reached from outside. */
 export interface Administration {
   tenants(): Promise<{ readonly tenantId: string; readonly displayName: string }[]>
-  /** The application that administers the tenant: the first that it had. @throws when it has none any more */
+  /** The application that administers the tenant, which was its first. @throws when it does not exist any more */
   administrator(tenantId: string): Promise<{ readonly objectId: string }>
-  /** A token of that application, as it would get one with its secret. */
+  /** A token of that application, as with its secret. */
   token(tenantId: string, audience: string): Promise<string>
 }
 

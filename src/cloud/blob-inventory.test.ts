@@ -22,7 +22,7 @@ async function opened() {
   return {
     folder,
     blobs,
-    /** A start by this clock, after others whose last record is of that time. */
+    /** A start at this time of the clock, after a last record of that time. */
     start: async (now: number, last: number, records: Readonly<Record<string, string>> = {}) => {
       const referenced = new Map(
         Object.entries(records).map(([id, text]) => [
@@ -43,7 +43,7 @@ async function opened() {
 test('a blob without a record is kept for its days, whatever a wrong clock says at one start', async () => {
   const { blobs, start, set } = await opened()
   await blobs.create('orphan', bytes('x'))
-  // A machine without a battery begins in 1970 until it has asked for the time.
+  // A machine without a battery is in 1970 until it has asked for the time.
   await start(0, today)
   await start(today, today)
   assert.equal(set().length, 1, 'it was set aside under a day that was long ago')
@@ -53,7 +53,7 @@ test('a blob without a record is kept for its days, whatever a wrong clock says 
   assert.deepEqual(set(), [])
 })
 
-test('of several blobs by one name all are kept, and the one comes back that its record is of', async () => {
+test('of several blobs with one name all are kept, and the one of the record comes back', async () => {
   const { folder, blobs, start, set } = await opened()
   for (const text of ['first', 'second', 'third']) {
     await blobs.create('same-g2', bytes(text))
@@ -66,7 +66,7 @@ test('of several blobs by one name all are kept, and the one comes back that its
   assert.equal(set().length, 2)
 })
 
-test('a start that is refused has moved nothing, not even back', async () => {
+test('a start that is refused has not moved any blob', async () => {
   const { blobs, start, set } = await opened()
   await blobs.create('found', bytes('found'))
   await start(today, today)

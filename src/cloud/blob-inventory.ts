@@ -6,33 +6,33 @@ import type { Quarantine } from '../store/quarantine.ts'
 /** Days for which a blob without a record is kept. */
 const QUARANTINE_DAYS = 7
 const DAY_MS = 86_400_000
-/** A crash leaves as many blobs without a record as there were uploads at that moment: fewer than this. */
+/** A crash leaves as many blobs without a record as there were uploads at that moment, which are fewer than this. */
 const FEW = 100
 const NAMED = 5
 
 export interface InventoryOptions {
   readonly blobs: BlobStore
   readonly quarantine: Quarantine
-  /** Every blob that a record names and that must be there. */
+  /** The blobs that records name and that must be there. */
   readonly referenced: ReadonlyMap<string, { readonly storedSize: number; readonly header: string }>
-  /** Those whose purge was broken off: there or not, it goes on with them. */
+  /** Blobs whose purge was broken off. They may be there or not, and the purge goes on. */
   readonly going?: ReadonlySet<string>
-  /** The operator's word: go on, however many are missing or too many. */
+  /** The operator has said to go on, however many are missing or without a record. */
   readonly accept: boolean
-  /** Where the blobs lie, for people. */
+  /** The folder of the blobs, for messages. */
   readonly folder: string
   readonly audit: Pick<AuditLog, 'append'>
   readonly log: (line: object) => void
-  /** This machine's time in ms: a moved clock must not make anything old. */
+  /** This machine's time in ms, since a moved clock must not make anything old. */
   readonly now?: number
-  /** When the last audit record of before this start was written, in ms: a clock that is wrong at a start makes nothing old either. */
+  /** The time of the last audit record before this start in ms, so that a wrong clock at a start does not make anything old either. */
   readonly last?: number | undefined
 }
 
 /**
- * Compares the blobs with the records at start, before anything creates blobs. What a record names comes back from the quarantine; what
- * none names goes there for a week; nothing is deleted before.
- * @throws Error where so many are missing, or have no record, that the records and the blobs are not of one moment
+ * Compares the blobs with the records at start, before anything creates blobs. Blobs that a record names come back from the quarantine.
+ * Blobs without a record go there for a week, and are deleted only then.
+ * @throws Error where so many are missing or without a record that records and blobs are not of one moment
  */
 export async function compareBlobs(options: InventoryOptions): Promise<void> {
   const { blobs, quarantine, referenced, going, accept, now = Date.now(), last = now } = options
@@ -55,7 +55,7 @@ export async function compareBlobs(options: InventoryOptions): Promise<void> {
   await report(options, { missing, orphans, back: back.length, deleted })
 }
 
-/** Of files by one name, of a re-encryption that began anew, one alone is what the record says. */
+/** Of several files with one name, from a re-encryption that began anew, only one fits the record. */
 async function isBlobOf({ storedSize, header }: { storedSize: number; header: string }, path: string) {
   const file = await lookAtFile(path)
   return file?.size === storedSize && file.header === header
@@ -101,7 +101,7 @@ async function report(
       callerIpAddress: 'service',
       properties: { count },
     } as const
-    // A crash on a full disk leaves such: that must not keep it from starting.
+    // A crash on a full disk leaves such files, which must not prevent a start.
     await audit.append(entry, [], { reserve: 'small' })
   }
   const named = (ids: readonly string[]): string =>

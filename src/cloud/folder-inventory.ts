@@ -5,22 +5,22 @@ import { plainError } from '../base/plain-error.ts'
 import { hasCode, writeFileAtomically } from '../store/atomic-file.ts'
 import { INCOMING, LOST_AND_FOUND } from '../store/blob-files.ts'
 
-/** Stands in a folder from before its first file until its first start has ended: what is missing meanwhile was never there. */
+/** A marker in a folder, from before its first file until its first start has ended. What is missing meanwhile was never there. */
 const FIRST_START = 'first-start'
 
 export interface FolderInventory {
-  /** Nothing of a cloud is there yet, or no more than what a first start that was broken off left. */
+  /** Whether the folder is new, or has only what a first start that was broken off left. */
   readonly isNew: boolean
-  /** The first start has ended: from now on everything must be there. */
+  /** Call it when the first start has ended. From then on everything must be there. */
   started(): Promise<void>
 }
 
 /**
- * Looks at a locked data folder before anything is made in it: beside what exists, nothing new is made.
+ * Checks a locked data folder before anything is made in it, so that nothing new is made beside what exists.
  * @throws Error that names what is missing and says what to do
  */
 export async function takeInventory(dataDir: string, hasRootKey: boolean): Promise<FolderInventory> {
-  // First, as a file in a folder's place hides what is in it.
+  // First, since a file in a folder's place hides what would be in it.
   await foldersIn(join(dataDir, 'ca'))
   const [records, log, rootKey, head, caKey, begun] = await Promise.all(
     ['records.db', 'records.db-wal', 'root.key', 'records.head', 'ca/ca-key.pem', FIRST_START].map(name =>
@@ -55,7 +55,7 @@ export async function takeInventory(dataDir: string, hasRootKey: boolean): Promi
   return { isNew: false, started }
 }
 
-/** SQLite would keep the log beside what the link leads to, apart from the head. */
+/** SQLite would keep its log beside the link's target, apart from the head. */
 async function mustBeNoLink(database: string): Promise<void> {
   const found = await lstat(database).catch(() => undefined)
   if (found?.isSymbolicLink() === true)
@@ -72,7 +72,7 @@ function withoutRecords(dataDir: string, traces: readonly string[], records: num
   )
 }
 
-/** Undefined when nothing is there. @throws Error where a folder is in a file's place */
+/** Undefined where the file does not exist. @throws Error where a folder is in its place */
 async function sizeOf(path: string): Promise<number | undefined> {
   try {
     const found = await stat(path)

@@ -2,7 +2,7 @@ import type { FipsState } from '../crypto/fips-module.ts'
 import { json } from '../http/respond.ts'
 import type { Route } from '../http/route.ts'
 
-/** Whether the cloud answers, and on which FIPS provider; nothing that a stranger may not know. */
+/** Whether the cloud answers, and on which FIPS provider. Strangers may know that. */
 export function healthRoute({ status, module }: FipsState): Route {
   const known = module === undefined ? {} : { module: module.name, version: module.version }
   return {

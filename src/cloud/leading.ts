@@ -1,13 +1,13 @@
 import { repeatedly, type Repeating } from '../base/repeatedly.ts'
 import type { Lease, Leases } from '../store/leases.ts'
 
-/** After so long without a sign of life of the process that does it, another does. Milliseconds. */
+/** Milliseconds without a sign of life of the process that does a task after which another process does it. */
 const LEADER_MS = 30_000
 
 /** @param lease its fence is for the commits of the task */
 export type LeaderTask = (lease: Pick<Lease, 'fence' | 'signal'>) => Promise<void>
 
-/** What one process of a store does for all, again and again: whoever has its lease, which it keeps until it ends. */
+/** A repeated task that one process of a store does for all: the one that has its lease, which it keeps until it ends. */
 export function leading(
   leases: Leases,
   { name, everyMs }: { readonly name: string; readonly everyMs: number },

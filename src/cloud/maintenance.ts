@@ -14,11 +14,11 @@ const FLUSH_MS = 60_000
 const EXPORT_MS = 1000
 const HOURLY_MS = 3_600_000
 
-/** What runs by itself. */
+/** Scheduled maintenance, and other tasks that run by themselves. */
 export interface Maintenance {
-  /** Begins it: waiting jobs, due purges and rotations, the watch over customers' keys. */
+  /** Begins: waiting jobs, due purges and rotations, the watch over customers' keys. */
   start(): Promise<void>
-  /** Ends what asks vaults by itself, while this cloud's own still answer. */
+  /** Ends the tasks that ask vaults, while this cloud's own vaults still answer. */
   stop(): Promise<void>
   close(): Promise<void>
 }
@@ -26,16 +26,16 @@ export interface Maintenance {
 type Told = (message: string) => (error: unknown) => void
 
 interface MaintenanceOptions {
-  /** What is due by the clock. */
+  /** Does what is due by the clock. */
   readonly due: () => Promise<void>
-  /** Records refusals that were only counted. */
+  /** Writes records of refusals that were only counted. */
   readonly flush: () => Promise<void>
   readonly service: Service
   readonly management: Management
   readonly options: Pick<ModulesOptions, 'records' | 'blobs' | 'quarantine' | 'audit' | 'diagnosticsFolder' | 'log'>
 }
 
-/** @throws what failed, when all else is done */
+/** @throws the failures, when everything else is done */
 export async function dueTasks(keyVault: KeyVault, { life }: Service): Promise<void> {
   const tasks = eachForItself()
   await tasks.attempt(() => keyVault.maintain())
@@ -43,7 +43,7 @@ export async function dueTasks(keyVault: KeyVault, { life }: Service): Promise<v
   tasks.end()
 }
 
-/** What runs by itself, until it is closed. */
+/** Starts what runs by itself, until it is closed. */
 export function openMaintenance(given: MaintenanceOptions): Maintenance {
   const { service, management, options } = given
   const repeating: Repeating[] = []
@@ -71,13 +71,13 @@ export function openMaintenance(given: MaintenanceOptions): Maintenance {
       await management.settle()
       await service.running.stopAll()
       for (const one of repeating.splice(0)) await one.stop()
-      // These write what the others have recorded.
+      // Last, since these write what the others have recorded.
       for (const one of recording.splice(0)) await one.stop('finally')
     },
   }
 }
 
-/** What a process that is gone, or this one's last run, has left undone. */
+/** Goes on with what a process that is gone, or the last run of this one, has left undone. */
 async function resume({ service, management }: MaintenanceOptions): Promise<void> {
   await service.reEncryptions.resume()
   await management.resume()

@@ -48,7 +48,7 @@ export function openManagement(
     env,
     audit,
     resourceManager,
-    // Accounts first: when a group goes, they end before the vaults that hold their keys.
+    // Accounts first, so that with a deleted group they end before the vaults that hold their keys.
     resourceTypes: [accountResourceType(service, life), given.vaultType],
     operations,
     directory: directoryOf(records, entra),

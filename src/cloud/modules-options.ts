@@ -8,7 +8,7 @@ import type { BlobStore } from '../store/blobs.ts'
 import type { Quarantine } from '../store/quarantine.ts'
 import type { RecordStore } from '../store/records.ts'
 
-/** What the modules of a cloud are made of. */
+/** What the modules of a cloud need. */
 export interface ModulesOptions {
   readonly env: Env
   readonly port: number
@@ -16,18 +16,18 @@ export interface ModulesOptions {
   readonly records: RecordStore
   readonly dataDir: string
   readonly blobs: BlobStore
-  /** Where blobs go that no record names; absent: they stay. */
+  /** Where blobs without a record go; absent: they stay. */
   readonly quarantine?: Quarantine | undefined
   readonly snapshots: Snapshots
   readonly audit: AuditLog
-  /** The operator's folder for what diagnostic settings send to storage accounts. */
+  /** The operator's folder for records that diagnostic settings send to storage accounts. */
   readonly diagnosticsFolder: string
-  /** Given: the administrator may move it. */
+  /** If given, the administrator may move it. */
   readonly clock?: ControlledClock | undefined
   readonly rootKeys: RootKeys
-  /** Where RSA-HSM keys live. */
+  /** The token for RSA-HSM keys. */
   readonly token?: Token | undefined
-  /** Hosts of vaults that are none of this cloud's and may be called; see outside-vaults.ts. */
+  /** Hosts of outside vaults that may be called; see outside-vaults.ts. */
   readonly outsideVaults?: readonly string[]
   /** Hosts of federated issuers that need not be public. */
   readonly federatedIssuers?: readonly string[]
@@ -37,7 +37,7 @@ export interface ModulesOptions {
   readonly jobsAtOnce?: number | undefined
   /** Seconds without a sign of life after which a trainer or a model is ended; default 30. */
   readonly engineTimeoutSeconds?: number | undefined
-  /** Clients may send people's names and passwords. */
+  /** Whether clients may send people's names and passwords. */
   readonly allowPasswordGrant?: boolean
   readonly location: string
   readonly log: (line: object) => void

@@ -35,11 +35,11 @@ export interface Settings extends CloudOptions {
   readonly port: number
   readonly domain: string
   readonly inventory: FolderInventory
-  /** From OWNKEY_ROOT_KEY. */
+  /** The root key from OWNKEY_ROOT_KEY. */
   readonly rootKey: string | undefined
 }
 
-/** Opens everything that lies in a locked data folder. @throws Error that names what is missing or damaged, with nothing made beside it */
+/** Opens everything in a locked data folder. @throws Error that names what is missing or damaged; then nothing is made beside it */
 export async function openFolder(settings: Settings, closers: (() => Promise<void>)[]): Promise<Modules> {
   const { dataDir, env, port } = settings
   const { isNew } = settings.inventory
@@ -109,13 +109,13 @@ async function openAudit(
     throw new Error(
       `The records in ${dataDir} have no administrator: they are not whole. Restore the data folder from a backup. Nothing was made in its place.`,
     )
-  // A folder with an administrator has had a log from its first start on.
+  // A folder with an administrator has had a log since its first start.
   const log = await openAuditLog(records, env, { mac: auditHeadMac(keys), isNew: !hasAdministrator })
   await log.mustGoOn()
   return log
 }
 
-/** What lets a backup copy records and blobs while they are used. */
+/** Lets a backup copy records and blobs while they are used. */
 function openSnapshots(
   settings: Settings,
   stores: { readonly records: FileRecords; readonly blobs: HeldBlobs },
@@ -136,7 +136,7 @@ async function openBlobs(
   const blobs = holdable(await openDirectoryBlobs(folder))
   await dropBrokenOffChanges(records)
   const referenced = await referencedBlobs(records)
-  // Where a record can't be read, the blob that it names would pass for one without a record.
+  // Where a record can't be read, the blob that it names would look like one without a record.
   if (referenced === undefined) return blobs
   await compareBlobs({
     blobs,
@@ -152,13 +152,13 @@ async function openBlobs(
   return blobs
 }
 
-/** Of the last audit record, in ms. */
+/** Time of the last audit record, in ms. */
 async function timeOfLast(audit: AuditLog): Promise<number | undefined> {
   const [last] = await audit.list({ limit: 1, reverse: true })
   return last === undefined ? undefined : Date.parse(last.entry.time)
 }
 
-/** @throws RecordsChanged where they are not those that were written last, and the operator did not accept it */
+/** @throws RecordsChanged where they are not those that were written last, and the operator did not accept that */
 async function openRecords(settings: Settings, rootKeys: RootKeys, tampering: TamperingReport): Promise<FileRecords> {
   const { acceptChangedRecords, dataDir, log } = settings
   const changed = acceptChangedRecords ? 'accept' : 'refuse'
@@ -170,7 +170,7 @@ async function openRecords(settings: Settings, rootKeys: RootKeys, tampering: Ta
   return Object.assign(shredding(records, owed), { copyTo: (path: string) => records.copyTo(path) })
 }
 
-/** R02: which provider this run is on, for those who read the log later. */
+/** R02: records the provider of this run in the log, for later readers. */
 async function recordFips(audit: AuditLog): Promise<void> {
   const state = readFipsState()
   if (state.status !== 'active') return
@@ -184,7 +184,7 @@ async function recordFips(audit: AuditLog): Promise<void> {
   await audit.append(entry, [], { reserve: 'small' })
 }
 
-/** Before anything else is opened: a wrong module, token or PIN ends the start. */
+/** Before anything else is opened, so that a wrong module, token or PIN ends the start. */
 async function openTokenOf({ pkcs11 }: Settings): Promise<Token | undefined> {
   if (pkcs11 === undefined) return undefined
   const { modulePath, pinFile, label } = pkcs11

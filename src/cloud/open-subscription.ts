@@ -4,7 +4,7 @@ import { subscriptions } from '../arm/records.ts'
 import type { Entra } from '../entra/open-entra.ts'
 import type { ModulesOptions } from './modules-options.ts'
 
-/** The first start makes a subscription; a folder of an older program gets the role assignments of its administrators. @returns its id */
+/** The first start makes a subscription. A folder of an older version gets the role assignments of its administrators. @returns its id */
 export async function openSubscription(
   { records, env, audit }: Pick<ModulesOptions, 'records' | 'env' | 'audit'>,
   entra: Entra,

@@ -9,7 +9,7 @@ import { OrphanCollector } from './orphan-collector.ts'
 
 const HOUR_MS = 3_600_000
 
-/** Blobs of an account with data keys, of which a collector keeps watch. */
+/** Blobs of an account with data keys, under a collector. */
 async function collected() {
   const records = openMemoryRecords()
   const blobs = openMemoryBlobs()
@@ -42,7 +42,7 @@ async function collected() {
   return { taken, told, store, name, after, blobs }
 }
 
-test('a blob that no record names for a day is set aside, and that is recorded', async () => {
+test('a blob that no record names for a day is set aside', async () => {
   const { taken, told, store, name, after } = await collected()
   await store('named')
   await name('named')
@@ -53,7 +53,7 @@ test('a blob that no record names for a day is set aside, and that is recorded',
   assert.deepEqual([taken, told], [['orphan'], [1]])
 })
 
-test('an upload that takes long keeps its blob, whoever makes it: its record comes within the day', async () => {
+test('a long upload keeps its blob, since its record comes within the day', async () => {
   const { taken, store, name, after } = await collected()
   await store('slow')
   await after(0)
@@ -63,7 +63,7 @@ test('an upload that takes long keeps its blob, whoever makes it: its record com
   assert.deepEqual(taken, [])
 })
 
-test('a blob that goes and comes back under its name is as new as that', async () => {
+test('a blob that is removed and comes back under its name counts as new', async () => {
   const { taken, store, after, blobs } = await collected()
   await store('again')
   await after(0)

@@ -4,7 +4,7 @@ import type { BlobStore } from '../store/blobs.ts'
 import type { Quarantine } from '../store/quarantine.ts'
 import type { RecordStore } from '../store/records.ts'
 
-/** For so long a blob must have been seen without a record: longer than any upload takes. Milliseconds. */
+/** How long a blob must have been without a record, which is longer than any upload takes. Milliseconds. */
 const GRACE_MS = 24 * 3_600_000
 
 export interface OrphanCollectorOptions {
@@ -13,15 +13,15 @@ export interface OrphanCollectorOptions {
   readonly quarantine: Pick<Quarantine, 'take'>
   readonly audit: AuditSink
   readonly log: (line: object) => void
-  /** Monotonic milliseconds: a clock that is set makes nothing old. */
+  /** Monotonic milliseconds, so that setting the clock does not make anything old. */
   readonly monotonic?: () => number
-  /** Milliseconds since 1970, for the name of the day. */
+  /** Milliseconds since 1970, for the date in the quarantine. */
   readonly now?: () => number
 }
 
 /**
- * Sets aside what no record names, while services run: a blob is older than every upload that may still be under way once one process has
- * seen it so for a day. Needs no word of whoever writes, so it is right for several processes too (ADR 0029).
+ * Sets blobs without a record aside while services run. Once a process has seen a blob so for a day, the blob is older than every upload
+ * under way. It needs no cooperation of the writers, so it is right for several processes too (ADR 0029).
  */
 export class OrphanCollector {
   readonly #options: OrphanCollectorOptions
@@ -34,10 +34,10 @@ export class OrphanCollector {
 
   async run(): Promise<void> {
     const { records, blobs, quarantine, monotonic = () => performance.now(), now = Date.now } = this.#options
-    // In this order: what is stored in between is not looked at yet.
+    // In this order, so that blobs that are stored in between are not looked at yet.
     const present = await Array.fromAsync(blobs.list())
     const referenced = await referencedBlobs(records)
-    // A record that can't be read may name any of them.
+    // A record that can't be read may name any of the blobs.
     if (referenced === undefined) return
     const orphans = new Set(present.filter(id => !referenced.kept.has(id) && !referenced.going.has(id)))
     for (const id of this.#since.keys()) if (!orphans.has(id)) this.#since.delete(id)

@@ -1,10 +1,10 @@
 import type { AccessToken, GetTokenOptions, TokenCredential } from '@azure/core-auth'
 import { IdentityMissing } from '../encryption/vault-error.ts'
 
-/** One host, or `*.` for exactly one label before it; with a port unless it is 443; with the host of the resource that its challenge names. */
+/** One host, or `*.` for exactly one label in front; a port unless it is 443; the host of the resource that its challenge may name. */
 const PATTERN = /^(\*\.)?([a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){0,9})(?::(\d{1,5}))?(?:=([a-z0-9.-]{1,253}))?$/
 
-/** Thrown where the operator's credential for vaults outside gives no token. */
+/** Thrown where the operator's credential for outside vaults gives no token. */
 export class CredentialUnavailable extends Error {
   constructor(cause: unknown) {
     super("The operator's credential for vaults outside gives no token.", { cause })
@@ -12,24 +12,24 @@ export class CredentialUnavailable extends Error {
   }
 }
 
-/** Vaults that are none of this cloud's: which of them may be called, and with what credential. */
+/** Outside vaults, which are not this cloud's: which of them may be called, and with which credential. */
 export interface OutsideVaults {
-  /** No other host is ever called, whatever stands in a `keyVaultUri`. */
+  /** No other host is ever called, whatever a `keyVaultUri` says. */
   allows(vaultUri: string): boolean
-  /** The operator's, for one vault: it gives no token for a resource that this vault has no business with. */
+  /** The operator's credential for one vault. It does not give tokens for other resources than this vault's. */
   credentialFor(vaultUri: string): TokenCredential
 }
 
 interface Pattern {
   fits(url: URL): boolean
-  /** A resource whose tokens the operator lets these hosts have, though they are not below it. */
+  /** A resource for which the operator allows these hosts tokens, though they are not below it. */
   readonly resource: string | undefined
 }
 
 /**
- * @param patterns hosts such as `*.vault.azure.net` or `kv.example.org:8443`; none: no vault outside is called
- * @param log told why the credential gives no token, which is the operator's to know and not the customer's
- * @throws Error for a pattern that is none
+ * @param patterns hosts such as `*.vault.azure.net` or `kv.example.org:8443`; empty: no outside vault is called
+ * @param log called with the reason why the credential gives no token, which is for the operator and not for the customer
+ * @throws Error for an invalid pattern
  */
 export function outsideVaults(
   patterns: readonly string[],
@@ -53,7 +53,7 @@ export function outsideVaults(
   }
 }
 
-/** A vault could ask for a token of anything, and use it elsewhere: only for a domain above it, or what the operator named. */
+/** A vault could ask for a token for any resource, and use it elsewhere. So only a domain above it, or one that the operator named, is allowed. */
 function checkResource(scope: string, vault: URL, named: string | undefined): void {
   const resource = URL.parse(scope)?.hostname ?? ''
   if (resource !== '' && (vault.hostname.endsWith(`.${resource}`) || resource === named)) return
@@ -65,7 +65,7 @@ function checkResource(scope: string, vault: URL, named: string | undefined): vo
   )
 }
 
-/** The library would look for another credential of that tenant first, for minutes. */
+/** Refuses another tenant at once. The library would first look for another credential of that tenant, for minutes. */
 function checkTenant(asked: string | undefined): void {
   const { AZURE_TENANT_ID: own, AZURE_CLIENT_ID: client, AZURE_ADDITIONALLY_ALLOWED_TENANTS: more = '' } = process.env
   if (asked === undefined || own === undefined || client === undefined || !/^[0-9a-f-]{36}$/i.test(own)) return
@@ -77,11 +77,11 @@ function checkTenant(asked: string | undefined): void {
 function parsePattern(text: string): Pattern {
   const match = PATTERN.exec(text.trim().toLowerCase())
   const [, wildcard, host = '', port = '443', resource] = match ?? []
-  // `*.net` would be half of the world.
+  // `*.net` would allow half of the internet.
   const isTooWide = wildcard !== undefined && !host.includes('.')
   if (match === null || isTooWide || Number(port) < 1 || Number(port) > 65_535)
     throw new Error(
-      `'${text.slice(0, 100)}' is no host of vaults: it looks like *.vault.azure.net or kv.example.org:8443.`,
+      `'${text.slice(0, 100)}' is not a host of vaults: it looks like *.vault.azure.net or kv.example.org:8443.`,
     )
   const fits = (url: URL): boolean => {
     if ((url.port === '' ? '443' : url.port) !== String(Number(port))) return false
@@ -92,7 +92,7 @@ function parsePattern(text: string): Pattern {
   return { fits, resource }
 }
 
-/** Hosts that Microsoft's library can look up itself; any other authority is a cloud of somebody's own. */
+/** Login hosts that Microsoft's library knows. Any other authority is a private cloud. */
 const MICROSOFT_AUTHORITIES = new Set([
   'login.microsoftonline.com',
   'login.microsoftonline.us',
@@ -100,7 +100,7 @@ const MICROSOFT_AUTHORITIES = new Set([
   'login.chinacloudapi.cn',
 ])
 
-/** What the operator configured, as any Azure tool reads it: environment, workload identity, managed identity, az. */
+/** The credential that the operator configured, as Azure tools find it: environment, workload identity, managed identity, az. */
 function operatorCredential(log: (message: string, error: unknown) => void): TokenCredential {
   let opened: Promise<TokenCredential> | undefined
   return {
@@ -116,7 +116,7 @@ function operatorCredential(log: (message: string, error: unknown) => void): Tok
   }
 }
 
-/** Credentials that are tried one after the other heed no signal, and some take minutes. */
+/** Credentials that are tried one after the other ignore the signal, and some take minutes. */
 function inTime<T>(token: Promise<T>, signal: GetTokenOptions['abortSignal']): Promise<T> {
   if (signal === undefined) return token
   return new Promise((resolve, reject) => {
@@ -127,7 +127,7 @@ function inTime<T>(token: Promise<T>, signal: GetTokenOptions['abortSignal']): P
   })
 }
 
-/** Some credentials, az's among them, can't make a token anew for claims: then the one that they give. */
+/** Some credentials, such as az's, can't make a new token for claims. Then the token that they give is used. */
 async function tokenOf(
   credential: TokenCredential,
   scopes: string | string[],
@@ -140,7 +140,7 @@ async function tokenOf(
 }
 
 async function openDefaultCredential(): Promise<TokenCredential> {
-  // Half a second to load: only clouds that use vaults outside pay it.
+  // It takes half a second to load, so only clouds with outside vaults load it.
   const { DefaultAzureCredential } = await import('@azure/identity')
   const authority = URL.parse(process.env['AZURE_AUTHORITY_HOST'] ?? 'https://login.microsoftonline.com')
   const disableInstanceDiscovery = !MICROSOFT_AUTHORITIES.has(authority?.hostname ?? '')

@@ -32,7 +32,7 @@ import { openLeases } from '../store/leases.ts'
 import type { ModulesOptions } from './modules-options.ts'
 import { openVaultAccess } from './vault-access.ts'
 
-/** Vaults are not asked more often than this without need. */
+/** Vaults are not asked more often than this, unless a key is needed. */
 const MIN_WATCH_MS = 1000
 
 export type Service = ReturnType<typeof openService>
@@ -100,7 +100,7 @@ interface DataOptions extends Pick<ModulesOptions, 'jobsAtOnce' | 'engineTimeout
   readonly log: (message: string, error?: unknown) => void
 }
 
-/** What works on accounts' data, with the engines. */
+/** The parts that work on accounts' data with the engines. */
 function openData(services: AccountServices, { blobs, log, jobsAtOnce, engineTimeoutSeconds }: DataOptions) {
   const { records, env, keyRing } = services
   const catalogue = new Catalogue()
@@ -126,7 +126,7 @@ function openData(services: AccountServices, { blobs, log, jobsAtOnce, engineTim
   return { models, running, deployments, files: data.files, events: data.events, jobs, life, runner, reEncryptions }
 }
 
-/** Every base under its own name, and under those that stand for it. */
+/** Every base model under its own name and its aliases. */
 function namedBases(catalogue: Catalogue) {
   return [
     ...catalogue.models.map(base => ({ name: base.name, base })),

@@ -27,7 +27,7 @@ export interface Cloud {
 }
 
 const DOMAIN = 'localhost'
-/** The clock may be set, or the machine sleep for months: then what was valid for long is not any more. */
+/** How often certificates are checked, since the clock may be set or the machine sleep for months. */
 const RENEWAL_CHECK_MS = 10_000
 
 /** Starts a cloud in a folder and writes `endpoints.json`, last of all. @throws when another process has the folder */
@@ -40,7 +40,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     throw new Error('FIPS mode is set, but the FIPS provider does not work. Run ./ownkey doctor.')
   checkKnownAnswers()
   const rootKey = process.env['OWNKEY_ROOT_KEY']
-  // What is started from here on does not inherit it.
+  // Processes that are started later do not inherit it.
   delete process.env['OWNKEY_ROOT_KEY']
   await openDataFolder(dataDir)
   await closeToOthers(dataDir, (path, mode) =>
@@ -59,7 +59,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     for (const folder of [dataDir, join(dataDir, 'ca')]) await sweepLeftovers(folder)
     const port = options.port === 0 ? await freePort() : options.port
     const settings = { ...options, env, clock, log, port, domain: DOMAIN, inventory, rootKey }
-    // Before the records: a CA that is not whole ends the start with nothing changed.
+    // Before the records, so that a CA that is not whole ends the start with nothing changed.
     const authority = inventory.isNew ? 'make' : options.newCa ? 'replace' : 'keep'
     const notice = (message: string): void => log({ level: 'warning', message })
     const certificates = await openCertificates(join(dataDir, 'ca'), DOMAIN, env, { authority, notice })
@@ -160,7 +160,7 @@ function renewing(renew: () => Promise<void>, log: Settings['log']): Repeating {
   )
 }
 
-/** Names with the port in them are needed before the server listens. */
+/** Finds a free port before the server listens, since names contain the port. */
 function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer()

@@ -6,13 +6,13 @@ const SERVICE = 'service'
 const MOST = 1000
 
 export interface TamperingReport extends Required<Pick<SqliteOptions, 'onTampered' | 'onAccepted'>> {
-  /** Whether the operator took records as they are that were changed outside. */
+  /** Whether the operator accepted records that were changed outside. */
   readonly wasAccepted: boolean
-  /** From now on into the audit log too, what was found before included. */
+  /** From now on it reports to the audit log too, also what was found before. */
   recordIn(audit: Pick<AuditLog, 'append'>): void
 }
 
-/** Says in the service's log and in the audit log, once for each record, that it was changed outside: never silently, never as a flood. */
+/** Reports each record that was changed outside once, in the service's log and in the audit log. */
 export function openTamperingReport({ log }: { readonly log: (line: object) => void }): TamperingReport {
   const known = new Set<string>()
   const waiting: { readonly operationName: string; readonly description: string; readonly properties: object }[] = []

@@ -15,9 +15,9 @@ import type { RecordStore } from '../store/records.ts'
 
 const VAULT_TIMEOUT_MS = 8000
 
-/** How accounts reach the vaults of their keys: this cloud's own, and those outside that its operator allows. */
+/** How accounts reach the vaults of their keys: this cloud's own, and outside vaults that its operator allows. */
 export interface VaultAccess extends VaultConnection, VaultDirectory, Pick<KeyRingOptions, 'credentialOf'> {
-  /** Gives the way to this cloud's own vaults, once it listens. */
+  /** Sets the connection to this cloud's own vaults, once it listens. */
   readonly connect: (agent: Agent) => void
 }
 
@@ -41,10 +41,10 @@ export function openVaultAccess(
   const suffix = `.vault.${domain}`
   const isOwn = (vaultUri: string): boolean => {
     const url = new URL(vaultUri)
-    // Exactly one label, which names the vault: no other host is served here.
+    // Exactly one label, which names the vault. No other host is served here.
     if (!url.hostname.endsWith(suffix) || !/^[a-z0-9-]+$/.test(url.hostname.slice(0, -suffix.length))) return false
     const named = Number(url.port || 443)
-    // A key URI of before the cloud moved to another port is still its own, unless the operator says whose that port is now.
+    // A key URI from before the cloud moved to another port is still its own, unless the operator allows that port as an outside vault.
     return named === port || (ownPorts.has(named) && !outside.allows(vaultUri))
   }
   return {
@@ -69,8 +69,8 @@ export function openVaultAccess(
 }
 
 /**
- * R13, R31: the account's own identity asks the vault, whatever the caller's rights. A vault outside does not know it: there
- * the operator's credential asks on its behalf, and only as long as there is an identity.
+ * R13, R31: the account's own identity asks the vault, whatever the caller's rights. An outside vault does not know it, so there
+ * the operator's credential asks on its behalf, and only while the identity exists.
  */
 function identityCredential(
   account: () => Promise<Account | undefined>,
@@ -117,7 +117,7 @@ async function checkTenant(account: Account | undefined, resourceManager: Resour
   )
 }
 
-/** Settings of an embedded vault, as Resource Manager knows them. */
+/** Settings of an embedded vault, from Resource Manager. */
 async function describeOwn(records: RecordStore, vaultUri: string): Promise<VaultDescription | undefined> {
   const vault = (await liveVault(records, new URL(vaultUri).hostname.split('.')[0] ?? ''))?.value
   if (vault === undefined) return undefined

@@ -42,9 +42,9 @@ export interface Modules extends Maintenance {
   readonly routes: readonly Route[]
   readonly authenticators: Readonly<Record<AuthScheme, Authenticator>>
   readonly subscriptionId: string
-  /** Gives the modules the way to this cloud's own hosts, once it listens. */
+  /** Gives the modules the connection to this cloud's own hosts, once it listens. */
   connect(agent: Agent): void
-  /** The same routes, each request to which makes an audit record. */
+  /** The same routes, with an audit record for each request. */
   audited(routes: readonly Route[]): Route[]
 }
 
@@ -171,7 +171,7 @@ function authenticatorsOf(
   }
 }
 
-/** What only the administrator of this cloud may do. */
+/** Routes for the administrator of this cloud alone. */
 function administrationRoutes(
   { env, records, blobs, audit: log, clock, snapshots }: ModulesOptions,
   { entra, audit, moved, check }: { entra: Entra; audit: AuditSink; moved: () => Promise<void>; check: FolderCheck },

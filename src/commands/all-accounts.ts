@@ -2,7 +2,7 @@ import type { AdministratorClient } from '../folder/administrator-client.ts'
 
 const ACCOUNTS = 'providers/Microsoft.CognitiveServices/accounts?api-version=2025-06-01'
 
-/** The accounts of every subscription that the administrator sees: all of their tenant. */
+/** The accounts of every subscription that the administrator sees, which are all of their tenant. */
 export async function allAccounts<T>(client: AdministratorClient): Promise<T[]> {
   const all = async <Item>(first: string): Promise<Item[]> => {
     const found: Item[] = []

@@ -34,21 +34,21 @@ export type Verification = { readonly time: string; readonly records: RecordsFin
 export interface AuditSource {
   readonly running: boolean
   page(ask: AuditAsk): Promise<NamedPage>
-  /** `knownHead`: a line of `head`, given back. */
+  /** `knownHead`: an earlier line of `head`. */
   verify(known?: KnownHead, knownHead?: string): Promise<Verification>
   /** What to keep elsewhere: see store/known-head.ts. */
   head(): Promise<string>
   close(): Promise<void>
 }
 
-/** @param since what is not a time */
+/** @param since the text that is not a time */
 export function badSince(since: string): UsageError {
   return new UsageError(`'${since}' is not a time: use for example 2026-01-31, 2026-01-31T08:00:00Z, or 24h, 7d.`)
 }
 
-/** Asks the running cloud, which alone may open its records; where none runs, opens the folder itself, and writes nothing. */
+/** Asks the running cloud, since only that may open its records. Where none runs, it opens the folder itself, and writes nothing. */
 export async function openAuditSource(dataDir: string): Promise<AuditSource> {
-  // Opening must not make what is not there.
+  // Opening must not create the files.
   await checkDataFolder(dataDir)
   return byRunningOrStopped(
     dataDir,

@@ -21,7 +21,7 @@ const record = {
   },
 }
 
-test('no line of the table is wider than the terminal, and none carries control characters', () => {
+test('no line of the table is wider than the terminal or has control characters', () => {
   for (const width of [80, 120, 200]) {
     const table = new AuditTable({ width, colour: false })
     const text = table.lines([record], { o: `A name \u202e${'n'.repeat(100)}` })

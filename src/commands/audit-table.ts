@@ -4,7 +4,7 @@ import type { AuditRecord } from '../audit/read-audit.ts'
 interface Column {
   readonly title: string
   readonly width: number
-  /** Where it is cut when it is too long. */
+  /** Which part is cut when it is too long. */
   readonly cut?: 'end'
   readonly cell: (record: AuditRecord, names: Readonly<Record<string, string>>) => string
 }
@@ -15,7 +15,7 @@ const DIM = 2
 const BOLD = 1
 const GAP = '  '
 
-/** The audit log for people: one line a record, one more for the reason of a refusal, and one for each new day. */
+/** The audit log for people: one line for each record, one more for the reason of a refusal, and one for each new day. */
 export class AuditTable {
   readonly #width: number
   readonly #colour: boolean
@@ -109,7 +109,7 @@ function codeOf(entry: AuditRecord['entry']): string {
   return entry.resultType === 'Success' ? 'ok' : 'no'
 }
 
-/** Who was refused stands in the line above. */
+/** Shortens the reason: the line above names the refused caller. */
 function plainReason(text: string): string {
   return text
     .replace(/^The user, group or application '[^']*' does not have/, 'no')
@@ -121,7 +121,7 @@ function shortOperation(name: string): string {
   return name.replace(/^Microsoft\.CognitiveServices\/(accounts\/(?=.*\/))?/, '').replace(/^Microsoft\./, '')
 }
 
-/** Who did it, for people: a name where one is known. */
+/** The caller for people: a name where one is known. */
 export function who({ entry }: Pick<AuditRecord, 'entry'>, names: Readonly<Record<string, string>>): string {
   const id = objectIdOf(entry)
   if (id !== undefined) return names[id] ?? id
@@ -150,9 +150,9 @@ function lastNames(id: string): string {
   return names.join('/').toLowerCase()
 }
 
-/** Exactly so many columns: padded, or cut where the least is lost. */
+/** Exactly this many columns: padded, or cut where the least is lost. */
 function fit(text: string, width: number, cut: 'middle' | 'end' = 'middle'): string {
-  // oxlint-disable-next-line no-control-regex -- names and messages hold what clients sent: no terminal may act on it
+  // oxlint-disable-next-line no-control-regex -- names and messages hold text of clients, on which no terminal may act
   const plain = text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, '?')
   const characters = Array.from(new Intl.Segmenter().segment(plain), ({ segment }) => segment)
   if (characters.length <= width) return plain + ' '.repeat(width - characters.length)

@@ -19,7 +19,7 @@ export interface AuditOptions {
   readonly dataDir: string
   readonly vault?: string | undefined
   readonly since?: string | undefined
-  /** Only the newest so many that match; absent: 100 in a table without `since`, otherwise all. */
+  /** How many of the newest matching records; absent: 100 in a table without `since`, otherwise all. */
   readonly last?: number | undefined
   readonly follow: boolean
   readonly format: 'table' | 'json'
@@ -52,7 +52,7 @@ export async function printAudit(options: AuditOptions): Promise<number> {
 
 type Print = (records: NamedPage['records'], names: NamedPage['names']) => Promise<void>
 
-/** Prints the newest so many, and answers after which record to go on. */
+/** Prints the newest records, and returns the number of the record after which to go on. */
 async function printNewest(source: AuditSource, options: AuditOptions, last: number, print: Print): Promise<number> {
   const { vault, since } = options
   const records: NamedPage['records'][number][] = []
@@ -96,7 +96,7 @@ async function follow(source: AuditSource, options: AuditOptions, from: number, 
 
 async function printLines(records: NamedPage['records']): Promise<void> {
   const lines = records.map(({ sequence, hash, entry }) => {
-    // The log keeps names in alphabetical order: people look for when and what first.
+    // The log has names in alphabetical order, but people look first for the time and the operation.
     const { time, operationName, resultType, ...rest } = entry
     return `${JSON.stringify({ sequence, time, operationName, resultType, ...rest, hash })}\n`
   })
@@ -108,7 +108,7 @@ function tablePrinter(): Print {
   return (records, names) => write(table.lines(records, names))
 }
 
-/** Waits for a slow reader, so that a long log does not gather in memory. */
+/** Waits for a slow reader, so that a long log does not pile up in memory. */
 async function write(text: string): Promise<void> {
   if (!process.stdout.write(text)) await once(process.stdout, 'drain')
 }
@@ -138,7 +138,7 @@ export async function verifyAudit(options: {
   }
 }
 
-/** Prints the one line that names the present state of the folder. Resolves to the exit code. */
+/** Prints the one line that names the current state of the folder. Resolves to the exit code. */
 export async function printHead(options: { dataDir: string }): Promise<number> {
   const source = await openAuditSource(options.dataDir)
   try {
@@ -149,7 +149,7 @@ export async function printHead(options: { dataDir: string }): Promise<number> {
   }
 }
 
-/** What was found of all other records. Names and heads stay whole however narrow the terminal: people copy them. */
+/** The findings about all other records. Names and heads are never broken, since people copy them. */
 export function recordsReport({ ok, records, tampered, reason, head }: RecordsFinding, knownHead?: string): string {
   const count = records.toLocaleString('en')
   const lines = ok

@@ -21,7 +21,7 @@ export async function backup(
   return report.problems.length === 0 ? 0 : 1
 }
 
-/** Makes a data folder of a backup. Resolves to the exit code: 1 where the backup lacked blobs. */
+/** Makes a data folder from a backup. Resolves to the exit code: 1 where the backup lacked blobs. */
 export async function restore(
   options: {
     readonly target: string

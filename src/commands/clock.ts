@@ -21,7 +21,7 @@ export async function clock(options: {
   const client = await connectAdministrator(options.dataDir)
   const shown = await client.call<ShownClock>(request.method, PATH, request.body).catch((error: unknown) => {
     if (!(error instanceof AdministratorError) || error.status !== 404) throw error
-    // Without --clock-control it is the machine's own.
+    // Without --clock-control it is the machine's own clock.
     if (options.action === 'show') return machineClock()
     throw new Error("This cloud's clock can't be moved: start it with --clock-control.", {
       cause: error,

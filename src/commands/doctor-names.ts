@@ -10,10 +10,10 @@ const EXAMPLES = ['contoso.vault.localhost', 'contoso.openai.localhost']
 const PRELOAD = new URL('../http/localhost.mjs', import.meta.url)
 /** With the indentation of what doctor prints, 80 columns. */
 const HOSTS_WIDTH = 71
-/** As the machine resolves names: to ask the cloud, this process soon finds them by itself. */
+/** The system's lookup, kept before this process resolves the names itself in order to call the cloud. */
 const systemLookup = lookup
 
-/** Whether programs of this machine find the cloud's names: with a running cloud those of its vaults and accounts, else examples. */
+/** Whether programs of this machine resolve the cloud's names: of its vaults and accounts if it runs, otherwise examples. */
 export async function namesFinding(dataDir: string | undefined): Promise<Finding> {
   // A file that a crash left behind names a cloud that does not answer.
   const own = dataDir === undefined ? undefined : await namesOf(dataDir).catch(() => undefined)
@@ -35,7 +35,7 @@ export async function namesFinding(dataDir: string | undefined): Promise<Finding
   )
 }
 
-/** `--import` reads a path as an address: one with a blank or a `%` in it has to be written as one. */
+/** `--import` reads a path as a URL, so a path with a blank or a `%` has to be written as a URL. */
 function preloadWord(): string {
   const path = fileURLToPath(PRELOAD)
   return path === PRELOAD.pathname ? shellWord(path) : shellWord(PRELOAD.href)

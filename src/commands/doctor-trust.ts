@@ -6,7 +6,7 @@ import { homeFolder } from '../trust/home-folder.ts'
 import { SystemStore } from '../trust/system-store.ts'
 import type { Finding } from './finding.ts'
 
-/** What the usual clients read certificates from, and who they are. */
+/** Variables from which the usual clients read certificates, and the clients. */
 const VARIABLES = {
   NODE_EXTRA_CA_CERTS: 'Node',
   REQUESTS_CA_BUNDLE: 'Python and az',
@@ -14,7 +14,7 @@ const VARIABLES = {
   CURL_CA_BUNDLE: 'curl',
 }
 
-/** Who trusts the cloud's CA: the system, the browsers of this user, the programs started from this shell. */
+/** Whether the system, this user's browsers and the programs of this shell trust the cloud's CA. */
 export async function trustFindings(dataDir: string, systemRoot?: string): Promise<Finding[]> {
   const authority = await readAuthority(dataDir)
   const command = `./ownkey trust --data-dir ${shellWord(dataDir)}`

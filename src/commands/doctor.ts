@@ -11,7 +11,7 @@ const MARKS = { ok: 'ok      ', lacking: 'lacking ', note: 'note    ' }
 
 const INDENT = ' '.repeat(9)
 
-/** Says what this machine lacks, and with a cloud's folder who trusts its CA. Resolves to the exit code. */
+/** Says what this machine lacks and, for a cloud's folder, who trusts its CA. Resolves to the exit code. */
 export async function doctor(options: {
   port: number
   dataDir: string | undefined
@@ -40,7 +40,7 @@ async function portFinding(port: number, dataDir: string | undefined): Promise<F
   return portIsFree(port)
 }
 
-/** A file of a cloud that was killed may lie there still. */
+/** The file of a killed cloud may still be there. */
 function answers(url: string): Promise<boolean> {
   return fetch(url, { signal: AbortSignal.timeout(2000) }).then(
     ({ ok }) => ok,

@@ -57,7 +57,7 @@ export async function clientEnvironment(options: { dataDir: string; systemRoot: 
   }
 }
 
-/** These variables replace all that a client trusts: where the system trusts the CA, its bundle leaves the internet in reach. */
+/** These variables replace everything that a client trusts. Where the system trusts the CA, the system's bundle keeps the internet in reach. */
 async function bundleOf(
   { caCertificate }: Endpoints,
   { dataDir, systemRoot }: { dataDir: string; systemRoot: string | undefined },
@@ -66,7 +66,7 @@ async function bundleOf(
   return (await system.trusts(await readAuthority(dataDir))) ? system.bundle : caCertificate
 }
 
-/** What registers the cloud with the az CLI and logs in, for any POSIX shell: the secret goes through a pipe, never into the process list. */
+/** Registers the cloud with the az CLI and logs in, in any POSIX shell. The secret goes through a pipe, so it is not in the process list. */
 async function azLines({ resourceManager, tenantId, administrator }: Endpoints, bundle: string): Promise<string[]> {
   const isResolved = await lookup(new URL(resourceManager).hostname).then(
     () => true,
@@ -76,7 +76,7 @@ async function azLines({ resourceManager, tenantId, administrator }: Endpoints, 
   return [
     `export REQUESTS_CA_BUNDLE=${shellQuoted(bundle)}`,
     ...Object.entries(besideProxy()).map(([name, value]) => `export ${name}=${shellQuoted(value)}`),
-    // The authority is one that Microsoft's list of instances does not know.
+    // Microsoft's list of instances does not have this authority.
     'export AZURE_CORE_INSTANCE_DISCOVERY=false',
     ...(isResolved
       ? []
@@ -85,12 +85,12 @@ async function azLines({ resourceManager, tenantId, administrator }: Endpoints, 
     'az cloud unregister --name OwnKey --only-show-errors 2>/dev/null || :',
     `az cloud register --name OwnKey --endpoint-resource-manager ${shellQuoted(resourceManager)} --only-show-errors`,
     'az cloud set --name OwnKey --only-show-errors',
-    // printf is built into every shell; az reads what follows an '@' from a file, and from its input for '-'.
+    // printf is built into every shell. az reads the file after '@', and its input for '-'.
     `printf %s ${shellQuoted(administrator.clientSecret)} | az login --service-principal --tenant ${tenantId} --username ${administrator.clientId} --password=@- --output none`,
   ]
 }
 
-/** Whether a program listens there: endpoints.json of a cloud that was killed is still in its folder. */
+/** Whether a program listens there, since a killed cloud leaves its endpoints.json. */
 function isListening(port: number): Promise<boolean> {
   return new Promise(resolve => {
     const socket = connect({ port, host: '127.0.0.1' }, () => {

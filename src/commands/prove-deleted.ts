@@ -5,17 +5,17 @@ import { who } from './audit-table.ts'
 
 type AuditRecord = NamedPage['records'][number]
 
-/** What the log says of something last. */
+/** The last record of the log about something. */
 type Fate = 'destroyed' | 'softDeleted' | 'exists'
 
-/** When a thing's key was destroyed and by whom; or, where it was not, what happened to it last. */
+/** When and by whom a thing's key was destroyed or, if it was not, what happened to it last. */
 interface Fact {
   readonly fate: Fate
   readonly kind: 'file' | 'model' | 'deployment' | 'account'
   readonly id: string
   /** Resource id of the account, as the log writes it. */
   readonly account: string
-  /** The account's purge took it along. */
+  /** Whether it went with the account's purge. */
   readonly withAccount: boolean
   /** A deployment of a base model has no copy of its own. */
   readonly hadKey: boolean
@@ -26,7 +26,7 @@ interface Fact {
   readonly hash: string
   readonly operation: string
   readonly blobId?: string
-  /** A file of that blob still lies in the folder. */
+  /** Whether a file of that blob is still in the folder. */
   readonly leftOnDisk?: boolean
 }
 
@@ -65,7 +65,7 @@ export async function proveDeleted(options: {
   }
 }
 
-/** The record of a purge's end and, where somebody asked for it, that of its beginning. */
+/** The record of a purge's end and, where somebody asked for the purge, of its beginning. */
 interface Purge {
   readonly end: NamedRecord
   begin?: NamedRecord
@@ -76,7 +76,7 @@ interface NamedRecord {
   readonly names: NamedPage['names']
 }
 
-/** Reads the log backwards: the last word about a thing counts, and a purge of its account counts for all that is older. */
+/** Reads the log backwards. The last record about a thing counts, and a purge of its account counts for everything older. */
 async function readFacts(
   source: AuditSource,
   { id, account }: { id: string; account?: string | undefined },
@@ -119,7 +119,7 @@ function notePurge(purges: Map<string, Purge>, identity: string, named: NamedRec
   return isEnd
 }
 
-/** Accounts take another id when they are moved to another group; read backwards, each move tells what an older id became. */
+/** Accounts get another id when they are moved to another group. Read backwards, each move tells what an older id became. */
 class Moves {
   readonly #last = new Map<string, string>()
 
@@ -130,7 +130,7 @@ class Moves {
     for (const from of resources.map(String)) {
       const now = `${to}${from.slice(from.toLowerCase().indexOf('/providers/'))}`.toUpperCase()
       this.#last.set(from.toUpperCase(), this.lastIdOf(now))
-      // Who had that id before the move was somebody else.
+      // Before the move another account had that id.
       this.#last.set(now, `${now} before ${sequence}`)
     }
   }
@@ -146,7 +146,7 @@ interface Word {
   readonly fate: Fate
 }
 
-/** What a record says of the thing, if anything. */
+/** What a record says about the thing, if anything. */
 function wordOn({ entry }: AuditRecord, id: string): Word | undefined {
   const { operationName, resourceId = '', resultDescription = '' } = entry
   const { fineTunedModel, resultFile } = propertiesOf(entry)
@@ -173,7 +173,7 @@ function factOf({ kind, fate }: Word, named: NamedRecord, id: string, purge: Pur
   const withAccount = purge !== undefined && kind !== 'account' && fate !== 'destroyed'
   const isPurged = purge !== undefined && (withAccount || kind === 'account')
   const { entry, sequence, hash } = isPurged ? purge.end.record : named.record
-  // Keys are destroyed after the answer: who asked for it stands in the record of the beginning.
+  // Keys are destroyed after the answer, so the caller is in the record of the beginning.
   const asked = isPurged && entry.callerIpAddress === 'service' ? (purge.begin ?? purge.end) : undefined
   const { record, names } = asked ?? (isPurged ? purge.end : named)
   const { blobId } = propertiesOf(entry)
@@ -210,7 +210,7 @@ function lastName(resourceId: string): string {
 
 function report(id: string, facts: readonly Fact[], audit: Verification, isProven: boolean): string {
   const none = [
-    `NO   the log has no word of '${id}': check the id; --account NAME tells things of the same name apart.`,
+    `NO   the log has no record of '${id}': check the id; --account NAME tells things of the same name apart.`,
     '     Files are named by their id (file-…), models and deployments by their name, accounts by name or resource id.',
   ]
   const text = [

@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import type { AdministratorClient } from '../folder/administrator-client.ts'
 
-/** What lies in the folder and belongs to nothing. */
+/** Files and records in the folder that belong to nothing. */
 export interface LeftoversFinding {
-  /** Names of sealed files that no record names; undefined: a record was changed outside, so nobody knows. */
+  /** Names of sealed files that no record names; undefined: not known, since a record was changed outside. */
   readonly sealedFiles?: readonly string[]
-  /** Sealed files that are so young that their record may still be on its way. */
+  /** Sealed files so young that their record may still be to come. */
   readonly young: number
   /** Ids of accounts that are gone, and the collections that hold something of theirs. */
   readonly accounts: readonly string[]
@@ -19,12 +19,12 @@ interface Answer {
   readonly ofGoneAccounts: { readonly accounts: readonly string[]; readonly collections: readonly string[] }
 }
 
-/** No commit comes so long after the file that it names. Minutes. */
+/** A commit never comes this long after the file that it names. Minutes. */
 const YOUNG_MINUTES = 10
 const AGAIN_MS = 1000
 const SHOWN = 3
 
-/** Looks twice: what is being stored or destroyed at this moment is no leftover. */
+/** Looks twice, since something that is being stored or destroyed at this moment is not a leftover. */
 export async function findLeftovers(client: AdministratorClient, dataDir: string): Promise<LeftoversFinding> {
   const look = (): Promise<Answer> => client.call<Answer>('GET', '/ownkey/leftovers')
   let found = await look()
@@ -47,7 +47,7 @@ export async function findLeftovers(client: AdministratorClient, dataDir: string
   return { ...(found.sealedFiles === undefined ? {} : { sealedFiles: old }), young, ...found.ofGoneAccounts }
 }
 
-/** Undefined: it is gone by now. */
+/** Undefined where it is gone. */
 async function minutesOld(path: string): Promise<number | undefined> {
   const found = await stat(path).catch(() => undefined)
   return found === undefined ? undefined : (Date.now() - found.mtimeMs) / 60_000

@@ -41,12 +41,12 @@ interface Account {
   }
 }
 
-/** What was found of one account. */
+/** The findings about one account. */
 interface Finding {
   readonly account: string
   readonly key: string
   readonly state: string
-  /** Since when it has been in that state, and when its vault last let it read, wrap and unwrap; of customer-managed keys. */
+  /** For customer-managed keys: since when it has been in that state, and when its vault last allowed get, wrap and unwrap. */
   readonly since?: string
   readonly lastSuccess?: string
   /** Blobs that a revocation of the key would close within a lease. */
@@ -55,29 +55,29 @@ interface Finding {
   readonly bytes: number
   readonly opened: number
   readonly closed: number
-  /** Still sealed under a data key that another key than the present one has wrapped. */
+  /** Blobs still sealed under a data key from before the current key-encryption key. */
   readonly earlierGenerationBlobs: number
-  /** What contradicts the promise: a blob that does not open under its key, or one that opens without. */
+  /** Contradictions: a blob that does not open under its key, or one that opens without it. */
   readonly problems: string[]
-  /** Each blob: which key protects it, and whether it opened just now. */
+  /** Each blob: its key, and whether it opened just now. */
   readonly each: readonly (Blob & Pick<Proof, 'outcome'>)[]
 }
 
 const VERSION = 'api-version=2025-06-01'
 
 /**
- * Asks each account's vault anew and opens each of its blobs: under an available key all open, without it none that is
- * revocable; and compares its settings, key ring, blobs, files, models and deployments with each other. Then verifies the audit
- * log. Resolves to the exit code: 0 when everything is as promised, 1 also when there was nothing to look at.
+ * Asks each account's vault anew and opens each of its blobs. Under an available key all open; without it, no revocable one does. Also
+ * compares its settings, key ring, blobs, files, models and deployments with each other, and verifies the audit log. Resolves to the
+ * exit code: 0 when everything is as promised, 1 also when there was nothing to look at.
  */
 export async function prove(options: {
   dataDir: string
   account?: string | undefined
-  /** Prove instead that the key of this file, model, deployment or account was destroyed. */
+  /** If given, prove that the key of this file, model, deployment or account was destroyed. */
   deleted?: string | undefined
   whole: boolean
   format: 'table' | 'json'
-  /** A line that `ownkey audit head` printed: an older state of the folder is a contradiction. */
+  /** A line of `ownkey audit head`. An older state of the folder is a contradiction. */
   knownHead?: string | undefined
 }): Promise<number> {
   const { dataDir, deleted, format } = options
@@ -152,7 +152,7 @@ async function examine(client: AdministratorClient, account: Account, whole: boo
   ]
   return {
     account: account.name,
-    key: isCustomers ? (status?.keyIdentifier ?? 'customer-managed') : 'Microsoft-managed',
+    key: isCustomers ? (status?.keyIdentifier ?? 'customer-managed') : 'service-managed',
     state: isAvailable ? 'available' : `unavailable (${status?.cause ?? 'unknown'})`,
     ...(isCustomers ? { since: status?.since ?? '', lastSuccess: status?.lastSuccess ?? '' } : {}),
     revocable: [...blobs.values()].filter(({ revocable }) => revocable).length,
@@ -169,7 +169,7 @@ async function examine(client: AdministratorClient, account: Account, whole: boo
   }
 }
 
-/** An account of which a record was changed outside is no reason to look at no other. */
+/** Where a record of an account was changed outside, the other accounts are still looked at. */
 function unexamined({ name, properties }: Account, error: unknown): Finding {
   if (!(error instanceof AdministratorError) || error.code !== 'RecordTampered') throw error
   const none = { revocable: 0, blobs: 0, bytes: 0, opened: 0, closed: 0, earlierGenerationBlobs: 0, each: [] }
@@ -177,14 +177,14 @@ function unexamined({ name, properties }: Account, error: unknown): Finding {
   return { account: name, key, state: 'unknown', ...none, problems: [error.message] }
 }
 
-/** R27: what other tenants have is closed to this one's administrator; that there is something is not. */
+/** R27: data of other tenants is closed to this tenant's administrator, but its existence is not. */
 async function unseenAccounts(client: AdministratorClient, dataDir: string): Promise<number> {
   const { tenantId } = await readEndpoints(dataDir)
   const { value } = await client.call<{ value: { tenantId: string; count: number }[] }>('GET', '/ownkey/accounts/count')
   return value.filter(one => one.tenantId !== tenantId).reduce((sum, { count }) => sum + count, 0)
 }
 
-/** A version of 32 digits does not fit beside the names; its first eight tell versions apart. JSON has them all. */
+/** A version of 32 digits does not fit beside the names, so its first eight are shown. JSON has all of them. */
 function shortKey(key: string): string {
   return key.replace(/(\/keys\/[^/]+\/[0-9a-f]{8})[0-9a-f]{24}$/, '$1…')
 }
@@ -200,7 +200,7 @@ interface Summary {
   readonly unseen: number
   readonly isProven: boolean
   readonly isContradicted: boolean
-  /** Undefined: of one account alone. */
+  /** Undefined in a proof of one account. */
   readonly leftovers: LeftoversFinding | undefined
   readonly knownHead: string | undefined
   readonly isEmpty: boolean
@@ -247,7 +247,7 @@ function report(findings: readonly Finding[], summary: Summary): string {
   return [fitted(first.join('\n'), '     '), ...records, fitted(last.join('\n'), '     ')].join('\n')
 }
 
-/** What a proof does not speak of. */
+/** What a proof does not cover. */
 function notLookedAt({ unseen, whole }: Pick<Summary, 'unseen' | 'whole'>): string[] {
   return [
     ...(unseen === 0 ? [] : [`${unseen} accounts of other tenants were not looked at: they are closed to you.`]),

@@ -46,7 +46,7 @@ export async function reEncrypt(options: {
     await sleep(POLL_MS)
     shown = await client.call<Shown>('GET', `${account.id}/reEncryption?${VERSION}`)
     const line = progress(shown)
-    // How far it is, while somebody looks on; what it waits for, in any case.
+    // The progress only on a terminal; what it waits for always.
     const isWanted = process.stderr.isTTY || shown.properties.waitingFor !== undefined
     if (line !== said && isWanted) process.stderr.write(`${line}\n`)
     said = line

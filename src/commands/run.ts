@@ -3,13 +3,13 @@ import { resolve } from 'node:path'
 import { UsageError } from '../base/usage-error.ts'
 import { clientEnvironment } from './print-environment.ts'
 
-/** As an address: `--import` reads a path as one, so that a `%` or `#` in it would be another file's. */
+/** As a URL, since `--import` reads a path as one, and a `%` or `#` in it would name another file. */
 const PRELOAD = new URL('../http/localhost.mjs', import.meta.url).href
 
 /**
- * Runs a program under this Node with names below localhost resolved; with a data folder, also with the environment that
- * `env` prints. The program takes this process's place: signals, its input and its exit code are its own.
- * @throws UsageError where there is nothing to run
+ * Runs a program under this Node, with names below localhost resolved and, for a data folder, with the environment that
+ * `env` prints. The program replaces this process, so signals, input and exit code are its own.
+ * @throws UsageError where there is no program to run
  */
 export async function runProgram(options: {
   readonly dataDir: string | undefined

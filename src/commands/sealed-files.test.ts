@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { sealedFilesOf } from './sealed-files.ts'
 import { temporaryFolder } from '../store/temporary-folder.ts'
 
-test('sealed files of every generation are found, in the quarantine and in a snapshot too', async () => {
+test('sealed files of every generation are found, also in the quarantine and in a snapshot', async () => {
   const dataDir = temporaryFolder()
   const lie = (path: string): void => {
     mkdirSync(join(dataDir, path, '..'), { recursive: true })
@@ -19,7 +19,7 @@ test('sealed files of every generation are found, in the quarantine and in a sna
   assert.deepEqual((await sealedFilesOf(dataDir, 'aa-1')).toSorted(), own)
 })
 
-test('a folder that goes while they are looked for hides none of the others', async () => {
+test('a folder that is removed during the search does not hide the others', async () => {
   const dataDir = temporaryFolder()
   for (const name of ['aa', 'zz']) mkdirSync(join(dataDir, 'blobs', name), { recursive: true })
   writeFileSync(join(dataDir, 'blobs/zz/zz-1'), '')

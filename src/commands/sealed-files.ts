@@ -4,17 +4,17 @@ import { isFileOf } from '../encryption/blob-records.ts'
 import { hasCode } from '../store/atomic-file.ts'
 import { LOST_AND_FOUND } from '../store/blob-files.ts'
 
-/** Where sealed files lie: a backup that is under way holds those that were there when it began. */
+/** Folders with sealed files. A backup under way holds those that were there when it began. */
 const FOLDERS = ['blobs', 'snapshot/blobs']
 
-/** Paths below the data folder of a blob's sealed files, of whatever generation. */
+/** Paths, below the data folder, of a blob's sealed files of any generation. */
 export async function sealedFilesOf(dataDir: string, blobId: string): Promise<string[]> {
   const found: string[] = []
   for (const folder of FOLDERS) await find(dataDir, folder, blobId, found)
   return found
 }
 
-/** A folder that goes meanwhile had nothing in it: the walk goes on with the others. */
+/** A folder that is removed meanwhile was empty, so the walk goes on with the others. */
 async function find(dataDir: string, folder: string, blobId: string, found: string[]): Promise<void> {
   const entries = await readdir(join(dataDir, folder), { withFileTypes: true }).catch((error: unknown) => {
     if (hasCode(error, 'ENOENT')) return []

@@ -20,10 +20,10 @@ export async function start(options: {
   keyLeaseSeconds: number
   keyWatchSeconds: number
   jobsAtOnce: number
-  /** An engine's process that gives no sign of life for so long is ended. */
+  /** An engine's process without a sign of life for this long is ended. */
   engineTimeoutSeconds: number
   location: string
-  /** A file with what the cloud is to have. */
+  /** A seed file. */
   seed: string | undefined
   outsideVaults: readonly string[]
   federatedIssuers: readonly string[]
@@ -47,9 +47,9 @@ export async function start(options: {
   const failedSync = new Promise<void>(resolve => {
     onFailedSync(error => resolve(void failures.push(error)))
   })
-  // Nothing is written there before a diagnostic setting exists: a slip would show much later.
+  // Nothing is written there before a diagnostic setting exists, so a wrong path would show much later.
   if (diagnosticsFolder !== undefined) await isFolder(diagnosticsFolder)
-  // First of all: with a file that is wrong nothing is made, not even the folder.
+  // First of all, so that with a wrong file nothing is made, not even the folder.
   const seed = options.seed === undefined ? undefined : await readSeed(options.seed)
   const prepare = async (access: PreparedCloud): Promise<void> => {
     if (seed === undefined) return
@@ -64,7 +64,7 @@ export async function start(options: {
   } catch (error) {
     if (failures.length === 0) throw error
   }
-  // Also in the middle of a clean end.
+  // It may come also during a clean end.
   const [failure] = failures
   return failure === undefined ? 0 : endOfDisk(failure, dataDir)
 }
@@ -86,13 +86,13 @@ function showReady(endpoints: Endpoints, dataDir: string): void {
   )
 }
 
-/** A log on a disk that is full, or whose reader has gone, takes no service down with it. */
+/** A log on a full disk, or without a reader, does not end the service. */
 function say(text: string): void {
   if (process.stderr.listenerCount('error') === 0) process.stderr.on('error', () => undefined)
   try {
     process.stderr.write(text)
   } catch {
-    // Where it leads to a file, it throws.
+    // Writing to a file may throw.
   }
 }
 
@@ -103,11 +103,11 @@ function stopSignal(): Promise<undefined> {
 }
 
 /**
- * koffi syncs stdout when a process exits, and where a log on a disk that fails makes this fail, it waits for itself for ever: a start
- * that was refused would never end. A shell in this process's place runs nothing of it, and ends with the same status.
+ * koffi syncs stdout when a process exits. Where the log is on a failing disk, it then waits for itself for ever, and a refused start
+ * would never end. So this process is replaced by a shell, which ends with the same status.
  */
 function endAsShell(): void {
-  // Node.js itself would say it only after the listeners of `exit`.
+  // Node.js itself would print it only after the listeners of `exit`.
   process.on('uncaughtExceptionMonitor', error => say(`ownkey: ${error.stack ?? error.message}\n`))
   process.once('exit', code => {
     try {
@@ -118,7 +118,7 @@ function endAsShell(): void {
   })
 }
 
-/** ADR 0023: ends without a clean close, which would write on a disk that lies. Answers under way still say what they know. */
+/** ADR 0023: ends without a clean close, which would write to a failed disk. Answers under way are still sent. */
 async function endOfDisk({ message }: Error, dataDir: string): Promise<number> {
   say(`ownkey: ${message}\n`)
   await sleep(LAST_ANSWERS_MS)
@@ -126,7 +126,7 @@ async function endOfDisk({ message }: Error, dataDir: string): Promise<number> {
   return EX_IOERR
 }
 
-/** Loaded only where there is a seed: starting without one takes no longer for it. */
+/** Loaded only where there is a seed, so that a start without one does not take longer. */
 async function readSeed(file: string): Promise<Seed> {
   const { readSeedFile } = await import('../seed/seed-file.ts')
   return readSeedFile(file, process.env)

@@ -15,7 +15,7 @@ const WORDS = {
 const INDENT = ' '.repeat(13)
 
 interface TrustOptions {
-  /** Undefined: all CAs that were ever put into these stores. */
+  /** Undefined: every CA of a cloud in these stores. */
   readonly dataDir: string | undefined
   readonly remove: boolean
   /** The system store below this folder, to try it out. */
@@ -23,8 +23,9 @@ interface TrustOptions {
 }
 
 /**
- * Puts the cloud's CA into the system's store and the user's browsers', or takes it out of them; what is done already is left alone.
- * Without a folder: lists every cloud's, or takes them all out. Resolves to the exit code: 1 when a store could not be changed, after saying what to do.
+ * Puts the cloud's CA into the system's store and the user's browsers', or removes it. What is done already is left alone. Without a
+ * folder it lists every cloud's CA, or removes all of them. Resolves to the exit code: 1 when a store could not be changed, after saying
+ * what to do.
  */
 export async function trust(options: TrustOptions): Promise<number> {
   const system = new SystemStore(options.systemRoot)
@@ -68,7 +69,7 @@ function show(outcome: Outcome): void {
     process.stdout.write(`${fitted(`${outcome.why}. ${outcome.remedy}`.replaceAll(/^/gm, INDENT))}\n`)
 }
 
-/** Under sudo the home folder is root's or the user's, as the machine is set up: files of root in it would lock the user out. */
+/** Under sudo the home folder may be the user's, and root's files in it would lock the user out. */
 function isSudo(): boolean {
   return process.env['SUDO_USER'] !== undefined && process.getuid?.() === 0
 }

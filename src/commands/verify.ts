@@ -7,7 +7,7 @@ import { recordsReport } from './audit.ts'
 
 export interface VerifyOptions {
   readonly dataDir: string
-  /** Opens every chunk of every blob, where a key is to be had. */
+  /** Whether to open every chunk of every blob, where a key is available. */
   readonly whole: boolean
   readonly knownHead?: string | undefined
   readonly format: 'text' | 'json'
@@ -22,9 +22,9 @@ interface Verified {
   readonly accounts: number
   readonly blobs: number
   readonly bytes: number
-  /** Blobs of which every chunk was opened. */
+  /** Blobs whose every chunk was opened. */
   readonly opened: number
-  /** Accounts of whose blobs the contents could not be read: no problem by itself. */
+  /** Accounts with blobs whose contents could not be read, which is not a problem by itself. */
   readonly closed: readonly ClosedAccount[]
   readonly files: FilesFound
   readonly problems: readonly string[]
@@ -32,8 +32,8 @@ interface Verified {
 }
 
 /**
- * Holds everything in a data folder against everything else: records, audit log, keys, sealed files. Resolves to the exit code: 1 when
- * something is not as it was written. What no record names, and contents for which there is no key, are told, and no fault.
+ * Checks everything in a data folder against everything else: records, audit log, keys, sealed files. Resolves to the exit code: 1 when
+ * something is not as it was written. Files without a record, and contents without an available key, are reported but are not faults.
  */
 export async function verify(options: VerifyOptions): Promise<number> {
   const progress = progressBar()
@@ -57,7 +57,7 @@ async function look(source: VerifySource, options: VerifyOptions, progress: Prog
   progress.show(0, 1, 'files')
   const files = await source.files()
   progress.show(0, 1, 'keys of accounts')
-  const problems: string[] = files.strays.map(path => `blobs/${path} is no sealed file`)
+  const problems: string[] = files.strays.map(path => `blobs/${path} is not a sealed file`)
   let accounts = 0
   for (let after: string | undefined, isLast = false; !isLast;) {
     const page = await source.accounts(after)

@@ -3,7 +3,7 @@ import type { KeyObject } from 'node:crypto'
 import { encodeContext } from './encode-context.ts'
 import { SealError } from './seal-error.ts'
 
-/** What a blob is bound to. No key id in it: a rotation must not touch blobs (R18). */
+/** What a blob is bound to. It has no key id, since a rotation must not touch blobs (R18). */
 export interface BlobContext {
   /** The account's immutable internal id, not a name that someone else may later hold. */
   accountId: string
@@ -58,7 +58,7 @@ function blobIdBytes(blobId: string): Buffer {
   return Buffer.from(blobId.replaceAll('-', ''), 'hex')
 }
 
-/** Key commitment, content key and metadata key of a blob: one HKDF-SHA-256 over everything that the header says. */
+/** Key commitment, content key and metadata key of a blob: one HKDF-SHA-256 over the whole header. */
 function deriveBlobKeys(key: KeyObject | Uint8Array, prefix: Uint8Array, context: BlobContext): BlobKeys {
   const size = key instanceof Uint8Array ? key.length : key.symmetricKeySize
   if (size !== 32) throw new SealError('BadKey', 'A blob key must be a secret of 32 bytes.')

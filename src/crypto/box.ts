@@ -1,7 +1,7 @@
 import { openGcm, sealGcm, versioned, type GcmKey } from './gcm.ts'
 import { SealError } from './seal-error.ts'
 
-/** Bytes of plaintext. Boxes are for small secrets; data belongs into a sealed blob. */
+/** Bytes of plaintext. Boxes are for small secrets; data belongs in a sealed blob. */
 const MAX_BOX = 1024 * 1024
 
 /** Seals a small secret at rest: version byte 1, 96-bit random IV, ciphertext, tag (AES-256-GCM). @throws SealError BadKey, TooLarge */

@@ -26,14 +26,14 @@ export function deriveKey(
   return derived
 }
 
-/** HMAC-SHA-256 over bytes, or text as UTF-8: 32 bytes. Whoever calls it sees to it that no two messages share an encoding. */
+/** HMAC-SHA-256 over bytes, or text as UTF-8: 32 bytes. The caller makes sure that no two messages share an encoding. */
 export function hmac(key: KeyObject, message: string | Uint8Array): Buffer {
   return createHmac('sha256', key).update(message).digest()
 }
 
 /**
- * As `deriveKey`, for keys that are overwritten after use: bytes in, bytes out, to be wiped. node's own HKDF makes a KeyObject of
- * the key it is given, which lies in memory until the garbage collector comes. @throws SealError BadKey for keys under 16 bytes
+ * As `deriveKey`, for keys that are overwritten after use: bytes in, bytes out, to be wiped. Node's own HKDF copies its key into a
+ * KeyObject, which stays in memory until the garbage collector runs. @throws SealError BadKey for keys under 16 bytes
  */
 export function deriveBytes(key: Uint8Array, label: string, info: Uint8Array = EMPTY): Buffer {
   if (key.length < 16) throw new SealError('BadKey', 'A key to derive from must have 16 bytes or more.')
@@ -60,7 +60,7 @@ export function verifyMac(
   return tag.length === expected.length && timingSafeEqual(tag, expected)
 }
 
-/** Compares two texts in constant time for any lengths: what is compared are MACs under a key of this process. */
+/** Compares two texts of any length in constant time, by comparing their MACs under a key of this process. */
 export function equalSecrets(a: string, b: string): boolean {
   const digest = (text: string) => createHmac('sha256', comparisonKey).update(text, 'utf16le').digest()
   return timingSafeEqual(digest(a), digest(b))

@@ -74,7 +74,7 @@ function mod(value: bigint, modulus: bigint): bigint {
   return rest < 0n ? rest + modulus : rest
 }
 
-/** The inverse of a value that shares no factor with the modulus (extended Euclid; not in constant time: blind secrets first). */
+/** The inverse of a value that shares no factor with the modulus (extended Euclid). Not in constant time: blind secrets first. */
 export function invert(value: bigint, modulus: bigint): bigint {
   let [low, high] = [mod(value, modulus), modulus]
   let [x, y] = [1n, 0n]
@@ -120,7 +120,7 @@ function add(curve: EcCurve, one: Point, two: Point): Point {
   return [x3, mod(r * (v - x3) - s1 * hhh, p), (h * z1 * z2) % p]
 }
 
-/** The x coordinate of u1 * g + u2 * q, undefined at infinity. Public values only: the time it takes depends on them. */
+/** The x coordinate of u1 * g + u2 * q, undefined at infinity. For public values only, since the time depends on them. */
 export function combinedX(curve: EcCurve, u1: bigint, u2: bigint, q: readonly [bigint, bigint]): bigint | undefined {
   const g: Point = [...curve.g, 1n]
   const qq: Point = [...q, 1n]

@@ -15,7 +15,7 @@ const algorithms = [
 const failsWith = (code: string) => (error: unknown) => error instanceof KeyError && error.code === code
 
 for (const { alg, curve, hash } of algorithms) {
-  const options = { skip: curve === 'P-256K' && getFips() === 1 && 'a FIPS provider knows no P-256K' }
+  const options = { skip: curve === 'P-256K' && getFips() === 1 && 'a FIPS provider does not have P-256K' }
 
   test(
     `${alg}: signatures over a digest are those that OpenSSL verifies over the message, and the reverse`,

@@ -33,7 +33,7 @@ function ecKeyOf(privateKey: KeyObject): EcKey {
     ([, { openssl }]) => openssl === privateKey.asymmetricKeyDetails?.namedCurve,
   )
   if (privateKey.type !== 'private' || found === undefined)
-    throw new KeyError('BadKey', 'This is no private key on P-256, P-384, P-521 or P-256K.')
+    throw new KeyError('BadKey', 'This is not a private key on P-256, P-384, P-521 or P-256K.')
   return { curve: found[0] as EcCurveName, privateKey, publicKey: createPublicKey(privateKey) }
 }
 
@@ -50,7 +50,10 @@ export async function generateEc(curve: EcCurveName): Promise<EcKey> {
     generateKeyPair('ec', { namedCurve: openssl }, (error, _publicKey, privateKey) => {
       if (error)
         reject(
-          new KeyError('Unsupported', `OpenSSL refused to make a key on ${curve}: a FIPS provider knows no P-256K.`),
+          new KeyError(
+            'Unsupported',
+            `OpenSSL refused to make a key on ${curve}: a FIPS provider does not have P-256K.`,
+          ),
         )
       else resolve(ecKeyOf(privateKey))
     })
@@ -72,7 +75,7 @@ function parse(input: Parameters<typeof createPrivateKey>[0]): KeyObject {
   try {
     return createPrivateKey(input)
   } catch {
-    throw new KeyError('BadKey', 'This is no EC private key that OpenSSL can read.')
+    throw new KeyError('BadKey', 'This is not an EC private key that OpenSSL can read.')
   }
 }
 
@@ -131,8 +134,8 @@ function checkedCurve(alg: EcSignature, key: EcKey, digest: Uint8Array): EcCurve
 
 /**
  * Signs a digest with ECDSA (FIPS 186-5, 6.4.1), as Key Vault's `sign` takes it: r and s, each as long as the field (RFC 7518, 3.4).
- * node:crypto signs messages only. The nonce and its point are OpenSSL's (a fresh key pair, in constant time); what is computed here
- * with secrets is blinded by a random factor, since BigInt does not run in constant time. @throws KeyError Unsupported, BadParameter
+ * node:crypto signs messages only. The nonce and its point are OpenSSL's (a fresh key pair, in constant time). BigInt does not run in
+ * constant time, so what is computed here with secrets is blinded by a random factor. @throws KeyError Unsupported, BadParameter
  */
 export async function ecSign(alg: EcSignature, key: EcKey, digest: Uint8Array): Promise<Buffer> {
   const { openssl, bytes, n } = checkedCurve(alg, key, digest)

@@ -6,7 +6,7 @@ const BYTES = 3
 
 function encodePart(part: string | number | Uint8Array): Buffer {
   if (typeof part === 'string') {
-    // A lone surrogate becomes U+FFFD in UTF-8: two texts would share one encoding.
+    // A lone surrogate becomes U+FFFD in UTF-8, so two texts would share one encoding.
     if (!part.isWellFormed())
       throw new SealError('BadContext', 'A context text holds a lone surrogate: pass valid Unicode.')
     return tagged(TEXT, Buffer.from(part, 'utf8'))

@@ -3,7 +3,7 @@ import { readFileSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import { fipsStatus } from './fips.ts'
 
-/** What `/health`, `doctor` and the audit log say: on which provider the service's cryptography runs. */
+/** The provider on which the service's cryptography runs, as `/health`, `doctor` and the audit log show it. */
 export interface FipsState {
   readonly status: ReturnType<typeof fipsStatus>
   /** Absent where none is active. */
@@ -33,7 +33,7 @@ export function readFipsState(environment: NodeJS.ProcessEnv = process.env): Fip
   }
 }
 
-/** Both stand in the module as C strings, the version soon after the name. */
+/** Name and version are C strings in the module, the version soon after the name. */
 function nameOf(bytes: Buffer): { name: string; version: string } {
   const at = bytes.indexOf('OpenSSL FIPS Provider\0')
   const near = at < 0 ? '' : bytes.subarray(at, at + 200).toString('latin1')

@@ -13,8 +13,8 @@ function works(check: () => boolean): boolean {
 }
 
 /**
- * `active`: a FIPS provider is loaded, approved algorithms work and MD5 is refused. `broken`: Node says FIPS and the module is missing or
- * does not hold (setFips(true) succeeds without one, then SHA-256 throws). `off`: not asked for.
+ * `active`: a FIPS provider is loaded, approved algorithms work and MD5 is refused. `broken`: Node reports FIPS mode, but the module is
+ * missing or does not work (setFips(true) succeeds without one, then SHA-256 throws). `off`: not asked for.
  */
 export function fipsStatus(): 'active' | 'off' | 'broken' {
   if (getFips() !== 1) return 'off'

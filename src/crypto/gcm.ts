@@ -7,10 +7,10 @@ const VERSION = 1
 const IV_BYTES = 12
 const TAG_BYTES = 16
 
-/** R02: AES-256-GCM of OpenSSL is the only cipher that data meets. Bytes that `sealGcm` adds: version, IV and tag. */
+/** R02: OpenSSL's AES-256-GCM is the only cipher for data. Bytes that `sealGcm` adds: version, IV and tag. */
 export const GCM_OVERHEAD = 1 + IV_BYTES + TAG_BYTES
 
-/** A key as bytes is one that its owner overwrites when it is over; a KeyObject can't be overwritten. */
+/** A key may be bytes, which its owner overwrites after use. A KeyObject can't be overwritten. */
 export type GcmKey = KeyObject | Uint8Array
 
 function checkKey(key: GcmKey): void {
@@ -18,7 +18,7 @@ function checkKey(key: GcmKey): void {
   if (!isKey) throw new SealError('BadKey', 'AES-256-GCM needs a secret key of 32 bytes.')
 }
 
-/** Associated data with a label in front, so that what one use sealed never opens in another. */
+/** Associated data with a label in front, so that bytes sealed for one use never open in another. */
 export function versioned(label: string, associatedData: Uint8Array): Buffer {
   return encodeContext(label, VERSION, associatedData)
 }
@@ -45,7 +45,7 @@ export function openGcm(key: GcmKey, associatedData: Uint8Array, sealed: Uint8Ar
       `Version ${sealed[0]} of the sealed bytes is unknown: a newer OwnKey wrote them, or they are damaged.`,
     )
   const tagAt = sealed.length - TAG_BYTES
-  // Without authTagLength OpenSSL would take a tag of 4 bytes.
+  // Without authTagLength OpenSSL would accept a tag of 4 bytes.
   const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(1, 1 + IV_BYTES), { authTagLength: TAG_BYTES })
   decipher.setAAD(associatedData)
   decipher.setAuthTag(sealed.subarray(tagAt))

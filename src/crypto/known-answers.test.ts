@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { checkKnownAnswers } from './known-answers.ts'
 
-test('R02: the known answers of all algorithms come, in less than 50 ms', () => {
+test('R02: all algorithms give their known answers, in less than 50 ms', () => {
   checkKnownAnswers()
   const started = performance.now()
   checkKnownAnswers()

@@ -2,7 +2,7 @@ import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync, pbk
 
 const hex = (text: string): Buffer => Buffer.from(text, 'hex')
 
-/** Each algorithm that data at rest depends on, with an answer that was published or made by another implementation. */
+/** The algorithms that data at rest depends on, each with an answer that was published or made by another implementation. */
 const ANSWERS: Readonly<Record<string, { readonly is: () => Uint8Array; readonly expected: string }>> = {
   'SHA-256 (FIPS 180-4, "abc")': {
     is: () => createHash('sha256').update('abc').digest(),
@@ -56,7 +56,7 @@ function openAltered(): Buffer {
   return Buffer.from('opened')
 }
 
-/** Runs before anything is opened; takes a few milliseconds. @throws Error naming what does not answer as it has to */
+/** Runs before anything is opened, in a few milliseconds. @throws Error that names the algorithm with a wrong answer */
 export function checkKnownAnswers(): void {
   for (const [name, { is, expected }] of Object.entries(ANSWERS)) {
     let answer: string
@@ -66,6 +66,6 @@ export function checkKnownAnswers(): void {
       throw new Error(`The self-test of ${name} failed: OpenSSL refuses it. Nothing was opened.`, { cause: error })
     }
     if (answer !== expected)
-      throw new Error(`The self-test of ${name} failed: another answer came. Nothing was opened.`)
+      throw new Error(`The self-test of ${name} failed: the answer is wrong. Nothing was opened.`)
   }
 }

@@ -11,7 +11,7 @@ function block(hash: 'sha1' | 'sha256', message: Uint8Array): Buffer {
   return privateDecrypt({ key: privateKey, padding: constants.RSA_NO_PADDING }, ciphertext)
 }
 
-test("a block of OpenSSL's OAEP decodes to its message, from none to the longest", () => {
+test("a block of OpenSSL's OAEP decodes to its message, from the empty to the longest one", () => {
   for (const [hash, longest] of [
     ['sha1', 214],
     ['sha256', 190],
@@ -25,7 +25,7 @@ test("a block of OpenSSL's OAEP decodes to its message, from none to the longest
   }
 })
 
-test('no altered byte, other hash or other length decodes', () => {
+test('a block with an altered byte, another hash or another length does not decode', () => {
   const sound = block('sha256', Buffer.from('secret'))
   for (let at = 0; at < sound.length; at++) {
     const altered = Buffer.from(sound)

@@ -3,8 +3,8 @@ import { mgf1 } from './mgf1.ts'
 
 /**
  * EME-OAEP decoding (RFC 8017, 7.1.2, step 3) with an empty label, for private operations that give the whole block, as a token's
- * does. Undefined for every block that is not one: which check failed would let Manger's attack (2001) decrypt. All bytes are looked
- * at whatever stands in them, and no branch or index depends on a secret before the verdict; more than that JavaScript can't promise.
+ * does. Undefined for every block that does not decode: to say which check failed would allow Manger's attack (2001). All bytes are
+ * always looked at, and no branch or index depends on a secret before the verdict. JavaScript can't promise more.
  * `block` is as long as the modulus.
  */
 export function oaepDecode(hash: 'sha1' | 'sha256', block: Uint8Array): Buffer | undefined {

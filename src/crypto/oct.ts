@@ -38,8 +38,8 @@ function checkIv(iv: Uint8Array, ivBytes: number): void {
 }
 
 /**
- * Encrypts under an octet key as Key Vault does. GCM makes its IV itself: a caller's could repeat. CBC takes the caller's or makes one;
- * it does not protect against alteration. @throws KeyError Unsupported, BadKey, BadParameter
+ * Encrypts under an octet key as Key Vault does. GCM makes its IV itself, since a caller's could repeat. CBC takes the caller's or makes
+ * one, and does not protect against alteration. @throws KeyError Unsupported, BadKey, BadParameter
  */
 export function octEncrypt(
   alg: OctEncryption,

@@ -22,7 +22,7 @@ const threads: Thread[] = []
 let nextId = 0
 
 function startThread(): Thread {
-  // No execArgv: a preload of the parent has nothing to do in here.
+  // No execArgv: a preload of the parent is not for this thread.
   const worker = new Worker(new URL('private-key.child.ts', import.meta.url), { execArgv: [], name: 'private-key' })
   const thread: Thread = { worker, jobs: new Map() }
   worker.on('message', ({ id, output }: { id: number; output?: Uint8Array }) => {

@@ -2,14 +2,14 @@ import { privateDecrypt, privateEncrypt } from 'node:crypto'
 import { parentPort } from 'node:worker_threads'
 import type { PrivateKeyJob } from './private-key-workers.ts'
 
-// A thread of private-key-workers.ts: what node:crypto can do with a private key only while the thread waits.
+// A thread of private-key-workers.ts, for the private-key operations of node:crypto that block their thread.
 parentPort?.on('message', ({ id, operation, key, padding, input }: PrivateKeyJob & { id: number }) => {
   try {
     const output = (operation === 'decrypt' ? privateDecrypt : privateEncrypt)({ key, padding }, input)
     parentPort?.postMessage({ id, output }, [])
     output.fill(0)
   } catch {
-    // OpenSSL's reason stays here: which check failed would help an attacker to decrypt (Bleichenbacher 1998, Manger 2001).
+    // OpenSSL's reason stays here, since the check that failed would help an attacker to decrypt (Bleichenbacher 1998, Manger 2001).
     parentPort?.postMessage({ id }, [])
   }
 })

@@ -24,7 +24,7 @@ function isPrime(candidate: bigint): Promise<boolean> {
   })
 }
 
-/** The equations of RFC 8017, 3.2: OpenSSL takes any numbers, and a key of wrong ones leaks its primes with the first answer. */
+/** The equations of RFC 8017, 3.2. OpenSSL accepts any numbers, and a key of wrong ones leaks its primes with the first answer. */
 async function checkNumbers({ n, e, d, p, q, dp, dq, qi }: Record<Field, bigint>): Promise<void> {
   const sound =
     e >= 3n &&
@@ -47,7 +47,7 @@ async function checkNumbers({ n, e, d, p, q, dp, dq, qi }: Record<Field, bigint>
       'The numbers of the RSA key do not belong together: export the key again from where it came.',
     )
   if (!(await isPrime(p)) || !(await isPrime(q)))
-    throw new KeyError('BadKey', 'The factors of the RSA key are not prime: it is no RSA key.')
+    throw new KeyError('BadKey', 'The factors of the RSA key are not prime: it is not an RSA key.')
 }
 
 /** Imports a private RSA key in JWK form (RFC 7518, 6.3.2) and checks all of its numbers. @throws KeyError BadKey, BadParameter (size) */

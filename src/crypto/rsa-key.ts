@@ -74,7 +74,7 @@ export function parsePrivate(der: Uint8Array): KeyObject {
       type: 'pkcs8',
     })
   } catch {
-    throw new KeyError('BadKey', 'These bytes are no private key in PKCS#8 DER.')
+    throw new KeyError('BadKey', 'These bytes are not a private key in PKCS#8 DER.')
   }
 }
 

@@ -7,7 +7,7 @@ import type { RsaKey } from './rsa-key.ts'
 
 export type RsaSignature = 'RS256' | 'RS384' | 'RS512' | 'PS256' | 'PS384' | 'PS512'
 
-/** Digest, its length in bytes, and the DER that stands before it in a DigestInfo (RFC 8017, 9.2, note 1). */
+/** Hash, its length in bytes, and the DER in front of it in a DigestInfo (RFC 8017, 9.2, note 1). */
 const DIGESTS = {
   256: { hash: 'sha256', bytes: 32, prefix: '3031300d060960864801650304020105000420' },
   384: { hash: 'sha384', bytes: 48, prefix: '3041300d060960864801650304020205000430' },
@@ -75,7 +75,7 @@ export function signatureHash(alg: RsaSignature, digest: Uint8Array): 'sha256' |
   return digestOf(alg, digest).hash
 }
 
-/** EMSA-PKCS1-v1_5 (RFC 8017, 9.2), whole, so that a lenient reading of the padding can't happen (Bleichenbacher 2006). */
+/** EMSA-PKCS1-v1_5 (RFC 8017, 9.2) as a whole block, so that the padding is never parsed leniently (Bleichenbacher 2006). */
 function encodePkcs1(prefix: string, digest: Uint8Array, bits: number): Buffer {
   const info = Buffer.concat([Buffer.from(prefix, 'hex'), digest])
   const filler = Buffer.alloc(Math.ceil(bits / 8) - info.length - 3, 0xff)
@@ -83,7 +83,7 @@ function encodePkcs1(prefix: string, digest: Uint8Array, bits: number): Buffer {
 }
 
 /**
- * Signs a digest, as Key Vault's `sign` takes it, off the main thread. node:crypto signs messages only: the block is encoded here after
+ * Signs a digest, as Key Vault's `sign` takes it, off the main thread. node:crypto signs messages only, so the block is encoded here by
  * RFC 8017 and goes through OpenSSL's blinded private operation. @throws KeyError Unsupported, BadParameter, BadKey
  */
 export async function rsaSign(alg: RsaSignature, key: RsaKey, digest: Uint8Array): Promise<Buffer> {

@@ -137,7 +137,7 @@ test('factors that are not prime are refused, though every equation of RFC 8017 
     const p = prime(512) * prime(512)
     const q = prime(1024)
     const d = invert(e, (p - 1n) * (q - 1n))
-    // Another try when e has no inverse or the size is not quite one of ours.
+    // Try again when e has no inverse or the size is not one of ours.
     if ((d * e) % ((p - 1n) * (q - 1n)) !== 1n || (p * q).toString(2).length !== 2048) continue
     const numbers = { n: p * q, e, d, p, q, dp: d % (p - 1n), dq: d % (q - 1n), qi: invert(q, p) }
     const fields = Object.entries(numbers).map(([field, value]) => [field, text(value)])

@@ -15,8 +15,8 @@ export type RsaEncryption = 'RSA-OAEP' | 'RSA-OAEP-256' | 'RSA1_5'
 
 const OAEP_HASH = { 'RSA-OAEP': 'SHA-1', 'RSA-OAEP-256': 'SHA-256' } as const
 /**
- * node:crypto takes a lock on a key for each WebCrypto operation, and even the main thread waits for it when it starts another one.
- * So an operation gets a copy of the key that no other is using: one for each thread of libuv's pool, and one that waits its turn.
+ * node:crypto locks a key during each WebCrypto operation, and even the main thread waits for the lock when it starts another one.
+ * So each operation gets a copy of the key for itself: there is one for each thread of libuv's pool, and one for the next in the queue.
  */
 const COPIES = (Number(process.env['UV_THREADPOOL_SIZE']) || 4) + 1
 
@@ -40,7 +40,7 @@ export async function rsaEncrypt(alg: RsaEncryption, key: RsaKey | KeyObject, pl
       'BadParameter',
       `${alg} under this key takes at most ${Math.floor(bytes) - overhead} bytes, not ${plaintext.length}.`,
     )
-  // 30 microseconds: less than the way to a thread and back.
+  // It takes 30 microseconds, less than a round trip to a thread.
   if (alg === 'RSA1_5') return publicEncrypt({ key: publicKey, padding: constants.RSA_PKCS1_PADDING }, plaintext)
   const oaepHash = alg === 'RSA-OAEP' ? 'sha1' : 'sha256'
   return publicEncrypt({ key: publicKey, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash }, plaintext)
@@ -62,7 +62,7 @@ export async function rsaDecrypt(alg: RsaEncryption, key: RsaKey, ciphertext: Ui
         input: ciphertext,
       })
     : decryptOaep(alg, key, ciphertext))
-  // A FIPS module of OpenSSL 3.0 has no implicit rejection, and NIST SP 800-131A no longer allows RSA1_5: it is refused there, always.
+  // A FIPS module of OpenSSL 3.0 has no implicit rejection, and NIST SP 800-131A no longer allows RSA1_5, so FIPS mode always refuses it.
   if (plaintext === undefined && alg === 'RSA1_5' && getFips() === 1)
     throw new KeyError('Unsupported', 'RSA1_5 does not decrypt in FIPS mode: use RSA-OAEP-256.')
   if (plaintext === undefined)

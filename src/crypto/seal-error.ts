@@ -11,7 +11,7 @@ export type SealErrorCode =
   | 'TooLarge'
   | 'Misuse'
 
-/** The one error of sealing and wrapping. The message says what to do and never holds key bytes. */
+/** The one error class of sealing and wrapping. The message says what to do and never holds key bytes. */
 export class SealError extends Error {
   readonly code: SealErrorCode
 

@@ -134,7 +134,7 @@ test('sealing reads the source no faster than its bytes are taken', async () => 
   await iterator.return?.()
 })
 
-test('a source that fails makes the sealing fail: a cut upload never looks whole', async () => {
+test('a source that fails makes the sealing fail, so a cut upload never looks whole', async () => {
   async function* source() {
     yield Buffer.alloc(10)
     throw new Error('connection reset')

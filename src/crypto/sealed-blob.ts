@@ -16,7 +16,7 @@ const BATCH = 16
 /** Bytes of plaintext of a metadata record. */
 const MAX_METADATA = 1024 * 1024
 
-/** A blob on its way out: `bytes` begins with the header and can be consumed once. */
+/** A blob while it is sealed: `bytes` begins with the header and can be consumed once. */
 export interface SealingBlob {
   header: Buffer
   bytes: AsyncIterable<Uint8Array>
@@ -36,7 +36,7 @@ export interface OpenedBlob {
   /** Bytes of plaintext. */
   size: number
   header: Buffer
-  /** Plaintext from `start` to `end` (exclusive) in buffers of up to 64 KiB, each given out after its tag passed. @throws SealError */
+  /** Plaintext from `start` to `end` (exclusive) in buffers of up to 64 KiB, each returned after its tag passed. @throws SealError */
   read(start?: number, end?: number): AsyncIterable<Buffer>
 }
 
@@ -71,7 +71,7 @@ export function seal(
 }
 
 async function* sealChunks(key: KeyObject, source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, number> {
-  // A chunk is sealed when a byte beyond it is seen: only then is it known not to be the last.
+  // A chunk is sealed when a byte after it is seen, since only then it is known not to be the last.
   const pending = Buffer.allocUnsafeSlow(CHUNK_BYTES)
   let filled = 0
   let index = 0
@@ -150,10 +150,10 @@ export async function openSealed(
   }
 }
 
-/** Reads the chunks from `first` up to `end` (exclusive) as they lie; all of them are full ones. */
+/** Reads the sealed chunks from `first` up to `end` (exclusive); all of them are full. */
 function readChunks(reader: SealedReader, first: number, end: number): Promise<Buffer> {
   const sealed = readExactly(reader, chunkOffset(first), (end - first) * SEALED_CHUNK_BYTES)
-  // It is awaited later, after a yield: a refusal in between must not count as unhandled.
+  // It is awaited later, after a yield, so a rejection in between must not count as unhandled.
   sealed.catch(() => undefined)
   return sealed
 }
@@ -196,7 +196,7 @@ async function* openRange(
 
 /**
  * Seals a blob's metadata (file name, purpose, digests) under the metadata key of its header: version byte, 96-bit random IV, ciphertext, tag.
- * For one record a blob and rare updates. @throws SealError as `openSealed`, TooLarge beyond 1 MiB
+ * For one record for each blob, and rare updates. @throws SealError as `openSealed`, TooLarge beyond 1 MiB
  */
 export function sealMetadata(
   key: KeyObject | Uint8Array,

@@ -10,7 +10,7 @@ import { readAll, readerOf, sealAll } from './sealing.test-support.ts'
 const key = createSecretKey(randomBytes(32))
 const context: BlobContext = { accountId: 'account-1', kind: 'training-data', blobId: randomUUID(), generation: 3 }
 
-/** Opens and reads everything. Whatever comes out before the error must be a prefix of what was sealed. */
+/** Opens and reads everything. Bytes that come out before the error must be a prefix of what was sealed. */
 async function detected(sealed: Buffer, plaintext: Buffer, openKey = key, openContext = context): Promise<boolean> {
   const given: Buffer[] = []
   try {
@@ -45,7 +45,7 @@ async function assertDetected(what: string, ...attempt: Parameters<typeof detect
 const small = randomBytes(200)
 const large = randomBytes(3 * CHUNK_BYTES + 1000)
 
-test('every value of every header byte but the true one is refused', async () => {
+test('every wrong value of every header byte is refused', async () => {
   const sealed = await sealAll(key, context, [small])
   for (let at = 0; at < HEADER_BYTES; at++) {
     for (let change = 1; change < 256; change++) {
@@ -160,7 +160,7 @@ test('another account, kind, blob, generation or key opens nothing', async () =>
     { ...context, accountId: 'account-1t' },
     { ...context, accountId: 'ACCOUNT-1' },
     { ...context, kind: 'training-result' },
-    // What a mere concatenation would confuse.
+    // A mere concatenation would confuse these.
     { ...context, accountId: 'account-1training', kind: '-data' },
     { ...context, generation: 2 },
     { ...context, generation: 0 },

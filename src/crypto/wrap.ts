@@ -6,7 +6,7 @@ import { SealError } from './seal-error.ts'
 
 export { encodeContext } from './encode-context.ts'
 
-/** Bytes of the two things that are wrapped: a key, and a key with the digest that binds it to its account. */
+/** Bytes that can be wrapped: a key, or a key with the digest that binds it to its account. */
 const WRAPPABLE = new Set([32, 64])
 const OVERHEAD = 1 + 12 + 16
 const KW_NAMES: Record<number, string> = { 16: 'id-aes128-wrap', 24: 'id-aes192-wrap', 32: 'id-aes256-wrap' }
@@ -20,7 +20,7 @@ export function newDataKey(env: Pick<Env, 'randomBytes'> = { randomBytes }): Buf
   return env.randomBytes(32)
 }
 
-/** Overwrites a key that is no longer needed. Copies that the runtime made by itself can't be reached. */
+/** Overwrites a key that is no longer needed. Copies that the runtime made can't be reached. */
 export function wipe(buffer: Uint8Array): void {
   buffer.fill(0)
 }
@@ -101,7 +101,7 @@ function unwrapKw(name: string, kek: KeyObject, iv: Buffer, wrapped: Uint8Array)
     const key = Buffer.concat([decipher.update(wrapped), decipher.final()])
     if (key.length > 0) return key
   } catch {
-    // OpenSSL's reasons say nothing more than the one below.
+    // OpenSSL's reasons say no more than the one below.
   }
   throw new SealError(
     'Tampered',

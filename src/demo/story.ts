@@ -51,7 +51,7 @@ export async function upload(scene: DemoScene): Promise<Uploaded> {
   return uploaded
 }
 
-/** R01: takes sentences of every part of the data and looks for each in every file of the folder. */
+/** R01: looks for sentences from every part of the data in every file of the folder. */
 async function searchForPlaintext(scene: DemoScene, claim: string): Promise<void> {
   const sentences: string[] = []
   for (const name of ['gsm8k-chat.jsonl', 'marv.jsonl']) {

@@ -17,12 +17,12 @@ export function say(text: string): void {
   process.stdout.write(`${fitted(`${INDENT}${text}`)}\n`)
 }
 
-/** Less than the rest, as what a service answered. */
+/** Dimmed, for details such as a service's response. */
 export function quote(text: string): void {
   process.stdout.write(`${dim(fitted(`${INDENT}${text}`))}\n`)
 }
 
-/** A thing that was to be proven, and whether it was. */
+/** A claim, and whether it was proven. */
 export interface Proof {
   readonly claim: string
   readonly holds: boolean
@@ -35,7 +35,7 @@ export function showProof({ claim, holds, evidence }: Proof): void {
   process.stdout.write(`${INDENT}${holds ? green('✓') : red('✗')} ${claim}${after}\n`)
 }
 
-/** A bar that is redrawn in a terminal; elsewhere nobody looks on. */
+/** A progress bar that is redrawn on a terminal; nothing elsewhere. */
 export class ProgressBar {
   show(done: number, total: number, note: string): void {
     const share = total === 0 ? 0 : Math.min(1, done / total)
@@ -49,7 +49,7 @@ export class ProgressBar {
   }
 }
 
-/** What was proven; the evidence stands where it was. */
+/** The list of claims; the evidence was printed where each was proven. */
 export function summary(proofs: readonly Proof[]): void {
   const line = '─'.repeat(COLUMNS)
   process.stdout.write(`\n${bold('What was proven')}\n${line}\n`)

@@ -4,9 +4,9 @@ import { leaveOut, type RecordStore } from '../store/records.ts'
 import { keyStates } from './key-state.ts'
 
 /**
- * For a start that takes records as they are although they were changed outside: says of each account, in the audit log and in the
- * service's log, under which key and generation it is from now on. One that was put back together with all that goes with it
- * contradicts nothing here; whoever reads this knows better.
+ * For a start that accepts records that were changed outside: the audit log and the service's log then name each account's key and
+ * generation. A key ring that was put back together with everything that belongs to it has no contradiction, so a person has to
+ * compare.
  */
 export async function recordAcceptedKeyStates(options: {
   readonly records: RecordStore

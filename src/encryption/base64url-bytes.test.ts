@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { readBase64Url, writeBase64Url } from './base64url-bytes.ts'
 
-test('bytes become the base64url that everybody writes, and come back', () => {
+test('bytes become the same base64url as elsewhere, and are read back', () => {
   for (let length = 0; length < 100; length += 1) {
     const bytes = randomBytes(length)
     const text = Buffer.from(bytes.toString('base64url'))
@@ -15,6 +15,6 @@ test('bytes become the base64url that everybody writes, and come back', () => {
   }
 })
 
-test('what is no base64url is not taken for some', () => {
+test('a text that is not base64url is not read', () => {
   for (const text of ['ab"d', 'a b', 'a\\u0041', 'é']) assert.equal(readBase64Url(Buffer.from(text)), undefined, text)
 })

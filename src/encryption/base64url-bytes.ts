@@ -1,9 +1,9 @@
 const ALPHABET = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_')
 const VALUES = new Map([...ALPHABET].map((letter, value) => [letter, value] as const))
-// What writes the other alphabet is read too.
+// The other alphabet is read too.
 VALUES.set(0x2b, 62).set(0x2f, 63)
 
-/** Writes `bytes` as base64url, without padding, into `target`: a secret that is never a string can be overwritten. */
+/** Writes `bytes` as base64url, without padding, into `target`. A secret that is never a string can be overwritten. */
 export function writeBase64Url(bytes: Uint8Array, target: Uint8Array): void {
   let [bits, held, at] = [0, 0, 0]
   const put = (value: number): void => void (target[at++] = ALPHABET[value & 63] as number)
@@ -15,7 +15,7 @@ export function writeBase64Url(bytes: Uint8Array, target: Uint8Array): void {
   if (held > 0) put(bits << (6 - held))
 }
 
-/** Reads base64url; undefined when it is something else. The caller wipes it. */
+/** Reads base64url; undefined for other text. The caller wipes the result. */
 export function readBase64Url(text: Uint8Array): Buffer | undefined {
   let end = text.length
   while (text[end - 1] === 0x3d) end -= 1

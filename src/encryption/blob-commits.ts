@@ -4,8 +4,8 @@ import type { BlobRecord } from './blob-records.ts'
 import type { SealedBlobs } from './sealed-blobs.ts'
 
 /**
- * Runs what seals new blobs and then, last of all, commits them. Where it fails and the commit certainly left nothing, their files go at
- * once: on a full disk each would take room until the next start. ADR 0023: of a commit of which nobody knows they stay.
+ * Runs a task that seals new blobs and commits them at its end. Where it fails and nothing was committed, their files are removed at
+ * once, since on a full disk each would take room until the next start. ADR 0023: after a commit with unknown outcome they stay.
  */
 export async function withNewBlobs<T>(
   blobs: SealedBlobs,
@@ -29,7 +29,7 @@ export async function unlinkAfter<T>(
   commit: Promise<T>,
   removals: readonly { readonly unlink: () => Promise<void> }[],
 ): Promise<T> {
-  // A commit that throws ShredIncomplete stands.
+  // A commit that throws ShredIncomplete was made.
   const isDone = commit.then(
     () => true,
     (error: unknown) => error instanceof ShredIncomplete,

@@ -10,7 +10,7 @@ export type DataKind = 'training-data' | 'training-result' | 'checkpoint' | 'fin
 export interface BlobRecord {
   /** UUID. */
   readonly blobId: string
-  /** Name of the sealed file; absent: the blob id. A blob that was re-encrypted lies in a file of its own. */
+  /** Name of the sealed file; absent: the blob id. A blob that was re-encrypted has a file with another name. */
   readonly storedAs?: string
   readonly accountId: string
   readonly kind: DataKind
@@ -38,7 +38,7 @@ export function blobsOfAccount(records: RecordStore, accountId: string): AsyncGe
   return everyRecord(records, blobRecords, { prefix: `${accountId}/` })
 }
 
-/** Every blob of all accounts, of deleted ones too, in the order of their ids; `after` the last one of before. */
+/** Every blob of all accounts, also of deleted ones, in the order of their ids. `after`: the last one of the page before. */
 export function everyBlob(
   records: RecordStore,
   options: Pick<ListOptions, 'after' | 'onTampered'> = {},
@@ -55,23 +55,23 @@ export function fileOf(record: Pick<BlobRecord, 'blobId' | 'storedAs'>): string 
   return record.storedAs ?? record.blobId
 }
 
-/** Where the re-encryption to this generation of the data key puts a blob. */
+/** The file to which the re-encryption to this generation of the data key writes a blob. */
 export function fileOfGeneration(blobId: string, generation: number): string {
   return `${blobId}-g${generation}`
 }
 
-/** Whether a name in the blob store is the blob's, of whatever generation. */
+/** Whether a name in the blob store belongs to the blob, in any generation. */
 export function isFileOf(name: string, blobId: string): boolean {
   return name === blobId || (name.startsWith(`${blobId}-g`) && /^\d+$/.test(name.slice(blobId.length + 2)))
 }
 
-/** Whether a blob's record stands where it belongs. */
+/** Whether a blob's record has the id that fits its value. */
 export function isOwnBlob(stored: Pick<Stored<BlobRecord>, 'id' | 'value'>, accountId: string): boolean {
   return isInPlace(stored, accountId, value => blobKeyOf(value.accountId, value.blobId))
 }
 
 /**
- * A blob of this account that is of one of these kinds, whatever the row says that named it (K5).
+ * A blob of this account and of one of these kinds, whatever the row that named it says (K5).
  * @throws 404 BlobNotFound, 500 DataCorrupted
  */
 export async function blobRecord(
@@ -86,7 +86,7 @@ export async function blobRecord(
   return found.value
 }
 
-/** Also for whoever read its record before it was deleted, and finds no file any more. */
+/** Also for callers who read its record before it was deleted and find no file any more. */
 export function blobGone(): NotFound {
   return new NotFound('BlobNotFound', 'The data was deleted.')
 }

@@ -19,13 +19,13 @@ import { isSameKey, putState } from './key-state.ts'
 import { KeyUnavailable } from './key-unavailable.ts'
 import { oneChange } from './one-change.ts'
 
-/** What a change of key came to. */
+/** The result of a change of key. */
 export interface KeyChange {
   /** Generations that were re-wrapped. */
   readonly rewrapped: number
-  /** The generation that is sealed under from the commit on. */
+  /** The generation for sealing after the commit. */
   readonly generation: number
-  /** Whether it begins with this change: what was stored before stays under earlier ones until it is re-encrypted. */
+  /** Whether it begins with this change. Earlier data stays under earlier generations until it is re-encrypted. */
   readonly begins: boolean
   /** Count of the account's changes of its key ring. */
   readonly change: number
@@ -52,34 +52,34 @@ export function changeKey(
 
 async function rewrap(ring: KeyRing, accountId: string, target: KeyEncryptionKey, commit: Commit): Promise<KeyChange> {
   try {
-    // R20, R29: unwrapping alone would let the data out after get or wrapKey was taken away.
+    // R20, R29: with unwrap alone, the data would still be readable after get or wrapKey was taken away.
     await ring.leases.probe(accountId).catch(presentKeyNeeded)
     const before = await ring.read(accountId)
     await destroyPending(ring, accountId)
     const pending = await wrapPending(ring, accountId, target, before.rows)
     await verifyPending(ring, target, pending)
     const { changes, change } = await switchTo(ring, accountId, target, before, pending)
-    // Whatever comes of the commit, what is unwrapped now may be another ring's.
+    // Whatever the result of the commit, unwrapped keys in memory may be of another ring now.
     await commit(changes, change).finally(() => ring.leases.end(accountId))
     return change
   } catch (error) {
-    // The next change, or the next start, finds what is left.
+    // The next change or start finds what is left.
     if (error instanceof CommitUnknown) throw error
     await destroyPending(ring, accountId)
     throw error
   }
 }
 
-/** Pending rows never count, and yet they open the data: they go by a commit of their own, shredded. */
+/** Pending rows never count, but they open the data. So they are removed and shredded in a commit of their own. */
 async function destroyPending(ring: KeyRing, accountId: string): Promise<void> {
   const left = await dropPending(ring.records, accountId)
   if (left.length > 0) await ring.records.commit(left)
 }
 
 /**
- * K1: under another key a new generation begins, and the earlier ones are closed: whoever had the key that was left, and a copy of
- * the folder from then, opens nothing that is stored afterwards. A new version of the same key begins none: who may use the one
- * may use the other, and the count of generations must not grow with each rotation.
+ * K1: under another key a new generation begins, and the earlier ones are closed. So somebody with the former key and a copy of the
+ * folder from then opens nothing that is stored afterwards. A new version of the same key does not begin one: whoever may use one
+ * version may use the other, and the number of generations must not grow with each rotation.
  */
 async function switchTo(
   ring: KeyRing,
@@ -95,7 +95,7 @@ async function switchTo(
   const activated = pending.map(({ row, replaced }) => activate(ring.macKey, row, replaced))
   const all = [...activated.map(({ active }) => active), ...added]
   const own = { accountId, kekId: target.id, ownSince: begins ? generation : ownSince }
-  // R29: the service's key goes when a customer's takes its place, and disabling makes another one.
+  // R29: the service's key is destroyed when a customer's takes its place, and disabling makes another one.
   const serviceKey = target.id === serviceKeyId(accountId) ? (target.kept ?? []) : remove(serviceKeys, accountId)
   const changes = [
     ...activated.flatMap(one => one.changes),
@@ -113,7 +113,7 @@ interface Pending {
   readonly dataKey: Buffer
 }
 
-/** Unwraps with the present key, live and never from a lease: that proves access to it. */
+/** Unwraps with the present key, always by asking its vault and never from a lease, which proves access to it. */
 async function wrapPending(
   ring: KeyRing,
   accountId: string,
@@ -138,7 +138,7 @@ function presentKeyNeeded(error: unknown): never {
   throw error.because('The key was not changed: re-wrapping the data keys needs the present key once.')
 }
 
-/** What the new key gives back must be what went in, before anything depends on it. */
+/** Checks that the new key gives back what went in, before anything depends on it. */
 async function verifyPending(ring: KeyRing, target: KeyEncryptionKey, pending: readonly Pending[]): Promise<void> {
   for (const { row, dataKey } of pending) {
     const again = await unwrapDataKey(target, ring.macKey, row)

@@ -1,6 +1,6 @@
 import type { PlaintextHold } from './plaintext-holds.ts'
 
-/** The signal of a hold that only begins when the blob is read, for who wants it. */
+/** The signal of a hold that only begins when the blob is read. */
 export class Cut {
   #controller: AbortController | undefined
   #hold: PlaintextHold | undefined

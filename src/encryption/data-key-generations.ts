@@ -5,8 +5,8 @@ import { putState } from './key-state.ts'
 import { oneChange } from './one-change.ts'
 
 /**
- * Gives the account a new data key, wrapped by its present key-encryption key; from the commit on everything new is sealed
- * under it. @throws KeyUnavailable, 404 KeyRingNotFound, 409 AnotherOperationInProgress; then nothing has changed
+ * Gives the account a new data key, wrapped by its present key-encryption key. After the commit everything new is sealed under
+ * it. @throws KeyUnavailable, 404 KeyRingNotFound, 409 AnotherOperationInProgress; then nothing has changed
  */
 export function addGeneration(
   ring: KeyRing,
@@ -20,7 +20,7 @@ export function addGeneration(
     const generation = last + 1
     const row = await newGeneration(await ring.kek(accountId, kekId), ring.macKey, { accountId, generation })
     const all = [...rows.map(({ value }) => value), row]
-    // Asking the vault takes its time: an account that is purged meanwhile gets no new key.
+    // Asking the vault takes time, and an account that is purged meanwhile must not get a new key.
     const changes = [putNew(row), ...heldBy(accountId, last), putState(ring.macKey, state, state.value, all)]
     await commit(generation, changes).catch(async (error: unknown) => {
       throw isRetired(error) && (await rowsOf(ring.records, accountId, 'active')).length === 0 ? noDataKeys() : error
@@ -31,8 +31,8 @@ export function addGeneration(
 }
 
 /**
- * What was sealed under a data key before `generation` and is not committed yet can't be committed from then on: whoever looks
- * afterwards what is left under them sees all there will ever be.
+ * Closes the generations before `generation`: data that was sealed under them and is not committed yet can't be committed any more.
+ * So a look afterwards sees everything that will ever be under them.
  */
 export async function closeGenerations({ records }: KeyRing, accountId: string, generation: number): Promise<void> {
   const rows = await rowsOf(records, accountId, 'active')
@@ -40,7 +40,7 @@ export async function closeGenerations({ records }: KeyRing, accountId: string, 
 }
 
 /**
- * Destroys the data keys before `generation`, which were closed and which nothing is sealed under any more. Needs no vault.
+ * Destroys the data keys before `generation`, which were closed and have no data any more. Needs no vault.
  * @throws 409 AnotherOperationInProgress
  */
 export function retireGenerations(

@@ -2,8 +2,8 @@ import { timingSafeEqual } from 'node:crypto'
 import { wipe } from '../crypto/wrap.ts'
 
 /**
- * An account's unwrapped data key. Its bytes lie outside of the garbage collector's heap, which would copy them about, and not in
- * a KeyObject, which nothing can overwrite; nobody keeps them beyond the call they are for.
+ * An account's unwrapped data key. Its bytes are outside of the garbage collector's heap, which would copy them, and not in a
+ * KeyObject, which can't be overwritten. Callers must not keep them beyond their call.
  */
 export class DataKey {
   readonly #bytes = Buffer.from(new ArrayBuffer(32))
@@ -14,7 +14,7 @@ export class DataKey {
     this.#bytes.set(bytes)
   }
 
-  /** To be used at once. @throws Error when the lease it came under has ended: zeros must never be taken for a key */
+  /** To be used at once. @throws Error when its lease has ended, so that zeros are never used as a key */
   get bytes(): Buffer {
     if (this.#ended) throw new Error('A data key was used after its lease had ended.')
     return this.#bytes
@@ -24,7 +24,7 @@ export class DataKey {
     return timingSafeEqual(this.bytes, other.bytes)
   }
 
-  /** Overwrites it once whoever has just been given it has used it: before anything else that waits for a timer or for input. */
+  /** Overwrites it after callers that just got it have used it, but before anything that waits for a timer or for input. */
   wipe(): void {
     setImmediate(() => {
       this.#ended = true
@@ -35,7 +35,7 @@ export class DataKey {
 
 /** The unwrapped data keys of an account, by generation. */
 export interface DataKeys {
-  /** The generation that new blobs are wrapped under. */
+  /** The generation for new blobs. */
   readonly current: number
   /** Id of the key-encryption key that they were unwrapped by. */
   readonly kekId: string
@@ -46,7 +46,7 @@ export function wipeKeys(keys: DataKeys): void {
   for (const key of keys.byGeneration.values()) key.wipe()
 }
 
-/** `fresh`, but for keys that are the same as before: whoever is using one goes on with it, and there is one copy of it. */
+/** `fresh`, but with the former object for each unchanged key, so that its users go on with it and there is one copy of it. */
 export function mergeKeys(before: DataKeys | undefined, fresh: DataKeys): DataKeys {
   const byGeneration = new Map<number, DataKey>()
   for (const [generation, key] of fresh.byGeneration) {

@@ -14,13 +14,13 @@ import { keyRows } from './key-ring-rows.ts'
 interface Destroying {
   readonly collection: Collection<unknown>
   readonly what: string
-  /** Whether writing over a record destroys too, or only its removal. */
+  /** Whether writing over a record is a destruction too, or only its removal. */
   readonly whenReplaced: boolean
 }
 
 /**
- * What counts as destruction: records that hold a wrapped key, whose bytes must not outlive them in a log or a free page. Keys of
- * the embedded vault are destroyed by the vault itself.
+ * The collections whose changes are destructions: their records hold a wrapped key, whose bytes must not stay in a log or a free page.
+ * The embedded vault destroys its keys itself.
  */
 export const DESTRUCTIONS: readonly Destroying[] = [
   {
@@ -46,8 +46,8 @@ export const DESTRUCTIONS: readonly Destroying[] = [
 ]
 
 /**
- * K1: a store in which every commit that destroys a key is one with `shred`, whoever makes it. Where the disk refuses to erase and
- * the caller did not ask for it, the commit stands, `told` is called, and the next commit erases.
+ * K1: a store in which every commit that destroys a key has `shred`, whoever makes it. Where the disk refuses to erase and
+ * the caller did not ask for it, the commit counts, `told` is called, and the next commit erases.
  */
 export function shredding(records: RecordStore, told: (error: ShredIncomplete) => void): RecordStore {
   return new ShreddingRecords(records, told)

@@ -7,7 +7,7 @@ import type { Change } from '../store/records.ts'
 export interface KeyEncryptionKey {
   readonly id: string
   readonly algorithm: 'RSA-OAEP-256' | 'A256GCM'
-  /** To be committed with what it wraps: a new key has to be kept. */
+  /** Changes that keep a new key, for the same commit as what it wraps. */
   readonly kept?: Change
   /** @throws KeyUnavailable */
   wrap(plaintext: Uint8Array): Promise<Buffer>

@@ -41,7 +41,7 @@ export function keyIdentifierFrom(properties: {
     throw new AzureError(
       'InvalidKeyUri',
       400,
-      `keyVaultUri ${uri?.username === '' ? `'${properties.keyVaultUri.slice(0, 200)}' ` : ''}is no vault URI: it looks like https://<vault>.vault.azure.net/.`,
+      `keyVaultUri ${uri?.username === '' ? `'${properties.keyVaultUri.slice(0, 200)}' ` : ''}is not a vault URI: it looks like https://<vault>.vault.azure.net/.`,
       { target: 'properties.encryption.keyVaultProperties.keyVaultUri' },
     )
   }
@@ -49,7 +49,7 @@ export function keyIdentifierFrom(properties: {
   return parseKeyIdentifier(`${uri.origin}/keys/${properties.keyName}${version === '' ? '' : `/${version}`}`)
 }
 
-/** The vault's name, for a command to copy: what no vault can be called is not repeated. */
+/** The vault's name, for a command to copy. A text that can't be a vault's name is not repeated. */
 export function vaultNameOf(uri: string): string {
   const name = URL.parse(uri)?.hostname.split('.')[0] ?? ''
   return /^[a-z0-9-]{1,127}$/i.test(name) ? name : '<vault>'

@@ -10,12 +10,12 @@ interface Lease {
   readonly until: number
 }
 
-/** While there is a lease or a hold the clock is looked at this often: a timer does not see that the machine slept. */
+/** How often the clock is checked while there is a lease or a hold, since a timer does not see that the machine slept. */
 const LOOK_MS = 250
 
 /**
- * Lets an account's data keys be used for `leaseMs` after the vault was last asked, never longer: so a revocation takes
- * effect within one lease (R19, R20, R21). One renewal at a time for each account; a refusal ends the lease at once. A timer
+ * Lets an account's data keys be used for `leaseMs` after the vault was last asked, never longer, so a revocation takes
+ * effect within one lease (R19, R20, R21). There is one renewal at a time for each account. A refusal ends the lease at once. A timer
  * ends each lease and overwrites its keys. Where plaintext is held without the keys, `hold` binds it to the lease as well.
  */
 export class KeyLeases {
@@ -28,7 +28,7 @@ export class KeyLeases {
   readonly #clock: Pick<LeaseClock, 'now' | 'look'>
   #timer: { readonly at: number; readonly timeout: NodeJS.Timeout } | undefined
 
-  /** @param clock one that is set back must not lengthen a lease, nor a machine that sleeps */
+  /** @param clock neither a clock that is set back nor a sleeping machine must lengthen a lease */
   constructor(
     leaseMs: number,
     renew: (accountId: string) => Promise<DataKeys>,
@@ -44,16 +44,16 @@ export class KeyLeases {
     })
   }
 
-  /** The keys under a running lease, after asking the vault if need be; to be used at once. @throws KeyUnavailable */
+  /** The keys under a lease, after asking the vault if needed. To be used at once. @throws KeyUnavailable */
   async keys(accountId: string): Promise<DataKeys> {
     return this.#running(accountId)?.keys ?? this.renew(accountId)
   }
 
-  /** Binds what holds plaintext from now on, until it is released, to the account's lease. @throws KeyUnavailable */
+  /** Binds a holder of plaintext to the account's lease until it is released. @throws KeyUnavailable */
   async hold(accountId: string): Promise<PlaintextHold> {
     for (;;) {
       const { kekId } = await this.keys(accountId)
-      // Absent: what the vault allowed was taken back in the same moment, and is to be asked for again.
+      // Absent: the permission was taken back at the same moment, so the vault is asked again.
       const lease = this.#leases.get(accountId)
       if (lease === undefined) continue
       const hold = this.#holds.add(accountId, lease.asked, kekId)
@@ -63,7 +63,7 @@ export class KeyLeases {
   }
 
   /**
-   * For each further part of what is read under a hold. With a lease of 0 each use asks, and so does one that comes before the
+   * Checks each further part of what is read under a hold. With a lease of 0 each use asks, and so does one that comes before the
    * timer that should have asked. @throws KeyUnavailable
    */
   async check(accountId: string, hold: PlaintextHold): Promise<void> {
@@ -71,7 +71,7 @@ export class KeyLeases {
     hold.check()
   }
 
-  /** Asks the vault now, whatever the lease says. @throws KeyUnavailable */
+  /** Asks the vault now, also during a lease. @throws KeyUnavailable */
   renew(accountId: string): Promise<DataKeys> {
     const running = this.#renewals.get(accountId)
     if (running !== undefined) return running
@@ -85,8 +85,8 @@ export class KeyLeases {
   }
 
   /**
-   * Asks the vault without keeping what it unwraps: nobody needs the keys now. A refusal ends the lease at once; a vault
-   * that does not answer leaves it to run out. @throws KeyUnavailable
+   * Asks the vault without keeping the unwrapped keys, since nobody needs them now. A refusal ends the lease at once; without an
+   * answer it runs out. @throws KeyUnavailable
    */
   probe(accountId: string): Promise<void> {
     const running = this.#probes.get(accountId)
@@ -109,8 +109,8 @@ export class KeyLeases {
   }
 
   /**
-   * Forgets the keys: the next use asks the vault again. What a renewal under way brings is not kept. What holds plaintext
-   * is asked for at once.
+   * Forgets the keys, so the next use asks the vault again. The result of a renewal under way is not kept. Where plaintext is held,
+   * the vault is asked at once.
    */
   end(accountId: string): void {
     this.#drop(accountId)
@@ -125,7 +125,7 @@ export class KeyLeases {
   }
 
   async #ask(accountId: string, isCurrent: () => boolean): Promise<DataKeys> {
-    // The lease counts from before the question: what the vault allowed then is all we know.
+    // The lease counts from before the question, since we only know what the vault allowed then.
     const asked = this.#clock.now()
     try {
       const fresh = await this.#renew(accountId)
@@ -159,19 +159,19 @@ export class KeyLeases {
     this.#leases.delete(accountId)
   }
 
-  /** Sets the timer for what is due then, unless it is set for something earlier. */
+  /** Sets the timer for this time, unless it is set for an earlier one. */
   #wake(due: number): void {
     if (due === Infinity) return
     const now = this.#clock.now()
     const at = Math.min(due, now + LOOK_MS)
     if (this.#timer !== undefined && this.#timer.at <= at) return
     clearTimeout(this.#timer?.timeout)
-    const timeout = setTimeout(() => this.#tick(), Math.max(0, Math.ceil(at - now)))
+    const timeout = setTimeout(() => this.#onTimer(), Math.max(0, Math.ceil(at - now)))
     timeout.unref()
     this.#timer = { at, timeout }
   }
 
-  #tick(): void {
+  #onTimer(): void {
     this.#timer = undefined
     const now = this.#clock.look()
     let due = Infinity
@@ -179,7 +179,7 @@ export class KeyLeases {
       if (now >= until) this.#drop(accountId)
       else due = Math.min(due, until)
     }
-    this.#holds.tick()
+    this.#holds.onTimer()
     this.#wake(Math.min(due, this.#holds.due()))
   }
 }

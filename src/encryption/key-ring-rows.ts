@@ -17,7 +17,7 @@ import type { KeyEncryptionKey } from './key-encryption-key.ts'
 import { KeyUnavailable } from './key-unavailable.ts'
 import { allRecords } from '../store/every-record.ts'
 
-/** One wrapped data key: a generation of an account. Invariant: exactly one active row a generation. */
+/** One wrapped data key: a generation of an account. Invariant: each generation has exactly one active row. */
 export interface KeyRow {
   readonly accountId: string
   readonly generation: number
@@ -32,13 +32,13 @@ export interface KeyRow {
 }
 
 export const keyRows = collection<KeyRow>('encryption.data-keys')
-/** By account and generation: from this record on nothing more is committed under the generation, and what is stored can be counted. */
+/** By account and generation. After this record nothing more is committed under the generation, so its data can be counted. */
 export const closedGenerations = collection<object>('encryption.closed-generations')
 
 const rowId = (row: Pick<KeyRow, 'accountId' | 'generation' | 'status'>): string =>
   `${row.accountId}/${row.status}/${String(row.generation).padStart(8, '0')}`
 
-/** Wraps 64 bytes: RSA-OAEP is not authenticated, so the second half ties the data key to its account and generation. */
+/** Wraps 64 bytes. RSA-OAEP is not authenticated, so the second half binds the data key to its account and generation. */
 export async function wrapDataKey(
   kek: KeyEncryptionKey,
   macKey: KeyObject,
@@ -52,21 +52,21 @@ export async function wrapDataKey(
   return signed(macKey, { ...owner, kekId: kek.id, algorithm: kek.algorithm, wrapped, status })
 }
 
-/** Whether this service wrote the row: K7, a row that was wrapped well by somebody else is none of ours. */
+/** K7: whether this service wrote the row. A row that somebody else wrapped correctly is not ours. */
 export function hasMac(macKey: KeyObject, row: KeyRow): boolean {
   return verifyMac(macKey, Buffer.from(row.mac, 'base64'), ...macParts(row))
 }
 
 /**
  * @throws AzureError 500 KeyRingTampered when row or content are not what this service wrote; KeyUnavailable KeyReplaced when a vault
- * gives something else than what went into it
+ * returns something else than what was wrapped
  */
 export async function unwrapDataKey(kek: KeyEncryptionKey, macKey: KeyObject, row: KeyRow): Promise<Buffer> {
   if (!hasMac(macKey, row)) throw tampered(row)
   const bound = await kek.unwrap(Buffer.from(row.wrapped, 'base64'))
   if (bound.length !== 64 || !bound.subarray(32).equals(ownerDigest(row))) {
     wipe(bound)
-    // The MAC says that the row is ours, so the vault's answer is not; what the service's own key wraps is authenticated.
+    // The MAC proves that the row is ours, so the vault's answer is wrong. Rows under the service's own key are authenticated anyway.
     throw kek.algorithm === 'RSA-OAEP-256' ? new KeyUnavailable('KeyReplaced', kek.id) : tampered(row)
   }
   const dataKey = Buffer.from(bound.subarray(0, 32))
@@ -74,7 +74,7 @@ export async function unwrapDataKey(kek: KeyEncryptionKey, macKey: KeyObject, ro
   return dataKey
 }
 
-/** A row with a new data key; what the key-encryption key gives back must be what went in, before anything depends on it. */
+/** A row with a new data key. It checks that the key-encryption key gives back what went in, before anything depends on it. */
 export async function newGeneration(
   kek: KeyEncryptionKey,
   macKey: KeyObject,
@@ -97,14 +97,14 @@ export function rowsOf(records: RecordStore, accountId: string, status: KeyRow['
   return allRecords(records, keyRows, { prefix: `${accountId}/${status}/` })
 }
 
-/** Takes back what a change that broke off left behind: pending rows never count. */
+/** Removes what a change that was broken off left behind. Pending rows never count. */
 export async function dropPending(records: RecordStore, accountId: string): Promise<Change[]> {
   return (await rowsOf(records, accountId, 'pending')).map(({ id }) => remove(keyRows, id))
 }
 
 const closedId = (accountId: string, generation: number): string => `${accountId}/${generation}`
 
-/** Whatever was sealed under a generation may be committed only while its data key is there, and not about to go. */
+/** Data that was sealed under a generation may be committed only while its data key exists and is not closed. */
 export function heldBy(accountId: string, generation: number): Change[] {
   return [
     mustExist(keyRows, rowId({ accountId, generation, status: 'active' })),
@@ -112,7 +112,7 @@ export function heldBy(accountId: string, generation: number): Change[] {
   ]
 }
 
-/** The commit came too late: the data key that its content is sealed under is gone, or about to go. */
+/** The commit came too late: the data key of its content is destroyed or closed. */
 export function isRetired(error: unknown): boolean {
   return (
     error instanceof VersionConflict &&
@@ -129,17 +129,17 @@ export function removeClosed({ accountId, generation }: KeyRow): Change {
   return remove(closedGenerations, closedId(accountId, generation))
 }
 
-/** A generation that the account did not have. */
+/** The row of a new generation. */
 export function putNew(row: KeyRow): Change {
   return put(keyRows, rowId(row), row, 0)
 }
 
-/** Call `dropPending` first: what a change left behind must be destroyed, not written over. */
+/** Call `dropPending` first, since rows that a change left behind must be destroyed, not written over. */
 export function putPending(row: KeyRow): Change {
   return put(keyRows, rowId(row), row, 0)
 }
 
-/** Makes a pending row the active one of its generation, provided that nobody changed the active one meanwhile. */
+/** Makes a pending row the active one of its generation, if nobody changed the active one meanwhile. */
 export function activate(
   macKey: KeyObject,
   pending: KeyRow,

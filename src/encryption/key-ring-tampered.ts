@@ -7,7 +7,7 @@ export class KeyRingTampered extends AzureError {
       'KeyRingTampered',
       500,
       `The account's data keys can't be used: ${why}. The database was changed from outside: restore it from a backup.`,
-      // Asking again changes nothing, and clients ask again after a 500 unless they are told.
+      // Clients repeat after a 500 unless they are told not to, and repeating does not help here.
       { headers: { 'x-should-retry': 'false' } },
     )
     this.name = 'KeyRingTampered'

@@ -24,7 +24,7 @@ import type { RootKeys } from './root-key.ts'
 import type { VaultConnection, VaultCredential } from './vault-clients.ts'
 import { openVaultKey, type VaultKey } from './vault-key.ts'
 
-/** Service-managed key of an account, sealed under the root key; none while it is under a customer's. By account id. */
+/** Service-managed key of an account, sealed under the root key; absent while the account is under a customer's key. By account id. */
 export const serviceKeys = collection<{ readonly sealed: string }>('encryption.service-keys')
 
 export interface KeyRingOptions {
@@ -37,7 +37,7 @@ export interface KeyRingOptions {
   readonly credentialOf: (accountId: string, vaultUri: string) => VaultCredential
   /** Which key the account's settings name; undefined: there are no settings to compare with. */
   readonly settingsOf: (accountId: string) => Promise<NamedKey | undefined>
-  /** Told of each answer of a vault. */
+  /** Called with each answer of a vault. */
   readonly onAnswer?: (outcome: KeyOutcome) => void
 }
 
@@ -48,20 +48,20 @@ export interface KeyRingNow {
   readonly state: Stored<KeyState>
 }
 
-/** A read that falls between the two halves of somebody's commit is no tampering: it is looked at again. */
+/** A read between the two halves of somebody's commit is not tampering, so it is repeated. */
 const LOOKS = 3
 
-/** What a vault said when an account's key was needed. */
+/** A vault's answer when an account's key was needed. */
 export interface KeyOutcome {
   readonly accountId: string
   readonly kekId: string
-  /** Absent: the account may read, wrap and unwrap. */
+  /** Absent: the account may get, wrap and unwrap. */
   readonly error?: KeyUnavailable
-  /** When the key version expires, as far as it does and was read. */
+  /** When the key version expires, if it does and the key was read. */
   readonly expiresOn?: Date
 }
 
-/** The data keys of all accounts: who wraps them, and under which lease they may be used. */
+/** The data keys of all accounts: which key wraps them, and under which lease they may be used. */
 export class KeyRing {
   readonly #options: KeyRingOptions
   readonly #vaultKeys = new Map<string, VaultKey>()
@@ -80,14 +80,14 @@ export class KeyRing {
     return this.#options.records
   }
 
-  /** R04: a new account's keys, under a service-managed key; to be committed with the account itself. */
+  /** R04: a new account's keys under a service-managed key, for the commit of the account itself. */
   async create(accountId: string): Promise<Change[]> {
     const kek = this.newServiceKey(accountId)
     const row = await newGeneration(kek, this.macKey, { accountId, generation: 1 })
     return [kek.kept, putNew(row), putState(this.macKey, undefined, { accountId, kekId: kek.id, ownSince: 1 }, [row])]
   }
 
-  /** Every key of the account: after this commit nothing of it can be opened. */
+  /** Removes every key of the account. After this commit nothing of it can be opened. */
   async destroy(accountId: string): Promise<Change[]> {
     const rows = await Promise.all(
       (['active', 'pending'] as const).map(status => rowsOf(this.records, accountId, status)),
@@ -100,20 +100,20 @@ export class KeyRing {
     ]
   }
 
-  /** Which key-encryption key wraps each generation of the account's data key by now. */
+  /** The key-encryption key that currently wraps each generation of the account's data key. */
   async generations(accountId: string): Promise<Map<number, string>> {
     const rows = await rowsOf(this.records, accountId, 'active')
     return new Map(rows.map(({ value }) => [value.generation, value.kekId]))
   }
 
-  /** Id of the key-encryption key that the account's data keys are wrapped by now. @throws as `read` */
+  /** Id of the key-encryption key that currently wraps the account's data keys. @throws as `read` */
   async currentKekId(accountId: string): Promise<string> {
     return (await this.read(accountId)).state.value.kekId
   }
 
   /**
-   * K2: the rows of the key ring, compared with the record of what they are now and with the account's settings. Everything
-   * that unwraps or changes a data key begins here. @throws 404 KeyRingNotFound, 500 KeyRingTampered
+   * K2: the rows of the key ring, checked against the key state and the account's settings. Everything that unwraps or changes a
+   * data key begins here. @throws 404 KeyRingNotFound, 500 KeyRingTampered
    */
   async read(accountId: string): Promise<KeyRingNow> {
     for (let look = 1; ; look += 1) {
@@ -130,7 +130,7 @@ export class KeyRing {
     }
   }
 
-  /** A service-managed key that is still to be committed (`kept`): the former one was destroyed when a customer's took its place. */
+  /** A new service-managed key, still to be committed (`kept`). The former one was destroyed when a customer's took its place. */
   newServiceKey(accountId: string): KeyEncryptionKey & { readonly kept: Change } {
     const sealed = newServiceKey(this.#options.rootKeys.service, accountId)
     const kept = put(serviceKeys, accountId, { sealed: sealed.toString('base64') })
@@ -143,7 +143,7 @@ export class KeyRing {
     return openServiceKey(this.#options.rootKeys.service, accountId, Buffer.from(stored.value.sealed, 'base64'))
   }
 
-  /** Clients are kept: they hold the vault's challenge and the token. */
+  /** Clients are kept, since they hold the vault's challenge and the token. */
   vaultKey(accountId: string, keyId: string): VaultKey {
     const cacheId = `${accountId} ${keyId}`
     const known = this.#vaultKeys.get(cacheId)
@@ -157,9 +157,9 @@ export class KeyRing {
   }
 
   /**
-   * What another process changed of a key ring, of an account's identity or of its settings is asked for anew at the next use. A courtesy:
-   * where nobody tells of it, the lease ends it (R19).
-   * @param accountIdOf the account that a record says something of, beside the key ring's own
+   * Where another process changed a key ring, an account's identity or its settings, the vault is asked anew at the next use. Where no
+   * watch reports the change, the end of the lease has the same effect (R19).
+   * @param accountIdOf the account of a record, for records other than the key ring's own
    */
   followOthers(accountIdOf: (written: RecordName) => string | undefined): Watch {
     return this.records.watch(written => {
@@ -171,7 +171,7 @@ export class KeyRing {
     })
   }
 
-  /** R31: after a change of identity nothing may be asked with the old one's token, nor used under its lease. */
+  /** R31: after a change of identity the old one's token and lease must not be used. */
   forget(accountId: string): void {
     for (const cacheId of this.#vaultKeys.keys())
       if (cacheId.startsWith(`${accountId} `)) this.#vaultKeys.delete(cacheId)
@@ -182,7 +182,7 @@ export class KeyRing {
     return kekId === serviceKeyId(accountId) ? this.serviceKey(accountId) : this.vaultKey(accountId, kekId)
   }
 
-  /** R11, R20: get, wrap and unwrap are each needed; losing one of them ends the access, so each is tried. */
+  /** R11, R20: get, wrap and unwrap are each needed. Losing one of them ends the access, so each is tried. */
   async #renew(accountId: string): Promise<DataKeys> {
     const { rows, state } = await this.read(accountId)
     const kek = await this.kek(accountId, state.value.kekId)

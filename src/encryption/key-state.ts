@@ -8,16 +8,16 @@ import { hasMac, type KeyRow } from './key-ring-rows.ts'
 import { KeyRingTampered } from './key-ring-tampered.ts'
 
 /**
- * What an account's key ring is now. A row of the key ring proves by its MAC that this service once wrote it, not that it is the
- * present one: this record does, and every change of the key ring writes it in the same commit.
+ * The state of an account's key ring. The MAC of a row proves that this service once wrote it, not that it is the present
+ * one. This record proves that, and every change of the key ring writes it in the same commit.
  */
 export interface KeyState {
   readonly accountId: string
-  /** What wraps every generation: a key URI with version, or `service:<account id>`. */
+  /** The key that wraps every generation: a key URI with version, or `service:<account id>`. */
   readonly kekId: string
-  /** The generation that is sealed under. */
+  /** The generation for sealing. */
   readonly generation: number
-  /** The first generation that no other key than the present one, of whatever version, has ever wrapped. */
+  /** The first generation that only the present key (in any version) has ever wrapped. */
   readonly ownSince: number
   /** Counts the changes of the key ring from 1. */
   readonly change: number
@@ -30,10 +30,10 @@ export interface KeyState {
 /** By account id. */
 export const keyStates = collection<KeyState>('encryption.key-states')
 
-/** What an account's settings say wraps its data keys; without a version any version of that key. */
+/** The key that an account's settings name; without a version any version of it. */
 export type NamedKey = 'service' | KeyIdentifier
 
-/** Writes the state that goes with these rows, over the one before. */
+/** Writes the state of these rows over the former one. */
 export function putState(
   macKey: KeyObject,
   before: Stored<KeyState> | undefined,
@@ -47,12 +47,12 @@ export function putState(
   return put(keyStates, now.accountId, state, before?.version ?? 0)
 }
 
-/** Another version of the same key is the same key: whoever may use one may use the other. */
+/** Another version of the same key is the same key, since whoever may use one may use the other. */
 export function isSameKey(kekId: string, other: string): boolean {
   return withoutVersion(kekId) === withoutVersion(other)
 }
 
-/** K2: what was read at one moment must fit together. @throws KeyRingTampered */
+/** K2: records that were read at one moment must fit together. @throws KeyRingTampered */
 export function checkKeyRing(
   macKey: KeyObject,
   accountId: string,

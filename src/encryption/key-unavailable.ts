@@ -50,7 +50,7 @@ const REMEDY: Record<KeyUnavailableCause, string> = {
     "The subscription was moved to another tenant, and the resource's identity stayed behind. Turn the system-assigned identity off and on again, set the vault's tenantId to the new tenant, and give the new principal access to the vault.",
   TenantMismatch: 'The vault and the resource must be in the same Microsoft Entra tenant.',
   TokenRefused:
-    "The vault refuses the token, and a new one as well; it is none of another tenant's. See the vault's own error, and compare the clocks.",
+    "The vault refuses the token, and a new one as well; it is not of another tenant. See the vault's own error, and compare the clocks.",
   ChallengeMismatch:
     "The vault asks for a token for a resource that its host does not belong to, so none was sent. The operator of the vault makes it ask for a domain above its host; or, if that resource is right, the operator of this service names it: --outside-vaults 'HOST=RESOURCE'.",
   KeyOperationForbidden: 'Allow wrapKey and unwrapKey in the key operations of the key version.',
@@ -69,7 +69,7 @@ const REMEDY: Record<KeyUnavailableCause, string> = {
 const OPERATORS_RIGHT =
   "Give the operator's credential of this service, which asks on the resource's behalf, the rights get, wrapKey and unwrapKey in the vault: by an access policy, or where the vault goes by roles, by a role such as Key Vault Crypto Service Encryption User."
 
-/** In a vault that is none of this cloud's, where the operator's credential asks and Resource Manager is somebody else's. */
+/** For a vault that is not this cloud's, where the operator's credential asks and Resource Manager belongs to somebody else. */
 const REMEDY_OUTSIDE: Partial<Record<KeyUnavailableCause, string>> = {
   AccessDenied: OPERATORS_RIGHT,
   RbacAuthorization: OPERATORS_RIGHT,
@@ -82,13 +82,13 @@ const REMEDY_OUTSIDE: Partial<Record<KeyUnavailableCause, string>> = {
 }
 
 export interface KeyUnavailableOptions {
-  /** A sentence that goes before: what can't be done for want of the key. */
+  /** A sentence in front: what can't be done without the key. */
   readonly consequence?: string
-  /** The key is in a vault that is none of this cloud's. */
+  /** Whether the key is in a vault that is not this cloud's. */
   readonly isOutside?: boolean
 }
 
-/** Which are no refusal: a lease that runs is used to its end, and the next question may be answered. */
+/** Reasons that are not a refusal. A running lease is used to its end, and the next question may be answered. */
 const SILENCE = new Set<KeyUnavailableCause>(['Unreachable', 'Throttled', 'VaultFailed', 'LeaseEnded'])
 
 /** 403 CustomerManagedKeyUnavailable: never 409, 429 or 5xx, which clients would retry (R22, R23, R24). */
@@ -117,17 +117,17 @@ export class KeyUnavailable extends Forbidden {
     this.isOutside = isOutside
   }
 
-  /** Whether the vault has not said no: it said nothing, or was not asked. */
+  /** Whether the vault did not refuse: it said nothing, or was not asked. */
   get isSilence(): boolean {
     return SILENCE.has(this.reason)
   }
 
-  /** The same refusal, for a reason that is known better by now. */
+  /** The same refusal, with a more exact reason. */
   withReason(reason: KeyUnavailableCause): KeyUnavailable {
     return new KeyUnavailable(reason, this.keyId, this.options.innererror?.innererror, { isOutside: this.isOutside })
   }
 
-  /** The same, saying what can't be done for want of the key. */
+  /** The same, with what can't be done without the key. */
   because(consequence: string): KeyUnavailable {
     return new KeyUnavailable(this.reason, this.keyId, this.options.innererror?.innererror, {
       consequence: `${consequence} `,

@@ -15,7 +15,7 @@ function clockOf() {
   return { at, clock, pass }
 }
 
-test('time passes as it does, however often one looks', () => {
+test('time passes at its normal rate, however often it is read', () => {
   const { clock, pass } = clockOf()
   const started = clock.now()
   for (let count = 0; count < 1000; count += 1) {

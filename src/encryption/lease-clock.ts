@@ -16,16 +16,16 @@ const machine: MachineClocks = {
   boot: () => uptime() * 1000,
 }
 
-/** Clocks tick in steps and are slewed: less than this is no sleep. */
+/** Clocks move in steps and are slewed, so a smaller difference is not a sleep. */
 const TOLERANCE_MS = 100
 
 /**
- * Milliseconds that pass also while the machine sleeps: node's own monotonic clock stands still then, and a lease would outlive
- * the night. Whichever clock shows that more time has passed counts; one that is set back changes nothing.
+ * Milliseconds that pass also while the machine sleeps. Node's own monotonic clock stands still then, so a lease would outlive
+ * the night. The clock that shows the most time counts. A clock that is set back changes nothing.
  */
 export class LeaseClock {
   readonly #clocks: MachineClocks
-  /** What the monotonic clock has missed. */
+  /** Time that the monotonic clock has missed. */
   #slept = 0
   #wall: number
   #boot: number
@@ -37,21 +37,21 @@ export class LeaseClock {
     this.#boot = clocks.boot() - monotonic
   }
 
-  /** By the monotonic clock and the wall clock: cheap, for each use of a key. */
+  /** By the monotonic clock and the wall clock. It is cheap, for each use of a key. */
   now(): number {
     const monotonic = this.#clocks.monotonic()
     this.#wall = this.#compare(this.#clocks.wall() - monotonic, this.#wall)
     return monotonic + this.#slept
   }
 
-  /** By all three: a machine whose wall clock was set back while it slept has slept all the same. */
+  /** By all three clocks, so that a sleep shows also where the wall clock was set back meanwhile. */
   look(): number {
     const monotonic = this.#clocks.monotonic()
     this.#boot = this.#compare(this.#clocks.boot() - monotonic, this.#boot)
     return this.now()
   }
 
-  /** @param ahead how far another clock is ahead of the monotonic one. Resolves to how far it is to be from now on */
+  /** @param ahead how far another clock is ahead of the monotonic one. Returns how far it counts as ahead from now on */
   #compare(ahead: number, before: number): number {
     const missed = ahead - this.#slept - before
     if (missed > TOLERANCE_MS) this.#slept += missed

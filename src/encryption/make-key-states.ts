@@ -8,7 +8,7 @@ import { serviceKeys } from './key-ring.ts'
 import { hasMac, keyRows, type KeyRow } from './key-ring-rows.ts'
 import { isNamed, keyStates, putState, type NamedKey } from './key-state.ts'
 
-/** That every account has had its key state; from then on a missing one is tampering. */
+/** The mark that every account has got its key state. After that a missing one is tampering. */
 const made = collection<{ readonly mac: string }>('encryption.key-states-made')
 const MADE_ID = 'made'
 const OPERATION = 'OwnKey/keyRing/statesMade'
@@ -23,8 +23,8 @@ export interface MakeKeyStatesOptions {
 }
 
 /**
- * Once for each data folder: gives accounts of before there were key states theirs. The audit log, which can't be cut without a
- * trace, keeps that it was done, so that nobody brings it about again by removing the mark.
+ * Once for each data folder: gives older accounts their key states. The audit log, which can't be cut without a trace, records
+ * that it was done, so nobody can make it run again by removing the mark.
  * @throws Error when the mark was removed or the audit log was changed
  */
 export async function makeKeyStates(options: MakeKeyStatesOptions): Promise<void> {
@@ -56,7 +56,7 @@ async function mustBeFirst({ records, audit }: MakeKeyStatesOptions): Promise<vo
   }
 }
 
-/** A ring that contradicts its settings gets none: it stays closed, and says why. */
+/** A key ring that contradicts its settings gets no state. It stays closed, and the error says why. */
 async function makeOne({ records, macKey, settingsOf, log }: MakeKeyStatesOptions, rows: readonly Stored<KeyRow>[]) {
   const last = rows.at(-1)?.value
   if (last === undefined || (await records.get(keyStates, last.accountId)) !== undefined) return false
@@ -68,7 +68,7 @@ async function makeOne({ records, macKey, settingsOf, log }: MakeKeyStatesOption
     return false
   }
   const isService = kekId === serviceKeyId(accountId)
-  // Under a customer's key nobody can tell any more which generations the service's key had wrapped before: all count so.
+  // Under a customer's key it is not known any more which generations the service's key had wrapped before, so all count as such.
   const own = { accountId, kekId, ownSince: isService ? 1 : generation + 1 }
   const changes: Change[] = [
     putState(

@@ -29,7 +29,7 @@ const changing = new WeakMap<KeyRing, Map<string, Running>>()
 
 /**
  * One change of an account's key ring at a time.
- * @param options `yields`: the service's own change, which a customer's waits for, and which does not begin during another
+ * @param options `yields`: a change of the service's own. A customer's change waits for it, and it does not begin during another
  * @throws 409 AnotherOperationInProgress
  */
 export async function oneChange<T>(

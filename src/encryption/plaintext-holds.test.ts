@@ -13,7 +13,7 @@ const fresh = (): DataKeys => ({
   byGeneration: new Map([[1, new DataKey(bytes)]]),
 })
 
-/** Leases on a clock that the test moves, and timers with it; `answer` is what the vault says. */
+/** Leases with a clock and timers that the test moves. `answer` is the vault's answer. */
 function leasesWith(leaseMs: number) {
   mock.timers.reset()
   mock.timers.enable({ apis: ['setTimeout'] })

@@ -1,18 +1,18 @@
 import { AzureError } from '../http/errors.ts'
 import { KeyUnavailable } from './key-unavailable.ts'
 
-/** For as long as something holds an account's plaintext where no code checks leases: a child process, a queue, a stream. */
+/** Exists while something holds an account's plaintext where no code checks leases: a child process, a queue, a stream. */
 export interface PlaintextHold {
-  /** Aborted, with the KeyUnavailable that says why, when the vault refuses or the lease ends without an answer. */
+  /** Aborted with the KeyUnavailable when the vault refuses, or when the lease ends without an answer. */
   readonly signal: AbortSignal
-  /** Whether the vault's last yes still counts. */
+  /** Whether the vault's last permission is still valid. */
   isCurrent(): boolean
   /** Ends it if the lease is over. @throws KeyUnavailable when it has ended */
   check(): void
   release(): void
 }
 
-/** A signal costs more than a short read: it is made when somebody wants it. */
+/** A signal costs more than a short read, so it is made on demand. */
 class Hold {
   #controller: AbortController | undefined
   #reason: unknown
@@ -41,27 +41,27 @@ interface Held {
   kekId: string
   until: number
   askAt: number
-  /** The question under way; an answer to an earlier one does not count. */
+  /** The question under way. An answer to an earlier one does not count. */
   asking: object | undefined
   failures: number
   lastError: unknown
 }
 
-/** A lease shorter than this holds for so long all the same: a child can't ask before each of its instructions. Milliseconds. */
+/** The shortest lease for holds, since a child process can't ask before each of its instructions. Milliseconds. */
 const SHORTEST_MS = 400
-/** A hold ends by the timer so much after its lease: half of the half second that ending everything may take. Milliseconds. */
+/** How long after its lease a timer ends a hold: half of the half second that ending everything may take. Milliseconds. */
 const GRACE_MS = 250
-/** The next lease is asked for so long before the present one ends, for slow answers and for tries again. Milliseconds. */
+/** How long before the end of a lease the next one is asked for, with time for slow answers and retries. Milliseconds. */
 const AHEAD_MS = 4000
-/** And at the earliest when this much of it has passed. */
+/** The part of a lease that passes at least before the next one is asked for. */
 const EARLIEST = { part: 0.25, ms: 200 }
-/** What came later than a lease after the question may be used at once, and no longer. Milliseconds. */
+/** An answer that came later than a lease after its question may be used only for this long. Milliseconds. */
 const AT_ONCE_MS = 250
 const FIRST_RETRY_MS = 100
 
 /**
- * Which accounts' plaintext is held, and until when. While there is a hold, the vault is asked again before each lease ends; a
- * silence is asked into again, ever more slowly. All times are those of the lease clock, in milliseconds.
+ * Which accounts' plaintext is held, and until when. While there is a hold, the vault is asked again before each lease ends. A
+ * silent vault is asked again at growing intervals. All times are those of the lease clock, in milliseconds.
  */
 export class PlaintextHolds {
   readonly #held = new Map<string, Held>()
@@ -85,7 +85,7 @@ export class PlaintextHolds {
     return this.#held.has(accountId)
   }
 
-  /** @param asked when the question was put that the vault last answered with yes */
+  /** @param asked time of the question to which the vault last gave permission */
   add(accountId: string, asked: number, kekId: string): PlaintextHold {
     const hold = new Hold()
     const until = Math.max(asked + this.#boundMs, this.#now() + AT_ONCE_MS)
@@ -128,7 +128,7 @@ export class PlaintextHolds {
     Object.assign(held, { kekId, asking: undefined, failures: 0, lastError: undefined })
   }
 
-  /** The vault, or the state of the account, says no. */
+  /** The vault, or the state of the account, refuses. */
   refused(accountId: string, error: unknown): void {
     const held = this.#held.get(accountId)
     if (held === undefined) return
@@ -136,7 +136,7 @@ export class PlaintextHolds {
     for (const hold of held.holds) hold.end(error)
   }
 
-  /** What was allowed before counts no longer than it would have, and may not count at all: the next answer says. */
+  /** The earlier permission ends at its normal time at the latest. The next answer decides whether it is still valid. */
   askNow(accountId: string): void {
     const held = this.#held.get(accountId)
     if (held === undefined) return
@@ -145,14 +145,14 @@ export class PlaintextHolds {
   }
 
   /** Ends what is over, and asks where it is time to. */
-  tick(): void {
+  onTimer(): void {
     for (const [accountId, held] of this.#held) {
       if (this.#now() >= held.until + GRACE_MS) this.#expire(accountId, held)
       else if (held.asking === undefined && this.#now() >= held.askAt) this.#renew(accountId, held)
     }
   }
 
-  /** When there is next something to do; Infinity: never. */
+  /** The time of the next thing to do; Infinity: never. */
   due(): number {
     let due = Infinity
     for (const { until, askAt, asking } of this.#held.values())
@@ -166,7 +166,7 @@ export class PlaintextHolds {
 
   #expire(accountId: string, { lastError, kekId, asking }: Held): void {
     if (lastError instanceof KeyUnavailable) return this.refused(accountId, lastError)
-    // A machine that slept has asked nothing.
+    // A machine that slept has not asked.
     if (asking === undefined) return this.refused(accountId, new KeyUnavailable('LeaseEnded', kekId))
     const silence = { code: 'Timeout', message: 'No answer of the vault came before the lease ended.' } as const
     this.refused(accountId, new KeyUnavailable('Unreachable', kekId, silence))
@@ -186,7 +186,7 @@ export class PlaintextHolds {
   }
 }
 
-/** Whether an answer is a no, and not a silence or a fault of ours that the next question may not meet. */
+/** Whether it is a refusal, and not a silence or a fault of ours that may be gone at the next question. */
 export function isRefusal(error: unknown): boolean {
   return error instanceof AzureError && !(error instanceof KeyUnavailable && error.isSilence)
 }

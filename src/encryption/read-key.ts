@@ -3,7 +3,7 @@ import type { KeyVaultKey } from '@azure/keyvault-keys'
 const isTime = (value: unknown): boolean => value instanceof Date && !Number.isNaN(value.getTime())
 const isText = (value: unknown): boolean => typeof value === 'string'
 
-/** What this service uses of a key, where it is there. */
+/** The fields of a key that this service uses, where they are present. */
 const SHAPES: readonly (readonly [(read: KeyVaultKey) => unknown, (value: unknown) => boolean])[] = [
   [({ properties }) => properties.expiresOn, isTime],
   [({ properties }) => properties.notBefore, isTime],
@@ -14,8 +14,8 @@ const SHAPES: readonly (readonly [(read: KeyVaultKey) => unknown, (value: unknow
 ]
 
 /**
- * A key as a vault gave it: the client library hands on whatever a 200 holds, and not every vault is Microsoft's. What is null counts as
- * absent. @throws Error where it is no key
+ * Checks a key from a vault, since the client library returns the body of any 200 and not every vault is Microsoft's. Null counts as
+ * absent. @throws Error where it is not a key
  */
 export function asKey(read: KeyVaultKey): KeyVaultKey {
   const { properties, key, keyOperations, ...rest } = read
@@ -27,11 +27,11 @@ export function asKey(read: KeyVaultKey): KeyVaultKey {
     ...(operations === undefined ? {} : { keyOperations: operations }),
   }
   const isKey = isText(given.id) && isText(given.key?.kty)
-  if (!isKey || SHAPES.some(([of, fits]) => of(given) !== undefined && !fits(of(given)))) throw new Error('no key')
+  if (!isKey || SHAPES.some(([of, fits]) => of(given) !== undefined && !fits(of(given)))) throw new Error('not a key')
   return given
 }
 
-/** The same without what is null, which a vault may say of what it does not have. */
+/** The same without null fields, which a vault may send for what it does not have. */
 function present<T extends object>(value: T | undefined | null): T {
   return Object.fromEntries(Object.entries(value ?? {}).filter(([, one]) => one !== null)) as T
 }

@@ -1,7 +1,7 @@
 import { AzureError } from '../http/errors.ts'
 import type { Stored } from '../store/records.ts'
 
-/** 500: a row says that it belongs to somebody else, or stands for something else, than the place where it was found. */
+/** 500: a row names another owner or thing than its own id does. */
 export function recordTampered(what: string): AzureError {
   return new AzureError(
     'DataCorrupted',
@@ -12,8 +12,8 @@ export function recordTampered(what: string): AzureError {
 }
 
 /**
- * K5: the account of the call decides what is opened, never a field of a row. A row belongs where it was found, or is not used.
- * @param idOf the id under which a record with this value has to stand
+ * K5: the account of the call decides what is opened, never a field of a row. A row whose value does not fit its id is not used.
+ * @param idOf the id that a record with this value must have
  */
 export function isInPlace<T extends { readonly accountId: string }>(
   { id, value }: Pick<Stored<T>, 'id' | 'value'>,

@@ -1,6 +1,6 @@
 import type { BlobReader } from '../store/blobs.ts'
 
-/** A sealed file that is open only while it is read: after `rest` the next read opens it again. */
+/** A sealed file that is open only while it is read. After `rest` the next read opens it again. */
 export class RestingReader {
   /** Bytes. */
   readonly size: number
@@ -19,13 +19,13 @@ export class RestingReader {
     return reader === undefined ? undefined : new RestingReader(reader, open)
   }
 
-  /** @throws FileGone when it was removed since it was opened first */
+  /** @throws FileGone when it was removed since it was first opened */
   async read(offset: number, length: number): Promise<Buffer> {
     this.#reader ??= this.#reopened()
     return (await this.#reader).read(offset, length)
   }
 
-  /** Closes it, until it is read again. */
+  /** Closes it until it is read again. */
   async rest(): Promise<void> {
     const reader = this.#reader
     this.#reader = undefined
@@ -42,5 +42,5 @@ export class RestingReader {
   }
 }
 
-/** The file of a blob was there a moment ago: the blob was deleted, or sealed anew into another file. */
+/** The file of a blob is gone: the blob was deleted, or sealed anew into another file. */
 export class FileGone extends Error {}

@@ -5,7 +5,7 @@ import { wipe } from '../crypto/wrap.ts'
 import type { Env } from '../base/env.ts'
 import { writeFileAtomically } from '../store/atomic-file.ts'
 
-/** The keys derived from the root key, one a purpose (HKDF-SHA-256 with a label): none can stand in for another. */
+/** The keys that are derived from the root key, one for each purpose (HKDF-SHA-256 with a label), so none can replace another. */
 export interface RootKeys {
   /** Seals the key-encryption keys of accounts under service-managed keys. */
   readonly service: KeyObject
@@ -30,7 +30,7 @@ const ROOT_KEY_BYTES = 32
 export async function openRootKeys(options: {
   file: string
   fromEnvironment?: string | undefined
-  /** Where it is missing, it is made: for a new folder alone. */
+  /** Makes it where it is missing; for a new folder only. */
   makeWith?: Env
 }): Promise<RootKeys> {
   const text = options.fromEnvironment ?? (await readOrCreate(options.file, options.makeWith))

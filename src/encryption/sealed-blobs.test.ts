@@ -72,7 +72,7 @@ test('R26: what is sealed under a former data key is committed before that is cl
   await retireGenerations(ring, account, 2, removed => records.commit(removed))
   assert.deepEqual([...(await ring.generations(account)).keys()], [2])
   assert.equal(await records.count(closedGenerations), 0)
-  // It was opened before it was sealed anew, and held nothing since.
+  // It was opened before it was sealed anew, and held no file since.
   assert.deepEqual(await textOf(opened.read()), await textOf(source()))
 })
 
@@ -113,7 +113,7 @@ test('a rewrite writes over what an earlier one could not take away, and never o
   assert.ok(stored)
   const rewritten = await blobs.rewrite(stored, bytes => bytes)
   await records.commit(rewritten.changes)
-  // By now the record names that file.
+  // Now the record names that file.
   await assert.rejects(
     blobs.rewrite(stored, bytes => bytes),
     BlobExists,

@@ -28,23 +28,23 @@ export interface NewBlob {
   readonly accountId: string
   readonly kind: DataKind
   readonly source: AsyncIterable<Uint8Array>
-  /** Sealed under the metadata key: whatever must not be read by a thief of the database. Known only after the source ended. */
+  /** Metadata, sealed so that a thief of the database can't read it. It is known only after the source ended. */
   readonly metadata?: () => Uint8Array
 }
 
-/** An opened blob; its reads re-check the key lease as they go. It holds no file until it is read. */
+/** An opened blob. Reads check the key lease again and again. It holds no file until it is read. */
 export interface OpenBlob {
   /** Plaintext bytes. */
   readonly size: number
   /** Bytes from `start` up to `end` (exclusive). @throws KeyUnavailable in mid-stream, 404 when it was deleted before it began */
   read(start?: number, end?: number): AsyncGenerator<Buffer>
-  /** Aborted when the lease under which it is read is over: what was read and waits in a queue is to be dropped. */
+  /** Aborted when the lease of the read ends. Data that was read and waits in a queue must then be dropped. */
   readonly cut: AbortSignal
 }
 
 type BlobName = Pick<BlobRecord, 'accountId' | 'blobId' | 'storedAs'>
 
-/** How a blob goes: `changes` are for the caller's commit, `unlink` for afterwards. */
+/** The removal of a blob: `changes` for the caller's commit, `unlink` for afterwards. */
 export interface Removal {
   readonly changes: Change[]
   readonly unlink: () => Promise<void>
@@ -54,13 +54,13 @@ export interface SealedBlobsOptions {
   readonly ring: KeyRing
   readonly blobs: BlobStore
   readonly env: Env
-  /** AES-256: the keys of deployments' copies are derived from it. */
+  /** AES-256. Wraps the blob keys of deployments' copies. */
   readonly deploymentRoot: KeyObject
-  /** Told of each account of which a blob was removed or sealed anew, once that is committed. */
+  /** Called with the account when a blob was removed or sealed anew, after the commit. */
   readonly onChange?: (accountId: string) => void
 }
 
-/** R01: the only way to keep customer data: bytes go in as a stream and reach the blob store sealed. */
+/** R01: the only way to store customer data. Bytes go in as a stream and reach the blob store sealed. */
 export class SealedBlobs {
   readonly #ring: KeyRing
   readonly #blobs: BlobStore
@@ -89,9 +89,9 @@ export class SealedBlobs {
   }
 
   /**
-   * Seals a blob anew, under a blob key of its own and the account's present data key, into a file beside the present one.
-   * `changes` puts it in the place of the former if nobody removed that meanwhile; then call `settle`, else `undo`.
-   * @param through what the plaintext passes on its way, as a limit on its rate. @throws KeyUnavailable, DataCorrupted
+   * Seals a blob anew, under a new blob key and the account's current data key, into a file beside the present one. `changes`
+   * puts it in the place of the former if nobody removed that meanwhile. After the commit call `settle`, otherwise `undo`.
+   * @param through a transform that the plaintext passes, such as a limit on its rate. @throws KeyUnavailable, DataCorrupted
    */
   async rewrite(
     { id, version, value }: Stored<BlobRecord>,
@@ -117,7 +117,7 @@ export class SealedBlobs {
   }
 
   /**
-   * Removes what an earlier attempt left by this name, as the disk did not let it be removed: else each later one would find it there.
+   * Removes a file of this name that an earlier attempt could not remove. Otherwise each later attempt would fail on it.
    * @throws BlobExists where the record was written anew, and may name it
    */
   async #dropUnnamed(name: string, { id, version }: Pick<Stored<BlobRecord>, 'id' | 'version'>): Promise<void> {
@@ -130,7 +130,7 @@ export class SealedBlobs {
     return [...this.#writing].some(one => one.accountId === accountId && one.generation < generation)
   }
 
-  /** @param makeFree takes away what is in the place of the file, or says that it may not */
+  /** @param makeFree removes what is in the file's place, or throws where it must not */
   async #write(
     blob: NewBlob,
     blobId: string,
@@ -146,7 +146,7 @@ export class SealedBlobs {
     this.#writing.add(context)
     try {
       const sealed = seal(key, context, this.#underLease(accountId, kind, blob.source))
-      // It says that something is there before it reads a byte.
+      // It throws before it reads a byte, where something is there.
       const storedSize = await this.#blobs.create(name, sealed.bytes).catch(async (error: unknown) => {
         if (!(error instanceof BlobExists) || makeFree === undefined) throw error
         await makeFree(name)
@@ -191,7 +191,7 @@ export class SealedBlobs {
     }
   }
 
-  /** Its header and end were looked at; its file rests. */
+  /** Header and end were checked, and the file is closed until it is read. */
   async #openFile(given: BlobRecord): Promise<OpenedFile> {
     const { record, key } = await this.#blobKey(given)
     const file = await RestingReader.of(() => this.#blobs.open(fileOf(record)))
@@ -224,15 +224,15 @@ export class SealedBlobs {
   }
 
   /**
-   * R26, R28: the change destroys the only copy of the blob's key; call `unlink` once it is committed (with `shred`). K5: of a blob that a
-   * row names and of which this account has no record, nothing is removed: it may be another's.
+   * R26, R28: the change destroys the only copy of the blob's key. Call `unlink` once it is committed (with `shred`). K5: where a row names
+   * a blob of which this account has no record, nothing is removed, since it may be another account's.
    */
   async remove(accountId: string, blobId: string): Promise<Removal> {
     const stored = await this.#ring.records.get(blobRecords, blobKeyOf(accountId, blobId))
     return stored === undefined ? { changes: [], unlink: async () => undefined } : this.removeStored(accountId, stored)
   }
 
-  /** The same of a record among the account's own; one that says it is another's goes without its file. */
+  /** The same for one of the account's own records. A record that names another account is removed without its file. */
   removeStored(accountId: string, stored: Stored<BlobRecord>): Removal {
     const isOwn = isOwnBlob(stored, accountId)
     return {
@@ -242,8 +242,8 @@ export class SealedBlobs {
   }
 
   /**
-   * Of one that was sealed and is named by no record: its key is gone with it, and its file goes too. What can't be removed now, the next
-   * start sets aside: it does not hide the reason for which the blob is not kept.
+   * Removes the file of a sealed blob that no record names; its key is gone already. Where the file can't be removed, it is set aside later,
+   * and the error does not hide the reason why the blob is not kept.
    */
   async discard(record: BlobName): Promise<void> {
     await this.#unlink(record).catch(() => undefined)
@@ -252,13 +252,13 @@ export class SealedBlobs {
   async #unlink(record: BlobName): Promise<void> {
     const { accountId, blobId } = record
     this.#onChange(accountId)
-    // A re-encryption may have given it another file since the caller looked.
+    // A re-encryption may have given it another file meanwhile.
     const generations = [...(await this.#ring.generations(accountId)).keys()].filter(generation => generation > 1)
     const rewritten = generations.map(generation => fileOfGeneration(blobId, generation))
     for (const name of new Set([fileOf(record), blobId, ...rewritten])) await this.#blobs.remove(name)
   }
 
-  /** The blob's key, and the record that it is of: a re-encryption may have replaced the one given. */
+  /** The blob's key, and its record, since a re-encryption may have replaced the given one. */
   async #blobKey(given: BlobRecord): Promise<{ record: BlobRecord; key: KeyObject }> {
     const { accountId, kind, generation } = given
     const kek = await this.#wrappingKey(accountId, kind, generation).catch(async (error: unknown) => {
@@ -277,7 +277,7 @@ export class SealedBlobs {
     }
   }
 
-  /** The record of now, where a re-encryption has replaced it. */
+  /** The new record, where a re-encryption has replaced it. */
   async #rewritten({ accountId, blobId, generation }: BlobRecord): Promise<BlobRecord | undefined> {
     const now = (await this.#ring.records.get(blobRecords, blobKeyOf(accountId, blobId)))?.value
     return now !== undefined && now.generation > generation ? now : undefined
@@ -287,7 +287,7 @@ export class SealedBlobs {
     return (await this.#ring.records.get(blobRecords, blobKeyOf(accountId, blobId))) === undefined
   }
 
-  /** R25: a deployment's copy hangs on the service's own key, so that serving outlives a revocation and a restart. */
+  /** R25: a deployment's copy is under the service's own key, so that serving outlives a revocation and a restart. */
   async #wrappingKey(
     accountId: string,
     kind: DataKind,
@@ -299,7 +299,7 @@ export class SealedBlobs {
     const held = await leases.keys(accountId)
     const wanted = generation ?? held.current
     const isNew = !held.byGeneration.has(wanted) && this.#ring.records.properties.shared
-    // Another process may have added it since the lease began.
+    // Another process may have added the generation since the lease began.
     const key = (isNew ? await leases.renew(accountId) : held).byGeneration.get(wanted)
     if (key === undefined) throw new GenerationMissing(wanted)
     return { key: key.bytes, generation: wanted }
@@ -320,7 +320,7 @@ export class SealedBlobs {
       if (!(error instanceof FileGone)) throw error
       isGone = true
     }
-    // Nothing was read yet: a file that is open again stays so.
+    // Nothing was read yet, so a file that was opened again stays open.
     if (isGone) yield* this.#readUnderLease(await this.#openFile(opened.record), cut, range)
   }
 
@@ -331,7 +331,7 @@ export class SealedBlobs {
       hold = record.kind === 'deployment' ? undefined : await leases.hold(record.accountId)
       if (hold !== undefined) cut.follow(hold)
       for await (const chunk of content.read(...range)) {
-        // R22: a download that began before the revocation stops within the lease too.
+        // R22: a download that began before the revocation also stops within the lease.
         if (hold !== undefined) await leases.check(record.accountId, hold)
         yield chunk
       }
@@ -345,7 +345,7 @@ export class SealedBlobs {
   }
 }
 
-/** From and up to which byte of the plaintext; absent: the whole. */
+/** The range of the plaintext; absent: the whole. */
 type ByteRange = readonly [start?: number | undefined, end?: number | undefined]
 
 interface OpenedFile {
@@ -364,7 +364,7 @@ class GenerationMissing extends AzureError {
   }
 }
 
-/** R26: what is sealed may only be acknowledged while the data key that opens it is there. */
+/** R26: sealed data may only be acknowledged while its data key exists. */
 function held({ accountId, generation }: BlobRecord): Change[] {
   return generation === 0 ? [] : heldBy(accountId, generation)
 }
@@ -383,7 +383,7 @@ function corrupted(record: Pick<BlobRecord, 'blobId'>, why: string, cause?: unkn
     'DataCorrupted',
     500,
     `The blob ${record.blobId} can't be opened: ${why}. Restore it from a backup.`,
-    // Asking again changes nothing, and clients ask again after a 500 unless they are told.
+    // Clients repeat after a 500 unless they are told not to, and repeating does not help here.
     { cause, headers: { 'x-should-retry': 'false' } },
   )
 }

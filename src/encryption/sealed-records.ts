@@ -7,19 +7,19 @@ import type { DataKeys } from './data-key.ts'
 import type { KeyRing } from './key-ring.ts'
 import type { Change } from '../store/records.ts'
 
-/** A small value that belongs to the customer (a job's losses), sealed under the account's data key. */
+/** A small value of the customer's (a job's losses), sealed under the account's data key. */
 export interface SealedRecord {
   readonly generation: number
   /** Base64. */
   readonly sealed: string
 }
 
-/** To be committed with the record: that the data key which opens it is there to stay. */
+/** Conditions for the record's commit: the data key that opens it still exists. */
 export function heldRecord(accountId: string, { generation }: SealedRecord): Change[] {
   return heldBy(accountId, generation)
 }
 
-/** @param name says which record this is, so that it can't be moved to another one. @throws KeyUnavailable */
+/** @param name names the record, so that the value can't be moved to another one. @throws KeyUnavailable */
 export async function sealRecord(
   ring: KeyRing,
   accountId: string,

@@ -4,20 +4,20 @@ import { wipe } from '../crypto/wrap.ts'
 import { readBase64Url, writeBase64Url } from './base64url-bytes.ts'
 
 interface Transfer {
-  /** Goes out in the place of what the client library was given. */
+  /** Sent in place of what the client library was given. */
   readonly sent?: Uint8Array
-  /** Came back in the place of what the client library gives. */
+  /** Received in place of what the client library returns. */
   received?: Buffer | undefined
 }
 
 const transfers = new AsyncLocalStorage<Transfer>()
 
-/** Does a wrapKey of `secret` that the client library only sees zeros of. */
+/** Does a wrapKey of `secret`, of which the client library only sees zeros. */
 export function sending<T>(secret: Uint8Array, wrapKey: (stand: Uint8Array) => Promise<T>): Promise<T> {
   return transfers.run({ sent: secret }, () => wrapKey(new Uint8Array(secret.length)))
 }
 
-/** Does an unwrapKey whose result the client library only sees zeros of. Resolves to the secret: wipe it. */
+/** Does an unwrapKey. The client library only sees zeros of the result. Resolves to the secret, which the caller wipes. */
 export async function receiving(unwrapKey: () => Promise<{ result: Uint8Array }>): Promise<Buffer> {
   const transfer: Transfer = {}
   const { result } = await transfers.run(transfer, unwrapKey)
@@ -28,8 +28,8 @@ export async function receiving(unwrapKey: () => Promise<{ result: Uint8Array }>
 }
 
 /**
- * Keeps data keys out of strings on their way to and from a vault: the client library would make a few of each, and nothing
- * overwrites those. Here they are bytes, and are wiped; TLS and the socket have copies of their own.
+ * Keeps data keys out of strings on their way to and from a vault. The client library would make a few strings of each, which can't be
+ * overwritten. Here they are bytes, and are wiped. TLS and the socket have copies of their own.
  */
 export const carrySecrets: PipelinePolicy = {
   name: 'ownkeyCarrySecrets',
@@ -50,7 +50,7 @@ async function send(
   next: (request: PipelineRequest) => Promise<PipelineResponse>,
 ): Promise<PipelineResponse> {
   const { body } = request
-  // The question that asks for a challenge has none.
+  // The request for a challenge has no body.
   if (typeof body !== 'string') return next(request)
   const bytes = Buffer.from(body)
   const place = valueIn(bytes)
@@ -77,7 +77,7 @@ async function receive(response: PipelineResponse): Promise<Buffer | undefined> 
   return secret
 }
 
-/** Where the text of the field `value` lies in a JSON object. */
+/** The position of the text of the field `value` in a JSON object. */
 function valueIn(json: Buffer): Buffer | undefined {
   const name = json.indexOf('"value"')
   const colon = json.indexOf(':', name)

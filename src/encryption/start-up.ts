@@ -3,14 +3,14 @@ import { leaveOut, remove, type Change, type RecordStore } from '../store/record
 import { blobRecords, fileOf, type BlobRecord } from './blob-records.ts'
 import { keyRows } from './key-ring-rows.ts'
 
-/** Files of all blobs that a record names: the rest are orphans of uploads that were never acknowledged, or of before a re-encryption. */
+/** Files of all blobs that a record names. Others are orphans, of uploads that were never acknowledged or from before a re-encryption. */
 export interface ReferencedBlobs {
   readonly kept: ReadonlyMap<string, Pick<BlobRecord, 'storedSize' | 'header'>>
-  /** Of accounts whose data keys are destroyed: a purge was broken off among them, so that each may be there or not. */
+  /** Blobs of accounts whose data keys are destroyed. A purge was broken off among them, so each file may be there or not. */
   readonly going: ReadonlySet<string>
 }
 
-/** Undefined where a record was changed outside: which file it names, or whose keys are there, is not known. */
+/** Undefined where a record was changed outside, so that the file that it names or the existing keys are not known. */
 export async function referencedBlobs(records: RecordStore): Promise<ReferencedBlobs | undefined> {
   const kept = new Map<string, Pick<BlobRecord, 'storedSize' | 'header'>>()
   const [going, withKeys] = [new Set<string>(), new Set<string>()]
@@ -25,7 +25,7 @@ export async function referencedBlobs(records: RecordStore): Promise<ReferencedB
   return isWhole ? { kept, going } : undefined
 }
 
-/** Pending rows of a key change that a crash broke off: the active rows still hold, so they are dropped (R18). */
+/** Drops pending rows of a key change that a crash broke off, since the active rows are still valid (R18). */
 export async function dropBrokenOffChanges(records: RecordStore): Promise<number> {
   const stale: Change[] = []
   for await (const { id, value } of everyRecord(records, keyRows, { onTampered: leaveOut }))

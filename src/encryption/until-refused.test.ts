@@ -18,7 +18,7 @@ describe('until refused', () => {
     assert.equal(await untilRefused()(async () => 'another request asks anew'), 'another request asks anew')
   })
 
-  it('leaves out what a key ring that was tampered with would open', async () => {
+  it('leaves out entries under a key ring that was tampered with', async () => {
     assert.equal(await untilRefused()(() => Promise.reject(new KeyRingTampered('a row was put back'))), undefined)
   })
 

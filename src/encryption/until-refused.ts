@@ -2,12 +2,12 @@ import { nextTurn, turnIsOver } from '../base/turns.ts'
 import { KeyRingTampered } from './key-ring-tampered.ts'
 import { KeyUnavailable } from './key-unavailable.ts'
 
-/** Opens what a list shows; undefined where the key can't be used. */
+/** Opens the entries of a list; undefined where the key can't be used. */
 type Opener = <T>(open: () => Promise<T>) => Promise<T | undefined>
 
 /**
- * For one request that opens many values under one account's key: the first refusal of its vault answers for all of them, so that
- * a list costs the vault one question and not one for each entry; and others have their turn while a long one is opened.
+ * For a request that opens many values under one account's key. The first refusal of its vault counts for all of them, so a list
+ * costs the vault one question and not one for each entry. Others have their turn while a long list is opened.
  */
 export function untilRefused(): Opener {
   let isRefused = false

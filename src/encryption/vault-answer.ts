@@ -5,13 +5,13 @@ import { retryAfterMs } from './vault-waits.ts'
 /** The last answer of a vault within one operation. */
 export interface VaultAnswer {
   readonly status: number
-  /** The vault's error object, as far as the body has one. */
+  /** The vault's error object, if the body has one. */
   readonly error: VaultErrorBody | undefined
-  /** Milliseconds after which it wants to be asked again, where it says. */
+  /** Milliseconds after which it wants to be asked again, if it says so. */
   readonly retryAfterMs: number | undefined
-  /** Whether the request carried a token: a 401 to one that did not is only the question for it. */
+  /** Whether the request had a token. A 401 to a request without one is only the challenge. */
   readonly hadToken: boolean
-  /** The tenant that the challenge sends clients to, and the one that the token is of, where they can be read. */
+  /** The tenants of the challenge and of the token, where they can be read. */
   readonly tenantAsked: string | undefined
   readonly tenantOfToken: string | undefined
 }
@@ -25,28 +25,28 @@ export interface VaultErrorBody {
 /** What a vault answered while one operation ran. */
 export interface Conversation {
   last: VaultAnswer | undefined
-  /** Ends the operation at once: no token can be had for it. */
+  /** Ends the operation at once, because it can't get a token. */
   readonly fail: (error: unknown) => void
 }
 
 const conversations = new AsyncLocalStorage<Conversation>()
 
-/** Runs an operation, and keeps what the vault answered to it: the SDK's errors drop the inner code, or are no answer at all. */
+/** Runs an operation and keeps the vault's answer, since the SDK's errors lack the inner code or have no answer at all. */
 export function listening<T>(to: Conversation, operation: () => Promise<T>): Promise<T> {
   return conversations.run(to, operation)
 }
 
-/** The operation that is under way here. */
+/** The current operation. */
 export function conversation(): Conversation | undefined {
   return conversations.getStore()
 }
 
-/** Has to see each attempt, below retries and authentication. */
+/** Sees each attempt, so it goes below retries and authentication. */
 export const keepAnswers: PipelinePolicy = {
   name: 'ownkeyKeepAnswers',
   sendRequest: async (request, next) => {
     const present = conversation()
-    // Who gets no answer this time was not answered, whatever was said before.
+    // An attempt without an answer counts as not answered, whatever an earlier attempt got.
     if (present !== undefined) present.last = undefined
     const response = await next(request)
     if (present !== undefined) present.last = answerOf(response)
@@ -54,10 +54,10 @@ export const keepAnswers: PipelinePolicy = {
   },
 }
 
-/** Far more than a key, a wrapped key or an error has. */
+/** Far more bytes than a key, a wrapped key or an error has. */
 const MOST_BYTES = 256 * 1024
 
-/** Breaks an answer off that is longer than any of a vault: whoever runs one must not fill this process's memory. */
+/** Breaks off an answer that is too long for a vault's, so that the operator of a vault can't fill this process's memory. */
 export const shortAnswers: PipelinePolicy = {
   name: 'ownkeyShortAnswers',
   sendRequest: async (request, next) => {
@@ -70,7 +70,7 @@ export const shortAnswers: PipelinePolicy = {
       return await next(request)
     } catch (error) {
       const present = conversation()
-      // It is no silence, and says nothing of the key.
+      // It is not a silence, and says nothing about the key.
       if (isTooLong && present !== undefined) present.last = UNREADABLE
       throw error
     }

@@ -9,11 +9,11 @@ import { retryAfterMs, type VaultWaits } from './vault-waits.ts'
 
 /** How this process reaches vaults. */
 export interface VaultConnection {
-  /** Agent for our own vaults, the network for those outside that may be called; undefined: this one may not. */
+  /** The agent for our own vaults, or the network for outside vaults that may be called; undefined: this one must not be called. */
   agentFor(vaultUri: string): Agent | 'network' | undefined
-  /** Milliseconds for one operation, retries included; then the vault counts as unreachable. */
+  /** Milliseconds for one operation with its retries. After that the vault counts as unreachable. */
   readonly timeoutMs: number
-  /** Vaults that are to be left alone for a while; shared by all who ask. */
+  /** Vaults that must not be asked for a while, for all callers. */
   readonly waits: VaultWaits
 }
 
@@ -32,10 +32,10 @@ const WAIT_HEADERS = ['retry-after', 'retry-after-ms', 'x-ms-retry-after-ms']
 /** Microsoft's clients of one key, which hold the vault's challenge and the token. */
 export interface VaultClients {
   readonly keys: KeyClient
-  /** For the version of the key's URI; without one for the version that was read last. */
+  /** For the version of the key's URI, or, without one, for the version that was read last. */
   readonly cryptography: () => CryptographyClient
   readVersion: string | undefined
-  /** No token can be had with them, and nobody waits for one any more. */
+  /** They can't get a token any more, and nobody waits for one. */
   isAbandoned: boolean
 }
 
@@ -69,14 +69,14 @@ export function openClients(
 }
 
 /**
- * The SDK, once it has had a token, asks for another every three seconds until that one expires, for an hour; which is right as long as the
- * one it has is good, and not after the vault refused it.
+ * Once the SDK has had a token, it asks for another every three seconds until the first expires, for an hour. That is right while the
+ * first is valid, but not after the vault refused it.
  */
 function atOnce(credential: TokenCredential, isAbandoned: () => boolean): TokenCredential {
   let tenantBefore: string | undefined
   return {
     getToken: async (scopes, options) => {
-      // Ends that waiting; with the operation's signal nothing is sent.
+      // Ends that wait. With the operation's signal nothing is sent.
       if (isAbandoned()) return { token: 'none', expiresOnTimestamp: 0 }
       try {
         const token = await credential.getToken(scopes, options)
@@ -90,7 +90,7 @@ function atOnce(credential: TokenCredential, isAbandoned: () => boolean): TokenC
   }
 }
 
-/** The same credential, whose tokens are made anew: the claims (continuous access evaluation) keep caches from answering. */
+/** The same credential with new tokens: the claims (continuous access evaluation) bypass caches. */
 export function renewing(credential: VaultCredential): VaultCredential {
   const nbf = { essential: true, value: String(Math.floor(Date.now() / 1000)) }
   const claims = JSON.stringify({ access_token: { nbf } })
@@ -100,7 +100,7 @@ export function renewing(credential: VaultCredential): VaultCredential {
   }
 }
 
-/** The SDK tries a 429 again only when it says how long to wait; a wait that nobody here has the patience for is not begun. */
+/** The SDK repeats a request after a 429 only when that says how long to wait. A wait that is too long for us is not begun. */
 const waitWhenThrottled = (timeoutMs: number): PipelinePolicy => ({
   name: 'ownkeyWaitWhenThrottled',
   sendRequest: async (request, next) => {
@@ -137,16 +137,16 @@ function clientOptions(vaultUri: string, credential: VaultCredential, connection
       { policy: askOnlyWithIdentity(credential), position: 'perCall' },
       { policy: useAgent, position: 'perRetry' },
       { policy: carrySecrets, position: 'perRetry' },
-      // Outside of the next: it sees what the vault said of waiting.
+      // Outside of the next policy, so it sees the vault's wait time.
       { policy: waitWhenThrottled(connection.timeoutMs), position: 'perRetry' },
       { policy: keepAnswers, position: 'perRetry' },
       // Our own are.
       ...(route === 'network' ? [{ policy: shortAnswers, position: 'perRetry' }] : []),
     ],
     retryOptions: { maxRetries: 2, retryDelayInMs: RETRY_DELAY_MS, maxRetryDelayInMs: 1000 },
-    // No vault redirects; who does may lead elsewhere.
+    // Vaults don't redirect, and a redirect could lead elsewhere.
     redirectOptions: { maxRetries: 0 },
-    // Our own vaults name our domain, which is not Microsoft's; of a vault outside the credential checks what it asks for.
+    // Our own vaults name our domain, which is not Microsoft's. For outside vaults the credential checks the resource.
     disableChallengeResourceVerification: true,
   }
 }

@@ -4,7 +4,7 @@ import type { InnerError } from '../http/errors.ts'
 import { KeyUnavailable, type KeyUnavailableCause } from './key-unavailable.ts'
 import type { VaultAnswer } from './vault-answer.ts'
 
-/** `CredentialUnavailable`, `ChallengeMismatch`: for vaults outside, where the operator's own credential is asked. */
+/** `CredentialUnavailable`, `ChallengeMismatch`: for outside vaults, where the operator's own credential is used. */
 type IdentityProblem =
   | 'IdentityMissing'
   | 'IdentityLeftBehind'
@@ -13,8 +13,8 @@ type IdentityProblem =
   | 'TenantMismatch'
 
 /**
- * Thrown by a credential that gives no token: the account has no identity (any more): R31, it lives in another tenant: R32, or, for a
- * vault outside, the operator's credential can't or must not give one. The message is for the customer.
+ * Thrown by a credential that can't give a token: the account has no identity any more (R31), the identity is in another tenant (R32), or,
+ * for an outside vault, the operator's credential can't or must not give one. The message is for the customer.
  */
 export class IdentityMissing extends Error {
   readonly reason: IdentityProblem
@@ -38,21 +38,21 @@ const CAUSE_BY_INNER: Readonly<Record<string, KeyUnavailableCause>> = {
   KeyOperationForbidden: 'KeyOperationForbidden',
 }
 
-/** Inner codes of our own, for what is not the vault's word. */
+/** Our own inner codes, for cases in which the vault said nothing. */
 const NO_ANSWER = 'NoAnswer'
 const UNREADABLE = 'UnreadableAnswer'
 const LEFT_ALONE = 'LeftAlone'
 
-/** Where and whose the key is that could not be used. */
+/** The key that could not be used, and its account. */
 interface Place {
   readonly keyId: string
-  /** In a vault that is none of this cloud's. */
+  /** Whether it is in a vault that is not this cloud's. */
   readonly isOutside: boolean
 }
 
 /**
- * Names the cause of a vault's refusal or silence; the vault's own error goes along as inner error.
- * @param error what the client library threw: it counts only where no vault answered, and its words are never shown as the vault's
+ * Names the cause of a vault's refusal or silence, with the vault's own error as inner error.
+ * @param error what the client library threw. It counts only where the vault did not answer, and is never shown as the vault's message
  */
 export function keyUnavailableFrom(
   error: unknown,
@@ -67,13 +67,13 @@ export function keyUnavailableFrom(
   return new KeyUnavailable(causeOf(answer), keyId, vaultsOwnError(answer), place)
 }
 
-/** The vault is not asked: it said so a while ago. */
+/** The vault is not asked, because it asked for a pause. */
 export function throttled({ keyId, isOutside }: Place, milliseconds: number): KeyUnavailable {
   const message = `The vault asked to be left alone for another ${Math.ceil(milliseconds / 1000)} s.`
   return new KeyUnavailable('Throttled', keyId, { code: LEFT_ALONE, message }, { isOutside })
 }
 
-/** Whether an inner error is what the vault said, and not what is said here of its silence. */
+/** Whether an inner error is the vault's own, and not our text about its silence. */
 export function isVaultsWord(inner: InnerError | undefined): boolean {
   return inner?.message !== undefined && ![NO_ANSWER, UNREADABLE, LEFT_ALONE].includes(inner.code)
 }
@@ -82,14 +82,14 @@ function causeOf({ status, error, ...answer }: VaultAnswer): KeyUnavailableCause
   const named = CAUSE_BY_INNER[error?.innererror?.code ?? ''] ?? CAUSE_BY_INNER[error?.code ?? '']
   if (named !== undefined) return named
   if (status === 401) return isOtherTenant({ error, ...answer }) ? 'TenantMismatch' : 'TokenRefused'
-  // What answers 404 in other words may be anything, a proxy for example: that says nothing about the key.
+  // Anything may answer 404 in another form, such as a proxy. That says nothing about the key.
   if (status === 404 && (error?.code === 'KeyNotFound' || error?.code === 'VaultNotFound')) return error.code
   if (status === 429) return 'Throttled'
   if (status >= 500) return 'VaultFailed'
   return status === 403 ? 'Forbidden' : 'Refused'
 }
 
-/** R07: by the vault's words (AKV10032), or because its challenge sends to another tenant than the token's. */
+/** R07: by the vault's message (AKV10032), or because its challenge names another tenant than the token's. */
 function isOtherTenant({
   error,
   tenantAsked,
@@ -112,7 +112,7 @@ function vaultsOwnError({ status, error }: VaultAnswer): InnerError {
   }
 }
 
-/** What the network did, by its code. */
+/** The network's error, by its code. */
 function silence(error: unknown): InnerError {
   const code = isRestError(error) ? error.code : (error as { code?: unknown } | undefined)?.code
   const known = typeof code === 'string' && /^[A-Z0-9_]{3,50}$/.test(code) ? ` (${code})` : ''

@@ -14,18 +14,18 @@ import {
 } from './vault-clients.ts'
 import { keyUnavailableFrom, throttled } from './vault-error.ts'
 
-/** RSA key of a vault, used over its REST API with the account's identity. One code path for every vault. */
+/** RSA key of a vault, used over its REST API with the account's identity. All vaults have the same code path. */
 export interface VaultKey extends KeyEncryptionKey {
-  /** Reads the key: checks the permission `get` by itself, which the SDK's cryptography client would skip. */
+  /** Reads the key, which checks the permission `get`. The SDK's cryptography client would skip that. */
   read(): Promise<KeyVaultKey>
   /**
-   * What is behind a refusal that does not say it: a key that is not even among the deleted ones was purged, and its data is gone;
-   * a vault that gives no inner error lets its key be read.
+   * Finds the cause of a refusal that does not name it. A key that is not even among the deleted ones was purged, and its data is gone.
+   * A vault without an inner error may let its key be read.
    */
   explain(refused: KeyUnavailable): Promise<KeyUnavailable>
 }
 
-/** @param key with its version: what was wrapped by a version is unwrapped by that version; without one the version that `read` finds */
+/** @param key with its version, since data is unwrapped by the version that wrapped it; without one, the version that `read` finds */
 export function openVaultKey(key: KeyIdentifier, credential: VaultCredential, connection: VaultConnection): VaultKey {
   const ask = asking(key, credential, connection)
   return {
@@ -33,7 +33,7 @@ export function openVaultKey(key: KeyIdentifier, credential: VaultCredential, co
     algorithm: 'RSA-OAEP-256',
     read: () => ask((clients, options) => readKey(clients, key, options)),
     wrap: plaintext =>
-      // RSA-OAEP-256 only: the SDK would do RSA-OAEP and RSA1_5 locally, without permission check or audit record.
+      // RSA-OAEP-256 only, since the SDK would do RSA-OAEP and RSA1_5 locally, without permission check or audit record.
       ask(async ({ cryptography }, options) =>
         bytesOf((await sending(plaintext, stand => cryptography().wrapKey('RSA-OAEP-256', stand, options))).result),
       ),
@@ -48,7 +48,7 @@ export function openVaultKey(key: KeyIdentifier, credential: VaultCredential, co
   }
 }
 
-/** The SDK hands on whatever a 200 holds, the page of a proxy for example. */
+/** The SDK returns the body of any 200, such as a proxy's page. */
 function bytesOf(result: unknown): Buffer {
   if (!(result instanceof Uint8Array) || result.length === 0) throw new Error('no result')
   return Buffer.from(result)
@@ -56,13 +56,13 @@ function bytesOf(result: unknown): Buffer {
 
 type Ask = <T>(operation: Operation<T>) => Promise<T>
 
-/** Runs operations within the time limit, names what became of them, and renews a token that the vault refuses, once. */
+/** Runs operations within the time limit, names the causes of failures, and renews a token that the vault refuses, once. */
 function asking(key: KeyIdentifier, credential: VaultCredential, connection: VaultConnection): Ask {
   const id = formatKeyIdentifier(key)
   const place = { keyId: id, isOutside: connection.agentFor(key.vaultUri) === 'network' }
   let clients = openClients(key, credential, connection)
   const attempt: Ask = async operation => {
-    // Asked each time, before anything is sent: a URI that a customer gives must not choose whom this service calls.
+    // Checked each time before anything is sent, so that a customer's URI can't choose whom this service calls.
     if (connection.agentFor(key.vaultUri) === undefined) throw new KeyUnavailable('VaultNotAllowed', id)
     const left = connection.waits.left(key.vaultUri)
     if (left > 0) throw throttled(place, left)
@@ -81,10 +81,10 @@ function asking(key: KeyIdentifier, credential: VaultCredential, connection: Vau
     }
     try {
       const answered = listening(heard, () => operation(asked, { abortSignal: ended.signal }))
-      // The SDK's waits for a token heed no signal.
+      // The SDK's waits for a token ignore the signal.
       return await Promise.race([answered, gaveUp.promise])
     } catch (error) {
-      // Of an operation that went well a token may still be renewed in the background.
+      // After an operation that succeeded, a token may still be renewed in the background.
       ended.abort()
       const { status, retryAfterMs = 0 } = heard.last ?? {}
       if (status === 429 && retryAfterMs > 0) connection.waits.note(key.vaultUri, retryAfterMs)
@@ -99,7 +99,7 @@ function asking(key: KeyIdentifier, credential: VaultCredential, connection: Vau
       return await attempt(operation)
     } catch (error) {
       if (!(error instanceof KeyUnavailable) || error.reason !== 'TokenRefused') throw error
-      // The token may have expired by the vault's clock, or its signing key be gone: once more with a new one.
+      // The token may have expired by the vault's clock, or its signing key may be gone, so it is tried once with a new one.
       if (clients === asked) clients = openClients(key, renewing(credential), connection)
       return attempt(operation)
     }
@@ -119,7 +119,7 @@ async function readKey(
   return key
 }
 
-/** What became of a key that is not found, and what a refusal without a reason is about, by what can be read. */
+/** The cause of a missing key, or of a refusal without a reason, from what can be read. */
 async function explain(refused: KeyUnavailable, { name, version }: KeyIdentifier, ask: Ask): Promise<KeyUnavailable> {
   if (refused.reason === 'Forbidden') {
     const read = await ask((clients, options) =>
@@ -138,12 +138,12 @@ async function explain(refused: KeyUnavailable, { name, version }: KeyIdentifier
     }
   }
   const isDeleted = await found(({ keys }, options) => keys.getDeletedKey(name, options))
-  // A key of the same name means that it is only this version which is missing.
+  // A key of the same name exists, so only this version is missing.
   const isThere = isDeleted === false ? await found(({ keys }, options) => keys.getKey(name, options)) : undefined
   return isThere === false ? refused.withReason('KeyPurged') : refused
 }
 
-/** A key that is as it should be was refused for want of a permission: what else is there? */
+/** A valid key was refused, so a permission must be missing. */
 function reasonIn({ properties: { enabled, expiresOn, notBefore }, keyOperations }: KeyVaultKey): KeyUnavailableCause {
   const now = Date.now()
   if (enabled === false) return 'KeyDisabled'

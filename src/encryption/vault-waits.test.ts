@@ -15,7 +15,7 @@ test('an answer says how long to wait in seconds, in milliseconds, or by a date'
     assert.equal(retryAfterMs(headers(strange)), undefined)
 })
 
-test('a vault is left alone for as long as it says, a minute at most, whichever key is asked for; others are not', () => {
+test('a vault is left alone for as long as it says, a minute at most, for all of its keys', () => {
   let now = 1000
   const waits = new VaultWaits(() => now)
   waits.note('https://kv.example.org:8443', 2000)

@@ -1,12 +1,12 @@
-/** A vault that names a longer time is asked again after this one: it may not close its customers' data for a day. Milliseconds. */
+/** The longest pause of a vault, so that it can't close its customers' data for a day. Milliseconds. */
 const LONGEST_MS = 60_000
-/** Vaults that are remembered at the same time. */
+/** The most vaults that are remembered. */
 const MOST = 10_000
 
 /** RFC 9110: `Sun, 29 Nov 2026 01:00:05 GMT`. */
 const HTTP_DATE = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} [\d:]{8} GMT$/
 
-/** Which vaults said that they take no more requests for a while (429 with Retry-After), and until when, by their host. */
+/** Vaults that take no more requests for a while (429 with Retry-After), and until when, by host. */
 export class VaultWaits {
   readonly #until = new Map<string, number>()
   readonly #now: () => number
@@ -16,13 +16,13 @@ export class VaultWaits {
     this.#now = now
   }
 
-  /** What a vault answered with 429 said of the time to wait. */
+  /** Notes the wait time of a vault's 429. */
   note(vaultUri: string, milliseconds: number): void {
     if (this.#until.size >= MOST) this.#until.clear()
     this.#until.set(hostOf(vaultUri), this.#now() + Math.min(milliseconds, LONGEST_MS))
   }
 
-  /** Milliseconds for which the vault is still to be left alone; 0: it may be asked. */
+  /** Milliseconds until the vault may be asked again; 0: now. */
   left(vaultUri: string): number {
     const host = hostOf(vaultUri)
     const left = (this.#until.get(host) ?? 0) - this.#now()
@@ -32,7 +32,7 @@ export class VaultWaits {
   }
 }
 
-/** The milliseconds that an answer names, by whichever header; undefined: none. An HTTP date counts from the machine's clock. */
+/** The wait time of an answer in milliseconds, from any of the headers; undefined: none. An HTTP date counts from the machine's clock. */
 export function retryAfterMs(headers: { get(name: string): string | undefined }, now = Date.now()): number | undefined {
   for (const name of ['retry-after-ms', 'x-ms-retry-after-ms']) {
     const value = headers.get(name)

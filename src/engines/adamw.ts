@@ -7,7 +7,7 @@ export interface AdamOptions {
 
 export const ADAM: AdamOptions = { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay: 0 }
 
-/** One trained tensor with its gradient and moments: all of it is the optimizer's state. */
+/** One trained tensor with its gradient and moments, which together are the optimizer's state. */
 export interface Parameter {
   readonly name: string
   readonly shape: readonly [number, number]

@@ -38,7 +38,7 @@ test('the embedded base is what the catalogue says', () => {
   file.close()
 })
 
-test('a base model that is missing, cut off or no model is named when the catalogue is checked', () => {
+test('a base model whose file is missing, cut off or not a model is named when the catalogue is checked', () => {
   const folder = mkdtempSync(join(tmpdir(), 'ownkey-models-'))
   after(() => rmSync(folder, { recursive: true }))
   new Catalogue().check()

@@ -53,11 +53,11 @@ export class Catalogue {
     }
     this.#aliases = new Map(Object.entries({ ...DEFAULT_ALIASES, ...options.aliases }))
     for (const [alias, name] of this.#aliases) {
-      if (!this.#models.has(name)) throw new EngineFailure(`alias ${alias} names ${name}, which is no base model`)
+      if (!this.#models.has(name)) throw new EngineFailure(`alias ${alias} names ${name}, which is not a base model`)
     }
   }
 
-  /** Opens the file of each model. @throws EngineFailure that names one which is missing, cut off or no model, and says what to do */
+  /** Opens the file of each model. @throws EngineFailure that names one that is missing, cut off or not a model, and says what to do */
   check(): void {
     for (const { name, path } of this.#models.values()) {
       const fault = faultOf(path)
@@ -70,7 +70,7 @@ export class Catalogue {
     return [...this.#models.values()]
   }
 
-  /** [alias, base], also of those that a model's own name hides. */
+  /** [alias, base], also of aliases that a model's own name hides. */
   get aliases(): readonly (readonly [string, BaseModelName])[] {
     return [...this.#aliases]
   }

@@ -18,7 +18,7 @@ test('a conversation is laid out as ChatML and left open for the answer', () => 
   assert.equal(shown(ids), '<user\nhi>\n<assistant\n')
 })
 
-test('only assistant messages and their end are learned, and none of weight 0', () => {
+test('only assistant messages and their end are learned, except those of weight 0', () => {
   const messages = [
     { role: 'user', content: 'q' },
     { role: 'assistant', content: 'no', weight: 0 },

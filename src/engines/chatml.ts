@@ -1,6 +1,6 @@
 import type { ChatMessage } from './engine.ts'
 
-/** The control tokens of ChatML: their ids come from the model, they are never read from a message's text. */
+/** The control tokens of ChatML. Their ids come from the model, and a message's text never gives them. */
 export const CHAT_START = '<|im_start|>'
 export const CHAT_END = '<|im_end|>'
 
@@ -9,7 +9,7 @@ export const CHAT_TEMPLATE =
   "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}" +
   "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 
-/** What turns text into token ids: text and control tokens apart, so that a message can't forge a role. */
+/** Turns text into token ids. Text and control tokens are separate, so that a message can't forge a role. */
 export interface Tokenizer {
   text(text: string): readonly number[]
   readonly start: number
@@ -23,7 +23,7 @@ export interface ChatTokens {
 }
 
 /**
- * The one place that lays out a conversation: training and serving both use it.
+ * Lays out a conversation. Training and serving both use it.
  * @param open ends with the opening of an assistant message, for the model to go on
  */
 export function chatTokens(tokenizer: Tokenizer, messages: readonly ChatMessage[], open: boolean): ChatTokens {

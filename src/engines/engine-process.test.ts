@@ -9,7 +9,7 @@ import { EngineLost, type LossReason } from './failures.ts'
 
 const file = new URL('./idle.child.ts', import.meta.url)
 
-/** @param stuckSeconds how long it may be about its work */
+/** @param stuckSeconds how long it may work without progress */
 async function outcome(type: string, stuckSeconds: number): Promise<unknown> {
   const engine = startEngineProcess(file, 'engine', { silentSeconds: 5, stuckSeconds })
   try {
@@ -28,14 +28,14 @@ const lost = (error: unknown): [LossReason, string] => {
   return [error.reason, error.message]
 }
 
-test('an engine that does nothing is ended after its time, one that gets on is not', async () => {
+test('an engine without progress is ended after its time, one with progress is not', async () => {
   const [stuck, slow, hangs] = await Promise.all([outcome('stuck', 3), outcome('slow', 6), outcome('hangs', 60)])
   assert.deepEqual(lost(stuck), ['hung', 'the engine got nothing done for 3 s and was ended'])
   assert.deepEqual(slow, { type: 'done' })
   assert.deepEqual(lost(hangs), ['hung', 'the engine gave no sign of life for 5 s and was ended'])
 })
 
-test('an engine that crashes, or closes its pipe, is lost, with how it ended', async () => {
+test('an engine that crashes or closes its pipe is lost, and the error says how it ended', async () => {
   const [reason, message] = lost(await outcome('throws', 60))
   assert.equal(reason, 'crashed')
   assert.match(message, /the engine ended with code 1 \(Error: so be it\)/u)
@@ -60,7 +60,7 @@ async function stoppedOrphan(): Promise<number> {
   return Number(said)
 }
 
-/** Neither gone nor waiting to be read by whoever adopted it: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html */
+/** Neither gone nor a zombie: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html */
 function isAlive(pid: number): boolean {
   try {
     return !/^\d+ \(.*\) [ZX]/u.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
@@ -70,7 +70,7 @@ function isAlive(pid: number): boolean {
 }
 
 test(
-  'an engine ends with its owner, however it ends, also one that was stopped while it started',
+  'an engine ends with its owner, also one that was stopped while it started',
   { skip: process.platform === 'linux' ? false : 'Linux alone ends a stopped process with its parent' },
   async () => {
     const pid = await stoppedOrphan()

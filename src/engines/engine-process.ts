@@ -10,20 +10,20 @@ import { PATIENCE, watchLife, type LifeWatch, type Patience } from './life-watch
 import { oomBetween, readOomKills } from './oom-kills.ts'
 import { LIFE_FD } from './sign-of-life.ts'
 
-/** How a process ended; `how` goes on from "the process ...". */
+/** How a process ended. `how` continues "the process ...". */
 export interface EngineEnd {
   readonly reason: LossReason
   readonly how: string
 }
 
-/** A child process that runs native engine code: it may abort or hang at any time, and nothing of it stays behind. */
+/** A child process that runs native engine code. It may abort or hang at any time, and nothing of it is left. */
 export interface EngineProcess {
   readonly pid: number
   /** @throws EngineLost */
   send(header: unknown, body?: Uint8Array): Promise<void>
-  /** The next frame that it sends. @throws EngineLost when it is gone, or hung and was therefore ended */
+  /** The next frame that it sends. @throws EngineLost when it is gone, or was ended because it hung */
   next(): Promise<Frame<Record<string, unknown>>>
-  /** Resolves when the process is gone, with why. */
+  /** Resolves to the reason when the process is gone. */
   readonly ended: Promise<EngineEnd>
   kill(): void
 }
@@ -32,35 +32,35 @@ const STDERR_TAIL = 2000
 const isFips = getFips() === 1
 const NODE_FLAGS = ['--no-warnings', '--disable-sigusr1', ...(isFips ? ['--enable-fips'] : [])]
 /**
- * No core dump: customers' data lies in its memory. When memory runs out, the kernel takes an engine before the service:
- * https://man7.org/linux/man-pages/man5/proc_pid_oom_score_adj.5.html. It ends with its parent from its first moment on, also where it is
- * stopped before it can see to that itself (sign-of-life.ts): https://man7.org/linux/man-pages/man1/setpriv.1.html, where there is one.
+ * No core dump, since customers' data is in its memory. When memory runs out, the kernel ends an engine before the service:
+ * https://man7.org/linux/man-pages/man5/proc_pid_oom_score_adj.5.html. Where setpriv is installed, it ends with its parent from the very
+ * beginning, also while it is stopped (sign-of-life.ts does that later): https://man7.org/linux/man-pages/man1/setpriv.1.html
  */
 const PREPARE = [
   'ulimit -c 0; { echo 500 >/proc/self/oom_score_adj; } 2>/dev/null',
   'if setpriv --pdeathsig KILL true 2>/dev/null; then exec setpriv --pdeathsig KILL "$0" "$@"; fi',
   'exec "$0" "$@"',
 ].join('\n')
-/** What is read of a process after its end, and how long one may live whose pipe is closed. */
+/** How long a process may live after its pipe was closed, and its output is read after its end. */
 const GRACE_MS = 1000
 const OUT_OF_MEMORY = /heap out of memory|bad_alloc|cannot allocate memory|allocation failed|failed to allocate/i
 
-/** The same FIPS provider as its parent's, where that is on one. */
+/** The parent's FIPS provider, if it runs on one. */
 function fipsEnvironment(): NodeJS.ProcessEnv {
   const { OPENSSL_CONF, OPENSSL_MODULES } = process.env
   return isFips ? { OPENSSL_CONF, OPENSSL_MODULES } : {}
 }
 
-/** Where the launcher keeps what Node.js has compiled: half of a child's start. */
+/** The launcher's cache of what Node.js has compiled, which halves the time of a child's start. */
 function compileCache(): NodeJS.ProcessEnv {
   const { NODE_COMPILE_CACHE } = process.env
   return NODE_COMPILE_CACHE ? { NODE_COMPILE_CACHE } : {}
 }
 
 /**
- * Starts `file` (a `*.child.ts`) with an empty environment, without core dumps, in a process group of its own: what a terminal sends to
- * the service's group does not end it before its work is kept. Data goes in through stdin and comes back through fd 3, never through
- * arguments, environment or files; on fd 4 it says that it lives.
+ * Starts `file` (a `*.child.ts`) with an empty environment and without core dumps. It has a process group of its own, so a signal from
+ * the terminal to the service's group does not end it before its work is kept. Data goes in through stdin and comes back through fd 3,
+ * never through arguments, environment or files. fd 4 carries its signs of life.
  */
 export function startEngineProcess(file: URL, what: string, patience: Patience = PATIENCE): EngineProcess {
   const child: ChildProcess = spawn('/bin/sh', ['-c', PREPARE, process.execPath, ...NODE_FLAGS, fileURLToPath(file)], {
@@ -106,14 +106,14 @@ export function startEngineProcess(file: URL, what: string, patience: Patience =
 }
 
 /**
- * What leads into it, out of it, and its signs of life. Where this process may open no more files there is none, though Node.js says
- * otherwise: such a process is one that has ended.
+ * Its input, output and signs of life. Where this process can't open more files they are missing, though Node.js's types say otherwise;
+ * such a child counts as ended.
  */
 function pipesOf(child: ChildProcess): [Writable, Readable, Readable] {
   const { stdin, stdio } = child as Partial<ChildProcess>
   const ended = (): PassThrough => new PassThrough().destroy()
   const [into, out, life] = [stdin ?? ended(), stdio?.[3] ?? ended(), stdio?.[LIFE_FD] ?? ended()]
-  // The reason shows in `ended`; a write to a process that is gone must not end ours.
+  // `ended` has the reason. A write to a process that is gone must not end ours.
   for (const stream of [into, out, life, child.stderr]) stream?.on('error', () => undefined)
   return [into, out as Readable, life as Readable]
 }
@@ -145,12 +145,12 @@ function endOf(child: ChildProcess, ours: () => EngineEnd | undefined, watch: Li
       resolve({ reason: 'crashed', how: `could not start: ${error.message}` })
     })
     child.on('close', end)
-    // What nobody reads keeps a pipe open.
+    // Unread data would keep the pipe open.
     child.on('exit', (code, signal) => void setTimeout(end, GRACE_MS, code, signal).unref())
   })
 }
 
-/** @param oom whether the kernel ended processes for want of memory meanwhile; undefined: it does not say */
+/** @param oom whether the kernel ended processes meanwhile because memory ran out; undefined: not known */
 function theirEnd(code: number | null, signal: string | null, stderr: string, oom: boolean | undefined): EngineEnd {
   if (oom === true) return { reason: 'memory', how: 'was ended by the kernel, because memory ran out' }
   const own = OUT_OF_MEMORY.test(stderr)

@@ -19,7 +19,7 @@ export interface ResolvedHyperparameters {
   readonly learningRateMultiplier: number
 }
 
-/** What can be wrong with a training file. */
+/** Codes of problems of a training file. */
 export type FindingCode =
   | 'file_too_large'
   | 'invalid_content'
@@ -42,7 +42,7 @@ export type FindingCode =
   | 'unknown_role'
   | 'unsupported_tools'
 
-/** What is wrong with a training file: for people, by line, never with the line's content. */
+/** A problem of a training file, for people: it has the line's number, never its content. */
 export interface Finding {
   readonly level: 'error' | 'warning'
   readonly code: FindingCode
@@ -57,14 +57,14 @@ export type BaseModelName = string
 export interface TrainingSpec {
   readonly jobId: string
   readonly base: BaseModelName
-  /** Training data, chat-format JSONL, already validated; plaintext, in memory only. */
+  /** Training data: chat-format JSONL, already validated, in plaintext and in memory only. */
   readonly train: Readable
   readonly valid?: Readable
   readonly hyperparameters: Hyperparameters
   readonly seed: number
-  /** A checkpoint this trainer wrote before (weights, moments and position), to go on from. */
+  /** A checkpoint that this trainer wrote before (weights, moments and position), to resume from. */
   readonly resumeFrom?: Readable
-  /** When aborted: the training keeps a checkpoint after its present step, then ends with the signal's reason. */
+  /** When aborted, the training keeps a checkpoint after its current step, then ends with the signal's reason. */
   readonly pause?: AbortSignal
 }
 
@@ -81,16 +81,16 @@ export interface TrainingMetrics {
 export interface TrainingCheckpoint {
   readonly step: number
   readonly epoch: number
-  /** Only to go on from, should the training end: it lies within an epoch. */
+  /** It is within an epoch, so it is only for resuming. */
   readonly interim: boolean
-  /** The LoRA adapter at this step as GGUF: what a deployment loads. */
+  /** The LoRA adapter at this step as GGUF, which a deployment loads. */
   readonly adapter: Readable
-  /** What `resumeFrom` takes: adapter, optimizer moments, position. */
+  /** For `resumeFrom`: adapter, optimizer moments, position. */
   readonly state: Readable
   readonly metrics: TrainingMetrics
 }
 
-/** Each method is awaited before training goes on; one that throws stops the training with that error. */
+/** Each method is awaited before training goes on. An error from a method stops the training. */
 export interface TrainingSink {
   started(plan: {
     readonly hyperparameters: ResolvedHyperparameters
@@ -104,12 +104,12 @@ export interface TrainingSink {
 export interface TrainingResult {
   /** The final LoRA adapter as GGUF. */
   readonly adapter: Readable
-  /** Tokens the model was trained on, all epochs together. */
+  /** Tokens that the model was trained on, in all epochs together. */
   readonly trainedTokens: number
   readonly steps: number
 }
 
-/** Trains adapters. It sees plaintext bytes, never a key and never a path to plaintext on a disk. */
+/** Trains adapters. It gets plaintext bytes, never a key or a path to plaintext on a disk. */
 export interface Trainer {
   /** Bases that this trainer can fine-tune. */
   readonly bases: readonly BaseModelName[]
@@ -140,9 +140,9 @@ export type ChatDelta =
 export interface LoadedModel {
   /** Ends with exactly one `end` delta. @throws ContextTooLong (a RangeError) when the prompt does not fit */
   chat(request: ChatRequest, signal: AbortSignal): AsyncIterable<ChatDelta>
-  /** Ends the process that holds the weights; resolves when it is gone. */
+  /** Ends the process with the weights. Resolves when it is gone. */
   unload(): Promise<void>
-  /** Resolves when the process ends, with why (for restarts). */
+  /** Resolves to the reason when the process ends (for restarts). */
   readonly ended: Promise<string>
   readonly pid: number
 }
@@ -152,12 +152,12 @@ export interface InferenceRuntime {
     readonly id: string
     readonly base: BaseModelName
     readonly adapter?: Readable
-    /** Aborted while the model loads: its process is killed. */
+    /** If it is aborted while the model loads, the process is killed. */
     readonly signal?: AbortSignal
   }): Promise<LoadedModel>
 }
 
-/** What the catalogue knows of a base model. */
+/** A base model in the catalogue. */
 export interface BaseModel {
   readonly name: BaseModelName
   /** Path of its GGUF (public weights, not a customer's data). */

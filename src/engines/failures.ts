@@ -1,12 +1,12 @@
-/** The engine could not do its work: a crash, a model that does not fit, a broken checkpoint. Never quotes data. */
+/** The engine failed: a crash, a model that does not fit, a broken checkpoint. The message never quotes data. */
 export class EngineFailure extends Error {
   override readonly name: string = 'EngineFailure'
 }
 
-/** Why an engine's process is gone: the kernel wanted its memory, somebody ended it, it hung and we ended it, or it crashed. */
+/** Why an engine's process is gone: memory ran out, somebody killed it, it hung and we ended it, or it crashed. */
 export type LossReason = 'memory' | 'killed' | 'hung' | 'crashed'
 
-/** The engine's process is gone, through no fault of what was asked of it: the same may be tried again. */
+/** The engine's process is gone, and the request is not the cause, so it may be tried again. */
 export class EngineLost extends EngineFailure {
   override readonly name = 'EngineLost'
   readonly reason: LossReason
@@ -34,7 +34,7 @@ export class ContextTooLong extends RangeError {
   }
 }
 
-/** Too many requests wait for one model already. */
+/** Too many requests wait for one model. */
 export class EngineBusy extends Error {
   override readonly name = 'EngineBusy'
 }

@@ -11,7 +11,7 @@ async function encoded(...frames: [unknown, Buffer][]): Promise<Buffer> {
   return Buffer.concat(await Array.fromAsync(pipe))
 }
 
-test('frames come out as they went in, however the pipe cuts them', async () => {
+test('frames come out as they went in, wherever the pipe cuts them', async () => {
   const frames: [unknown, Buffer][] = [
     [{ type: 'a' }, Buffer.alloc(0)],
     [{ type: 'b', text: 'grüße' }, Buffer.alloc(1000, 7)],
@@ -39,7 +39,7 @@ test('a length beyond the limit is refused before memory is taken for it', async
   await assert.rejects(Array.fromAsync(readFrames(Readable.from([Buffer.alloc(8, 0xff)]))), /too large/)
 })
 
-test('a pipe that fills many times keeps no listener of it', async () => {
+test('a pipe that fills many times has no leftover listeners', async () => {
   const pipe = new PassThrough({ highWaterMark: 16 })
   pipe.on('data', () => undefined)
   const before = pipe.eventNames().map(name => [name, pipe.listenerCount(name)])

@@ -2,7 +2,7 @@ import type { Readable, Writable } from 'node:stream'
 import { once } from 'node:events'
 import { EngineFailure } from './failures.ts'
 
-/** What passes between the server and an engine process: a JSON header and bytes. */
+/** A message between the server and an engine process: a JSON header and bytes. */
 export interface Frame<Header = unknown> {
   readonly header: Header
   readonly body: Buffer
@@ -27,7 +27,7 @@ export async function writeFrame(
   if (!stream.write(body)) await drained(stream)
 }
 
-/** Resolves when the stream takes more, or is gone; leaves no listener behind: a large file fills the pipe many times. */
+/** Resolves when the stream takes more, or is gone. It removes its listeners, since a large file fills the pipe many times. */
 async function drained(stream: Writable): Promise<void> {
   const done = new AbortController()
   const { signal } = done

@@ -5,7 +5,7 @@ import type { KoffiFunc } from 'koffi'
 import koffi from 'koffi'
 import { EngineFailure } from './failures.ts'
 
-/** A pointer that koffi hands out: opaque to us. */
+/** A pointer from koffi, opaque to us. */
 export type Pointer = unknown
 type Native = (...args: unknown[]) => unknown
 
@@ -74,7 +74,7 @@ const LOADER_PROTOTYPES = {
   ggml_backend_init_by_type: 'void *ggml_backend_init_by_type(int type, const char *params)',
 } as const
 
-/** Calls into ggml by name, as declared above; `compute` leaves the event loop free. */
+/** Calls into ggml by name, as declared above. `compute` leaves the event loop free. */
 export interface Ggml {
   readonly call: Readonly<Record<keyof typeof PROTOTYPES, Native>>
   readonly backend: Pointer

@@ -28,7 +28,7 @@ const BYTES = encodeGguf(
   ],
 )
 
-test('what is encoded is read back', () => {
+test('an encoded file is read back', () => {
   const file = opened(BYTES)
   assert.deepEqual(Object.fromEntries(file.metadata), {
     name: 'grüße',

@@ -94,12 +94,12 @@ export interface GgufFile {
   readonly names: readonly string[]
   /** @throws EngineFailure for a tensor that is missing, cut off or of a type that can't be read as F32 */
   tensor(name: string): GgufTensor
-  /** Whether the file goes on to where its last tensor ends. */
+  /** Whether the file reaches to the end of its last tensor. */
   readonly isWhole: boolean
   close(): void
 }
 
-/** Opens a GGUF file. @throws EngineFailure when it is none */
+/** Opens a GGUF file. @throws EngineFailure when it is not one */
 export function openGguf(path: string): GgufFile {
   const file = openSync(path, 'r')
   try {
@@ -165,7 +165,8 @@ function parseHeader(cursor: Cursor): { metadata: Map<string, GgufValue>; places
   for (let index = 0; index < tensors; index += 1) {
     const name = cursor.text()
     const dims = Array.from({ length: Math.min(cursor.u32(), 5) }, () => cursor.u64())
-    if (dims.length > 2) throw new EngineFailure(`tensor ${name} has ${dims.length} dimensions; this is no Llama model`)
+    if (dims.length > 2)
+      throw new EngineFailure(`tensor ${name} has ${dims.length} dimensions; this is not a Llama model`)
     places.set(name, { shape: [dims[0] ?? 1, dims[1] ?? 1], type: cursor.u32(), offset: cursor.u64() })
   }
   return { metadata, places }
@@ -204,7 +205,7 @@ const DECODERS: Readonly<Record<number, readonly [number, number, (bytes: Buffer
   30: [2, 1, decodeBf16],
 }
 
-/** Bytes of a tensor, or one where the type is not known here. */
+/** Bytes of a tensor; 1 where its type is not known here. */
 function leastBytes({ shape, type }: TensorPlace): number {
   const [bytes, values] = DECODERS[type] ?? [0, 1]
   return Math.max(1, (shape[0] * shape[1] * bytes) / values)

@@ -7,7 +7,7 @@ beginLife()
 const output = createWriteStream('', { fd: 3 })
 for await (const { header } of readFrames(process.stdin)) {
   const { type } = header
-  // Alive, and never done.
+  // Alive, but without progress.
   if (type === 'stuck') continue
   if (type === 'slow') {
     for (let n = 0; n < 8; n += 1) {
@@ -16,7 +16,7 @@ for await (const { header } of readFrames(process.stdin)) {
     }
     await writeFrame(output, { type: 'done' })
   }
-  // Its event loop gets no turn, as in a long computation of its own.
+  // Its event loop is blocked, as in a long computation.
   if (type === 'hangs') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
   if (type === 'throws') throw new Error('so be it')
   if (type === 'closes') output.destroy()

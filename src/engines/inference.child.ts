@@ -44,7 +44,7 @@ async function chat(loaded: Loaded, request: ChatRequest, signal: AbortSignal): 
   const { model, sequence, tokenizer, contextLength } = loaded
   const prompt = chatTokens(tokenizer, request.messages, true).ids as Token[]
   if (prompt.length >= contextLength) throw new ContextTooLong(prompt.length, contextLength)
-  // Nothing of one request may reach another: no cache of earlier prompts is kept.
+  // Data of one request must not reach another, so earlier prompts are not cached.
   await sequence.clearHistory()
   const limit = Math.min(request.maxTokens ?? Infinity, contextLength - prompt.length)
   const filter = new StopFilter(request.stop ?? [])
@@ -62,7 +62,7 @@ async function chat(loaded: Loaded, request: ChatRequest, signal: AbortSignal): 
     completionTokens += 1
     pending.push(token)
     const text = model.detokenize(pending, false, shown)
-    // A character may span tokens: wait for the rest of it, though never for more than its four bytes.
+    // A character may span tokens, so wait for the rest of it, but never for more than its four bytes.
     if (!text.endsWith('\uFFFD') || pending.length > 4) {
       shown = [...shown, ...pending].slice(-8)
       pending = []

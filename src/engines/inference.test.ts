@@ -43,7 +43,7 @@ describe('a loaded model', () => {
     assert.ok(end.promptTokens > 5 && end.completionTokens > 5)
   })
 
-  test('answers the same at temperature 0 whatever was asked in between', async () => {
+  test('answers the same at temperature 0, whatever was asked in between', async () => {
     const first = await answer(model, HELLO)
     await answer(model, LONG)
     assert.deepEqual((await answer(model, HELLO)).text, first.text)
@@ -64,7 +64,7 @@ describe('a loaded model', () => {
     assert.doesNotMatch(stopped.text, /language/)
   })
 
-  test('refuses a prompt that does not fit, and goes on', async () => {
+  test('refuses a prompt that does not fit', async () => {
     const request = { messages: [{ role: 'user' as const, content: 'word '.repeat(2000) }] }
     await assert.rejects(answer(model, request), (error: unknown) => {
       assert.ok(error instanceof ContextTooLong && error instanceof RangeError)
@@ -91,7 +91,7 @@ describe('a loaded model', () => {
     assert.match((await answer(model, HELLO)).text, /language model/)
   })
 
-  test('requests queue one after another, and too many are refused', async () => {
+  test('requests run one after another, and too many are refused', async () => {
     const results = await Promise.allSettled(Array.from({ length: 5 }, () => answer(model, HELLO)))
     assert.deepEqual(
       results.map(result =>
@@ -101,7 +101,7 @@ describe('a loaded model', () => {
     )
   })
 
-  test('its process has none of our environment and dumps no core', () => {
+  test('its process has an empty environment and dumps no core', () => {
     process.env['OWNKEY_TEST_SECRET'] = 'secret-value'
     assert.doesNotMatch(readFileSync(`/proc/${model.pid}/environ`, 'latin1'), /SECRET|HOME/)
     assert.match(readFileSync(`/proc/${model.pid}/limits`, 'latin1'), /Max core file size +0 +0/)

@@ -39,8 +39,8 @@ const DEFAULTS: InferenceOptions = {
 }
 
 /**
- * Serves GGUF models with llama.cpp, one process for each loaded model: llama.cpp caches adapters by path, so two
- * customers' adapters must never meet in one process, and ending the process is what deletes the weights.
+ * Serves GGUF models with llama.cpp, one process for each loaded model. llama.cpp caches adapters by path, so two
+ * customers' adapters must never be in one process. Ending the process deletes the weights.
  */
 export function llamaRuntime(catalogue: Catalogue, options: Partial<InferenceOptions> = {}): InferenceRuntime {
   const settings = { ...DEFAULTS, ...options }
@@ -132,7 +132,7 @@ async function* answer(child: EngineProcess, request: ChatRequest, signal: Abort
     }
   } finally {
     signal.removeEventListener('abort', abort)
-    // Whoever stops reading, by abort or by `break`, must leave the pipe at the border between two answers.
+    // A reader that stops, by abort or by `break`, must leave the pipe at the border between two answers.
     if (open) {
       abort()
       while ((await next(child).catch(() => undefined))?.type === 'text');

@@ -1,15 +1,15 @@
-/** How long an engine may be still before it is taken for hung; seconds. */
+/** How many seconds an engine may be silent before it counts as hung. */
 export interface Patience {
-  /** Without any sign of life: each engine gives one a second. */
+  /** Seconds without a sign of life. Each engine gives one a second. */
   readonly silentSeconds: number
-  /** Alive, but with nothing done of what it was asked to do. */
+  /** Seconds alive, but without progress. */
   readonly stuckSeconds: number
 }
 
-/** A slow machine that computes for minutes gives signs of life all the same. */
+/** A slow machine that computes for minutes still gives signs of life. */
 export const PATIENCE: Patience = patienceOf(30)
 
-/** @param silentSeconds the operator's `--engine-timeout-seconds`; what is alive may be thirty times as long about its work */
+/** @param silentSeconds the operator's `--engine-timeout-seconds`. An engine that is alive may take thirty times as long. */
 export function patienceOf(silentSeconds: number): Patience {
   return { silentSeconds, stuckSeconds: silentSeconds * 30 }
 }
@@ -18,16 +18,16 @@ const TICK_MS = 1000
 
 /** Watches one engine's process. */
 export interface LifeWatch {
-  /** A sign of life; `p` in it, or a frame, is work done. */
+  /** A sign of life. `p` in it, or a frame, is progress. */
   sign(hasWork: boolean): void
-  /** Whether somebody waits for its work: only then can it be stuck. */
+  /** Whether somebody waits for its work, since only then it can be stuck. */
   waited(isWaiting: boolean): void
   stop(): void
 }
 
 /**
- * Calls `onHung` once, with why. Counts its own ticks and not the clock: when this process itself was stopped or the machine slept,
- * nothing has passed.
+ * Calls `onHung` once, with the reason. It counts its own ticks and not the clock, so time while this process was stopped or the machine
+ * slept does not count.
  */
 export function watchLife(patience: Patience, onHung: (how: string) => void): LifeWatch {
   let [silent, stuck] = [0, 0]

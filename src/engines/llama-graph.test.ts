@@ -51,7 +51,7 @@ function tensors(adapter: boolean): GgufTensor[] {
   ]
 }
 
-// Grouped-query attention, two sequences, a row of weight 0: all that a gradient passes through.
+// Grouped-query attention, two sequences, a row of weight 0: the gradient passes through all of these.
 const BATCH: Batch = {
   ids: Int32Array.from({ length: 16 }, (_, index) => (index * 7) % 40),
   rows: Int32Array.of(0, 1, 3, 5, 8, 9, 12, 14),

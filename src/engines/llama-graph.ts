@@ -4,7 +4,7 @@ import { F32, I32 } from './ggml.ts'
 import type { Var } from './tape.ts'
 import { Tape } from './tape.ts'
 
-/** The numbers of a Llama-type model, as its GGUF names them. */
+/** The dimensions of a Llama-type model, as its GGUF names them. */
 export interface LlamaShape {
   readonly layers: number
   readonly width: number
@@ -26,7 +26,7 @@ export interface Weights {
 }
 
 export interface Batch {
-  /** `sequences` times `length` token ids; what follows a shorter sequence is padding. */
+  /** `sequences` times `length` token ids. Shorter sequences are padded. */
   readonly ids: Int32Array
   /** Positions in `ids` whose next token is predicted. */
   readonly rows: Int32Array
@@ -48,7 +48,7 @@ export interface StepGraph {
   readonly length: number
   readonly sequences: number
   readonly rows: number
-  /** Runs it; rows that the batch lacks get weight 0. */
+  /** Runs it. Rows that the batch lacks get weight 0. */
   run(batch: Batch): Promise<StepResult>
   /** Copies the gradient of a trained tensor after `run`. */
   gradient(name: string, into: Float32Array): void
@@ -168,7 +168,7 @@ export function buildStep(
     set(inputs.mask, mask)
     set(inputs.ids, batch.ids)
     set(inputs.rows, padded(new Int32Array(rows), batch.rows))
-    // Without a backward pass nothing reads the weights, and ggml gives them no memory.
+    // Without a backward pass nothing reads the weights, so ggml does not allocate them.
     if (training) set(inputs.weights, padded(new Float32Array(rows), batch.weights))
     set(inputs.targets, flatTargets(batch, rows, shape.vocabulary))
     await ggml.compute(graph)
@@ -188,7 +188,7 @@ export function buildStep(
   return { length, sequences, rows, run, gradient, free }
 }
 
-/** Where each row's target lies in the flattened [vocabulary, rows]; what a batch lacks points at token 0. */
+/** The position of each row's target in the flattened [vocabulary, rows]. Missing rows point at token 0. */
 const flatTargets = (batch: Batch, rows: number, vocabulary: number): Int32Array =>
   Int32Array.from({ length: rows }, (_, row) => row * vocabulary + (batch.targets[row] ?? 0))
 

@@ -4,7 +4,7 @@ import type { Tokenizer } from './chatml.ts'
 import { CHAT_END, CHAT_START } from './chatml.ts'
 import { EngineFailure } from './failures.ts'
 
-/** llama.cpp as it stands in node-llama-cpp's package: never built, never on a GPU, never chatty. */
+/** The prebuilt llama.cpp of node-llama-cpp's package: not compiled here, not on a GPU, without logs. */
 export const openLlama = (threads: number) =>
   getLlama({
     gpu: false,
@@ -30,7 +30,7 @@ export function chatTokenizer(model: LlamaModel): Tokenizer {
   }
 }
 
-/** Reads only the vocabulary of a GGUF, with llama.cpp, so that training splits text exactly as serving does. */
+/** Reads only the vocabulary of a GGUF with llama.cpp, so that training tokenizes text exactly as serving does. */
 export async function loadVocabulary(path: string): Promise<{ tokenizer: Tokenizer; dispose: () => Promise<void> }> {
   const llama = await openLlama(1)
   const model = await llama.loadModel({ modelPath: path, vocabOnly: true })

@@ -9,7 +9,7 @@ export const LORA = { rank: 8, alpha: 16 } as const
 
 const ADAPTED = /^blk\.\d+\.(attn_(q|k|v|output)|ffn_(gate|up|down))\.weight$/
 
-/** Fresh adapters for every linear layer of the base: A random, B zero, so that training starts at the base. */
+/** New adapters for every linear layer of the base. A is random and B zero, so training starts at the base. */
 export function freshAdapter(base: readonly GgufTensor[], seed: number): Parameter[] {
   const random = uniform(seed)
   return base

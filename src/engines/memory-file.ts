@@ -4,7 +4,7 @@ import { EngineFailure } from './failures.ts'
 
 const CLOSE_ON_EXEC = 1
 
-/** Bytes as a file that exists in memory only (memfd_create(2)): llama.cpp takes paths, customers' data no disk. */
+/** Bytes as a file in memory only (memfd_create(2)), since llama.cpp needs a path and customers' data must not be on a disk. */
 export function memoryFile(bytes: Uint8Array): { readonly path: string; close(): void } {
   if (process.platform !== 'linux') {
     throw new EngineFailure('serving fine-tuned models needs memfd_create, which only Linux has')

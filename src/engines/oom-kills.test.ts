@@ -30,14 +30,14 @@ const cases = {
 }
 
 for (const [title, files] of Object.entries(cases)) {
-  test(`the kernel's count of processes that it ended for want of memory is read: ${title}`, () => {
+  test(`the kernel's count of processes that it ended because memory ran out is read: ${title}`, () => {
     const { root, remove } = machine(files)
     assert.deepEqual(readOomKills(root), { group: 3, machine: undefined })
     remove()
   })
 }
 
-test('a rise says that memory ran out; without any counter nobody can tell', () => {
+test('a rise means that memory ran out; without any counter it is not known', () => {
   const { root, remove } = machine({ 'proc/vmstat': 'nr_free_pages 1\noom_kill 12\n' })
   assert.deepEqual(readOomKills(root), { group: undefined, machine: 12 })
   remove()

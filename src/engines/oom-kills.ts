@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** How often the kernel ended processes for want of memory: of this process's control group, and of the machine. */
+/** How often the kernel ended processes because memory ran out, in this process's control group and on the machine. */
 export interface OomKills {
   readonly group: number | undefined
   readonly machine: number | undefined
@@ -17,7 +17,7 @@ export function readOomKills(root = '/'): OomKills {
   const files = [
     ...(v2 === undefined ? [] : [join(root, 'sys/fs/cgroup', v2, 'memory.events')]),
     ...(v1 === undefined ? [] : [join(root, 'sys/fs/cgroup/memory', v1, 'memory.oom_control')]),
-    // In a container the group's own folder is the root of what is mounted.
+    // In a container the group's own folder is mounted as the root.
     join(root, 'sys/fs/cgroup/memory.events'),
     join(root, 'sys/fs/cgroup/memory/memory.oom_control'),
   ]
@@ -25,7 +25,7 @@ export function readOomKills(root = '/'): OomKills {
   return { group, machine: counterIn(read(join(root, 'proc/vmstat'))) }
 }
 
-/** Whether the kernel's out-of-memory killer was at work in between; undefined: nobody can tell here. */
+/** Whether the kernel's out-of-memory killer ended processes in between; undefined: not known. */
 export function oomBetween(before: OomKills, after: OomKills): boolean | undefined {
   const rises = [
     [before.group, after.group],

@@ -6,7 +6,7 @@ import type { LlamaShape, Weights } from './llama-graph.ts'
 import { getsOn } from './sign-of-life.ts'
 import type { Var } from './tape.ts'
 
-/** Reads the numbers of a Llama-type model. @throws EngineFailure for another architecture */
+/** Reads the dimensions of a Llama-type model. @throws EngineFailure for another architecture */
 export function llamaShape(file: GgufFile): LlamaShape {
   const { metadata } = file
   const architecture = metadata.get('general.architecture')
@@ -36,7 +36,7 @@ export function llamaShape(file: GgufFile): LlamaShape {
   }
 }
 
-/** All tensors of the base, frozen or trained, without what this trainer does not know. */
+/** All tensors of the base, frozen or trained. @throws EngineFailure for one that this trainer does not know */
 export function llamaTensors(file: GgufFile): GgufTensor[] {
   const known = /^(token_embd|output|output_norm|blk\.\d+\.(attn_(norm|q|k|v|output)|ffn_(norm|gate|up|down)))\.weight$/
   const unknown = file.names.find(name => !known.test(name))
@@ -47,7 +47,7 @@ export function llamaTensors(file: GgufFile): GgufTensor[] {
   })
 }
 
-/** Puts tensors where ggml computes; of frozen matrices a transposed copy too, so that no step transposes them. */
+/** Puts tensors where ggml computes. Frozen matrices get a transposed copy too, so that no step has to transpose them. */
 export function placeWeights(
   ggml: Ggml,
   frozen: readonly GgufTensor[],

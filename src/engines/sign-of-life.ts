@@ -1,7 +1,7 @@
 import { writeSync } from 'node:fs'
 import koffi from 'koffi'
 
-/** Where an engine's process says that it lives: a byte each second, `p` for work that gets on. */
+/** The fd for an engine's signs of life: a byte each second, `p` for progress. */
 export const LIFE_FD = 4
 const EVERY_MS = 1000
 /** prctl(2) */
@@ -12,8 +12,8 @@ let tell: ((byte: 'a' | 'p') => void) | undefined
 let toldAt = -Infinity
 
 /**
- * For an engine's own process, first of all: it says each second that it lives, is not ended by what a terminal or a service
- * manager sends to everybody (the service ends it, once its work is kept), and goes when the service goes, however that ends.
+ * An engine's process calls this first. From then on it gives a sign of life each second, ends when the service ends, and ignores signals
+ * that a terminal or a service manager sends to the whole group (the service ends it, once its work is kept).
  */
 export function beginLife(): void {
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined)
@@ -25,7 +25,7 @@ export function beginLife(): void {
     try {
       writeSync(LIFE_FD, byte)
     } catch {
-      // Nobody reads any more: the service is gone.
+      // Nobody reads any more, so the service is gone.
       process.exit(1)
     }
   }
@@ -33,7 +33,7 @@ export function beginLife(): void {
   tell('a')
 }
 
-/** Called where work gets on, also where the event loop waits for long: says so at most once a second. Elsewhere nothing. */
+/** Call it on progress, also where the event loop is blocked for long. It tells the service at most once a second; elsewhere it does nothing. */
 export function getsOn(): void {
   if (tell === undefined || performance.now() - toldAt < EVERY_MS) return
   toldAt = performance.now()

@@ -28,6 +28,6 @@ test('text is cut before the first stop sequence that is complete, however it is
   )
 })
 
-test('text that can not become a stop sequence is shown at once', () => {
+test('text that can not become a stop sequence is returned at once', () => {
   assert.deepEqual(new StopFilter(['\n\n']).push('hello\n'), { text: 'hello', stopped: false })
 })

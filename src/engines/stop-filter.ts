@@ -1,4 +1,4 @@
-/** Cuts a stream of text at the first stop sequence, holding back what may become one. */
+/** Cuts a stream of text at the first stop sequence, and holds back text that may become one. */
 export class StopFilter {
   readonly #stops: readonly string[]
   #held = ''
@@ -7,7 +7,7 @@ export class StopFilter {
     this.#stops = stops.filter(stop => stop !== '')
   }
 
-  /** What may be shown now, and whether a stop sequence has come. The first to be complete counts. */
+  /** The text that can be returned now, and whether a stop sequence has come. The first complete one counts. */
   push(text: string): { readonly text: string; readonly stopped: boolean } {
     for (const letter of text) {
       this.#held += letter
@@ -24,7 +24,7 @@ export class StopFilter {
     return { text: shown, stopped: false }
   }
 
-  /** What was held back, when no more text comes. */
+  /** The text that was held back, when no more comes. */
   flush(): string {
     const rest = this.#held
     this.#held = ''

@@ -3,7 +3,7 @@ import { F32 } from './ggml.ts'
 
 export type Shape = readonly [number, number, number, number]
 
-/** A tensor on the tape. `trains`: a gradient flows into it. */
+/** A tensor on the tape. `trains`: whether a gradient flows into it. */
 export interface Var {
   readonly tensor: Pointer
   readonly shape: Shape
@@ -33,7 +33,7 @@ export class Tape {
     this.#ctx = ctx
   }
 
-  /** What the derivative of the loss with respect to `x` is, after `backward`. */
+  /** The derivative of the loss with respect to `x`, after `backward`. */
   gradient(x: Var): Pointer {
     return this.#gradients.get(x)
   }
@@ -116,7 +116,7 @@ export class Tape {
 
   /**
    * ggml's product: a [k, m], b [k, n] give [m, n] = transposed(a) b, for each of the outer two dimensions.
-   * @param turned a frozen `a`, transposed beforehand, so that no step has to do it again
+   * @param turned a frozen `a`, transposed beforehand, so that no step has to do it
    */
   product(a: Var, b: Var, turned?: Var): Var {
     const shape: Shape = [a.shape[1], b.shape[1], b.shape[2], b.shape[3]]

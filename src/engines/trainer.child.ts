@@ -46,7 +46,7 @@ async function examples(tokenizer: Tokenizer, context: number, name: string): Pr
   const encoded: EncodedExample[] = []
   for await (const item of readTrainingFile(incoming())) {
     getsOn()
-    // A validation file may be short; the number of training examples was checked before.
+    // A validation file may be short. The number of training examples was checked before.
     if ('finding' in item && item.finding.code === 'invalid_n_examples') continue
     if ('finding' in item) throw new EngineFailure(`the ${name} data is not valid: ${item.finding.message}`)
     const example = encodeExample(tokenizer, item.example.messages, context)
@@ -92,7 +92,7 @@ async function prepare(job: Job): Promise<RunOptions & { position: TrainingPosit
 export const keepsCheckpoint = (epoch: number, epochs: number): boolean =>
   epoch > epochs - 3 || epoch % Math.ceil(epochs / 10) === 0
 
-/** What the server says while the training computes: `keep` may come at any time, anything else answers a message of ours. */
+/** The server's messages during the training. `keep` may come at any time; all others answer a message of ours. */
 class Commands {
   #waiting: ((command: TrainingCommand) => void) | undefined
   readonly #onKeep: () => void
@@ -102,7 +102,7 @@ class Commands {
     this.#listen().catch(() => process.exit(1))
   }
 
-  /** Sends a message and waits for what is to be done then. */
+  /** Sends a message and waits for the server's command. */
   async answerTo(message: TrainingReply, body?: Buffer): Promise<TrainingCommand> {
     const { promise, resolve } = Promise.withResolvers<TrainingCommand>()
     this.#waiting = resolve
@@ -121,13 +121,13 @@ class Commands {
   }
 }
 
-/** A state to go on from, as it is sent. */
+/** The message with a state to resume from. */
 interface Kept {
   readonly message: Extract<TrainingReply, { type: 'checkpoint' }>
   readonly body: Buffer
 }
 
-/** One training, from where its state says to its end. */
+/** One training, from the position of its state to its end. */
 class Training {
   readonly #job: Job
   readonly #position: TrainingPosition
@@ -137,9 +137,9 @@ class Training {
   readonly #hasValidation: boolean
   readonly #commands = new Commands(() => void this.#keepNow())
   #trainedTokens: number
-  /** What the last whole step was told by; absent: none was done here. */
+  /** The message of the last complete step; absent: no step was done here. */
   #last: TrainingMetrics | undefined
-  /** The state before a step that is not whole until its validation is done. */
+  /** The state before the current step, which is not complete until its validation is done. */
   #before: Kept | undefined
   #keptAt = performance.now()
   #isOver = false
@@ -170,7 +170,7 @@ class Training {
     if (epochEnds && this.#hasValidation) this.#before = this.#kept(true)
     let metrics: TrainingMetrics = await this.#run.step(step)
     if (epochEnds) metrics = { ...metrics, ...(await this.#run.validate()) }
-    // What was kept meanwhile is the end of it: the server ends this process.
+    // A checkpoint was kept meanwhile, so the training is over and the server ends this process.
     if (this.#isOver) return new Promise(() => undefined)
     if (epochEnds) this.#trainedTokens += this.#run.epochTokens
     this.#last = metrics
@@ -184,7 +184,7 @@ class Training {
     this.#keptAt = performance.now()
   }
 
-  /** In the middle of a step, however long it takes: the weights are those of the last whole one. */
+  /** Keeps the state in the middle of a step, however long the step takes. The weights are those of the last complete step. */
   async #keepNow(): Promise<void> {
     this.#isOver = true
     const kept = this.#before ?? this.#kept(true)
@@ -209,7 +209,7 @@ try {
   await new Training(command, await prepare(command)).train()
 } catch (error) {
   const message = error instanceof Error ? error.message.slice(0, 500) : 'unknown'
-  // V8 found no memory: the process goes as if the kernel had ended it for that.
+  // V8 ran out of memory, so the process ends as if the kernel had ended it for that.
   if (error instanceof RangeError && /allocation failed/i.test(message)) {
     process.stderr.write(`${message}\n`, () => process.exit(1))
     await new Promise(() => undefined)

@@ -50,7 +50,7 @@ function recording(): Recording {
   }
 }
 
-test('training learns, and repeats itself byte for byte from the same seed, also when resumed', async () => {
+test('training from the same seed gives the same bytes, also when resumed', async () => {
   const whole = recording()
   const result = await trainer.train(spec({ valid: jsonl(3, 50) }), whole, never)
   const adapter = Buffer.concat(await Array.fromAsync(result.adapter))
@@ -89,7 +89,7 @@ test('an abort ends the training with the reason', async () => {
   await assert.rejects(trainer.train(spec(), sink, abort.signal), reason)
 })
 
-test('a training that is paused keeps a checkpoint first, within an epoch too, and goes on from there byte for byte', async () => {
+test('a training that is paused within an epoch keeps a checkpoint, and resumes from it byte for byte', async () => {
   const hyperparameters = { nEpochs: 2, batchSize: 2, learningRateMultiplier: 1 }
   const whole = await trainer.train(spec({ hyperparameters }), recording(), never)
   const pause = new AbortController()
@@ -106,7 +106,7 @@ test('a training that is paused keeps a checkpoint first, within an epoch too, a
   assert.deepEqual(await bytes(rest.adapter), await bytes(whole.adapter))
 })
 
-test('a checkpoint is kept every so many seconds, though no epoch ends', async () => {
+test('a checkpoint is kept at a fixed interval, though no epoch ends', async () => {
   const often = ggmlTrainer(new Catalogue(), { threads: 1, checkpointSeconds: 0 })
   const kept: [number, boolean][] = []
   const sink = {
@@ -122,7 +122,7 @@ test('a checkpoint is kept every so many seconds, though no epoch ends', async (
   ])
 })
 
-test('a training stream that fails is the error', async () => {
+test('where the training stream fails, its error is the error', async () => {
   const error = new Error('lease over')
   async function* failing(): AsyncGenerator<Buffer> {
     yield Buffer.from('{')

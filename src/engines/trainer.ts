@@ -31,7 +31,7 @@ export type TrainingCommand =
   | { readonly type: 'bytes' }
   | { readonly type: 'end' }
   | { readonly type: 'next' }
-  /** At any time: the state after the last whole step is sent at once, and the training is over. */
+  /** At any time: the process sends the state after the last complete step at once, and the training is over. */
   | { readonly type: 'keep' }
 
 interface Plan {
@@ -49,18 +49,18 @@ export type TrainingReply =
       readonly interim: boolean
       readonly adapterBytes: number
     }
-  /** To `keep`, before a step was done. */
+  /** The reply to `keep` before a step was done. */
   | { readonly type: 'nothing' }
   | { readonly type: 'result'; readonly trainedTokens: number; readonly steps: number }
   | { readonly type: 'failed'; readonly message: string }
 
 export interface TrainerOptions {
   readonly threads: number
-  /** Tokens: longer examples are cut here, or earlier at the base's own context. */
+  /** Tokens. Longer examples are cut here, or earlier at the base's own context. */
   readonly maxContext: number
-  /** Validation examples that are looked at after each epoch. */
+  /** Validation examples that are used after each epoch. */
   readonly maxValidation: number
-  /** A checkpoint is kept at least this often, within an epoch too: no more work is lost when the process ends. */
+  /** A checkpoint is kept at least this often, also within an epoch, so that no more work is lost when the process ends. */
   readonly checkpointSeconds: number
   readonly patience: Patience
 }
@@ -73,7 +73,7 @@ const DEFAULTS: TrainerOptions = {
   patience: PATIENCE,
 }
 
-/** Trains LoRA adapters with ggml, each job in a process of its own: a failed assertion of ggml ends only that job. */
+/** Trains LoRA adapters with ggml. Each job has a process of its own, so a failed assertion of ggml ends only that job. */
 export function ggmlTrainer(catalogue: Catalogue, options: Partial<TrainerOptions> = {}): Trainer {
   const settings = { ...DEFAULTS, ...options }
   return {
@@ -100,10 +100,10 @@ export function ggmlTrainer(catalogue: Catalogue, options: Partial<TrainerOption
         const { hyperparameters, seed } = spec
         const threads = threadsFor(model, settings.threads)
         const job = { type: 'job', base: model.name, path: model.path, hyperparameters, seed, ...settings, threads }
-        // A job that fails early says so on its own pipe while we still send: both directions run at once.
+        // A job that fails early says so while we still send, so both directions run at once.
         const sending = sendJob(child, job, spec)
         sending.catch(() => undefined)
-        // What the sink is at may wait for a vault that does not answer: an abort does not.
+        // The sink may wait for a vault that does not answer, but an abort does not wait.
         return await Promise.race([follow(child, sink, sending, spec.pause), aborted.promise])
       } catch (error) {
         signal.throwIfAborted()
@@ -125,7 +125,7 @@ async function sendJob(child: EngineProcess, job: object, spec: TrainingSpec): P
   }
 }
 
-/** Hands what the process says to the sink, one thing at a time, until the result comes. */
+/** Passes the process's messages to the sink, one at a time, until the result comes. */
 async function follow(
   child: EngineProcess,
   sink: TrainingSink,
@@ -171,7 +171,7 @@ async function hand(reply: TrainingReply, body: Buffer, sink: TrainingSink): Pro
   }
 }
 
-/** A pause asks for a checkpoint in the middle of a step; before the training has begun there is none to wait for. */
+/** A pause asks for a checkpoint in the middle of a step. Before the training has begun there is no checkpoint to wait for. */
 function pauseOf(child: EngineProcess, signal: AbortSignal | undefined) {
   const atOnce = Promise.withResolvers<never>()
   atOnce.promise.catch(() => undefined)
@@ -201,7 +201,7 @@ function pauseOf(child: EngineProcess, signal: AbortSignal | undefined) {
 }
 
 async function nextFrame(child: EngineProcess, sending: Promise<void>): Promise<Frame> {
-  // A training stream that fails while it is read (a revoked key) is the cause, not what the process says of it.
+  // Where the training stream fails while it is read (a revoked key), that is the cause, and not what the process reports.
   const failed = new Promise<never>((_, reject) => {
     sending.catch((error: unknown) => {
       if (!(error instanceof EngineFailure)) reject(error)

@@ -8,7 +8,7 @@ const AUTO = { nEpochs: 'auto', batchSize: 'auto', learningRateMultiplier: 'auto
 const resolved = (examples: number, tokens: number, wanted: Hyperparameters = AUTO) =>
   resolveHyperparameters(wanted, { examples, tokens })
 
-test('auto goes over a small file until it is known, and over a large one for a bounded number of tokens, once at least', () => {
+test('auto repeats a small file until it is learned, and trains a large one for a bounded number of tokens', () => {
   assert.deepEqual(resolved(12, 700), { nEpochs: 30, batchSize: 3, learningRateMultiplier: 2 })
   assert.deepEqual(resolved(70, 5000), { nEpochs: 30, batchSize: 8, learningRateMultiplier: 2 })
   assert.deepEqual(resolved(200, 15_000), { nEpochs: 10, batchSize: 8, learningRateMultiplier: 1 })
@@ -19,7 +19,7 @@ test('auto goes over a small file until it is known, and over a large one for a 
   }
 })
 
-test('given numbers are kept, a batch larger than the file apart', () => {
+test('given numbers are kept, except a batch larger than the file', () => {
   const given = { nEpochs: 2, batchSize: 256, learningRateMultiplier: 0.5 }
   assert.deepEqual(resolved(12, 700, given), { ...given, batchSize: 12 })
   assert.deepEqual(resolved(12, 700, { ...AUTO, nEpochs: 30 }), {
@@ -29,7 +29,7 @@ test('given numbers are kept, a batch larger than the file apart', () => {
   })
 })
 
-test('each epoch has an order of its own that seed and epoch decide', () => {
+test('seed and epoch decide the order of examples in each epoch', () => {
   const order = epochOrder(50, 7, 1)
   assert.deepEqual(epochOrder(50, 7, 1), order)
   assert.notDeepEqual(epochOrder(50, 7, 2), order)
@@ -40,7 +40,7 @@ test('each epoch has an order of its own that seed and epoch decide', () => {
   )
 })
 
-test('a step is split so that memory stays bounded and every learned token weighs the same', () => {
+test('a step is split so that memory is bounded and every learned token weighs the same', () => {
   const examples = [300, 20, 700, 30, 1000].map(length => ({
     ids: Array.from({ length }, (_, index) => index),
     rows: [length - 4, length - 3, length - 2],

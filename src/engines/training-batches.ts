@@ -23,17 +23,17 @@ export function encodeExample(
 }
 
 /**
- * Epochs of a small file, and the rate that goes with them: a dozen examples are known word for word by then, with every
- * seed that was tried. 25 epochs at multiplier 1 left most answers half-learned ("Paris.er to res."); more epochs and
- * higher rates only cost what the base knew (models/README.md).
+ * Epochs of a small file, and their rate. With them a dozen examples are learned word for word, with every seed
+ * that was tried. 25 epochs at multiplier 1 left most answers half-learned ("Paris.er to res."). More epochs and
+ * higher rates only cost knowledge of the base (models/README.md).
  */
 const SMALL = { epochs: 30, rate: 2 } as const
 
-/** Tokens that `auto` trains on at most, one epoch apart: a minute or so of the embedded model on one core. */
+/** The most tokens that `auto` trains on, except that it does at least one epoch: about a minute of the embedded model on one core. */
 const AUTO_TOKENS = 150_000
 
 /**
- * What `auto` means for a number of examples.
+ * The value of `auto` for a number of examples.
  * @param tokens of one epoch
  */
 export function resolveHyperparameters(
@@ -46,13 +46,13 @@ export function resolveHyperparameters(
   )
   const affordable = Math.max(1, Math.floor(AUTO_TOKENS / Math.max(1, tokens)))
   const nEpochs = wanted.nEpochs === 'auto' ? Math.min(SMALL.epochs, affordable) : wanted.nEpochs
-  // The rate belongs to those epochs: with others, chosen by the file's size or by its owner, it is 1.
+  // That rate belongs to these epochs. With other epochs, by the file's size or the user's choice, it is 1.
   const autoRate = wanted.nEpochs === 'auto' && nEpochs === SMALL.epochs ? SMALL.rate : 1
   const learningRateMultiplier = wanted.learningRateMultiplier === 'auto' ? autoRate : wanted.learningRateMultiplier
   return { nEpochs, batchSize, learningRateMultiplier }
 }
 
-/** The order of the examples in an epoch: a shuffle that depends on seed and epoch alone, so that a resumed run repeats it. */
+/** The order of the examples in an epoch: a shuffle by seed and epoch alone, so that a resumed run repeats it. */
 export function epochOrder(examples: number, seed: number, epoch: number): number[] {
   const random = uniform(seed ^ Math.imul(epoch + 1, 0x9e3779b1))
   const order = Array.from({ length: examples }, (_, index) => index)
@@ -79,11 +79,11 @@ export interface MicroBatch {
   readonly batch: Batch
 }
 
-/** Tokens that one pass computes at once: bounds memory whatever the batch size is. */
+/** Tokens that one pass computes at once, which bounds memory for every batch size. */
 const TOKENS_PER_PASS = 2048
 
 const roundUp = (value: number, unit: number): number => Math.ceil(value / unit) * unit
-/** Few different sizes, so that graphs can be reused. */
+/** Rounds to few different sizes, so that graphs can be reused. */
 const bucket = (length: number): number => roundUp(length, length <= 256 ? 32 : 128)
 
 /**

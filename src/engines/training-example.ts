@@ -5,10 +5,10 @@ type Problem = `${FindingCode}|${string}`
 const ROLES = new Set(['system', 'user', 'assistant'])
 
 /**
- * One example of chat-format JSONL as messages, or `code|what is wrong` for a person, never with the content.
+ * One example of chat-format JSONL as messages, or `code|problem` for a person, never with the content.
  *
- * Tool calls and function messages are refused: the embedded engine has no template for them, and dropping them
- * silently would train something else than the file says.
+ * Tool calls and function messages are refused. The embedded engine has no template for them, and if they were dropped
+ * silently, the training would not be on what the file says.
  */
 export function checkExample(value: unknown): ChatMessage[] | Problem {
   if (typeof value !== 'object' || value === null) return 'not_an_object|is not a JSON object'

@@ -54,7 +54,7 @@ describe('a training file', () => {
     assert.equal((await codes('['.repeat(200_000)))[0], 'too_deeply_nested')
   })
 
-  test('a line over the limit is refused and its memory is not kept', async () => {
+  test('a line over the limit is refused, and is not kept in memory', async () => {
     const chunk = Buffer.alloc(TRAINING_LIMITS.line / 4, 'a')
     const { findings } = await checkTrainingFile(Readable.from(Array.from({ length: 64 }, () => chunk)))
     assert.deepEqual(findings[0]?.code, 'line_too_long')
@@ -111,7 +111,7 @@ describe('a training file', () => {
     assert.deepEqual(await codes(tenOf(example('assistant', 1))), [])
   })
 
-  test('after 50 findings it stops reading, and says up to where it read', async () => {
+  test('after 50 findings it stops reading, and says how far it read', async () => {
     let chunks = 0
     async function* endless(): AsyncGenerator<Buffer> {
       for (;;) {
@@ -149,7 +149,7 @@ describe('a training file', () => {
   for (const [what, bytes] of HOSTILE)
     test(`others have their turn while ${what} are read`, async () => {
       const waits: number[] = []
-      // This thread's own time: what other programs take on a busy machine is not a hold.
+      // This thread's own CPU time, so that other programs on a busy machine don't count.
       const spent = (): number => (process.threadCpuUsage().user + process.threadCpuUsage().system) / 1000
       let before = spent()
       const ticking = setInterval(() => {
@@ -159,7 +159,7 @@ describe('a training file', () => {
       await checkTrainingFile(Readable.from(pieces(bytes)))
       clearInterval(ticking)
       waits.sort((a, b) => a - b)
-      // One turn is 4 ms or one line of the greatest length.
+      // One turn is 4 ms, or one line of the greatest length.
       assert.ok((waits[Math.floor(waits.length * 0.9)] ?? 0) < 50, waits.slice(-5).join(' '))
     })
 

@@ -7,9 +7,9 @@ import { TrainingLines, type TrainingLine } from './training-lines.ts'
 export const TRAINING_LIMITS = {
   file: 512 * 1024 * 1024,
   line: 1024 * 1024,
-  /** Nested JSON containers; a valid example has 3. */
+  /** Levels of nested JSON containers; a valid example has 3. */
   depth: 16,
-  /** Commas and colons of JSON outside of its texts, in one line: reading more would hold up others for too long. */
+  /** Commas and colons outside of strings in one line. Reading more would hold up others for too long. */
   values: 20_000,
   minExamples: 10,
   /** More findings than this are not listed. */
@@ -34,8 +34,8 @@ const error = (code: FindingCode, message: string, line?: number): { finding: Fi
 })
 
 /**
- * Reads chat-format JSONL line by line (UTF-8, with or without byte order mark) in bounded memory, and gives the event loop
- * back every few milliseconds. Findings name line and rule and never quote the data.
+ * Reads chat-format JSONL line by line (UTF-8, with or without byte order mark) in bounded memory, and yields to the event loop
+ * every few milliseconds. Findings name line and rule and never quote the data.
  */
 export async function* readTrainingFile(source: AsyncIterable<Uint8Array>): AsyncGenerator<Item> {
   let examples = 0
@@ -60,7 +60,7 @@ export async function* readTrainingFile(source: AsyncIterable<Uint8Array>): Asyn
   }
 }
 
-/** Counts examples and lists what is wrong; stops reading once a finding makes the rest meaningless or the list is full. */
+/** Counts examples and lists problems. It stops reading when a finding makes the rest meaningless, or the list is full. */
 export async function checkTrainingFile(
   source: AsyncIterable<Uint8Array>,
 ): Promise<{ examples: number; findings: Finding[] }> {
@@ -77,7 +77,7 @@ export async function checkTrainingFile(
   return { examples, findings }
 }
 
-/** After these the rest of the file says nothing more. */
+/** Findings after which the rest of the file is not read. */
 const FATAL = new Set<FindingCode>(['file_too_large', 'not_utf8', 'not_jsonl'])
 
 function itemOf({ line, bytes, problem }: TrainingLine): Item | undefined {
@@ -121,7 +121,7 @@ function readLine(bytes: Buffer, line: number): Item | undefined {
   return { example: { line, messages: checked } }
 }
 
-/** Most lines have fewer brackets than the limit has levels, and few commas; counting those is much faster than reading every letter. */
+/** Most lines have fewer brackets than the limit has levels, and few commas; counting those is much faster than parsing every character. */
 function isLarge(bytes: Buffer): boolean {
   const { depth, values } = TRAINING_LIMITS
   return hasMoreThan(bytes, [91, 123], depth) || (bytes.length > values && hasMoreThan(bytes, [44, 58], values))
@@ -138,7 +138,7 @@ function hasMoreThan(bytes: Buffer, wanted: readonly number[], most: number): bo
   return false
 }
 
-/** Deepest nesting of brackets and braces, and how many commas and colons, outside of texts; found without recursion. */
+/** Deepest nesting of brackets and braces, and how many commas and colons, outside of strings; found without recursion. */
 function shapeOf(text: string): { depth: number; values: number } {
   let [depth, deepest, values, quoted] = [0, 0, 0, false]
   for (let index = 0; index < text.length && deepest <= TRAINING_LIMITS.depth; index += 1) {

@@ -1,6 +1,6 @@
 import type { FindingCode } from './engine.ts'
 
-/** One line of a training file; its `bytes`, good until the next chunk, are empty when it is blank or has a `problem`. */
+/** One line of a training file. Its `bytes` are valid until the next chunk, and empty when it is blank or has a `problem`. */
 export interface TrainingLine {
   /** 1-based. */
   readonly line: number
@@ -10,16 +10,16 @@ export interface TrainingLine {
 
 const LINE_FEED = 10
 const NOTHING = Buffer.alloc(0)
-/** Blank lines that `next` passes over before it returns one, so that its caller can give up its turn. */
+/** Blank lines that `next` skips before it returns one, so that its caller can yield. */
 const BLANKS_AT_A_TIME = 16_384
 
-/** Cuts chunks of bytes into lines, keeping no more than the line that is not complete: `take` a chunk, then `next` until undefined. */
+/** Cuts chunks of bytes into lines, and keeps only the incomplete line. `take` a chunk, then call `next` until it returns undefined. */
 export class TrainingLines {
   readonly #limits: { readonly file: number; readonly line: number }
   #line = 1
   #total = 0
   #size = 0
-  /** What came of the line so far; grows by doubling, so that many small chunks cost no more than few large ones. */
+  /** The incomplete line. It grows by doubling, so that many small chunks cost no more than few large ones. */
   #held: Buffer = NOTHING
   #chunk: Uint8Array = NOTHING
   #at = 0
@@ -36,7 +36,7 @@ export class TrainingLines {
     this.#total += chunk.length
   }
 
-  /** The next line that is complete, or a blank one after many blank ones; undefined: take another chunk. */
+  /** The next complete line, or a blank one after many blank ones; undefined: take another chunk. */
   next(): TrainingLine | undefined {
     if (this.#isOver) return undefined
     if (this.#total > this.#limits.file) {
@@ -58,12 +58,12 @@ export class TrainingLines {
     return this.#size > 0 ? this.#cut() : this.#lineOf(rest, rest.length)
   }
 
-  /** The line without an end at the end of the file. */
+  /** The last line of the file, when it has no line end. */
   last(): TrainingLine | undefined {
     return this.#size > 0 && !this.#isOver ? this.#cut() : undefined
   }
 
-  /** Lines of JSON's own blanks alone are passed over byte by byte: decoding each would take a hundred times as long. */
+  /** Lines with only JSON's blanks are skipped byte by byte, since decoding each would take a hundred times as long. */
   #passBlanks(): boolean {
     let begin = this.#at
     let passed = 0
@@ -79,7 +79,7 @@ export class TrainingLines {
     return passed === BLANKS_AT_A_TIME
   }
 
-  /** Copies: the source may reuse its buffer. */
+  /** Copies, since the source may reuse its buffer. */
   #hold(part: Uint8Array): void {
     const before = this.#size
     this.#size += part.length

@@ -28,10 +28,10 @@ interface Score {
 
 const MAX_GRAPHS = 6
 
-/** The learning rate at multiplier 1 for a model as wide as 160; wider models take smaller steps. */
+/** The learning rate at multiplier 1 for a model of width 160; wider models take smaller steps. */
 const rateFor = (width: number): number => 2e-3 * Math.sqrt(160 / width)
 
-/** One LoRA training run: the position is `step`, everything random follows from the seed. */
+/** One LoRA training run. `step` is its position, and everything random follows from the seed. */
 export class TrainingRun {
   readonly #ggml: Ggml
   readonly #options: RunOptions
@@ -53,7 +53,7 @@ export class TrainingRun {
     return this.#options.train.reduce((sum, example) => sum + example.ids.length, 0)
   }
 
-  /** Does step number `step` (from 1) and says how the model did before it. */
+  /** Does step number `step` (from 1). Returns the model's loss and accuracy before it. */
   async step(step: number): Promise<TrainingMetrics> {
     const { train, adapter, hyperparameters, seed, shape } = this.#options
     const epoch = Math.ceil(step / this.stepsPerEpoch)
@@ -103,7 +103,7 @@ export class TrainingRun {
     }
   }
 
-  /** Graphs are kept by size; the one not used for longest goes first. */
+  /** Graphs are kept by size; the least recently used is dropped first. */
   #graph(size: { length: number; sequences: number; rows: number }, training: boolean): StepGraph {
     const key = JSON.stringify([size, training])
     const graph = this.#graphs.get(key) ?? buildStep(this.#ggml, this.#options.shape, this.#weights, size, training)

@@ -2,7 +2,7 @@ import type { Parameter } from './adamw.ts'
 import type { ResolvedHyperparameters } from './engine.ts'
 import { EngineFailure } from './failures.ts'
 
-/** Where a training run stands. Everything else follows from data, seed and base. */
+/** The position of a training run. Everything else follows from data, seed and base. */
 export interface TrainingPosition {
   /** Steps done. */
   readonly step: number

@@ -1,10 +1,10 @@
 import type { SignInCode } from '../http/error-codes.ts'
 import { AzureError } from '../http/errors.ts'
 
-/** Every number of Entra's that this service says, with when it does; part of `docs/errors.md`. */
+/** Every AADSTS number that this service returns, with the case in which it does; part of `docs/errors.md`. */
 export const AADSTS = {
   28000: 'the scope names several resources',
-  50011: 'the redirect URI is none of those of the application',
+  50011: 'the redirect URI is not registered for the application',
   50020: 'the account is of another tenant',
   50027: 'the client assertion is not a JSON Web Token',
   50053: 'too many failed logins under this name',
@@ -57,12 +57,12 @@ export const AADSTS = {
 
 export type AadstsNumber = keyof typeof AADSTS
 
-/** How Entra begins what it says. */
+/** The prefix of Entra's messages. */
 export function aadsts(number: AadstsNumber, message: string): string {
   return `AADSTS${number}: ${message}`
 }
 
-/** An error as Entra words it: the OAuth code of RFC 6749 5.2 and `AADSTS<number>: …`, which clients show to people. */
+/** An error in Entra's form: the OAuth code of RFC 6749 5.2 and `AADSTS<number>: …`, which clients show to people. */
 export function loginError(
   code: SignInCode,
   number: AadstsNumber,

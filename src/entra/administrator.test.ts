@@ -12,7 +12,7 @@ const principal = (objectId: string): Caller => ({
   claims: { roles: ['Owner'] },
 })
 
-test('what is the administrator`s alone takes no other principal, whatever his roles, and no API key', async () => {
+test('a route for the administrator alone takes neither another principal, whatever its roles, nor an API key', async () => {
   const as = (caller: Caller): Promise<Caller> => administratorOnly(async () => caller, ['administrator'])({} as Call)
   assert.equal((await as(principal('administrator'))).type, 'principal')
   const others: Caller[] = [principal('another'), { type: 'key', account: 'administrator' }, { type: 'anonymous' }]

@@ -1,7 +1,7 @@
 import { Forbidden } from '../http/errors.ts'
 import type { Authenticator } from '../http/route.ts'
 
-/** Lets only the administrator of this cloud in, whom the first start made: roles give nobody else this. @throws 401, 403 */
+/** Lets in only the administrator that the first start made. No role gives this to anybody else. @throws 401, 403 */
 export function administratorOnly(authenticator: Authenticator, objectIds: readonly string[]): Authenticator {
   return async call => {
     const caller = await authenticator(call)

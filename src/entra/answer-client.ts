@@ -3,7 +3,7 @@ import { empty } from '../http/respond.ts'
 import { formTargetOf } from './page.ts'
 import { formPostPage } from './sign-in-page.ts'
 
-/** Where an answer to an authorization request goes, and in what form. */
+/** Where the answer to an authorization request goes, and in what form. */
 export interface ReturnAddress {
   readonly redirectUri: string
   readonly responseMode: 'query' | 'fragment' | 'form_post'

@@ -19,7 +19,7 @@ import {
 const secretLifeMs = 2 * 365 * 86_400_000
 const maxSecretLength = 256
 const maxRemembered = 1_000
-/** As many as there are connections: guesses must not make the queue refuse a right secret. */
+/** As many as there are connections, so that guesses don't fill the queue and a right secret is refused. */
 const mostWaiting = 4_096
 
 export interface NewApplication {
@@ -66,14 +66,14 @@ export async function newApplication(
 }
 
 export interface ClientLogins {
-  /** Whether the secret is the application's; guesses lock nobody out (ADR 0022). @throws AADSTS7000215 wrong secret, 7000222 expired */
+  /** Whether the secret is the application's. Guesses lock nobody out (ADR 0022). @throws AADSTS7000215 wrong secret, 7000222 expired */
   checkSecret(found: Stored<Application>, secret: string): Promise<void>
 }
 
 export function clientLogins(env: Env): ClientLogins {
   const limits = loginLimits(env, undefined, mostWaiting)
   const cacheKey = createSecretKey(env.randomBytes(32))
-  /** MACs of secrets that were right, with the record's version: the next login of the same client skips the stretching. */
+  /** MACs of secrets that were right, with the record's version, so the next login of the same client skips the stretching. */
   const remembered = new Map<string, number>()
 
   async function matching(found: Stored<Application>, secret: string): Promise<ClientSecret | undefined> {
@@ -105,7 +105,7 @@ export function clientLogins(env: Env): ClientLogins {
   }
 }
 
-/** The principal as which an application acts. @throws AADSTS7000112 when it is disabled or has none */
+/** An application's service principal. @throws AADSTS7000112 when it is disabled or has none */
 export async function enabledPrincipal(records: RecordStore, application: Application): Promise<Principal> {
   const known = await records.get(principalsByApp, application.appId)
   const principal = known && (await records.get(principals, known.value.objectId))?.value

@@ -11,7 +11,7 @@ const knownNames: Readonly<Record<Audience, readonly string[]>> = {
   ],
   vault: ['https://vault.azure.net', 'cfa8b339-82a2-471a-a3c9-0fc0be7a4093'],
   openai: ['https://cognitiveservices.azure.com', 'https://ai.azure.com', '7d312290-28c8-473c-a0ed-8e53749b6d6d'],
-  // Tokens that an application takes for a secret: a federated credential.
+  // Tokens that an application accepts in place of a secret: federated credentials.
   exchange: ['api://azureadtokenexchange', 'fb60f99c-7a34-4190-8149-302f77469936'],
   graph: ['https://graph.microsoft.com', 'https://graph.windows.net', '00000003-0000-0000-c000-000000000000'],
 }
@@ -24,7 +24,7 @@ const ownHosts: Readonly<Record<string, Audience>> = {
   login: 'graph',
 }
 
-/** Answers that are asked for with every request, by domain and resource. */
+/** Cached results, by domain and resource, since every request asks for them. */
 const known = new Map<string, Audience | undefined>()
 const maximumKnown = 256
 

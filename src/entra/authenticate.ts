@@ -19,7 +19,7 @@ export function bearerAuthenticator(options: {
     try {
       const token = bearerToken(call)
       if (token === undefined) {
-        const message = "Authentication failed. The 'Authorization' header is missing or is no bearer token."
+        const message = "Authentication failed. The 'Authorization' header is missing or is not a bearer token."
         throw new AzureError('AuthenticationFailed', 401, message)
       }
       return await tokens.verify(token, { audiences })

@@ -45,7 +45,7 @@ async function authorize(options: SignInOptions, call: Call): Promise<Response> 
     const client = await options.clients.find(call.query.get('client_id') ?? '', tenantId)
     return await authorizeClient(options, call, client, tenantId)
   } catch (error) {
-    // Nothing is sent to an address that was not checked.
+    // Nothing is sent to an unchecked address.
     if (error instanceof AzureError && error.status < 500) return signInProblem(error.message)
     throw error
   }
@@ -94,7 +94,7 @@ function returnAddress(query: ReadonlyMap<string, string>, redirectUri: string):
   return { redirectUri, responseMode, ...(isShort ? { state } : {}) }
 }
 
-/** Somebody who is signed in goes on at once, where nothing else is asked for; all others see a page. */
+/** Somebody who is signed in goes on at once, unless the request asks for more. All others see a page. */
 async function whoGoesOn(
   options: SignInOptions,
   call: Call,
@@ -112,7 +112,7 @@ async function whoGoesOn(
         error: 'login_required',
         error_description: aadsts(50_058, 'A silent sign-in request was sent but no user is signed in.'),
       })
-    // RFC 8252 8.6: any program on the machine can listen there, so a person has to agree each time.
+    // RFC 8252 8.6: any program on the machine can listen there, so the person has to agree each time.
     if (purpose.kind === 'publicClient')
       return answerClient(purpose, {
         error: 'interaction_required',
@@ -149,7 +149,7 @@ function refusalOf(query: ReadonlyMap<string, string>, lacksChallenge: boolean):
   }
 }
 
-/** Ends the session of this browser, and with it what pages got in it; goes on only to where one of our clients may be sent. */
+/** Ends the session of this browser, and the tokens that pages got in it. Redirects only to a registered URI of a client. */
 async function signOut(options: SignInOptions, call: Call): Promise<Response> {
   const cookie = await options.sessions.end(call)
   const next = call.query.get('post_logout_redirect_uri') ?? ''

@@ -21,7 +21,7 @@ export function issuerOf(tenantId: string): string {
   return `https://sts.windows.net/${tenantId}/`
 }
 
-/** How Entra numbers what a client proved itself with: 0 nothing, 1 a secret, 2 a certificate, as which it counts managed identities. */
+/** Entra's number for a client's proof: 0 none, 1 a secret, 2 a certificate. Managed identities count as 2. */
 const acr: Readonly<Record<ClientProof, string>> = { none: '0', secret: '1', certificate: '2', federated: '2' }
 
 /** The claims of an access token: version 1, or version 2 where an issuer of that version is given. */
@@ -86,7 +86,7 @@ function personClaims({ displayName }: Principal, { user, authTime, peer }: Dele
   }
 }
 
-/** Another name for the same person at each client (OpenID Connect Core 1.0, 8.1). */
+/** The same person has another name at each client (OpenID Connect Core 1.0, 8.1). */
 function pairwise(objectId: string, audience: string): string {
   return digest(`${objectId} ${audience}`)
 }

@@ -8,14 +8,14 @@ import type { Application, ClientCertificate, FederatedCredential } from './reco
 
 const TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 const LONGEST = 16_384
-/** An assertion that lasts longer is no proof that the client has its key now; clients make them for ten minutes. */
+/** An assertion that lasts longer does not prove that the client has its key now. Clients make them for ten minutes. */
 const LONGEST_LIFE = 24 * 3600
 const SKEW = '300 seconds'
 
 export interface AssertionCheck {
   readonly env: Env
   readonly issuerKeys: IssuerKeys
-  /** What the client may have taken us for: token endpoints and issuers of its tenant, under the host that it asked. */
+  /** Audiences that a client may name: token endpoints and issuers of its tenant, under the host that it called. */
   readonly audiences: readonly string[]
 }
 
@@ -80,7 +80,7 @@ async function checkCertificate(
     )
 }
 
-/** By SHA-256 or, as older clients say it, by SHA-1. Python's MSAL leaves the padding in, which RFC 7515 takes away. */
+/** By SHA-256 or, for older clients, by SHA-1. Python's MSAL keeps the padding, which RFC 7515 does not allow. */
 function isNamed(known: ClientCertificate, header: ProtectedHeaderParameters): boolean {
   const { x5t, 'x5t#S256': x5tS256 } = header as { x5t?: unknown; 'x5t#S256'?: unknown }
   if (x5tS256 !== undefined) return unpadded(x5tS256) === known.x5tS256
@@ -98,7 +98,7 @@ async function checkFederated(
   { env, issuerKeys }: AssertionCheck,
 ): Promise<void> {
   const trusted = application.federatedCredentials?.find(known => fits(known, claims))
-  // Only an issuer that the application names is asked for its keys: nobody can send us elsewhere.
+  // Only an issuer that the application names is asked for its keys, so callers can't make us call other hosts.
   if (!trusted)
     throw refused(
       70_021,

@@ -7,7 +7,7 @@ import { checkClientAssertion } from './client-assertion.ts'
 import type { Client, Clients } from './clients.ts'
 import type { IssuerKeys } from './issuer-keys.ts'
 
-/** How a client proved who it is; `none`: it only said so. */
+/** How a client proved who it is; `none`: it did not. */
 export type Proof = 'none' | 'secret' | 'certificate' | 'federated'
 
 export interface ClientAuthentication {
@@ -51,7 +51,7 @@ export function clientAuthentication(options: {
   }
 }
 
-/** Token endpoints and issuers of the tenant, in lower case: clients of different ages name different ones. */
+/** Token endpoints and issuers of the tenant, in lower case. Older and newer clients name different ones. */
 function audiencesOf(call: Call, tenantId: string): string[] {
   const tenants = [tenantId, (call.params['tenant'] ?? tenantId).toLowerCase()]
   return tenants.flatMap(tenant =>

@@ -10,7 +10,7 @@ export interface Client {
   /** Undefined: of every tenant. */
   readonly tenantId?: string
   readonly redirectUris: RedirectUris
-  /** May log people in without a secret where no redirect URI is used: device code, password. */
+  /** Whether it may log people in without a secret where no redirect URI is used: device code, password. */
   readonly isPublic: boolean
   /** Absent for the clients that every cloud has. */
   readonly application?: Stored<Application>
@@ -19,7 +19,7 @@ export interface Client {
 export interface Clients {
   /** @throws AADSTS700016 unknown, 7000112 disabled */
   find(clientId: string, tenantId: string | undefined): Promise<Client>
-  /** May somebody who signed out be sent there? */
+  /** Whether somebody who signed out may be redirected there. */
   mayReturnTo(uri: string): boolean
 }
 

@@ -2,11 +2,11 @@ import type { Env } from '../base/env.ts'
 import type { ClientKind } from './redirect-uris.ts'
 import { digest } from './sessions.ts'
 
-/** As RFC 6749 4.1.2 recommends less than ten minutes; it is redeemed within seconds. */
+/** RFC 6749 4.1.2 recommends less than ten minutes. Clients redeem it within seconds. */
 const LIFE_MS = 5 * 60_000
 const MOST = 10_000
 
-/** What a code stands for until it is redeemed (RFC 6749 4.1, RFC 7636). */
+/** What a code grants until it is redeemed (RFC 6749 4.1, RFC 7636). */
 export interface Grant {
   readonly clientId: string
   readonly redirectUri: string
@@ -26,11 +26,11 @@ interface Kept {
   readonly until: number
   /** Absent once it was redeemed. */
   readonly grant?: Grant
-  /** Refresh tokens that it led to. */
+  /** The family of refresh tokens that it led to. */
   readonly family?: string
 }
 
-/** Codes live for five minutes, so they are kept in memory; a restart asks people to sign in again, no more. */
+/** Codes live for five minutes, so they are kept in memory. After a restart people only have to sign in again. */
 export class Codes {
   readonly #env: Env
   readonly #kept = new Map<string, Kept>()
@@ -47,7 +47,7 @@ export class Codes {
     return code
   }
 
-  /** Works once, whether what follows is right or wrong. `spent`: it was redeemed before, and led to this family. */
+  /** Works once, also where a later check fails. `spent`: it was redeemed before, and led to this family. */
   redeem(code: string): { readonly grant?: Grant; readonly spent?: string | undefined } {
     const key = digest(code.slice(0, 128))
     const kept = this.#kept.get(key)
@@ -57,7 +57,7 @@ export class Codes {
     return { grant: kept.grant }
   }
 
-  /** Remembers what a code led to: whoever presents it again shows that it was stolen (RFC 6749 4.1.2). */
+  /** Remembers which family a code led to. A second use shows that the code was stolen (RFC 6749 4.1.2). */
   ledTo(code: string, family: string): void {
     const key = digest(code.slice(0, 128))
     const kept = this.#kept.get(key)

@@ -16,7 +16,7 @@ test('a device code ends after a quarter of an hour, and so does the code that p
   assert.throws(() => codes.redeem(deviceCode, 'c'), /expired/)
 })
 
-test('so many devices may wait: one more takes the place of the oldest that nobody has answered', () => {
+test('beyond the limit a new device takes the place of the oldest that nobody has answered', () => {
   const codes = new DeviceCodes(systemEnv)
   const [approved, forgotten] = [codes.begin(device), codes.begin(device)]
   codes.answer(approved.userCode, { objectId: 'o', authTime: 0 })

@@ -3,10 +3,10 @@ import { loginError } from './aadsts.ts'
 import { digest } from './sessions.ts'
 
 const LIFE_SECONDS = 900
-/** Clients ask again after so many seconds. */
+/** Seconds between a client's polls. */
 const INTERVAL_SECONDS = 1
 const MOST = 1_000
-/** Letters that nobody takes for another one, and no vowels: RFC 8628 6.1. */
+/** Letters that are not mistaken for each other, without vowels: RFC 8628 6.1. */
 const LETTERS = 'BCDFGHJKLMNPQRSTVWXZ'
 const LETTERS_IN_CODE = 9
 
@@ -44,7 +44,7 @@ export class DeviceCodes {
   /** @throws 429 while too many devices wait that were approved already */
   begin(device: Device): { deviceCode: string; userCode: string; expiresIn: number; interval: number } {
     for (const [key, { until }] of this.#waiting) if (until <= this.#env.now()) this.#waiting.delete(key)
-    // The oldest goes that nobody has answered: anybody may begin, so a full list must shut nobody out (ADR 0022).
+    // The oldest device that nobody has answered goes. Anybody may begin a sign-in, so a full list must shut nobody out (ADR 0022).
     const oldest = [...this.#waiting].find(([, { answer }]) => answer === undefined)
     if (this.#waiting.size >= MOST && oldest !== undefined) this.#waiting.delete(oldest[0])
     else if (this.#waiting.size >= MOST) {
@@ -72,7 +72,7 @@ export class DeviceCodes {
     return true
   }
 
-  /** What was approved, once. @throws authorization_pending, authorization_declined, expired_token, bad_verification_code */
+  /** Returns the approval, once. @throws authorization_pending, authorization_declined, expired_token, bad_verification_code */
   redeem(deviceCode: string, clientId: string): Approval & { readonly scope: string } {
     const key = digest(deviceCode.slice(0, 128))
     const found = this.#waiting.get(key)

@@ -12,7 +12,7 @@ import { deviceCodePage, signInProblem } from './sign-in-page.ts'
 import { showContinue, showSignIn, signedInAccount, type DevicePurpose, type SignInOptions } from './sign-in.ts'
 
 const reason = 'a device proves nothing yet: a person signs in for it'
-/** Wrong codes of one address, before it is slowed down: against guessing codes that others wait with. */
+/** Wrong codes from one address before it is slowed down, so that nobody guesses the codes of others. */
 const FREE_GUESSES = 10
 
 interface CodeForm {

@@ -4,7 +4,7 @@ import { tenantNotFound } from './aadsts.ts'
 import { issuerOf } from './claims.ts'
 import type { SigningKeys } from './signing-keys.ts'
 
-/** Whether a path names no tenant, but AD FS. */
+/** Whether a path names AD FS in place of a tenant. */
 export function isAdfs(tenant: string | undefined): boolean {
   return tenant?.toLowerCase() === 'adfs'
 }
@@ -14,7 +14,7 @@ export type FindTenant = (name: string) => Promise<string | undefined>
 
 const reason = 'public metadata that clients read before they log in'
 
-/** OpenID discovery, the public keys, and the instance discovery that clients make before they trust a login host. */
+/** OpenID discovery, the public keys, and the instance discovery that clients do before they trust a login host. */
 export function discoveryRoutes(findTenant: FindTenant, keys: SigningKeys): Route[] {
   const get = (path: string, handler: Handler): Route => ({
     host: 'login',
@@ -35,12 +35,12 @@ export function discoveryRoutes(findTenant: FindTenant, keys: SigningKeys): Rout
     get('/:tenant/discovery/v2.0/keys', jwks),
     get('/:tenant/discovery/keys', jwks),
     get('/common/discovery/instance', call => instance(call)),
-    // Asked before a name and a password are sent: everybody's account is ours, also of whoever does not exist.
+    // Clients ask this before they send a name and a password. The answer is the same for names that don't exist.
     get('/common/userrealm/:user', call => userRealm(call)),
   ]
 }
 
-/** Public, so that pages of every origin may read them. */
+/** Public, so pages of every origin may read them. */
 const cacheable = { headers: { 'cache-control': 'max-age=300', 'access-control-allow-origin': '*' } }
 
 async function configuration(call: Call, findTenant: FindTenant, isV2: boolean): Promise<Response> {

@@ -25,7 +25,7 @@ for (const [address, prefix] of [
   ['224.0.0.0', 3],
 ] as const)
   SPECIAL.addSubnet(address, prefix, 'ipv4')
-/** Of IPv6 only global unicast is public, less what embeds other addresses or is no place: 6to4, Teredo, documentation. */
+/** Of IPv6 only global unicast is public, without the ranges that embed other addresses or reach no host: 6to4, Teredo, documentation. */
 const GLOBAL = new BlockList()
 GLOBAL.addSubnet('2000::', 3, 'ipv6')
 const SPECIAL6 = new BlockList()
@@ -37,14 +37,14 @@ for (const [address, prefix] of [
 ] as const)
   SPECIAL6.addSubnet(address, prefix, 'ipv6')
 
-/** Whether an address is one of the internet at large, and not of this machine, its network or its cloud's metadata service. */
+/** Whether an address is on the public internet, and not of this machine, its network or its cloud's metadata service. */
 export function isPublicAddress(text: string): boolean {
   const address = plainAddress(text)
   if (isIPv4(address)) return !SPECIAL.check(address, 'ipv4')
   return isIP(address) === 6 && GLOBAL.check(address, 'ipv6') && !SPECIAL6.check(address, 'ipv6')
 }
 
-/** Every address that a name has must be public: what is checked here is what the socket then connects to. */
+/** Every address of a name must be public. The socket then connects to the addresses that were checked here. */
 const publicLookup: LookupFunction = (hostname, options, callback) => {
   lookup(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
     if (error !== null) return callback(error, '', 0)
@@ -57,8 +57,8 @@ const publicLookup: LookupFunction = (hostname, options, callback) => {
 }
 
 /**
- * GET of a JSON document over https: no redirects, 5 s and 256 KiB in all, and unless the operator named the host only from public addresses.
- * @throws Error that says what was wrong; for the operator, not for who gave the address
+ * GET of a JSON document over https: no redirects, 5 s and 256 KiB in all, and only from public addresses unless the operator named
+ * the host. @throws Error that says what was wrong, for the operator and not for the user who gave the address
  */
 export async function fetchPublicJson(address: string, isNamed: (host: string) => boolean): Promise<unknown> {
   const url = URL.parse(address)
@@ -66,7 +66,7 @@ export async function fetchPublicJson(address: string, isNamed: (host: string) =
   const isTrusted = isNamed(url.host)
   const literal = url.hostname.replace(/^\[|\]$/g, '')
   if (!isTrusted && isIP(literal) !== 0 && !isPublicAddress(literal)) throw new Error(`${literal} is not public`)
-  // A connection of its own: one that is kept was perhaps checked for somebody else.
+  // A new connection, since a kept one may have been checked under other rules.
   const agent = new Agent({ keepAlive: false })
   const signal = AbortSignal.timeout(TIMEOUT_MS)
   try {
@@ -91,7 +91,7 @@ export async function fetchPublicJson(address: string, isNamed: (host: string) =
         })
       })
       sent.on('error', reject)
-      // An answer that switches protocols is neither an answer nor an error.
+      // A response that switches protocols raises neither `response` nor `error`.
       sent.once('close', () => reject(new Error('it closes the connection without an answer')))
       sent.end()
     })

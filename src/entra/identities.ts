@@ -7,32 +7,32 @@ import { audienceOf } from './audiences.ts'
 import { principals, principalsByApp, principalsByResource, type Principal } from './records.ts'
 import { tokenSeconds, type IssuedToken, type Tokens } from './tokens.ts'
 
-/** A token is used again while it lives for so long yet. */
+/** A token is reused while at least this much of its life is left. */
 const freshMs = 10 * 60_000
 const maxRemembered = 1_000
 
 /** The system-assigned identities of resources. R13: turning one on makes a service principal in the tenant. */
 export interface Identities {
-  /** A new identity as changes, so that it comes to be in one commit with what its resource records. */
+  /** A new identity as changes, for the same commit as its resource's record. */
   create(resource: { readonly resourceId: string; readonly name: string; readonly tenantId: string }): {
     principalId: string
     clientId: string
     changes: Change[]
   }
-  /** R31: the identity goes, and with it every token of its; turning it on again makes a new one. */
+  /** R31: the identity goes, with all of its tokens. Turning it on again makes a new one. */
   remove(principalId: string): Promise<Change[]>
-  /** A disabled identity gets no tokens, and those it has are refused. */
+  /** A disabled identity gets no tokens, and the ones it has are refused. */
   enable(principalId: string, enabled: boolean): Promise<Change[]>
   /** The resource was moved: the identity stays the same, under the resource's new id. */
   rename(principalId: string, resourceId: string): Promise<Change[]>
   /** The identity of a resource, whatever the letter case of its id. */
   byResource(resourceId: string): Promise<Principal | undefined>
   /**
-   * A token of an identity for a service, for this process's own calls; one that was issued before while it is fresh, unless `isNew`.
+   * A token of an identity for a service, for this process's own calls. An earlier token is reused while it is fresh, unless `isNew`.
    * @throws 403 ManagedIdentityUnavailable
    */
   token(principalId: string, audience: string, how?: { readonly isNew?: boolean }): Promise<IssuedToken>
-  /** What a caller on this machine has to present to act as the identity (`X-IDENTITY-HEADER`). */
+  /** The secret that a caller on this machine presents to act as the identity (`X-IDENTITY-HEADER`). */
   secret(principalId: string): string
   /** The identity whose secret this is. */
   bySecret(secret: string): Promise<Principal | undefined>
@@ -47,7 +47,7 @@ export function openIdentities(options: {
 }): Identities {
   const { records, env, sealingKey, tokens, domain } = options
   const issued = new Map<string, IssuedToken>()
-  // Hexadecimal: it may stand in an address, which some clients write in lower case.
+  // Hexadecimal, since it may be part of a URL, which some clients write in lower case.
   const secretOf = (principalId: string): string =>
     `${principalId}.${mac(sealingKey, 'entra identity header', principalId).toString('hex')}`
   const living = async (principalId: string): Promise<Principal | undefined> => {
@@ -71,9 +71,9 @@ export function openIdentities(options: {
       const key = `${principalId} ${audience}`
       const known = isNew ? undefined : issued.get(key)
       const left = known === undefined ? 0 : known.expiresAt - env.now()
-      // More than a whole life is left only where the clock was put back: then it is not valid yet.
+      // More than a whole life is left only where the clock was put back, so the token is not valid yet.
       const isFresh = left > freshMs && left <= tokenSeconds * 1000
-      // Where the clock went far ahead and back, its signing key may be gone.
+      // Where the clock went far ahead and back, the token's signing key may be gone.
       if (known !== undefined && isFresh && tokens.isVerifiable(known.token)) return known
       const fresh = await tokens.issue(principal, audience)
       if (issued.size >= maxRemembered) issued.clear()
@@ -89,7 +89,7 @@ export function openIdentities(options: {
   }
 }
 
-/** What becomes of an identity, as changes for its resource's commit. */
+/** The change of an identity, for its resource's commit. */
 function changes(records: RecordStore): Pick<Identities, 'remove' | 'enable' | 'rename'> {
   return {
     async remove(principalId) {

@@ -6,7 +6,7 @@ import type { RecordStore } from '../store/records.ts'
 import type { Identities } from './identities.ts'
 import { principals } from './records.ts'
 
-/** Gives the administrator what a program has to present to act as a resource: `IDENTITY_HEADER`. Ours: Azure's hosts keep it to themselves. */
+/** Gives the administrator the secret that a program needs to act as a resource: `IDENTITY_HEADER`. Azure does not have this route. */
 export function identitySecretRoute(records: RecordStore, identities: Identities): Route {
   return {
     host: 'management',

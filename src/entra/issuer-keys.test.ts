@@ -51,7 +51,7 @@ describe('issuers outside of this cloud', () => {
   })
   after(async () => server.close())
 
-  it('are asked for their keys over https, seldom, and taken at their word only when they name themselves', async () => {
+  it('are asked for their keys over https, and believed only when their document names them', async () => {
     const pair = await generateKeyPair('ES256')
     keys = [{ ...(await exportJWK(pair.publicKey)), kid: 'k', alg: 'ES256' }]
     const issuer = `${base}/issuer`
@@ -83,7 +83,7 @@ describe('issuers outside of this cloud', () => {
     }
   })
 
-  it('that are in this machine`s network are not asked, by name or by address, unless the operator named them; all in one message', async () => {
+  it('that are in this machine`s network are not asked, by name or by address, unless the operator named them', async () => {
     described = { issuer: `${base}/issuer`, jwks_uri: `${base}/keys` }
     const messages = new Set<string>()
     asked = 0
@@ -108,7 +108,7 @@ describe('issuers outside of this cloud', () => {
     assert.equal(asked, 1)
   })
 
-  it('that answer with anything else than an answer are refused, and nobody waits for them', async () => {
+  it('that do not answer with a whole HTTP response are refused', async () => {
     const head = 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n'
     const answers = {
       'an answer that switches protocols':

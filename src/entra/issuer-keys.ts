@@ -11,7 +11,7 @@ const MOST = 200
 const discovery = z.object({ issuer: z.string(), jwks_uri: z.string().max(2048) })
 const keySet = z.object({ keys: z.array(z.looseObject({ kty: z.string() })).max(100) })
 
-/** The keys of issuers whose tokens applications take for a secret. */
+/** The keys of issuers whose tokens applications accept in place of a secret. */
 export interface IssuerKeys {
   /** @throws AADSTS50166 when the issuer can't be asked */
   of(issuer: string): Promise<JWTVerifyGetKey>
@@ -19,15 +19,15 @@ export interface IssuerKeys {
 
 export interface IssuerKeysOptions {
   readonly env: Env
-  /** Our own keys, for issuers that we are; undefined for all others. */
+  /** Our own keys, for our own issuers; undefined for all others. */
   readonly ownKeys: (issuer: string) => JSONWebKeySet | undefined
   /** Hosts (with their port, unless 443) that the operator named: these may have addresses that are not public, and give keys of other issuers. */
   readonly named?: readonly string[] | undefined
-  /** Told why an issuer can't be asked, which is the operator's to know. */
+  /** Called with the reason why an issuer can't be asked, which is for the operator only. */
   readonly log?: ((message: string, error: unknown) => void) | undefined
 }
 
-/** Asks only issuers that an application trusts; whose addresses these are, whoever registers applications decides: so they are checked. */
+/** Asks only issuers that an application trusts. Anybody who registers applications chooses these addresses, so they are checked. */
 export function openIssuerKeys({ env, ownKeys, named = [], log }: IssuerKeysOptions): IssuerKeys {
   const known = new Map<string, { readonly keys: JWTVerifyGetKey; readonly until: number }>()
   const hosts = new Set(named.map(host => host.trim().toLowerCase()))
@@ -59,7 +59,7 @@ async function fetchKeys(issuer: string, isNamed: (host: string) => boolean): Pr
   return keySet.parse(await fetchPublicJson(described.jwks_uri, isNamed))
 }
 
-/** The same words whatever it was: else an issuer's address would tell who listens where in the operator's network. */
+/** The same message for every reason. Otherwise an issuer's address would show what listens in the operator's network. */
 function unreadable(issuer: string): AzureError {
   return loginError(
     'invalid_client',

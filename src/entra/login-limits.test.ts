@@ -6,7 +6,7 @@ import { AzureError } from '../http/errors.ts'
 import { loginLimits } from './login-limits.ts'
 
 describe('login limits', () => {
-  it('let a name wait after five failures, twice as long each time up to a minute, and forget after a quarter of an hour', () => {
+  it('make a name wait after five failures, twice as long each time up to a minute', () => {
     let now = 0
     const limits = loginLimits({ ...systemEnv, now: () => now })
     const locked = (key: string) => {
@@ -32,7 +32,7 @@ describe('login limits', () => {
     assert.equal(locked('a'), false)
   })
 
-  it('forget failures from the future: the clock was put back', () => {
+  it('forget failures from the future, since the clock was put back', () => {
     let now = 10 * 365 * 86_400_000
     const limits = loginLimits({ ...systemEnv, now: () => now })
     for (let i = 0; i < 9; i++) limits.failed('a')
@@ -41,7 +41,7 @@ describe('login limits', () => {
     limits.check('a')
   })
 
-  it('slow an address down after its free failures, one attempt after another, and shut nobody out', async () => {
+  it('slow an address down after its free failures, one attempt after another', async () => {
     const limits = loginLimits(systemEnv, 3)
     const began = performance.now()
     for (let i = 0; i < 3; i++) {
@@ -60,7 +60,7 @@ describe('login limits', () => {
     assert.ok(performance.now() - before < 400)
   })
 
-  it('run expensive work two at a time, and refuse what would wait too long', async () => {
+  it('run expensive work two at a time', async () => {
     const limits = loginLimits(systemEnv)
     let running = 0
     let most = 0

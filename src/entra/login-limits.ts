@@ -19,8 +19,8 @@ interface Failures {
 }
 
 /**
- * Slows down guessing what people choose (ADR 0022): a name waits after five failures, twice as long each time, up to a minute; an
- * address, which many may share, is only slowed down; and hashing never takes all cores. Secrets that we made need none of it.
+ * Slows down guessing of passwords (ADR 0022). A name waits after five failures, twice as long each time, up to a minute. An address,
+ * which many may share, is only slowed down. Hashing never takes all cores. Secrets that we made don't need these limits.
  */
 export interface LoginLimits {
   /** @throws 429 while `key` (a name and where it is tried from) has to wait */
@@ -33,7 +33,7 @@ export interface LoginLimits {
   run<T>(work: () => Promise<T>): Promise<T>
 }
 
-/** @param free failures that cost no waiting */
+/** @param free failures before any waiting */
 export function loginLimits(env: Env, free = freeAttempts, mostWaiting = maxWaiting): LoginLimits {
   const failures = new Map<string, Failures>()
   const waiting: (() => void)[] = []
@@ -42,7 +42,7 @@ export function loginLimits(env: Env, free = freeAttempts, mostWaiting = maxWait
   const recent = (key: string): Failures | undefined => {
     const known = failures.get(key)
     const age = known === undefined ? 0 : env.now() - known.last
-    // Failures in the future come from before the clock was put back: they would lock for as long as it was ahead.
+    // Failures in the future are from before the clock was put back. They would lock for as long as it was ahead.
     return age >= 0 && age < forgottenAfterMs ? known : undefined
   }
   return {

@@ -22,7 +22,7 @@ import { userGrants } from './user-grants.ts'
 import { userTokens } from './user-tokens.ts'
 import type { Users } from './users.ts'
 
-/** Everything with which people and applications log in. */
+/** The routes with which people and applications log in. */
 export function loginRoutes(
   options: EntraOptions,
   { users, tokens, keys }: { readonly users: Users; readonly tokens: Tokens; readonly keys: SigningKeys },

@@ -19,12 +19,12 @@ export interface MetadataOptions {
   readonly env: Env
   readonly identities: Identities
   readonly domain: string
-  /** The local CA's certificate of now, for clients that cannot trust HTTPS yet. */
+  /** The local CA's current certificate, for clients that can't trust HTTPS yet. */
   readonly caPem: () => string
   /** Makes a record of each request for a token. */
   readonly audited?: (routes: readonly Route[]) => Route[]
   readonly log?: (line: RequestLine) => void
-  /** Told of what an operator should see, in one line. */
+  /** Called with what an operator should see, in one line. */
   readonly notice?: (message: string) => void
 }
 
@@ -90,7 +90,7 @@ async function instanceToken(options: RouteOptions, call: Call): Promise<Respons
   return identityToken(options, call)
 }
 
-/** A secret that stands in a path goes into no log. Part by part: a pattern that looks ahead takes the square of a long part. */
+/** The path for the log, without a secret in it. It goes part by part, since a pattern with lookahead takes quadratic time. */
 function withoutSecret(text: string): string {
   const parts = text.split('/')
   const names = parts.map(part => part.toLowerCase())
@@ -107,7 +107,7 @@ function withoutSecret(text: string): string {
 async function identityToken(options: RouteOptions, call: Call): Promise<Response> {
   const { identities, domain, env } = options
   noteOperation({ operationName: 'ManagedIdentitySignIn' })
-  // As Azure: a request that came through a proxy may be one that a page or a server was tricked into sending.
+  // As Azure: a page or a server may have been tricked into sending a request that came through a proxy.
   if (call.headers.has('x-forwarded-for')) throw invalid('Requests that were forwarded by a proxy are refused.')
   checkApiVersion(call)
   const resource = call.query.get('resource')
@@ -138,7 +138,7 @@ async function identityToken(options: RouteOptions, call: Call): Promise<Respons
   })
 }
 
-/** 2017-09-01 is what the first App Service form sends, 2018-02-01 what clients of virtual machines do. */
+/** The first App Service form sends 2017-09-01, clients of virtual machines send 2018-02-01. */
 function checkApiVersion(call: Call): void {
   const version = call.query.get('api-version') ?? ''
   if (/^20\d\d-\d\d-\d\d$/.test(version) && version >= '2017-09-01') return

@@ -27,15 +27,15 @@ import { createTenant, domainOf, newTenant } from './tenants.ts'
 import { openTokens, type Tokens } from './tokens.ts'
 import { newUser, openUsers } from './users.ts'
 
-/** The person who may do what the administrator's application may. */
+/** The person with the same rights as the administrator's application. */
 export interface AdministratorPerson {
   readonly objectId: string
   readonly userName: string
-  /** Empty once they have chosen one themselves. */
+  /** Empty once the person has chosen a password. */
   readonly password: string
 }
 
-/** How to log in as an application: what goes into a client's configuration. */
+/** How to log in as an application, for a client's configuration. */
 export interface ClientCredentials {
   readonly tenantId: string
   readonly clientId: string
@@ -51,13 +51,13 @@ export interface Entra {
   readonly portalClientId: string
   readonly identities: Identities
   readonly tokens: Tokens
-  /** Everything that the login host serves, and what the management host serves of identities. */
+  /** Routes of the login host, and those of the management host about identities. */
   readonly routes: readonly Route[]
-  /** For Resource Manager: tokens for the management service, 401 with a challenge for everybody else. */
+  /** For Resource Manager: takes tokens for the management service, and answers all others with 401 and a challenge. */
   readonly managementAuthenticator: Authenticator
   /** The principal of this object id. */
   principal(objectId: string): Promise<Principal | undefined>
-  /** Another directory, for applications of its own and for moving subscriptions to (R32). */
+  /** Another tenant, with its own applications, to which subscriptions can be moved (R32). */
   createTenant(
     displayName: string,
     commit?: (tenantId: string, changes: readonly Change[]) => Promise<unknown>,
@@ -69,7 +69,7 @@ export interface Entra {
     readonly ofNewTenant?: boolean
     readonly commit?: (made: { clientId: string; objectId: string }, changes: readonly Change[]) => Promise<unknown>
   }): Promise<ClientCredentials>
-  /** Disables or enables a principal: its tokens are refused, or accepted, from now on. @throws 404 PrincipalNotFound */
+  /** Disables or enables a principal, whose tokens are then refused or accepted. @throws 404 PrincipalNotFound */
   enablePrincipal(objectId: string, enabled: boolean): Promise<void>
   /** A new secret for the administrator; the old one stops working. */
   renewAdministratorSecret(): Promise<ClientCredentials>
@@ -160,7 +160,7 @@ async function openAdministrator(options: EntraOptions): Promise<ClientCredentia
 
 const passwordPlace = Buffer.from('entra administrator password')
 
-/** A folder of an earlier version gets its person at the next start. */
+/** A folder of an earlier version gets its administrator's user at the next start. */
 async function openAdministratorUser(options: EntraOptions, tenantId: string): Promise<AdministratorPerson> {
   const { records, env, sealingKey, domain } = options
   const known = await records.get(administratorUsers, stands)

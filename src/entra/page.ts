@@ -28,14 +28,14 @@ const submitHash = hash(SUBMIT)
 
 export interface PageOptions {
   readonly status?: number
-  /** Where the form leads in the end, besides this host. */
+  /** The target to which the form finally leads, besides this host. */
   readonly formTarget?: string
   readonly cookie?: string
   /** The page's form is sent at once. */
   readonly submits?: boolean
 }
 
-/** A page of the login host: no foreign asset; forms go to this host and then to `formTarget` only. `body` is HTML. */
+/** A page of the login host, without foreign assets. Forms go only to this host and then to `formTarget`. `body` is HTML. */
 export function page(title: string, body: string, options: PageOptions = {}): Response {
   const { status = 200, formTarget = '', cookie, submits = false } = options
   const script = submits ? `<script>${SUBMIT}</script>` : ''
@@ -46,7 +46,7 @@ export function page(title: string, body: string, options: PageOptions = {}): Re
       'cache-control': 'no-store',
       'content-security-policy': `default-src 'none'; style-src ${styleHash};${submits ? ` script-src ${submitHash};` : ''} form-action 'self' ${formTarget}; base-uri 'none'; frame-ancestors 'none'`,
       'cross-origin-opener-policy': 'same-origin-allow-popups',
-      // No address goes to others; to this host forms say their origin, which they would not under `no-referrer`.
+      // Other hosts get no address. Forms tell this host their origin, which `no-referrer` would prevent.
       'referrer-policy': 'same-origin',
       'x-frame-options': 'DENY',
       ...(cookie === undefined ? {} : { 'set-cookie': cookie }),
@@ -59,7 +59,7 @@ export function escaped(text: string): string {
   return text.replaceAll(/[&<>"']/g, letter => `&${names[letter]};`)
 }
 
-/** What a browser may be sent to, as CSP's form-action names it: an origin, or the scheme of a program on this machine. */
+/** A redirect's target in the form of CSP's form-action: an origin, or the scheme of a program on this machine. */
 export function formTargetOf(uri: string): string {
   const url = new URL(uri)
   return url.origin === 'null' ? url.protocol : url.origin

@@ -3,12 +3,12 @@ import { collection } from '../store/records.ts'
 export interface Tenant {
   readonly tenantId: string
   readonly displayName: string
-  /** What the names of its users end in, for example `contoso.localhost`; also stands for the id in paths. */
+  /** The domain of its users' names, for example `contoso.localhost`. Paths may have it in place of the id. */
   readonly domainName?: string
   readonly createdAt: number
 }
 
-/** Who may be given access: an application's service principal, the identity of a resource, or a person. */
+/** Something that can be given access: an application's service principal, the identity of a resource, or a person. */
 export interface Principal {
   readonly objectId: string
   readonly tenantId: string
@@ -20,9 +20,9 @@ export interface Principal {
   readonly resourceId?: string
   readonly enabled: boolean
   readonly createdAt: number
-  /** May change users and applications of its tenant. */
+  /** Whether it may change users and applications of its tenant. */
   readonly directoryAdministrator?: true
-  /** Sign-ins and tokens from before this time (milliseconds) count no more: a password was changed since. */
+  /** Sign-ins and tokens from before this time (milliseconds) are not valid any more: the password was changed. */
   readonly tokensValidFrom?: number
 }
 
@@ -59,7 +59,7 @@ export interface ClientCertificate {
   readonly notAfter: number
 }
 
-/** Tokens of another issuer that are as good as a secret. */
+/** Tokens of another issuer, which the application accepts in place of a secret. */
 export interface FederatedCredential {
   readonly id: string
   readonly name: string
@@ -69,7 +69,7 @@ export interface FederatedCredential {
   readonly description?: string
 }
 
-/** Where a client may have its users sent back to, by what kind of client waits there. */
+/** Redirect URIs of a client, by kind of client. */
 export interface RedirectUris {
   readonly web: readonly string[]
   readonly spa: readonly string[]
@@ -88,13 +88,13 @@ export interface Application {
   readonly federatedCredentials?: readonly FederatedCredential[]
   readonly redirectUris?: RedirectUris
   readonly identifierUris?: readonly string[]
-  /** May log users in without a secret where no redirect URI says what kind of client it is: device code, password. */
+  /** Whether it may log users in without a secret where no redirect URI says what kind of client it is: device code, password. */
   readonly isFallbackPublicClient?: boolean
-  /** Shape of the tokens that are for this application. */
+  /** Version of the tokens for this application. */
   readonly requestedAccessTokenVersion?: 1 | 2
 }
 
-/** A browser in which somebody has signed in; by the hash of its cookie. */
+/** A browser in which somebody has signed in, by the hash of its cookie. */
 export interface Session {
   readonly objectId: string
   readonly tenantId: string
@@ -112,9 +112,9 @@ export interface RefreshFamily {
   readonly rotatedAt: number
   readonly authTime: number
   readonly expiresAt: number
-  /** The client proved itself when it began, so it has to each time. */
+  /** The client proved itself at the sign-in, so it has to do so each time. */
   readonly confidential?: true
-  /** Of a single-page application: ends with its session, and only pages may use it. */
+  /** For a single-page application: it ends with its session, and only pages may use it. */
   readonly spa?: { readonly origin: string; readonly session: string }
 }
 
@@ -123,11 +123,11 @@ export interface SigningKey {
   readonly kid: string
   readonly sealed: string
   readonly createdAt: number
-  /** Since then it signs no more; its tokens stay valid until they expire. */
+  /** When it stopped signing. Its tokens stay valid until they expire. */
   readonly retiredAt?: number
 }
 
-/** A person's way in; the object is a principal too. */
+/** A person's sign-in. The object is a principal too. */
 export interface User {
   readonly objectId: string
   readonly tenantId: string
@@ -143,7 +143,7 @@ export interface User {
   readonly jobTitle?: string
 }
 
-/** The person that the first start made, beside the application; the password is sealed, so that it can be shown again. */
+/** The person that the first start made, beside the application. The password is sealed and kept, so it can be shown again. */
 export interface AdministratorUser {
   readonly objectId: string
   readonly userPrincipalName: string
@@ -151,7 +151,7 @@ export interface AdministratorUser {
   readonly sealedPassword?: string
 }
 
-/** The administrator that the first start made; their secret is sealed, so that it can be shown again. */
+/** The administrator that the first start made. Its secret is sealed and kept, so it can be shown again. */
 export interface Administrator {
   readonly tenantId: string
   readonly appId: string

@@ -7,12 +7,12 @@ const kinds: readonly ClientKind[] = ['spa', 'web', 'publicClient']
 const loopback = new Set(['localhost', '127.0.0.1', '[::1]'])
 const longest = 256
 const most = 256
-/** Schemes that run something in a browser or read a file: no client lives there. */
+/** Schemes that run something in a browser or read a file; they are never a client's. */
 const forbidden = new Set(['javascript:', 'data:', 'vbscript:', 'file:', 'blob:', 'about:', 'ftp:', 'ws:', 'wss:'])
 
 /**
- * What kind of client waits at `uri`; undefined where none of these does. Compared letter by letter (RFC 9700 2.1), but for the port
- * of a loopback address, which native clients choose anew each time (RFC 8252 7.3).
+ * What kind of client waits at `uri`; undefined where `uri` is not registered. It is compared letter by letter (RFC 9700 2.1), except
+ * for the port of a loopback address, which native clients choose anew each time (RFC 8252 7.3).
  */
 export function kindOfRedirect(registered: RedirectUris, uri: string): ClientKind | undefined {
   return kinds.find(kind =>
@@ -32,13 +32,13 @@ function sameLoopback(known: string, uri: string): boolean {
   return plain && a.hostname === b.hostname && a.pathname === b.pathname && a.search === b.search
 }
 
-/** Refuses what could send somebody's code elsewhere. @throws 400 Request_BadRequest */
+/** Refuses URIs that could send somebody's code elsewhere. @throws 400 Request_BadRequest */
 export function checkRedirectUris(kind: ClientKind, uris: readonly string[]): void {
   if (uris.length > most) throw refused(kind, `There are at most ${most} redirect URIs.`)
   for (const uri of uris) {
     const url = URL.parse(uri)
     if (url === null || uri.length > longest)
-      throw refused(kind, `The redirect URI '${uri.slice(0, longest)}' is no URI of at most ${longest} characters.`)
+      throw refused(kind, `The redirect URI '${uri.slice(0, longest)}' is not a URI of at most ${longest} characters.`)
     if (uri.includes('#') || uri.includes('*'))
       throw refused(kind, `The redirect URI '${uri}' must have neither a fragment nor a wildcard.`)
     if (url.username !== '' || url.password !== '')

@@ -23,7 +23,7 @@ describe('refresh tokens', () => {
     tokens = new RefreshTokens({ records, env, sealingKey })
   })
 
-  it('rotate at each use; one that was replaced a while ago ends the family', async () => {
+  it('rotate at each use, and using one that was replaced a while ago ends the family', async () => {
     const { token } = await tokens.begin(wanted)
     const { next } = await tokens.use(token)
     assert.notEqual(next, token)
@@ -49,7 +49,7 @@ describe('refresh tokens', () => {
     await assert.rejects(tokens.use(next), /700082/)
   })
 
-  it('are nowhere in the records, and one cannot be made without the key', async () => {
+  it('are nowhere in the records, and can not be made without the key', async () => {
     const { token } = await tokens.begin(wanted)
     const stored = JSON.stringify(await records.list(refreshFamilies, { limit: 1000 }))
     assert.ok(!stored.includes(token.slice(40)))
@@ -61,7 +61,7 @@ describe('refresh tokens', () => {
     await tokens.use(token)
   })
 
-  it('are swept away once they have expired', async () => {
+  it('are removed once they have expired', async () => {
     await tokens.begin({ ...wanted, spa })
     shift += 2 * day
     await tokens.begin(wanted)

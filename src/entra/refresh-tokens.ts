@@ -9,7 +9,7 @@ import { refreshFamilies, type RefreshFamily } from './records.ts'
 /** As Entra: a page's tokens end a day after the sign-in, others 90 days after their last use. */
 const PAGE_MS = 24 * 3_600_000
 const IDLE_MS = 90 * 24 * 3_600_000
-/** Clients ask for tokens of several resources at once with the same token: so long it answers with the same successor. */
+/** Clients ask for tokens of several resources at once with the same token. For this long it returns the same successor. */
 const GRACE_MS = 60_000
 const SWEEP_MS = 600_000
 const SWEPT_AT_ONCE = 1000
@@ -26,8 +26,8 @@ export interface UsedToken {
 }
 
 /**
- * Refresh tokens that rotate: each use makes the next one. A token is its family's id, its number and a MAC over both, so nothing
- * that could be used is kept. Using one that was replaced ends its whole family: somebody has a copy (RFC 9700 4.14.2).
+ * Refresh tokens that rotate: each use makes the next one. A token is its family's id, its number and a MAC over both, so no usable
+ * token is kept. Using a replaced token shows that somebody has a copy, so it ends the whole family (RFC 9700 4.14.2).
  */
 export class RefreshTokens {
   readonly #records: RecordStore
@@ -53,7 +53,7 @@ export class RefreshTokens {
     return { token: this.#tokenOf(id, 0), family: id.toString('hex') }
   }
 
-  /** What the token stands for, and its successor. @throws AADSTS700082 invalid_grant */
+  /** The token's grant, and its successor. @throws AADSTS700082 invalid_grant */
   async use(token: string): Promise<UsedToken> {
     const asked = this.#read(token)
     const id = asked?.id.toString('hex') ?? ''
@@ -74,13 +74,13 @@ export class RefreshTokens {
       await this.#records.commit([put(refreshFamilies, id, next, found.version)], { reserve: 'small' })
       return { family: next, id, next: this.#tokenOf(asked.id, next.generation) }
     } catch (error) {
-      // Another request with the same token was faster: both get the same successor.
+      // Another request with the same token was faster, so both get the same successor.
       if (error instanceof VersionConflict) return this.use(token)
       throw error
     }
   }
 
-  /** Ends a family: none of its tokens works any more. */
+  /** Ends a family. Its tokens don't work any more. */
   async end(family: string): Promise<void> {
     await this.#records.commit([remove(refreshFamilies, family)])
   }

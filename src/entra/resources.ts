@@ -4,11 +4,11 @@ import { audienceOf } from './audiences.ts'
 import { applications, applicationsByUri } from './records.ts'
 import { trimEnd } from '../base/trim.ts'
 
-/** What a token is for. */
+/** The service or application that a token is for. */
 export interface TokenResource {
   /** The `aud` claim. */
   readonly audience: string
-  /** Shape of its tokens; our own services take version 1, as Azure's do. */
+  /** Version of its tokens. Our own services take version 1, as Azure's do. */
   readonly version: 1 | 2
 }
 

@@ -4,19 +4,19 @@ const OPENID = new Set(['openid', 'profile', 'offline_access', 'email'])
 const GRAPH = 'https://graph.microsoft.com'
 const LONGEST = 4096
 
-/** What a person's client asks for. */
+/** The scopes that a person's client asks for. */
 export interface AskedScope {
   /** The one resource, as the client spells it. */
   readonly resource: string
-  /** What is granted, as the response says it. */
+  /** The granted scopes, for the response. */
   readonly granted: string
   readonly openid: boolean
   readonly offline: boolean
 }
 
 /**
- * Scopes of one resource, for example `https://vault.azure.net/.default openid`; Graph where none is named. There is one permission:
- * to act as the person, whose roles and policies decide. @throws AADSTS28000 for several resources
+ * Scopes of one resource, for example `https://vault.azure.net/.default openid`; Graph where none is named. The only permission is to
+ * act as the person, whose roles and policies decide. @throws AADSTS28000 for several resources
  */
 export function readScope(scope: string, resource: string | null): AskedScope {
   if (scope.length > LONGEST) throw loginError('invalid_scope', 70_011, 'The parameter scope is too long.')

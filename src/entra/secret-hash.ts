@@ -3,14 +3,14 @@ import type { Env } from '../base/env.ts'
 import type { HashedSecret } from './records.ts'
 
 /**
- * Secrets that we made have 128 bits or more: no stretching is needed (NIST SP 800-63B 3.1.2.2 asks for it below 112), and what a
- * wrong one costs must not be a weapon. The least that FIPS modules take.
+ * Iterations for secrets that we made. They have 128 bits or more, so they need no stretching (NIST SP 800-63B 3.1.2.2 asks for it
+ * below 112), and a wrong one must be cheap to check. This is the least that FIPS modules accept.
  */
 export const GENERATED_ITERATIONS = 1_000
-/** What people choose is guessable: OWASP's figure for PBKDF2-HMAC-SHA-256 (2023). */
+/** Iterations for passwords, which people choose and others can guess: OWASP's figure for PBKDF2-HMAC-SHA-256 (2023). */
 export const CHOSEN_ITERATIONS = 600_000
 
-/** Random text of `bytes` in base64url. None begins with `-`, which command lines take for an option. */
+/** Random text of `bytes` in base64url. It never begins with `-`, since a command line would read that as an option. */
 export function newSecretText(env: Pick<Env, 'randomBytes'>, bytes: number): string {
   for (;;) {
     const text = env.randomBytes(bytes).toString('base64url')
@@ -24,7 +24,7 @@ export async function hashSecret(env: Env, secret: string, iterations: number): 
   return { ...draft, hash: await hashOf(secret, draft) }
 }
 
-/** Whether this is the secret; takes the same time whatever differs. */
+/** Whether this is the secret, in constant time. */
 export async function matchesSecret(secret: string, kept: HashedSecret): Promise<boolean> {
   return equalSecrets(await hashOf(secret, kept), kept.hash)
 }

@@ -11,7 +11,7 @@ const SESSION_MS = 24 * 3_600_000
 const SESSION = '__Host-ownkey-session'
 const SIGN_IN = '__Host-ownkey-sign-in'
 const ATTRIBUTES = 'Path=/; Secure; HttpOnly; SameSite=Lax'
-/** The cookie outlives the session: it says that this browser is known to somebody (ADR 0022). */
+/** The cookie outlives the session, since it also marks a browser that somebody has used before (ADR 0022). */
 const DEVICE_MS = 90 * 86_400_000
 const FORM_MS = 10 * 60_000
 const SWEEP_MS = 600_000
@@ -27,20 +27,20 @@ export interface SignedInSession extends Session {
 export interface Sessions {
   /** Undefined when nobody is signed in, or the session has ended. */
   signedIn(call: Call): Promise<SignedInSession | undefined>
-  /** Does the session still last? */
+  /** Whether the session still lasts. */
   lasts(id: string): Promise<boolean>
   /** A new session (the browser's former one ends), and its `set-cookie` header. */
   begin(
     call: Call,
     account: Pick<Session, 'objectId' | 'tenantId'>,
   ): Promise<{ session: SignedInSession; cookie: string }>
-  /** Ends the session of this browser; the header that takes its cookie away. */
+  /** Ends the session of this browser. Returns the header that removes its cookie. */
   end(call: Call): Promise<string>
-  /** The browser, if this user has signed in with it before; no secret. */
+  /** A name of the browser, if this user has signed in with it before; not a secret. */
   deviceOf(call: Call, objectId: string): string | undefined
   /** The form's own secret: its cookie, and the sealed state that the page carries. */
   openForm(call: Call, state: object): { cookie: string; sealed: string }
-  /** The state of a form that this browser was shown, within ten minutes; undefined for any other. */
+  /** The state of a form that this browser was shown in the last ten minutes; undefined for any other. */
   readForm(call: Call, sealed: string): unknown
 }
 
@@ -103,12 +103,12 @@ export function openSessions(options: {
   }
 }
 
-/** Forms that only the browser can send that was shown them: the page's sealed state and a cookie hold the same secret. */
+/** Forms that only the browser can send to which they were shown: the page's sealed state and a cookie hold the same secret. */
 function openForms(env: Env, key: KeyObject): Pick<Sessions, 'openForm' | 'readForm'> {
   const place = Buffer.from('entra sign-in form')
   return {
     openForm(call, state) {
-      // The same secret for all tabs of a browser: a page in another one must not make the first one's form invalid.
+      // The same secret for all tabs of a browser, so that a page in one tab does not make another tab's form invalid.
       const known = cookieOf(call, SIGN_IN)
       const secret =
         known !== undefined && /^[\w-]{43}$/.test(known) ? known : env.randomBytes(32).toString('base64url')
@@ -118,7 +118,7 @@ function openForms(env: Env, key: KeyObject): Pick<Sessions, 'openForm' | 'readF
     },
     readForm(call, sealed) {
       if (sealed.length > LONGEST_STATE) return undefined
-      // Another site's form lacks the cookie (login CSRF); browsers also say where a form comes from.
+      // Another site's form lacks the cookie (login CSRF). Browsers also send a form's origin.
       const origin = call.headers.get('origin')
       if (origin !== null && origin !== call.origin) return undefined
       try {

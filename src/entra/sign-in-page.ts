@@ -15,7 +15,7 @@ const hidden = (name: string, value: string): string => `<input type="hidden" na
 const alert = (error: string | undefined): string =>
   error === undefined ? '' : `<div class="bad" id="error" role="alert">${escaped(error)}</div>`
 
-/** The form's head: where it goes, what was wrong, and its state. */
+/** The beginning of a form: its target, what was wrong, and its state. */
 const opening = ({ action, state, error }: FormBasics): string =>
   `<form method="post" action="${escaped(action)}">${alert(error)}${hidden('state', state)}`
 
@@ -42,7 +42,7 @@ ${opening(form)}
   return page(titled('Sign in to OwnKey', form), body, optionsOf(form))
 }
 
-/** Asks whom to go on as: one who is signed in, or somebody else. */
+/** Asks as whom to go on: the person who is signed in, or somebody else. */
 export function continuePage(
   form: FormBasics & { readonly client: string; readonly userName: string; readonly device?: string | undefined },
 ): Response {
@@ -60,7 +60,7 @@ ${opening(form)}<div class="row">
   return page('Continue · OwnKey', body, optionsOf(form))
 }
 
-/** Asks for a new password where the old one counts once only. */
+/** Asks for a new password where the old one is valid only once. */
 export function changePasswordPage(form: FormBasics & { readonly name: string }): Response {
   const field = (id: string, label: string, autocomplete: string, focus = ''): string =>
     `<label for="${id}">${label}</label><input id="${id}" name="${id}" type="password" autocomplete="${autocomplete}" required maxlength="256"${focus}${describedBy(form)}>`
@@ -82,19 +82,19 @@ ${opening(form)}
   return page(titled('Enter code · OwnKey', form), body, optionsOf(form))
 }
 
-/** Says how it ended, where no client waits in this browser. */
+/** Shows the result, where no client waits in this browser. */
 export function endPage(heading: string, text: string, cookie?: string): Response {
   const body = `<h1>${escaped(heading)}</h1><p>${escaped(text)}</p>`
   return page(`${heading} · OwnKey`, body, cookie === undefined ? {} : { cookie })
 }
 
-/** What can't be sent back to the client, because it is not known to be the client. */
+/** An error that can't be sent back to the client, because the client is not known. */
 export function signInProblem(message: string): Response {
   const body = `<h1>Sign-in is not possible</h1><div class="bad" role="alert">${escaped(message)}</div><p>Go back to the application and start again.</p>`
   return page('Sign-in is not possible · OwnKey', body, { status: 400 })
 }
 
-/** Hands an answer over with a form (OAuth 2.0 Form Post Response Mode); a button for browsers without scripts. */
+/** Sends the answer with a form (OAuth 2.0 Form Post Response Mode), with a button for browsers without scripts. */
 export function formPostPage(
   target: string,
   values: Readonly<Record<string, string>>,

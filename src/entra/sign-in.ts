@@ -19,7 +19,7 @@ import type { UserAccount, Users } from './users.ts'
 export type Purpose = AuthorizePurpose | DevicePurpose
 
 interface PurposeBase {
-  /** As the path names it. */
+  /** The tenant as the path names it. */
   readonly tenant: string
   readonly clientId: string
 }
@@ -108,7 +108,7 @@ async function withPassword(
     if (changes) await choosePassword(options, user.objectId, form)
     const { session, cookie } = await options.sessions.begin(call, user)
     const signedIn = { account, session, cookie }
-    // Whoever typed a password for a device still has to say that the device is theirs.
+    // Somebody who typed a password for a device still has to confirm that the device is theirs.
     return purpose.type === 'device'
       ? showContinue(options, call, purpose, signedIn)
       : proceed(options, purpose, signedIn)
@@ -230,6 +230,6 @@ export async function showContinue(
 ): Promise<Response> {
   const form = await basics(options, call, purpose)
   const device = purpose.type === 'device' ? purpose.peer : undefined
-  // The session's cookie is the one to set; the form's is there since the page before.
+  // Only the session's cookie is set; the form's was set by the page before.
   return continuePage({ ...form, cookie: cookie ?? form.cookie, userName: account.user.userPrincipalName, device })
 }

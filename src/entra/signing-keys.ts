@@ -9,12 +9,12 @@ import { allRecords } from '../store/every-record.ts'
 import { leaveOut, put, remove, type RecordStore } from '../store/records.ts'
 import { signingKeys, type SigningKey } from './records.ts'
 
-/** Retired keys verify for so long: longer than any token lives. */
+/** Retired keys verify for this long, which is longer than any token lives. */
 const retiredForMs = 25 * 3_600_000
-/** Keys at a time: each lives for a day after the next one came, so that many changes a day are possible. */
+/** Keys at a time. Each lives for a day after it was replaced, so many changes a day are possible. */
 const maxKeys = 20
 /** A key signs for so long; then the next one does. */
-/** After a key that is not known the store is asked again only so much later. */
+/** Time between two questions to the store about unknown keys. */
 const RELOAD_MS = 2000
 const signsForMs = 30 * 24 * 3_600_000
 
@@ -35,7 +35,7 @@ export interface SigningKeys {
   jwks(): { readonly keys: readonly JWK[] }
   /** Looks for a key of this name that another process made, at most each `RELOAD_MS`. */
   find(kid: string): Promise<KeyObject | undefined>
-  /** A new key, where the present one has signed for 30 days. */
+  /** Makes a new key where the current one has signed for 30 days. */
   rotateIfDue(): Promise<void>
   /** A new key signs from now on; tokens of the old one stay valid until they expire. @throws 429 after 19 times a day */
   rotate(): Promise<void>
@@ -60,7 +60,7 @@ export async function openSigningKeys(options: SigningKeyOptions): Promise<Signi
     loaded.sort((a, b) => Number(a.retiredAt !== undefined) - Number(b.retiredAt !== undefined))
   }
 
-  /** Those who come while one is made wait for the same new key. */
+  /** Callers that come while a key is made wait for the same key. */
   function rotate(): Promise<void> {
     rotating ??= addKey(options)
       .then(load)
@@ -86,7 +86,7 @@ export async function openSigningKeys(options: SigningKeyOptions): Promise<Signi
     publicKey,
     async find(kid) {
       const known = publicKey(kid)
-      // Whoever sends tokens of keys that never were must not make each of them a question to the store.
+      // Tokens of keys that never existed must not each cause a question to the store.
       if (known !== undefined || performance.now() - lookedAt < RELOAD_MS) return known
       lookedAt = performance.now()
       await load()
@@ -114,7 +114,7 @@ async function addKey({ records, env, sealingKey }: SigningKeyOptions): Promise<
     throw new AzureError('TooManyRequests', 429, message, { headers: { 'retry-after': '3600' } })
   }
   const next = await newKey(sealingKey, now)
-  // One that is due changes with whatever request comes first.
+  // A key that is due is replaced by the first request that comes.
   const operation = { operationName: 'OwnKey.Directory/signingKeys/rotate/action' }
   await commitRecorded(records, [put(signingKeys, next.kid, next, 0), ...old], { operation })
 }

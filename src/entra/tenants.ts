@@ -5,7 +5,7 @@ import type { FindTenant } from './discovery.ts'
 import { tenants, tenantsByDomain, type Tenant } from './records.ts'
 import { trimBoth, trimEnd } from '../base/trim.ts'
 
-/** Names that stand for the tenant of whoever logs in. */
+/** Names that mean the tenant of the user who logs in. */
 const anyTenant = new Set(['adfs', 'common', 'organizations'])
 const domainPattern = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/
 
@@ -33,7 +33,7 @@ export function newTenant(
   return { tenant, changes: [put(tenants, tenantId, tenant, 0), put(tenantsByDomain, domainName, { tenantId }, 0)] }
 }
 
-/** Makes a tenant; where its domain is taken, a few letters of chance go behind the name. */
+/** Makes a tenant. Where its domain is taken, a few random letters are appended. */
 export async function createTenant(
   { records, env, domain }: { readonly records: RecordStore; readonly env: Env; readonly domain: string },
   displayName: string,

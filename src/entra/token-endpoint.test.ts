@@ -77,7 +77,7 @@ describe('login host', () => {
       const { json: granted } = await login({ resource: 'https://vault.azure.net', scope: '' }, path)
       assert.equal(granted['resource'], 'https://vault.azure.net')
       assert.equal(Number(granted['expires_on']) - Number(granted['not_before']), 3599)
-      // AD FS has a number, as RFC 6749 says; az 2.45 adds it to the time.
+      // AD FS returns a number, as RFC 6749 says; az 2.45 adds it to the time.
       assert.equal(granted['expires_in'], path.startsWith('/adfs') ? 3599 : '3599')
     }
     assert.equal((await login({}, '/adfs/oauth2/token')).status, 200)
@@ -123,7 +123,7 @@ describe('login host', () => {
       return performance.now() - started
     }
     const isFaster: boolean[] = []
-    // What else the machine does must not decide: one client of many must show it.
+    // Other load on the machine must not decide, so one client of many is enough to show it.
     for (let tries = 0; tries < 8 && !isFaster.includes(true); tries++) {
       const client =
         tries === 0 ? { clientId, clientSecret } : await test.entra.createApplication({ tenantId, displayName: 'app' })
@@ -140,7 +140,7 @@ describe('login host', () => {
     test.advance(-3 * 365 * 86_400_000)
   })
 
-  it('lets in who has the secret, however often others guess', async () => {
+  it('lets in the client with the secret, however often others guess', async () => {
     const { tenantId } = test.entra.administrator
     const { clientId, clientSecret } = await test.entra.createApplication({ tenantId, displayName: 'guessed' })
     const statuses = new Set<number>()

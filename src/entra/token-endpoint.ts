@@ -25,7 +25,7 @@ export interface TokenEndpoint {
   readonly tokens: Tokens
 }
 
-/** The v2 endpoint (`scope`) and the v1 endpoint (`resource`); under `/adfs` only the latter exists, and clients send either there. */
+/** The v2 endpoint (`scope`) and the v1 endpoint (`resource`). Under `/adfs` only the latter exists, and clients send either there. */
 export function tokenRoutes(endpoint: TokenEndpoint): Route[] {
   const paths = ['/:tenant/oauth2/v2.0/token', '/:tenant/oauth2/token']
   return paths.map(path => ({
@@ -40,7 +40,7 @@ export function tokenRoutes(endpoint: TokenEndpoint): Route[] {
 }
 
 async function answer(endpoint: TokenEndpoint, call: Call, isV2: boolean): Promise<Response> {
-  // `adfs` names no tenant: there it is found from the client id.
+  // `adfs` does not name a tenant, so it is found from the client id.
   noteOperation({ operationName: 'SignIn' })
   const tenantId = await endpoint.findTenant(call.params['tenant'] ?? '')
   if (tenantId !== undefined) noteOperation({ resourceId: `/tenants/${tenantId}` })
@@ -57,14 +57,14 @@ async function answer(endpoint: TokenEndpoint, call: Call, isV2: boolean): Promi
     ? await endpoint.userGrants.answer(asker, isV2)
     : await ownToken(endpoint, asker, { resource, isV2 })
   const origin = call.headers.get('origin')
-  // The edge knows the portal's origin only; pages of other applications are known here.
+  // The edge knows only the portal's origin. Origins of other applications are known here.
   const isPage = origin !== null && pageOrigins(client.redirectUris).includes(origin)
   return json(isAdfs(call.params['tenant']) ? inNumbers(body) : body, {
     headers: isPage ? { ...noCache, 'access-control-allow-origin': origin, vary: 'origin' } : noCache,
   })
 }
 
-/** AD FS answers in numbers (RFC 6749 5.1) where the v1 endpoint has strings: az 2.45 adds them up. */
+/** AD FS returns numbers (RFC 6749 5.1) where the v1 endpoint has strings, since az 2.45 adds them up. */
 function inNumbers(body: object): object {
   const given = body as Readonly<Record<string, unknown>>
   const seconds = ['expires_in', 'ext_expires_in'].filter(name => name in given)

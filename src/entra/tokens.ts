@@ -44,7 +44,7 @@ export interface Tokens {
     delegation: Delegation,
     said: { readonly issuer: string; readonly nonce?: string | undefined; readonly isV2: boolean },
   ): Promise<string>
-  /** Whether the key that the token says to be signed with is still there. */
+  /** Whether the signing key that the token names still exists. */
   isVerifiable(token: string): boolean
   /**
    * Checks signature, algorithm, issuer, times and audience, and that the principal still exists and is enabled (R31).
@@ -142,7 +142,7 @@ async function verifiedClaims(
   }
 }
 
-/** Nothing in a token outlives its principal: a deleted identity's token stops at once. */
+/** A token does not outlive its principal: a deleted identity's tokens stop at once. */
 async function callerOf(records: RecordStore, claims: Readonly<Record<string, string>>): Promise<PrincipalCaller> {
   const { tid = '', oid = '', iss, appid = '' } = claims
   if (iss !== issuerOf(tid)) throw invalidToken('The access token comes from another issuer.')

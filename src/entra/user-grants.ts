@@ -15,7 +15,7 @@ import { checkedAccount, type UserAccount, type Users } from './users.ts'
 
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code'
 
-/** Who asks, as far as it proved it. */
+/** The client that asks, and how it proved itself. */
 export interface Asker {
   readonly call: Call
   readonly form: URLSearchParams
@@ -38,7 +38,7 @@ export interface UserGrantOptions {
 
 export interface UserGrants {
   takes(grant: string): boolean
-  /** The token response of a person's grant. @throws 400 invalid_grant and its like */
+  /** The token response of a person's grant. @throws 400 invalid_grant and the like */
   answer(asker: Asker, isV2: boolean): Promise<object>
 }
 
@@ -106,7 +106,7 @@ function checkVerifier({ challenge }: Grant, verifier: string | null): void {
   throw loginError('invalid_grant', 501_481, message)
 }
 
-/** As Entra: what a page got only a page may use, and no page what was not for pages. */
+/** As Entra: only a page may use a page's grant, and a page may not use others. */
 function checkOrigin(call: Call, kind: ClientKind | undefined, origin: string): void {
   const asked = call.headers.get('origin')
   if (kind === 'spa' && asked !== origin) {
@@ -128,7 +128,7 @@ async function redeemRefresh(options: UserGrantOptions, asker: Asker): Promise<G
   const { spa, authTime } = family
   const isOthers = family.clientId !== client.clientId
   const sessionOver = spa !== undefined && !(await options.sessions.lasts(spa.session))
-  // A token in the wrong hands is one that was stolen.
+  // The wrong client has the token, so it was stolen.
   if (isOthers || sessionOver) {
     await options.refreshTokens.end(id)
     const message = 'The refresh token is not for this client, or its session has ended: sign in again.'
@@ -169,7 +169,7 @@ async function redeemPassword(options: UserGrantOptions, asker: Asker): Promise<
   return { account, clientId: client.clientId, proof, authTime: options.env.now(), scope: mergedScope(form, '') }
 }
 
-/** @throws AADSTS7000218 where the client keeps a secret and did not show it */
+/** @throws AADSTS7000218 where the client has a secret and did not send it */
 function checkedProof({ client, proof }: Asker, kind: ClientKind | undefined): Proof {
   if (proof === 'none' && !needsNoSecret(client, kind)) throw secretMissing()
   return proof
@@ -180,7 +180,7 @@ function secretMissing(): Error {
   return loginError('invalid_client', 7_000_218, message)
 }
 
-/** The person of a grant, unless the account is gone, disabled, or has another password since. */
+/** The person of a grant. @throws where the account is gone or disabled, or the password was changed since */
 async function stillThere(
   { users }: UserGrantOptions,
   { objectId, authTime }: { readonly objectId: string; readonly authTime: number },
@@ -192,7 +192,7 @@ async function stillThere(
   throw loginError('invalid_grant', 50_173, 'The grant was revoked because the password was changed: sign in again.')
 }
 
-/** What is asked for now, with what was agreed to; a request that names no scope gets what was agreed to. */
+/** The scopes that are asked for now. A request without scopes gets those that the person agreed to. */
 function mergedScope(form: URLSearchParams, agreed: string): AskedScope {
   const now = readScope(form.get('scope') ?? agreed, form.get('resource'))
   const before = readScope(agreed, null)

@@ -6,16 +6,16 @@ import { tokenSeconds, type Tokens } from './tokens.ts'
 import type { ClientProof } from './claims.ts'
 import type { UserAccount } from './users.ts'
 
-/** Somebody for whom a client may have tokens. */
+/** A person for whom a client may have tokens. */
 export interface Granted {
   readonly account: UserAccount
   readonly clientId: string
   readonly proof: ClientProof
   readonly authTime: number
   readonly nonce?: string | undefined
-  /** Codes and devices asked for it when the person agreed; the token request need not say it again. */
+  /** For codes and devices it was named when the person agreed, so the token request need not name it again. */
   readonly scope: AskedScope
-  /** A page's: its refresh tokens end with the session. */
+  /** For a page: its refresh tokens end with the session. */
   readonly spa?: { readonly origin: string; readonly session: string } | undefined
   /** The successor of the refresh token that was used; absent: a new family begins. */
   readonly refresh?: string

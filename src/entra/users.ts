@@ -16,13 +16,13 @@ import {
 } from './records.ts'
 import { CHOSEN_ITERATIONS, hashSecret, matchesSecret } from './secret-hash.ts'
 
-/** Failures of one address over all user names, before it is slowed down: against trying one password on many names. */
+/** Failures from one address over all user names before it is slowed down, so that nobody tries one password on many names. */
 const failuresOfOneAddress = 50
 const longestPassword = 256
 const shortestPassword = 8
-/** `name@domain`; which letters exactly is checked where one is made. */
+/** `name@domain`. The exact letters are checked when a user is made. */
 const NAME = /^[\x21-\x7e]+@[a-z0-9.-]+$/i
-/** Stretched in place of an unknown user's: an answer must not tell by its time which names exist. */
+/** Stretched in place of an unknown user's, so that the time of an answer does not tell which names exist. */
 const NOBODY: HashedSecret = { salt: 'AAAAAAAAAAAAAAAAAAAAAA', hash: '', iterations: CHOSEN_ITERATIONS }
 
 /** A person: the account and the principal that roles are given to. */
@@ -36,7 +36,7 @@ export interface NewUser {
   readonly userPrincipalName: string
   readonly displayName: string
   readonly password: string
-  /** We made the password: it need not be judged. */
+  /** We made the password, so it is not checked. */
   readonly generated?: boolean
   readonly details?: Partial<Pick<User, 'mustChangePassword' | 'givenName' | 'surname' | 'mail' | 'jobTitle'>>
   readonly principal?: Partial<Pick<Principal, 'enabled' | 'directoryAdministrator'>>
@@ -54,14 +54,14 @@ export interface Users {
     readonly password: string
     readonly tenantId: string | undefined
     readonly peer: string
-    /** Where this person has signed in before, which no guesses from elsewhere slow down. */
+    /** The browser, where this person has signed in with it before. Guesses from elsewhere don't slow it down. */
     readonly device?: (objectId: string) => string | undefined
   }): Promise<UserAccount>
   /** The user as changes to commit. @throws 400 for a password that is too easy, 409 when the name is taken */
   create(wanted: NewUser): Promise<{ readonly account: UserAccount; readonly changes: readonly Change[] }>
-  /** A new password; whatever was signed in with the old one has to sign in again. @throws 400 */
+  /** A new password. All sign-ins with the old one end. @throws 400 */
   setPassword(objectId: string, password: string, mustChange: boolean): Promise<void>
-  /** What has to go when the user goes. */
+  /** Changes that remove everything of the user. */
   remove(account: Stored<User>): Promise<Change[]>
 }
 
@@ -112,7 +112,7 @@ export function openUsers({ records, env }: { readonly records: RecordStore; rea
   }
 }
 
-/** Only who knows the password learns that the account is disabled or of another tenant. */
+/** Only somebody who knows the password learns that the account is disabled or of another tenant. */
 export function checkedAccount(account: UserAccount, tenantId: string | undefined): UserAccount {
   if (!account.principal.enabled) throw loginError('invalid_grant', 50057, 'The user account is disabled.')
   if (tenantId === undefined || account.user.tenantId === tenantId) return account
@@ -176,7 +176,7 @@ async function changePassword(
   )
 }
 
-/** The administrator's first password is kept sealed, to be shown; one that they chose is nobody's to see. */
+/** The administrator's first password is kept, sealed, so it can be shown. One that they chose is not kept. */
 async function forgetShown(records: RecordStore, objectId: string): Promise<Change[]> {
   const found = await records.get(administratorUsers, 'administrator')
   if (found?.value.objectId !== objectId) return []
@@ -184,7 +184,7 @@ async function forgetShown(records: RecordStore, objectId: string): Promise<Chan
   return [put(administratorUsers, found.id, kept, found.version)]
 }
 
-/** Length is what counts (NIST SP 800-63B 3.1.1); no rules about kinds of letters. @throws 400 Request_BadRequest */
+/** Only the length counts (NIST SP 800-63B 3.1.1), not the kinds of letters. @throws 400 Request_BadRequest */
 function checkPassword(password: string, userPrincipalName: string): void {
   const name = userPrincipalName.split('@')[0]?.toLowerCase() ?? ''
   const refused =

@@ -13,16 +13,16 @@ export interface VerifiedToken {
 }
 
 /**
- * Tokens whose signature was verified, so that it is done once for each. Times and signing key are compared at every use; audience,
- * tenant and principal are the caller's to check at every use.
+ * Tokens whose signature was verified, so that each is verified once. Times and signing key are compared at every use. The caller checks
+ * audience, tenant and principal at every use.
  */
 export interface VerifiedTokens {
-  /** Undefined when the token has to be verified, which also says what is wrong with it. */
+  /** Undefined when the token has to be verified; verification also says what is wrong with it. */
   get(token: string, now: number, publicKeyOf: (kid: string) => KeyObject | undefined): VerifiedToken | undefined
   add(token: string, verified: VerifiedToken): void
 }
 
-/** Remembers digests, not tokens; the token that came first goes first. */
+/** Remembers digests, not tokens. The oldest is forgotten first. */
 export function verifiedTokens(): VerifiedTokens {
   const known = new Map<string, VerifiedToken>()
   return {

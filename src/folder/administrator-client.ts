@@ -5,13 +5,13 @@ import { readEndpoints } from '../base/endpoints.ts'
 import { resolveLocalNames } from '../http/local-names.mjs'
 import { plainError } from '../base/plain-error.ts'
 
-/** The administrator's way into a running cloud, for the commands. */
+/** An administrator's client of a running cloud, for the commands. */
 export interface AdministratorClient {
   /** @param path with its query. @throws with the service's own message when it refuses */
   call<T>(method: string, path: string, body?: object): Promise<T>
 }
 
-/** Answers of the service that say no, with what to do. */
+/** Refusals of the service, with what to do. */
 export class AdministratorError extends Error {
   readonly status: number
   readonly code: string
@@ -69,7 +69,7 @@ function reacher(dataDir: string): (url: string, init: RequestInit) => Promise<R
       return await fetch(url, init)
     } catch (error) {
       const { cause } = error as { cause?: NodeJS.ErrnoException }
-      // endpoints.json of a cloud that was killed is still there.
+      // A cloud that was killed leaves its endpoints.json.
       if (cause?.code === 'ECONNREFUSED') throw stoppedCloud(dataDir)
       throw new Error(`The cloud of ${dataDir} does not answer at ${new URL(url).host}: ${plainError(error)}`, {
         cause: error,

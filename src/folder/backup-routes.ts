@@ -5,7 +5,7 @@ import type { Snapshots } from './snapshots.ts'
 
 const PATH = '/ownkey/backup'
 
-/** A backup of the running cloud, for its administrator: `./ownkey backup` begins it, copies, and ends it. No data leaves here. */
+/** A backup of the running cloud, for its administrator. `./ownkey backup` begins it, copies, and ends it. No data goes through here. */
 export function backupRoutes(snapshots: Snapshots): Route[] {
   const base = { host: 'management', auth: 'administrator', maxBody: 0 } as const
   return [

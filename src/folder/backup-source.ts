@@ -10,18 +10,18 @@ import { byRunningOrStopped } from './stopped-folder.ts'
 /** Where a backup comes from. */
 export interface BackupSource {
   readonly running: boolean
-  /** Where the blobs lie that its records name. */
+  /** Where the blobs of its records lie. */
   readonly blobs: string
-  /** Copies the records into a folder that is there. */
+  /** Copies the records into an existing folder. */
   fetch(to: string): Promise<void>
-  /** @throws Error when what was copied is not sure to be of one moment */
+  /** @throws Error when the copy may not be of one moment */
   confirm(): Promise<void>
   close(): Promise<void>
 }
 
 const RENEW_MS = 15_000
 
-/** Asks the running cloud for a snapshot; where none runs, keeps one from starting meanwhile. */
+/** Asks the running cloud for a snapshot. Where none runs, it keeps one from starting meanwhile. */
 export async function openBackupSource(dataDir: string, keys: RootKeys): Promise<BackupSource> {
   return byRunningOrStopped(
     dataDir,
@@ -52,7 +52,7 @@ async function runningSource(dataDir: string): Promise<BackupSource> {
   const client = await connectAdministrator(dataDir)
   const { id, linked } = await client.call<Snapshot>('POST', '/ownkey/backup')
   const renew = (): Promise<unknown> => client.call('POST', `/ownkey/backup/${id}/renew`)
-  // One that fails is told by `confirm`.
+  // `confirm` reports a snapshot that failed.
   const timer = setInterval(() => void renew().catch(() => undefined), RENEW_MS)
   const folder = join(dataDir, SNAPSHOT)
   return {
@@ -60,7 +60,7 @@ async function runningSource(dataDir: string): Promise<BackupSource> {
     blobs: join(linked ? folder : dataDir, 'blobs'),
     async fetch(to) {
       await copyPresent(folder, to, [...BESIDE_RECORDS, RECORDS])
-      // Keys that are destroyed from now on shall not stay in the data folder.
+      // Keys that are destroyed from now on must not stay in the data folder.
       await rm(join(folder, RECORDS), { force: true })
     },
     async confirm() {

@@ -52,7 +52,7 @@ async function checkedWhile(
   return checkBlobs({ records, blobs, folder }, true)
 }
 
-test('a blob that does not open is named, one whose account is purged meanwhile is not', async () => {
+test('a blob that does not open is named, unless its account is purged meanwhile', async () => {
   const damaged = await checkedWhile(async () => {})
   assert.match(damaged.problems.join(), /it does not open/)
   const purged = await checkedWhile(records =>

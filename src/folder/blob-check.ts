@@ -14,11 +14,11 @@ export interface BlobCheckOptions {
   readonly blobs: SealedBlobs
   /** Where the files of blobs lie. */
   readonly folder: string
-  /** Why no customer's key can be asked for; absent: the vaults say so. */
+  /** Why customers' keys can't be asked for; absent: the vaults are asked. */
   readonly closedBecause?: string
 }
 
-/** An account of whose blobs the contents were not read. */
+/** An account with blobs whose contents were not read. */
 export interface ClosedAccount {
   readonly account: string
   readonly blobs: number
@@ -28,13 +28,13 @@ export interface ClosedAccount {
 /** Some of the blobs, in the order of their records. */
 export interface BlobsPage {
   readonly blobs: number
-  /** Sealed bytes that lie there for them. */
+  /** Sealed bytes of their files. */
   readonly bytes: number
-  /** Blobs of which every chunk was opened. */
+  /** Blobs whose every chunk was opened. */
   readonly opened: number
   readonly closed: readonly ClosedAccount[]
   readonly problems: readonly string[]
-  /** Where the next page begins; absent: there is none. */
+  /** Where the next page begins; absent on the last page. */
   readonly next?: string
 }
 
@@ -54,7 +54,7 @@ interface Page {
   readonly closed: Map<string, { account: string; blobs: number; reason: string }>
 }
 
-/** Holds each blob's record against its file: name, size, header; with `whole` every chunk against its tag, where there is a key. */
+/** Compares each blob's record with its file: name, size, header. With `whole` it also opens every chunk, where there is a key. */
 export async function checkBlobs(options: BlobCheckOptions, whole: boolean, after?: string): Promise<BlobsPage> {
   const page: Page = {
     blobs: 0,
@@ -65,7 +65,7 @@ export async function checkBlobs(options: BlobCheckOptions, whole: boolean, afte
     problems: [],
     closed: new Map(),
   }
-  // Records that were changed are named by who looks at records.
+  // The check of the records names those that were changed.
   const from = { onTampered: leaveOut, ...(after === undefined ? {} : { after }) }
   let next: string | undefined
   for await (const stored of everyBlob(options.records, from)) {
@@ -88,7 +88,7 @@ function shown({ blobs, bytes, opened, problems, closed }: Page): BlobsPage {
 async function checkOne(options: BlobCheckOptions, stored: Stored<BlobRecord>, whole: boolean, page: Page) {
   if (await isGoing(options, stored.value)) return
   const fault = await faultOf(options, stored)
-  // A re-encryption or its owner may have replaced or removed it since it was read.
+  // A re-encryption or its owner may have replaced or removed it since.
   const again = fault === undefined ? stored : await options.records.get(blobRecords, stored.id)
   if (again === undefined) return
   const present = again.version === stored.version ? fault : await faultOf(options, again)
@@ -100,7 +100,7 @@ async function checkOne(options: BlobCheckOptions, stored: Stored<BlobRecord>, w
   else if (whole) await readWhole(options, again, page)
 }
 
-/** Its account is being purged, or a purge was broken off and goes on at the next start: keys are gone, and each file is there or not. */
+/** Its account is being purged, or a purge was broken off and goes on at the next start. Keys are gone, and files may be gone. */
 async function isGoing({ records }: BlobCheckOptions, { accountId }: BlobRecord): Promise<boolean> {
   return (await records.get(accounts, accountId))?.value.purging === true
 }
@@ -127,7 +127,7 @@ async function readWhole(options: BlobCheckOptions, stored: Stored<BlobRecord>, 
   const { accountId, blobId, kind } = stored.value
   const account = await nameOf(options, stored)
   const known = kind === 'deployment' ? undefined : page.closed.get(accountId)
-  // One question to the vault answers for all of them; one that does not answer would let each blob wait as long again.
+  // One question to the vault is enough for all blobs. If it does not answer, each blob would wait as long again.
   if (known !== undefined) {
     known.blobs += 1
     return

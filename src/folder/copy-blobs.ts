@@ -9,33 +9,33 @@ import type { RecordStore } from '../store/records.ts'
 import { lookAtFile, unreadable, type SealedFile } from './sealed-file.ts'
 
 export interface CopiedBlobs {
-  /** File names of all that the records name. */
+  /** File names of all blobs that the records name. */
   readonly named: ReadonlySet<string>
-  /** Sealed bytes of all of them. */
+  /** Their sealed bytes. */
   readonly bytes: number
-  /** Those that were not there yet: by a second name, or by a copy. */
+  /** Blobs that were added, by a link or by a copy. */
   readonly linked: number
   readonly copied: number
-  /** What could not be brought over, one sentence each. */
+  /** Blobs that could not be brought over, one sentence each. */
   readonly problems: readonly string[]
 }
 
 interface How {
   readonly from: string
   readonly to: string
-  /** Links where the file system can: both names are of the same bytes. */
+  /** Hard links where the file system can, so both names have the same bytes. */
   readonly link: boolean
   readonly progress: Progress
 }
 
 const AT_ONCE = 8
 
-/** Brings every blob that the records name from one folder to another, where it is not there yet; durable when it resolves. */
+/** Brings every blob that the records name from one folder to another, where it is missing. Durable when it resolves. */
 export async function copyBlobs(records: RecordStore, how: How): Promise<CopiedBlobs> {
   const totals = { bytes: 0, linked: 0, copied: 0 }
   const [named, problems] = [new Set<string>(), [] as string[]]
   const total = await records.count(blobRecords)
-  // A purge that is under way destroyed their keys, and goes on where they are brought to: each is there or not.
+  // A purge under way destroyed their keys, and will go on in the target, so each may be there or not.
   const going = (await referencedBlobs(records))?.going
   const note = async (record: BlobRecord): Promise<void> => {
     const done = await bring(record, how)
@@ -69,13 +69,13 @@ async function bring(record: BlobRecord, { from, to, link }: How): Promise<strin
   const fault = typeof found === 'string' ? found : faultOf(found, record)
   if (fault !== undefined) return `the blob ${id} ${fault}`
   await mkdir(dirname(target), { recursive: true, mode: 0o700 })
-  // Cut, or another one by the same name: no state can use it.
+  // Cut off, or another file of the same name: no state can use it.
   if (present !== undefined) await rm(target)
   if (link && (await linkFile(source, target))) return 'linked'
   try {
     await copyWhole(source, target)
   } catch (error) {
-    // Where it is not the source, no other blob could be brought over either.
+    // If the source is not the cause, no other blob could be brought over either.
     const reason = await readToEnd(source)
     if (reason === undefined) throw error
     return `the blob ${id} ${reason}`

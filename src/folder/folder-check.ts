@@ -13,41 +13,41 @@ import { checkBlobs, type BlobCheckOptions, type BlobsPage } from './blob-check.
 export interface FolderCheckOptions extends Omit<BlobCheckOptions, 'folder'> {
   readonly dataDir: string
   readonly ring: KeyRing
-  /** Nothing changes while it is looked at. */
+  /** Whether nothing changes during the check. */
   readonly isStopped?: true
   readonly references: (accountId: string) => AsyncIterable<BlobReference>
 }
 
-/** Some of the accounts: key ring, settings and everything that names blobs, against each other. */
+/** A page of accounts: compares key ring, settings and everything that names blobs. */
 export interface AccountsPage {
   readonly accounts: number
   readonly problems: readonly string[]
   readonly next?: string
 }
 
-/** What lies in the folder besides what records name. */
+/** Files in the folder that no record names. */
 export interface FilesFound {
-  /** Records of blobs: how much there is to be checked. */
+  /** The number of records of blobs, for the progress. */
   readonly records: number
-  /** False: a record was changed, and which file it names is not known. */
+  /** False: a record was changed, so the file that it names is not known. */
   readonly areOrphansKnown: boolean
-  /** The first 1,000 sealed files that no record names, of uploads that were never acknowledged. */
+  /** The first 1,000 orphans: sealed files that no record names, of uploads that were never acknowledged. */
   readonly orphans: readonly string[]
   readonly orphanCount: number
   readonly orphanBytes: number
-  /** Files in quarantine: orphans of before. */
+  /** Files in quarantine, which are older orphans. */
   readonly quarantined: number
-  /** What is no sealed file at all. */
+  /** Files that are not sealed files. */
   readonly strays: readonly string[]
 }
 
 const PAGE = 50
-/** Names in an answer. */
+/** The most names in an answer. */
 const MOST_NAMED = 1000
-/** A file so new may be of an upload whose record is still to come. Milliseconds. */
+/** A file younger than this may belong to an upload whose record is still to come. Milliseconds. */
 const FRESH_MS = 60_000
 
-/** Everything in a data folder against everything else, by pages: of a cloud that runs, or of one that does not. */
+/** Checks everything in a data folder against everything else, by pages. The cloud may run or not. */
 export class FolderCheck {
   readonly #options: FolderCheckOptions
 
@@ -68,7 +68,7 @@ export class FolderCheck {
         throw error
       })
       if (found.length === 0) continue
-      // Its purge may have begun since the page was read, or ended.
+      // Its purge may have begun or ended since the page was read.
       const now = await records.get(accounts, id)
       if (now === undefined || now.value.purging) continue
       problems.push(...found.map(problem => `account ${value.name}: ${problem}`))
@@ -84,7 +84,7 @@ export class FolderCheck {
   async files(): Promise<FilesFound> {
     const { records } = this.#options
     const folder = this.#blobsFolder
-    // Before the records: what is stored in between has its record by then.
+    // Before the records, so that files stored in between have their records.
     const { ids, strays } = await blobFiles(folder)
     const named = new Set<string>()
     let areNamed = true

@@ -14,7 +14,7 @@ export function auditHeadMac({ mac: key }: Keys): NonNullable<AuditLogOptions['m
   return message => mac(key, 'audit head', message)
 }
 
-/** The records of a data folder, each held against its MAC. The only way by which the service opens them. */
+/** The records of a data folder, each checked against its MAC. The service opens them only this way. */
 export function openFolderRecords(
   dataDir: string,
   keys: Keys,
@@ -27,7 +27,7 @@ export function openFolderRecords(
   })
 }
 
-/** The same to look at, of a folder whose cloud does not run: nothing in it changes, and what was changed outside is shown. */
+/** The same, read-only, for a folder whose cloud does not run. Records that were changed outside are shown. */
 export function readFolderRecords(dataDir: string, keys: Keys): Promise<FileRecords> {
   return openSqliteReader(join(dataDir, 'records.db'), { authenticator: authenticatorOf(keys) })
 }

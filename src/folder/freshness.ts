@@ -8,9 +8,9 @@ import type { AuditLog } from '../store/audit-log.ts'
 import { faultAgainst, formatKnownHead, parseKnownHead, presentHead } from '../store/known-head.ts'
 import type { RecordStore } from '../store/records.ts'
 
-/** A place outside the data folder that holds the newest head: a folder that is older than it was put back. */
+/** A place outside of the data folder that holds the newest head. A folder that is older than this head was put back. */
 interface FreshnessStore {
-  /** Undefined: nothing was written there yet. */
+  /** Undefined where nothing was written there yet. */
   read(): Promise<string | undefined>
   write(line: string): Promise<void>
 }
@@ -30,8 +30,8 @@ const COMMAND_MS = 10_000
 const MAX_OUTPUT = 4096
 
 /**
- * Holds the folder against the heads that are known of it, and keeps the outside one up to date: within a second of each change, and at
- * the end. A crash leaves the outside head behind the folder, never before it: a head is written once its state is on disk.
+ * Checks the folder against its known heads, and keeps the outside one up to date, within a second of each change and at the end. A head
+ * is written once its state is on the disk, so after a crash the outside head may be behind the folder but never ahead of it.
  * @throws Error when the folder is older, or has another history
  */
 export async function openFreshness(options: FreshnessOptions): Promise<{ close(): Promise<void> }> {
@@ -51,13 +51,13 @@ export async function openFreshness(options: FreshnessOptions): Promise<{ close(
   }
   const failed = (error: unknown): void =>
     log({ level: 'error', message: `The head could not be written to ${freshness}`, error: String(error) })
-  // Now already: a place that can't be written is found before anything rests on it.
+  // At once, so that a place that can't be written is found before anything depends on it.
   await write()
   const repeating = repeatedly(write, WRITE_MS, failed)
   return { close: () => repeating.stop('finally') }
 }
 
-/** Takes a head for the newest: that of a folder which was restored. @param freshness `file:PATH` or `command:PROGRAM` */
+/** Sets the newest head, to that of a restored folder. @param freshness `file:PATH` or `command:PROGRAM` */
 export function writeHead(freshness: string, head: string): Promise<void> {
   return storeOf(freshness).write(head)
 }
@@ -86,14 +86,14 @@ function fileStore(path: string): FreshnessStore {
       }),
     write: line =>
       writeOutsideFile(path, `${line}\n`).catch((error: unknown) => {
-        // The error names a temporary file beside it.
+        // The error names a temporary file beside it, so it is not shown.
         const why = hasCode(error, 'ENOENT') ? 'its folder is not there.' : plainError(error)
         throw new Error(`The head can't be written to ${path}: ${why}`)
       }),
   }
 }
 
-/** The program is called with `read`, and prints what it was given last, or nothing; with `write`, it gets one line on its standard input. */
+/** With `read` the program prints the last line that it got, or nothing. With `write` it gets one line on its standard input. */
 function commandStore(program: string): FreshnessStore {
   return {
     read: () => run(program, 'read', ''),
@@ -105,11 +105,11 @@ function commandStore(program: string): FreshnessStore {
 
 async function run(program: string, action: string, input: string): Promise<string> {
   const child = spawn(program, [action], { stdio: ['pipe', 'pipe', 'inherit'], timeout: COMMAND_MS })
-  // Without it there may be no pipes either.
+  // A program that did not start may have no pipes.
   await once(child, 'spawn')
   let output = ''
   child.stdout.on('data', (chunk: Buffer) => (output = (output + chunk.toString()).slice(0, MAX_OUTPUT)))
-  // A program that does not read what it is given is told by its exit code.
+  // If the program does not read its input, its exit code tells.
   child.stdin.on('error', () => {})
   child.stdin.end(input)
   const [code] = (await once(child, 'close')) as [number | null]

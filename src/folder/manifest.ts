@@ -6,7 +6,7 @@ import type { RootKeys } from '../encryption/root-key.ts'
 import { hasCode, writeFileAtomically } from '../store/atomic-file.ts'
 
 const FILE = 'backup.json'
-/** Of the layout of a backup: a number that an older program does not know stops it. */
+/** The version of a backup's layout. An older program stops at a number that it does not know. */
 const FORMAT = 1
 
 const manifest = z.object({
@@ -16,7 +16,7 @@ const manifest = z.object({
   madeAt: z.iso.datetime(),
   /** The folder with its records. */
   state: z.string().regex(/^state-[0-9A-Za-z-]{1,64}$/),
-  /** Which root key its records are under: says nothing of the key itself. */
+  /** An id of its root key, which tells nothing about the key itself. */
   keyId: z.string().max(64),
   withRootKey: z.boolean(),
   head: z.string().max(200),
@@ -25,10 +25,10 @@ const manifest = z.object({
   bytes: z.int(),
 })
 
-/** `backup.json`: names the one state of a backup that is whole. It takes the place of the former one in a single step, at the end. */
+/** `backup.json` names the one complete state of a backup. It replaces the former one in a single step at the end. */
 export type Manifest = z.infer<typeof manifest>
 
-/** Undefined where there is none. @throws Error when it is damaged, or of a newer OwnKey */
+/** Undefined where it does not exist. @throws Error when it is damaged, or of a newer OwnKey */
 export async function readManifest(target: string): Promise<Manifest | undefined> {
   const path = join(target, FILE)
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
@@ -51,7 +51,7 @@ export async function writeManifest(target: string, content: Omit<Manifest, 'for
   await writeFileAtomically(join(target, FILE), `${JSON.stringify({ format: FORMAT, ...content }, null, 2)}\n`)
 }
 
-/** Tells root keys apart. */
+/** An id that tells root keys apart. */
 export function keyIdOf({ mac: key }: Pick<RootKeys, 'mac'>): string {
   return mac(key, 'backup', 'which root key').toString('hex').slice(0, 16)
 }

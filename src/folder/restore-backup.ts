@@ -18,9 +18,9 @@ export interface RestoreOptions {
   readonly dataDir: string
   /** Where the root key lies; absent: in the backup, or in OWNKEY_ROOT_KEY. */
   readonly rootKey?: string | undefined
-  /** A head that was kept elsewhere: a backup that is older than it is refused. */
+  /** A head that was kept elsewhere. An older backup is refused. */
   readonly knownHead?: string | undefined
-  /** Where the newest head of the cloud is kept (see freshness.ts): it gets that of the restored folder. */
+  /** Where the newest head of the cloud is kept (see freshness.ts). It is set to that of the restored folder. */
   readonly freshness?: string | undefined
   readonly progress: Progress
 }
@@ -31,15 +31,15 @@ export interface RestoreReport {
   readonly blobs: number
   readonly bytes: number
   readonly head: string
-  /** Whether the folder has its former certificate authority: else a start makes another one. */
+  /** Whether the folder has its former certificate authority. Otherwise a start makes a new one. */
   readonly withCa: boolean
   readonly withRootKey: boolean
   readonly problems: readonly string[]
 }
 
 /**
- * Makes a data folder of a backup: everything is copied, so that neither hangs on the other's files, every record is held against its MAC,
- * and the audit log says that it was restored. The records come last: a folder whose restoring was broken off can't be started.
+ * Makes a data folder from a backup. Everything is copied, so that neither depends on the other's files. Every record is checked against
+ * its MAC, and the audit log says that it was restored. The records come last, so a folder that is only half restored can't be started.
  */
 export async function restoreBackup(options: RestoreOptions): Promise<RestoreReport> {
   const { target, dataDir } = options
@@ -59,11 +59,11 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoreRep
 
 interface FoundKey {
   readonly keys: RootKeys
-  /** To be put into the folder; absent: it stays in the environment. */
+  /** The key to put into the folder; absent: it stays in the environment. */
   readonly text?: string
 }
 
-/** @throws Error where there is none, or it is not the one that the backup was made under */
+/** @throws Error where it is missing, or is not the one that the backup was made under */
 async function findRootKey({ target, rootKey }: RestoreOptions, manifest: Manifest): Promise<FoundKey> {
   const fromEnvironment = process.env['OWNKEY_ROOT_KEY']
   const file = rootKey ?? (manifest.withRootKey ? join(target, manifest.state, 'root.key') : undefined)
@@ -120,7 +120,7 @@ async function copyInto(options: RestoreOptions, manifest: Manifest, { keys, tex
   }
 }
 
-/** What lies beside the records first: without them, a start says that they are missing. */
+/** The other files first, so that a start in between says that the records are missing. */
 async function bringIn(staging: string, dataDir: string): Promise<void> {
   await syncFolder(join(dataDir, 'ca'))
   for (const name of (await readdir(staging)).toSorted((a, b) => Number(a === RECORDS) - Number(b === RECORDS)))
@@ -129,7 +129,7 @@ async function bringIn(staging: string, dataDir: string): Promise<void> {
   await syncFolder(dataDir)
 }
 
-/** What a folder was restored from stands in its own log. */
+/** The folder's own log says from what it was restored. */
 async function mark(log: AuditLog, { madeAt, head }: Manifest): Promise<void> {
   await log.append({
     operationName: 'OwnKey/backup/restored',

@@ -3,14 +3,14 @@ import { HEADER_BYTES } from '../crypto/blob-header.ts'
 import { plainError } from '../base/plain-error.ts'
 import { hasCode } from '../store/atomic-file.ts'
 
-/** What a sealed file shows without any key. */
+/** What can be read from a sealed file without a key. */
 export interface SealedFile {
   readonly size: number
-  /** Base64, as in its record; of random salt, so that it is no other blob's. */
+  /** Base64, as in its record. It contains random salt, so no other blob has the same. */
   readonly header: string
 }
 
-/** Opens the file once, since its owner may delete it at any moment. Undefined where there is none. @throws where it can't be read */
+/** Opens the file once, since its owner may delete it at any moment. Undefined where it does not exist. @throws where it can't be read */
 export async function lookAtFile(path: string): Promise<SealedFile | undefined> {
   const file = await open(path, 'r').catch((error: unknown) => {
     if (hasCode(error, 'ENOENT')) return undefined
@@ -26,7 +26,7 @@ export async function lookAtFile(path: string): Promise<SealedFile | undefined> 
   }
 }
 
-/** For one file among many: that the disk, or who owns it, does not let it be read keeps nobody from the others. @throws other errors */
+/** For one file among many: the reason why the disk or its mode does not let it be read, so that the others are still checked. @throws other errors */
 export function unreadable(error: unknown): string {
   if (!(error instanceof Error && 'syscall' in error)) throw error
   return `can't be read: ${plainError(error)}`

@@ -25,7 +25,7 @@ async function opened() {
   return { dataDir, records, blobs, snapshots, said, folder: join(dataDir, 'snapshot') }
 }
 
-test('a snapshot has the records of its moment and a link to each blob: what is deleted afterwards is still in it', async () => {
+test('a snapshot has the records of its moment and a link to each blob, also to those that are deleted afterwards', async () => {
   const { records, blobs, snapshots, folder, dataDir } = await opened()
   await records.commit([put(collection('things'), 'one', { n: 1 })])
   await blobs.create('aa-1', bytes())
@@ -43,7 +43,7 @@ test('a snapshot has the records of its moment and a link to each blob: what is 
   await records.close()
 })
 
-test('one at a time; one of which nobody speaks for a minute is removed, one that is renewed is not', async () => {
+test('there is one snapshot at a time, which is removed when it is not renewed for a minute', async () => {
   const { records, snapshots, folder, said } = await opened()
   mock.timers.enable({ apis: ['setTimeout'] })
   try {
@@ -70,7 +70,7 @@ test('one at a time; one of which nobody speaks for a minute is removed, one tha
   await records.close()
 })
 
-test('one begins only when the one before is removed', async () => {
+test('a snapshot begins only when the one before is removed', async () => {
   const { records, blobs, snapshots, folder } = await opened()
   await blobs.create('aa-1', bytes())
   const { id } = await snapshots.begin()
@@ -84,7 +84,7 @@ test('one begins only when the one before is removed', async () => {
   await records.close()
 })
 
-test('a snapshot that can not be made leaves nothing and holds nothing', async () => {
+test('a snapshot that can not be made leaves nothing behind', async () => {
   const { records, blobs, snapshots, folder, dataDir } = await opened()
   await blobs.create('aa-1', bytes())
   await records.close()

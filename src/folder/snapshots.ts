@@ -15,10 +15,10 @@ export interface SnapshotsOptions {
   readonly log: (line: object) => void
 }
 
-/** A snapshot that is there for whoever asked for it. */
+/** A snapshot, as its caller gets it. */
 export interface Snapshot {
   readonly id: string
-  /** Its blobs are links below the snapshot; else they are taken from the folder itself, where none goes until it ends. */
+  /** Whether its blobs are links below the snapshot. Otherwise they are copied from the folder itself, which removes none until it ends. */
   readonly linked: boolean
 }
 
@@ -29,14 +29,14 @@ interface Current {
   dropping?: Promise<void>
 }
 
-/** A snapshot of which nobody speaks for so long goes: it holds records of keys that may be destroyed meanwhile. Milliseconds. */
+/** A snapshot that is not renewed for this long is removed, since it holds records of keys that may be destroyed meanwhile. Milliseconds. */
 const IDLE_MS = 60_000
 /** https://www.sqlite.org/rescode.html#full */
 const FULL = 13
 
 /**
- * What a backup takes from a cloud that runs: all records as they stand at one moment, and every blob that these name, whoever deletes
- * what in the meantime. One at a time, below the data folder, for its owner alone.
+ * The source of a backup of a running cloud: all records as of one moment, and every blob that they name, even if it is deleted in the
+ * meantime. One at a time, below the data folder, readable by its owner alone.
  */
 export class Snapshots {
   readonly #options: SnapshotsOptions
@@ -49,14 +49,14 @@ export class Snapshots {
   /** @throws 409 BackupInProgress, 507 InsufficientStorage */
   async begin(): Promise<Snapshot> {
     const { blobs, env } = this.#options
-    // Both are of one folder.
+    // Both are in one folder.
     await this.#current?.dropping?.catch(() => undefined)
     if (this.#current !== undefined)
       throw new Conflict(
         'BackupInProgress',
         `A backup of this cloud is under way. Wait for its end; one that broke off is over after ${IDLE_MS / 1000} s.`,
       )
-    // Before the records: whatever these will name is held by then.
+    // Before the records, so that every blob that they will name is held.
     const current: Current = { id: env.uuid(), release: blobs.hold() }
     this.#current = current
     try {
@@ -70,7 +70,7 @@ export class Snapshots {
     }
   }
 
-  /** Whoever still copies says so. @throws 404 BackupNotFound when the snapshot is gone */
+  /** Renews the snapshot while its caller copies. @throws 404 BackupNotFound when the snapshot is gone */
   renew(id: string): void {
     const current = this.#mustBe(id)
     clearTimeout(current.timer)
@@ -106,7 +106,7 @@ export class Snapshots {
     throw new NotFound('BackupNotFound', 'There is no such backup under way: begin again.')
   }
 
-  /** Until it is gone, no other one begins. */
+  /** Removes the snapshot. Until it is gone, no other one begins. */
   async #drop(): Promise<void> {
     const current = this.#current
     if (current === undefined) return
@@ -116,7 +116,7 @@ export class Snapshots {
   }
 
   async #remove(current: Current): Promise<void> {
-    // The records first: they are what somebody else must not find.
+    // The records first, since nobody else must find them.
     try {
       await dropSnapshot(this.#options.dataDir)
     } finally {

@@ -5,18 +5,18 @@ import { auditHeadMac, openFolderRecords } from './folder-records.ts'
 import { openAuditLog, type AuditLog } from '../store/audit-log.ts'
 import type { FileRecords } from '../store/records.ts'
 
-/** The records of a folder that no cloud runs in, each of them as it was written. */
+/** The records of a folder in which no cloud runs, all of them as they were written. */
 export interface State {
   readonly records: FileRecords
   readonly log: AuditLog
-  /** How many, without the audit log's. */
+  /** The number of records, without the audit log. */
   readonly count: number
   /** See store/known-head.ts. */
   readonly head: string
 }
 
 /**
- * Opens the records of a folder and holds all of them against their MACs, their set against its head, and the audit log against its chain.
+ * Opens the records of a folder, and checks all of them against their MACs, their set against its head, and the audit log against its chain.
  * @throws Error that says what is not as it was written
  */
 export async function openState(folder: string, keys: RootKeys, knownHead?: string): Promise<State> {

@@ -9,8 +9,8 @@ import { FolderInUse, lockFolder } from '../store/folder-lock.ts'
 import type { FileRecords } from '../store/records.ts'
 
 /**
- * Looks at a data folder by way of its running cloud, which alone may open its records; where none runs, holds the folder's lock, which
- * `stopped` releases when it is done with it. @throws Error while a cloud starts or stops there
+ * Reads a data folder through its running cloud, since only that may open its records. Where none runs, it takes the folder's lock, which
+ * `stopped` releases when it is done. @throws Error while a cloud starts or stops there
  */
 export async function byRunningOrStopped<T>(
   dataDir: string,
@@ -34,12 +34,12 @@ export async function byRunningOrStopped<T>(
   }
 }
 
-/** The root keys of a folder, by its file or `OWNKEY_ROOT_KEY`. @throws Error where there are none */
+/** The root keys of a folder, from its file or `OWNKEY_ROOT_KEY`. @throws Error where there are none */
 export function rootKeysOf(dataDir: string): Promise<RootKeys> {
   return openRootKeys({ file: join(dataDir, 'root.key'), fromEnvironment: process.env['OWNKEY_ROOT_KEY'] })
 }
 
-/** The records and the audit log of a folder whose cloud does not run, to look at: nothing in it changes. */
+/** The records and the audit log, read-only, of a folder whose cloud does not run. */
 export async function readStopped(
   dataDir: string,
 ): Promise<{ readonly rootKeys: RootKeys; readonly records: FileRecords; readonly log: AuditLog }> {

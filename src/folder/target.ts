@@ -4,10 +4,10 @@ import { isFolder } from '../base/data-folder.ts'
 import { blobFile, blobFiles } from '../store/blob-files.ts'
 import { lockFolder, type FolderLock } from '../store/folder-lock.ts'
 
-/** What a backup, or one that was broken off, leaves in its folder. */
+/** Names that a backup, complete or broken off, leaves in its folder. */
 const OURS = /^(backup\.json|blobs|state-.*|lock|lock\.pid|lost\+found|\..*\.tmp)$/
 
-/** Makes the folder of a backup, or takes one that is empty or holds an earlier one, for this process alone. */
+/** Makes the folder of a backup, or uses one that is empty or holds an earlier backup, and locks it for this process. */
 export async function openTarget(dataDir: string, target: string): Promise<FolderLock> {
   if (!(await isFolder(target))) await mkdir(target, { recursive: true, mode: 0o700 })
   await mustBeApart(dataDir, target)
@@ -22,7 +22,7 @@ export async function openTarget(dataDir: string, target: string): Promise<Folde
   return lock
 }
 
-/** A backup in the folder that it is of would be lost with it, and a folder in its own backup would be swept. */
+/** A backup inside of its data folder would be lost with it, and a data folder inside of its backup would be cleaned up. */
 async function mustBeApart(dataDir: string, target: string): Promise<void> {
   const [one, other] = [await realpath(dataDir), await realpath(target)]
   const isWithin = (inner: string, outer: string): boolean => !/^\.\.(\/|$)/.test(relative(outer, inner))
@@ -32,7 +32,7 @@ async function mustBeApart(dataDir: string, target: string): Promise<void> {
     )
 }
 
-/** Removes everything but one state and the blobs that it names. Resolves to how many blobs went. */
+/** Removes everything except one state and its blobs. Resolves to the number of removed blobs. */
 export async function prune(target: string, state: string, isNamed: (id: string) => boolean): Promise<number> {
   for (const name of await readdir(target))
     if (name.startsWith('state-') && name !== state) await rm(join(target, name), { recursive: true, force: true })

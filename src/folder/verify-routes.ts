@@ -6,7 +6,7 @@ import type { FolderCheck } from './folder-check.ts'
 
 const PATH = '/ownkey/verify'
 
-/** The whole data folder against itself, by pages, for the administrator: of data it says only whether it opens. */
+/** Verification of the whole data folder by pages, for the administrator. About data it says only whether it opens. */
 export function verifyRoutes(check: FolderCheck): Route[] {
   const route = (path: string, find: (call: Call) => Promise<object>): Route => ({
     host: 'management',
@@ -16,7 +16,7 @@ export function verifyRoutes(check: FolderCheck): Route[] {
     maxBody: 0,
     handler: async call => {
       noteOperation({ operationName: 'OwnKey/verify' })
-      // Once, not for each page.
+      // Recorded once, not for each page.
       if (path !== 'files') noteOperation({ unrecorded: true })
       return json(await find(call))
     },

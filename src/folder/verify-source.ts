@@ -13,7 +13,7 @@ import type { BlobsPage } from './blob-check.ts'
 import { FolderCheck, type AccountsPage, type FilesFound } from './folder-check.ts'
 import { byRunningOrStopped, readStopped } from './stopped-folder.ts'
 
-/** What was found of records and audit log. */
+/** The findings about records and audit log. */
 export type RecordsVerdict = { readonly records: RecordsFinding } & (
   | { readonly ok: true; readonly entries: number; readonly head: string }
   | { readonly ok: false; readonly at: number; readonly reason: string }
@@ -31,7 +31,7 @@ export interface VerifySource {
 
 const LEASE_MS = 60_000
 
-/** Asks the running cloud; where none runs, reads the folder itself, and changes nothing in it. */
+/** Asks the running cloud. Where none runs, it reads the folder itself, and changes nothing in it. */
 export async function openVerifySource(dataDir: string): Promise<VerifySource> {
   await checkDataFolder(dataDir)
   return byRunningOrStopped(
@@ -64,7 +64,7 @@ async function stoppedSource(dataDir: string, release: () => Promise<void>): Pro
     records,
     rootKeys,
     leaseMs: LEASE_MS,
-    // R11: customers' keys are had from their vaults alone, which nobody serves now.
+    // R11: customers' keys come from their vaults alone, which are not served now.
     vaults: { agentFor: () => undefined, timeoutMs: 1, waits: new VaultWaits() },
     credentialOf: () => ({ getToken: async () => null }),
     settingsOf: accountId => namedKeyOf(records, accountId),

@@ -18,9 +18,9 @@ import { rootKeysOf } from './stopped-folder.ts'
 export interface BackupOptions {
   readonly dataDir: string
   readonly target: string
-  /** root.key and the CA too: whoever has the backup then has the data. */
+  /** Whether to copy root.key and the CA too. Anybody with such a backup has the data. */
   readonly withRootKey: boolean
-  /** What to write as the program that made it. */
+  /** The version of the program, for the manifest. */
   readonly program: string
   readonly progress: Progress
 }
@@ -32,13 +32,13 @@ export interface BackupReport extends Omit<Manifest, 'format' | 'state' | 'keyId
   readonly copied: number
   /** Blobs of the former backup that no record names any more. */
   readonly removed: number
-  /** Blobs that the folder lacks, or that are not whole: all else is in the backup. */
+  /** Blobs that the folder lacks, or that are not whole. Everything else is in the backup. */
   readonly problems: readonly string[]
 }
 
 /**
- * Makes a backup, or brings one up to date: what the former one lacks is added, and at the end one file names the new state in place of
- * the old. Until then, and where anything fails, the former backup stands as it was.
+ * Makes a backup, or brings one up to date. It adds what the former backup lacks, and at the end one file names the new state in place
+ * of the old. Until then, and where anything fails, the former backup stays as it was.
  */
 export async function writeBackup(options: BackupOptions): Promise<BackupReport> {
   const { dataDir, target } = options
@@ -54,7 +54,7 @@ export async function writeBackup(options: BackupOptions): Promise<BackupReport>
     const source = await openBackupSource(dataDir, keys)
     const report = await copyFrom(source, options, keys, former)
       .catch(async (error: unknown) => {
-        // What failed first is what the operator must hear of; a snapshot of which nobody speaks goes by itself.
+        // The operator must see the first failure. A snapshot that is not renewed is removed by itself.
         await source.close().catch(() => undefined)
         throw error
       })
@@ -109,8 +109,8 @@ async function copyFrom(
 }
 
 /**
- * What came after the point at which a folder went back (an older copy of it, or a restored backup) may be in this backup alone.
- * @throws Error where the former state is not one of before the present one
+ * Where a folder went back (to an older copy or a restored backup), only this backup may have what came after that point.
+ * @throws Error where the backup's state is not an earlier one of this folder
  */
 async function mustBeLater(
   { records, log }: Pick<State, 'records' | 'log'>,
@@ -124,7 +124,7 @@ async function mustBeLater(
   )
 }
 
-/** Whether the backup stands by this state: from then on nothing may take it away, whatever failed. */
+/** Whether the backup names this state. From then on nothing may remove it, whatever fails. */
 async function isNamed(target: string, state: string): Promise<boolean> {
   return readManifest(target).then(
     manifest => manifest?.state === state,

@@ -3,7 +3,7 @@ import { KeyClient } from '@azure/keyvault-keys'
 import { AzureOpenAI } from 'openai'
 import type { Endpoints } from '../base/endpoints.ts'
 
-/** An answer of Resource Manager that was no success. */
+/** A response of Resource Manager that is not a success. */
 export class ArmError extends Error {
   readonly status: number
   readonly code: string
@@ -36,7 +36,7 @@ export function administratorCredential(endpoints: Endpoints): TokenCredential {
   }
 }
 
-/** The few calls of Resource Manager that the story needs. */
+/** The few calls of Resource Manager that demo, tests and benches need. */
 export class ArmClient {
   readonly #endpoints: Endpoints
   readonly #credential: TokenCredential

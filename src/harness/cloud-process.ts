@@ -18,9 +18,9 @@ export interface CloudProcess {
   readonly startMs: number
   /** Ends it cleanly; resolves to the exit code, null when it had to be killed. */
   stop(): Promise<number | null>
-  /** SIGKILL: what a crash or a power cut leaves. */
+  /** SIGKILL: leaves what a crash leaves. */
   kill(): Promise<void>
-  /** Resolves to the exit code when it has ended, by itself or not; null after a signal. */
+  /** Resolves to the exit code when it has ended for whatever reason; null after a signal. */
   readonly ended: Promise<number | null>
 }
 
@@ -59,13 +59,13 @@ async function ready(child: ChildProcess, dataDir: string): Promise<Endpoints> {
   throw new Error(`The cloud was not ready after ${START_TIMEOUT_MS / 1000} s:\n${await lastWords(dataDir)}`)
 }
 
-/** The end of what the cloud said: its folder may be gone before anybody can look into it. */
+/** The last lines of the cloud's log. They are part of the error, since its folder may soon be gone. */
 async function lastWords(dataDir: string): Promise<string> {
   const log = await readFile(join(dataDir, 'service.log'), 'utf8')
   return log.trimEnd().split('\n').slice(-8).join('\n')
 }
 
-/** A file of an earlier run may lie there until the new one replaces it. */
+/** Endpoints of this process: the file of an earlier run may lie there until it is replaced. */
 async function answers(url: string): Promise<boolean> {
   return fetch(`${url}/ca.pem`).then(
     response => response.ok,

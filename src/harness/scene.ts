@@ -74,7 +74,7 @@ export class Scene {
     return this.#policy('remove', ['get', 'wrapKey', 'unwrapKey'])
   }
 
-  /** @param keyVersion undefined: Microsoft-managed keys */
+  /** @param keyVersion undefined: service-managed keys */
   async setEncryption(keyVersion: string | undefined): Promise<void> {
     const keyVaultUri = `https://${this.vault}${this.endpoints.keyVaultSuffix}/`
     const encryption =
@@ -126,7 +126,7 @@ export class Scene {
   }
 }
 
-/** The object id of who holds this token: the `oid` claim. */
+/** The object id of the token's holder: the `oid` claim. */
 export async function administratorObjectId(endpoints: Endpoints): Promise<string> {
   const token = await administratorCredential(endpoints).getToken(`${endpoints.resourceManager}/.default`)
   const payload = token?.token.split('.')[1] ?? ''

@@ -49,14 +49,14 @@ export async function blobDigests(dataDir: string): Promise<Map<string, string>>
 }
 
 /**
- * The wrapped data keys as they lie in the database, by record id: what an auditor reads from a copy of the disk.
+ * The wrapped data keys as they lie in the database, by record id, as an auditor reads them from a copy of the disk.
  * The running service has the database to itself, so this opens a copy.
  */
 export async function wrappedKeys(dataDir: string): Promise<Map<string, string>> {
   const copy = await mkdtemp(join(tmpdir(), 'ownkey-copy-'))
   try {
     await copyFile(join(dataDir, 'records.db'), join(copy, 'records.db'))
-    // Without a log everything is in the database already.
+    // Where there is no log, everything is in the database already.
     await copyFile(join(dataDir, 'records.db-wal'), join(copy, 'records.db-wal')).catch(() => undefined)
     const database = new DatabaseSync(join(copy, 'records.db'))
     const rows = database.prepare("SELECT id, value FROM records WHERE collection = 'encryption.data-keys'").all()

@@ -22,13 +22,13 @@ export function isListedAddress(rules: readonly { readonly value: string }[], pe
   const list = new BlockList()
   for (const { value } of rules) {
     const range = parseRange(value)
-    // Only rules of its own family: BlockList takes IPv4 for a part of `::/64` (RFC 4291, 2.5.5.2).
+    // Only rules of its own family, since BlockList counts IPv4 as part of `::/64` (RFC 4291, 2.5.5.2).
     if (range?.family === family) list.addSubnet(range.address, range.prefix, family)
   }
   return list.check(address, family)
 }
 
-/** A socket that listens on both families reports IPv4 peers as `::ffff:a.b.c.d`; zones (`%eth0`) are no part of an address. */
+/** A socket that listens on both families reports IPv4 peers as `::ffff:a.b.c.d`; zones (`%eth0`) are not part of an address. */
 export function plainAddress(peer: string): string {
   const address = peer.split('%')[0] ?? ''
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1]

@@ -15,9 +15,9 @@ export interface Arrival {
   readonly requestId: string
 }
 
-/** Longer than any name that the APIs take; what stands in the database's ids stays bounded. */
+/** Longer than any name that the APIs take, so that ids in the database are bounded. */
 const maxSegmentBytes = 400
-// oxlint-disable-next-line no-control-regex -- they are what is refused
+// oxlint-disable-next-line no-control-regex -- the pattern refuses them
 const controlCharacter = /[\0-\x1f\x7f]/
 
 const dotSegment = /(^|\/)(\.|%2e){1,2}(\/|$)/i
@@ -28,7 +28,7 @@ export function parseTarget(target: string, origin: string): { url: URL; segment
   if (!target.startsWith('/')) throw malformed()
   const query = target.indexOf('?')
   const path = query < 0 ? target : target.slice(0, query)
-  // Never resolved: a child called `..` must not become its parent, on which a DELETE would then fall.
+  // Never resolved: a DELETE of a child called `..` must not delete its parent.
   if (path.includes('\\') || dotSegment.test(path)) throw malformed()
   const parsed = parse(`${origin}${path.replace(/\/{2,}/g, '/')}${query < 0 ? '' : target.slice(query)}`)
   if (parsed === undefined || parsed.segments.some(segment => controlCharacter.test(segment))) throw malformed()
@@ -48,7 +48,7 @@ function parse(text: string): { url: URL; segments: string[] } | undefined {
   }
 }
 
-/** The headers of a request; those that Node has joined stay joined. */
+/** The headers of a request. Headers that Node has joined stay joined. */
 export function requestHeaders(incoming: IncomingMessage): Headers {
   const headers = new Headers()
   for (const [name, value] of Object.entries(incoming.headers)) {
@@ -98,7 +98,7 @@ export function buildCall(
   }
 }
 
-/** A client that names no type is taken at its word. @throws 415 */
+/** A body without a content type counts as JSON. @throws 415 */
 function checkJsonType(type: string | undefined): void {
   if (type === undefined || /^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(type)) return
   const message = `The content media type '${type.slice(0, 64)}' is not supported. Only 'application/json' is supported.`

@@ -38,7 +38,7 @@ describe('certificates', () => {
     }
   })
 
-  it('makes a new server certificate, under the same CA, when the names change or it is lost half way', async () => {
+  it('makes a new server certificate under the same CA when the names change or one of its files is lost', async () => {
     await writeFile(join(dir, 'server.pem'), '')
     const second = await openCertificates(dir, 'localhost', systemEnv)
     assert.equal(second.caPem, first.caPem)
@@ -68,7 +68,7 @@ describe('certificates', () => {
     }
   })
 
-  it('refuses a CA that is missing, damaged or has another key, says which file, and makes none in its place', async () => {
+  it('refuses a CA that is missing, damaged or has another key, and names the file', async () => {
     const [caFile, keyFile] = [join(dir, 'ca.pem'), join(dir, 'ca-key.pem')]
     const [ca, key] = await Promise.all([readFile(caFile), readFile(keyFile)])
     for (const [file, content, says] of [

@@ -10,9 +10,9 @@ const renewBeforeMs = 30 * 86_400_000
 
 /** What a listener needs for TLS, and what clients need to trust it. */
 export interface ServerCertificates {
-  /** The local CA's certificate: what users give their tools. */
+  /** The local CA's certificate, which users give to their tools. */
   readonly caPem: string
-  /** Where `caPem` lies, for NODE_EXTRA_CA_CERTS and its like. */
+  /** The file of `caPem`, for NODE_EXTRA_CA_CERTS and the like. */
   readonly caFile: string
   readonly certificatePem: string
   readonly keyPem: string
@@ -24,20 +24,20 @@ export type AuthorityMode = 'keep' | 'make' | 'replace'
 export interface CertificateOptions {
   /** Default `make`. */
   readonly authority?: AuthorityMode
-  /** What the operator is told; a CA that begins anew has to be trusted anew. */
+  /** A notice for the operator: a new CA has to be trusted anew. */
   readonly notice?: (message: string) => void
 }
 
-/** The names a server certificate has to hold; the single hosts also one by one, as browsers refuse `*.localhost`. */
+/** The names of a server certificate. Single hosts are listed one by one too, since browsers refuse `*.localhost`. */
 export function certificateNames(domain: string): string[] {
   const single = ['login', 'management', 'portal', 'vault', 'openai'].map(host => `${host}.${domain}`)
   return [domain, `*.${domain}`, ...single, `*.vault.${domain}`, `*.openai.${domain}`]
 }
 
 /**
- * Opens the local CA in `dir` (its key is kept for ever, see AuthorityMode) and a server certificate under it. That one is renewed when it
- * has less than 30 days left, begins in the future (the clock was wrong when it was made), is damaged, or its names no longer fit; the CA
- * when it has ended or begins in the future. Certificates follow the system's clock: TLS clients know no other.
+ * Opens the local CA in `dir` (its key is kept for ever, see AuthorityMode) and a server certificate under it. The server certificate is
+ * renewed when it has less than 30 days left, begins in the future (the clock was wrong when it was made), is damaged, or its names no
+ * longer fit. The CA is renewed when it has ended or begins in the future. Certificates follow the system's clock, as TLS clients do.
  * @throws Error that names the file where the CA is missing or damaged
  */
 export async function openCertificates(
@@ -69,7 +69,7 @@ async function keptAuthority(dir: string, mode: AuthorityMode): Promise<IssuedCe
   return mode === 'keep' ? loadAuthority(dir) : load(join(dir, 'ca.pem'), join(dir, 'ca-key.pem'))
 }
 
-/** Every client trusts this one: another in its place would look like an attack to all of them. */
+/** Every client trusts this CA, so another one in its place would look like an attack. */
 async function loadAuthority(dir: string): Promise<IssuedCertificate> {
   const [caFile, keyFile] = [join(dir, 'ca.pem'), join(dir, 'ca-key.pem')]
   const advice = `Put ${caFile} and ${keyFile} back from a backup. To begin with a new CA, which every client has to trust anew, start once with --new-ca.`
@@ -97,7 +97,7 @@ async function load(certificateFile: string, keyFile: string): Promise<IssuedCer
   return { certificatePem, keyPem }
 }
 
-/** OpenSSL says no more than "no start line". */
+/** OpenSSL's own message is only "no start line". */
 function parsed<T>(file: string, parse: () => T): T {
   try {
     return parse()
@@ -106,13 +106,13 @@ function parsed<T>(file: string, parse: () => T): T {
   }
 }
 
-/** The CA is constrained to the domain it was made for and the names below: another domain needs another CA. */
+/** The CA is constrained to its domain and the names below it, so another domain needs another CA. */
 function vouchesFor(authority: IssuedCertificate, domain: string): boolean {
   const made = / for ([a-z0-9.-]+)$/im.exec(new X509Certificate(authority.certificatePem).subject)?.[1]
   return made !== undefined && (domain === made || domain.endsWith(`.${made}`))
 }
 
-/** Whether they have to be opened again by now. */
+/** Whether they have to be opened again, because one is about to end. */
 export function areDue({ caPem, certificatePem, keyPem }: ServerCertificates): boolean {
   return !holdsFor({ certificatePem: caPem, keyPem }, 0) || !holdsFor({ certificatePem, keyPem }, renewBeforeMs)
 }
@@ -152,7 +152,7 @@ async function newServer(
 ): Promise<IssuedCertificate> {
   const { issueServerCertificate } = await issuer()
   const server = await issueServerCertificate(authority, names)
-  // A crash between the two would leave a pair that does not fit, so the old certificate goes first.
+  // A crash between the two writes would leave a pair that does not fit, so the old certificate goes first.
   await writeDurably(join(dir, 'server.pem'), '', 0o644, env)
   await writeDurably(join(dir, 'server-key.pem'), server.keyPem, 0o600, env)
   await writeDurably(join(dir, 'server.pem'), server.certificatePem, 0o644, env)
@@ -185,7 +185,7 @@ async function writeDurably(file: string, content: string, mode: number, env: En
     await handle.close()
   }
   await rename(temporary, file)
-  // Until then a power cut may take the name back: every client would have to trust another CA.
+  // Before the sync a power cut may lose the file, and every client would have to trust another CA.
   const folder = await open(dirname(file), 'r')
   try {
     await folder.sync()

@@ -62,7 +62,7 @@ describe('connections', () => {
     await new Promise(resolve => socket.once('secureConnect', resolve).once('close', resolve))
     return socket
   }
-  /** The status of what a request over this connection is answered with; undefined when the connection ends. */
+  /** The status of the response to a request over this connection; undefined when the connection ends. */
   async function ask(socket: TLSSocket, host: string, path: string): Promise<number | undefined> {
     if (socket.destroyed) return undefined
     const chunk = new Promise<unknown>(resolve => socket.once('data', resolve).once('close', resolve))
@@ -71,7 +71,7 @@ describe('connections', () => {
     return Buffer.isBuffer(data) ? Number(/^HTTP\/1\.1 (\d+)/.exec(data.toString())?.[1]) : undefined
   }
 
-  it('of one address end where the limit is met, those first that are anonymous and idle for the longest time', async () => {
+  it('of one address end at the limit: first the anonymous one that has been idle for the longest time', async () => {
     const own = await idle()
     assert.equal(await ask(own, 'kv.vault.localhost', '/own'), 200)
     const busy = await idle()
@@ -91,7 +91,7 @@ describe('connections', () => {
     assert.match(server.notices[0] ?? '', /8 connections of one address, or 12 altogether/)
   })
 
-  it('whose callers have proven who they are stay: a new one is refused when there are no others', async () => {
+  it('with authenticated callers stay: a new one is refused where all are of these', async () => {
     const own: TLSSocket[] = []
     for (let n = 0; n < 7; n++) own.push(await idle())
     for (const socket of own) assert.equal(await ask(socket, 'kv.vault.localhost', '/own'), 200)

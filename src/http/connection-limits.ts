@@ -2,23 +2,23 @@ import type { IncomingMessage, Server as PlainServer, ServerResponse } from 'nod
 import type { Server } from 'node:https'
 import type { Socket } from 'node:net'
 
-/** Connections at a time, of all listeners of one kind together. */
+/** Connections at a time, for all listeners of one kind together. */
 export interface ConnectionLimits {
   readonly all: number
-  /** Of one address, below `all`; the loopback addresses count as one, for every program here may choose among them. */
+  /** Connections of one address, less than `all`. Any local program can choose its loopback address, so all of these count as one. */
   readonly ofOnePeer: number
 }
 
 export const CONNECTION_LIMITS: ConnectionLimits = { all: 1_024, ofOnePeer: 768 }
 
-/** An anonymous request that lasts longer may end for the sake of a new connection. */
+/** An anonymous request that lasts longer may be ended to make room for a new connection. */
 const patienceMs = 5_000
 const noticeEveryMs = 60_000
 
 interface Connection {
   readonly socket: Socket
   readonly peer: string
-  /** What requests come over: the socket itself, or TLS on it. */
+  /** The stream with the requests: the socket itself, or TLS on it. */
   stream: object | undefined
   requests: number
   /** When it was opened, or its last request began or ended. */
@@ -27,23 +27,23 @@ interface Connection {
 
 const proven = new WeakSet<object>()
 
-/** Whoever calls over this connection has proven who they are: it stays when room is needed. */
+/** The caller on this connection is authenticated, so it stays when room is needed. */
 export function keepConnection({ socket }: IncomingMessage): void {
   proven.add(socket)
 }
 
 /**
- * Keeps connections below the limits: a new one takes the place of the anonymous one that has been idle for the longest time, else of
- * an anonymous one whose request lasts too long, and is refused where there is neither.
+ * Keeps connections below the limits. A new one takes the place of the anonymous one that has been idle for the longest time, or else of
+ * an anonymous one whose request lasts too long. Where there is neither, the new one is refused.
  */
 export class Connections {
   readonly #limits: ConnectionLimits
   readonly #notice: (message: string) => void
-  /** By the address and port that they come from; oldest first. */
+  /** By the client's address and port; oldest first. */
   readonly #open = new Map<string, Connection>()
   #noticedAt = -Infinity
 
-  /** @param notice told, at most once a minute, that a limit is met */
+  /** @param notice called when a limit is met, at most once a minute */
   constructor(limits: ConnectionLimits, notice: (message: string) => void) {
     this.#limits = limits
     this.#notice = notice

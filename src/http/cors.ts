@@ -9,7 +9,7 @@ export function crossOriginHeaders(origin: string | null, trusted: () => Readonl
   return { 'access-control-allow-origin': origin, 'access-control-expose-headers': exposed, vary: 'origin' }
 }
 
-/** The answer to a browser's preflight, or undefined where the origin is not trusted or it is none. */
+/** The response to a browser's preflight; undefined where the origin is not trusted, or the request is not a preflight. */
 export function preflight(method: string, headers: Headers, trusted: () => ReadonlySet<string>): Response | undefined {
   const origin = headers.get('origin')
   if (method !== 'OPTIONS' || origin === null || !headers.has('access-control-request-method')) return undefined

@@ -6,16 +6,16 @@ import { json } from './respond.ts'
 
 export interface ErrorContext {
   readonly host: HostName
-  /** As the client asked it: the login host serves Microsoft Graph too, which has a form of its own. */
+  /** The path as the client sent it: the login host also serves Microsoft Graph, which has its own form of errors. */
   readonly path: string
   readonly requestId: string
-  /** What the client called this request, where it said so. */
+  /** The client's own id of this request, if it sent one. */
   readonly clientRequestId?: string | undefined
   /** Milliseconds since 1970. */
   readonly now: number
 }
 
-/** The one place where an error becomes a response. Errors that nobody foresaw say their request id and nothing else. */
+/** The one place where an error becomes a response. An unexpected error gives its request id and nothing else. */
 export function encodeError(error: unknown, context: ErrorContext): Response {
   const known = error instanceof AzureError ? error : unforeseen(context)
   const headers: Record<string, string> = { ...known.options.headers }
@@ -28,7 +28,7 @@ export function encodeError(error: unknown, context: ErrorContext): Response {
   if (speaksOAuth) return json(loginError(known, context), options)
   if (speaksGraph) return json({ error: graphError(known, context) }, options)
   if (context.host === 'openai') {
-    // The official clients retry 409 by themselves; neither a refusal nor a conflict gets better by asking again.
+    // The official clients retry 409 by themselves, but repeating does not help against a refusal or a conflict.
     if (known.status === 403 || known.status === 409) headers['x-should-retry'] = 'false'
     return json({ error: openAiError(known) }, options)
   }
@@ -36,7 +36,7 @@ export function encodeError(error: unknown, context: ErrorContext): Response {
   return json({ error: azureError(known) }, options)
 }
 
-/** The code with which each plane refuses a body that does not fit. */
+/** The code that each plane uses to refuse a body that does not fit its schema. */
 export function badBodyCode(host: HostName): ErrorCode {
   if (host === 'vault') return 'BadParameter'
   if (host === 'openai') return 'invalidPayload'
@@ -59,7 +59,7 @@ export function fieldErrors(host: HostName, error: z.ZodError): AzureError {
   })
 }
 
-/** The schema library's own messages speak of JavaScript. */
+/** The schema library's own messages use JavaScript's terms, so these replace them. */
 function inPlainWords(message: string): string {
   const [, expected, received] = /^Invalid input: expected (\w+), received (\w+)$/.exec(message) ?? []
   if (expected === undefined) return message
@@ -117,7 +117,7 @@ function loginError(error: AzureError, context: ErrorContext): object {
   const timestamp = `${new Date(context.now).toISOString().slice(0, 19).replace('T', ' ')}Z`
   const correlation = context.clientRequestId ?? context.requestId
   return {
-    // RFC 6749 5.2 knows no others of ours: what HTTP itself refuses is an invalid request.
+    // RFC 6749 5.2 does not have our other codes, so what HTTP itself refuses is an invalid request.
     error: /^[a-z_]+$/.test(error.code) ? error.code : 'invalid_request',
     error_description: `${error.message} Trace ID: ${context.requestId} Correlation ID: ${correlation} Timestamp: ${timestamp}`,
     error_codes: number === undefined ? [] : [Number(number)],

@@ -1,9 +1,9 @@
 /**
- * Every code that an error of this service can have, by plane, with when it is answered: a code that is not here does not compile.
- * `docs/errors.md` is written from it: `./ownkey run scripts/error-codes.ts`.
+ * Every error code of this service by plane, with the case in which it is returned. A code that is not here does not compile.
+ * `./ownkey run scripts/error-codes.ts` writes `docs/errors.md` from it.
  */
 
-/** Of the listener and the disk: every host may answer these, whatever was asked. */
+/** Of the listener and the disk: every host may return these for any request. */
 export const EVERY_HOST = {
   InsufficientStorage: 'the disk is full: nothing was stored or changed',
   InternalServerError: 'a fault of the service; its log has the request id that the message names',
@@ -339,7 +339,7 @@ export type ErrorCode =
 
 export type RequirementName = keyof typeof REQUIREMENT | keyof typeof KEY_UNAVAILABLE
 
-/** What a vault said, passed on as it stands: whose vault it is, and so what it may say, nobody knows. */
+/** A code from a vault, passed on as it is. Vaults outside of this cloud may return any code. */
 export type ForeignCode = string & { readonly saidBy: 'vault' }
 
 export function foreignCode(code: string): ForeignCode {
@@ -349,5 +349,5 @@ export function foreignCode(code: string): ForeignCode {
 /** What `innererror.code` can be: the cause, or below it the vault's own code. */
 export type InnerCode = keyof typeof KEY_UNAVAILABLE | keyof typeof INNER | ForeignCode
 
-/** What `code` of a detail can be; that of another error stands there where one request did several things. */
+/** What `code` of a detail can be. Where one request did several things, it is the code of another error. */
 export type DetailCode = ErrorCode | keyof typeof TRAINING_FILE | `R${number}.${RequirementName}` | `Step${number}`

@@ -3,10 +3,10 @@ import { test } from 'node:test'
 import { foreignCode } from './error-codes.ts'
 import { AzureError, NotFound, type ErrorDetail, type InnerError } from './errors.ts'
 
-test('a code that is in no list does not compile, and what a vault said only as such', () => {
+test('a code that is not in a list does not compile', () => {
   // @ts-expect-error: in no list
   assert.equal(new AzureError('NoSuchCode', 400, '').code, 'NoSuchCode')
-  // @ts-expect-error: nor may a text that is only known at run time be one
+  // @ts-expect-error: a text that is only known at run time is not a code either
   assert.equal(new NotFound(Buffer.from('KeyNotFound').toString(), '').status, 404)
   // @ts-expect-error: no requirement has this name
   const detail: ErrorDetail = { code: 'R08.NoSuchRequirement', message: '' }

@@ -21,11 +21,11 @@ export interface ErrorOptions {
   readonly target?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly cause?: unknown
-  /** What the audit log says in place of a message that repeats words of a customer's body. */
+  /** The audit log's text in place of a message that repeats parts of a customer's request body. */
   readonly recorded?: string
 }
 
-/** The one error of every plane: thrown deep, encoded once at the edge (http/encode-error.ts). */
+/** The one error class of all planes: thrown anywhere, encoded once at the edge (http/encode-error.ts). */
 export class AzureError extends Error {
   readonly code: ErrorCode
   readonly status: number

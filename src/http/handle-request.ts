@@ -12,7 +12,7 @@ import type { RouteTable } from './route-table.ts'
 import { normalHost, type VirtualHost } from './virtual-host.ts'
 import { openBody, writeResponse, type OpenedBody } from './write-response.ts'
 
-/** One line a request: never a query, a header or a body, which may hold secrets. */
+/** One line for each request, without query, headers and body, which may hold secrets. */
 export interface RequestLine {
   readonly time: string
   readonly requestId: string
@@ -23,11 +23,11 @@ export interface RequestLine {
   readonly durationMs: number
   readonly peer: string
   readonly via: 'network' | 'service'
-  /** Why a request failed that should not have: an unforeseen error's stack, or a response that was cut off. */
+  /** Why a request failed unexpectedly: the error's stack, or a response that was cut off. */
   readonly fault?: string
 }
 
-/** What stands behind every listener: routes, who may call them, and where lines go. */
+/** What all listeners share: routes, authenticators, and where log lines go. */
 export interface Edge {
   readonly table: RouteTable
   readonly authenticators: Readonly<Record<AuthScheme, Authenticator>>
@@ -35,7 +35,7 @@ export interface Edge {
   readonly scheme: 'http' | 'https'
   resolveHost(header: string | undefined): VirtualHost | undefined
   unknownHost(header: string | undefined): string
-  /** Where a browser is led that asks for the machine itself, without a host of the service. */
+  /** Where a browser is redirected that asks for the machine itself, without a host of the service. */
   homeOf?(header: string | undefined): string | undefined
   /** Origins whose pages may call us from a browser. */
   trustedOrigins(): ReadonlySet<string>
@@ -83,8 +83,8 @@ export function requestHandler(
 type Handler = (incoming: IncomingMessage, outgoing: ServerResponse) => void
 
 /**
- * Requests that a client sends without waiting for answers (RFC 9112, 9.3.2) are begun one after the other: one connection must not make
- * hundreds of them hold files and memory at a time, and what changes something is done when the next one reads it.
+ * Pipelined requests (RFC 9112, 9.3.2) are begun one after the other. So one connection can't make hundreds of them hold files and
+ * memory at a time, and a change is done before the next request reads it.
  */
 function inTurn(handle: Handler): Handler {
   const last = new WeakMap<Socket, ServerResponse>()
@@ -125,14 +125,14 @@ async function answer(edge: Edge, exchange: Exchange): Promise<{ status: number;
   return { status, ...(fault === undefined ? {} : { fault }) }
 }
 
-/** Only the bare address leads to the portal: a client of the APIs with a wrong base URL is told so. */
+/** Only the bare address redirects to the portal, so that an API client with a wrong base URL gets an error. */
 function withoutHost(edge: Edge, { method = '', url = '', headers: { host } }: IncomingMessage): Response {
   const home = /^\/(\?|$)/.test(url) && ['GET', 'HEAD'].includes(method) ? edge.homeOf?.(host) : undefined
   if (home === undefined) return text(edge.unknownHost(host), { status: 404 })
   return empty(302, { location: home })
 }
 
-/** What the routes say, as a response whose body has begun; whatever goes wrong until then is encoded as an error. */
+/** The response of the routes, with its body begun. Whatever goes wrong before that is encoded as an error. */
 async function outcomeOf(edge: Edge, exchange: Exchange, target: VirtualHost, headers: Headers): Promise<Outcome> {
   const method = exchange.incoming.method ?? 'GET'
   try {
@@ -176,7 +176,7 @@ async function opened(response: Response, outgoing: ServerResponse): Promise<Out
 }
 
 function unknownPath(host: HostName, method: string, path: string): AzureError {
-  // As Azure: which type it does not know, so that nobody looks for a mistake of their own in what is not offered here.
+  // As Azure: the error names the unknown type, so that nobody searches for a mistake of their own.
   const last = path.toLowerCase().lastIndexOf('/providers/')
   const [, namespace, type] = /^\/providers\/([\w.-]{1,64})\/([\w-]{1,64})/i.exec(path.slice(Math.max(last, 0))) ?? []
   if (host === 'management' && namespace !== undefined)

@@ -17,13 +17,13 @@ export function authorityName(domain: string): string {
 }
 
 /**
- * A certificate authority that can vouch for `domain`, its subdomains and loopback addresses only: whoever steals its key gains no other
- * name. With a former one it keeps that one's key and name, and begins now.
+ * A certificate authority that can vouch for `domain`, its subdomains and loopback addresses only, so a thief of its key gains no other
+ * name. It keeps the key and name of `former`, if given, and begins now.
  */
 export async function issueAuthority(domain: string, former?: IssuedCertificate): Promise<IssuedCertificate> {
   const keys = former === undefined ? await newKeys() : await keysOf(former)
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    // NSS takes CAs of one subject for one: each cloud's has its own.
+    // NSS treats CAs with the same subject as one, so each cloud's CA has its own.
     name: `CN=${authorityName(domain)}, OU=${await keyDigits(keys.publicKey)}, O=OwnKey`,
     ...validFor(3650),
     keys,
@@ -38,7 +38,7 @@ export async function issueAuthority(domain: string, former?: IssuedCertificate)
   return { certificatePem: pem(certificate), keyPem: former?.keyPem ?? (await exportKey(keys)) }
 }
 
-/** A server certificate for `names` and the loopback addresses; 397 days is the most that Apple's and browsers' rules take. */
+/** A server certificate for `names` and the loopback addresses. Apple's and browsers' rules allow 397 days at most. */
 export async function issueServerCertificate(
   authority: IssuedCertificate,
   names: readonly string[],
@@ -73,7 +73,7 @@ async function keyDigits(key: webcrypto.CryptoKey): Promise<string> {
   return Buffer.from(digest).toString('hex').slice(0, 16)
 }
 
-/** A day of grace backwards, for clients whose clock is behind. */
+/** Valid from a day ago, for clients whose clock is behind. */
 function validFor(days: number): { notBefore: Date; notAfter: Date } {
   const now = Math.floor(Date.now() / 1000) * 1000
   return { notBefore: new Date(now - dayMs), notAfter: new Date(now + days * dayMs) }

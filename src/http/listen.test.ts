@@ -155,7 +155,7 @@ describe('listener', () => {
     assert.equal(reply.headers['cache-control'], 'no-store')
   })
 
-  it('tells openai clients not to retry a refusal, and passes the inner cause on', async () => {
+  it('tells openai clients not to retry a refusal', async () => {
     const reply = await get('a.openai.localhost', '/denied')
     assert.equal(reply.status, 403)
     assert.equal(reply.headers['x-should-retry'], 'false')
@@ -169,7 +169,7 @@ describe('listener', () => {
     })
   })
 
-  it('says nothing of an unforeseen error but its request id, and logs its stack', async () => {
+  it('gives nothing but the request id of an unexpected error, whose stack is in the log', async () => {
     const reply = await get('management.localhost', '/broken?secret=1')
     assert.equal(reply.status, 500)
     assert.ok(!reply.body.includes('hunter2'))
@@ -178,7 +178,7 @@ describe('listener', () => {
     assert.equal(line?.path, '/broken')
   })
 
-  it('asks who calls before it looks at anything else', async () => {
+  it('authenticates the caller before it looks at anything else', async () => {
     const anonymous = await get('kv.vault.localhost', '/private')
     assert.equal(anonymous.status, 401)
     assert.equal(anonymous.headers['www-authenticate'], 'Bearer')
@@ -241,7 +241,7 @@ describe('request bodies', () => {
     assert.equal((await post('management.localhost', '/json', '{"a":1}', { 'content-encoding': 'gzip' })).status, 415)
   })
 
-  it('gives an early answer to a client that is still sending much', async () => {
+  it('gives an early answer to a client that still sends a large body', async () => {
     const reply = await post('a.openai.localhost', '/json', Buffer.alloc(8 * 1024 * 1024))
     assert.equal(reply.status, 413)
     assert.equal(reply.complete, true)

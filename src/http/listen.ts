@@ -27,7 +27,7 @@ export interface ListenOptions {
   /** Origins besides the portal's whose pages may call the APIs from a browser. */
   readonly trustedOrigins?: readonly string[]
   readonly connections?: ConnectionLimits
-  /** Told of what an operator should see, in one line. */
+  /** Called with what an operator should see, in one line. */
   readonly notice?: (message: string) => void
 }
 
@@ -47,7 +47,7 @@ const graceMs = 5_000
 /** Limits of every connection; the body's own limits are in request-body.ts. */
 const serverLimits = {
   headersTimeout: 10_000,
-  // RequestBody bounds a slow body by its rate: a fixed time would cut off honest large uploads.
+  // RequestBody bounds a slow body by its rate, since a fixed time would cut off large uploads.
   requestTimeout: 0,
   keepAliveTimeout: 65_000,
   maxHeaderSize: 32 * 1024,
@@ -78,7 +78,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const newServer = () => {
     const tls = { ...tlsOf(options.certificates), handshakeTimeout: 10_000, minVersion: 'TLSv1.2' as const }
     const server = createServer({ ...serverLimits, ...tls, ALPNProtocols: ['http/1.1'] }, network)
-    // First, so that what it hands on to TLS is counted once.
+    // First, so that a connection that is handed on to TLS is counted once.
     answerPlainHttp(server, { domain: options.domain, port: () => listening.port })
     connections.watch(server.on('checkContinue', network))
     return answerMalformed(server)
@@ -120,7 +120,7 @@ function tlsOf(certificates: ServerCertificates): { cert: string; key: string } 
   return { cert: certificates.certificatePem, key: certificates.keyPem }
 }
 
-/** Every address gets the same port; with port 0 a port that is free on the first but not on the next is given back. */
+/** Every address gets the same port. With port 0, a port that is free on the first address but not on the next is given back. */
 async function listenOnAll<S extends Server | PlainServer>(
   newServer: () => S,
   addresses: readonly string[],
@@ -154,7 +154,7 @@ function explained(error: NodeJS.ErrnoException, port: number): Error {
   return why === undefined ? error : new Error(why, { cause: error })
 }
 
-/** False where the machine lacks the address and may. */
+/** False where the machine lacks an address that is optional. */
 async function listenOn(server: Server | PlainServer, host: string, port: number, optional: boolean): Promise<boolean> {
   try {
     await new Promise<void>((resolve, reject) => {

@@ -1,4 +1,4 @@
-// Plain JavaScript: clients load it with --import from their own node_modules, where Node strips no types.
+// Plain JavaScript: clients load it with --import from their own node_modules, where Node does not strip types.
 import dns from 'node:dns'
 import { syncBuiltinESMExports } from 'node:module'
 

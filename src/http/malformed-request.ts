@@ -2,7 +2,7 @@ import type { Server as PlainServer } from 'node:http'
 import type { Server } from 'node:https'
 import type { Duplex } from 'node:stream'
 
-/** How long a client may take to read why it was refused, and goes on sending meanwhile. */
+/** How long a client may go on sending, until it reads why it was refused. */
 const lingerMs = 1_000
 
 const STATUS: Readonly<Record<string, string>> = {
@@ -12,12 +12,12 @@ const STATUS: Readonly<Record<string, string>> = {
 }
 
 /**
- * Answers what is not an HTTP request (RFC 9112) with a status and no body. Node's own answer destroys the socket at once: the kernel then
- * resets a connection on which the client still sends, and the client never reads the answer.
+ * Answers what is not an HTTP request (RFC 9112) with a status and no body. Node's own handler destroys the socket at once. The kernel
+ * then resets a connection on which the client still sends, and the client never reads the answer.
  */
 export function answerMalformed<S extends Server | PlainServer>(server: S): S {
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-    // What still comes is read to no end, and may be found malformed once more.
+    // What still comes is read and dropped, and may be found malformed again.
     if (error.code === 'ECONNRESET' || !socket.writable) {
       if (!socket.writableEnded) socket.destroy()
       return

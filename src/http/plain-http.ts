@@ -3,9 +3,9 @@ import { homeOf, normalHost, virtualHost } from './virtual-host.ts'
 
 /** Bytes of a request line with its headers. */
 const maxHead = 8 * 1024
-/** Both for the first byte and for the whole head. */
+/** For the first byte, and for the whole head. */
 const headMs = 5_000
-/** An answer that the client does not read, or a body that it still sends, holds a connection no longer than this. */
+/** How long a connection stays open for an answer that the client does not read, or a body that it still sends. */
 const lingerMs = 1_000
 const lingerBytes = 64 * 1024
 const requestLine = /^([A-Z]{1,20}) (\S{1,8000}) HTTP\/1\.[01]$/
@@ -18,8 +18,8 @@ interface Own {
 }
 
 /**
- * Lets a TLS server answer plain HTTP on the same port: with where HTTPS is, and with nothing else. A TLS record begins with a byte
- * that no letter is (RFC 8446, 5.1), an HTTP request with a letter; only sockets that begin with one are taken from TLS.
+ * Lets a TLS server answer plain HTTP on the same port, with the address of HTTPS and nothing else. A TLS record never begins with a
+ * letter (RFC 8446, 5.1), and an HTTP request always does; so only sockets that begin with a letter are taken from TLS.
  */
 export function answerPlainHttp(server: Server, options: Own): void {
   const toTls = server.listeners('connection')
@@ -47,7 +47,7 @@ function isLetter(byte: number): boolean {
   return byte >= 0x41 && byte <= 0x5a
 }
 
-/** What comes until the empty line; more than fits is cut off, and refused by its form. */
+/** The head up to the empty line. A longer one is cut off, so it is malformed and refused. */
 function readHead(socket: Socket, take: (head: string) => void): void {
   let head = ''
   const read = (chunk: Buffer) => {
@@ -70,7 +70,7 @@ function answer(socket: Socket, head: string, { domain, port }: Own): void {
   const moves = method === 'GET' || method === 'HEAD'
   const text = `This port speaks HTTPS alone. Use ${moves ? place : place.split('/', 3).join('/')} instead.\n`
   const lines = [
-    // Never a permanent redirect: browsers would keep it for localhost:PORT, which is another program's tomorrow.
+    // Never a permanent redirect: browsers would keep it for localhost:PORT, which another program may use tomorrow.
     moves ? 'HTTP/1.1 302 Found' : 'HTTP/1.1 400 Bad Request',
     ...(moves ? [`Location: ${place}`] : []),
     'Content-Type: text/plain; charset=utf-8',
@@ -83,7 +83,7 @@ function answer(socket: Socket, head: string, { domain, port }: Own): void {
   drop(socket)
 }
 
-/** Where HTTPS has what was asked for; hosts that are none of ours lead to the portal, never elsewhere. */
+/** The HTTPS address of what was asked for. Hosts that are not ours lead to the portal, never elsewhere. */
 function placeOf(
   host: string | undefined,
   target: string,
@@ -95,7 +95,7 @@ function placeOf(
   return `https://${name.includes(':') ? name : `${name}:${own.port}`}${plainTarget.test(target) ? target : '/'}`
 }
 
-/** Reads on for a moment, so that the answer is not lost to a reset while the client still sends. */
+/** Reads on for a moment, so that a reset does not lose the answer while the client still sends. */
 function drop(socket: Socket): void {
   let dropped = 0
   socket.on('data', (chunk: Buffer) => {

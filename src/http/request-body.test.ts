@@ -31,7 +31,7 @@ describe('request body', () => {
 
   const isError = (status: number) => (error: unknown) => error instanceof AzureError && error.status === status
 
-  it('ends with 408 when the client dawdles', async () => {
+  it('ends with 408 when the client is too slow', async () => {
     const { client, body } = await begin()
     client.write('a')
     await assert.rejects(body.toArray(), isError(408))
@@ -61,7 +61,7 @@ describe('request body', () => {
     assert.deepEqual(parts, ['abc'])
   })
 
-  it('gives out nothing above its limit', async () => {
+  it('returns nothing above its limit', async () => {
     const { client, body } = await begin(10)
     client.end('x'.repeat(11))
     await assert.rejects(body.toArray(), isError(413))

@@ -7,15 +7,15 @@ import { nextTurn } from '../base/turns.ts'
 import type { CallBody, HostName } from './route.ts'
 
 const maxDepth = 64
-/** Commas and colons outside of texts: reading more values than any request has would hold up others for too long. */
+/** Commas and colons outside of strings. No request needs more values, and reading them would hold up others for too long. */
 const maxValues = 20_000
-/** Bytes of a body that are looked at, before others have their turn. */
+/** Bytes of a body that are scanned before others have their turn. */
 const slice = 512 * 1024
-/** A body may keep us waiting so long altogether, plus the time its bytes take at the slowest rate that we serve. */
+/** How long we wait for a body altogether, plus the time that its bytes take at the slowest rate that we serve. */
 const patienceMs = 30_000
 const slowestBytesPerMs = 10
 
-/** Bytes that the client announces; undefined when it sends chunks without saying how many. */
+/** Bytes that the client announces; undefined for a chunked body. */
 export function announcedLength(incoming: IncomingMessage): number | undefined {
   if (incoming.headers['transfer-encoding'] !== undefined) return undefined
   return Number(incoming.headers['content-length'] ?? 0)
@@ -27,8 +27,8 @@ export function tooLarge(limit: number): AzureError {
 }
 
 /**
- * The body of a request, counted. Fails with 413 above `limit`, with 408 when the client dawdles
- * (only the time that we wait for it counts, not the time that our reader takes), with 400 when it goes away.
+ * The body of a request, counted. Fails with 413 above `limit`, with 408 when the client is too slow
+ * (only time that we wait for the client counts, not time that our reader takes), with 400 when it goes away.
  */
 export class RequestBody extends Readable implements CallBody {
   readonly #incoming: IncomingMessage
@@ -71,7 +71,7 @@ export class RequestBody extends Readable implements CallBody {
   #start(): void {
     this.#started = true
     this.#incoming.on('data', this.#take).on('end', this.#end).on('close', this.#gone)
-    // A listener, so that an aborted request is no uncaught error; `close` follows and says the same.
+    // Without a listener an aborted request would be an uncaught error. `close` follows and is handled.
     this.#incoming.on('error', () => undefined)
     if (this.#incoming.destroyed && !this.#incoming.readableEnded) this.#gone()
   }
@@ -120,14 +120,14 @@ export class RequestBody extends Readable implements CallBody {
   }
 }
 
-/** Reads a JSON body and checks it. An empty body counts as absent, which a schema may allow. */
+/** Reads a JSON body and checks it against the schema. An empty body counts as absent, which a schema may allow. */
 export async function readJson<T>(body: Readable, host: HostName, schema: ZodType<T>): Promise<T> {
   const parsed = schema.safeParse(await parseJson(await wholeBody(body), host))
   if (!parsed.success) throw fieldErrors(host, parsed.error)
   return parsed.data
 }
 
-/** By events: an asynchronous iterator costs more than parsing a small body. */
+/** Uses events, since an asynchronous iterator costs more than parsing a small body. */
 function wholeBody(body: Readable): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
@@ -153,7 +153,7 @@ async function parseJson(data: Buffer, host: HostName): Promise<unknown> {
   }
 }
 
-/** Levels of brackets, and commas and colons, outside of texts; found without recursion. */
+/** Levels of brackets, and commas and colons, outside of strings; found without recursion. */
 class JsonShape {
   deepest = 0
   values = 0

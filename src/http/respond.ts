@@ -15,14 +15,14 @@ export function text(body: string, options: ResponseOptions = {}): Response {
 
 const inMemory = new WeakMap<Response, Uint8Array>()
 
-/** The body of a response that was made here from bytes; its own `body` is null. */
+/** The bytes of a response that was made here from bytes; its own `body` is null. */
 export function bytesOf(response: Response): Uint8Array | undefined {
   return inMemory.get(response)
 }
 
 /**
- * A body that is in memory, to be had by `bytesOf`: a stream around it would cost more than the rest of the response. A `content-type` in
- * `options.headers` wins.
+ * A response whose body is in memory, for `bytesOf`: a stream around it would cost more than the rest of the response. A `content-type`
+ * in `options.headers` wins.
  */
 export function bytes(body: Uint8Array<ArrayBuffer>, contentType: string, options: ResponseOptions = {}): Response {
   const headers = { 'content-type': contentType, 'content-length': String(body.length), ...options.headers }
@@ -32,9 +32,9 @@ export function bytes(body: Uint8Array<ArrayBuffer>, contentType: string, option
 }
 
 /**
- * A body from chunks that are made while it is read, one at a time. They see to their own end, also where the reader leaves: Node's own
- * `Readable.toWeb` throws past every handler then, which ends the process. Resolves once the first is made: what keeps it from being made
- * is thrown, before an answer has begun.
+ * A body from chunks that are made while it is read, one at a time. Its iterator is closed also where the reader leaves; Node's own
+ * `Readable.toWeb` then throws past every handler, which ends the process. Resolves once the first chunk is made, so an error before
+ * that is thrown before a response has begun.
  */
 export async function bodyOf(chunks: AsyncIterable<Uint8Array>): Promise<ReadableStream<Uint8Array>> {
   const iterator = chunks[Symbol.asyncIterator]()
@@ -55,20 +55,19 @@ export async function bodyOf(chunks: AsyncIterable<Uint8Array>): Promise<Readabl
 const cuts = new WeakMap<Response, AbortSignal>()
 
 /**
- * Ends a response's connection soon after the signal is aborted, wherever the response stands: also when its client does not
- * read, and nobody asks its body for more.
+ * Ends a response's connection soon after the signal is aborted, at any point of the response, also when its client does not read.
  */
 export function cutBy(response: Response, signal: AbortSignal): Response {
   cuts.set(response, signal)
   return response
 }
 
-/** The signal that a response was given by `cutBy`. */
+/** The signal that `cutBy` gave to a response. */
 export function cutOf(response: Response): AbortSignal | undefined {
   return cuts.get(response)
 }
 
-/** A response without a body: 202, 204 and their like. */
+/** A response without a body: 202, 204 and the like. */
 export function empty(status: number, headers: Readonly<Record<string, string>> = {}): Response {
   const bodyless = status === 204 || status === 304
   return new Response(null, { status, headers: bodyless ? headers : { 'content-length': '0', ...headers } })

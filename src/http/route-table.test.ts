@@ -14,7 +14,7 @@ describe('checkRoutes', () => {
     checkRoutes([route('/a/:x'), route('/a/:x', 'PUT'), route('/a/:x*')])
   })
 
-  it('refuses a route without a limit, or that asks nobody without saying why', () => {
+  it('refuses a route without a limit, or without authentication and a reason for that', () => {
     assert.throws(() => checkRoutes([route('/a', 'PUT', Number.NaN)]), /maxBody/)
     assert.throws(() => checkRoutes([route('/a', 'PUT', Number.POSITIVE_INFINITY)]), /maxBody/)
     assert.throws(() => checkRoutes([{ ...route('/a'), auth: 'none', reason: '' }]), /why/)

@@ -27,7 +27,7 @@ export interface RouteTable {
   match(host: HostName, method: string, segments: readonly string[]): Match
 }
 
-/** Throws on what a route must not lack or repeat: limits, a reason for `auth: 'none'`, a path of its own. */
+/** @throws Error for a route without limits, with `auth: 'none'` and no reason, or with the path of another */
 export function checkRoutes(routes: readonly Route[]): void {
   const seen = new Set<string>()
   for (const route of routes) {
@@ -47,7 +47,7 @@ export function checkRoutes(routes: readonly Route[]): void {
   }
 }
 
-/** The routes as one tree a host. Literals win over `:name`, `:name` over `:name*` (one or more segments). */
+/** The routes as one tree for each host. Literals win over `:name`, `:name` over `:name*` (one or more segments). */
 export function routeTable(routes: readonly Route[]): RouteTable {
   checkRoutes(routes)
   const roots = new Map<HostName, Branch>()

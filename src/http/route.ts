@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { ZodType } from 'zod'
 
-/** `login` and its like are one host each; `vault` and `openai` are `<label>.vault.<domain>`, `<label>.openai.<domain>`. */
+/** `login` and the like are one host each; `vault` and `openai` are `<label>.vault.<domain>`, `<label>.openai.<domain>`. */
 export type HostName = 'login' | 'management' | 'vault' | 'openai' | 'portal' | 'metadata'
 
 /** Who calls: nobody yet, the holder of an account's API key, or a principal of a tenant with a verified token. */
@@ -20,24 +20,24 @@ export type Caller =
 export interface CallBody extends Readable {
   /** Bytes so far. */
   readonly received: number
-  /** Milliseconds that the client has let us wait for them. */
+  /** Milliseconds that we have waited for the client. */
   readonly waited: number
 }
 
 export interface Call {
   readonly method: string
-  /** As the client asked it, duplicate slashes collapsed. */
+  /** As the client sent it, duplicate slashes collapsed. */
   readonly url: URL
   /** `<label>` of `<label>.vault.<domain>`, lower case; empty for hosts without one. */
   readonly label: string
-  /** `https://host:port` as the client asked it: what `kid`s and next links are built from. */
+  /** `https://host:port` as the client used it; `kid`s and next links are built from it. */
   readonly origin: string
   /** Values of `:name` segments, decoded, in the letters the client sent. */
   readonly params: Readonly<Record<string, string>>
   /** Names in lower case; the last of repeated values. */
   readonly query: ReadonlyMap<string, string>
   readonly headers: Headers
-  /** Address of the socket's real peer, never taken from a header. */
+  /** Address of the socket's real peer, never from a header. */
   readonly peer: string
   /** `service`: the call came through this process's own in-memory connection, which no client can open. */
   readonly via: 'network' | 'service'
@@ -69,7 +69,7 @@ interface RouteBase {
   readonly handler: Handler
 }
 
-/** One record a route, so that authentication and limits cannot be forgotten. */
+/** One record for each route, so that authentication and limits can't be forgotten. */
 export type Route = RouteBase &
   (
     | { readonly auth: AuthScheme }

@@ -2,14 +2,14 @@ import { createServer, type RequestListener } from 'node:http'
 import { Agent, type AgentOptions } from 'node:https'
 import { duplexPair, type Duplex } from 'node:stream'
 
-/** Calls of this process to itself, over connections in memory that nobody else can open. */
+/** For calls of this process to itself, over connections in memory that nobody else can open. */
 export interface ServiceConnection {
   /** Give it as `agent` to any https request for one of our own hosts. */
   readonly agent: Agent
   close(): void
 }
 
-/** Node's agent asks a few things of a socket that a pair in memory has no use for. */
+/** Methods that Node's agent calls on a socket; a pair in memory does not need them. */
 const socketManners = {
   setKeepAlive() {
     return this
@@ -41,14 +41,14 @@ class ServiceAgent extends Agent {
   }
 }
 
-/** Plain HTTP inside: there is no wire on which TLS could protect anything. */
+/** Plain HTTP: there is no wire on which TLS could protect anything. */
 export function serviceConnection(listener: RequestListener): ServiceConnection {
   const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 0 }, listener)
   const open = new Set<Duplex>()
   const agent = new ServiceAgent(() => {
     const [client, service] = duplexPair({ highWaterMark: 256 * 1024 })
     open.add(service)
-    // A pair's ends die together, as a socket's do; otherwise a cut-off response would look like a pause.
+    // Both ends are destroyed together, as with a socket. Otherwise a cut-off response would look like a pause.
     service.once('close', () => {
       open.delete(service)
       client.destroy()

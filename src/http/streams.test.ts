@@ -71,7 +71,7 @@ describe('streamed responses', () => {
   for (const path of ['/cut/chunked', '/cut/sized', '/cut/nothing', '/cut/last', '/short', '/long']) {
     it(`never look complete when they fail in the middle: ${path}`, async () => {
       for (const agent of [undefined, server.listener.serviceAgent]) {
-        // In memory nothing of a short response may have got through before it was cut off.
+        // In memory a short response may be cut off before any of it got through.
         const cut = { complete: false, body: '' }
         const reply = await ask(server, { host, path, ...(agent ? { agent } : {}) }).catch(() => cut)
         assert.equal(reply.complete, false)
@@ -86,7 +86,7 @@ describe('streamed responses', () => {
     assert.match(reply.body, /CustomerManagedKeyUnavailable/)
   })
 
-  it('hold memory flat for a slow reader of 200 MB, and end when he leaves', async () => {
+  it('hold memory flat for a slow reader of 200 MB', async () => {
     const rss = () => process.memoryUsage().rss / 2 ** 20
     const before = rss()
     const response = await open(server, { host, path: '/large' })

@@ -11,14 +11,14 @@ const hostHeader = /^([a-z0-9.-]{1,253})(:\d{1,5})?$/
 const singleHosts = new Set<string>(['login', 'management', 'portal'])
 const labelledHosts = new Set<string>(['vault', 'openai'])
 
-/** `host[:port]` of a Host header in lower case and without the root's dot; undefined when it is not one, and no URL can be made of it. */
+/** `host[:port]` of a Host header in lower case and without the root's dot; undefined when no URL can be made of it. */
 export function normalHost(header: string | undefined): string | undefined {
   const match = hostHeader.exec((header ?? '').toLowerCase())
   if (!match || !isPort(match[2])) return undefined
   return `${match[1]?.replace(/\.$/, '')}${match[2] ?? ''}`
 }
 
-/** Which virtual host a Host header names; the port does not matter, so that any forwarded port works. */
+/** The virtual host that a Host header names. The port is ignored, so any forwarded port works. */
 export function virtualHost(header: string | undefined, domain: string): VirtualHost | undefined {
   const name = normalHost(header)?.replace(/:\d+$/, '')
   const suffix = `.${domain.toLowerCase()}`
@@ -38,19 +38,19 @@ function isPort(text = ''): boolean {
 
 const ownAddress = /^(?:127\.0\.0\.1|\[::1\])(:\d{1,5})?$/
 
-/** Whether a Host header names this machine alone, and no host of the service: what people type who look for the portal. */
+/** Whether a Host header names this machine itself and not a host of the service, as people type it who look for the portal. */
 export function isBareHost(header: string | undefined, domain: string): boolean {
   const own = ownAddress.exec(header ?? '')
   return (own !== null && isPort(own[1])) || normalHost(header)?.replace(/:\d+$/, '') === domain.toLowerCase()
 }
 
-/** The portal's address, on the port that the client used: any forwarded port works. */
+/** The portal's address, on the port that the client used, so any forwarded port works. */
 export function homeOf(header: string | undefined, own: { readonly domain: string; readonly port: number }): string {
   const used = isBareHost(header, own.domain) ? /:(\d{1,5})$/.exec(header ?? '')?.[1] : undefined
   return `https://portal.${own.domain}:${used ?? own.port}/`
 }
 
-/** What a client reads who asked for a host that is not served here. */
+/** The text for a client that asks for a host that is not served here. */
 export function unknownHostText(header: string | undefined, domain: string): string {
   const asked = normalHost(header) ?? 'this host'
   return (

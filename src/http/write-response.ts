@@ -2,18 +2,18 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { announcedLength } from './request-body.ts'
 import { bytesOf } from './respond.ts'
 
-/** A client that takes nothing for so long is gone. */
+/** A client that reads nothing for so long is gone. */
 const stalledMs = 120_000
 const lingerMs = 2_000
 const lingerBytes = 32 * 1024 * 1024
 /** An unread body up to this size is read and dropped, so that the connection can be kept. */
 const droppedBytes = 64 * 1024
-/** A body that is cut may still say why to a client that reads. */
+/** How long a cut body may still tell its client why. */
 const lastWordMs = 150
 
 type Reader = ReadableStreamDefaultReader<Uint8Array>
 
-/** The first chunk of a body, read before the status line is sent: a body that fails at once can still become an error. */
+/** The first chunk of a body. It is read before the status line is sent, so a body that fails at once can still become an error. */
 export interface OpenedBody {
   readonly reader: Reader | undefined
   readonly first: Uint8Array | undefined
@@ -42,8 +42,8 @@ interface Sent {
 }
 
 /**
- * Sends a response. Resolves when its last byte is with the operating system.
- * A body that fails, or is not as long as announced, destroys the connection: it never looks complete.
+ * Sends a response. Resolves when the operating system has its last byte.
+ * A body that fails, or is not as long as announced, destroys the connection, so it never looks complete.
  */
 export async function writeResponse(
   response: Sent,
@@ -70,7 +70,7 @@ async function writeWhole(response: Sent, incoming: IncomingMessage, outgoing: S
     await body.reader?.cancel().catch(() => undefined)
   } else {
     const last = await writeBody(body, response.headers['content-length'] ?? null, outgoing)
-    // One write for head and body of the many small responses: half the packets and TLS records.
+    // One write for head and body of a small response halves packets and TLS records.
     if (last && !lingers) outgoing.end(last)
     else if (last) outgoing.write(last)
   }
@@ -80,7 +80,7 @@ async function writeWhole(response: Sent, incoming: IncomingMessage, outgoing: S
   if (unread) setTimeout(() => incoming.complete || incoming.destroy(), lingerMs).unref()
 }
 
-/** Writes all of a body but the chunk that completes an announced length, which it gives back. */
+/** Writes a body except for the chunk that completes an announced length, which it returns. */
 async function writeBody(
   body: OpenedBody,
   announced: string | null,
@@ -94,14 +94,14 @@ async function writeBody(
   try {
     while (chunk !== undefined) {
       sent += chunk.length
-      // The chunk that completes an announced length waits for the body's own end: an error may still follow it.
+      // The chunk that completes an announced length waits for the body's own end, since an error may still follow it.
       if (announced !== null && sent >= Number(announced)) {
         const more = (await reader?.read())?.value
         if (more !== undefined || sent > Number(announced)) throw new Error('The response is longer than announced.')
         return chunk
       }
       if (!outgoing.write(chunk)) await settled(outgoing, 'drain')
-      // The reader's own end comes as `done`; after a disconnect there is nobody to read for.
+      // A normal end comes as `done`. After a disconnect nobody reads.
       if (outgoing.destroyed) throw new Error('The client went away.')
       chunk = (await reader?.read())?.value
     }
@@ -117,7 +117,7 @@ async function writeBody(
   }
 }
 
-/** Waits until the client has taken what is buffered; throws when it goes away or takes nothing for two minutes. */
+/** Waits until the client has read what is buffered. Throws when it goes away or reads nothing for two minutes. */
 async function settled(outgoing: ServerResponse, event: 'drain' | 'finish'): Promise<void> {
   if (event === 'drain' ? !outgoing.writableNeedDrain : outgoing.writableFinished) return
   await new Promise<void>((resolve, reject) => {
@@ -136,7 +136,7 @@ async function settled(outgoing: ServerResponse, event: 'drain' | 'finish'): Pro
   })
 }
 
-/** Reads on for a while after an early answer: a reset while the client still sends would take the answer from it. */
+/** Reads on for a while after an early answer: a reset while the client still sends would lose the answer. */
 async function dropRest(incoming: IncomingMessage): Promise<void> {
   if (incoming.destroyed) return
   let dropped = 0

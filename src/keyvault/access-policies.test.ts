@@ -6,7 +6,7 @@ import { OBJECT, policyFor } from './vault.fixture.ts'
 
 const keysOf = (policies: ReturnType<typeof updatedPolicies>) => policies.map(({ permissions }) => permissions.keys)
 
-test('removing one permission from all leaves every other: a revocation is never without effect · R19', () => {
+test('removing one permission from all leaves every other one, so a revocation always has an effect · R19', () => {
   const [policy] = updatedPolicies([policyFor(OBJECT, ['all'])], 'remove', [policyFor(OBJECT, ['unwrapKey'])])
   assert.deepEqual(
     policy?.permissions.keys,

@@ -8,7 +8,7 @@ const MAX_POLICIES = 1024
 
 /**
  * `add` gives permissions, `replace` sets those of the identities named, `remove` takes permissions away (R19 R20).
- * A policy without permissions is none. @throws 400 above 1,024 policies
+ * A policy without permissions is removed. @throws 400 above 1,024 policies
  */
 export function updatedPolicies(
   before: readonly AccessPolicy[],
@@ -34,13 +34,13 @@ function combined(
 ): AccessPolicy | undefined {
   if (update === 'replace') return given
   if (update === 'add') return present === undefined ? given : withPermissions(present, given, union)
-  // An identity named without any permission is taken out altogether.
+  // An identity that is named without permissions is removed.
   if (present === undefined || isEmpty(given)) return undefined
   const rest = withPermissions(present, given, without)
   return isEmpty(rest) ? undefined : rest
 }
 
-/** `all` less one permission is every other: a revocation must never be without effect. */
+/** `all` without one permission is every other one, so that a revocation always has an effect. */
 function without(own: readonly string[], taken: readonly string[], kind: PermissionKind): string[] {
   if (taken.includes('all')) return []
   const held = own.includes('all') && taken.length > 0 ? PERMISSIONS_BY_KIND[kind] : own

@@ -12,7 +12,7 @@ import { accessPoliciesBody } from './vault-requests.ts'
 import { VAULT_PATH } from './vault-routes.ts'
 import { badRequest, checkPolicyTenants } from './vault-rules.ts'
 
-/** R11 R19 R20: permissions are given and taken away here. */
+/** R11 R19 R20: gives permissions and takes them away. */
 export function accessPolicyRoutes(services: KeyVaultServices): Route[] {
   return [
     managementRoute(services, {

@@ -6,7 +6,7 @@ import type { AccessPolicy, Vault } from './vault-record.ts'
 
 export type Principal = Extract<Caller, { type: 'principal' }>
 
-/** R10 R11 R19 R20: does one of the vault's access policies give the principal this permission on keys? */
+/** R10 R11 R19 R20: whether one of the vault's access policies gives the principal this permission on keys. */
 export function policiesAllow(vault: Vault, principal: Principal, permission: KeyPermission): boolean {
   const { accessPolicies, tenantId } = vault.properties
   if (principal.tenantId !== tenantId) return false

@@ -7,17 +7,17 @@ import { auditEvent } from '../audit/audit-event.ts'
 import { innermostCode } from '../audit/request-audit.ts'
 import type { KeyVaultServices } from './services.ts'
 
-/** What an operation wants done and answered: changes and audit record are committed together, then the answer goes out. */
+/** The changes and the answer of an operation. Changes and audit record are committed together, then the answer is sent. */
 export interface Outcome {
   readonly status?: number
   readonly body?: unknown
   readonly headers?: Readonly<Record<string, string>>
   readonly changes?: readonly Change[]
-  /** The answer waits until the old bytes of what is removed are gone from the store's files. */
+  /** The answer waits until the old bytes of removed records are gone from the store's files. */
   readonly shred?: boolean
   /** For the audit record: `kid` or resource id. */
   readonly id?: string
-  /** Where only the request's body told what it was about. */
+  /** What it was about, where only the request's body says that. */
   readonly operationName?: string
   readonly properties?: Readonly<Record<string, unknown>>
   /** Runs after the commit, before the answer. */
@@ -33,17 +33,17 @@ export interface AuditName {
 export interface Operation {
   /** Runs once, before `run`: reads the body. */
   readonly prepare: () => Promise<void>
-  /** Runs again when a record changed under it. */
+  /** Runs again when a record was changed meanwhile. */
   readonly run: () => Promise<Outcome>
-  /** Operations that change the same thing have the same name here, and wait for each other. */
+  /** Operations with the same name change the same thing, and wait for each other. */
   readonly turn?: string | undefined
 }
 
 const ATTEMPTS = 5
 
 /**
- * Runs an operation, allowed or refused, under exactly one audit record (R05). When a record changed under it, it
- * runs again on what is there now. @throws what the operation throws, after it was recorded
+ * Runs an operation, allowed or refused, under exactly one audit record (R05). When a record was changed meanwhile, it
+ * runs again on the new state. @throws what the operation throws, after it was recorded
  */
 export async function audited(
   services: KeyVaultServices,
@@ -57,7 +57,7 @@ export async function audited(
     const commit = (): Promise<Response> => commitOutcome(services, call, name, operation.run, started)
     return await (operation.turn === undefined ? commit() : services.inTurn(operation.turn, commit))
   } catch (error) {
-    // ADR 0023: of what nobody knows nothing is said.
+    // ADR 0023: the outcome is unknown, so the log says nothing about it.
     if (error instanceof CommitUnknown) throw error
     await services.audit.append(
       auditEvent(call, services.env.now(), {

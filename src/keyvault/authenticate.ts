@@ -6,10 +6,10 @@ import { vaultNotFound } from './errors.ts'
 import type { KeyVaultServices } from './services.ts'
 import { liveVault, vaultResourceId, type Vault } from './vault-record.ts'
 
-/** Azure Key Vault's application id: an audience too. */
+/** Azure Key Vault's application id, which is an audience too. */
 const KEY_VAULT_APP = 'cfa8b339-82a2-471a-a3c9-0fc0be7a4093'
 
-/** Asks for a token of the vault's own tenant; every refusal carries the challenge that tells clients where to get one. */
+/** Takes tokens of the vault's own tenant. Every refusal has the challenge that tells clients where to get one. */
 export function vaultAuthenticator(services: KeyVaultServices): Authenticator {
   return async call => {
     const started = performance.now()
@@ -44,7 +44,7 @@ async function callerOf(services: KeyVaultServices, call: Call, vault: Vault): P
     `${resource}/`,
   ])
   const caller = await services.verifyToken(token, { audiences: [...resources, KEY_VAULT_APP] })
-  // R07: a vault takes tokens of its own tenant only, whoever else shares its keys of signature.
+  // R07: a vault takes tokens of its own tenant only, though other tenants share its signing keys.
   if (caller.tenantId === vault.properties.tenantId) return caller
   const issuer = (tenantId: string): string => `https://sts.windows.net/${tenantId}/`
   throw unauthorized(
@@ -56,7 +56,7 @@ function unauthorized(message: string): AzureError {
   return new AzureError('Unauthorized', 401, message)
 }
 
-/** Clients split the header at spaces and take the whole path of `authorization` as the tenant. */
+/** Clients split the header at spaces, and use the whole path of `authorization` as the tenant. */
 function challenged(services: KeyVaultServices, vault: Vault, error: AzureError): AzureError {
   const authorization = services.authority(vault.properties.tenantId)
   const challenge = `Bearer authorization="${authorization}", resource="${services.vaultResource()}"`
@@ -71,15 +71,15 @@ function challenged(services: KeyVaultServices, vault: Vault, error: AzureError)
   })
 }
 
-/** How Key Vault begins what it says. */
+/** The beginnings of Key Vault's messages. */
 const AKV_BY_INNER: Readonly<Record<string, string>> = {
   [INVALID_AUDIENCE]: 'AKV10022: Invalid audience. ',
   [UNKNOWN_SIGNING_KEY]: 'AKV10046: Unable to resolve the key used for signature validation. ',
 }
 
 /**
- * A token that expired, is not yet valid by our clock, or whose signing key is gone, may be good by the client's, who would send it from its
- * cache for ever: a claims challenge (continuous access evaluation) makes it fetch a new one.
+ * A token that expired, is not yet valid by our clock, or whose signing key is gone, may be valid by the client's clock. The client would
+ * send it from its cache for ever, so a claims challenge (continuous access evaluation) makes it fetch a new one.
  */
 function renewalChallenge(now: number): string {
   const claims = { access_token: { nbf: { essential: true, value: String(Math.floor(now / 1000)) } } }

@@ -17,7 +17,7 @@ import type { KeyVaultServices } from './services.ts'
 import type { Vault } from './vault-record.ts'
 import { keyBundle, kid } from './wire-keys.ts'
 
-/** What a backup holds in the clear; it leaves the service only sealed under the key of the embedded HSM. */
+/** The plain content of a backup. It leaves the service only sealed under the key of the embedded HSM. */
 interface Backup {
   readonly key: Key
   readonly versions: readonly { readonly version: KeyVersion; readonly material: string }[]
@@ -26,7 +26,7 @@ interface Backup {
 /** As Azure: a backup holds at most so many versions. */
 const MAX_BACKUP_VERSIONS = 500
 
-/** A key with all its versions, as bytes that only vaults of the same subscription and region take back. */
+/** A key with all its versions, as bytes that only vaults of the same subscription and region can restore. */
 export function backupRoutes(services: KeyVaultServices): Route[] {
   return [
     ...dataRoutes<undefined>(services, {
@@ -125,7 +125,7 @@ function opened(services: KeyVaultServices, vault: Vault, sealed: Buffer): Backu
   } catch (error) {
     if (!(error instanceof SealError)) throw error
     throw badParameter(
-      "'value' is no backup that this vault can restore: it comes from another subscription or region, from another installation, or it was altered.",
+      "'value' is not a backup that this vault can restore: it comes from another subscription or region, from another installation, or it was altered.",
       'value',
     )
   }

@@ -17,7 +17,7 @@ const RSA_SIZES = [2048, 3072, 4096]
 const OCT_SIZES = [128, 192, 256]
 const EXPONENTS = [3, 17, 257, 65_537]
 
-/** R06: keys are created in the vault, or brought along. */
+/** R06: keys are created in the vault, or imported. */
 export function createKeyRoutes(services: KeyVaultServices): Route[] {
   return [
     ...dataRoutes(services, {
@@ -73,7 +73,7 @@ async function imported(context: DataContext, kty: KeyType, { key }: ImportBody)
   }
 }
 
-/** What to answer, and what to commit before, when a version was added. */
+/** The changes to commit and the answer, after a version was added. */
 export function bundled({ call, vault }: DataContext, { key, version, changes }: AddedVersion): Outcome {
   return {
     body: keyBundle(call.origin, vault, key, version),

@@ -16,7 +16,7 @@ const OPERATIONS: Readonly<Record<Exclude<CryptoOperation, 'verify'>, string>> =
   unwrapKey: 'KeyUnwrap',
 }
 
-/** The six operations with a key; without a version in the path they use the newest. */
+/** The six operations with a key. Without a version in the path they use the newest. */
 export function cryptoRoutes(services: KeyVaultServices): Route[] {
   const pathsOf = (operation: string): string[] => {
     const segment = operation.toLowerCase()

@@ -13,7 +13,7 @@ import type { KeyVaultServices } from './services.ts'
 import { liveVault, vaultResourceId, type Vault } from './vault-record.ts'
 import { kid } from './wire-keys.ts'
 
-/** What the handler of a data-plane operation gets once everybody has agreed that it may run. */
+/** What the handler of a data-plane operation gets, once all checks have passed. */
 export interface DataContext {
   readonly services: KeyVaultServices
   readonly call: Call
@@ -40,7 +40,7 @@ export interface DataOperation<T> {
 
 const DEFAULT_MAX_BODY = 64 * 1024
 
-/** The routes of one operation: firewall, permission, limits and audit come with it and can't be left out. */
+/** The routes of one operation. Firewall, permission, limits and audit are part of it and can't be forgotten. */
 export function dataRoutes<T>(services: KeyVaultServices, operation: DataOperation<T>): Route[] {
   const { method, paths, body } = operation
   const maxBody = operation.maxBody ?? (body === undefined ? 1024 : DEFAULT_MAX_BODY)
@@ -68,7 +68,7 @@ async function handle<T>(services: KeyVaultServices, call: Call, operation: Data
       body = await readBody(services, call, first, operation)
     },
     run: async () => {
-      // R19: asked again after the body has come, which a caller may let take long, and at each further attempt.
+      // R19: checked again after the body came, which may take long, and at each further attempt.
       const { value: vault } = await findLive(services, call)
       await enter(services, call, vault, operation.permission)
       return operation.run({ services, call, vault, name, now: services.env.now() }, body.value)
@@ -77,7 +77,7 @@ async function handle<T>(services: KeyVaultServices, call: Call, operation: Data
   })
 }
 
-/** Who may not do this at all is told so before their body is looked at. */
+/** A caller who may not do this at all is refused before the body is looked at. */
 async function readBody<T>(
   services: KeyVaultServices,
   call: Call,
@@ -87,7 +87,7 @@ async function readBody<T>(
   if (body !== undefined) await enter(services, call, vault, permission)
   checkDataApiVersion(call)
   checkKeyName(call.params['name'] ?? 'none')
-  // An operation without a schema takes no body: `T` is undefined then.
+  // An operation without a schema takes no body, so `T` is undefined.
   return { value: body === undefined ? (undefined as T) : await call.json(body) }
 }
 
@@ -99,7 +99,7 @@ async function findLive(services: KeyVaultServices, call: Call): Promise<Stored<
 
 /** Firewall first, then the permission, as Azure does. @throws 403 */
 async function enter(services: KeyVaultServices, call: Call, vault: Vault, permission: KeyPermission): Promise<void> {
-  // The route's authenticator lets nobody else through.
+  // The route's authenticator lets only principals through.
   if (call.caller.type !== 'principal') throw vaultNotFound(call.label)
   checkFirewall(call, vault, call.caller)
   await checkPermission(services, call, vault, call.caller, permission)
@@ -110,7 +110,7 @@ function checkFirewall(call: Call, vault: Vault, principal: Principal): void {
   if (decision !== 'allow') throw deniedByFirewall(vault, principal, call.peer, decision)
 }
 
-/** R10: access policies decide, or, in a vault that was switched to RBAC, role assignments and nothing else. */
+/** R10: access policies decide; in a vault that was switched to RBAC, role assignments alone. */
 async function checkPermission(
   services: KeyVaultServices,
   call: Call,

@@ -10,7 +10,7 @@ import { currentVersion, deletedKeyBundle } from './read-keys.ts'
 import type { KeyVaultServices } from './services.ts'
 import { keyBundle, kid } from './wire-keys.ts'
 
-/** R21: deleting takes all versions of a key along, recovering brings all of them back, purging is for good. */
+/** R21: deleting covers all versions of a key, recovering brings all of them back, purging is for good. */
 export function deleteKeyRoutes(services: KeyVaultServices): Route[] {
   return [
     ...dataRoutes<undefined>(services, {

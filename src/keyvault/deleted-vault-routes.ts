@@ -15,7 +15,7 @@ import { deletedVaultBody, deletedVaultId } from './wire-vaults.ts'
 const PROVIDER = '/subscriptions/:subscription/providers/microsoft.keyvault'
 const DELETED = `${PROVIDER}/locations/:location/deletedvaults/:vault`
 
-/** What roles can allow here, as the provider lists it. */
+/** Actions that roles can allow here, as the provider lists them. */
 const OPERATIONS = [
   'vaults/read',
   'vaults/write',
@@ -72,7 +72,7 @@ export function deletedVaultRoutes(services: KeyVaultServices): Route[] {
       action: 'Microsoft.KeyVault/checkMhsmNameAvailability/read',
       maxBody: 4096,
       body: checkHsmNameBody,
-      // `az keyvault check-name` asks about managed HSMs alone.
+      // `az keyvault check-name` asks only about managed HSMs.
       run: async () => ({ body: { nameAvailable: false, reason: 'AccountNameInvalid', message: NO_MANAGED_HSM } }),
     }),
     ...['deletedmanagedhsms', 'managedhsms'].map(kind =>
@@ -81,7 +81,7 @@ export function deletedVaultRoutes(services: KeyVaultServices): Route[] {
         path: `${PROVIDER}/${kind}`,
         operationName: 'ManagedHsmList',
         action: 'Microsoft.KeyVault/managedHSMs/read',
-        // az lists them beside the vaults; there are none here.
+        // az lists managed HSMs beside the vaults, but there are none here.
         run: async () => ({ body: { value: [] } }),
       }),
     ),

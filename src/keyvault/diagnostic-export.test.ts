@@ -58,7 +58,7 @@ async function sequences(folder: string): Promise<number[]> {
 
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1)
 
-test('an export that broke off before its cursor moved writes each record once all the same', async () => {
+test('an export that was broken off before its cursor moved still writes each record once', async () => {
   const { records, log, folder } = await opened()
   await add(log, 20)
   const breaking = Object.assign(new ForwardedRecords(records), {
@@ -75,7 +75,7 @@ test('an export that broke off before its cursor moved writes each record once a
   assert.deepEqual(await sequences(folder), upTo(30))
 })
 
-test('a file that is not as the export left it stops the export, which goes on where it stood', async () => {
+test('a file that is not as the export left it stops the export', async () => {
   const { records, log, folder } = await opened()
   const exporter = new DiagnosticExport({ records, auditLog: log, folder })
   await add(log, 3)
@@ -90,7 +90,7 @@ test('a file that is not as the export left it stops the export, which goes on w
   assert.deepEqual(await sequences(folder), upTo(6))
 })
 
-test('a record goes to each storage account that wants it, and to none that does not', async () => {
+test('a record goes to exactly the storage accounts with a setting for it', async () => {
   const { records, log, folder } = await opened()
   const base = { vaultId: vault.id, vaultName: vault.name, resourceId, after: 2 }
   const to = (name: string, enabled: boolean) =>

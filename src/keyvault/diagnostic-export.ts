@@ -11,11 +11,11 @@ import { vaults } from './vault-record.ts'
 export interface DiagnosticExportOptions {
   readonly records: RecordStore
   readonly auditLog: Pick<AuditLog, 'list'>
-  /** The operator's: what requests name are folders below it. */
+  /** The operator's folder. Requests name folders below it. */
   readonly folder: string
 }
 
-/** Up to where the audit log was exported; one record, `cursor`. */
+/** How far the audit log was exported; one record, `cursor`. */
 const cursors = collection<{ readonly after: number }>('keyvault.diagnostic-cursor')
 const CURSOR = 'cursor'
 const PAGE = 500
@@ -36,15 +36,15 @@ export class DiagnosticExport {
 
   /**
    * Brings the files up to the end of the log; one call at a time. Each record is written once: the cursor moves after
-   * the files are durable, and what they hold already is not written again. @throws when the folder can't be written
+   * the files are durable, and records that they already hold are not written again. @throws when the folder can't be written
    * @param fence of the process that exports for all
    */
   async run(fence: readonly Change[] = []): Promise<void> {
     const { records, auditLog } = this.#options
-    // Another process may have exported since: what it kept counts, and what files hold is not written again.
+    // Another process may have exported since, so its cursor counts, and records that the files hold are not written again.
     const kept = (await records.get(cursors, CURSOR))?.value.after ?? 0
     this.#after = Math.max(this.#after ?? 0, kept)
-    // In this order: what is recorded after a setting was made is never passed over.
+    // In this order, so that no record after the making of a setting is skipped.
     const [newest] = await auditLog.list({ limit: 1, reverse: true })
     const settings = await allRecords(records, diagnosticSettings)
     if (settings.length === 0) this.#after = newest?.sequence ?? 0
@@ -68,7 +68,7 @@ export class DiagnosticExport {
     for (const setting of settings) await this.#dropIfPurged(setting)
   }
 
-  /** Where nobody wanted records, the next start may look at some of them once more. */
+  /** Where no setting needs the records, the next start may look at some of them again. */
   async #keepCursor(wroteFiles: boolean, fence: readonly Change[]): Promise<void> {
     const after = this.#after ?? 0
     if (!wroteFiles && after - this.#kept < KEEP_EVERY) return
@@ -78,13 +78,13 @@ export class DiagnosticExport {
 
   #pathOf({ storageAccountId, resourceId }: DiagnosticSetting, { time }: AuditEntry): string {
     const account = storageAccountOf(storageAccountId)
-    if (account === undefined) throw new Error(`'${storageAccountId}' is no storage account.`)
+    if (account === undefined) throw new Error(`'${storageAccountId}' is not a storage account.`)
     const [year, month, day, hour] = time.split(/[-T:]/)
     const hourly = [`y=${year}`, `m=${month}`, `d=${day}`, `h=${hour}`, 'm=00', 'PT1H.json']
     return join(this.#options.folder, account, 'insights-logs-auditevent', `resourceId=${resourceId}`, ...hourly)
   }
 
-  /** The setting of a vault that is gone goes when its last record is written: a later vault of its name inherits nothing. */
+  /** Removes the setting of a deleted vault after its last record was written, so that a later vault of its name does not inherit it. */
   async #dropIfPurged({ id, version, value }: Stored<DiagnosticSetting>): Promise<void> {
     const vault = await this.#options.records.get(vaults, value.vaultName.toLowerCase())
     if (vault?.value.id === value.vaultId) return
@@ -92,7 +92,7 @@ export class DiagnosticExport {
   }
 }
 
-/** Azure writes the duration as a string; `sequence` is ours, for finding a record in the audit log again. */
+/** Azure writes the duration as a string. `sequence` is ours; it finds the record in the audit log. */
 function lineOf(sequence: number, entry: AuditEntry): string {
   const { time, resourceId, operationName, operationVersion, category, durationMs = 0, ...rest } = entry
   const first = { time, resourceId, operationName, operationVersion, category }

@@ -24,7 +24,7 @@ const API_VERSIONS = ['2016-09-01', '2017-05-01-preview', '2021-05-01-preview']
 const PATH = `${VAULT_PATH}/providers/microsoft.insights/diagnosticsettings`
 const ACTIONS = 'Microsoft.Insights/diagnosticSettings'
 
-/** Microsoft.Insights/diagnosticSettings on vaults: where their audit records go, besides the audit log. */
+/** Microsoft.Insights/diagnosticSettings on vaults: where their audit records go besides the audit log. */
 export function diagnosticSettingRoutes(services: KeyVaultServices): Route[] {
   const operation = (method: Route['method'], path: string, verb: 'read' | 'write' | 'delete') =>
     ({

@@ -11,10 +11,10 @@ export interface DiagnosticSetting {
   readonly vaultName: string
   /** Upper case, as audit records spell it. */
   readonly resourceId: string
-  /** As the client spelled it; its last segment names the folder. */
+  /** As the client spelled it. Its last path segment names the folder. */
   readonly storageAccountId: string
   readonly logs: readonly LogSetting[]
-  /** Only records after this one of the audit log. */
+  /** It covers records of the audit log after this one. */
   readonly after: number
 }
 
@@ -56,7 +56,7 @@ export type SettingBody = z.infer<typeof settingBody>
 
 const ELSEWHERE = ['workspaceId', 'eventHubAuthorizationRuleId', 'serviceBusRuleId', 'marketplacePartnerId'] as const
 
-/** What a request asks for. @throws 400 BadRequest for what would be accepted and then not be done */
+/** Reads a setting from a request. @throws 400 BadRequest for fields that would be accepted but have no effect */
 export function checkedSetting({ properties }: SettingBody): Pick<DiagnosticSetting, 'storageAccountId' | 'logs'> {
   const elsewhere = ELSEWHERE.find(name => (properties[name] ?? '') !== '')
   if (elsewhere !== undefined) {
@@ -101,7 +101,7 @@ export function wantsAuditEvents({ logs }: Pick<DiagnosticSetting, 'logs'>): boo
   )
 }
 
-/** The name of the storage account, which is that of a folder too; undefined when the id is none. */
+/** The name of the storage account, which is a folder's name too; undefined when it is not the id of a storage account. */
 export function storageAccountOf(id: string): string | undefined {
   const parsed = parseResourceId(id)
   const isStorage = parsed?.type.toLowerCase() === 'microsoft.storage/storageaccounts'
@@ -111,7 +111,7 @@ export function storageAccountOf(id: string): string | undefined {
 export function checkSettingName(name: string): string {
   if (/^[^<>*%&:\\?+/\p{Cc}]{1,260}$/u.test(name)) return name
   throw badRequest(
-    'The name of a diagnostic setting has 1 to 260 characters, none of them one of < > * % & : \\ ? + / or a control character.',
+    'The name of a diagnostic setting has 1 to 260 characters, without < > * % & : \\ ? + / and control characters.',
     'name',
   )
 }

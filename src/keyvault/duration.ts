@@ -24,7 +24,7 @@ export function addDuration(at: number, { months, days }: Duration, sign: 1 | -1
   return date.getTime() + sign * days * 86_400_000
 }
 
-/** For comparisons with Azure's limits: a month counts 30 days, a year 365. */
+/** For comparisons with Azure's limits. A month counts as 30 days, a year as 365. */
 export function approximateDays({ months, days }: Duration): number {
   return Math.floor(months / 12) * 365 + (months % 12) * 30 + days
 }

@@ -56,7 +56,7 @@ export function keyOperationForbidden(operation: string): Forbidden {
   return forbidden('KeyOperationForbidden', `Operation ${operation} is not permitted on this key.`)
 }
 
-/** R08: purge protection really holds. */
+/** R08: purge protection holds for everybody. */
 export function purgeProtected(vault: Vault): Forbidden {
   return new Forbidden(
     'Forbidden',

@@ -13,7 +13,7 @@ export function isPlacedIn(vault: Vault, subscriptionId: string, group?: string)
   return same(vault.subscriptionId, subscriptionId) && (group === undefined || same(vault.group, group))
 }
 
-/** The vault of that name, live or deleted; undefined also for what can be no name. */
+/** The vault of that name, live or deleted; undefined also for a text that can't be a name. */
 export async function vaultNamed(services: KeyVaultServices, name: string): Promise<Stored<Vault> | undefined> {
   return isVaultName(name) ? services.records.get(vaults, name.toLowerCase()) : undefined
 }
@@ -86,5 +86,5 @@ const MAX_PAGE = 1000
 function pageSize(top: string | undefined): number {
   if (top === undefined || top === '') return MAX_PAGE
   if (/^\d{1,6}$/.test(top) && Number(top) > 0) return Math.min(Number(top), MAX_PAGE)
-  throw badRequest("'$top' must be a whole number from 1 on.", '$top')
+  throw badRequest("'$top' must be a whole number of at least 1.", '$top')
 }

@@ -15,12 +15,12 @@ const acls = (rules: string[], rest: Partial<NetworkAcls> = {}): NetworkAcls => 
 const decide = (networkAcls: NetworkAcls, peer: string, trusted = false) =>
   firewallDecision(vaultWith({ networkAcls }), peer, trusted)
 
-test('without rules, and with the default action Allow, everybody comes in', () => {
+test('without rules, and with the default action Allow, every address is let in', () => {
   assert.equal(firewallDecision(vaultWith(), '203.0.113.9', false), 'allow')
   assert.equal(decide(acls([], { defaultAction: 'Allow', bypass: 'None' }), '203.0.113.9'), 'allow')
 })
 
-test('with Deny only the addresses and ranges listed come in, IPv4 and IPv6 · R09', () => {
+test('with Deny only the addresses and ranges listed are let in, IPv4 and IPv6 · R09', () => {
   const rules = acls(['203.0.113.9', '198.51.100.0/24', '2001:db8::/32'])
   for (const peer of ['203.0.113.9', '198.51.100.200', '::ffff:198.51.100.1', '2001:db8:1::5', '2001:db8::1%eth0']) {
     assert.equal(decide(rules, peer), 'allow', peer)
@@ -30,7 +30,7 @@ test('with Deny only the addresses and ranges listed come in, IPv4 and IPv6 · R
   }
 })
 
-test('a range of one family lets nobody of the other in, not even the widest · R09', () => {
+test('a range of one address family, even the widest, lets in no address of the other · R09', () => {
   for (const range of ['::/0', '::/64', '::/96'])
     assert.equal(decide(acls([range]), '203.0.113.9'), 'address-not-listed')
   assert.equal(decide(acls(['0.0.0.0/0']), '2001:db8::1'), 'address-not-listed')
@@ -38,7 +38,7 @@ test('a range of one family lets nobody of the other in, not even the widest · 
   assert.equal(decide(acls(['::ffff:203.0.113.0/120']), '203.0.114.9'), 'address-not-listed')
 })
 
-test('a trusted service comes in by the bypass, from any address, and not without it · R09 R20', () => {
+test('a trusted service is let in by the bypass alone, from any address · R09 R20', () => {
   assert.equal(decide(acls([]), 'service', true), 'allow')
   assert.equal(decide(acls([], { bypass: 'None' }), 'service', true), 'bypass-is-none')
   assert.equal(decide(acls([]), '127.0.0.1', false), 'address-not-listed')
@@ -73,7 +73,7 @@ test('ranges are read strictly', () => {
   assert.equal(plainAddress('::FFFF:10.1.2.3'), '10.1.2.3')
 })
 
-test("only an account's identity that comes by the service's own connection is trusted · R09", () => {
+test("only an account's identity over the service's own connection is trusted · R09", () => {
   const xms_mirid = '/subscriptions/s/resourcegroups/rg/providers/Microsoft.CognitiveServices/accounts/a'
   const account = principal({ claims: { xms_mirid } })
   assert.equal(isTrustedService('service', account), true)

@@ -8,8 +8,8 @@ import type { Vault } from './vault-record.ts'
 export type FirewallDecision = 'allow' | 'public-access-disabled' | 'address-not-listed' | 'bypass-is-none'
 
 /**
- * R09: a trusted service is the managed identity of an account AND a call over this process's own connection: a user
- * who borrows the identity's token comes over the network, and is judged by their address.
+ * R09: a trusted service is the managed identity of an account AND a call over this process's own connection. A user
+ * who borrows the identity's token comes over the network, so their address counts.
  */
 export function isTrustedService(via: Call['via'], principal: Principal): boolean {
   const resource = principal.claims['xms_mirid']
@@ -18,7 +18,7 @@ export function isTrustedService(via: Call['via'], principal: Principal): boolea
   )
 }
 
-/** R09 R20: judges the socket's real peer, never a header. */
+/** R09 R20: checks the socket's real peer, never a header. */
 export function firewallDecision(vault: Vault, peer: string, trusted: boolean): FirewallDecision {
   const { networkAcls, publicNetworkAccess } = vault.properties
   const closed = publicNetworkAccess === 'Disabled'

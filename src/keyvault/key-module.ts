@@ -17,7 +17,7 @@ export interface NewKey {
   /** Bits. */
   readonly size: number
   readonly publicPart: PublicPart
-  /** What the module needs to use the key again: key material, or a token's handle. It is sealed before it is stored. */
+  /** What the module needs to use the key again: key material, or the handle of a token's key. It is sealed before it is stored. */
   readonly material: Buffer
 }
 
@@ -32,7 +32,7 @@ export interface CryptoRequest {
 }
 
 export interface CryptoResult {
-  /** What was computed; for verify one byte, 1 or 0. */
+  /** The result; for verify one byte, 1 or 0. */
   readonly value: Buffer
   readonly iv?: Buffer
   readonly aad?: Buffer
@@ -45,19 +45,19 @@ export interface UsableKey {
   perform(operation: CryptoOperation, request: CryptoRequest): Promise<CryptoResult>
 }
 
-/** Where keys are made and work: software, or a PKCS#11 token that never gives them away. */
+/** Makes keys and works with them, in software or in a PKCS #11 token that they never leave. */
 export interface KeyModule {
   generate(spec: KeySpec): Promise<NewKey>
   /** @throws 400 BadParameter when the JSON Web Key is not a whole private key of a supported size */
   importKey(jwk: PrivateJwk): Promise<NewKey>
-  /** The same of PKCS #8 (RSA, EC) or raw bytes (oct). The caller wipes `secret`. @throws 400 BadParameter */
+  /** The same for PKCS #8 (RSA, EC) or raw bytes (oct). The caller wipes `secret`. @throws 400 BadParameter */
   importSecret(kty: KeyType, secret: Buffer): Promise<NewKey>
   open(kty: KeyType, material: Buffer): Promise<UsableKey>
   /**
-   * What of the key exists outside its sealed record, by a name that is no secret; undefined for nothing. Such a key can't be backed
-   * up, and purging it destroys what is outside.
+   * A name, which is not secret, of the part of the key outside of its sealed record; undefined where there is none. Such a key can't be
+   * backed up, and purging it destroys that part.
    */
   outside?(kty: KeyType, material: Buffer): string | undefined
-  /** For good; what is gone already is no error. */
+  /** For good. It is not an error when it is gone already. */
   destroy?(outside: string): Promise<void>
 }

@@ -25,7 +25,7 @@ export interface LifetimeAction {
 
 export interface RotationPolicy {
   readonly lifetimeActions: readonly LifetimeAction[]
-  /** ISO 8601 duration: a new version expires that long after its creation. */
+  /** ISO 8601 duration after its creation when a new version expires. */
   readonly expiryTime?: string
   /** Seconds since 1970. */
   readonly created: number
@@ -34,9 +34,9 @@ export interface RotationPolicy {
 
 /** A key's name with what all its versions share. */
 export interface Key {
-  /** In the letters it was created with; names compare without letter case. */
+  /** As it was spelled at creation. Names compare without letter case. */
   readonly name: string
-  /** The newest version: what paths without a version mean. */
+  /** The newest version, which paths without a version mean. */
   readonly current: string
   readonly rotationPolicy?: RotationPolicy
   readonly deleted?: Deletion
@@ -58,13 +58,13 @@ export interface KeyVersion {
   readonly updated: number
   readonly exportable?: boolean
   readonly tags?: Readonly<Record<string, string>>
-  /** The near-expiry notice of the rotation policy was given. */
+  /** Whether the near-expiry notice of the rotation policy was given. */
   readonly notified?: true
-  /** That it has expired was recorded. */
+  /** Whether its expiry was recorded. */
   readonly expiryNotified?: true
 }
 
-/** Private key material, sealed under the key of the embedded HSM; a collection of its own, so that no list loads it. */
+/** Private key material, sealed under the key of the embedded HSM. It has a collection of its own, so that no list loads it. */
 export interface SealedMaterial {
   /** base64 */
   readonly sealed: string
@@ -76,7 +76,7 @@ export const keys = collection<Key>('keyvault.keys')
 export const keyVersions = collection<KeyVersion>('keyvault.key-versions')
 /** By the id of its version. */
 export const keyMaterial = collection<SealedMaterial>('keyvault.key-material')
-/** What purged keys left outside of the records, until it is destroyed; by the key module's name for it. */
+/** Parts of purged keys outside of the records that are still to be destroyed, by the key module's name for them. */
 export const destructions = collection<object>('keyvault.destructions')
 
 export function keyId(vault: Vault, name: string): string {
@@ -91,7 +91,7 @@ export function isHsm(kty: KeyType): boolean {
   return kty.endsWith('-HSM')
 }
 
-/** What a deletion in this vault can still be undone by (contract: DeletionRecoveryLevel). */
+/** How a deletion in this vault can be undone (contract: DeletionRecoveryLevel). */
 export function recoveryLevel(vault: Vault): string {
   const { enableSoftDelete, enablePurgeProtection, softDeleteRetentionInDays } = vault.properties
   if (!enableSoftDelete) return 'Purgeable'
@@ -101,7 +101,7 @@ export function recoveryLevel(vault: Vault): string {
 
 const DAY = 86_400_000
 
-/** R08: what is deleted now is kept for the vault's retention period. */
+/** R08: a deleted key is kept for the vault's retention period. */
 export function deletion(vault: Vault, now: number): Deletion {
   return { at: now, purgeAt: now + vault.properties.softDeleteRetentionInDays * DAY }
 }

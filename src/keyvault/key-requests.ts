@@ -76,13 +76,13 @@ export const importBody = z.object({
 })
 export type ImportBody = z.infer<typeof importBody>
 
-/** A time that is null is taken away, one that is left out stays. */
+/** A time that is null is removed; one that is left out stays. */
 const changedAttributes = attributes.extend({ nbf: seconds.nullish(), exp: seconds.nullish() })
 
 export const updateBody = z.object({ key_ops: optional(keyOps), ...common, attributes: optional(changedAttributes) })
 export type UpdateBody = z.infer<typeof updateBody>
 
-/** Larger than any RSA block; symmetric algorithms take as much as fits into a request. */
+/** Larger than any RSA block. Symmetric algorithms take what fits into a request. */
 const MAX_INPUT = 32 * 1024
 const small = 1024
 

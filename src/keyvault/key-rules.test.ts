@@ -45,7 +45,7 @@ test('a disabled version does nothing · R21', () => {
   )
 })
 
-test('outside nbf and exp, what exists can still be read, and nothing new is made', () => {
+test('outside nbf and exp a key still decrypts and verifies, but makes nothing new', () => {
   const timed = version({ nbf: 10, exp: 20 })
   assert.deepEqual(allowed(timed, 9_999), ['decrypt', 'verify', 'unwrapKey'])
   assert.deepEqual(allowed(timed, 10_000), OPERATIONS)
@@ -87,7 +87,7 @@ test('key_ops fit the type of the key', () => {
   )
 })
 
-test('names are 1 to 127 letters, digits and hyphens; a key expires after it becomes valid', () => {
+test('names are 1 to 127 letters, digits and hyphens, and a key expires after it becomes valid', () => {
   assert.equal(checkKeyName('a-B-9'), 'a-B-9')
   for (const name of ['', 'a_b', 'a.b', 'a'.repeat(128), 'ä'])
     assert.equal(

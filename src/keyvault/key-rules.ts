@@ -43,15 +43,15 @@ export function checkKeyOps(kty: KeyType, wanted: readonly string[]): readonly s
   throw badParameter(`key_ops '${impossible}' is not possible with a key of type ${kty}.`, 'key_ops')
 }
 
-/** Nothing but updates, lists and deletion works on a disabled version (R21). @throws 403 KeyDisabled */
+/** Only updates, lists and deletion work on a disabled version (R21). @throws 403 KeyDisabled */
 export function checkEnabled(version: KeyVersion, operation: string): void {
   if (!version.enabled) throw keyDisabled(operation)
 }
 
-/** Operations that read what exists already keep working outside nbf..exp (Azure: about-keys-details). */
+/** Operations that read existing ciphertext or signatures, so they work outside nbf..exp too (Azure: about-keys-details). */
 const ALWAYS_IN_TIME: ReadonlySet<string> = new Set(['decrypt', 'unwrapKey', 'verify'])
 
-/** May this version do this now? `now` in milliseconds. @throws 403 with KeyDisabled, KeyOperationForbidden, KeyExpired or KeyNotYetValid */
+/** Checks that this version may do this now. `now` in milliseconds. @throws 403 with KeyDisabled, KeyOperationForbidden, KeyExpired or KeyNotYetValid */
 export function checkUsable(version: KeyVersion, operation: CryptoOperation, now: number): void {
   checkEnabled(version, operation)
   if (!version.keyOps.includes(operation)) throw keyOperationForbidden(operation)

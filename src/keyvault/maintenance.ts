@@ -11,12 +11,12 @@ import { rotated } from './rotate-key.ts'
 import { DEFAULT_LIFETIME_ACTIONS, dueTime } from './rotation-policy.ts'
 import { allVaults, vaultResourceId, vaults, type Vault } from './vault-record.ts'
 
-/** Rotations that one run catches up with for one key, when the clock has jumped. */
+/** The most rotations that one run makes up for one key, after a jump of the clock. */
 const MAX_CATCH_UP = 100
 
 /**
- * What is due by the clock: purges at the end of retention periods, rotations and notices by policy. What fails for one key or vault
- * holds up no other. @throws what failed, when all else is done
+ * Does what is due by the clock: purges at the end of retention periods, rotations and notices by policy. A failure at one key or vault
+ * does not hold up others. @throws the failures, when everything else is done
  */
 export async function maintain(services: KeyVaultServices): Promise<void> {
   services.materials.forgetIdle()
@@ -47,7 +47,7 @@ async function purgeDueVault(services: KeyVaultServices, vault: Vault): Promise<
 async function maintainKeys(services: KeyVaultServices, vault: Vault): Promise<void> {
   const tasks = eachForItself()
   for await (const key of everyRecord(services.records, keys, { prefix: `${vault.id}/` }))
-    // Somebody changed the key at the same moment: the next run looks again.
+    // Somebody changed the key at the same moment, so the next run looks again.
     await tasks.attempt(() => maintainKey(services, vault, key).catch(unlessConflict))
   tasks.end()
 }
@@ -61,7 +61,7 @@ async function maintainKey(services: KeyVaultServices, vault: Vault, key: Stored
   let stored: Stored<Key> = key
   for (let turn = 0; turn < MAX_CATCH_UP && current !== undefined; turn++) {
     const rotateAt = rotationDue(stored.value, current.value)
-    // What was due after its rotation no longer concerned the version: it was not the newest then.
+    // After its rotation the version was not the newest, so notices that came due later don't concern it.
     const until = Math.min(services.env.now(), rotateAt)
     const place = { services, vault, key: stored.value }
     const noted = await noteExpiry(place, await notifyIfDue(place, current, until), until)
@@ -84,7 +84,7 @@ async function purgeDueKey(services: KeyVaultServices, vault: Vault, key: Stored
   await destroyMaterial(services, destruction)
 }
 
-/** The new version counts from the moment it was due: after a jump of the clock, there are as many as without. */
+/** The new version counts from the moment it was due, so a jump of the clock gives as many versions as without it. */
 async function rotateAtDue(
   services: KeyVaultServices,
   vault: Vault,
@@ -103,7 +103,7 @@ interface Place {
   readonly key: Key
 }
 
-/** As on Azure, keys whose policy was never set give notice 30 days before they expire. */
+/** As on Azure, a key whose policy was never set gets a notice 30 days before it expires. */
 async function notifyIfDue(place: Place, current: Stored<KeyVersion>, until: number): Promise<Stored<KeyVersion>> {
   const policy = place.key.rotationPolicy ?? { lifetimeActions: DEFAULT_LIFETIME_ACTIONS }
   const due = dueTime(policy, 'Notify', current.value) ?? Infinity

@@ -13,7 +13,7 @@ export const VAULT_API_VERSIONS: readonly string[] = (
   '2024-04-01-preview 2024-11-01 2024-12-01-preview 2025-05-01 2026-02-01'
 ).split(' ')
 
-/** What the handler of a management operation gets once Resource Manager has agreed. */
+/** What the handler of a management operation gets, once Resource Manager has authorized it. */
 export interface ManagementContext {
   readonly services: KeyVaultServices
   readonly call: Call
@@ -29,17 +29,17 @@ export interface ManagementOperation<T> {
   readonly operationName: string
   /** For example `Microsoft.KeyVault/vaults/write`. */
   readonly action: string
-  /** Default: those of vaults. */
+  /** Default: the versions of vaults. */
   readonly apiVersions?: readonly string[]
   readonly maxBody?: number
   readonly body?: ZodType<T>
   readonly run: (context: ManagementContext, body: T) => Promise<Outcome>
 }
 
-/** 1,024 access policies with all their permissions fit well. */
+/** Enough for 1,024 access policies with all permissions. */
 const DEFAULT_MAX_BODY = 2 * 1024 * 1024
 
-/** The route of one operation of Microsoft.KeyVault: role check, api-version, limits and audit come with it. */
+/** The route of one operation of Microsoft.KeyVault, with its role check, api-version, limits and audit. */
 export function managementRoute<T>(services: KeyVaultServices, operation: ManagementOperation<T>): Route {
   const { method, path, body } = operation
   const maxBody = operation.maxBody ?? (body === undefined ? 1024 : DEFAULT_MAX_BODY)
@@ -59,12 +59,12 @@ async function handle<T>(services: KeyVaultServices, call: Call, operation: Mana
         const version = checkedVersion(call, operation.apiVersions ?? VAULT_API_VERSIONS)
         const { subscriptionId } = await services.resourceManager.subscription(call.params['subscription'] ?? '')
         await services.resourceManager.authorize(call.caller, scope, operation.action)
-        // An operation without a schema takes no body: `T` is undefined then.
+        // An operation without a schema takes no body, so `T` is undefined.
         const body = operation.body === undefined ? (undefined as T) : await call.json(operation.body)
         given = { apiVersion: version, subscriptionId, body }
       },
       run: async () => {
-        // Asked again: the body may have taken its time.
+        // Checked again, since the body may have taken long.
         if (operation.body !== undefined) await services.resourceManager.authorize(call.caller, scope, operation.action)
         const { body, ...rest } = given
         return operation.run({ services, call, ...rest, now: services.env.now() }, body)
@@ -74,7 +74,7 @@ async function handle<T>(services: KeyVaultServices, call: Call, operation: Mana
   )
 }
 
-/** The id of what the path names: a vault, a group or a subscription. */
+/** The id of the vault, group or subscription that the path names. */
 function scopeOf(call: Call): string {
   const { subscription = '', group, vault } = call.params
   const subscriptionScope = `/subscriptions/${subscription}`
@@ -83,7 +83,7 @@ function scopeOf(call: Call): string {
   return vault === undefined ? groupScope : `${groupScope}/providers/${VAULT_TYPE}/${vault}`
 }
 
-/** A deleted vault's permission is asked of the subscription; what the record names is the vault all the same. */
+/** For a deleted vault the permission is checked at the subscription, but the record names the vault. */
 function subjectOf(call: Call): string | undefined {
   const { subscription = '', location, vault } = call.params
   if (location === undefined || vault === undefined) return undefined

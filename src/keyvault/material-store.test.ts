@@ -21,7 +21,7 @@ async function sealedKey() {
   return { records, store, plain, left: material }
 }
 
-test('key material rests sealed, and the plaintext given is overwritten · R01', async () => {
+test('key material is stored sealed, and its plaintext is overwritten · R01', async () => {
   const { records, store, plain, left } = await sealedKey()
   assert.ok(left.every(byte => byte === 0))
   const [stored] = await records.list(keyMaterial, { limit: 1000 })
@@ -51,7 +51,7 @@ test('a key in use is decoded once, and forgotten on demand', async () => {
   assert.notEqual(store.open(vaultWith(), 'k', version), first)
 })
 
-test('a key that nobody used for ten minutes is not kept decoded', async () => {
+test('a key that was not used for ten minutes is not kept decoded', async () => {
   const { records } = await sealedKey()
   let now = 0
   const store = openMaterialStore(records, hsmKey, openSoftwareModule(systemEnv), () => now)

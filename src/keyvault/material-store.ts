@@ -7,9 +7,9 @@ import { keyMaterial, versionId, type KeyVersion } from './key-record.ts'
 import type { KeyModule, UsableKey } from './key-module.ts'
 import type { Vault } from './vault-record.ts'
 
-/** Keys that stay decoded in memory at most; the least recently used goes first. */
+/** The most keys that stay decoded in memory. The least recently used is dropped first. */
 const CACHED_KEYS = 1024
-/** Keys that nobody used for so long are not kept decoded. OpenSSL wipes a key when the collector takes its last reference. */
+/** Keys that were not used for this long are not kept decoded. OpenSSL wipes a key when its last reference is collected. */
 const IDLE_MS = 10 * 60_000
 
 interface CachedKey {
@@ -19,19 +19,19 @@ interface CachedKey {
 
 /** Private key material: sealed in records, decoded in memory for the keys in use. */
 export interface MaterialStore {
-  /** Seals new material, and overwrites the plaintext given. */
+  /** Seals new material, and overwrites its plaintext. */
   seal(vault: Vault, name: string, version: string, material: Buffer): Change
-  /** The sealed material in the clear: for backups and destruction. The caller wipes it. */
+  /** The plaintext of the sealed material, for backups and destruction. The caller wipes it. */
   reveal(vault: Vault, name: string, version: string): Promise<Buffer>
-  /** A key ready for use. Whether it may be used is decided before, from its records: the cache answers no such question. */
+  /** A key ready for use. The caller has decided from its records that it may be used; the cache does not check that. */
   open(vault: Vault, name: string, version: KeyVersion): Promise<UsableKey>
-  /** Drops what is decoded of ids that begin so: a key, or a whole vault. */
+  /** Drops decoded keys whose ids have this prefix: a key's, or a whole vault's. */
   forget(idPrefix: string): void
-  /** Drops what nobody has used for ten minutes. */
+  /** Drops keys that were not used for ten minutes. */
   forgetIdle(): void
 }
 
-/** Material is bound to the vault's GUID, the key's name and the version: nothing opens in another place. */
+/** Material is bound to the vault's GUID, the key's name and the version, so it does not open in another place. */
 export function openMaterialStore(
   records: RecordStore,
   hsmKey: KeyObject,

@@ -6,7 +6,7 @@ import type { NewKey } from './key-module.ts'
 import type { Vault } from './vault-record.ts'
 import type { KeyVaultServices } from './services.ts'
 
-/** What a new version has beside its key material. */
+/** What a new version has besides its key material. */
 export interface VersionDraft {
   readonly kty: KeyType
   readonly keyOps: readonly string[]
@@ -23,7 +23,7 @@ export interface AddedVersion {
   readonly changes: readonly Change[]
 }
 
-/** Of one key: so that purging one stays a single commit. */
+/** The most versions of one key, so that purging it stays a single commit. */
 const MAX_VERSIONS = 1000
 
 /** The key of that name, undefined when the name is free. @throws 409 while the name is deleted but recoverable, 403 at the limit of versions */

@@ -25,7 +25,7 @@ export interface KeyVault {
   readonly routes: readonly Route[]
   readonly authenticator: Authenticator
   readonly resourceType: ResourceType
-  /** Purges what is due and acts on rotation policies; call it now and then, and after the clock was moved. */
+  /** Purges what is due and acts on rotation policies. Call it regularly, and after the clock was moved. */
   maintain(): Promise<void>
 }
 

@@ -4,7 +4,7 @@ import { dataRoutes } from './data-route.ts'
 import { randomBody } from './key-requests.ts'
 import type { KeyVaultServices } from './services.ts'
 
-/** Random bytes, and what this vault does not do but says so. */
+/** Random bytes, and refusals of operations that are not offered here. */
 export function otherRoutes(services: KeyVaultServices): Route[] {
   return [
     ...dataRoutes(services, {

@@ -4,7 +4,7 @@ import { badParameter } from './errors.ts'
 
 /** Azure's largest page of keys. */
 const MAX_RESULTS = 25
-/** Records looked at for one page at most: what a filter skips must not make a request long. */
+/** The most records that are looked at for one page, so that a filter that skips many does not make a request long. */
 const MAX_SCANNED = 250
 
 export interface Page<T> {
@@ -46,13 +46,13 @@ function pageSize(call: Call): number {
   throw badParameter(`'maxresults' must be a whole number from 1 to ${MAX_RESULTS}.`, 'maxresults')
 }
 
-/** The token holds only what comes after the prefix: one vault's token can't look into another. */
+/** The token holds only the part after the prefix, so one vault's token can't look into another vault. */
 function skipToken(call: Call, prefix: string): string | undefined {
   const token = call.query.get('$skiptoken')
   if (token === undefined || token === '') return undefined
   const rest = Buffer.from(token, 'base64url').toString()
   if (/^[\w-]{1,200}$/.test(rest)) return prefix + rest
-  throw badParameter("'$skiptoken' is not one that this list gave out.", '$skiptoken')
+  throw badParameter("'$skiptoken' was not returned by this list.", '$skiptoken')
 }
 
 function nextLink(call: Call, last: string, prefix: string, size: number): string {

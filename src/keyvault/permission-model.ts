@@ -5,8 +5,8 @@ import { vaultResourceId, type Vault } from './vault-record.ts'
 const ACTION = 'Microsoft.Authorization/roleAssignments/write'
 
 /**
- * R10: between access policies and RBAC a vault is switched only by who may assign roles on it. Otherwise whoever manages it could leave
- * RBAC mode and give himself its keys. @throws 400 InsufficientPermissions, as Azure
+ * R10: only a caller who may assign roles on a vault can switch it between access policies and RBAC. Otherwise anybody who manages it
+ * could leave RBAC mode and give themselves its keys. @throws 400 InsufficientPermissions, as Azure
  */
 export async function checkModelChange(
   { services, call }: ManagementContext,

@@ -23,12 +23,12 @@ const ACTIONS = {
 
 export type KeyPermission = keyof typeof ACTIONS
 
-/** Every permission an access policy can give on keys, as Azure spells them; `all` stands for all of these. */
+/** Every permission that an access policy can give on keys, as Azure spells them; `all` means all of these. */
 export const KEY_PERMISSIONS = Object.keys(ACTIONS) as readonly KeyPermission[]
 
 const words = (text: string): readonly string[] => text.split(' ')
 
-/** What may stand in each list of an access policy's `permissions`. */
+/** The permissions that each list of an access policy may have. */
 export const PERMISSIONS_BY_KIND = {
   keys: KEY_PERMISSIONS,
   secrets: words('get list set delete backup restore recover purge'),

@@ -5,8 +5,8 @@ import type { KeyVaultServices } from './services.ts'
 import { vaults, type Vault } from './vault-record.ts'
 
 /**
- * Destroys a vault's keys, one commit each, then the vault itself: its name is free afterwards. The vault is marked
- * as `purging` before, so that nobody recovers half of it, and a purge that was cut off goes on at the next maintenance.
+ * Destroys a vault's keys, one commit each, then the vault itself, whose name is free afterwards. The vault is marked
+ * as `purging` first, so that nobody recovers half of it. A purge that was broken off goes on at the next maintenance.
  */
 export async function purgeVault(services: KeyVaultServices, vault: Vault): Promise<void> {
   for (;;) {

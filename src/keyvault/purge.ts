@@ -5,16 +5,16 @@ import { destructions, isHsm, keyId, keyMaterial, keyVersions, type Key } from '
 import type { KeyVaultServices } from './services.ts'
 import type { Vault } from './vault-record.ts'
 
-/** What has to go when a key is purged. */
+/** What to remove when a key is purged. */
 export interface Destruction {
-  /** Removes all versions and their sealed material; the key's own record is the caller's to remove. */
+  /** Removes all versions and their sealed material. The caller removes the key's own record. */
   readonly changes: readonly Change[]
   readonly idPrefix: string
-  /** What lives in a token; empty for software keys. */
+  /** Keys in a token; empty for software keys. */
   readonly outside: readonly string[]
 }
 
-/** Removing the sealed material shreds it: the record store erases what it removes, and nothing else holds a copy. */
+/** Removing the sealed material destroys it: the record store erases what it removes, and nothing else holds a copy. */
 export async function destructionOf(services: KeyVaultServices, vault: Vault, key: Key): Promise<Destruction> {
   const idPrefix = `${keyId(vault, key.name)}/`
   const versions = await allRecords(services.records, keyVersions, { prefix: idPrefix })
@@ -35,13 +35,13 @@ export async function destructionOf(services: KeyVaultServices, vault: Vault, ke
   return { changes, idPrefix, outside }
 }
 
-/** After the commit: what is decoded in memory goes, and what lives in a token. A token that does not answer is asked again by the next maintenance. */
+/** After the commit: drops decoded keys, and destroys keys in a token. If the token does not answer, the next maintenance tries again. */
 export async function destroyMaterial(services: KeyVaultServices, { idPrefix, outside }: Destruction): Promise<void> {
   services.materials.forget(idPrefix)
   if (outside.length > 0) await destroyOutside(services).catch(() => undefined)
 }
 
-/** Destroys what purged keys left outside, as far as it was not done. @throws what the key module throws */
+/** Destroys what is left of purged keys outside of the records. @throws what the key module throws */
 export async function destroyOutside(services: KeyVaultServices): Promise<void> {
   for await (const { id } of everyRecord(services.records, destructions)) {
     await services.module.destroy?.(id)

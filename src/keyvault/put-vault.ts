@@ -14,7 +14,7 @@ import type { PutVaultBody } from './vault-requests.ts'
 import { badRequest, newVaultProperties, replacedVaultProperties } from './vault-rules.ts'
 import { vaultBody } from './wire-vaults.ts'
 
-/** Creates, replaces or recovers, by what is there and what `createMode` says. */
+/** Creates, replaces or recovers a vault, depending on its state and `createMode`. */
 export async function putVault(context: ManagementContext, body: PutVaultBody): Promise<Outcome> {
   if (body.properties.createMode === 'recover') return recoverVault(context)
   const { services, call, subscriptionId } = context
@@ -35,16 +35,16 @@ export async function putVault(context: ManagementContext, body: PutVaultBody): 
   return changeVault(context, before, { ...before.value, tags: body.tags ?? {}, properties })
 }
 
-/** What PUT and PATCH come to for a vault that exists. @throws 400 InsufficientPermissions, BadRequest (tenant) */
+/** The result of PUT and PATCH for a vault that exists. @throws 400 InsufficientPermissions, BadRequest (tenant) */
 export async function changeVault(context: ManagementContext, before: Stored<Vault>, after: Vault): Promise<Outcome> {
-  // R19, R20: its policies, permission model and firewall are changed here.
+  // R19, R20: this changes its policies, permission model and firewall.
   noteOperation({ endsAccess: true })
   await checkModelChange(context, before.value, after)
   if (after.properties.tenantId !== before.value.properties.tenantId) await checkTenant(context, after.properties)
   return changed(context, before, after)
 }
 
-/** R07 R32: a vault serves the tenant of its subscription, or, when that has moved, still the one it had. @throws 400 BadRequest */
+/** R07 R32: a vault serves the tenant of its subscription or, after that was moved, still its former one. @throws 400 BadRequest */
 async function checkTenant(
   { services, subscriptionId }: ManagementContext,
   { tenantId }: VaultProperties,
@@ -105,7 +105,7 @@ function nothingToRecover(): AzureError {
   )
 }
 
-/** A vault as it is from now on. */
+/** The new state of a vault. */
 function changed({ services, call, now }: ManagementContext, before: Stored<Vault>, after: Vault): Outcome {
   const vault: Vault = { ...after, changedAt: now, changedBy: nameOf(call.caller) }
   const policiesDiffer = !samePolicies(before.value.properties.accessPolicies, vault.properties.accessPolicies)
@@ -118,10 +118,10 @@ function changed({ services, call, now }: ManagementContext, before: Stored<Vaul
   }
 }
 
-/** So many fit into one record, with every permission that there is. */
+/** How many policies with every permission fit into one record. */
 const POLICIES_IN_RECORD = 40
 
-/** R19: who may do what from now on, in the audit log; of more policies than a record holds, those that changed. */
+/** R19: the new policies, for the audit log; where a record can't hold all of them, those that changed. */
 export async function notePolicyChange(
   services: KeyVaultServices,
   vault: Vault,

@@ -2,7 +2,7 @@ import { badParameter } from './errors.ts'
 import { addDuration, approximateDays, parseDuration, type Duration } from './duration.ts'
 import type { KeyVersion, LifetimeAction, LifetimeActionType, RotationPolicy } from './key-record.ts'
 
-/** What Azure shows for a key whose policy was never set. */
+/** Azure's answer for a key whose policy was never set. */
 export const DEFAULT_LIFETIME_ACTIONS: readonly LifetimeAction[] = [
   { trigger: { timeBeforeExpiry: 'P30D' }, action: { type: 'Notify' } },
 ]

@@ -21,23 +21,23 @@ export interface KeyVaultOptions {
     token: string,
     expected: { readonly audiences: readonly string[] },
   ) => Promise<Extract<Caller, { type: 'principal' }>>
-  /** `https://login…/<tenant>`, without a trailing slash: where the challenge sends clients. */
+  /** `https://login…/<tenant>`, without a trailing slash: the challenge sends clients there. */
   readonly authority: (tenantId: string) => string
-  /** The parent of all vaults' hosts, for example `https://vault.localhost:8443`: the audience of their tokens. */
+  /** The parent of all vaults' hosts, such as `https://vault.localhost:8443`, which is the audience of their tokens. */
   readonly vaultResource: () => string
   /** For example `https://<name>.vault.localhost:8443/`. */
   readonly vaultUri: (name: string) => string
   readonly audit: AuditSink
-  /** Where RSA-HSM keys live; without one they are sealed software keys. */
+  /** Where RSA-HSM keys live. Without a token they are sealed software keys. */
   readonly token?: Token | undefined
   readonly auditLog: Pick<AuditLog, 'list'>
   readonly locations: readonly string[]
 }
 
-/** What every handler of this module works with. */
+/** The services that every handler of this module uses. */
 export interface KeyVaultServices extends KeyVaultOptions {
   readonly module: KeyModule
   readonly materials: MaterialStore
-  /** Changes of one key, or of one vault, wait for each other instead of undoing each other's work. */
+  /** Changes of one key, or of one vault, wait for each other, so that none undoes another. */
   readonly inTurn: InTurn
 }

@@ -17,10 +17,10 @@ import { trimEnd } from '../base/trim.ts'
 
 const CURVE_BITS: Readonly<Record<Curve, number>> = { 'P-256': 256, 'P-384': 384, 'P-521': 521, 'P-256K': 256 }
 const OCT_BITS = [128, 192, 256]
-/** Key generations at a time: they occupy threads that everybody's operations need. */
+/** Key generations at a time. They occupy threads that all other operations need. */
 const MAX_GENERATIONS = 2
 
-/** Keys in software: OpenSSL does the work, the material rests sealed in the records. */
+/** Keys in software: OpenSSL does the work, and the material is stored sealed in the records. */
 export function openSoftwareModule(env: Pick<Env, 'randomBytes'>): KeyModule {
   const inTurn = limiter(MAX_GENERATIONS)
   return {
@@ -64,16 +64,16 @@ async function importKey(jwk: PrivateJwk): Promise<NewKey> {
   return newRsa(await importRsaJwk(members))
 }
 
-/** By way of a JSON Web Key: its numbers are checked there. */
+/** Goes through a JSON Web Key, whose import checks the numbers. */
 async function importSecret(kty: KeyType, secret: Buffer): Promise<NewKey> {
   if (kty === 'oct-HSM') return importKey({ kty, k: secret.toString('base64url') })
   const key = kty.startsWith('EC') ? importEcPrivate(secret) : importPrivate(secret)
   const jwk = key.privateKey.export({ format: 'jwk' }) as Record<string, string>
-  // node:crypto says secp256k1, Key Vault P-256K.
+  // node:crypto's name is secp256k1, Key Vault's is P-256K.
   return importKey({ ...jwk, ...('curve' in key ? { crv: key.curve } : {}), kty })
 }
 
-/** Absent members out, base64 padding off: some clients send both. */
+/** Removes absent members and base64 padding, since some clients send both. */
 function withoutPadding(jwk: PrivateJwk): Record<string, string> {
   const members = Object.entries(jwk).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, trimEnd(value, '=')] as const],

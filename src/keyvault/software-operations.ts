@@ -22,8 +22,8 @@ export const RSA_SIGNATURES = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS5
 const EC_SIGNATURES = ['ES256', 'ES384', 'ES512', 'ES256K']
 
 /**
- * What the crypto module refuses is the caller's input: 400, with its reason, which holds no key bytes. `targetOf` names the field of the
- * request from what the crypto module calls it, or from nothing.
+ * What the crypto module refuses is the caller's input, so it is a 400 with the module's reason, which has no key bytes. `targetOf` maps
+ * the module's name of the field (or undefined) to the field of the request.
  */
 export async function asBadParameter<T>(
   run: () => Promise<T>,
@@ -38,7 +38,7 @@ export async function asBadParameter<T>(
   }
 }
 
-/** A verification is given the digest under another name than a signature. */
+/** In a verification the digest has another name than in a signature. */
 export function operationTarget(operation: CryptoOperation): (field: string | undefined) => string {
   return field => field ?? (operation === 'verify' ? 'digest' : 'value')
 }

@@ -17,7 +17,7 @@ import { among, asBadParameter, operationTarget, RSA_SIGNATURES } from './softwa
 const OAEP_HASHES = { 'RSA-OAEP': 'sha1', 'RSA-OAEP-256': 'sha256' } as const
 type Oaep = keyof typeof OAEP_HASHES
 
-/** What is sealed in the records instead of key material. */
+/** The handle that is sealed in the records in place of key material. */
 interface Handle {
   /** CKA_ID of the private key. */
   readonly pkcs11: string
@@ -26,8 +26,8 @@ interface Handle {
 }
 
 /**
- * RSA-HSM keys in a PKCS #11 token, all others where they were (EC-HSM and oct-HSM stay sealed software keys). Without a token the
- * keys of one say what is missing; software RSA-HSM keys from before there was a token go on working.
+ * RSA-HSM keys in a PKCS #11 token; all others are sealed software keys (also EC-HSM and oct-HSM). Without a token, operations on its
+ * keys say what is missing. Software RSA-HSM keys from before there was a token go on working.
  */
 export function withToken(software: KeyModule, token: Token | undefined): KeyModule {
   const present = (): Token => {
@@ -64,7 +64,7 @@ function newKey({ id, n, e }: TokenRsaKey): NewKey {
   return { size: n.length * 8, publicPart, material: Buffer.from(JSON.stringify(handle)) }
 }
 
-/** R06: a key that was brought along is checked in software, once, and from then on it is in the token alone. */
+/** R06: an imported key is checked in software once; after that it is in the token alone. */
 async function intoToken(token: Token, { material }: NewKey): Promise<NewKey> {
   const jwk = importPrivate(material).privateKey.export({ format: 'jwk' })
   wipe(material)
@@ -77,10 +77,10 @@ async function intoToken(token: Token, { material }: NewKey): Promise<NewKey> {
   }
 }
 
-/** The private half works in the token; the public half is public, and works here. */
+/** Private operations run in the token, public ones here. */
 function tokenOperations(present: () => Token, { pkcs11: id, n, e }: Handle): UsableKey {
   const publicKey = createPublicKey({ key: { kty: 'RSA', n, e }, format: 'jwk' })
-  /** Hashes that this token refuses for OAEP. */
+  /** The hashes that this token refuses for OAEP. */
   const foreign = new Set<Oaep>()
   const perform = async (operation: CryptoOperation, { alg, value, signature }: CryptoRequest): Promise<Buffer> => {
     if (operation === 'sign' || operation === 'verify') {
@@ -100,11 +100,11 @@ function tokenOperations(present: () => Token, { pkcs11: id, n, e }: Handle): Us
   }
 }
 
-/** RSA1_5 is left out: a token says whether its padding was right, which decrypts for an attacker (Bleichenbacher 1998). */
+/** RSA1_5 is not offered: a token tells whether the padding was right, and with that an attacker can decrypt (Bleichenbacher 1998). */
 function oaepOf(alg: string, operation: CryptoOperation): Oaep {
   if (alg !== 'RSA1_5') return among(Object.keys(OAEP_HASHES), alg, operation, 'RSA-HSM') as Oaep
   throw badParameter(
-    `RSA1_5 is not done with keys in a PKCS #11 token, which would betray whether the padding was right. Use RSA-OAEP-256.`,
+    `RSA1_5 is not done with keys in a PKCS #11 token, which would show whether the padding was right. Use RSA-OAEP-256.`,
     'alg',
   )
 }
@@ -121,7 +121,7 @@ function checkLength(publicKey: KeyObject, ciphertext: Buffer): void {
   throw new KeyError('BadParameter', `A text encrypted under this key has ${length} bytes, not ${ciphertext.length}.`)
 }
 
-/** OAEP in the token where it knows the hash (SoftHSM 2: SHA-1 only); else RSADP in the token, and the padding is taken off here. */
+/** OAEP in the token where it has the hash (SoftHSM 2: SHA-1 only). Otherwise RSADP in the token, and the padding is removed here. */
 async function decrypt(token: Token, id: string, alg: Oaep, ciphertext: Buffer, foreign: Set<Oaep>): Promise<Buffer> {
   const hash = OAEP_HASHES[alg]
   try {
@@ -142,7 +142,7 @@ async function decrypt(token: Token, id: string, alg: Oaep, ciphertext: Buffer, 
   return message
 }
 
-/** The same words whatever was wrong; what is the token's own trouble is passed on. */
+/** The same message for every wrong ciphertext. Faults of the token itself are passed on. */
 function undecipherable(alg: Oaep, error?: unknown): unknown {
   const reasons = ['ENCRYPTED_DATA_INVALID', 'ENCRYPTED_DATA_LEN_RANGE', 'DATA_INVALID', 'DATA_LEN_RANGE'] as const
   // SoftHSM says GENERAL_ERROR for wrong padding.
@@ -153,7 +153,7 @@ function undecipherable(alg: Oaep, error?: unknown): unknown {
   )
 }
 
-/** 503 for whatever the token fails at: the caller's input was right. */
+/** 503 for failures of the token, since the caller's input was right. */
 async function answered<T>(run: () => Promise<T>): Promise<T> {
   try {
     return await run()

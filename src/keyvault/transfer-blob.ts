@@ -62,7 +62,7 @@ function parse(keyHsm: string): z.infer<typeof transferBlob> {
   }
 }
 
-/** The place that `kid` names, which has to be in this vault, whatever host it was asked under. */
+/** The key version that `kid` names. It must be in this vault; the host of the request does not matter. */
 function wrappingKey(context: DataContext, kid: string): DataContext {
   const match = /^https:\/\/([^./]+)\.[^/]+\/keys\/([0-9a-z-]{1,127})\/([0-9a-f]{32})\/?$/i.exec(kid)
   const [, vault = '', name = '', version = ''] = match ?? []

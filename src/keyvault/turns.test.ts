@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { takingTurns } from './turns.ts'
 
-test('what has the same name runs one after the other, also after a failure; other names do not wait', async () => {
+test('tasks of the same name run one after the other, also after a failure; other names do not wait', async () => {
   const inTurn = takingTurns()
   const steps: string[] = []
   const run = (name: string, step: string, fails = false) =>

@@ -1,4 +1,4 @@
-/** Runs one after the other what has the same name, in the order of the calls; other names do not wait. */
+/** Runs tasks of the same name one after the other, in the order of the calls. Other names do not wait. */
 export type InTurn = <T>(name: string, run: () => Promise<T>) => Promise<T>
 
 export function takingTurns(): InTurn {

@@ -10,7 +10,7 @@ import { updateBody, type UpdateBody } from './key-requests.ts'
 import type { KeyVaultServices } from './services.ts'
 import { keyBundle, kid } from './wire-keys.ts'
 
-/** R21: single versions are disabled and enabled again here. */
+/** R21: disables and enables single versions. */
 export function updateKeyRoutes(services: KeyVaultServices): Route[] {
   return dataRoutes(services, {
     method: 'PATCH',
@@ -25,7 +25,7 @@ export function updateKeyRoutes(services: KeyVaultServices): Route[] {
 
 async function update(context: DataContext, body: UpdateBody): Promise<Outcome> {
   const { services, call, vault, now } = context
-  // R21: a key is disabled here.
+  // R21: this disables a key.
   noteOperation({ endsAccess: true })
   const { key, version: before } = await findVersion(context)
   const version = updated(before.value, body, now)
@@ -34,12 +34,12 @@ async function update(context: DataContext, body: UpdateBody): Promise<Outcome> 
     changes: [put(keyVersions, before.id, version, before.version)],
     id: kid(call.origin, key.value.name, version.version),
     properties: { attributesUpdated: Object.keys(body.attributes ?? {}) },
-    // A disabled key has no business in memory.
+    // A disabled key must not stay in memory.
     afterwards: () => (version.enabled ? undefined : services.materials.forget(before.id)),
   }
 }
 
-/** What the body leaves out stays, a time that is null goes; tags are replaced as a whole. @throws 400 BadParameter */
+/** Fields that the body leaves out stay, a time that is null is removed, tags are replaced as a whole. @throws 400 BadParameter */
 function updated(before: KeyVersion, body: UpdateBody, now: number): KeyVersion {
   const given = body.attributes
   const nbf = changed(before.nbf, given?.nbf)
@@ -48,7 +48,7 @@ function updated(before: KeyVersion, body: UpdateBody, now: number): KeyVersion 
   const { nbf: _nbf, exp: _exp, ...timeless } = before
   const { notified: _, expiryNotified: __, ...unnoticed } = timeless
   return {
-    // With another end, the notices that were given are about nothing any more.
+    // With another expiry, the notices that were given no longer apply.
     ...(exp === before.exp ? timeless : unnoticed),
     keyOps: body.key_ops === undefined ? before.keyOps : checkKeyOps(before.kty, body.key_ops),
     enabled: given?.enabled ?? before.enabled,

@@ -39,14 +39,14 @@ export interface VaultProperties {
   readonly publicNetworkAccess: 'Enabled' | 'Disabled'
 }
 
-/** When something soft-deleted was deleted and goes for good; milliseconds since 1970. */
+/** When something soft-deleted was deleted and when it will be purged; milliseconds since 1970. */
 export interface Deletion {
   readonly at: number
   readonly purgeAt: number
 }
 
 export interface Vault {
-  /** Immutable GUID: what key material is bound to, so that a later vault of the same name opens nothing of this one. */
+  /** Immutable GUID. Key material is bound to it, so a later vault of the same name opens nothing of this one. */
   readonly id: string
   readonly name: string
   readonly subscriptionId: string
@@ -60,11 +60,11 @@ export interface Vault {
   readonly changedAt: number
   readonly changedBy: string
   readonly deleted?: Deletion
-  /** Its keys are being destroyed: it can't be recovered any more. */
+  /** Its keys are being destroyed, so it can't be recovered any more. */
   readonly purging?: true
 }
 
-/** By name in lower case: names are global, and stay taken while the vault is soft-deleted. */
+/** By name in lower case. Names are global, and stay taken while the vault is soft-deleted. */
 export const vaults = collection<Vault>('keyvault.vaults')
 
 export const VAULT_TYPE = 'Microsoft.KeyVault/vaults'

@@ -7,7 +7,7 @@ const MAX_RULES = 1000
 const optional = <T extends z.ZodType>(schema: T) =>
   schema.nullish().transform(value => (value === null ? undefined : value))
 
-/** One of these, in any letter case, in Azure's own letters afterwards. */
+/** One of these in any letter case; the result is in Azure's spelling. */
 function anyCase<const T extends string>(...values: readonly T[]) {
   return z
     .string()
@@ -72,7 +72,7 @@ const tags = z
   .record(z.string().min(1).max(512), z.string().max(256))
   .refine(all => Object.keys(all).length <= 50, 'at most 50 tags')
 
-/** Bodies come back from clients with all that our GET showed them: what is read-only is let pass and ignored. */
+/** Clients send back everything that our GET returned, so read-only fields are accepted and ignored. */
 export const putVaultBody = z.object({
   location: z.string().min(1).max(64),
   tags: optional(tags),

@@ -63,7 +63,7 @@ function keepsTenant(vault: Vault): TenantChangeFinding {
   return {
     code: 'VaultKeepsTenant',
     target: vaultResourceId(vault),
-    message: `The vault '${vault.name}' keeps the tenant ${tenantId}: its access policies name principals of that tenant, and nobody of the new one has access.`,
+    message: `The vault '${vault.name}' keeps the tenant ${tenantId}: its access policies name principals of that tenant, and no principal of the new one has access.`,
     remedy: `After the move, set its tenantId to the new tenant and its access policies anew: az keyvault update --name ${vault.name} --set properties.tenantId=<tenant> properties.accessPolicies=[]`,
   }
 }

@@ -71,7 +71,7 @@ async function deleteVault(context: ManagementContext): Promise<Outcome> {
   return { status: 200, ...vaultDeletion(services, before, now), id: vaultResourceId(before.value) }
 }
 
-/** R08: a vault goes with its keys, which come back with it. */
+/** R08: a vault is deleted with its keys, which come back with it. */
 export function vaultDeletion(
   services: KeyVaultServices,
   before: Stored<Vault>,

@@ -2,7 +2,7 @@ import { AzureError } from '../http/errors.ts'
 import { parseRange } from '../http/address-ranges.ts'
 import type { AccessPolicy, NetworkAcls, VaultProperties } from './vault-record.ts'
 
-/** Properties as a request gives them: whatever is absent was not said. */
+/** The properties of a request, as far as it has them. */
 export interface PropertiesBody {
   readonly tenantId?: string | undefined
   readonly sku?: { readonly name: 'standard' | 'premium' } | undefined
@@ -18,7 +18,7 @@ export interface PropertiesBody {
   readonly publicNetworkAccess?: 'Enabled' | 'Disabled' | '' | undefined
 }
 
-/** From this version of the API on, vaults are in RBAC mode unless their creator says otherwise (R10). */
+/** Since this version of the API, vaults are in RBAC mode unless their creator says otherwise (R10). */
 const RBAC_BY_DEFAULT_SINCE = '2026-02-01'
 const DEFAULT_RETENTION = 90
 const MIN_RETENTION = 7
@@ -46,7 +46,7 @@ export function newVaultProperties(body: PropertiesBody, apiVersion: string): Va
   })
 }
 
-/** PUT of a vault that exists: replaces what may change; mode and protections stay where the body is silent. @throws 400 BadRequest */
+/** PUT of a vault that exists: replaces what may change. Mode and protections stay unless the body has them. @throws 400 BadRequest */
 export function replacedVaultProperties(before: VaultProperties, body: PropertiesBody): VaultProperties {
   const kept = keptProperties(before, body)
   if (body.accessPolicies === undefined && !kept.enableRbacAuthorization) {
@@ -55,7 +55,7 @@ export function replacedVaultProperties(before: VaultProperties, body: Propertie
   return replaceable({ ...body, accessPolicies: body.accessPolicies ?? before.accessPolicies }, kept)
 }
 
-/** PATCH: whatever the body leaves out stays. @throws 400 BadRequest */
+/** PATCH: fields that the body leaves out stay. @throws 400 BadRequest */
 export function patchedVaultProperties(before: VaultProperties, body: PropertiesBody): VaultProperties {
   const given = defined(body)
   const networkAcls = body.networkAcls && { ...before.networkAcls, ...defined(body.networkAcls) }
@@ -73,7 +73,7 @@ type Kept = Omit<
   | 'publicNetworkAccess'
 >
 
-/** R08: soft delete and purge protection can be turned on, never off; the retention period is given once. */
+/** R08: soft delete and purge protection can be turned on, never off. The retention period is set once. */
 function keptProperties(before: VaultProperties, body: PropertiesBody): Kept {
   checkIrreversible(body)
   if (body.enableSoftDelete === false && before.enableSoftDelete) {
@@ -129,7 +129,7 @@ function replaceable(body: PropertiesBody, kept: Kept): VaultProperties {
   }
 }
 
-/** @throws 400 when a policy speaks of another tenant than the vault's */
+/** @throws 400 when a policy names another tenant than the vault's */
 export function checkPolicyTenants(policies: readonly AccessPolicy[], tenantId: string): void {
   const foreign = policies.find(policy => policy.tenantId !== tenantId)
   if (foreign === undefined) return
@@ -164,7 +164,7 @@ function checkRetention(days: number): number {
   )
 }
 
-/** Two policies of one identity are one with the permissions of both: otherwise removing the first would leave the second. */
+/** Merges two policies of one identity. Otherwise removing the first would leave the second. */
 function mergeDuplicates(policies: readonly AccessPolicy[]): AccessPolicy[] {
   const merged = new Map<string, AccessPolicy>()
   for (const policy of policies) {
@@ -174,7 +174,7 @@ function mergeDuplicates(policies: readonly AccessPolicy[]): AccessPolicy[] {
   return [...merged.values()]
 }
 
-/** Who a policy speaks of: tenant, object and, for compound identities, application. */
+/** The identity of a policy: tenant, object and, for compound identities, application. */
 export function policyIdentity({ tenantId, objectId, applicationId = '' }: AccessPolicy): string {
   return `${tenantId}/${objectId}/${applicationId}`.toLowerCase()
 }

@@ -6,7 +6,7 @@ export function kid(origin: string, name: string, version?: string): string {
   return `${origin}/keys/${name}${version === undefined ? '' : `/${version}`}`
 }
 
-/** A KeyBundle, as create, get, update and rotate answer it. */
+/** A KeyBundle, as create, get, update and rotate return it. */
 export function keyBundle(origin: string, vault: Vault, key: Key, version: KeyVersion): object {
   return {
     key: {
@@ -29,7 +29,7 @@ export function keyItem(origin: string, vault: Vault, key: Key, version: KeyVers
   }
 }
 
-/** What deleted keys add to bundles and list entries. */
+/** Fields that deleted keys add to bundles and list entries. */
 export function deletionFields(origin: string, key: Key): object {
   if (key.deleted === undefined) return {}
   return {

@@ -15,7 +15,7 @@ import {
   models,
 } from './records.ts'
 
-/** Everything of an account's data plane that names a blob, and jobs, which name none: whether it is the account's own. */
+/** Every record of an account's data plane that names a blob, and jobs, which don't: whether it is the account's own. */
 export async function* blobReferences(records: RecordStore, accountId: string): AsyncGenerator<BlobReference> {
   for await (const stored of all(records, files, accountId)) {
     const { fileId, blobId, bytes, purpose } = stored.value

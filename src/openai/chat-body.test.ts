@@ -9,7 +9,7 @@ const user = { role: 'user', content: 'Hi' }
 const read = (body: unknown) => inferenceBody({ json: async () => body } as unknown as Call, chatBody)
 const withMessage = (message: unknown) => ({ messages: [message] })
 
-/** What OpenAI answers to the same, where it is known: its code, its param and its words. */
+/** OpenAI's answer to the same body, where it is known: code, param and message. */
 const REFUSED: readonly [body: unknown, code: string, param: string | undefined, message: RegExp][] = [
   [[], 'invalid_type', undefined, /must be a JSON object/],
   [undefined, 'invalid_type', undefined, /must be a JSON object/],
@@ -127,7 +127,7 @@ const REFUSED: readonly [body: unknown, code: string, param: string | undefined,
   [{ messages: [user], temprature: 1 }, 'unknown_parameter', 'temprature', /^Unknown parameter: 'temprature'\.$/],
 ]
 
-test('a chat request that does not fit is refused with the code, the param and the words of OpenAI', async () => {
+test('a chat request that does not fit is refused with the code, param and message of OpenAI', async () => {
   for (const [body, code, param, message] of REFUSED) {
     await assert.rejects(read(body), error => {
       assert.ok(error instanceof AzureError)
@@ -139,7 +139,7 @@ test('a chat request that does not fit is refused with the code, the param and t
   }
 })
 
-test('fields that ask for nothing beyond what the engine does pass, so that clients which always send them work · R03', async () => {
+test('neutral values of unsupported fields are accepted, so that clients that always send them work · R03', async () => {
   const neutral = {
     model: 'd',
     messages: [user, { role: 'assistant', content: 'Hello', refusal: null, name: 'a', tool_calls: null }],

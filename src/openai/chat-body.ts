@@ -9,7 +9,7 @@ const parts = z
   .min(1)
   .max(64)
 
-/** Dropping a call of a tool silently would change what the conversation says. */
+/** Dropping a tool call silently would change the conversation. */
 const noTools = z
   .custom<unknown>(isAbsent, {
     error: 'Tool calls in messages are not supported with this model: leave them out.',
@@ -27,7 +27,7 @@ const message = z.looseObject({
 const stop = z.union([z.string().min(1).max(200), z.array(z.string().min(1).max(200)).max(4)])
 const tokens = z.int().min(1).max(100_000)
 
-/** A field of OpenAI's that only does something this engine can't do: its neutral values pass, the others are refused by name. */
+/** A field of OpenAI's for something that this engine can't do. Neutral values are accepted, others are refused by name. */
 const only = (name: string, isNeutral: (value: unknown) => boolean) =>
   z
     .custom<unknown>(value => isAbsent(value) || isNeutral(value), {
@@ -49,7 +49,7 @@ const isFalse = (value: unknown): boolean => value === false
 const isEmptyList = (value: unknown): boolean => Array.isArray(value) && value.length === 0
 const isEmptyObject = (value: unknown): boolean => typeof value === 'object' && Object.keys(value ?? {}).length === 0
 
-/** Every other field of OpenAI's request, by what of it this engine can honour. */
+/** Every other field of OpenAI's request, with the values that this engine supports. */
 const beyond = {
   audio: only('audio', isNever),
   data_sources: only('data_sources', isEmptyList),
@@ -69,7 +69,7 @@ const beyond = {
   top_logprobs: only('top_logprobs', value => value === 0),
   verbosity: only('verbosity', value => value === 'medium'),
   web_search_options: only('web_search_options', isNever),
-  // Hints about caller and cache: nothing is kept of them.
+  // Hints about caller and cache, which are not kept.
   metadata: z.record(z.string(), z.string()).nullish(),
   parallel_tool_calls: z.boolean().nullish(),
   prompt_cache_key: z.string().nullish(),
@@ -107,7 +107,7 @@ const wire = z
     params: { code: 'invalid_value', param: 'stream_options' } satisfies RefinementParams,
   })
 
-/** A chat completion as asked for. `developer` is what newer models call the system's role. */
+/** The request of a chat completion. Newer models call the system's role `developer`. */
 export const chatBody = wire.transform(body => {
   const maxTokens = body.max_completion_tokens ?? body.max_tokens
   return {

@@ -17,10 +17,10 @@ import { inferenceBody } from './field-error.ts'
 import { badRequest } from './ids.ts'
 
 const MAX_BODY = 4 * 1024 * 1024
-/** Between the reason that a stream ends for and its cut; a cut by `cutBy` leaves it no more than 150 ms. */
+/** Time between the reason for a stream's end and its cut. A cut by `cutBy` leaves at most 150 ms. */
 const LAST_WORD_MS = 100
 
-/** Chat on a deployment: named in the path (classic) or in `model` (v1). */
+/** Chat with a deployment, which is named in the path (classic) or in `model` (v1). */
 export function chatRoutes(deployments: Deployments, env: Env): DataRoute[] {
   const base = { method: 'POST', action: 'deployments/chat/completions/action', maxBody: MAX_BODY } as const
   const answer = async (call: Call, account: Account, body: ChatBody, name: string): Promise<Response> => {
@@ -67,7 +67,7 @@ interface Frame {
   readonly id: string
   readonly created: number
   readonly model: string
-  /** The same as long as the same model serves with the same weights. */
+  /** It stays the same while the same model serves with the same weights. */
   readonly system_fingerprint: string
 }
 
@@ -85,7 +85,7 @@ async function complete(
     system_fingerprint: `fp_${createHash('sha256').update(`${deployment.base} ${deployment.model.name}`).digest('hex').slice(0, 10)}`,
   }
   const deltas = model.chat(body.request, call.signal)[Symbol.asyncIterator]()
-  // The first delta is awaited before the response begins, so that a prompt that does not fit is a clean 400.
+  // The first delta is awaited before the response begins, so that a prompt that does not fit gets a 400.
   const first = await next(deltas)
   if (!body.stream) return collect(frame, first, deltas)
   const response = stream(frame, first, deltas, body.includeUsage)
@@ -95,7 +95,7 @@ async function complete(
 async function next(deltas: AsyncIterator<ChatDelta>): Promise<ChatDelta> {
   try {
     const { value, done } = await deltas.next()
-    // The model takes its next request only when this one's iterator was closed.
+    // The model takes its next request only when the iterator of this one is closed.
     if (done !== true && value.type === 'end') await deltas.return?.()
     if (done !== true) return value
   } catch (error) {
@@ -136,8 +136,8 @@ function stream(frame: Frame, first: ChatDelta, deltas: AsyncIterator<ChatDelta>
   const body = new ReadableStream<Uint8Array>({
     start: controller => controller.enqueue(part({ role: 'assistant', content: '' }, null)),
     pull: async controller => {
-      // After the reason the connection is cut: it never looks as if the answer were whole. Clients drop what they have
-      // not read yet when it is, so a busy one gets a moment for the reason.
+      // After the reason the connection is cut, so that the answer never looks complete. A cut makes clients drop what they have
+      // not read yet, so they get a moment to read the reason.
       if (failed !== undefined) {
         await setTimeout(LAST_WORD_MS)
         throw failed
@@ -160,7 +160,7 @@ function stream(frame: Frame, first: ChatDelta, deltas: AsyncIterator<ChatDelta>
   })
 }
 
-/** What official clients raise as an error of the API in the middle of a stream. */
+/** An event that official clients raise as an API error in the middle of a stream. */
 function errorEvent(error: unknown): string {
   const known = error instanceof AzureError ? error : undefined
   const { innererror } = known?.options ?? {}
@@ -175,7 +175,7 @@ function usageOf(end: Extract<ChatDelta, { type: 'end' }>): object {
     prompt_tokens: end.promptTokens,
     completion_tokens: end.completionTokens,
     total_tokens: end.promptTokens + end.completionTokens,
-    // Nothing of one request is kept for another.
+    // No part of one request is kept for another.
     prompt_tokens_details: { audio_tokens: 0, cached_tokens: 0 },
     completion_tokens_details: {
       accepted_prediction_tokens: 0,

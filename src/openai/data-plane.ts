@@ -7,7 +7,7 @@ import { checkAddress } from '../accounts/firewall.ts'
 import { AzureError, Forbidden, NotFound } from '../http/errors.ts'
 import type { Authenticator, Call, Caller, Route } from '../http/route.ts'
 
-/** What every route of the data plane needs: whose account this is, and whether the caller may do that there. */
+/** What every route of the data plane needs: the account, and whether the caller may do this there. */
 export interface DataPlane {
   readonly accounts: Accounts
   readonly resourceManager: ResourceManager
@@ -71,7 +71,7 @@ export function dataPlaneAuthenticator(
   }
 }
 
-/** Azure OpenAI's words for every token that it does not take, and what is wrong with this one. */
+/** Azure OpenAI's message for every token that it refuses, and what is wrong with this one. */
 function badToken(error: unknown): never {
   if (!(error instanceof AzureError) || error.status !== 401) throw error
   const message =
@@ -80,7 +80,7 @@ function badToken(error: unknown): never {
   throw new AzureError('401', 401, message, { cause: error })
 }
 
-/** A cancelled subscription serves nobody. */
+/** A cancelled subscription does not serve anybody. */
 async function checkSubscription({ resourceManager }: DataPlane, account: Account): Promise<void> {
   const { state, subscriptionId } = await resourceManager.subscription(account.subscriptionId)
   if (state === 'Enabled') return
@@ -130,7 +130,7 @@ function checkVersion(call: Call): void {
   throw new AzureError(
     'InvalidApiVersionParameter',
     400,
-    "The query parameter api-version is missing or no version: add for example '?api-version=2024-10-21', or use the paths below /openai/v1/.",
+    "The query parameter api-version is missing or not a version: add for example '?api-version=2024-10-21', or use the paths below /openai/v1/.",
   )
 }
 

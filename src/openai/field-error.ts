@@ -6,7 +6,7 @@ import { badBody } from './ids.ts'
 
 type Issue = z.core.$ZodIssue
 
-/** How a refinement says its code, for example `unsupported_value`: `params: … satisfies RefinementParams`. */
+/** How a refinement sets its code, for example `unsupported_value`: `params: … satisfies RefinementParams`. */
 export interface RefinementParams {
   readonly code?: OpenAiCode
   readonly param?: string
@@ -14,11 +14,11 @@ export interface RefinementParams {
 
 const DEFAULT_CODE = 'invalid_value'
 const SHOWN = 64
-/** The other numbers of a request are whole. */
+/** The fields with decimals; all other numbers of a request are whole. */
 const DECIMAL = /(temperature|top_p|penalty)$/
 
 /**
- * The JSON body of an inference call, whose refusals are OpenAI's own: code, `param` as `messages[0].role`, and its words.
+ * The JSON body of an inference call, with refusals in OpenAI's form: code, `param` as `messages[0].role`, and message.
  * @throws 400 with the first field that does not fit
  */
 export async function inferenceBody<T extends z.ZodType>(call: Call, schema: T): Promise<z.output<T>> {
@@ -94,7 +94,7 @@ function wrongSize(issue: Issue & { code: 'too_big' | 'too_small' }, name: strin
   return { code: length === 0 ? `empty_${kind}` : `${kind}_${isBig ? 'above_max' : 'below_min'}_length`, message }
 }
 
-/** A union that failed inside of one of its branches says more there. */
+/** For a union that failed inside of a branch, the branch's issue says more. */
 function innermost(issue: Issue): Issue {
   if (issue.code !== 'invalid_union') return issue
   for (const [first] of issue.errors) {

@@ -11,7 +11,7 @@ import type { FileRecord } from './records.ts'
 import { readUploadForm } from './upload-form.ts'
 import { UploadSlots } from './upload-slots.ts'
 
-/** Azure's limit for a training file, and something for the multipart frame around it. */
+/** Azure's limit for a training file, plus room for its multipart frame. */
 const MAX_UPLOAD = 512 * 1024 * 1024 + 64 * 1024
 
 export function fileRoutes(service: Files): DataRoute[] {
@@ -65,7 +65,7 @@ export function fileRoutes(service: Files): DataRoute[] {
   ]
 }
 
-/** Clients send the file before its purpose: it is sealed while it streams, and dropped when the purpose does not fit. */
+/** Clients send the file before its purpose. So it is sealed while it streams, and dropped when the purpose does not fit. */
 async function upload(
   service: Files,
   call: Call,
@@ -130,7 +130,7 @@ async function listFiles(service: Files, call: Call, account: Account): Promise<
   })
 }
 
-/** A file that was deleted since the page was read is left out of it. @throws what else was wrong with it */
+/** Leaves out a file that was deleted since the page was read. @throws other errors */
 async function unlessDeleted(service: Files, account: Account, file: FileRecord, error: unknown): Promise<undefined> {
   const isGone = await service.get(account.accountId, file.fileId).then(
     () => false,
@@ -150,9 +150,9 @@ export function readQuery<T extends z.ZodType>(call: Call, schema: T): z.infer<T
   )
 }
 
-/** R22: refused when the key is unavailable; the content length is known, so a broken stream can't pass for a whole file. */
+/** R22: refused when the key is unavailable. The content length is known, so a broken stream never looks like a whole file. */
 async function download(service: Files, { accountId }: Account, file: FileRecord): Promise<Response> {
-  // First: where the key is unavailable, this is the one question to the vault.
+  // First, so that there is one question to the vault where the key is unavailable.
   const opened = await service.open(accountId, file)
   const filename = await service.filename(accountId, file)
   const disposition = `attachment; filename*=UTF-8''${encodeURIComponent(filename ?? file.fileId)}`
@@ -176,7 +176,7 @@ function showFile(file: FileRecord, filename: string | undefined): object {
     ...(filename === undefined
       ? {
           status_details:
-            "The file's name is sealed under the customer-managed key, which is unavailable at present; its id stands in its place.",
+            "The file's name is sealed under the customer-managed key, which is currently unavailable; this is its id.",
         }
       : {}),
   }

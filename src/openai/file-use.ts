@@ -1,8 +1,8 @@
 import { Conflict } from '../http/errors.ts'
 
 /**
- * Keeps the creation of jobs and the deletion of their files apart: either sees what the other wrote. Of this process, which is alone
- * with its records. Many jobs may be begun with a file at a time.
+ * Keeps the creation of jobs and the deletion of their files apart, so that each sees what the other wrote. It covers this process only.
+ * Many jobs may be created with a file at a time.
  */
 export class FileUse {
   readonly #read = new Map<string, number>()

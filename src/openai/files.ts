@@ -20,14 +20,14 @@ import { FINISHED } from './job-states.ts'
 import { files, isOwnFile, jobs, KIND_OF_PURPOSE, ownedKey, type FileRecord, type JobRecord } from './records.ts'
 import { tee } from './tee.ts'
 
-/** What the metadata of a file's blob holds, sealed. */
+/** The sealed metadata of a file's blob. */
 interface FileSecrets {
   readonly filename: string
   /** Hex. */
   readonly sha256: string
 }
 
-/** A sealed upload that nobody knows of yet: `Files.keep` makes it a file, `Files.discard` removes it. */
+/** A sealed upload without a record: `Files.keep` makes it a file, `Files.discard` removes it. */
 export interface PendingFile {
   readonly record: FileRecord
   readonly changes: Change[]
@@ -35,7 +35,7 @@ export interface PendingFile {
   readonly findings: readonly Finding[]
 }
 
-/** Asked of training files when a job is created; a validation file may be shorter. */
+/** The least examples of a training file, checked when a job is created. A validation file may be shorter. */
 const TOO_FEW = 'invalid_n_examples'
 
 export interface FilesOptions extends Pick<AccountServices, 'records' | 'env' | 'audit'> {
@@ -53,7 +53,7 @@ export class Files {
     this.#blobs = options.blobs
   }
 
-  /** R01: seals the bytes while they arrive and reads along whether they are training data. @throws KeyUnavailable */
+  /** R01: seals the bytes while they arrive, and checks at the same time whether they are training data. @throws KeyUnavailable */
   async receive(account: Account, bytes: Readable, filename: string): Promise<PendingFile> {
     const { accountId } = account
     const digest = createHash('sha256')
@@ -66,14 +66,14 @@ export class Files {
       }
     }
     const { passing, watched, stop } = tee(hashed(), copy => checkTrainingFile(copy))
-    // Who ends before the bytes do has seen enough: the rest need not be taken in.
+    // The check ended before the bytes did, so the rest need not be read.
     void watched.then(
       ({ examples, findings }) => (refused = refusalOf(examples, findings)),
       () => undefined,
     )
     const metadata = (): Buffer => secrets({ filename, sha256: digest.digest('hex') })
     const creating = this.#blobs.create({ accountId, kind: 'training-data', source: passing, metadata })
-    // A revoked key refuses before the first byte is read.
+    // With a revoked key it is refused before the first byte is read.
     creating.catch(stop)
     const [created, checked] = await Promise.allSettled([creating, watched])
     if (created.status === 'rejected') throw created.reason
@@ -91,7 +91,7 @@ export class Files {
     }
   }
 
-  /** @throws 400 jsonlValidationFailed with one detail a line, and keeps nothing then */
+  /** @throws 400 jsonlValidationFailed with one detail for each line; then nothing is kept */
   async keep(account: Account, pending: PendingFile): Promise<FileRecord> {
     const refused = refusalOf(pending.record.examples ?? 0, pending.findings)
     if (refused !== undefined) {
@@ -107,19 +107,19 @@ export class Files {
     try {
       await this.#options.audit.append(entry, kept)
     } catch (error) {
-      // ADR 0023: a file of which nobody knows whether it was kept stays.
+      // ADR 0023: it is not known whether the file was kept, so it stays.
       if (leftNothing(error)) await this.discard(pending)
       throw isRetired(error) ? resealedMeanwhile() : error
     }
     return record
   }
 
-  /** The bytes were never acknowledged. */
+  /** Removes bytes that were never acknowledged. */
   async discard({ record: { accountId, blobId } }: PendingFile): Promise<void> {
     await this.#blobs.discard({ accountId, blobId })
   }
 
-  /** A result file that the service itself writes; the changes are for the caller's commit. */
+  /** A result file that the service writes. The changes are for the caller's commit. */
   async createResult(
     accountId: string,
     filename: string,
@@ -149,12 +149,12 @@ export class Files {
     return this.#blobs.open(await this.#blobOf(accountId, file))
   }
 
-  /** K5: of the account that calls, and of a file's kind. */
+  /** K5: its blob must belong to the calling account and be of a file's kind. */
   #blobOf(accountId: string, { blobId, purpose }: FileRecord): Promise<BlobRecord> {
     return blobRecord(this.#options.records, accountId, blobId, KIND_OF_PURPOSE[purpose])
   }
 
-  /** The sealed name; undefined while the key that seals it is unavailable, because lists work all the same. */
+  /** The sealed name; undefined while its key is unavailable, since lists still work then. */
   filename(accountId: string, file: FileRecord, opener = untilRefused()): Promise<string | undefined> {
     return opener(async () => {
       const record = await this.#blobOf(accountId, file)
@@ -163,8 +163,8 @@ export class Files {
   }
 
   /**
-   * R26: the blob's key is destroyed and its bytes unlinked; works while the customer's key is revoked.
-   * @throws 409 while a job that has not ended reads it: all of its training would be lost
+   * R26: destroys the blob's key and unlinks its bytes. Works while the customer's key is revoked.
+   * @throws 409 while an unfinished job reads it, since all of its training would be lost
    */
   async delete(account: Account, stored: Stored<FileRecord>): Promise<void> {
     await this.use.deleting(stored.value.fileId, () => this.#delete(account, stored))
@@ -185,7 +185,7 @@ export class Files {
     await unlinkAfter(this.#options.audit.append(entry, removed, { shred: true }), [{ unlink }])
   }
 
-  /** A job that needs the file still. */
+  /** A job that still needs the file. */
   async #readerOf(accountId: string, fileId: string): Promise<JobRecord | undefined> {
     for await (const { value } of everyRecord(this.#options.records, jobs, { prefix: `${accountId}/` }))
       if (!FINISHED.has(value.status) && [value.trainingFile, value.validationFile].includes(fileId)) return value

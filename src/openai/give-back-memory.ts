@@ -1,10 +1,10 @@
-/** Bytes of the C library's heaps that nothing uses go back to the system. */
+/** Gives unused memory of the C library's heaps back to the system. */
 let trim: ((pad: number) => number) | undefined
 let isLooked = false
 
 /**
- * Collects garbage and gives what is free back to the system, after work that needed much: a process that idles does neither by itself.
- * Takes some ten milliseconds. Where Node was started without `--expose-gc`, or the C library is not glibc, it does what it can.
+ * Collects garbage and gives free memory back to the system after work that needed much, since an idle process does neither by itself.
+ * Takes some ten milliseconds. Without `--expose-gc`, or with another C library than glibc, it does what it can.
  */
 export async function giveBackMemory(): Promise<void> {
   globalThis.gc?.()

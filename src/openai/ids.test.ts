@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { systemEnv } from '../base/env.ts'
 import { checkId, newId } from './ids.ts'
 
-test('ids sort by their creation, those of one millisecond too, and no two are the same', () => {
+test('ids sort by their creation, also those of one millisecond', () => {
   let now = 1_700_000_000_000
   const env = { ...systemEnv, now: () => now }
   const ids: string[] = []
@@ -15,13 +15,13 @@ test('ids sort by their creation, those of one millisecond too, and no two are t
   assert.equal(new Set(ids).size, ids.length)
 })
 
-test('ids go on behind those that are there when the clock is set back', () => {
+test('new ids sort behind existing ones also when the clock was set back', () => {
   let now = 1_700_000_000_000
   const env = { ...systemEnv, now: () => now }
   const first = newId(env, 'file-')
   now -= 86_400_000
   const second = newId(env, 'file-')
-  // As after a restart, which remembers nothing.
+  // As after a restart, when nothing is remembered.
   const ofFuture = `file-${(2_000_000_000_000).toString(16).padStart(12, '0')}${'f'.repeat(20)}`
   const third = newId(env, 'file-', ofFuture)
   const fourth = newId(env, 'file-')

@@ -9,7 +9,7 @@ let last = 0n
 
 /**
  * `<prefix><32 hex>`: 48 bits of milliseconds, then 80 random bits, so that ids sort by time of creation. Each sorts behind the one before
- * in this process, and behind `after`, also when the clock was set back: it then begins a random step above.
+ * in this process, and behind `after`, also when the clock was set back. It is then a random step above them.
  */
 export function newId(env: Env, prefix: IdPrefix, after?: string): string {
   const random = BigInt(`0x${env.randomBytes(10).toString('hex')}`)
@@ -52,7 +52,7 @@ export function badRequest(message: string, target?: string, code: OpenAiCode = 
   return new AzureError(code, 400, message, target === undefined ? {} : { target })
 }
 
-/** For a message that repeats what the body says. */
+/** The recorded text for a message that repeats parts of the body. */
 export function badBody(message: string, target?: string, code: OpenAiCode = 'invalidPayload'): AzureError {
   const recorded = 'The request body does not fit.'
   return new AzureError(code, 400, message, { recorded, ...(target === undefined ? {} : { target }) })

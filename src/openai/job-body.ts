@@ -11,7 +11,7 @@ const hyperparameters = z.strictObject({
   learning_rate_multiplier: orAuto(z.number().positive().max(100), 'a number above 0, up to 100'),
 })
 
-/** What a client believes to have asked for must not be dropped silently. */
+/** Fields are refused and not dropped silently, since the client would believe that they work. */
 const absent = (what: string) =>
   z.custom<unknown>(isNothing, `${what} are not supported here: leave the field out`).optional()
 
@@ -35,7 +35,7 @@ const wire = z.object({
   metadata: absent('metadata of jobs'),
 })
 
-/** A job as asked for; `auto` (Azure: -1) leaves a number to the trainer. */
+/** The request of a job. `auto` (Azure: -1) leaves a number to the trainer. */
 export interface JobBody {
   readonly model: string
   readonly trainingFile: string

@@ -14,7 +14,7 @@ import { jobs, type JobRecord } from './records.ts'
 import { Stopped } from './running-jobs.ts'
 
 const ATTEMPTS = 5
-/** How often in a row a job whose process is lost is tried again, with no checkpoint kept in between. */
+/** How often in a row a job is tried again whose process was lost, without a checkpoint in between. */
 const MAX_TRIES = 5
 const FIRST_WAIT_MS = 1000
 const LONGEST_WAIT_MS = 60_000
@@ -29,17 +29,17 @@ const OF_DISK: Readonly<Record<StorageTrouble, string>> = {
   full: "the service's disk is full",
   'read-only': "the service's disk can't be written",
   failing: "the service's disk fails",
-  'out-of-files': 'the service can open no more files at present',
+  'out-of-files': 'the service can currently open no more files',
 }
 
 export interface JobEndsOptions extends Pick<AccountServices, 'records' | 'env'> {
   readonly jobs: Jobs
-  /** Takes a job that is to run once more. */
+  /** Adds a job that is to run again. */
   readonly queue: JobQueue
   readonly log: (message: string, error?: unknown) => void
 }
 
-/** Writes what becomes of a job when its run is over, and has those run again that can go on. */
+/** Writes the new state of a job when its run is over, and lets jobs that can go on run again. */
 export class JobEnds {
   readonly #options: JobEndsOptions
   readonly #jobs: Jobs
@@ -55,22 +55,22 @@ export class JobEnds {
     this.#log = options.log
   }
 
-  /** Nothing waits any longer; what could not be written is found at the next start. */
+  /** Ends all waits. What could not be written is found at the next start. */
   close(): void {
     this.#isClosed = true
     for (const go of this.#waiting) go()
   }
 
   /**
-   * Resolves once it is written, however long the disk takes no writes: a job is never `running` with nobody at it.
-   * @param reason asked each time: a job may be cancelled meanwhile
+   * Resolves once it is written, however long the disk refuses writes, so that a job is never `running` without a process.
+   * @param reason called each time, since a job may be cancelled meanwhile
    */
   async write(before: Stored<JobRecord>, reason: () => unknown): Promise<void> {
     for (let [conflicts, refusals] = [0, 0]; ;) {
       try {
         return await this.#writeOnce(before, reason())
       } catch (failure) {
-        // What the run was writing when it was told to stop may come in between.
+        // A write that the run had begun when it was told to stop may come in between.
         if (failure instanceof Conflict && (conflicts += 1) < ATTEMPTS) continue
         if (storageTrouble(failure) === undefined || this.#isClosed) throw failure
         if (refusals === 0) this.#log(`The end of a run of the job ${before.value.jobId} can't be written yet`, failure)
@@ -92,7 +92,7 @@ export class JobEnds {
         'The machine slept, or the service stood still. The job goes on from its last checkpoint.',
       )
     else if (error instanceof KeyUnavailable) await this.#withoutKey(stored, error)
-    // A backup of the database brings the key ring back, and the job goes on then.
+    // The job can go on when a backup of the database has brought the key ring back.
     else if (error instanceof KeyRingTampered)
       await this.#jobs.move(stored, { status: 'paused' }, 'error', `Job paused: ${error.message} Then resume the job.`)
     else if (trouble !== undefined) await this.#withoutDisk(stored, trouble, error)
@@ -105,13 +105,13 @@ export class JobEnds {
     await this.#jobs.move(stored, { status: to, ...finished }, 'info', OF_STOPPED[to])
   }
 
-  /** R23: what was trained up to the last checkpoint is sealed and waits for the key. */
+  /** R23: the training up to the last checkpoint is sealed and waits for the key. */
   async #withoutKey(stored: Stored<JobRecord>, error: KeyUnavailable): Promise<void> {
     const message = `Job paused: ${error.message} Resume the job when the key is available again.`
     await this.#jobs.move(stored, { status: 'paused' }, 'error', message)
   }
 
-  /** Not its fault: it is tried for as long as it takes, less and less often. */
+  /** The disk is not the job's fault, so it is retried without limit, at growing intervals. */
   async #withoutDisk(stored: Stored<JobRecord>, trouble: StorageTrouble, error: unknown): Promise<void> {
     const times = (this.#refused.get(stored.id) ?? 0) + 1
     const waitMs = waitAfter(times)

@@ -10,7 +10,7 @@ import { jobEvents, ownedKey, type JobEvent, type JobRecord } from './records.ts
 type ShownEvent = Readonly<Record<string, unknown>> & Pick<JobEvent, 'level'>
 type JobName = Pick<JobRecord, 'accountId' | 'jobId'>
 
-/** What a job tells of itself. Messages are metadata; losses are training results and so are sealed (R01). */
+/** The events of a job. Messages are metadata. Losses are training results, so they are sealed (R01). */
 export class JobEvents {
   readonly #records: RecordStore
   readonly #env: Env
@@ -26,7 +26,7 @@ export class JobEvents {
     return this.#put(job, { ...(await this.#base(job, level)), type: 'message', message })
   }
 
-  /** @throws KeyUnavailable: the next write of a running job after a revocation (R23) */
+  /** @throws KeyUnavailable, at the next write of a running job after a revocation (R23) */
   async metrics(job: JobName, metrics: TrainingMetrics): Promise<Change[]> {
     const event = await this.#base(job, 'info')
     const sealed = await sealRecord(this.#ring, job.accountId, eventName(event), metrics)
@@ -58,7 +58,7 @@ export class JobEvents {
     if (metrics === undefined)
       return {
         ...base,
-        message: "The metrics of this step are sealed, and the account's data keys can't be used at present.",
+        message: "The metrics of this step are sealed, and the account's data keys currently can't be used.",
         data: null,
       }
     return { ...base, message: metricsMessage(metrics), data: wireMetrics(metrics) }
@@ -83,7 +83,7 @@ export function eventName({ jobId, id }: Pick<JobEvent, 'jobId' | 'id'>): string
   return `event ${jobId}/${id}`
 }
 
-/** Metrics as the API spells them; absent ones are left out. */
+/** Metrics with the API's names; absent ones are left out. */
 export function wireMetrics(metrics: TrainingMetrics): object {
   return {
     step: metrics.step,

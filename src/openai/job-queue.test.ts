@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { JobQueue } from './job-queue.ts'
 
-/** A queue whose jobs end when they are told to; `begun` lists them in their order. */
+/** A queue whose jobs end when the test says so. `begun` lists them in their order. */
 function queueOf(atOnce: number) {
   const begun: string[] = []
   const failures: unknown[] = []
@@ -24,7 +24,7 @@ function queueOf(atOnce: number) {
 }
 
 describe('the queue of jobs', () => {
-  it('goes round the accounts that wait: one that queues five does not hold up another', async () => {
+  it('takes turns between accounts, so that one with five jobs does not hold up another', async () => {
     const { queue, begun, settle, end } = queueOf(1)
     for (const n of [1, 2, 3, 4, 5]) queue.add(`a/${n}`)
     await settle()
@@ -52,7 +52,7 @@ describe('the queue of jobs', () => {
     assert.equal(begun.at(-1), 'a/3')
   })
 
-  it('runs a job that was added while it ran once more, and never twice at a time', async () => {
+  it('runs a job that was added while it ran once more, but not twice at a time', async () => {
     const { queue, begun, settle, end } = queueOf(2)
     queue.add('a/1')
     queue.add('a/1')
@@ -62,7 +62,7 @@ describe('the queue of jobs', () => {
     assert.deepEqual(begun, ['a/1', 'a/1'])
   })
 
-  it('goes on after a run that failed, and begins nothing once it is closed', async () => {
+  it('goes on after a run that failed', async () => {
     const { queue, begun, failures, settle, end } = queueOf(1)
     queue.add('a/1')
     queue.add('a/2')

@@ -5,16 +5,16 @@ export interface JobQueueOptions {
 }
 
 /**
- * Waiting jobs of all accounts, by record id (`<account id>/<job id>`), run by a number of workers. An account's own jobs go in
- * their order; a free worker takes the account with the fewest running jobs and, among those, the one that was served longest ago:
- * so nobody waits behind all the jobs of another.
+ * Waiting jobs of all accounts, by record id (`<account id>/<job id>`), run by a number of workers. An account's own jobs run in
+ * their order. A free worker takes the account with the fewest running jobs and, among those, the one that was served longest ago,
+ * so nobody waits behind all jobs of another account.
  */
 export class JobQueue {
   readonly #options: JobQueueOptions
   #run: ((recordId: string) => Promise<void>) | undefined
   readonly #waiting = new Map<string, Set<string>>()
   readonly #running = new Map<string, Promise<void>>()
-  /** When an account was served last, as a count; those that never were come first. */
+  /** When an account was served last, as a count. Accounts that were never served come first. */
   readonly #served = new Map<string, number>()
   #count = 0
   #isClosed = false
@@ -23,13 +23,13 @@ export class JobQueue {
     this.#options = options
   }
 
-  /** Nothing runs before. @param run what it throws goes to `log` */
+  /** Starts the workers. @param run its errors go to `log` */
   start(run: (recordId: string) => Promise<void>): void {
     this.#run = run
     this.#fill()
   }
 
-  /** Does nothing for a job that waits already; one that runs waits until that is over. */
+  /** Does nothing for a job that waits already. A job that runs will run again. */
   add(recordId: string): void {
     const accountId = accountOf(recordId)
     const own = this.#waiting.get(accountId) ?? new Set()
@@ -37,7 +37,7 @@ export class JobQueue {
     this.#fill()
   }
 
-  /** Begins nothing more. Resolves when what runs has ended. */
+  /** Begins no more jobs. Resolves when the running ones have ended. */
   async close(): Promise<void> {
     this.#isClosed = true
     await Promise.all(this.#running.values())
@@ -54,7 +54,7 @@ export class JobQueue {
   }
 
   async #work(recordId: string, run: (recordId: string) => Promise<void>): Promise<void> {
-    // Whoever added it is done first.
+    // The caller's turn ends first.
     await Promise.resolve()
     try {
       await run(recordId)

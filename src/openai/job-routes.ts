@@ -37,7 +37,7 @@ export function jobRoutes(services: JobServices): DataRoute[] {
     action: 'fine-tunes/write',
     maxBody: 4096,
     handler: async (call, account) => {
-      // R23: a job that could not even read its checkpoint must not look as if it went on.
+      // R23: a job that can't read its checkpoint must not look as if it went on.
       if (name === 'resume') await keyRing.leases.keys(account.accountId)
       return json(showJob(await service[name](account.accountId, String(call.params['job']))))
     },
@@ -61,7 +61,7 @@ export function jobRoutes(services: JobServices): DataRoute[] {
     act('cancel'),
     act('pause'),
     act('resume'),
-    // Azure's own documentation reads events and checkpoints with POST in places: both verbs are taken.
+    // Azure's own documentation sometimes reads events and checkpoints with POST, so both verbs are accepted.
     ...(['GET', 'POST'] as const).flatMap((method): DataRoute[] => [
       {
         ...at,
@@ -103,7 +103,7 @@ async function listEvents(
   const { value } = await service.get(account.accountId, String(call.params['job']))
   const from = after === undefined ? undefined : checkId(after, 'ftevent-', 'event')
   const { events, hasMore } = await ofJobs.list(value, limit, from)
-  // Azure says `warning`, OpenAI, whose form v1 is, says `warn`.
+  // Azure uses `warning`; OpenAI, whose form v1 is, uses `warn`.
   const isV1 = call.url.pathname.toLowerCase().startsWith('/openai/v1/')
   const data = events.map(event => (isV1 && event.level === 'warning' ? { ...event, level: 'warn' } : event))
   return json({ object: 'list', data, has_more: hasMore })
@@ -121,13 +121,13 @@ async function listCheckpoints(
     reverse: true,
   })
   const found = all.filter(stored => isOwnCheckpoint(stored, account.accountId) && stored.value.interim !== true)
-  // A job keeps a few: they are paged in memory, from the newest on.
+  // A job keeps only a few, so they are paged in memory, the newest first.
   const begin = after === undefined ? 0 : found.findIndex(({ value }) => value.checkpointId === after) + 1
   if (after !== undefined && begin === 0) throw notFound('checkpoint', after)
   const data: ({ id: string } & Record<string, unknown>)[] = []
   const opener = untilRefused()
   for (const { value } of found.slice(begin, begin + limit)) {
-    // Lists work while the customer's key is revoked; what it seals is left out.
+    // Lists work while the customer's key is revoked, without the values that it seals.
     const metrics = (await opener(() => metricsOf(keyRing, account.accountId, value))) ?? { step: value.step }
     data.push({ ...showCheckpoint(job, value), metrics })
   }

@@ -17,7 +17,7 @@ import { checkpoints, jobs, ownedKey, type JobRecord } from './records.ts'
 const [accountId, jobId] = ['a', 'ftjob-1']
 const running = new RunningJobs()
 
-/** What a run keeps that is sent these checkpoints and then ends: the checkpoints, and the blobs that have records and files. */
+/** What a run keeps after these checkpoints and its end: the checkpoints, and the blobs that have records and files. */
 async function keptOf(sent: readonly Pick<TrainingCheckpoint, 'step' | 'interim'>[]) {
   const records = openMemoryRecords()
   const [held] = heldBy(accountId, 1)
@@ -78,7 +78,7 @@ async function keptOf(sent: readonly Pick<TrainingCheckpoint, 'step' | 'interim'
   }))
 }
 
-test('a pause in the step after one that was kept already still has that one to go on from', async () => {
+test('after a pause in the step behind a checkpoint the job goes on from that checkpoint', async () => {
   const kept = await keptOf([
     { step: 7, interim: true },
     { step: 7, interim: true },
@@ -94,7 +94,7 @@ test('a pause right after the end of an epoch leaves its checkpoint as it is', a
   assert.deepEqual(kept, [{ step: 8, interim: false, goesOn: true }])
 })
 
-test('a checkpoint that is shown takes the place of one of the same step that was only to go on from', async () => {
+test('a checkpoint that is shown replaces an interim one of the same step', async () => {
   const kept = await keptOf([
     { step: 4, interim: false },
     { step: 8, interim: true },
@@ -106,7 +106,7 @@ test('a checkpoint that is shown takes the place of one of the same step that wa
   ])
 })
 
-test('a run that is cancelled while it waits for the vault does not read what the vault opens for it afterwards', async () => {
+test('a run that is cancelled while it waits for the vault does not read its data afterwards', async () => {
   const records = openMemoryRecords()
   const [asked, answered] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
   const files = {

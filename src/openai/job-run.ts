@@ -29,11 +29,11 @@ import { Stopped, RunningJobs } from './running-jobs.ts'
 
 /** Azure keeps the last three versions of a model: the final one and two checkpoints before it. */
 const KEPT_CHECKPOINTS = 3
-/** A job with more steps than this reports every n-th. */
+/** A job with more steps than this reports only every n-th. */
 const MAX_METRIC_EVENTS = 200
 const ATTEMPTS = 5
 
-/** What every run works with. */
+/** The services that every run uses. */
 export interface JobRunOptions extends Pick<AccountServices, 'records' | 'env' | 'audit' | 'keyRing'> {
   readonly blobs: SealedBlobs
   readonly files: Files
@@ -71,13 +71,13 @@ export class JobRun {
     signal.addEventListener('abort', abort, { once: true })
     try {
       signal.throwIfAborted()
-      // What waits for a vault that does not answer is left behind: the record's version keeps it from committing afterwards.
+      // A call that waits for a silent vault is abandoned; the record's version keeps it from committing afterwards.
       await Promise.race([this.#train(signal, pause), aborted.promise])
     } finally {
       signal.removeEventListener('abort', abort)
       this.#isOver = true
       await this.#training.catch(() => undefined)
-      // A run that broke off may not have read them to their end.
+      // A run that was broken off may not have read them to the end.
       for (const stream of this.#opened.splice(0)) stream.destroy()
     }
   }
@@ -131,7 +131,7 @@ export class JobRun {
           totalSteps: metrics.totalSteps,
           estimatedFinish: this.#estimate(metrics),
         }
-        // R23: sealing needs the account's key, so a job whose key was revoked stops here.
+        // R23: sealing needs the account's key, so a job with a revoked key stops here.
         await this.#put(job, await events.metrics(job, metrics))
       },
       checkpoint: checkpoint => this.#keep(checkpoint),
@@ -140,7 +140,7 @@ export class JobRun {
 
   #estimate(metrics: TrainingMetrics): number {
     this.#firstStep ??= metrics.step
-    // The clock may be set meanwhile: the time that steps take is measured apart from it.
+    // The clock may be set meanwhile, so the duration of steps is measured separately.
     const perStep = (performance.now() - this.#startedAt) / (metrics.step - this.#firstStep + 1)
     const left = perStep * (metrics.totalSteps - metrics.step)
     return Math.ceil((this.#options.env.now() + left) / 1000)
@@ -148,14 +148,14 @@ export class JobRun {
 
   async #keep(checkpoint: TrainingCheckpoint): Promise<void> {
     const same = (await this.#checkpoints()).find(({ value }) => value.step === checkpoint.step)?.value
-    // A pause in the step after it: those weights are kept already, and what is shown stays so.
+    // A pause in the step after a checkpoint: these weights are kept already, and a checkpoint that is shown stays.
     if (same?.stateBlobId !== undefined && (checkpoint.interim || same.interim !== true)) return
     const { blobs } = this.#options
     const stale = await withNewBlobs(blobs, create => this.#commitCheckpoint(checkpoint, create))
     for (const { unlink } of stale) await unlink()
   }
 
-  /** Resolves to the removals of the blobs that went with it. */
+  /** Resolves to the removals, whose files are still to be unlinked. */
   async #commitCheckpoint(checkpoint: TrainingCheckpoint, create: SealedBlobs['create']): Promise<Removal[]> {
     const { accountId, jobId } = this.#stored.value
     const { env, blobs } = this.#options
@@ -175,7 +175,7 @@ export class JobRun {
     const own = [...heldRecord(accountId, record.metrics), ...adapter.changes, ...state.changes]
     const key = checkpointKey(accountId, jobId, checkpoint.step)
     return this.#overOlder(async all => {
-      // One of the same step is written over: removing it afterwards would take the new one along.
+      // A checkpoint of the same step is written over, since removing it afterwards would remove the new one.
       const same = all.find(({ id }) => id === key)
       const older = all.filter(one => one !== same)
       const full = older.filter(({ value }) => value.interim !== true)
@@ -199,7 +199,7 @@ export class JobRun {
     })
   }
 
-  /** Commits over the checkpoints of now: a re-encryption may seal one anew between reading and writing it. */
+  /** Commits over the current checkpoints, since a re-encryption may seal one anew between reading and writing it. */
   async #overOlder<T>(commit: (older: Stored<CheckpointRecord>[]) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
       try {
@@ -211,7 +211,7 @@ export class JobRun {
     }
   }
 
-  /** The model, the result file and the job's end are one commit: there is no model of a job that has not succeeded. */
+  /** The model, the result file and the job's end are one commit, so there is no model of a job that has not succeeded. */
   async #finish(adapter: Readable, trainedTokens: number, steps: number): Promise<void> {
     const { blobs } = this.#options
     const ending = withNewBlobs(blobs, create => this.#commitEnd(adapter, { trainedTokens, steps }, create))
@@ -222,7 +222,7 @@ export class JobRun {
     for (const { unlink } of stale) await unlink()
   }
 
-  /** Resolves to the removals of the blobs that went with it. */
+  /** Resolves to the removals, whose files are still to be unlinked. */
   async #commitEnd(
     adapter: Readable,
     { trainedTokens, steps }: { readonly trainedTokens: number; readonly steps: number },
@@ -297,7 +297,7 @@ export class JobRun {
   }
 
   #reading(blob: OpenBlob): Readable {
-    // Left behind at a vault, and answered after all.
+    // The vault answered after the run was over.
     if (this.#isOver) throw new Error('The run is over.')
     const stream = Readable.from(blob.read(), { objectMode: false })
     this.#opened.push(stream)
@@ -331,7 +331,7 @@ export class JobRun {
     }
   }
 
-  /** Another process wrote into the job's record what somebody wants of it: the run goes on to its last checkpoint. @throws the error else */
+  /** Where another process wrote a wanted state into the job's record, the run goes on to its last checkpoint. @throws other errors */
   async #seeWanted(error: unknown): Promise<undefined> {
     const { records, running } = this.#options
     const { id, version, value } = this.#stored
@@ -343,7 +343,7 @@ export class JobRun {
   }
 }
 
-/** All that a job keeps, oldest first. */
+/** All checkpoints of a job, oldest first. */
 async function checkpointsOf(
   records: RecordStore,
   { accountId, jobId }: Pick<JobRecord, 'accountId' | 'jobId'>,
@@ -353,7 +353,7 @@ async function checkpointsOf(
   return found.filter(stored => isOwnCheckpoint(stored, accountId))
 }
 
-/** Whether a job has something to go on from. */
+/** Whether a job has a checkpoint to go on from. */
 export async function hasCheckpoint(records: RecordStore, job: JobRecord): Promise<boolean> {
   return (await checkpointsOf(records, job)).some(({ value }) => value.stateBlobId !== undefined)
 }

@@ -12,7 +12,7 @@ import { JOB_LEASE_MS, leaseOfJob } from './jobs.ts'
 import { isOwnJob, jobs, type JobRecord } from './records.ts'
 import { Stopped } from './running-jobs.ts'
 
-/** A job that is paused may seal the checkpoint that its process sends at once. */
+/** How long a paused job may take to seal the checkpoint that its process sends at once. */
 const LAST_CHECKPOINT_MS = 5000
 const TAKEN_UP = 'The process that ran the job is gone. The job goes on from its last checkpoint.'
 const RESTARTED = 'The service was restarted. The job goes on from its last checkpoint.'
@@ -21,8 +21,8 @@ export interface JobRunnerOptions
   extends JobRunOptions, JobEndsOptions, Pick<AccountServices, 'accounts' | 'records' | 'leases'> {}
 
 /**
- * Runs waiting jobs, one at a time unless told otherwise: training takes every core there is. A job runs under a lease of its own: what
- * another process runs is left to it, until its lease has run out.
+ * Runs waiting jobs, by default one at a time, since training takes all cores. Each job runs under a lease, so a job of another process
+ * is left alone until its lease has run out.
  */
 export class JobRunner {
   readonly #options: JobRunnerOptions
@@ -46,7 +46,7 @@ export class JobRunner {
     queue.start(recordId => this.#runWaiting(recordId))
     if (!records.properties.shared) return
     this.#watch = records.watch(written => this.#seeOthers(written))
-    // What nobody told of, and what a process that is gone has left.
+    // Jobs that no watch reported, and jobs of a process that is gone.
     const look = async (): Promise<void> => {
       for (const { id } of await this.#unfinished()) queue.add(id)
     }
@@ -55,7 +55,7 @@ export class JobRunner {
     )
   }
 
-  /** Running jobs become pending again; resolves when their processes have ended. */
+  /** Running jobs become pending again. Resolves when their processes have ended. */
   async close(): Promise<void> {
     this.#isClosed = true
     this.#watch?.close()
@@ -65,7 +65,7 @@ export class JobRunner {
     await this.#options.queue.close()
   }
 
-  /** Those that ran first, then those that wait; each by age. */
+  /** First those that ran, then those that wait; each by age. */
   async #unfinished(): Promise<Stored<JobRecord>[]> {
     const unfinished: Stored<JobRecord>[] = []
     for await (const stored of everyRecord(this.#options.records, jobs, { onTampered: leaveOut }))
@@ -74,7 +74,7 @@ export class JobRunner {
     return unfinished.toSorted((a, b) => (rank(a) < rank(b) ? -1 : 1))
   }
 
-  /** Of a process that is gone. False: another process runs it. */
+  /** Takes up a job of a process that is gone. False: another process runs it. */
   async #takeUp(job: Stored<JobRecord>): Promise<boolean> {
     const { jobs: service, leases, log } = this.#options
     const lease = await leases.claim(leaseOfJob(job.id), JOB_LEASE_MS)
@@ -82,7 +82,7 @@ export class JobRunner {
     try {
       await service.move(job, { status: 'pending' }, 'warning', RESTARTED, { fence: lease.fence })
     } catch (error) {
-      // A full disk does not keep the service from starting; the run says so once it can be written.
+      // A full disk must not keep the service from starting. The run reports it once it can be written.
       if (storageTrouble(error) === undefined && !(error instanceof Conflict)) throw error
       log(`The job ${job.value.jobId} can't be taken up yet`, error)
     } finally {
@@ -96,7 +96,7 @@ export class JobRunner {
     for (const { collection, id } of written) if (collection === jobs.name) void this.#seeOther(id)
   }
 
-  /** A job that another process made or set free; or one that runs here, and is wanted to stop. */
+  /** A change of a job by another process: it was made or freed, or it runs here and is to stop. */
   async #seeOther(recordId: string): Promise<void> {
     const { records, running, queue } = this.#options
     const job = (await records.get(jobs, recordId).catch(() => undefined))?.value
@@ -111,10 +111,10 @@ export class JobRunner {
     try {
       const stored = await records.get(jobs, recordId)
       if (stored === undefined || this.#isClosed) return
-      // K5: a job that says it is somebody else's would train on their data.
+      // K5: a job whose record names another account would train on that account's data.
       if (!isOwnJob(stored, recordId.split('/')[0] ?? ''))
         log(`The record of the job ${recordId} was changed from outside: it is not run`)
-      // One that is `running` and in nobody's hands was left so by a stop of a service.
+      // A job that is `running` without a process was left so by a stop of a service.
       else if (stored.value.status === 'pending' || stored.value.status === 'running') await this.#runOne(stored, lease)
     } finally {
       await lease.release()
@@ -134,22 +134,22 @@ export class JobRunner {
     running.add(jobId, { stop, fence: lease.fence })
     let hold: PlaintextHold | undefined
     try {
-      // Its process was gone before it saw that.
+      // Its process ended before it saw the wanted state.
       if (wanted !== undefined) throw new Stopped(wanted)
       const account = await accounts.byId(accountId)
-      // A restore of the account brings the job back, so it is only paused; a purge takes it along.
+      // A restore of the account brings the job back, so it is only paused. A purge removes it.
       if (account === undefined) throw new Stopped('paused')
       const begun =
         stored.value.status === 'running'
           ? await service.move(stored, { status: 'running' }, 'warning', TAKEN_UP)
           : await service.move(stored, { status: 'running' }, 'info', 'Job started.')
-      // R23: the job's process holds plaintext; it is killed when the lease is over, however long its next write is off.
+      // R23: the job's process holds plaintext, so it is killed when the lease ends, however far its next write is.
       hold = await keyRing.leases.hold(accountId)
       const signal = AbortSignal.any([abort.signal, hold.signal, lease.signal])
       await new JobRun(this.#options, { account, stored: begun }).run(signal, pause.signal)
     } catch (error) {
-      // What becomes of it is for whoever has it now.
-      if (lease.signal.aborted || isFenced(error)) log(`The job ${jobId} is another process's by now`, error)
+      // The process that has it now decides about it.
+      if (lease.signal.aborted || isFenced(error)) log(`Another process has taken the job ${jobId}`, error)
       else
         await this.#ends.write(stored, () => {
           const [why] = [abort.signal, pause.signal, hold?.signal].filter(signal => signal?.aborted)

@@ -18,7 +18,7 @@ import { checkMove, FINISHED } from './job-states.ts'
 import { isOwnJob, jobs, ownedKey, type FileRecord, type JobRecord } from './records.ts'
 import type { RunningJobs } from './running-jobs.ts'
 
-/** Azure and OpenAI ask for at least so many. */
+/** Azure and OpenAI require at least this many. */
 const MIN_EXAMPLES = 10
 const MAX_WAITING = 100
 
@@ -27,11 +27,11 @@ export interface JobsOptions extends Pick<AccountServices, 'accounts' | 'records
   readonly events: JobEvents
   readonly queue: JobQueue
   readonly running: RunningJobs
-  /** The base that a model name stands for, aliases included. */
+  /** The base behind a model name or alias. */
   readonly findBase: (name: string) => BaseModel | undefined
 }
 
-/** After so long without a sign of life of its process, another takes a job up. Milliseconds. */
+/** Milliseconds without a sign of life of its process after which another process takes a job up. */
 export const JOB_LEASE_MS = 10_000
 
 interface MoveOptions {
@@ -39,7 +39,7 @@ interface MoveOptions {
   readonly fence?: readonly Change[]
 }
 
-/** A job that an account's deletion stops: beside the record of the deletion. */
+/** For a job that an account's deletion stops; it has a record beside that of the deletion. */
 const PAUSING: Recorded = {
   operation: { operationName: 'Microsoft.CognitiveServices/accounts/OpenAI/fine-tunes/write' },
 }
@@ -47,14 +47,14 @@ const PAUSING: Recorded = {
 /** Fine-tuning jobs as records; the runner (job-runner.ts) makes them run. */
 export class Jobs {
   readonly #options: JobsOptions
-  /** By record id, of running jobs that a request wants to stop. */
+  /** How a request that stops a running job commits, by record id. */
   readonly #committers = new Map<string, ReturnType<typeof committerOfRequest>>()
 
   constructor(options: JobsOptions) {
     this.#options = options
   }
 
-  /** R23: opens the training file once, so that a revoked key refuses the job here and not later. @throws KeyUnavailable */
+  /** R23: opens the training file once, so that with a revoked key the job is refused now and not later. @throws KeyUnavailable */
   create(account: Account, body: JobBody): Promise<JobRecord> {
     const inputs = [body.trainingFile, ...(body.validationFile === undefined ? [] : [body.validationFile])]
     return this.#options.files.use.reading(inputs, () => this.#create(account, body))
@@ -135,7 +135,7 @@ export class Jobs {
     return found.filter(stored => isOwnJob(stored, accountId))
   }
 
-  /** All of an account, oldest first. */
+  /** All jobs of an account, oldest first. */
   async *every(accountId: string): AsyncGenerator<Stored<JobRecord>> {
     for await (const stored of everyRecord(this.#options.records, jobs, { prefix: `${accountId}/` }))
       if (isOwnJob(stored, accountId)) yield stored
@@ -145,7 +145,7 @@ export class Jobs {
   async cancel(accountId: string, jobId: string): Promise<JobRecord> {
     const stored = await this.get(accountId, jobId)
     if (FINISHED.has(stored.value.status)) throw wrongState(stored.value, 'cancelled')
-    // Its run may not have written yet that it began.
+    // Its run may not have written its beginning yet.
     const isOver = ({ status }: JobRecord): boolean => status !== 'running' && status !== 'pending'
     if (await this.#stop(stored, 'cancelled')) return this.#waitFor(accountId, jobId, isOver)
     const finished = finishedNow(stored.value, this.#options.env)
@@ -159,7 +159,7 @@ export class Jobs {
     return this.#waitFor(accountId, jobId, job => job.status !== 'running')
   }
 
-  /** Pauses what waits or runs, because the account goes: after a restore it can be resumed. */
+  /** Pauses waiting and running jobs, because the account is deleted. After a restore they can be resumed. */
   async stopAll(accountId: string): Promise<void> {
     for await (const stored of this.every(accountId)) {
       const { jobId, status } = stored.value
@@ -187,7 +187,7 @@ export class Jobs {
   }
 
   /**
-   * Writes a change of a job with the event that tells of it, under the lease of its run where it runs here.
+   * Writes a change of a job with its event, under the lease of its run where it runs here.
    * @throws 409 conflict when someone else was faster; VersionConflict of a fence that was lost
    */
   async move(
@@ -209,8 +209,8 @@ export class Jobs {
   }
 
   /**
-   * The runner writes what becomes of a running job; the record of the request that asked for it goes with that commit. One that another
-   * process runs learns it from its record.
+   * The run writes the new state of a running job, and the record of the request goes into the same commit. A job that another process
+   * runs learns the wanted state from its record.
    */
   async #stop(stored: Stored<JobRecord>, to: 'cancelled' | 'paused', recorded: Recorded = {}): Promise<boolean> {
     const { running, records, leases } = this.#options
@@ -220,7 +220,7 @@ export class Jobs {
     this.#committers.delete(id)
     if (job.status !== 'running') return false
     const lease = await leases.claim(leaseOfJob(id), JOB_LEASE_MS)
-    // Nobody runs it: its process is gone.
+    // Its process is gone, so nobody runs it.
     if (lease !== undefined) return lease.release().then(() => false)
     await this.#commit(id, [put(jobs, id, { ...job, wanted: to }, version)], recorded).catch((error: unknown) => {
       throw changedElsewhere(job, error)
@@ -259,7 +259,7 @@ export class Jobs {
   }
 }
 
-/** Not before it was created, though the clock was set back. */
+/** Never before it was created, though the clock was set back. */
 export function finishedNow({ createdAt }: JobRecord, env: Env): { finishedAt: number } {
   return { finishedAt: Math.max(createdAt, Math.floor(env.now() / 1000)) }
 }

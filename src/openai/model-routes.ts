@@ -42,10 +42,10 @@ export function modelRoutes(service: Models, deployments: Deployments): DataRout
   ]
 }
 
-/** Azure's clients ask for the dates in any case; nothing here is withdrawn by a calendar. 2100-01-01, seconds since 1970. */
+/** Azure's clients expect dates, but models are not withdrawn here. 2100-01-01, seconds since 1970. */
 const NEVER = 4_102_444_800
 
-/** An alias says what it really is: `base_model` and `description` are ours beyond Azure's fields. */
+/** An alias shows its base: `base_model` and `description` are not in Azure's API. */
 function showBase({ name, base }: NamedBase): object {
   return {
     id: name,

@@ -34,7 +34,7 @@ export interface ModelsOptions extends Pick<AccountServices, 'records' | 'audit'
   readonly bases: readonly NamedBase[]
 }
 
-/** The models of an account: the catalogue's bases and its own fine-tuned ones. */
+/** The models of an account: the base models of the catalogue and its own fine-tuned ones. */
 export class Models implements ModelSource {
   readonly #options: ModelsOptions
   readonly #blobs: SealedBlobs

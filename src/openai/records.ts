@@ -29,7 +29,7 @@ export interface JobRecord {
   readonly jobId: string
   readonly accountId: string
   readonly status: JobStatus
-  /** As the client named it; `base` is what the catalogue made of it. */
+  /** As the client named it. `base` is the base model behind that name. */
   readonly model: string
   readonly base: string
   readonly trainingFile: string
@@ -37,7 +37,7 @@ export interface JobRecord {
   readonly suffix?: string
   readonly seed: number
   readonly hyperparameters: JobHyperparameters
-  /** The name that the model gets when the job succeeds. */
+  /** The model's name when the job succeeds. */
   readonly modelName: string
   readonly createdAt: number
   readonly finishedAt?: number
@@ -46,14 +46,14 @@ export interface JobRecord {
   readonly totalSteps?: number
   readonly trainedTokens?: number
   readonly resultFile?: string
-  /** What somebody asks of the process that runs it, and is not this one; it goes with the next state. */
+  /** A request to the other process that runs it. The next state removes it. */
   readonly wanted?: 'paused' | 'cancelled'
-  /** How often in a row its process was lost; absent since its last checkpoint. */
+  /** How often in a row its process was lost since the last checkpoint. */
   readonly tries?: number
   readonly error?: { readonly code: ErrorCode; readonly message: string }
 }
 
-/** Of the message of a metrics event only the sealed form is kept: losses are training results. */
+/** The message of a metrics event is kept only sealed, since losses are training results. */
 export interface JobEvent {
   readonly id: string
   readonly jobId: string
@@ -72,9 +72,9 @@ export interface CheckpointRecord {
   readonly createdAt: number
   /** The adapter at this step. */
   readonly blobId: string
-  /** What a resumed job goes on from; only the newest checkpoint keeps one. */
+  /** The state from which a resumed job goes on. Only the newest checkpoint keeps one. */
   readonly stateBlobId?: string
-  /** It lies within an epoch: only to go on from, and gone with the next one. Nobody is shown it. */
+  /** It is within an epoch, so it is only for resuming. It is not shown, and the next checkpoint replaces it. */
   readonly interim?: true
   readonly metrics: SealedRecord
 }
@@ -88,7 +88,7 @@ export interface ModelRecord {
   readonly createdAt: number
 }
 
-/** All by `<account id>/<id>`: a list of one account can't reach another's (R27). */
+/** All by `<account id>/<id>`, so a list of one account can't reach another's (R27). */
 export const files = collection<FileRecord>('openai.files')
 export const jobs = collection<JobRecord>('openai.jobs')
 export const models = collection<ModelRecord>('openai.models')
@@ -97,19 +97,19 @@ export const jobEvents = collection<JobEvent>('openai.job-events')
 /** By `<account id>/<job id>/<step, 8 digits>`. */
 export const checkpoints = collection<CheckpointRecord>('openai.checkpoints')
 
-/** Everything of an account, by ids that begin with the account's: gone when it is purged. */
+/** The collections with everything of an account, by ids that begin with the account's. A purge removes it. */
 export const ownedByAccount = [files, jobs, models, jobEvents, checkpoints] as const
 
 export function ownedKey(accountId: string, ...rest: string[]): string {
   return [accountId, ...rest].join('/')
 }
 
-/** The kinds of blob that each record's blob may be of. */
+/** The allowed kinds of each record's blob. */
 export const KIND_OF_PURPOSE = { 'fine-tune': ['training-data'], 'fine-tune-results': ['training-result'] } as const
 export const MODEL_KINDS = ['fine-tuned-model'] as const
 export const CHECKPOINT_KINDS = ['checkpoint'] as const
 
-/** K5: whether a record stands where it belongs. */
+/** K5: whether a record has the id that fits its value. */
 export const isOwnFile = (stored: Stored<FileRecord>, accountId: string): boolean =>
   isInPlace(stored, accountId, value => ownedKey(value.accountId, value.fileId))
 export const isOwnJob = (stored: Stored<JobRecord>, accountId: string): boolean =>

@@ -7,7 +7,7 @@ import { eventName } from './job-events.ts'
 import { checkpointName } from './job-run.ts'
 import { checkpoints, jobEvents, type CheckpointRecord, type JobEvent } from './records.ts'
 
-/** Seals the losses of an account's jobs anew under its present data key; resolves to how many there were. @throws KeyUnavailable */
+/** Seals the losses of an account's jobs anew under its current data key. Resolves to their number. @throws KeyUnavailable */
 export async function resealRecords(records: RecordStore, ring: KeyRing, accountId: string): Promise<number> {
   const again = async (name: string, sealed: SealedRecord): Promise<SealedRecord> =>
     sealRecord(ring, accountId, name, await openRecord(ring, accountId, name, sealed))
@@ -43,7 +43,7 @@ async function each<T>(
     const changes = await change(stored)
     if (changes.length === 0) continue
     count += 1
-    // Removed or written anew meanwhile: the next round looks again.
+    // It was removed or written anew meanwhile, so the next round looks again.
     await records.commit(changes).catch(unlessConflict)
   }
   return count

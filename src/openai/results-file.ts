@@ -3,7 +3,7 @@ import type { TrainingMetrics } from '../engines/engine.ts'
 const COLUMNS =
   'step,train_loss,train_mean_token_accuracy,valid_loss,validation_mean_token_accuracy,full_valid_loss,full_valid_mean_token_accuracy'
 
-/** `results.csv` with Azure's columns; validation always runs over the whole file, so both validation columns agree. */
+/** `results.csv` with Azure's columns. Validation always runs over the whole file, so both validation columns agree. */
 export function resultsCsv(rows: readonly TrainingMetrics[]): Buffer {
   const number = (value: number | undefined): string => (value === undefined ? '' : String(value))
   const lines = rows.map(row => {

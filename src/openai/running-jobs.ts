@@ -1,6 +1,6 @@
 import type { Change } from '../store/records.ts'
 
-/** What a running job can be told to become. */
+/** States that a running job can be told to take. */
 export type StopsTo = 'paused' | 'cancelled' | 'pending'
 
 /** Why a run was told to stop. */
@@ -17,11 +17,11 @@ export class Stopped extends Error {
 export interface RunningJob {
   /** How it is told to end. */
   readonly stop: (to: StopsTo) => void
-  /** Of the lease under which it runs: every commit about it carries it. */
+  /** The fence of its lease, which is in every commit about it. */
   readonly fence: readonly Change[]
 }
 
-/** The jobs that run in this process, by id: who wants one to stop tells it here, and its run writes the state. */
+/** The jobs that run in this process, by id. Requests stop a job through it, and the job's run writes the state. */
 export class RunningJobs {
   readonly #jobs = new Map<string, RunningJob>()
 
@@ -44,7 +44,7 @@ export class RunningJobs {
     for (const { stop } of this.#jobs.values()) stop(to)
   }
 
-  /** For a commit about the job; empty where it does not run here. */
+  /** The fence for a commit about the job; empty where it does not run here. */
   fenceOf(jobId: string): readonly Change[] {
     return this.#jobs.get(jobId)?.fence ?? []
   }

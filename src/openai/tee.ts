@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { PassThrough, type Readable } from 'node:stream'
 
 /**
- * Lets `watch` read along while the bytes pass: one pass over an upload serves sealing and checking. Call `stop` when nobody
- * is going to read `passing`: `watched` then rejects, where it would wait for ever.
+ * Lets `watch` read the same bytes while they pass, so one pass over an upload serves sealing and checking. Call `stop` when nobody
+ * will read `passing`. `watched` then rejects; otherwise it would wait for ever.
  */
 export function tee<T>(
   source: AsyncIterable<Uint8Array>,
@@ -34,14 +34,14 @@ export function tee<T>(
   return { passing: pass(), watched, stop }
 }
 
-/** Resolves when the copy takes more, or takes nothing any more; leaves no listener behind. */
+/** Resolves when the copy takes more, or has ended. It removes its listeners. */
 async function drained(copy: PassThrough): Promise<void> {
   const done = new AbortController()
   const { signal } = done
   try {
     await Promise.race([once(copy, 'drain', { signal }), once(copy, 'close', { signal })])
   } catch {
-    // A watcher that ends early breaks the copy off, which says nothing of the bytes.
+    // A watcher that ends early breaks the copy off, which is not an error of the bytes.
   } finally {
     done.abort()
   }

@@ -20,7 +20,7 @@ const accountId = 'a'
 const idOf = (n: number): string => `ftjob-${String(n).padStart(32, '0')}`
 const account = { accountId, id: '/accounts/a' } as Account
 
-/** A process that runs jobs on the store: its trainer says when it begins, and ends when it is told to or told to stop. */
+/** A process that runs jobs on the store. Its trainer says when it begins, and ends when the test or a stop says so. */
 function processOn(records: Handle, clock: { ms: number; isDeleted?: boolean }) {
   const began: string[] = []
   const trainer: Trainer = {
@@ -85,7 +85,7 @@ function opened() {
   return { shared, clock, store, statusOf, add }
 }
 
-test('of two processes each job is run by one, also one that is made while both look on', async () => {
+test('each job is run by one of two processes', async () => {
   const { shared, clock, statusOf, add } = opened()
   for (const n of [1, 2]) await add(n)
   const [one, other] = [processOn(shared.open(), clock), processOn(shared.open(), clock)]
@@ -99,7 +99,7 @@ test('of two processes each job is run by one, also one that is made while both 
   for (const n of [1, 2, 3]) assert.equal(await statusOf(n), 'pending')
 })
 
-test('a process that starts leaves alone what another one runs', async () => {
+test('a process that starts leaves jobs of another process alone', async () => {
   const { shared, clock, store, statusOf, add } = opened()
   await add(1)
   const one = processOn(shared.open(), clock)
@@ -130,13 +130,13 @@ for (const [what, status] of [
     await Promise.all([one.runner.close(), other.runner.close()])
   })
 
-test('a job whose process is gone is taken up once its lease has run out, and what that process still writes does not count', async () => {
+test('a job whose process is gone is taken up once its lease has run out', async () => {
   const { shared, clock, statusOf, add } = opened()
   await add(1)
   const gone = processOn(shared.open(), clock)
   await gone.runner.start()
   await until(() => gone.began.length === 1)
-  // It stands still: nothing is renewed, and then its time is over.
+  // The process stands still, so the lease is not renewed and runs out.
   clock.ms += 60_000
   const other = processOn(shared.open(), clock)
   await other.runner.start()
@@ -148,7 +148,7 @@ test('a job whose process is gone is taken up once its lease has run out, and wh
   assert.equal(await statusOf(1), 'pending')
 })
 
-test('a job that a process left running and that nobody could make pending goes on all the same', async () => {
+test('a job that a process left running and that could not be made pending goes on too', async () => {
   const { shared, clock, store, statusOf, add } = opened()
   const one = processOn(shared.open(), clock)
   await one.runner.start()

@@ -7,7 +7,7 @@ import { badBody, badRequest } from './ids.ts'
 const MAX_FIELDS = 16
 const MAX_FIELD_BYTES = 4096
 
-/** The file part as it streams by; `fields` is complete once `bytes` has ended. */
+/** The file part while it streams. `fields` is complete once `bytes` has ended. */
 export interface UploadForm<T> {
   readonly filename: string
   readonly fields: ReadonlyMap<string, string>
@@ -15,9 +15,9 @@ export interface UploadForm<T> {
 }
 
 /**
- * Reads a multipart form with one file, whose bytes go to `take` while they arrive: clients send the file before its purpose.
- * What was taken of a form that turns out to be none goes to `drop`.
- * @throws 400 invalidPayload when the body is no such form, 415 when it does not say that it is one
+ * Reads a multipart form with one file, whose bytes go to `take` while they arrive, since clients send the file before its purpose.
+ * Where the form turns out to be invalid, the result of `take` goes to `drop`.
+ * @throws 400 invalidPayload when the body is not such a form, 415 when its content type is another
  */
 export async function readUploadForm<T>(
   call: Pick<Call, 'headers' | 'body'>,
@@ -37,12 +37,12 @@ export async function readUploadForm<T>(
   const fail = (error: unknown): void => {
     body.unpipe(form)
     body.resume()
-    // Ends the file's stream too, where it is still open: whoever reads it must not wait for ever.
+    // Ends the file's stream too, so that its reader does not wait for ever.
     form.destroy()
     reject(error)
   }
   form.on('file', (name, bytes, info) => {
-    // A form that breaks off fails this stream before anybody reads it; whoever reads it later sees the failure.
+    // A form that breaks off fails this stream before anybody reads it. A later reader sees the failure.
     bytes.on('error', () => {})
     if (name !== 'file' || taken !== undefined) {
       bytes.resume()
@@ -77,7 +77,7 @@ export async function readUploadForm<T>(
   }
 }
 
-/** What breaks a form off. */
+/** The events that break a form off. */
 function watch(form: busboy.Busboy, body: Readable, fail: (error: unknown) => void): void {
   for (const limit of ['partsLimit', 'filesLimit', 'fieldsLimit'] as const)
     form.on(limit, () => fail(badRequest(`The form has more than ${MAX_FIELDS} parts.`)))
@@ -99,7 +99,7 @@ function fieldProblem(
   if (info.valueTruncated || info.nameTruncated)
     return badBody(`The form field '${shown}' is longer than ${MAX_FIELD_BYTES} bytes.`)
   if (known.has(name)) return badBody(`The form field '${shown}' comes twice.`, shown)
-  // What a client believes to have asked for must not be dropped silently.
+  // It is not dropped silently, since the client would believe that it works.
   if (name.startsWith('expires_after'))
     return badBody('Files do not expire here: leave expires_after out, and delete the file in time.', shown)
   return undefined
@@ -122,7 +122,7 @@ function openForm(contentType: string): busboy.Busboy {
 }
 
 function checkFilename(filename: string | undefined): string {
-  // A cut through a pair of surrogates would leave text that no header can carry.
+  // A cut through a surrogate pair would leave text that a header can't hold.
   const name = (filename ?? '').trim().slice(0, 255).toWellFormed()
   return name === '' ? 'upload.jsonl' : name
 }

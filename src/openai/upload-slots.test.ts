@@ -17,7 +17,7 @@ function upload(slots: UploadSlots, account: string, began: string[], own = sign
   return { end: resolve, ended }
 }
 
-test('so many at once, fewer of one account; who has least under way comes next', async () => {
+test('the account with the fewest uploads under way comes next', async () => {
   const slots = new UploadSlots({ ...limits, waitMs: 10_000 })
   const began: string[] = []
   const running = Array.from('aaaaabbbcd').map(account => upload(slots, account, began))
@@ -25,7 +25,7 @@ test('so many at once, fewer of one account; who has least under way comes next'
   assert.equal(began.join(''), 'aaaabbcd')
   running[0]?.end()
   await sleep(5)
-  // Room for one who has none, kept until there is more.
+  // One place is kept for an account without uploads, until more are free.
   assert.equal(began.join(''), 'aaaabbcd')
   running[1]?.end()
   running[2]?.end()
@@ -36,7 +36,7 @@ test('so many at once, fewer of one account; who has least under way comes next'
   assert.equal(began.length, 10)
 })
 
-test('while one waits who has none under way, the slowest of those that let us wait ends, and nobody else', async () => {
+test('while an account without uploads waits, the slowest upload ends, and no other', async () => {
   const slots = new UploadSlots({ atOnce: 3, waiting: 8, waitMs: 10_000, lookMs: 40, slowBytes: 100 })
   const began = performance.now()
   const ended: string[] = []
@@ -54,7 +54,7 @@ test('while one waits who has none under way, the slowest of those that let us w
     }
     return slots.run(account, signal, watched => (watched(body), promise)).catch(() => undefined)
   }
-  // Bytes a millisecond: too slow, slow because of us, and fast.
+  // Bytes in a millisecond: too slow, slow because of us, and fast.
   void under('a', 0.5)
   void under('b', 0, true)
   void under('c', 50)
@@ -70,7 +70,7 @@ test('while one waits who has none under way, the slowest of those that let us w
   assert.deepEqual(ended, ['a'])
 })
 
-test('beyond those that wait, and after the wait, 429 with retry-after; who goes away leaves its place', async () => {
+test('where too many wait, or the wait is too long, uploads get 429 with retry-after', async () => {
   const slots = new UploadSlots(limits)
   const began: string[] = []
   const running = Array.from('aaaa').map(account => upload(slots, account, began))
@@ -90,7 +90,7 @@ test('beyond those that wait, and after the wait, 429 with retry-after; who goes
   assert.equal(began.length, 5)
 })
 
-test('who goes away at the moment in which a place becomes free does not keep it', async () => {
+test('a client that goes away at the moment when a place becomes free does not keep it', async () => {
   const slots = new UploadSlots({ ...limits, atOnce: 1 })
   const client = new AbortController()
   const began: string[] = []

@@ -3,20 +3,20 @@ import { AzureError } from '../http/errors.ts'
 import type { CallBody } from '../http/route.ts'
 
 export interface UploadLimits {
-  /** Uploads whose bytes are taken in at the same time: each holds up to 4 MiB, and as much is garbage in between. */
+  /** Uploads whose bytes are read at the same time. Each holds up to 4 MiB, and as much again in garbage. */
   readonly atOnce: number
-  /** That wait for a place, their bytes unread; of one account half as many. */
+  /** Uploads that wait for a place, unread; half as many for one account. */
   readonly waiting: number
-  /** For so long. */
+  /** The longest wait. */
   readonly waitMs: number
-  /** While somebody waits who has fewer under way: of an upload at least `slowBytes` come in each `lookMs`, else it ends. */
+  /** While an account with fewer uploads waits, an upload ends that brings less than `slowBytes` in `lookMs`. */
   readonly lookMs: number
   readonly slowBytes: number
 }
 
-/** What uploads needed is given back so long after the last of them. */
+/** When the memory of uploads is given back, after the last of them. */
 const IDLE_MS = 1000
-/** So many since the last time are worth it. */
+/** The least number of uploads since the last time. */
 const MANY = 4
 
 const UPLOAD_LIMITS: UploadLimits = {
@@ -42,10 +42,10 @@ interface UnderWay {
 }
 
 /**
- * Bounds the memory of uploads. Who waits is served in turn, before others of an account that has more under way. An account may have
- * as many as places are left (the dynamic thresholds of Choudhury and Hahne, 1998): of eight the slow uploads of one hold half, of two
- * three quarters, and whoever has none under way finds one. Many accounts still fill all places; while somebody waits behind them who has
- * fewer, the slowest of those whose clients let us wait ends, one at each look.
+ * Bounds the memory of uploads. Those that wait are served in turn, accounts with fewer uploads under way first. An account may have as
+ * many as places are left (the dynamic thresholds of Choudhury and Hahne, 1998). So slow uploads of one account hold half of eight places,
+ * those of two three quarters, and an account without uploads finds one. Many accounts can still fill all places. While an account with
+ * fewer waits behind them, the slowest of the uploads whose clients make us wait ends, one at each look.
  */
 export class UploadSlots {
   readonly #limits: UploadLimits
@@ -64,7 +64,7 @@ export class UploadSlots {
   }
 
   /**
-   * Runs an upload when there is a place for it. @throws 429 with `retry-after` where too many wait, or it has waited too long; the
+   * Runs an upload when there is a place for it. @throws 429 with `retry-after` where too many wait or it has waited too long; the
    * signal's reason when its client went away
    */
   async run<T>(
@@ -119,7 +119,7 @@ export class UploadSlots {
     next.begin()
   }
 
-  /** Ends the slowest upload that holds a place for which somebody waits who has fewer. */
+  /** Ends the slowest upload that holds a place for which an account with fewer waits. */
   #look(): void {
     if (this.#waiting.length === 0) {
       clearInterval(this.#looks)
@@ -131,7 +131,7 @@ export class UploadSlots {
       const { body, seen, accountId } = own
       if (body === undefined) continue
       own.seen = { received: body.received, waited: body.waited }
-      // What our own disk or vault takes is not the client's.
+      // Time of our own disk or vault is not the client's.
       if (seen === undefined || body.waited - seen.waited < this.#limits.lookMs / 2) continue
       const came = body.received - seen.received
       if (came < fewest && least < this.#busyOf(accountId)) [slowest, fewest] = [body, came]
@@ -154,7 +154,7 @@ export class UploadSlots {
     const one = { accountId, begin: resolve }
     this.#waiting.push(one)
     this.#looks ??= setInterval(() => this.#look(), this.#limits.lookMs).unref()
-    // No longer waiting from this very moment: a place that becomes free before it hears of its end would be its own for ever.
+    // It stops waiting at once. Otherwise a place that becomes free before it hears of its end would be held for ever.
     const end = (reason: unknown): void => {
       this.#waiting = this.#waiting.filter(other => other !== one)
       reject(reason)

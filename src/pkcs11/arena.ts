@@ -7,7 +7,7 @@ const ATTRIBUTE = 3 * LONG
 export type AttributeValue = Uint8Array | number | boolean
 export type Template = readonly (readonly [type: number, value: AttributeValue])[]
 
-/** Native memory of one call: what stands in it does not move while a thread works, and is wiped when the call is over. */
+/** Native memory for one call. It does not move while a thread works, and is wiped when the call is over. */
 export interface Arena {
   /** Memory of so many bytes, all zero. */
   room(bytes: number): bigint

@@ -47,7 +47,7 @@ export const CKZ_DATA_SPECIFIED = 1
 
 export const CKR_OK = 0
 
-/** Names of what calls answer; what is not among them is shown as a number. */
+/** Names of return codes; others are shown as numbers. */
 export const CKR: Readonly<Record<string, number>> = {
   HOST_MEMORY: 0x2,
   SLOT_ID_INVALID: 0x3,

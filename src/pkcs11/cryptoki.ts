@@ -81,7 +81,7 @@ function functionsOf(path: string): Readonly<Record<CryptokiFunction, Native>> {
     if (code !== CKR_OK) throw new TokenError('C_GetFunctionList', code)
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
-    throw new Error(`${path} is no PKCS #11 module that this machine can load: ${reason}`, { cause: error })
+    throw new Error(`${path} is not a PKCS #11 module that this machine can load: ${reason}`, { cause: error })
   }
   const [start] = list
   const version = koffi.decode(start, 'uint8_t', 2) as ArrayLike<number>
@@ -97,7 +97,7 @@ function functionsOf(path: string): Readonly<Record<CryptokiFunction, Native>> {
   return Object.fromEntries(entries) as Record<CryptokiFunction, Native>
 }
 
-/** koffi unloads a library that nothing refers to, and knows nothing of the functions behind plain addresses. */
+/** koffi unloads a library without references, and does not see the functions that are called by address. */
 const libraries: unknown[] = []
 let loaded = 0
 /** koffi's type names are global to the process. */
@@ -105,7 +105,7 @@ function prototypeName(name: string): string {
   return `OwnKey${name}${loaded++}`
 }
 
-/** True for answers after which a new session may go on. */
+/** True for errors after which a new session may work. */
 export function isSessionLost(error: unknown): boolean {
   const lost = ['SESSION_CLOSED', 'SESSION_HANDLE_INVALID', 'USER_NOT_LOGGED_IN', 'DEVICE_REMOVED', 'TOKEN_NOT_PRESENT']
   return error instanceof TokenError && [...lost, 'CRYPTOKI_NOT_INITIALIZED'].includes(error.reason)

@@ -8,12 +8,12 @@ const MAX_SESSIONS = 4
 
 /** Sessions with a token, logged in as its user. A session does one operation at a time. */
 export interface Sessions {
-  /** `again`: after a lost session (a token that was drawn, a module that restarted) the operation may be done once more. */
+  /** `again`: the operation may be repeated after a lost session (the token was pulled out, or the module restarted). */
   use<T>(run: (session: number) => Promise<T>, options?: { readonly again?: boolean }): Promise<T>
   close(): Promise<void>
 }
 
-/** `pin` is asked at each login; what it gives is wiped. A PIN that was refused is not tried again: tokens lock themselves. */
+/** `pin` is called at each login, and its result is wiped. A refused PIN is not tried again, since tokens lock themselves. */
 export function openSessions(cryptoki: Cryptoki, slot: number, pin: () => Promise<Buffer>): Sessions {
   return new SessionPool(cryptoki, slot, pin)
 }
@@ -34,7 +34,7 @@ class SessionPool implements Sessions {
   }
 
   async use<T>(run: (session: number) => Promise<T>, { again = false } = {}): Promise<T> {
-    // Every session that was open before the loss is lost too; the one after them is new.
+    // Every session that was open before the loss is lost too. Each costs one attempt, and the next session is new.
     for (let left = again ? MAX_SESSIONS : 0; ; left--) {
       try {
         return await this.#once(run)
@@ -118,7 +118,7 @@ class SessionPool implements Sessions {
 
 class PinRefused extends Error {}
 
-/** What the PIN is to blame for; everything else as it is, since it may pass. */
+/** PinRefused where the PIN is the cause. Other errors stay as they are, since they may pass. */
 function loginFailure(error: unknown): Error {
   const reason = error instanceof TokenError ? error.reason : ''
   const advice: Readonly<Record<string, string>> = {

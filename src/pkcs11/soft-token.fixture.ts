@@ -18,8 +18,8 @@ export const softHsmMissing = softHsm === '' ? 'SoftHSM 2 is not installed (Debi
 export const PIN = 'correct-horse-1'
 
 /**
- * A folder with new SoftHSM tokens of these labels. SoftHSM reads SOFTHSM2_CONF when it is initialised, which also child processes
- * inherit; so there can be one such folder at a time.
+ * A folder with new SoftHSM tokens of these labels. SoftHSM reads SOFTHSM2_CONF when it is initialised, and child processes
+ * inherit it, so there can be only one such folder at a time.
  */
 export function softTokens(...labels: string[]): { readonly folder: string; remove(): void } {
   const folder = mkdtempSync(join(tmpdir(), 'ownkey-softhsm-'))

@@ -57,7 +57,7 @@ describe('a PKCS #11 token', { skip: softHsmMissing }, () => {
     assert.ok(verify('sha384', Buffer.from('text'), options, signature))
   })
 
-  it('has no key any more once it was destroyed, and destroys twice without a word', async () => {
+  it('has no key any more once it was destroyed; destroying it again is not an error', async () => {
     const gone = await token.generateRsa(2048, 65_537)
     await token.sign(gone.id, { type: 'pss', hash: 'sha256' }, Buffer.alloc(32))
     await token.destroy(gone.id)
@@ -68,7 +68,7 @@ describe('a PKCS #11 token', { skip: softHsmMissing }, () => {
     )
   })
 
-  it('is chosen by its label; a wrong one, or none among several, names those there are', async () => {
+  it('is chosen by its label; where the label fits no token, or is missing, the refusal names the tokens', async () => {
     await assert.rejects(openSoftToken('third'), /has not the token 'third'.*('first', 'second'|'second', 'first')/u)
     await assert.rejects(openSoftToken(), /several tokens.*--pkcs11-token LABEL/u)
   })
@@ -81,12 +81,12 @@ describe('a PKCS #11 token', { skip: softHsmMissing }, () => {
     })
   })
 
-  it('a module that is none is refused with its path', async () => {
+  it('a path that is not a module is refused by name', async () => {
     const pin = async (): Promise<Buffer> => Buffer.from(PIN)
-    await assert.rejects(openToken({ modulePath: '/nowhere/x.so', pin }), /\/nowhere\/x\.so is no PKCS #11 module/u)
+    await assert.rejects(openToken({ modulePath: '/nowhere/x.so', pin }), /\/nowhere\/x\.so is not a PKCS #11 module/u)
     const text = join(tokens.folder, 'text.so')
     writeFileSync(text, 'no library')
-    await assert.rejects(openToken({ modulePath: text, pin }), /no PKCS #11 module that this machine can load/u)
+    await assert.rejects(openToken({ modulePath: text, pin }), /is not a PKCS #11 module that this machine can load/u)
     assert.ok(softHsm.length > 0)
   })
 

@@ -14,7 +14,7 @@ export interface TokenOptions {
   readonly pin: () => Promise<Buffer>
 }
 
-/** A private RSA key in the token: what finds it again, and its public half, big-endian. */
+/** A private RSA key in the token: the id by which it is found, and its public half, big-endian. */
 export interface TokenRsaKey {
   /** CKA_ID, 32 hexadecimal digits. */
   readonly id: string
@@ -31,7 +31,7 @@ type Hash = 'sha1' | 'sha256' | 'sha384' | 'sha512'
 export type Decryption = { readonly type: 'oaep'; readonly hash: Hash } | { readonly type: 'raw' }
 export type Signing = { readonly type: 'pkcs1' } | { readonly type: 'pss'; readonly hash: Hash }
 
-/** RSA keys in a PKCS #11 token. They are sensitive and not extractable: the token works with them and never gives them away. */
+/** RSA keys in a PKCS #11 token. They are sensitive and not extractable: they never leave the token. */
 export interface Token {
   readonly label: string
   generateRsa(bits: number, publicExponent: number): Promise<TokenRsaKey>
@@ -41,7 +41,7 @@ export interface Token {
   decrypt(id: string, decryption: Decryption, ciphertext: Uint8Array): Promise<Buffer>
   /** `input`: for pkcs1 a DigestInfo, for pss a digest. @throws TokenError, TokenKeyMissing */
   sign(id: string, signing: Signing, input: Uint8Array): Promise<Buffer>
-  /** For good; a key that is gone already is no error. */
+  /** For good. A key that is gone already is not an error. */
   destroy(id: string): Promise<void>
   close(): Promise<void>
 }
@@ -73,7 +73,7 @@ class RsaToken implements Token {
   readonly label: string
   readonly #cryptoki: Cryptoki
   readonly #sessions: Sessions
-  /** Of keys in use, by id. A handle is good until its object goes, or our sessions do. */
+  /** Handles of keys in use, by id. A handle is valid until its object or our sessions are gone. */
   readonly #handles = new Map<string, number>()
 
   constructor(cryptoki: Cryptoki, sessions: Sessions, label: string) {
@@ -85,7 +85,7 @@ class RsaToken implements Token {
   generateRsa(bits: number, publicExponent: number): Promise<TokenRsaKey> {
     const id = randomBytes(16)
     const exponent = Buffer.from(publicExponent.toString(16).padStart(8, '0'), 'hex')
-    // The public half is a session object: it is read, and gone.
+    // The public half is a session object: it is read, then destroyed.
     const publicTemplate: Template = [
       [CKA.TOKEN, false],
       [CKA.ENCRYPT, true],
@@ -228,7 +228,7 @@ class RsaToken implements Token {
     })
   }
 
-  /** A token that ignores what it was asked for is none that keys can be trusted to. */
+  /** A token that ignores these attributes can't be trusted with keys. */
   async #mustBeLocked(session: number, handle: number): Promise<void> {
     const [sensitive, extractable] = await this.#read(session, handle, [CKA.SENSITIVE, CKA.EXTRACTABLE])
     if (sensitive[0] === 1 && extractable[0] === 0) return
@@ -264,7 +264,7 @@ function signingMechanism(arena: Arena, signing: Signing): bigint {
   return arena.mechanism(CKM.RSA_PKCS_PSS, longs(...MECHANISMS[signing.hash]))
 }
 
-/** Does the answer mean that the token lacks the mechanism, rather than that it dislikes the input? */
+/** Whether the error means that the token lacks the mechanism, and not that it refuses the input. */
 export function isUnsupported(error: unknown): boolean {
   return isReason(error, 'MECHANISM_INVALID', 'MECHANISM_PARAM_INVALID', 'ARGUMENTS_BAD', 'FUNCTION_NOT_SUPPORTED')
 }

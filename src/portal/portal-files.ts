@@ -4,7 +4,7 @@ import { extname, join, relative } from 'node:path'
 import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
 
-/** Content codings that the portal's text is offered in, the smaller one first (RFC 9110, 8.4.1; RFC 7932). */
+/** Content codings that are offered for text, the smaller one first (RFC 9110, 8.4.1; RFC 7932). */
 export const CODINGS = ['br', 'gzip'] as const
 export type Coding = (typeof CODINGS)[number]
 
@@ -12,10 +12,10 @@ export interface PortalFile {
   readonly contentType: string
   /** Quoted, of the plain content. */
   readonly etag: string
-  /** Its name holds a digest of its content: it never changes. */
+  /** Whether its name holds a digest of its content, so that it never changes. */
   readonly immutable: boolean
   readonly plain: Buffer<ArrayBuffer>
-  /** The content in a coding, made when it is first asked for; undefined for what is compressed already. */
+  /** The content in a coding, made at the first request; undefined for files that are compressed already. */
   compressed(coding: Coding): Promise<Buffer<ArrayBuffer>> | undefined
 }
 

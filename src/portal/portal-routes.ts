@@ -3,7 +3,7 @@ import { bytes, empty, json } from '../http/respond.ts'
 import type { Call, Route } from '../http/route.ts'
 import { CODINGS, type PortalFile } from './portal-files.ts'
 
-/** What the page has to know of its cloud; nothing secret. */
+/** What the page needs to know about its cloud. None of it is secret. */
 export interface PortalConfig {
   readonly tenantId: string
   /** The public client that the portal signs users in with. */
@@ -21,7 +21,7 @@ export interface PortalConfig {
 
 const REASON = 'the files of the portal are public; all they show comes from APIs that ask for a token'
 
-/** The portal's files, and its pages: every other path is the one page, so that deep links work. */
+/** The portal's files and pages. Every path that is not a file is the one page, so that deep links work. */
 export function portalRoutes(files: ReadonlyMap<string, PortalFile>, config: PortalConfig): Route[] {
   const policy = contentSecurityPolicy(config)
   const route = (method: 'GET' | 'HEAD', path: string, handler: Route['handler']): Route => ({

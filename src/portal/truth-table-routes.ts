@@ -3,7 +3,7 @@ import { json } from '../http/respond.ts'
 import type { Route } from '../http/route.ts'
 import type { TruthBlock } from './truth-table.ts'
 
-/** What each way of losing a key does to each operation, as measured: for everybody who is signed in. */
+/** What each way of losing a key does to each operation, as measured. Everybody who is signed in may read it. */
 export function truthTableRoutes(blocks: readonly TruthBlock[] | undefined): Route[] {
   return [
     {

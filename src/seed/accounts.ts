@@ -19,7 +19,7 @@ interface Shown {
   }
 }
 
-/** Accounts with their identities, under service-managed keys still: what gives them access to a vault comes first. */
+/** Accounts with their identities, still under service-managed keys, since their access to a vault has to come first. */
 export async function seedAccounts(run: SeedRun, places: Places): Promise<void> {
   for (const place of places.accounts) {
     const { item, directory, id } = place
@@ -72,7 +72,7 @@ function changesOf(shown: Shown, value: SeedAccount): { properties?: object } {
     ...(tags === undefined ? {} : { tags }),
     ...(identity === undefined ? {} : { identity }),
   })
-  // A tag that the file has no more is one that was changed: tags are replaced as a whole.
+  // Tags are replaced as a whole, so a tag that is no longer in the file is a change.
   const exact = tags === undefined || Object.keys(tags).length === Object.keys(shown.tags).length
   const properties = differing(shown.properties, settings(value))
   return {
@@ -82,7 +82,7 @@ function changesOf(shown: Shown, value: SeedAccount): { properties?: object } {
   }
 }
 
-/** R15 to R17, R29: the key under which each account's data is to be; the service checks every requirement. */
+/** R15 to R17, R29: sets the key of each account's data. The service checks every requirement. */
 export async function seedEncryption(run: SeedRun, places: Places): Promise<void> {
   for (const { item, directory, id } of places.accounts) {
     const { encryption } = item.value

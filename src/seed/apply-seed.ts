@@ -9,7 +9,7 @@ import { SeedSecrets } from './seed-secrets.ts'
 import { seedVaults } from './vaults.ts'
 
 /**
- * Makes what the file has and the cloud has not, changes what differs, and deletes nothing: the same file again changes nothing.
+ * Makes what the cloud lacks, changes what differs, and deletes nothing. Applying the same file again changes nothing.
  * Everything goes through the public APIs as the tenants' administrators. @throws at the first refusal, with its line
  */
 export async function applySeed(
@@ -27,7 +27,7 @@ export async function applySeed(
     const run = new SeedRun(seed, { client, secrets, environment })
     const directories = await seedDirectories(run, seed.content)
     const places = await seedPlaces(run, directories)
-    // An account's identity has to be there before it is given anything, and its access before its key.
+    // An account needs its identity before it gets access, and its access before its key.
     await seedAccounts(run, places)
     await seedVaults(run, places)
     await seedRoles(run, places)

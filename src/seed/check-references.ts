@@ -9,7 +9,7 @@ interface Found {
   readonly group: string
 }
 
-/** What one part of the file says of another: names given twice, names of nothing, settings that contradict each other. */
+/** Checks the parts of the file against each other: duplicate names, names that nothing has, settings that contradict each other. */
 export function checkReferences(file: Raw, environment: Readonly<Record<string, string | undefined>>): Problem[] {
   const tenants = rawList(file, 'tenants')
   const directories = [file, ...tenants]
@@ -75,7 +75,7 @@ function passwords(directory: Raw, environment: Readonly<Record<string, string |
   })
 }
 
-/** Everybody who is given something has to be of the same directory. */
+/** Every principal that gets access has to be of the same tenant. */
 function principals(directory: Raw): Problem[] {
   const subscriptions = rawList(directory, 'subscriptions')
   const [vaults, accounts] = [resources(directory, 'vaults'), resources(directory, 'accounts')]

@@ -4,7 +4,7 @@ import { found, type TenantClient } from './seed-client.ts'
 import { itemsOf, type Item, type SeedRun } from './seed-run.ts'
 import type { SeedDirectory, SeedFile } from './seed-schema.ts'
 
-/** A tenant, and who is who in it. */
+/** A tenant with its principals. */
 export interface Directory {
   readonly at: Path
   readonly wanted: SeedDirectory
@@ -14,7 +14,7 @@ export interface Directory {
   readonly applications: Map<string, string>
   /** The application that administers it. */
   readonly administrator: string
-  /** The person who does; the first tenant alone has one. */
+  /** The person who administers it; only the first tenant has one. */
   readonly administratorUser: string | undefined
 }
 
@@ -90,7 +90,7 @@ async function seedUser(
     if (user === undefined) {
       const ofVariable = value.passwordEnv === undefined ? undefined : run.environment[value.passwordEnv]
       const password = ofVariable ?? run.secrets.passwordOf(userPrincipalName) ?? randomBytes(18).toString('base64url')
-      // Before the user exists: a crash in between leaves a password without its user, never the other way round.
+      // Before the user exists, so that a crash in between leaves a password without its user, never a user without its password.
       if (ofVariable === undefined) await run.secrets.keep('users', userPrincipalName, { password })
       const { id: made } = await client.graph<{ id: string }>('POST', '/users', {
         userPrincipalName,

@@ -10,7 +10,7 @@ export function listOf<T extends z.ZodType>(item: T) {
   return z.array(item).max(1000).default([])
 }
 
-/** Text that matches, with what it must be. */
+/** Text that matches, with a description for the message. */
 export function text(pattern: RegExp, what: string) {
   return z.string().regex(pattern, `must be ${what}`)
 }
@@ -31,7 +31,7 @@ const WORDS: Readonly<Record<string, string>> = {
   array: "a list ('- ' lines)",
 }
 
-/** What zod found, in words that say what to do; unknown fields one by one. */
+/** Zod's findings as messages that say what to do, one for each unknown field. */
 export function problemsOf(issues: readonly z.core.$ZodIssue[]): Problem[] {
   return issues.flatMap((issue): Problem[] => {
     const path = issue.path.map(part => (typeof part === 'symbol' ? String(part) : part))
@@ -47,7 +47,7 @@ function unknownField(key: string, known: readonly string[]): string {
   return `there is no such field here; ${advice}`
 }
 
-/** Messages for what the schema says nothing special about. */
+/** Messages where the schema has none of its own. */
 export function explain(issue: z.core.$ZodRawIssue): string | undefined {
   const { code, input } = issue
   if (code === 'invalid_type') {

@@ -16,7 +16,7 @@ interface Shown {
   readonly tags?: object
 }
 
-/** R06: a key with at least so many versions, and its rotation policy. */
+/** R06: a key with at least this many versions, and its rotation policy. */
 export async function seedKey(
   run: SeedRun,
   { directory, item: vault }: Place<SeedVault>,
@@ -58,7 +58,7 @@ function described({ key }: Shown): object {
   return { kty: key.kty, key_size: bytes * 8, crv: key.crv }
 }
 
-/** What the newest version is to be that it is not. */
+/** The changes that the newest version needs. */
 function changesOf({ key, attributes, tags = {} }: Shown, value: SeedKey): object {
   const sorted = (ops: readonly string[]): readonly string[] => [...ops].toSorted()
   const { key_ops, attributes: wanted = {} } = value

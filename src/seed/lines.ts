@@ -10,10 +10,10 @@ export function pathText(path: Path): string {
     .join('')
 }
 
-/** Where things stand in the file, for whoever has to mend it. */
+/** Where fields are in the file, for whoever has to fix it. */
 export interface Lines {
   readonly file: string
-  /** The line on which the field begins, from 1; of a field that is not there, that of what should have it. */
+  /** The line on which the field begins, from 1. For a missing field, the line of its parent. */
   of(path: Path): number
 }
 

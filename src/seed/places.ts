@@ -15,7 +15,7 @@ export interface Scope {
   readonly item: Item<{ readonly roleAssignments: SeedSubscription['roleAssignments'] }>
 }
 
-/** What stands in a resource group, with what became of it. */
+/** An item of a resource group in the file, and the resource that was made of it. */
 export interface Place<T> {
   readonly directory: Directory
   readonly group: SeedGroup
@@ -33,7 +33,7 @@ export interface Places {
   readonly identities: Map<string, string>
 }
 
-/** Subscriptions and their groups; says where vaults and accounts are to stand. */
+/** Makes subscriptions and their groups, which vaults and accounts then go into. */
 export async function seedPlaces(run: SeedRun, directories: readonly Directory[]): Promise<Places> {
   const places: Places = { scopes: [], accounts: [], vaults: [], identities: new Map() }
   for (const directory of directories)
@@ -69,7 +69,7 @@ async function seedSubscription(
   })
 }
 
-/** Another for each name: an alias that is known would give the subscription of the other. */
+/** A different alias for each name, since a known alias would give the other subscription. */
 function aliasOf(displayName: string): string {
   const name = displayName.toLowerCase()
   const readable = name.replace(/[^a-z0-9]+/g, '-').slice(0, 40)
@@ -112,7 +112,7 @@ async function seedGroup(
     places.accounts.push(place(item, 'Microsoft.CognitiveServices/accounts'))
 }
 
-/** The object id of whom the file means. @throws when nobody is called so, which the file's check has ruled out */
+/** The object id of the principal that the file names. @throws when there is none, which the file's check has ruled out */
 export function objectIdOf({ accounts, identities }: Places, directory: Directory, who: SeedPrincipal): string {
   const { user, application, identity, administrator, objectId } = who
   if (objectId !== undefined) return objectId.toLowerCase()

@@ -1,12 +1,12 @@
 import type { Path } from './lines.ts'
 
-/** A part of the file before anybody knows whether it is right. */
+/** A part of the file before it is checked. */
 export interface Raw {
   readonly at: Path
   readonly value: Readonly<Record<string, unknown>>
 }
 
-/** The entries of a list that have fields; what is wrong with the others, the schema says. */
+/** The entries of a list that have fields. The schema reports the others. */
 export function rawList({ at, value }: Raw, name: string): Raw[] {
   const list = value[name]
   if (!Array.isArray(list)) return []

@@ -1,7 +1,7 @@
 import { Agent, request } from 'node:https'
 import type { Endpoints } from '../base/endpoints.ts'
 
-/** Where to reach the cloud and as whom: what the composition root gives a seed. */
+/** The cloud's address and credentials, which the composition root gives to a seed. */
 export interface SeedAccess {
   readonly endpoints: Endpoints
   /** The local CA's certificate. */
@@ -13,7 +13,7 @@ export interface SeedAccess {
   }
 }
 
-/** An answer of the cloud that was no success, in its own words. */
+/** A response of the cloud that is not a success, with its message. */
 export class Refused extends Error {
   readonly status: number
   readonly code: string
@@ -25,7 +25,7 @@ export class Refused extends Error {
   }
 }
 
-/** The public APIs of one tenant as its administrator, over HTTPS like everybody's. */
+/** The public APIs of one tenant as its administrator, over HTTPS as for any client. */
 export interface TenantClient {
   readonly tenantId: string
   /** @param path with its query. @throws Refused */
@@ -90,7 +90,7 @@ export class SeedClient {
     return new Promise((resolve, reject) => {
       const sent = request(
         {
-          // The cloud is this process: its names need no resolver.
+          // The cloud is this process, so its names need no resolver.
           host: '127.0.0.1',
           port: url.port,
           servername: url.hostname,
@@ -118,7 +118,7 @@ export class SeedClient {
   }
 }
 
-/** Undefined for what is not there. */
+/** Undefined for something that does not exist. */
 export async function found<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer

@@ -264,14 +264,14 @@ test('all problems of a seed file are told at once, in the order of its lines', 
   assert.deepEqual(lines, [7, 8, 10, 11, 13, 13])
 })
 
-test('an empty seed file is right, and anchors and merged lines are found at their own', () => {
+test('an empty seed file is valid, and problems in anchors and merged lines have their own line', () => {
   assert.deepEqual(problems(''), [])
   assert.deepEqual(problems('users:\n  - &a { userPrincipalName: ada, nick: x }\n'), [
     '2: users[0].nick: there is no such field here; the fields are userPrincipalName, displayName, passwordEnv.',
   ])
 })
 
-test('a few lines that stand for millions are refused', () => {
+test('a few lines of aliases that expand to millions are refused', () => {
   const levels = Array.from(
     { length: 9 },
     (_, level) =>
@@ -283,7 +283,7 @@ test('a few lines that stand for millions are refused', () => {
   )
 })
 
-test('the example is right and has every field that there is', async () => {
+test('the example is valid and has every field', async () => {
   const example = await readFile(new URL('../../examples/seed.yaml', import.meta.url), 'utf8')
   assert.deepEqual(problems(example), [])
   const schema = z.toJSONSchema(seedFile, { io: 'input', unrepresentable: 'any' })
@@ -304,7 +304,7 @@ function* fieldsOf({ properties = {}, items }: Schema): Generator<string> {
   }
 }
 
-test('whatever stands in a seed file, the answer is a seed or a list of problems with lines', () => {
+test('for any content of a seed file, the result is a seed or a list of problems with lines', () => {
   const good = account(
     'identity: { type: SystemAssigned }',
     'encryption: { vault: kv-one, key: k }',

@@ -8,19 +8,19 @@ import { seedFile, type SeedFile } from './seed-schema.ts'
 
 const MAX_BYTES = 1024 * 1024
 
-/** A seed file that is right, as far as the file alone can tell. */
+/** A seed file that is valid, as far as the file alone can tell. */
 export interface Seed {
   readonly content: SeedFile
   readonly lines: Lines
 }
 
-/** Reads and checks a whole seed file, before anything is made. @throws with every problem, one a line: `file:line: field: what to do` */
+/** Reads and checks a whole seed file, before anything is made. @throws with every problem on a line of its own: `file:line: field: what to do` */
 export async function readSeedFile(
   file: string,
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<Seed> {
   const found = await stat(file)
-  // Node's own error does not name it.
+  // Node's own error does not name the folder.
   if (found.isDirectory()) throw new Error(`${file} is a folder where a file must be.`)
   const { size } = found
   if (size > MAX_BYTES) throw new Error(`${file} has ${size} bytes; a seed file has at most ${MAX_BYTES}.`)
@@ -48,7 +48,7 @@ export function parseSeed(file: string, text: string, environment: Readonly<Reco
   throw new Error(report(sorted(problems, lines).map(({ path, message }) => problemText(lines, { path, message }))))
 }
 
-/** @throws when aliases stand for more than they should: that is how a small file fills the memory */
+/** @throws when aliases expand to too much, since that way a small file could fill the memory */
 function contentOf(file: string, document: Document): unknown {
   try {
     return document.toJS({ maxAliasCount: 100 }) ?? {}

@@ -5,18 +5,18 @@ import { Refused, type SeedClient } from './seed-client.ts'
 
 export type Effect = 'made' | 'changed' | 'same'
 
-/** What a seed did. */
+/** The result of a seed. */
 export interface SeedReport {
   readonly made: number
   readonly changed: number
   readonly same: number
   /** What was made and changed, in order. */
   readonly lines: readonly string[]
-  /** The file that has secrets which nobody else knows, if there are any. */
+  /** The file with the secrets that were made up, if there are any. */
   readonly secretsFile?: string
 }
 
-/** A part of the file and where it stands. */
+/** A part of the file, and its path in it. */
 export interface Item<T> {
   readonly value: T
   readonly at: Path
@@ -26,7 +26,7 @@ export function itemsOf<T>(list: readonly T[], ...at: Path): Item<T>[] {
   return list.map((value, index) => ({ value, at: [...at, index] }))
 }
 
-/** One run over a seed file: counts, and says where something failed. */
+/** One run over a seed file. It counts, and says where something failed. */
 export class SeedRun {
   readonly client: SeedClient
   readonly secrets: SeedSecrets
@@ -42,7 +42,7 @@ export class SeedRun {
     this.environment = given.environment
   }
 
-  /** Brings one item about. @throws with file, line, item and the cloud's own message */
+  /** Makes or changes one item. @throws with file, line, item and the cloud's own message */
   async item<T>(
     what: string,
     at: Path,
@@ -59,7 +59,7 @@ export class SeedRun {
         error instanceof Refused ? `${error.message} (${error.status} ${error.code})` : (error as Error).message
       const problem = problemText(this.#seed.lines, {
         path: at,
-        message: `${what} could not be brought about: ${said}`,
+        message: `${what} failed: ${said}`,
       })
       throw new Error(
         `${problem}\nWhat comes before it was made and stays. Change the file, or the cloud (start without --seed), then start again.`,
@@ -75,7 +75,7 @@ export class SeedRun {
   }
 }
 
-/** Whether `shown` says all that is wanted; what it says beside that does not matter. */
+/** Whether `shown` has everything that is wanted. What else it has does not matter. */
 export function says(shown: unknown, wanted: unknown): boolean {
   if (wanted === undefined) return true
   if (Array.isArray(wanted))
@@ -87,13 +87,13 @@ export function says(shown: unknown, wanted: unknown): boolean {
   return Object.entries(wanted).every(([name, value]) => says((shown as Record<string, unknown>)[name], value))
 }
 
-/** Those fields of `wanted` that `shown` does not say. */
+/** The fields of `wanted` that `shown` lacks. */
 export function differing<T extends object>(shown: unknown, wanted: T): Partial<T> {
   const at = (shown ?? {}) as Record<string, unknown>
   return Object.fromEntries(Object.entries(wanted).filter(([name, value]) => !says(at[name], value))) as Partial<T>
 }
 
-/** @throws when something that stands for ever is to be another */
+/** @throws when something is to change that can't be changed */
 export function checkFixed(shown: object, wanted: Readonly<Record<string, string | number | undefined>>): void {
   for (const [name, value] of Object.entries(wanted)) {
     const is = (shown as Record<string, unknown>)[name]

@@ -24,7 +24,7 @@ const WHO = {
   objectId: z.guid('must be a GUID').optional(),
 }
 const isOne = (given: object): boolean => Object.keys(WHO).filter(name => name in given).length === 1
-/** Told beside what else is wrong. */
+/** Reported together with other problems. */
 const always = { when: ({ value }: { value: unknown }) => isFields(value) }
 const onePrincipal = { error: `must name one principal: exactly one of ${Object.keys(WHO).join(', ')}`, ...always }
 
@@ -77,7 +77,7 @@ const key = fields({
   key_ops: z.array(z.enum(KEY_OPERATIONS)).max(16).optional(),
   attributes: fields({ enabled: z.boolean().optional(), nbf: time, exp: time }).optional(),
   tags,
-  /** How many versions there are at least. */
+  /** The least number of versions. */
   versions: z.int().min(1).max(100).default(1),
   rotationPolicy: rotationPolicy.optional(),
 })
@@ -154,7 +154,7 @@ const directory = {
         "a name such as 'ada', with the tenant's domain behind an '@' or without",
       ),
       displayName: z.string().min(1).max(256).optional(),
-      /** The password stands in this variable when the user is made; without it one is made up. */
+      /** The environment variable with the password when the user is made. Without it a password is made up. */
       passwordEnv: variable.optional(),
     }),
   ),
@@ -162,7 +162,7 @@ const directory = {
   subscriptions: listOf(fields({ displayName, resourceGroups: listOf(resourceGroup), roleAssignments })),
 }
 
-/** A whole seed file; names are Azure's. What stands at its top is of the first tenant. */
+/** A whole seed file, with Azure's names. The top level is for the first tenant. */
 export const seedFile = fields({
   ...directory,
   tenants: listOf(fields({ displayName: z.string().min(1).max(256), ...directory })),

@@ -14,7 +14,7 @@ const content = z.object({
 })
 type Content = z.infer<typeof content>
 
-/** Secrets that were made for a seed file: shown once by the directory, which keeps hashes only, so this file (0600) is the only place that has them. */
+/** Secrets that were made for a seed file. The directory keeps only hashes of them, so this file (0600) is the only place with them. */
 export class SeedSecrets {
   readonly file: string
   readonly #content: Content

@@ -7,7 +7,7 @@ import { assignRole } from './roles.ts'
 import type { SeedVault } from './seed-schema.ts'
 
 const VERSION = 'api-version=2023-07-01'
-/** What the administrator needs to make the keys of the file, and to see whether they are as it says. */
+/** The permissions that the administrator needs to make the keys of the file and to compare them with it. */
 const MANAGE = ['create', 'get', 'list', 'update', 'getrotationpolicy', 'rotate', 'setrotationpolicy']
 
 interface Policy {
@@ -94,7 +94,7 @@ function wantedPolicies(places: Places, { directory, item: { value } }: Place<Se
   }))
 }
 
-/** As `az keyvault create` does for its caller: who makes the keys may manage them, unless the file says what they may. */
+/** As `az keyvault create` does for its caller: the administrator may manage the keys, unless the file has their policy. */
 function ownPolicy(
   { directory: { client, administrator }, item: { value } }: Place<SeedVault>,
   wanted: readonly Policy[],
@@ -108,7 +108,7 @@ function ownPolicy(
   ]
 }
 
-/** Whom the file names has what it says; others keep what they have. */
+/** Principals that the file names get its permissions. Others keep theirs. */
 function merged(before: readonly Policy[], wanted: readonly Policy[]): Policy[] {
   const named = new Set(wanted.map(({ objectId }) => objectId))
   const kept = before.filter(({ objectId }) => !named.has(objectId))

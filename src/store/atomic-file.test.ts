@@ -7,7 +7,7 @@ import { temporaryFolder } from './temporary-folder.ts'
 
 const folder = temporaryFolder()
 
-test("a file is replaced as a whole, is its owner's unless told, and nothing else is left", async () => {
+test("a file is replaced as a whole, and is its owner's alone unless told otherwise", async () => {
   const path = join(folder, 'settings.json')
   await writeFileAtomically(path, 'one')
   assert.equal(statSync(path).mode & 0o777, 0o600)

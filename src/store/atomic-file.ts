@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path'
 import { failedSync } from '../base/failed-sync.ts'
 import { syncNames } from '../base/sync-names.ts'
 
-/** What writing a file as a whole leaves when the process is killed in it. */
+/** Names of temporary files that a killed process leaves. */
 const LEFTOVER = /^.+\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$/u
 
 /**
@@ -16,7 +16,7 @@ export async function writeFileAtomically(path: string, data: string | Uint8Arra
   await syncFolder(dirname(path))
 }
 
-/** The same outside the data folder, on a disk that may fail without anything of ours being lost. @throws Error; the process goes on */
+/** The same outside of the data folder, on a disk that may fail without loss of our data. @throws Error; the process goes on */
 export async function writeOutsideFile(path: string, data: string | Uint8Array): Promise<void> {
   await replaceFile(path, data, 0o600)
   await syncNames(dirname(path))
@@ -28,7 +28,7 @@ async function replaceFile(path: string, data: string | Uint8Array, mode: number
     const file = await open(temporary, 'wx', 0o600)
     try {
       await file.writeFile(data)
-      // Not in `open`, where the umask would take bits away.
+      // Not in `open`, where the umask would remove bits.
       await file.chmod(mode)
       await file.sync()
     } finally {
@@ -41,7 +41,7 @@ async function replaceFile(path: string, data: string | Uint8Array, mode: number
   }
 }
 
-/** Removes what a process that was killed left half written in a folder of ours. */
+/** Removes half-written files of a killed process from one of our folders. */
 export async function sweepLeftovers(folder: string): Promise<void> {
   const names = await readdir(folder).catch((error: unknown) => {
     if (hasCode(error, 'ENOENT')) return []
@@ -52,8 +52,8 @@ export async function sweepLeftovers(folder: string): Promise<void> {
 }
 
 /**
- * Makes the names in a folder durable: after creating, renaming or removing one. Where that fails, other names in it may be lost with
- * this one, and nobody would be told again: the process ends (failed-sync.ts). @throws Error
+ * Makes the names in a folder durable, after creating, renaming or removing one. Where that fails, other names in it may be lost too, and
+ * no later sync would tell, so the process ends (failed-sync.ts). @throws Error
  */
 export async function syncFolder(path: string): Promise<void> {
   await syncNames(path, error => failedSync(`the names in ${path}`, error))
@@ -64,7 +64,7 @@ export function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && 'code' in error && error.code === code
 }
 
-/** Whether anything has this name, a link that leads nowhere included. */
+/** Whether anything has this name, also a link that leads nowhere. */
 export async function exists(path: string): Promise<boolean> {
   try {
     await lstat(path)

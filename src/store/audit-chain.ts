@@ -4,7 +4,7 @@ import type { AuditEntry } from './audit-entry.ts'
 const hashBytes = 32
 const maximumEntryBytes = 64 * 1024
 
-/** What the first entry is chained to. */
+/** The hash before the first entry. */
 export const genesis = createHash('sha256').update('OwnKey audit log, version 1').digest('hex')
 
 /**
@@ -21,8 +21,8 @@ export function chainHash(previous: string, sequence: number, canonicalEntry: st
 }
 
 /**
- * What a MAC over the head of a log is made of. Version 1 stood in folders whose records carried no MACs; since there are some, a head is
- * of version 2: a folder with one once had MACs, and where they are missing they were taken away.
+ * The message for a MAC over the head of a log. Version 1 was in folders whose records had no MACs. Since records have MACs, a head has
+ * version 2. So where a folder has such a head but no MACs, they were taken away.
  */
 export function auditHeadMessage(version: 1 | 2, { entries, head }: { entries: number; head: string }): Buffer {
   return Buffer.from(`OwnKey audit head, version ${version}\n${entries}\n${head}\n`)
@@ -36,10 +36,10 @@ export function canonicalJson(value: unknown): string {
   return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonicalJson(member)}`).join()}}`
 }
 
-/** An entry as it was given, whatever its maker does to it later. */
+/** A copy of the entry, so that later changes by its caller don't matter. */
 export interface FrozenEntry {
   readonly entry: AuditEntry
-  /** What is hashed. */
+  /** The text that is hashed. */
   readonly canonical: string
 }
 

@@ -16,5 +16,5 @@ export interface AuditEntry {
   readonly properties?: object
 }
 
-/** Without a time it gets the present one. */
+/** An entry without a time gets the current one. */
 export type NewAuditEntry = Omit<AuditEntry, 'time'> & { readonly time?: string }

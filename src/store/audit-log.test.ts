@@ -70,7 +70,7 @@ test('an entry and its changes are written together or not at all', async () => 
   assert.equal((await log.verify()).ok, true)
 })
 
-test('an entry without a time gets the present one, and is given back as it was', async () => {
+test('an entry without a time gets the current one', async () => {
   const { log } = await filledLog(1)
   await log.append({ ...wrapKey(2), time: '2026-01-01T00:00:00Z' })
   const [first, second] = await log.list()
@@ -100,14 +100,14 @@ test('appends that come at once share commits, keep their order, and only those 
   assert.equal((await log.verify()).ok, true)
 })
 
-test('the wish to shred is passed on', async () => {
+test('the option to shred is passed on', async () => {
   const store = watched(openMemoryRecords())
   const log = await openAuditLog(store.records, env)
   await log.append(wrapKey(1), [remove(things, 'a')], { shred: true })
   assert.equal(store.seen.options.at(-1)?.shred, true)
 })
 
-test('after a failure of the store the log goes on where it really stands', async () => {
+test('after a failure of the store the log goes on from its real end', async () => {
   const store = watched(openMemoryRecords())
   const log = await openAuditLog(store.records, env)
   await log.append(wrapKey(1))
@@ -157,7 +157,7 @@ test('several processes append to one chain, each with its changes, and no entry
   assert.equal(await shared.open().count(things), 30)
 })
 
-test('a conflict in one process fails what is at fault there, and nothing of the others', async () => {
+test('a conflict in one process fails only the appends with the conflict', async () => {
   const shared = new SharedRecords(openMemoryRecords())
   const [one, other] = await Promise.all([1, 2].map(() => openAuditLog(shared.open(), env)))
   const ends = await Promise.allSettled([

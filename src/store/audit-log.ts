@@ -16,7 +16,7 @@ interface AuditRecord {
   readonly hash: string
 }
 
-/** Where a log stood: kept elsewhere, it later proves that nothing up to there was changed or cut off. */
+/** A state of a log. Kept elsewhere, it later proves that nothing up to there was changed or cut off. */
 interface AuditHead {
   readonly entries: number
   readonly head: string
@@ -36,20 +36,20 @@ interface AuditListOptions {
 }
 
 export interface AuditLogOptions {
-  /** Makes a MAC over the head with a key that is not in the database: whoever can only write records can't forge a shorter or other log. */
+  /** Makes a MAC over the head with a key that is not in the database, so a writer of records can't forge a shorter or another log. */
   readonly mac?: (message: Buffer) => Buffer
-  /** False: a log must be there already, and one that is missing was removed. Default true. */
+  /** False: the log must exist already; if it is missing, it was removed. Default true. */
   readonly isNew?: boolean
 }
 
 export interface AuditLog {
   /**
-   * Writes the entry and the changes in one commit, durable when the promise resolves; leave the changes alone until then.
+   * Writes the entry and the changes in one commit, durable when the promise resolves. Don't modify the changes until then.
    * @returns what it wrote of the changes
-   * @throws VersionConflict (nothing is written, the entry neither), ShredIncomplete, RangeError
+   * @throws VersionConflict (then neither entry nor changes are written), ShredIncomplete, RangeError
    */
   append(entry: NewAuditEntry, changes?: readonly Change[], options?: CommitOptions): Promise<readonly Written[]>
-  /** @throws Error when its end is not as it was written: nothing could be recorded */
+  /** @throws Error when its end is not as it was written, since then nothing could be recorded */
   mustGoOn(): Promise<void>
   list(options?: AuditListOptions): Promise<AuditRecord[]>
   /** Reads the whole log. `at` is the sequence number of the first entry that is not as it was written. */
@@ -79,14 +79,14 @@ const headId = 'head'
 const changedEntry = 'the entry was changed or moved'
 const emptyHead: StoredHead = { entries: 0, head: genesis }
 
-/** Changes of one commit: below the record store's own bound, with room for entries and head. */
+/** The most changes of one commit: less than the record store's own limit, with room for entries and head. */
 const groupChanges = 5000
 const groupEntries = 500
 const pageSize = 1000
 /** Entries that are checked before others may have their turn. */
 const verifiedAtOnce = 100
 
-/** An append-only hash chain of entries over a record store; several processes append to the same one. */
+/** An append-only hash chain of entries over a record store. Several processes append to the same chain. */
 export async function openAuditLog(records: RecordStore, env: Env, options: AuditLogOptions = {}): Promise<AuditLog> {
   const log = new ChainedLog(records, env, options)
   if (options.isNew ?? true) await log.start()
@@ -99,7 +99,7 @@ class ChainedLog implements AuditLog {
   readonly #mac: ((message: Buffer) => Buffer) | undefined
   #queue: PendingAppend[] = []
   #draining = false
-  /** Its end was looked at, and nothing went wrong since. */
+  /** Whether its end was checked, without a failure since. */
   #isGoingOn = false
 
   constructor(records: RecordStore, env: Env, { mac }: AuditLogOptions) {
@@ -108,7 +108,7 @@ class ChainedLog implements AuditLog {
     this.#mac = mac
   }
 
-  /** Gives a new log a head: one that is missing later was removed. */
+  /** Gives a new log a head, so a head that is missing later was removed. */
   async start(): Promise<void> {
     if ((await this.#records.count(entries)) > 0 || (await this.#records.get(heads, headId))) return
     // Another process may be first.
@@ -134,7 +134,7 @@ class ChainedLog implements AuditLog {
   }
 
   async verify(known?: AuditHead): Promise<AuditVerdict> {
-    // The last entry first: an append between the two reads then only makes the head the newer one.
+    // The last entry first, so that after an append between the two reads the head is the newer one.
     const last = await this.#endId(true)
     const [stored] = await this.#records.list(heads, { limit: 1, onTampered: leaveOut })
     const head = stored?.value
@@ -165,7 +165,7 @@ class ChainedLog implements AuditLog {
         if (reason !== undefined) return { ok: false, at: sequence, reason }
         previous = stored.value.hash
       }
-      // Reading never waits for anything: without this nobody else would be answered until the last page.
+      // Reads never wait, so without this no other request would be answered until the last page.
       if (turnIsOver()) await nextTurn()
     }
     if (previous !== head.head)
@@ -182,7 +182,7 @@ class ChainedLog implements AuditLog {
     this.#isGoingOn = true
   }
 
-  /** Of the first or the last that stands there, whoever wrote it. */
+  /** The sequence number of the first or last entry in the store, whoever wrote it. */
   async #endId(reverse: boolean): Promise<string | undefined> {
     try {
       return (await this.#records.list(entries, { limit: 1, reverse }))[0]?.id
@@ -207,7 +207,7 @@ class ChainedLog implements AuditLog {
     return this.#queue.splice(0, behind < 0 ? this.#queue.length : behind)
   }
 
-  /** Several appends share one commit; when it fails, halves are tried, so that only those who are at fault fail. */
+  /** Several appends share one commit. When it fails, halves are tried, so that only the appends at fault fail. */
   async #commitGroup(group: readonly PendingAppend[]): Promise<void> {
     try {
       const written = partsOf(group, await this.#write(group))
@@ -229,14 +229,14 @@ class ChainedLog implements AuditLog {
     }
   }
 
-  /** Of whichever process: the head stands in the store alone, and who was second reads it again. */
+  /** Of any process: the head is only in the store, and a process that was second reads it again. */
   async #write(group: readonly PendingAppend[]): Promise<readonly Written[]> {
     await this.mustGoOn()
     const options = {
       shred: group.some(pending => pending.shred),
       reserve: weakest(group.map(({ reserve }) => reserve)),
     }
-    // Whatever happens but success, the end of the log is looked at again.
+    // Unless it succeeds, the end of the log is checked again.
     this.#isGoingOn = false
     const appending = this.#records.transact([recordName(heads, headId)], found => {
       const head = found.get(heads, headId)?.value
@@ -259,7 +259,7 @@ class ChainedLog implements AuditLog {
     return [...changes, put(heads, headId, this.#sealed({ entries: sequence, head: hash }))]
   }
 
-  /** @throws Error when the end of the log was tampered with: going on would hide that */
+  /** @throws Error when the end of the log was tampered with, since going on would hide that */
   async #checkEnd(): Promise<void> {
     for (;;) {
       const head = await this.#records.get(heads, headId)
@@ -268,7 +268,7 @@ class ChainedLog implements AuditLog {
         ? head?.value.head === last.value.hash && last.id === idOf(head.value.entries)
         : head?.value.entries === 0
       if (head && fits && this.#isSealed(head.value)) return
-      // Another process appended between the two reads: both are looked at again.
+      // Another process appended between the two reads, so both are repeated.
       const now = await this.#records.get(heads, headId)
       if (now?.version === head?.version) throw changedFromOutside()
     }
@@ -288,7 +288,7 @@ class ChainedLog implements AuditLog {
   }
 }
 
-/** What each of the group wrote of its own changes: those that only depend on a record write nothing, and an entry follows each. */
+/** What each append of the group wrote of its own changes. Conditions write nothing, and an entry follows each append's changes. */
 function partsOf(group: readonly PendingAppend[], written: readonly Written[]): (readonly Written[])[] {
   let at = 0
   return group.map(({ changes }) => {
@@ -308,7 +308,7 @@ function changedFromOutside(): Error {
   )
 }
 
-/** What all of a commit may use. */
+/** The reserve that all appends of a commit may use. */
 function weakest(reserves: readonly CommitOptions['reserve'][]): CommitOptions['reserve'] {
   if (reserves.includes(undefined)) return undefined
   return reserves.includes('small') ? 'small' : 'last'
@@ -327,7 +327,7 @@ function faultOf(
   return undefined
 }
 
-/** As many digits as the largest safe integer has, so that ids sort as numbers do. */
+/** As many digits as the largest safe integer has, so that ids sort like numbers. */
 function idOf(sequence: number): string {
   return String(sequence).padStart(16, '0')
 }

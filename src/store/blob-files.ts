@@ -4,28 +4,28 @@ import { dirname, join } from 'node:path'
 import { hasCode, syncFolder } from './atomic-file.ts'
 import { checkBlobId, isBlobId } from './blobs.ts'
 
-/** Longer than the two characters of a fan-out folder, so that they are never one. */
+/** Longer than the two characters of a fan-out folder, so that they are never taken for one. */
 export const INCOMING = 'incoming'
-/** What no record names; see quarantine.ts. */
+/** The folder for orphans; see quarantine.ts. */
 export const QUARANTINE = 'quarantine'
-/** On a disk of its own: the file system's, and often nobody else may look into it. */
+/** On a separate disk this folder belongs to the file system, and often nobody else may look into it. */
 export const LOST_AND_FOUND = 'lost+found'
-/** What a file system answers that can't link these two files: other than the same one, or none that has links. */
+/** Errors for links that are not possible: between two file systems, or on one without links. */
 const NO_LINKS = ['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL']
 const AT_ONCE = 64
 
-/** Where the blob of this id lies among the others. */
+/** The path of the blob of this id, below the folder. */
 export function fanOutOf(folder: string, id: string): string {
   return join(folder, id.slice(0, 2))
 }
 
-/** Where a blob lies below the folder of a directory store. @throws RangeError for what is no id */
+/** The path of a blob below the folder of a directory store. @throws RangeError for a text that is not an id */
 export function blobFile(folder: string, id: string): string {
   checkBlobId(id)
   return join(fanOutOf(folder, id), id)
 }
 
-/** Every file of a directory store that is a blob, and in `strays` what else lies there, as paths below it. */
+/** All blobs of a directory store, and in `strays` all other files, as paths below it. */
 export async function blobFiles(folder: string): Promise<{ ids: string[]; strays: string[] }> {
   const found: { ids: string[]; strays: string[] } = { ids: [], strays: [] }
   for (const entry of await readdir(folder, { withFileTypes: true })) {
@@ -39,7 +39,7 @@ export async function blobFiles(folder: string): Promise<{ ids: string[]; strays
   return found
 }
 
-/** A second name for a file that is never written again. False where this file system, or these two, have no links. */
+/** A hard link to a file that is never written again. False where the file systems can't link them. */
 export async function linkFile(from: string, to: string): Promise<boolean> {
   try {
     await link(from, to)
@@ -50,7 +50,7 @@ export async function linkFile(from: string, to: string): Promise<boolean> {
   }
 }
 
-/** Copies a file, mode 0600, durable when it resolves but for its name (`syncFolder`): it is there as a whole or not at all. */
+/** Copies a file, mode 0600, as a whole or not at all. When it resolves, its bytes are durable, but its name needs `syncFolder`. */
 export async function copyWhole(from: string, to: string): Promise<void> {
   const temporary = join(dirname(to), `.${randomUUID()}.tmp`)
   try {
@@ -70,7 +70,7 @@ export async function copyWhole(from: string, to: string): Promise<void> {
   }
 }
 
-/** Links all blobs of one folder into another, new one, on the same file system. False where that has no links. */
+/** Links all blobs of one folder into another, new one, on the same file system. False where it has no links. */
 export async function linkBlobs(from: string, to: string): Promise<boolean> {
   const { ids } = await blobFiles(from)
   await mkdir(to, { mode: 0o700 })

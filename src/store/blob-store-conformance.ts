@@ -81,7 +81,7 @@ function lifeRules(rule: Rule): void {
     assert.deepEqual(await Array.fromAsync(blobs.list()), [])
     assert.equal(await blobs.create('a', inChunks(Buffer.from('good'), 2)), 4)
   })
-  rule('a removed blob is gone; removing it again is no error', async blobs => {
+  rule('a removed blob is gone; removing it again is not an error', async blobs => {
     const ids = ['0b9f', 'a', '-', 'z'.repeat(64), '018f3c1e-7b1a-7c3e-9f00-000000000000']
     for (const id of ids) await blobs.create(id, inChunks(Buffer.from(id), 3))
     assert.deepEqual((await Array.fromAsync(blobs.list())).sort(), ids.toSorted())

@@ -1,4 +1,4 @@
-/** Bytes that can be read from any place; sealed blobs are opened over this. */
+/** Bytes that can be read from any place. Sealed blobs are opened over this. */
 export interface BlobReader {
   /** Bytes. */
   readonly size: number
@@ -7,26 +7,26 @@ export interface BlobReader {
   close(): Promise<void>
 }
 
-/** Where sealed bytes lie. It sees ciphertext only. Ids: 1 to 64 of `a-z`, `0-9`, `-`. */
+/** Stores sealed bytes. It sees ciphertext only. Ids: 1 to 64 of `a-z`, `0-9`, `-`. */
 export interface BlobStore {
   /**
    * Writes the whole source under a new id, durable when the promise resolves (temporary name, fsync, rename, fsync of the folder).
    * A source that throws leaves nothing behind. Resolves to the number of bytes.
    * @throws BlobExists when the id exists, StorageRefused when the disk is full or takes no writes
    *
-   * One chunk is being written while the next is produced: a source may use a buffer again once the chunk after it has been asked for
-   * and then delivered, so two buffers in turn are enough. Chunks of about 1 MiB are fastest.
+   * One chunk is written while the next is produced. A source may reuse a buffer once the chunk after it has been asked for and
+   * delivered, so two buffers in turn are enough. Chunks of about 1 MiB are fastest.
    */
   create(id: string, source: AsyncIterable<Uint8Array>): Promise<number>
   /** Undefined when there is no such blob. */
   open(id: string): Promise<BlobReader | undefined>
-  /** Unlinks the blob, durable when the promise resolves; no error when there is none. */
+  /** Unlinks the blob, durable when the promise resolves. It is not an error when there is none. */
   remove(id: string): Promise<void>
   /** Every id, in no order. */
   list(): AsyncIterable<string>
 }
 
-/** Thrown by `create` when the id is taken, or is being written at this moment. */
+/** Thrown by `create` when the id is taken or is being written. */
 export class BlobExists extends Error {
   constructor(id: string) {
     super(`There is a blob ${id} already.`)
@@ -34,7 +34,7 @@ export class BlobExists extends Error {
   }
 }
 
-/** An id is part of a path: nothing but these characters may come near the file system. @throws RangeError */
+/** An id is part of a path, so it may only have these characters. @throws RangeError */
 export function checkBlobId(id: string): void {
   if (!isBlobId(id)) throw new RangeError('A blob id is 1 to 64 of the characters a-z, 0-9 and hyphen.')
 }

@@ -8,7 +8,7 @@ import { SharedRecords } from './shared-records.test-support.ts'
 
 const things = collection<{ list: number[] }>('things')
 
-/** A store that counts its reads, and whose commits can be held before they come about and afterwards. */
+/** A store that counts its reads, and whose commits can be held before and after they are made. */
 function heldStore() {
   const inner = openMemoryRecords()
   const gates = { before: Promise.resolve(), after: Promise.resolve() }
@@ -28,7 +28,7 @@ function heldStore() {
   return { state, records: new CachedRecords(held) }
 }
 
-test('what was read is given again, frozen, until it is written', async () => {
+test('a record that was read comes from the cache, frozen, until it is written', async () => {
   const { state, records } = heldStore()
   await records.commit([put(things, 'a', { list: [1] })])
   const first = await records.get(things, 'a')
@@ -39,7 +39,7 @@ test('what was read is given again, frozen, until it is written', async () => {
   assert.deepEqual((await records.get(things, 'a'))?.value.list, [2])
 })
 
-test('what is read while a commit is under way is not kept: it may be of before', async () => {
+test('a record that is read during a commit is not cached, since it may be the old one', async () => {
   const { state, records } = heldStore()
   await records.commit([put(things, 'a', { list: [1] })])
   const before = Promise.withResolvers<void>()
@@ -49,7 +49,7 @@ test('what is read while a commit is under way is not kept: it may be of before'
   assert.deepEqual((await records.get(things, 'a'))?.value.list, [1])
   before.resolve()
   await new Promise(setImmediate)
-  // It is there before its writer hears of it.
+  // It is in the store before its writer hears of it.
   assert.deepEqual((await records.get(things, 'a'))?.value.list, [2])
   after.resolve()
   await writing

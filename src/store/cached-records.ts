@@ -3,19 +3,19 @@ import { keyOf, RecordCache } from './record-cache.ts'
 import type { Change, Collection, CommitOptions, FileRecords, RecordStore, Stored, Written } from './records.ts'
 
 /**
- * Keeps what was read lately. Only over a store that nobody else writes to: what another process revokes would be granted here for
- * as long as the record is kept. @throws Error over a shared store
+ * Caches records that were read lately. Only over a store without other writers: access that another process revokes would be
+ * granted here while the record is cached. @throws Error over a shared store
  */
 export class CachedRecords extends ForwardedRecords {
   readonly #cache = new RecordCache()
-  /** How many commits under way write the record, by key: until they are done, what is read of it may be of before. */
+  /** How many commits under way write the record, by key. Until they are done, a read may return the old record. */
   readonly #writing = new Map<string, number>()
   #begun = 0
   #isClosed = false
 
   constructor(inner: RecordStore) {
     super(inner)
-    if (inner.properties.shared) throw new Error('What others write to must not be cached.')
+    if (inner.properties.shared) throw new Error('A store with other writers must not be cached.')
   }
 
   override async get<T>(from: Collection<T>, id: string): Promise<Stored<T> | undefined> {
@@ -55,7 +55,7 @@ export class CachedRecords extends ForwardedRecords {
   }
 }
 
-/** The same over records in a file. */
+/** The same for records in a file. */
 export class CachedFileRecords extends CachedRecords implements FileRecords {
   readonly #file: FileRecords
 

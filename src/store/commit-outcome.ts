@@ -6,10 +6,10 @@ import { CommitUnknown, refusalOf, StorageRefused } from './storage-errors.ts'
 const SYNC_CODES = new Set([1034, 1290])
 
 /**
- * What a transaction that failed comes to. Before its COMMIT, and where SQLite says that the disk is full, nothing of it is there. A COMMIT
- * whose writes failed otherwise is unknown, unless the log certainly lacks it: the head is among the pages that come before the mark
- * of the commit, and no other transaction has the same.
- * @param attempted the log, and the heads that went with the COMMIT; undefined before it
+ * The outcome of a failed transaction. Before its COMMIT, and where SQLite says that the disk is full, nothing was written. A COMMIT
+ * whose writes failed otherwise is unknown, unless the log certainly lacks it: the head is among the pages before the commit mark, and
+ * no other transaction has the same head.
+ * @param attempted the log, and the heads of the COMMIT; undefined before it
  */
 export function outcomeOf(
   error: unknown,
@@ -31,7 +31,7 @@ function isInLog({ log, heads }: { readonly log: string; readonly heads: readonl
   }
 }
 
-/** Whether a checkpoint or a scrub failed in a sync: what it left behind counts as clean from then on. */
+/** Whether a checkpoint or a scrub failed in a sync, so that its unwritten pages count as clean from then on. */
 export function isFailedSync(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   if ('errcode' in error) return SYNC_CODES.has(Number(error.errcode))

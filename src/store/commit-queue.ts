@@ -1,4 +1,4 @@
-/** Groups what is committed in one turn of the event loop: it goes to disk with one transaction and one sync. */
+/** Groups the commits of one turn of the event loop into one transaction and one sync. */
 export class CommitQueue<T> {
   readonly #write: (group: readonly T[]) => void
   #pending: T[] = []
@@ -12,7 +12,7 @@ export class CommitQueue<T> {
     if (this.#pending.length === 1) setImmediate(() => this.flush())
   }
 
-  /** Writes what waits, now. */
+  /** Writes the waiting commits now. */
   flush(): void {
     const group = this.#pending
     this.#pending = []

@@ -3,8 +3,8 @@ import { Conflict } from '../http/errors.ts'
 import { VersionConflict } from './records.ts'
 
 /**
- * A VersionConflict as the 409 that its client is told, everything else as it is.
- * @param what begins the sentence, for example `The account`; `code` as its plane spells it
+ * A VersionConflict as the 409 for its client; other errors as they are.
+ * @param what begins the sentence, for example `The account`; `code` is the plane's
  */
 export function conflictOf(error: unknown, what: string, code: ErrorCode = 'AnotherOperationInProgress'): unknown {
   if (!(error instanceof VersionConflict)) return error
@@ -19,7 +19,7 @@ export function changedMeanwhile(what: string, code?: ErrorCode): (error: unknow
   }
 }
 
-/** For the `catch` of a commit that need not come about when somebody else changed the record first. */
+/** For the `catch` of a commit that may be dropped when somebody else changed the record first. */
 export function unlessConflict(error: unknown): void {
   if (!(error instanceof VersionConflict)) throw error
 }

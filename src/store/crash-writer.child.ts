@@ -7,8 +7,8 @@ import { collection, put, remove } from './records.ts'
 import { openSqliteRecords } from './sqlite-records.ts'
 
 /**
- * Writes records and blobs until it is killed, and tells on standard output what was acknowledged: `commit <n>` once the records left/<n>
- * and right/<n> stand, `blob <id>` once the blob stands. Pairs left/<n - 50> and right/<n - 50> go again, shredded.
+ * Writes records and blobs until it is killed, and writes to standard output what was acknowledged: `commit <n>` once the records left/<n>
+ * and right/<n> are stored, `blob <id>` once the blob is. The pair left/<n - 50> and right/<n - 50> is removed again, shredded.
  */
 const [folder = '', round = ''] = process.argv.slice(2)
 const authenticator = recordAuthenticator(createSecretKey(Buffer.alloc(32, 1)))

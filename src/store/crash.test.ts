@@ -38,7 +38,7 @@ async function kill(child: ChildProcess): Promise<void> {
   await gone
 }
 
-/** What the writer acknowledged before it was killed, after a while of working. */
+/** What the writer acknowledged before it was killed. */
 async function crash(path: string, round: number): Promise<string[]> {
   const child = start('crash-writer.child.ts', path, `round-${round}`)
   let said = ''
@@ -70,7 +70,7 @@ test('after kill -9 everything acknowledged is there, and nothing is half there'
     const acknowledged = said.filter(line => line.startsWith('commit ')).map(line => Number(line.slice(7)))
     last = Math.max(last, ...acknowledged)
     commits += acknowledged.length
-    // At most the one commit that was under way may have come through unsaid.
+    // At most the one commit under way may be there without its message.
     assert.ok(present === last + 1 || present === last + 2, `${present} records, ${last + 1} acknowledged`)
     const left = await records.list(collection<string>('left'), { limit: 100_000 })
     const right = await records.list(collection<string>('right'), { limit: 100_000 })

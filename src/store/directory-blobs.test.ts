@@ -31,7 +31,7 @@ async function* bytes(text: string): AsyncGenerator<Buffer> {
 
 blobStoreConforms('directory', async () => openDirectoryBlobs(newFolder()))
 
-test("blobs and their folders are their owner's only", async () => {
+test('only their owner can read blobs and their folders', async () => {
   const path = newFolder()
   const blobs = await openDirectoryBlobs(path)
   await blobs.create('abcd', bytes('x'))
@@ -40,7 +40,7 @@ test("blobs and their folders are their owner's only", async () => {
   assert.equal(statSync(join(path, 'ab', 'abcd')).mode & 0o777, 0o600)
 })
 
-test('opening sweeps what was left half written, and takes no other file for a blob', async () => {
+test('opening removes half-written files', async () => {
   const path = newFolder()
   await (await openDirectoryBlobs(path)).create('abcd', bytes('x'))
   writeFileSync(join(path, 'incoming', 'half'), 'half')
@@ -53,7 +53,7 @@ test('opening sweeps what was left half written, and takes no other file for a b
 })
 
 test(
-  "on a disk of its own, what only the system's administrator may look into is passed by",
+  "on a separate disk, a folder that only the system's administrator may read is skipped",
   { skip: process.getuid?.() === 0 ? false : 'only root can make such a folder' },
   async () => {
     const path = newFolder()
@@ -84,7 +84,7 @@ test('a blob appears under its name only when it is whole', async () => {
   assert.equal(statSync(join(path, 'ab', 'abcd')).size, 2000)
 })
 
-test('a write that fails fails the blob and leaves nothing', async () => {
+test('a write that fails leaves nothing', async () => {
   const path = newFolder()
   const blobs = await openDirectoryBlobs(path)
   async function* broken() {
@@ -96,7 +96,7 @@ test('a write that fails fails the blob and leaves nothing', async () => {
   assert.deepEqual(readdirSync(join(path, 'incoming')), [])
 })
 
-test('a blob in quarantine is no blob, comes back when it is asked for, and goes when its day is over', async () => {
+test('a blob in quarantine is not in the store, comes back on demand, and is deleted after its time', async () => {
   const path = newFolder()
   const blobs = await openDirectoryBlobs(path)
   for (const id of ['kept', 'orphan-1', 'orphan-2']) await blobs.create(id, bytes(id))

@@ -8,8 +8,8 @@ import { BlobExists, checkByteRange, type BlobReader, type BlobStore } from './b
 import { CommitUnknown, refusalOf } from './storage-errors.ts'
 
 /**
- * Blobs as files of a folder (`<folder>/<first two characters of the id>/<id>`, modes 0700 and 0600), for this process alone:
- * what an earlier process left half written is swept here.
+ * Blobs as files of a folder (`<folder>/<first two characters of the id>/<id>`, modes 0700 and 0600), for this process alone.
+ * Opening removes half-written files of an earlier process.
  */
 export async function openDirectoryBlobs(folder: string): Promise<BlobStore> {
   const incoming = join(folder, INCOMING)
@@ -21,7 +21,7 @@ export async function openDirectoryBlobs(folder: string): Promise<BlobStore> {
   return new DirectoryBlobs(folder, incoming)
 }
 
-/** The same to look at: nothing in the folder changes, and nothing can be changed. */
+/** The same, read-only. */
 export function readDirectoryBlobs(folder: string): BlobStore {
   const blobs = new DirectoryBlobs(folder, join(folder, INCOMING))
   const refuse = async (): Promise<never> => {
@@ -43,7 +43,7 @@ class DirectoryBlobs implements BlobStore {
 
   async create(id: string, source: AsyncIterable<Uint8Array>): Promise<number> {
     const path = this.#pathOf(id)
-    // rename would replace a blob without a word. This process is alone with the folder, so that asking first is enough.
+    // rename would replace a blob silently. Only this process uses the folder, so a check before is enough.
     if (this.#creating.has(id)) throw new BlobExists(id)
     this.#creating.add(id)
     const temporary = join(this.#incoming, randomUUID())
@@ -59,7 +59,7 @@ class DirectoryBlobs implements BlobStore {
       })
       return size
     } catch (error) {
-      // A read-only disk removes nothing; the next start does.
+      // On a read-only disk nothing can be removed; the next start does it.
       await rm(temporary, { force: true }).catch(() => undefined)
       throw refusalOf(error)
     } finally {
@@ -83,7 +83,7 @@ class DirectoryBlobs implements BlobStore {
     } catch (error) {
       if (!hasCode(error, 'ENOENT')) throw error
     }
-    // Also when it is gone already: an earlier call may have unlinked it and failed before the sync.
+    // Also when it is gone already, since an earlier call may have failed between unlink and sync.
     try {
       await syncFolder(this.#fanOutOf(id))
     } catch (error) {
@@ -105,7 +105,7 @@ class DirectoryBlobs implements BlobStore {
     return fanOutOf(this.#folder, id)
   }
 
-  /** Once for each folder; a failed attempt is made again. */
+  /** Once for each folder; a failed attempt is repeated. */
   async #makeFanOut(id: string): Promise<void> {
     const path = this.#fanOutOf(id)
     let made = this.#fanOut.get(path)
@@ -131,7 +131,7 @@ async function writeDurably(path: string, source: AsyncIterable<Uint8Array>): Pr
       if (!(chunk instanceof Uint8Array)) throw new TypeError('A blob is made of bytes.')
       await writing
       writing = writeAll(file, chunk, size)
-      // It is awaited before the next write; until then a failure must not count as unhandled.
+      // It is awaited before the next write, so until then a failure must not count as unhandled.
       writing.catch(() => undefined)
       size += chunk.length
     }
@@ -144,7 +144,7 @@ async function writeDurably(path: string, source: AsyncIterable<Uint8Array>): Pr
   return size
 }
 
-/** One write may take fewer bytes than it was given. */
+/** One write may write fewer bytes than it was given. */
 async function writeAll(file: FileHandle, chunk: Uint8Array, position: number): Promise<void> {
   for (let done = 0; done < chunk.length;) {
     const { bytesWritten } = await file.write(chunk, done, chunk.length - done, position + done)

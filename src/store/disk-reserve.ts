@@ -2,19 +2,19 @@ import { randomFillSync } from 'node:crypto'
 import { closeSync, fstatSync, ftruncateSync, openSync, statfsSync, statSync, truncateSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 
-/** Bytes of the disk that are kept back, and given out where it is full: to deletions, their audit records, and sign-ins. */
+/** Bytes of the disk that are kept back, and released on a full disk for deletions, their audit records, and sign-ins. */
 export interface DiskReserve {
-  /** False from the first time that some of it was given out until it could be filled again. */
+  /** False after a part was released, until it is filled again. */
   readonly isWhole: boolean
-  /** Gives a part of it back to the file system; false when nothing is left. `last`: also what is kept for deletions alone. */
+  /** Releases a part to the file system; false when nothing is left. `last`: also the part for deletions alone. */
   release(last: boolean): boolean
   close(): void
 }
 
 const RESERVE_BYTES = 8 * 1024 * 1024
-/** What one release gives out. Others on the same disk may take it, so never all at once. */
+/** Bytes of one release. Others on the same disk may use them, so never all are released at once. */
 const PART = 512 * 1024
-/** That must be free beside the reserve before it counts as whole again: else the next commit would break it. */
+/** Bytes that must be free beside the reserve before it is filled, since otherwise the next commit would need it again. */
 const MARGIN = 2 * 1024 * 1024
 const REFILL_MS = 1000
 
@@ -23,12 +23,12 @@ export function reserveOf(database: string): string {
   return `${database}-reserve`
 }
 
-/** A reserve that was never there: for stores that nobody writes much to. */
+/** No reserve, for stores with few writes. */
 export const noReserve: DiskReserve = { isWhole: true, release: () => false, close: () => undefined }
 
 /**
- * A start writes a little itself (its log, its head, who runs it), and a look at a stopped cloud needs room for the index of its log: on a
- * full disk neither could be done, and nobody could delete anything. Gives out half of what is there.
+ * A start writes a little (its log, its head, its process id), and reading a stopped cloud needs room for the index of its log. On a full
+ * disk neither would be possible, and nobody could delete anything. So this releases half of the reserve.
  */
 export function giveOutWhereFull(database: string): void {
   const path = reserveOf(database)
@@ -36,13 +36,13 @@ export function giveOutWhereFull(database: string): void {
     const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0
     if (size > 0 && freeBytes(dirname(database)) < MARGIN) truncateSync(path, Math.floor(size / 2))
   } catch {
-    // What then can't be written says so by itself.
+    // If it is not enough, the write that fails will tell.
   }
 }
 
 /**
- * Opens or makes the file, mode 0600, of random bytes: a file system that compresses would keep nothing for zeros. Where there is no
- * room for it, it is filled as soon as there is.
+ * Opens or makes the file, mode 0600. It has random bytes, since a file system that compresses would reserve nothing for zeros. Where
+ * there is no room for it, it is filled as soon as there is.
  */
 export function openDiskReserve(path: string, folder: string): DiskReserve {
   const file = openSync(path, 'a', 0o600)
@@ -60,7 +60,7 @@ export function openDiskReserve(path: string, folder: string): DiskReserve {
       clearInterval(timer)
       timer = undefined
     } catch {
-      // Full still, or read-only: the next round tries again.
+      // Still full, or read-only, so the next round tries again.
     }
   }
 
@@ -95,7 +95,7 @@ export function openDiskReserve(path: string, folder: string): DiskReserve {
   }
 }
 
-/** That this user may use. */
+/** Free bytes that this user may use. */
 function freeBytes(folder: string): number {
   const { bavail, bsize } = statfsSync(folder)
   return bavail * bsize

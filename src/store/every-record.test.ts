@@ -6,7 +6,7 @@ import { collection, put } from './records.ts'
 
 const things = collection<number>('things')
 
-test('whoever means all records gets all of them, in their order, also those that come behind while they are read', async () => {
+test('all records are read in their order, also those that are added behind meanwhile', async () => {
   const records = openMemoryRecords()
   const ids = Array.from({ length: 1700 }, (_, n) => `a/${String(n).padStart(4, '0')}`)
   await records.commit(ids.map((id, n) => put(things, id, n)))

@@ -12,8 +12,8 @@ export interface FolderLock {
 export class FolderInUse extends Error {}
 
 /**
- * Makes this process the only one on a folder. The lock is the operating system's own, held on `<folder>/lock` through SQLite, so that
- * a killed process leaves nothing to clean up and two that start at once can't both win. `<folder>/lock.pid` only tells people who has it.
+ * Makes this process the only one on a folder. The lock is the operating system's, held on `<folder>/lock` through SQLite. So a killed
+ * process leaves nothing to clean up, and of two that start at once only one wins. `<folder>/lock.pid` only tells people who has it.
  * @throws FolderInUse that names the folder and the other process; Error where this user may not lock it
  */
 export async function lockFolder(folder: string): Promise<FolderLock> {
@@ -24,9 +24,9 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
   try {
     // With the journal in memory nothing is ever written beside the lock file.
     lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
-    // Never open and close this file by itself: that would drop the lock (POSIX locks belong to the process).
+    // Never open and close this file directly, since that would drop the lock (POSIX locks belong to the process).
     await chmod(path, 0o600)
-    // It only tells people: a full disk keeps nobody from looking at the folder, or from making room.
+    // It only tells people, so a full disk must not prevent reading the folder or making room.
     await writeFileAtomically(holder, `${process.pid}\n`).catch((error: unknown) => {
       if (storageTrouble(error) !== 'full') throw error
     })
@@ -53,7 +53,7 @@ function openLock(path: string): DatabaseSync {
   }
 }
 
-/** SQLite says no more than that it could not open or write the file. */
+/** SQLite only says that it could not open or write the file. */
 function unlockable(path: string, error: unknown): Error {
   if (!(error instanceof Error) || !('errcode' in error)) return error as Error
   return new Error(

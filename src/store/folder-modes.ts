@@ -1,7 +1,7 @@
 import { chmod, lstat } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** What in a cloud's folder is nobody else's to read; certificates are. */
+/** What in a cloud's folder only its owner may read, which is everything except certificates. */
 const PRIVATE = [
   '.',
   'root.key',
@@ -19,15 +19,15 @@ const PRIVATE = [
 ]
 
 /**
- * Takes away from others what they may do in the folder (0700, files 0600), as a copy or a restored backup may have it.
- * @param closed told each path with the mode it had, octal
- * @throws Error where that can't be done: whoever owns it has to
+ * Closes the folder to other users (0700, files 0600), since a copy or a restored backup may be open to them.
+ * @param closed called with each path and the mode it had, octal
+ * @throws Error where that is not possible, so that the folder's owner has to do it
  */
 export async function closeToOthers(folder: string, closed: (path: string, mode: string) => void): Promise<void> {
   for (const name of PRIVATE) {
     const path = join(folder, name)
     const found = await lstat(path).catch(() => undefined)
-    // Of a link only what it leads to has a mode that counts.
+    // For a link only the mode of its target counts.
     if (found === undefined || found.isSymbolicLink() || (found.mode & 0o077) === 0) continue
     const mode = (found.mode & 0o777).toString(8)
     const wanted = found.isDirectory() ? 0o700 : 0o600

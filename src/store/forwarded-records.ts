@@ -18,7 +18,7 @@ import type {
 } from './records.ts'
 import { transactOver } from './transact.ts'
 
-/** What every decorator of a store begins from: it hands everything on, and a transaction goes through its own `get` and `commit`. */
+/** The base of every decorator of a store. It forwards everything, and a transaction goes through its own `get` and `commit`. */
 export class ForwardedRecords implements RecordStore {
   protected readonly inner: RecordStore
 

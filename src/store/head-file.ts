@@ -3,15 +3,15 @@ import { crc32 } from 'node:zlib'
 import { hasCode, writeFileAtomically } from './atomic-file.ts'
 import { RecordsLost, type RecordsHead } from './records.ts'
 
-/** Each head is kept in a slot of one disk sector, in turn: a power cut tears at most the newer one. */
+/** Each head is written to a slot of one disk sector, in turn, so a power cut tears at most the newer one. */
 const slotBytes = 512
 const slots = 2
 const syncMs = 1000
 
 /**
- * The last acknowledged head, outside the database: where the database (or its log) is lost, cut, damaged or replaced by an older one,
- * what is left of it looks whole by itself. Written after each group of commits, once those are on disk, and synced each second: a crash
- * of the process loses none, a power cut leaves it at most a second behind the records, and never ahead of them.
+ * The last acknowledged head, outside of the database. Where the database (or its log) is lost, cut off, damaged or replaced by an older
+ * one, what is left of it looks whole by itself, so this shows it. It is written after each group of commits, once those are on the disk,
+ * and synced each second. A crash of the process loses no head. After a power cut it is at most a second behind the records, never ahead.
  */
 export interface HeadFile {
   write(head: RecordsHead): void
@@ -23,7 +23,7 @@ export function headFileOf(database: string): string {
   return `${database.replace(/\.db$/, '')}.head`
 }
 
-/** The newest head that the file holds; undefined when there is no file. @throws RecordsLost when it holds none */
+/** The newest head in the file; undefined when there is no file. @throws RecordsLost when the file has no valid head */
 export function readHeadFile(path: string): RecordsHead | undefined {
   let bytes: Buffer
   try {
@@ -41,7 +41,7 @@ export function readHeadFile(path: string): RecordsHead | undefined {
   return newest
 }
 
-/** Makes the file anew and keeps it open. `onFailure` hears of the first failure of a row. */
+/** Makes the file anew and keeps it open. `onFailure` is called at the first of several failures in a row. */
 export async function openHeadFile(
   path: string,
   head: RecordsHead,
@@ -51,7 +51,7 @@ export async function openHeadFile(
   return new OpenHeadFile(path, head.counter, onFailure)
 }
 
-/** Makes the file anew, mode 0600, durable when the promise resolves. The head must be on disk already. */
+/** Makes the file anew, mode 0600, durable when the promise resolves. The records of the head must be on the disk already. */
 export async function writeHeadFile(path: string, head: RecordsHead): Promise<void> {
   await writeFileAtomically(path, Buffer.concat([formatSlot(head), Buffer.alloc(slotBytes, ' ')]), 0o600)
 }
@@ -74,7 +74,7 @@ class OpenHeadFile implements HeadFile {
 
   write(head: RecordsHead): void {
     if (this.#closed || head.counter <= this.#counter) return
-    // The other slot stays whole until this one is: a write that failed, or took a part, is made again in its own place.
+    // The other slot stays until this one is whole: a failed or partial write is repeated in the same slot.
     const slot = (this.#slot + 1) % slots
     try {
       const written = writeSync(this.#file, formatSlot(head), 0, slotBytes, slot * slotBytes)
@@ -111,7 +111,7 @@ class OpenHeadFile implements HeadFile {
     })
   }
 
-  /** The records are durable without it: a head that is behind them only notices less. */
+  /** The records are durable without it. A head that is behind them only detects less. */
   #fail(error: Error): void {
     if (!this.#failed) this.#onFailure(error)
     this.#failed = true

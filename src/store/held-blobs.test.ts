@@ -13,7 +13,7 @@ async function* bytes(text: string): AsyncGenerator<Uint8Array> {
 
 blobStoreConforms('blobs that can be held', async () => holdable(await openDirectoryBlobs(temporaryFolder())))
 
-test('while it is held what is removed is gone for its users, and its file stays; afterwards that goes too', async () => {
+test('the file of a blob that is removed during a hold stays until the end of the hold', async () => {
   const folder = temporaryFolder()
   const blobs = holdable(await openDirectoryBlobs(folder))
   for (const id of ['aa-1', 'aa-2', 'bb-1']) await blobs.create(id, bytes(id))

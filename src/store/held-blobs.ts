@@ -1,14 +1,14 @@
 import type { BlobStore } from './blobs.ts'
 
-/** A blob store whose files can be held for a moment: what is removed meanwhile is gone for its users, and unlinked afterwards. */
+/** A blob store whose files can be held for a while. Blobs that are removed meanwhile are gone for their users, and unlinked afterwards. */
 export interface HeldBlobs extends BlobStore {
-  /** From now on no file goes; call what it resolves to once that is over. One that holds twice waits for both. */
+  /** Holds all files until the function that it resolves to is called. Several holds are independent. */
   hold(): () => Promise<void>
 }
 
 /**
- * Lets a backup link or copy the files that its records name, while their owners go on deleting. What a crash in between leaves is
- * named by no record, as after a crash between a record's end and its file's.
+ * Lets a backup link or copy the files that its records name, while their owners go on deleting. A crash in between leaves files without
+ * records, like a crash between the removal of a record and of its file.
  */
 export function holdable(blobs: BlobStore): HeldBlobs {
   /** Removed, and still there. */
@@ -22,7 +22,7 @@ export function holdable(blobs: BlobStore): HeldBlobs {
 
   return {
     async create(id, source) {
-      // A re-encryption tries again under a name that no record ever had.
+      // A re-encryption tries again with a name that a record never had.
       if (owed.has(id)) await unlink(id)
       return blobs.create(id, source)
     },

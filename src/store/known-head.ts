@@ -1,7 +1,7 @@
 import type { AuditLog } from './audit-log.ts'
 import type { RecordStore } from './records.ts'
 
-/** Where a folder stood: kept elsewhere, it later tells an older state of the whole folder, or another history, from the present. */
+/** A state of a folder. Kept elsewhere, it later shows an older state of the whole folder, or another history. */
 export interface KnownHead {
   /** Transactions of the record store. */
   readonly counter: number
@@ -20,7 +20,7 @@ export function formatKnownHead({ counter, tag, entries, hash }: KnownHead): str
   return `${counter}:${tag}:${entries}:${hash}`
 }
 
-/** @throws Error when the text is no head */
+/** @throws Error when the text is not a head */
 export function parseKnownHead(text: string): KnownHead {
   const match = /^(\d{1,15}):([0-9a-f]{32}):(\d{1,15}):([0-9a-f]{32})$/.exec(text.trim())
   if (match === null) throw new Error('A known head must be one line as `ownkey audit head` prints it: N:HASH:N:HASH.')
@@ -30,9 +30,9 @@ export function parseKnownHead(text: string): KnownHead {
 
 type Log = Pick<AuditLog, 'list'>
 
-/** Where the folder stands, on disk already. @throws Error where records carry no MACs or were changed outside */
+/** The current state of the folder, on the disk already. @throws Error where records have no MACs or were changed outside */
 export async function presentHead(records: RecordStore, log: Log): Promise<KnownHead> {
-  // The log first: what comes between the two reads then only makes the records newer than their log.
+  // The log first, so that after a commit between the two reads the records are newer than the log.
   const [last] = await log.list({ limit: 1, reverse: true })
   const head = await records.head()
   if (head === undefined) throw new Error('The records have no head to keep: they were changed outside this service.')
@@ -44,7 +44,7 @@ export async function presentHead(records: RecordStore, log: Log): Promise<Known
   }
 }
 
-/** Why the folder is not the one that was known, or a later state of it; undefined when it is. */
+/** Why the folder is not the known one or a later state of it; undefined when it is. */
 export async function faultAgainst(known: KnownHead, records: RecordStore, log: Log): Promise<string | undefined> {
   const present = await presentHead(records, log)
   if (present.counter < known.counter)

@@ -7,7 +7,7 @@ import { collection, put } from './records.ts'
 import { SharedRecords } from './shared-records.test-support.ts'
 
 const TTL_MS = 300
-/** Where renewals have to be in time, on a machine that is busy with other tests. */
+/** For tests in which renewals have to be in time on a busy machine. */
 const LONGER_MS = 1500
 const things = collection<number>('things')
 
@@ -46,7 +46,7 @@ test('who lost the lease can not write, and neither renews nor releases that of 
   const lost = await ofOne.claim('a', TTL_MS)
   assert.ok(lost)
   await one.commit([...lost.fence, put(things, 'by the first', 1)])
-  // As if the holder had stood still: its time runs out.
+  // As if the holder had stood still, so that its time runs out.
   clock.ms += 2 * TTL_MS
   const taken = await ofOther.claim('a', 60_000)
   assert.ok(taken)

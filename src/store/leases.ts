@@ -3,32 +3,32 @@ import { unlessConflict } from './conflicts.ts'
 import { collection, mustExist, put, remove, storedAs, VersionConflict } from './records.ts'
 import type { Change, RecordStore, Stored } from './records.ts'
 
-/** Who works on something: of several processes one at a time. */
+/** A lease of work: one of several processes at a time does it. */
 export interface Leases {
-  /** Undefined while another has it, and it has not run out. @param ttlMs milliseconds after which a holder that is gone has lost it */
+  /** Undefined while another process has it. @param ttlMs milliseconds after which a holder that is gone has lost it */
   claim(name: string, ttlMs: number): Promise<Lease | undefined>
 }
 
 export interface Lease {
-  /** For every commit of the holder: who has lost the lease can't write. Empty where no other process can have it. */
+  /** For every commit of the holder, so that it can't write after it lost the lease. Empty where no other process can have it. */
   readonly fence: readonly Change[]
-  /** Aborted when the lease may be lost, before another can have it. */
+  /** Aborted when the lease may be lost, before another process can have it. */
   readonly signal: AbortSignal
   release(): Promise<void>
 }
 
 interface LeaseRecord {
   readonly holder: string
-  /** Milliseconds since 1970, by the clock that all processes of the store go by. */
+  /** Milliseconds since 1970, by the common clock of all processes of the store. */
   readonly expires: number
 }
 
 /** By name. */
 const leases = collection<LeaseRecord>('store.leases')
-/** By holder, which is new with each claim: a fence that was lost never comes back. */
+/** By holder, which is new with each claim, so a lost fence never becomes valid again. */
 const fences = collection<{ readonly name: string }>('store.lease-fences')
 
-/** Does the work and gives the lease back, whatever becomes of it. */
+/** Does the work, then releases the lease, also after a failure. */
 export async function underLease<T>(lease: Lease, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
@@ -37,17 +37,17 @@ export async function underLease<T>(lease: Lease, work: () => Promise<T>): Promi
   }
 }
 
-/** A fence does not hold: the lease is another's by now, or nobody's. */
+/** Whether a fence failed, since the lease now belongs to another process or to none. */
 export function isFenced(error: unknown): boolean {
   return error instanceof VersionConflict && error.collection === fences.name
 }
 
-/** Leases of a store: kept in it where other processes write into it too, else in this process alone. @param now the clock of the store */
+/** Leases of a store. They are kept in it where other processes write into it, otherwise in this process. @param now the clock of the store */
 export function openLeases(records: RecordStore, now: () => number): Leases {
   return records.properties.shared ? new StoredLeases(records, now) : new OwnLeases()
 }
 
-/** Where nobody else works on the store: what ended with this process is free at the next start. */
+/** For a store without other processes. The leases end with this process. */
 class OwnLeases implements Leases {
   readonly #held = new Set<string>()
 
@@ -100,8 +100,8 @@ interface LeaseStore {
 }
 
 /**
- * Renewed at a third of its time, and given up at two thirds without a renewal (as restic's locks and Kubernetes' leader election do): by a
- * clock of this process that nobody sets, and before the store's clock lets another have it.
+ * It is renewed after a third of its time, and given up after two thirds without a renewal, as restic's locks and Kubernetes' leader
+ * election do. That goes by this process's monotonic clock, and is before the store's clock lets another process have it.
  */
 class HeldLease implements Lease {
   readonly fence: readonly Change[]
@@ -130,7 +130,7 @@ class HeldLease implements Lease {
     this.#stop()
     await this.#renewal
     const { id, version, value } = this.#stored
-    // Lost already: whoever has it now keeps it.
+    // It is lost already, so the new holder keeps it.
     await this.#store.records.commit([remove(leases, id, version), remove(fences, value.holder)]).catch(unlessConflict)
   }
 
@@ -146,7 +146,7 @@ class HeldLease implements Lease {
       clearTimeout(this.#giveUp)
       if (!this.#lost.signal.aborted) this.#giveUp = this.#givingUp(asked)
     } catch (error) {
-      // It is another's. What fails otherwise is tried again, until it is given up.
+      // Another process has it. After other errors it is tried again, until it is given up.
       if (error instanceof VersionConflict) this.#lose()
     }
   }

@@ -7,7 +7,7 @@ import { temporaryFolder } from './temporary-folder.ts'
 
 const line = (sequence: number) => ({ sequence, text: JSON.stringify({ sequence, text: 'ä'.repeat(sequence) }) })
 
-test('lines that are there already are not written again, and a line that was cut off is', async () => {
+test('only lines that are missing or cut off are written', async () => {
   const folder = temporaryFolder()
   const path = join(folder, 'a', 'b', 'lines.json')
   await appendLines(path, [line(3), line(5)])

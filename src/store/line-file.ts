@@ -4,7 +4,7 @@ import { makeFolder } from '../base/make-folder.ts'
 import { syncFolders } from '../base/sync-names.ts'
 
 export interface SequencedLine {
-  /** Grows from line to line, and stands in the line's JSON as `sequence`. */
+  /** Grows from line to line, and is in the line's JSON as `sequence`. */
   readonly sequence: number
   /** JSON without a line end. */
   readonly text: string
@@ -14,9 +14,9 @@ export interface SequencedLine {
 const MAX_LINE = 256 * 1024
 
 /**
- * Appends JSON lines to a file (mode 0600, made with its folders, 0700), durable when the promise resolves. Lines that are there already
- * are not written again, and a line that a crash cut off is replaced: whoever repeats what was interrupted, writes each line once.
- * @throws when the file ends with a line that is none of these
+ * Appends JSON lines to a file (mode 0600, made with its folders, 0700), durable when the promise resolves. Lines that exist already
+ * are not written again, and a line that a crash cut off is replaced. So repeating an interrupted call writes each line once.
+ * @throws when the file ends with a line that is not one of these
  */
 export async function appendLines(path: string, lines: readonly SequencedLine[]): Promise<void> {
   const made = await makeFolder(dirname(path))
@@ -35,13 +35,13 @@ export async function appendLines(path: string, lines: readonly SequencedLine[])
   }
   if (!isNew) return
   await syncFolders(dirname(path), made === undefined ? dirname(path) : dirname(made)).catch(async (error: unknown) => {
-    // Else the next call takes the file for one whose name is safe, and its lines for written.
+    // Otherwise the next call would assume that the file's name is durable and its lines are written.
     await rm(path, { force: true }).catch(() => undefined)
     throw error
   })
 }
 
-/** What a failed sync left counts as written from then on: it is cut off again, so that who repeats it writes it anew. */
+/** After a failed sync its lines count as written, so they are cut off again and a repetition writes them anew. */
 async function appendDurably(file: FileHandle, text: string): Promise<void> {
   const { size } = await file.stat()
   try {
@@ -53,7 +53,7 @@ async function appendDurably(file: FileHandle, text: string): Promise<void> {
   }
 }
 
-/** Cuts off a line without an end, and reads the number of the last whole one; 0 where there is none. */
+/** Cuts off an incomplete line, and reads the number of the last complete one; 0 where there is none. */
 async function lastSequence(file: FileHandle, size: number, path: string): Promise<number> {
   const length = Math.min(size, MAX_LINE)
   const tail = Buffer.alloc(length)

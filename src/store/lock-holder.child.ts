@@ -1,7 +1,7 @@
 import { writeSync } from 'node:fs'
 import { lockFolder } from './folder-lock.ts'
 
-/** Tells on standard output whether it got the lock of the folder, and holds it until it is killed or its input ends. */
+/** Writes to standard output whether it got the lock of the folder, and holds it until it is killed or its input ends. */
 const [folder = ''] = process.argv.slice(2)
 try {
   await lockFolder(folder)

@@ -10,7 +10,7 @@ import { temporaryFolder } from './temporary-folder.ts'
 
 const folder = temporaryFolder()
 
-test('everybody who asks during a sync shares the next one', async () => {
+test('all callers during a sync share the next one', async () => {
   const path = join(folder, 'shared')
   writeFileSync(`${path}-wal`, 'log')
   const log = openLogSync(path)
@@ -23,7 +23,7 @@ test('everybody who asks during a sync shares the next one', async () => {
   log.close()
 })
 
-test('a log that failed to reach the disk once is never called durable again', async () => {
+test('a log with one failed sync never counts as durable again', async () => {
   // A pipe can't be synced.
   const path = join(folder, 'failing')
   assert.equal(spawnSync('mkfifo', [`${path}-wal`]).status, 0)
@@ -33,7 +33,7 @@ test('a log that failed to reach the disk once is never called durable again', a
   await assert.rejects(log.durable(), CommitUnknown)
   await assert.rejects(log.durable(), CommitUnknown)
   assert.throws(() => log.durableNow(), CommitUnknown)
-  assert.equal(told.length, 1, 'who has to end the process is told once')
+  assert.equal(told.length, 1, 'the listener that ends the process is called once')
   assert.match(told[0] ?? '', /failed to make the record database durable/u)
   log.close()
 })

@@ -3,22 +3,22 @@ import { failedSync, onFailedSync } from '../base/failed-sync.ts'
 import { CommitUnknown } from './storage-errors.ts'
 
 /**
- * Brings SQLite's write-ahead log to the disk off the main thread. Whoever asks while a sync runs shares the next one: the busier
- * the store, the more commits a sync carries.
+ * Syncs SQLite's write-ahead log to the disk off the main thread. Callers during a sync share the next one, so the busier the
+ * store, the more commits share a sync.
  */
 export interface LogSync {
-  /** Resolves when everything that was written to the log before this call is on disk. @throws CommitUnknown, from then on for ever */
+  /** Resolves when everything that was written to the log before this call is on the disk. @throws CommitUnknown, also at every later call */
   durable(): Promise<void>
-  /** The same, now. */
+  /** The same, synchronously. */
   durableNow(): void
-  /** Why nothing is durable any more. */
+  /** The failure after which nothing counts as durable any more. */
   readonly failure: CommitUnknown | undefined
-  /** Nothing that was written can be called durable any more: the process ends. */
+  /** Nothing that was written counts as durable any more, so the process ends. */
   fail(cause: unknown): CommitUnknown
   close(): void
 }
 
-/** SQLite holds its locks on the database file, never on the log: this file may be opened and closed beside it. */
+/** SQLite holds its locks on the database file, never on the log, so the log may be opened and closed here. */
 export function openLogSync(path: string): LogSync {
   const file = openSync(`${path}-wal`, 'r+')
   let waiting: PromiseWithResolvers<void> | undefined
@@ -26,7 +26,7 @@ export function openLogSync(path: string): LogSync {
   let closed = false
   let failure: CommitUnknown | undefined
 
-  // Of another file too: the whole process takes no more writes.
+  // Also for another file, since then the whole process takes no more writes.
   const forget = onFailedSync(cause => (failure ??= new CommitUnknown(cause)))
   const fail = (cause: unknown): CommitUnknown => {
     const error = failure ?? new CommitUnknown(failedSync('the record database', cause))
@@ -50,7 +50,7 @@ export function openLogSync(path: string): LogSync {
 
   return {
     durable() {
-      // What a failed sync left behind counts as clean for the kernel: a later one would succeed without having written it.
+      // The kernel counts the pages of a failed sync as clean, so a later sync would succeed without having written them.
       if (failure) return Promise.reject(failure)
       waiting ??= Promise.withResolvers<void>()
       const { promise } = waiting
@@ -72,7 +72,7 @@ export function openLogSync(path: string): LogSync {
     close() {
       closed = true
       forget()
-      // Who closes it has made durable what was written, unless that failed.
+      // The caller that closes it has synced what was written, unless that failed.
       if (failure) waiting?.reject(failure)
       else waiting?.resolve()
       if (!running) closeSync(file)

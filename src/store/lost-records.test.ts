@@ -28,7 +28,7 @@ let stores = 0
 const pathIn = (of: string): string => join(of, 'records.db')
 const open = (of: string, options: SqliteOptions = {}) => openSqliteRecords(pathIn(of), { authenticator, ...options })
 
-/** What a process that was killed leaves: ten commits, of which the log holds those after the first; `older` as it was after the first. */
+/** What a killed process leaves: ten commits, of which the log holds those after the first. `older`: the folder after the first. */
 async function killed(): Promise<{ left: string; older: string }> {
   stores += 1
   const [live, left, older] = ['live', 'left', 'older'].map(name => join(folder, `${stores}-${name}`)) as [
@@ -61,7 +61,7 @@ function bytesOf(of: string): string[] {
   })
 }
 
-test('what a killed process left opens whole, and so does what a clean end left', async () => {
+test('a store opens whole after a killed process, and after a clean end', async () => {
   const { left } = await killed()
   for (let times = 0; times < 2; times++) {
     const records = await open(left)
@@ -128,7 +128,7 @@ for (const [title, harm, says] of harms) {
   })
 }
 
-test('who accepts the loss goes on from what is left, past every state that was acknowledged, and the next start asks nothing', async () => {
+test('an operator who accepts the loss goes on from what is left, past every acknowledged state', async () => {
   const { left, older } = await killed()
   copyFileSync(pathIn(older), pathIn(left))
   copyFileSync(log(older), log(left))
@@ -143,9 +143,9 @@ test('who accepts the loss goes on from what is left, past every state that was 
   await next.close()
 })
 
-test('a log that ends in frames of a transaction that was never acknowledged opens: a power cut leaves such', async () => {
+test('a log that ends in frames of a transaction that was never acknowledged opens, since a power cut leaves such', async () => {
   const { left } = await killed()
-  // The head is of before the last commit, as where that was written and not yet synced.
+  // The head is from before the last commit, which was written but not yet synced.
   const head = readFileSync(join(left, 'records.head'), 'latin1')
   const older = head.slice(0, 512).startsWith('9 ') ? head.slice(0, 512) : head.slice(512)
   assert.match(older, /^9 /u)
@@ -156,7 +156,7 @@ test('a log that ends in frames of a transaction that was never acknowledged ope
   await records.close()
 })
 
-test('a log with a hole in a transaction that was never acknowledged opens: a power cut may keep the end of it alone', async () => {
+test('a log with a hole in a transaction that was never acknowledged opens, since a power cut may leave only its end', async () => {
   const { left } = await killed()
   const frame = 24 + 4096
   const bytes = readFileSync(log(left))
@@ -192,7 +192,7 @@ test('a database with as many changes as were acknowledged, and with other recor
   assert.deepEqual(bytesOf(one), before)
 })
 
-test('a head that a power cut tore is passed over for the one before it', async () => {
+test('where a power cut tore the newer head, the one before it counts', async () => {
   const { left } = await killed()
   const head = readFileSync(join(left, 'records.head'), 'latin1')
   const newest = head.startsWith('10 ') ? 0 : 512
@@ -206,7 +206,7 @@ test('a head that a power cut tore is passed over for the one before it', async 
   await records.close()
 })
 
-test('a database of before beside the log of now is refused, and neither changes: the log still fits the right database', async () => {
+test('an older database beside the current log is refused and stays as it is', async () => {
   stores += 1
   const [live, left] = ['live', 'left'].map(name => join(folder, `${stores}-${name}`)) as [string, string]
   for (const made of [live, left]) mkdirSync(made)
@@ -231,7 +231,7 @@ test('a database of before beside the log of now is refused, and neither changes
   await records.close()
 })
 
-test('looking at a database of before there was a head beside it makes none; opening it does', async () => {
+test('reading a database from before head files does not make one; opening it does', async () => {
   const { left } = await killed()
   await (await open(left)).close()
   const database = new DatabaseSync(pathIn(left))

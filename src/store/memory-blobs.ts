@@ -1,6 +1,6 @@
 import { BlobExists, checkBlobId, checkByteRange, type BlobReader, type BlobStore } from './blobs.ts'
 
-/** The in-memory twin of the folder of blobs; bytes go in and out as copies. */
+/** The in-memory twin of the folder of blobs. Bytes go in and out as copies. */
 export function openMemoryBlobs(): BlobStore {
   const blobs = new Map<string, Buffer>()
   const creating = new Set<string>()

@@ -23,8 +23,8 @@ interface Row {
 }
 
 /**
- * The in-memory twin of the databases; every value goes in and out as a JSON copy. Nobody outside this process can change it: with an
- * authenticator it has the head that a database with the same commits has, and no reading checks a MAC.
+ * The in-memory twin of the databases. Every value goes in and out as a JSON copy. With an authenticator it has the same head as a
+ * database with the same commits. Nobody outside of this process can change it, so reads don't check MACs.
  */
 export function openMemoryRecords(authenticator?: RecordAuthenticator): RecordStore {
   const table = new Table(authenticator)
@@ -35,7 +35,7 @@ export function openMemoryRecords(authenticator?: RecordAuthenticator): RecordSt
       checkName('collection', from.name)
       checkName('id', id)
       const row = table.row(from.name, id)
-      // Frozen as a database's cache gives them: what changes them is found with this store too.
+      // Frozen like the values of a database's cache, so that code that changes them fails with this store too.
       return row && deepFreeze(decode<T>(id, row))
     },
     async list<T>(from: Collection<T>, options: ListOptions) {

@@ -5,18 +5,18 @@ import type { RecordAuthenticator } from './record-mac.ts'
 import { copyDatabase } from './sqlite-copy.ts'
 import { migrateFromSchema1 } from './sqlite-schema.ts'
 
-/** One step forward in the format of the records. There is none back: the database of before is copied first. */
+/** One step forward in the format of the records. There is no step back, so the old database is copied first. */
 interface Migration {
   /** The schema that the database has afterwards. */
   readonly to: number
-  /** Within a transaction that also writes that number: it happens as a whole or not at all, and the next start goes on from there. */
+  /** Runs in a transaction that also writes that number, so it happens as a whole or not at all, and the next start goes on from there. */
   readonly run: (database: DatabaseSync, authenticator: RecordAuthenticator | undefined) => void
 }
 
 /** In order, without gaps, to the present schema. */
 export const MIGRATIONS: readonly Migration[] = [
   { to: 2, run: migrateFromSchema1 },
-  // The file beside the database is made by the opening; from this number on it must be there.
+  // Opening makes the file beside the database. From this number on it must exist.
   { to: 3, run: () => {} },
 ]
 
@@ -44,8 +44,8 @@ export async function migrate(
 }
 
 /**
- * Removes copies of before a migration, once the migrated database was found whole: a key that is destroyed from now on shall stand in no
- * file of the folder.
+ * Removes copies from before a migration, once the migrated database was found whole, since keys that are destroyed from now on must not
+ * stay in any file of the folder.
  */
 export async function dropFormer(path: string): Promise<void> {
   const [folder, name] = [dirname(path), basename(path)]

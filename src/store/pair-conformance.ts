@@ -38,7 +38,7 @@ export function pairsConform(name: string, opener: () => Promise<RecordStore>): 
 type Rule = (title: string, check: (one: Handle, other: Handle) => Promise<void>) => void
 
 function commitRules(rule: Rule): void {
-  rule('each reads what the other wrote, once that is acknowledged', async (one, other) => {
+  rule('each reads what the other wrote, once it is acknowledged', async (one, other) => {
     const [written] = await one.commit([put(things, 'a', { n: 1 })])
     assert.deepEqual(written, { collection: 'things', id: 'a', version: 1 })
     assert.deepEqual(await other.get(things, 'a'), { id: 'a', version: 1, value: { n: 1 } })
@@ -54,7 +54,7 @@ function commitRules(rule: Rule): void {
     assert.deepEqual(ends.map(({ status }) => status).toSorted(), ['fulfilled', 'rejected'])
   })
 
-  rule('what depends on a record and what removes it do not both succeed', async (one, other) => {
+  rule('a commit that depends on a record and one that removes it do not both succeed', async (one, other) => {
     for (let n = 0; n < 10; n += 1) {
       await one.commit([put(things, 'key', { n })])
       const ends = await Promise.allSettled([
@@ -96,7 +96,7 @@ function transactRules(rule: Rule): void {
     assert.equal(await one.count(others), 1)
   })
 
-  rule('a transaction that read that there is none fails where there is one by then', async (one, other) => {
+  rule('a transaction that read that a record is missing fails where it exists at the commit', async (one, other) => {
     const make = (records: RecordStore, id: string): Promise<unknown> =>
       records.transact([recordName(things, 'only')], found => ({
         changes:
@@ -109,7 +109,7 @@ function transactRules(rule: Rule): void {
 }
 
 function refusalRules(rule: Rule): void {
-  rule('a conflict over what it did not read is told, and nothing is written', async one => {
+  rule('a conflict over a record that it did not read is an error', async one => {
     await one.commit([put(things, 'a', { n: 1 }), put(others, 'b', { n: 1 })])
     let runs = 0
     const failing = one.transact([recordName(things, 'a')], () => {

@@ -4,32 +4,32 @@ import { exists, hasCode, syncFolder } from './atomic-file.ts'
 import { checkBlobId, isBlobId } from './blobs.ts'
 import { fanOutOf, QUARANTINE } from './blob-files.ts'
 
-/** A day, or a further folder of it: for a blob of whose name one lies there already. */
+/** A day, or another folder of that day, for a blob whose name is there already. */
 const aDay = /^(\d{4}-\d\d-\d\d)(\.\d+)?$/u
 
 /**
- * Blobs which no record names, set aside under the day on which that was found (`blobs/quarantine/<day>/<id>`, on the disk of the blobs):
- * what a crash between a blob and its record leaves, or all that is left of customers' files where the records are the wrong ones.
+ * Blobs without a record, set aside under the day on which they were found (`blobs/quarantine/<day>/<id>`, on the disk of the blobs). A
+ * crash between a blob and its record leaves them. With the wrong records they may be all that is left of customers' files.
  */
 export interface Quarantine {
-  /** Moves a blob in. Never in the place of another one. */
+  /** Moves a blob in, never over another one. */
   take(id: string, day: string): Promise<void>
-  /** Where a blob of this name lies that is the right one, the newest first; undefined when there is none. Call `list` first. */
+  /** The path of the newest blob of this name that is the right one; undefined when there is none. Call `list` first. */
   find(id: string, isRight: (path: string) => Promise<boolean>): Promise<string | undefined>
-  /** Moves the blob that lies there back among the others. */
+  /** Moves the blob at this path back into the store. */
   giveBack(id: string, path: string): Promise<void>
-  /** Ids by the day on which they came. */
+  /** Ids by day. */
   list(): Promise<ReadonlyMap<string, readonly string[]>>
-  /** Deletes what came before that day, and resolves to how many blobs that were. */
+  /** Deletes blobs from before that day. Resolves to their number. */
   deleteBefore(day: string): Promise<number>
 }
 
 /** The quarantine of a folder of blobs; see openDirectoryBlobs. */
 export function openQuarantine(blobs: string): Quarantine {
   const folder = join(blobs, QUARANTINE)
-  /** Where blobs of a name lie, oldest first. */
+  /** Paths of the blobs of a name, oldest first. */
   const places = new Map<string, string[]>()
-  /** Folders whose names are on the disk. */
+  /** Folders whose names are durable. */
   const durable = new Set<string>()
 
   async function list(): Promise<Map<string, string[]>> {
@@ -43,7 +43,7 @@ export function openQuarantine(blobs: string): Quarantine {
     return found
   }
 
-  /** What is moved into a folder is as safe as the folder's own name. */
+  /** Makes the folder's name durable, since the blobs in it depend on it. */
   async function make(path: string): Promise<void> {
     if (durable.has(path)) return
     await mkdir(path, { recursive: true, mode: 0o700 })
@@ -75,7 +75,7 @@ export function openQuarantine(blobs: string): Quarantine {
         if (came.slice(0, day.length) >= day) continue
         for (const id of ids) await rm(join(folder, came, id), { force: true })
         deleted += ids.length
-        // What is no blob stays, and its folder with it.
+        // Files that are not blobs stay, with their folder.
         await rmdir(join(folder, came)).catch(() => undefined)
       }
       if (deleted > 0) await syncFolder(folder)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RecordCache } from './record-cache.ts'
 
-test('what was read is given again, frozen, until it is dropped', () => {
+test('a record that was read comes from the cache, frozen, until it is dropped', () => {
   const cache = new RecordCache()
   assert.equal(cache.get('c', 'a'), undefined)
   const first = cache.set('c', { id: 'a', version: 3, value: { list: [1] } })
@@ -14,7 +14,7 @@ test('what was read is given again, frozen, until it is dropped', () => {
   assert.equal(cache.get('c', 'a'), undefined)
 })
 
-test('the cache holds neither very large values nor more than its number of records, nor of bytes', () => {
+test('the cache is bounded in records and bytes, and does not hold very large values', () => {
   const cache = new RecordCache()
   const set = (collection: string, id: string, value: unknown, version = 1): void => {
     cache.set(collection, { id, version, value })
@@ -28,7 +28,7 @@ test('the cache holds neither very large values nor more than its number of reco
   for (let n = 0; n < 40; n++) set('big', `${n}`, text(1_000_000))
   const held = Array.from({ length: 40 }, (_, n) => n).filter(n => cache.get('big', `${n}`) !== undefined)
   assert.deepEqual(held, [24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39])
-  // The same record again takes no more room.
+  // The same record again takes no more space.
   for (let n = 0; n < 40; n++) set('big', '39', text(1_000_000), n + 1)
   assert.ok(cache.get('big', '30') !== undefined)
   for (const n of held) cache.drop('big', `${n}`)

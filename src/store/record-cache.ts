@@ -1,12 +1,12 @@
 import type { Stored } from './records.ts'
 
 const maximumRecords = 4096
-/** Larger values are read from the database each time. A vault with as many access policies as it may have is smaller. */
+/** Larger values are read from the database each time. A vault with the most access policies is smaller. */
 const maximumJsonLength = 1024 * 1024
-/** Of all of them together; parsed they take a few times as much. */
+/** Bytes of all records together. Parsed they take a few times as much. */
 const maximumTotalLength = 16 * 1024 * 1024
 
-/** Records that were read lately, frozen, in bounded number and size; the one that came in first goes first. */
+/** Records that were read lately, frozen, in bounded number and size. The oldest is dropped first. */
 export class RecordCache {
   readonly #records = new Map<string, { readonly record: Stored<unknown>; readonly length: number }>()
   #total = 0
@@ -15,7 +15,7 @@ export class RecordCache {
     return this.#records.get(keyOf(collection, id))?.record as Stored<T> | undefined
   }
 
-  /** Freezes the record, for several readers get the same, and keeps it if it is small. */
+  /** Freezes the record, since several readers get the same object, and keeps it if it is small. */
   set<T>(collection: string, record: Stored<T>): Stored<T> {
     deepFreeze(record)
     const key = keyOf(collection, record.id)

@@ -23,7 +23,7 @@ let stores = 0
 
 const open = (path: string, options: SqliteOptions = {}) => openSqliteRecords(path, { authenticator, ...options })
 
-/** A store with two files and two roles, of which one was changed and one more removed; closed. `before` is a copy from before that. */
+/** A closed store with two files and two roles, of which one was changed and another removed. `before` is a copy from before that. */
 async function written(): Promise<{ path: string; before: string }> {
   stores += 1
   const [path, before] = [join(folder, `${stores}.db`), join(folder, `${stores}.before.db`)]
@@ -39,7 +39,7 @@ async function written(): Promise<{ path: string; before: string }> {
   return { path, before }
 }
 
-/** What somebody does who may write the database and has no key; `before` is attached as `old`. */
+/** Changes by somebody who can write the database but has no key. `before` is attached as `old`. */
 function write(path: string, before: string, sql: string): void {
   const database = new DatabaseSync(path)
   database.exec(`ATTACH '${before}' AS old; ${sql}`)
@@ -67,12 +67,12 @@ for (const [title, sql] of edits) {
     await assert.rejects(records.list(files, { limit: 1000 }), { code: 'RecordTampered' })
     const left: string[] = []
     const others = await records.list(files, { onTampered: id => left.push(id), limit: 1 })
-    // A page that is not full would mean the end.
+    // A page that is not full would look like the last one.
     assert.deepEqual([others.map(({ id }) => id), left], [['f2'], ['f1']])
     assert.equal((await records.get(files, 'f2'))?.value.owner, 'thief')
     assert.deepEqual((await records.verify()).tampered, [{ collection: 'files', id: 'f1' }])
     assert.deepEqual([...new Set(told)], ['files/f1'])
-    // Whoever may write it anew, or delete it, makes it whole.
+    // Writing it anew or deleting it repairs it.
     await records.commit([put(files, 'f1', { owner: 'victim' })])
     assert.equal((await records.get(files, 'f1'))?.value.owner, 'victim')
     const { tampered, changed } = await records.verify()
@@ -140,7 +140,7 @@ for (const [title, sql, where] of changes) {
     const { path, before } = await written()
     write(path, before, sql)
     await assert.rejects(open(path), ({ message }: Error) => {
-      // Where the heads themselves are of before, the head beside the database knows it first.
+      // Where the heads themselves are old, the head beside the database shows it first.
       if (title.includes('newer than their heads')) assert.match(message, /but \d+ were acknowledged/u)
       else assert.ok(message.includes(`changed outside this service${where}: `), message)
       return true
@@ -159,7 +159,7 @@ test('tables that are not ours, or a trigger on ours, are refused', async () => 
     `CREATE TRIGGER t AFTER UPDATE ON main.records BEGIN DELETE FROM records WHERE collection = 'roles'; END`,
     'CREATE INDEX main.i ON records (version)',
     `ALTER TABLE main.records RENAME TO kept; CREATE VIEW main.records AS SELECT * FROM kept WHERE id <> 'r1'`,
-    // Without the primary key a record could stand there twice, and cancel itself out.
+    // Without the primary key a record could be there twice, and cancel itself out.
     `CREATE TABLE main.copy AS SELECT * FROM main.records; DROP TABLE main.records; ALTER TABLE main.copy RENAME TO records`,
   ]) {
     const { path, before } = await written()
@@ -168,7 +168,7 @@ test('tables that are not ours, or a trigger on ours, are refused', async () => 
   }
 })
 
-test('what an operator accepts is the new state from then on, and told', async () => {
+test('the state that an operator accepts is the new one from then on', async () => {
   const { path, before } = await written()
   write(path, before, `DELETE FROM records WHERE id = 'f1'`)
   const accepted: (readonly string[])[] = []
@@ -181,7 +181,7 @@ test('what an operator accepts is the new state from then on, and told', async (
   await again.close()
 })
 
-test('the counter never goes back, and stands still where nothing was written', async () => {
+test('the counter never goes back, and stays where nothing was written', async () => {
   const { path } = await written()
   const records = await open(path)
   const counters = [(await records.head())?.counter]
@@ -258,7 +258,7 @@ test('a database whose MACs were taken away does not pass for one from before th
   database.exec(`DELETE FROM records WHERE collection LIKE 'audit%'`)
   database.close()
   await assert.rejects(open(headless), /their MACs were taken away, or the head of the audit log/u)
-  // Without the key nobody gives it any.
+  // Without the key they are not added.
   await assert.rejects(openSqliteRecords(await ofSchema1(1)), /carry no MACs yet/u)
 })
 
@@ -297,7 +297,7 @@ test('a changed audit entry is named by the verification of the log, and the oth
   await again.close()
 })
 
-test('a look at many records gives way, and what is written meanwhile, before and behind it, is no change from outside', async () => {
+test('a check of many records yields, and records that are written meanwhile do not count as changed outside', async () => {
   const records = await open(join(folder, 'many.db'))
   const id = (n: number): string => `f${String(n).padStart(6, '0')}`
   const many = 20_000
@@ -311,7 +311,7 @@ test('a look at many records gives way, and what is written meanwhile, before an
   while (!isOver) {
     turns += 1
     const [low, high] = [id(turns), id(many - turns)]
-    // Nobody waits for the disk here: the look would be over before it has turned often.
+    // Without waits for the disk, since otherwise the check would end before it has yielded often.
     commits.push(
       records.commit([
         put(files, low, { owner: `the ${turns}th` }),
@@ -331,7 +331,7 @@ test('a look at many records gives way, and what is written meanwhile, before an
   await records.close()
 })
 
-test('a long audit log is verified in parts, between which others have their turn', async () => {
+test('the verification of a long audit log yields', async () => {
   const records = openMemoryRecords()
   const log = await openAuditLog(records, systemEnv, { mac: auditMac })
   const entry = { operationName: 'test', category: 'AuditEvent', resultType: 'Success' } as const
@@ -343,7 +343,7 @@ test('a long audit log is verified in parts, between which others have their tur
   assert.ok(turns >= 3, `${turns} turns`)
 })
 
-test('however many records were changed, a list that leaves them out finds those behind them', async () => {
+test('a list that leaves out changed records finds those behind them, however many were changed', async () => {
   const path = join(folder, 'all-changed.db')
   const records = await open(path)
   const many = 20_000

@@ -6,7 +6,7 @@ interface Tables {
   heads: { collection: string; counter: number; rows: number; tag: string }
 }
 
-/** SQLite's dialect for compiling only: node:sqlite answers at once, so that running through a driver would only add waiting. */
+/** SQLite's dialect, only to compile queries. node:sqlite is synchronous, so a driver would only add waiting. */
 const queries = new Kysely<Tables>({
   dialect: {
     createAdapter: () => new SqliteAdapter(),
@@ -16,7 +16,7 @@ const queries = new Kysely<Tables>({
   },
 })
 
-/** The text of a query whose parameters come in just this order. Each is compiled once: compiling costs more than running. */
+/** The text of a query with its parameters in exactly this order. Each is compiled once, since compiling costs more than running. */
 function textOf(query: Compilable, parameters: readonly string[]): string {
   const compiled = query.compile()
   if (compiled.parameters.join() !== parameters.join()) {
@@ -76,7 +76,7 @@ export const upsertHead = textOf(
   ['@collection', '@counter', '@rows', '@tag'],
 )
 
-/** Parameters: collection, id, limit. What comes after it in the order of the table. */
+/** Parameters: collection, id, limit. The records after it in the order of the table. */
 export const selectAfter = textOf(
   queries
     .selectFrom('records')
@@ -89,8 +89,8 @@ export const selectAfter = textOf(
 )
 
 /**
- * Parameters: collection. The MACs of every collection before it, backwards, or behind it, forwards, without reading values: from where
- * a search for the collection itself comes to, to the end.
+ * Parameters: collection. The MACs of every collection before it (backwards) or behind it (forwards), without reading values. It begins
+ * where a search for the collection itself ends.
  */
 export function selectMacs(side: '<' | '>'): string {
   const order = side === '<' ? 'desc' : 'asc'

@@ -5,7 +5,7 @@ const maximumValueBytes = 16 * 1024 * 1024
 const maximumChanges = 10_000
 const maximumLimit = 100_000
 
-/** A change that was checked, its value already JSON (undefined: the record goes). */
+/** A checked change, its value already JSON (undefined: the record is removed). */
 export interface EncodedChange {
   readonly collection: string
   readonly id: string
@@ -14,7 +14,7 @@ export interface EncodedChange {
   readonly mustExist: boolean | undefined
 }
 
-/** What a commit does to one record: its new version and JSON, or undefined JSON where it is removed. */
+/** The effect of a commit on one record: its new version and JSON, with undefined JSON where it is removed. */
 export interface Write extends Written {
   readonly json: string | undefined
 }
@@ -26,7 +26,7 @@ export interface Range {
   readonly high: string | undefined
 }
 
-/** Refuses what one of the databases could not keep or order: empty, overlong or ill-formed text and NUL. @throws RangeError */
+/** Refuses names that a database could not store or order: empty, overlong or ill-formed text and NUL. @throws RangeError */
 export function checkName(what: 'collection' | 'id', name: string): void {
   if (name.length === 0) throw new RangeError(`A record's ${what} must not be empty.`)
   if (name.length > maximumIdBytes || Buffer.byteLength(name) > maximumIdBytes) {
@@ -37,7 +37,7 @@ export function checkName(what: 'collection' | 'id', name: string): void {
   }
 }
 
-/** Checks a commit and freezes its values as JSON, so that the caller may go on changing them. @throws RangeError */
+/** Checks a commit and copies its values as JSON, so that the caller may go on changing them. @throws RangeError */
 export function encodeChanges(changes: readonly Change[]): EncodedChange[] {
   if (changes.length > maximumChanges) {
     throw new RangeError(`A commit may hold at most ${maximumChanges} changes, not ${changes.length}.`)
@@ -77,7 +77,7 @@ export function planCommit(
   changes: readonly EncodedChange[],
   versionOf: (collection: string, id: string) => number,
 ): Write[] {
-  // A single change, the usual case, needs no memory of what the same commit did before.
+  // A single change, the usual case, does not depend on earlier changes of the same commit.
   const planned = changes.length > 1 ? new Map<string, number>() : undefined
   return changes.flatMap(({ collection, id, json, ifVersion, mustExist }) => {
     const key = `${collection}\0${id}`
@@ -93,7 +93,7 @@ export function planCommit(
   })
 }
 
-/** For who committed: what was written, without the values. */
+/** What was written, without the values, for the caller of the commit. */
 export function writtenBy(writes: readonly Write[]): Written[] {
   return writes.map(({ collection, id, version }) => ({ collection, id, version }))
 }
@@ -106,7 +106,7 @@ export function limitOf({ limit }: ListOptions): number {
   return limit
 }
 
-/** The ids that a listing covers; the same for every database, so that none of them needs LIKE and its escapes. */
+/** The ids that a listing covers. It is the same for every database, so that none needs LIKE and its escapes. */
 export function rangeOf({ prefix = '', after, reverse = false }: Omit<ListOptions, 'limit'>): Range {
   if (prefix !== '') checkName('id', prefix)
   const end = prefixEnd(prefix)
@@ -121,7 +121,7 @@ export function rangeOf({ prefix = '', after, reverse = false }: Omit<ListOption
     : { low: after, lowIncluded: false, high: end }
 }
 
-/** Order of the UTF-8 bytes, which is the order of code points; `<` on strings would compare UTF-16 units. */
+/** Order of the UTF-8 bytes, which is the order of code points. `<` on strings would compare UTF-16 units. */
 export function compareIds(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b))
 }
@@ -131,14 +131,14 @@ function prefixEnd(prefix: string): string | undefined {
   const points = Array.from(prefix, character => character.codePointAt(0) ?? 0)
   for (let last = points.pop(); last !== undefined; last = points.pop()) {
     if (last < 0x10ffff) {
-      // Surrogates are no characters of their own: after U+D7FF comes U+E000.
+      // Surrogates are not characters, so after U+D7FF comes U+E000.
       return String.fromCodePoint(...points, last === 0xd7ff ? 0xe000 : last + 1)
     }
   }
   return undefined
 }
 
-/** What makes room may use the last of it. */
+/** Changes that make room may use the last of the reserve. */
 export function onlyRemoves(changes: readonly Change[]): boolean {
   const writes = changes.filter(({ mustExist }) => mustExist === undefined)
   return writes.length > 0 && writes.every(({ value }) => value === undefined)

@@ -4,12 +4,12 @@ import { RecordsChanged } from './records.ts'
 import type { RecordAuthenticator } from './record-mac.ts'
 
 const lanes = 8
-/** The name under which the sum over all collections stands. */
+/** The name of the sum over all collections. */
 const all = ''
-/** Chained by themselves (audit-chain.ts), and their head is a record of the set: a log may grow long without slowing a start. */
+/** Audit entries have a chain of their own (audit-chain.ts), whose head is a record of the set. So a long log does not slow a start. */
 export const chainedCollection = 'audit-entries'
 
-/** A sum as it is kept beside the records: after which commit, over how many records, and its MAC. */
+/** A stored sum: after which commit, over how many records, and its MAC. */
 export interface SetHead {
   readonly collection: string
   readonly counter: number
@@ -19,11 +19,11 @@ export interface SetHead {
 
 interface Sum {
   rows: number
-  /** Lane-wise modulo 2^32: the group (Z/2^32)^8, in which a sum of pseudorandom summands says nothing about which they are. */
+  /** Lane-wise modulo 2^32: the group (Z/2^32)^8, in which a sum of pseudorandom summands does not show its summands. */
   readonly lanes: Uint32Array
 }
 
-/** A look at all records in their order, some at a time: what is written meanwhile to those that it has passed, it follows. */
+/** A scan of all records in their order, some at a time. It follows writes to records that it has passed. */
 export class SetScan {
   readonly set: RecordSet
   #passed = ''
@@ -32,7 +32,7 @@ export class SetScan {
     this.set = new RecordSet(authenticator)
   }
 
-  /** The next record. @returns false when it comes before one that was passed: they are out of order */
+  /** The next record. @returns false when it belongs before one that was passed, so they are out of order */
   pass(collection: string, id: string, tag: Uint8Array): boolean {
     if (!this.skipTo(collection, id)) return false
     this.set.add(collection, tag)
@@ -40,7 +40,7 @@ export class SetScan {
     return true
   }
 
-  /** Whatever stands up to there is looked at, or need not be. */
+  /** Marks everything up to there as scanned. */
   skipTo(collection: string, id: string): boolean {
     const key = keyOf(collection, id)
     if (compareIds(this.#passed, key) >= 0) return false
@@ -57,14 +57,14 @@ const keyOf = (collection: string, id: string): string => `${collection}\0${id}`
 
 /**
  * The running multiset hash of all records: the sum of HMACs of their MACs (MSet-Add-Hash of Clarke, Devadas, van Dijk, Gassend and Suh,
- * 2003). It follows each commit at a cost that does not grow with what is stored, and stands or falls with the transaction of the commit.
+ * 2003). It follows each commit at a cost that does not grow with the number of records, within the commit's transaction.
  */
 export class RecordSet {
   readonly #authenticator: RecordAuthenticator
   readonly #sums = new Map<string, Sum>()
-  /** As they were before the transaction that is under way. */
+  /** The sums before the current transaction. */
   readonly #former = new Map<string, Sum | undefined>()
-  /** Looks that are under way. */
+  /** Scans under way. */
   readonly #scans = new Set<SetScan>()
   #counter = 0
   #formerCounter = 0
@@ -73,7 +73,7 @@ export class RecordSet {
     this.#authenticator = authenticator
   }
 
-  /** How many transactions wrote into the store since its records carry MACs. */
+  /** How many transactions wrote into the store since its records have MACs. */
   get counter(): number {
     return this.#counter
   }
@@ -82,17 +82,17 @@ export class RecordSet {
     return this.#sums.get(all)?.rows ?? 0
   }
 
-  /** A record came; `tag` is its MAC. */
+  /** A record was added; `tag` is its MAC. */
   add(collection: string, tag: Uint8Array): void {
     this.#change(collection, tag, 1)
   }
 
-  /** A record went, or is about to be overwritten. */
+  /** A record was removed, or will be overwritten. */
   take(collection: string, tag: Uint8Array): void {
     this.#change(collection, tag, -1)
   }
 
-  /** A record is written or removed: what stood and what stands there, by their MACs. */
+  /** A record is written or removed; by the MACs before and after. */
   replace(collection: string, id: string, former: Uint8Array | undefined, tag: Uint8Array | undefined): void {
     for (const set of [
       this,
@@ -103,7 +103,7 @@ export class RecordSet {
     }
   }
 
-  /** Runs a look at the records which is to come to this same set, however long it takes. */
+  /** Runs a scan of the records, which must result in this same set, however long it takes. */
   async whileScanned<T>(look: (scan: SetScan) => Promise<T>): Promise<T> {
     const scan = new SetScan(this.#authenticator)
     this.#scans.add(scan)
@@ -114,14 +114,14 @@ export class RecordSet {
     }
   }
 
-  /** Ends a transaction: the head over everything, to write with it; none where it wrote nothing. */
+  /** Ends a transaction. Returns the head over everything, to write with it; none where nothing was written. */
   advance(): SetHead[] {
     if (this.#former.size === 0) return []
     this.#counter += 1
     return [this.#headOf(all, this.#counter)]
   }
 
-  /** The transaction stands. */
+  /** The transaction was committed. */
   keep(): void {
     for (const { set } of this.#scans) set.keep()
     this.#former.clear()
@@ -140,8 +140,8 @@ export class RecordSet {
   }
 
   /**
-   * Takes over the counter of the stored heads, and says in which collections the records are not those of the heads. Those of collections
-   * are written at a clean end alone: after a crash they are of before, and nothing says where it was.
+   * Takes over the counter of the stored heads, and returns the collections whose records don't fit their heads. Heads of collections are
+   * only written at a clean end. After a crash they are old, so the collection can't be named.
    */
   check(stored: readonly SetHead[]): RecordsChanged | undefined {
     const whole = stored.find(({ collection }) => collection === all)
@@ -159,7 +159,7 @@ export class RecordSet {
     return new RecordsChanged(changed.sort())
   }
 
-  /** Whether this set, of a look at the database, is the one that the other has followed commit by commit. */
+  /** Whether this set, from a scan of the database, is the one that the other has followed commit by commit. */
   equals(other: RecordSet): RecordsChanged | undefined {
     const names = new Set([...this.#sums.keys(), ...other.#sums.keys()])
     const changed = [...names].filter(name => {
@@ -169,12 +169,12 @@ export class RecordSet {
     return changed.length === 0 ? undefined : new RecordsChanged(changed.filter(name => name !== all).sort())
   }
 
-  /** What names this state: the counter, and the MAC of the sum over everything. */
+  /** The name of this state: the counter, and the MAC of the sum over everything. */
   head(): { readonly counter: number; readonly tag: string } {
     return this.#headOf(all, this.#counter)
   }
 
-  /** All of them, as after the last transaction: for a clean end, or where they are written for the first time. */
+  /** All heads after the last transaction, for a clean end or the first write. */
   heads(): SetHead[] {
     if (!this.#sums.has(all)) this.#sums.set(all, emptySum())
     return [...this.#sums.keys()].map(collection => this.#headOf(collection, this.#counter))
@@ -185,7 +185,7 @@ export class RecordSet {
     this.#counter = this.#formerCounter = Math.max(this.#counter, counter)
   }
 
-  /** All heads one step on: for a set that the operator takes for the right one. */
+  /** All heads one step on, for a set that the operator accepts. */
   renewed(): SetHead[] {
     this.#counter += 1
     const heads = this.heads()
@@ -216,7 +216,7 @@ export class RecordSet {
     }
   }
 
-  /** The sum to change, its former state kept. */
+  /** The sum to change; its former state is kept. */
   #touch(name: string): Sum {
     const present = this.#sums.get(name)
     if (this.#former.has(name) && present !== undefined) return present

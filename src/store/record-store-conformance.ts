@@ -53,7 +53,7 @@ export function recordStoreConforms(name: string, opener: () => Promise<RecordSt
   readRules(rule)
   valueRules(rule)
   listRules(rule)
-  test(`${name}: a closed store refuses, and closes again without a word`, async () => {
+  test(`${name}: a closed store refuses, and can be closed again`, async () => {
     const records = await opener()
     await records.close()
     await records.close()
@@ -68,7 +68,7 @@ type Rule = (title: string, check: (records: RecordStore) => Promise<void>) => v
 
 function dependencyRules(rule: Rule): void {
   rule(
-    'a commit that depends on a record, or on there being none, writes nothing to it, and fails as a whole where it is otherwise',
+    'a commit that depends on a record, or on its absence, does not write it, and fails as a whole where it is otherwise',
     async records => {
       await records.commit([put(things, 'a', { n: 1 })])
       await records.commit([put(things, 'b', { n: 2 }), mustExist(things, 'a')])
@@ -115,7 +115,7 @@ function versionRules(rule: Rule): void {
     await records.commit([remove(things, 'a', 1), remove(things, 'gone', 1), remove(things, 'b', 0)])
     assert.equal(await records.count(things), 0)
   })
-  rule('of commits that come at once each stands or falls alone', async records => {
+  rule('of commits that come at once each succeeds or fails alone', async records => {
     const commits = Array.from({ length: 50 }, async (_, n) =>
       records.commit([put(things, `own-${n}`, { n }), put(things, 'shared', { n }, 0)]),
     )
@@ -133,33 +133,30 @@ function versionRules(rule: Rule): void {
 }
 
 function readRules(rule: Rule): void {
-  rule(
-    'a read sees the last commit, however often the record was read before, and nothing of one that failed',
-    async records => {
-      const read = async () => (await records.get(things, 'a'))?.value.n
-      assert.equal(await read(), undefined)
-      for (let n = 1; n < 5; n++) {
-        await records.commit([put(things, 'a', { n })])
-        assert.deepEqual([await read(), await read()], [n, n])
-        await assert.rejects(
-          records.commit([put(things, 'a', { n: 99 }), put(things, 'b', { n: 99 }, 7)]),
-          VersionConflict,
-        )
-        assert.deepEqual([await read(), await read()], [n, n])
-        const commit = records.commit([put(things, 'a', { n: -n })])
-        await Promise.all([commit, read(), read()])
-        assert.equal(await read(), -n)
-      }
-      await records.commit([remove(things, 'a')])
-      assert.equal(await read(), undefined)
-      await records.commit([put(things, 'a', { n: 7 })])
-      assert.deepEqual(await records.get(things, 'a'), { id: 'a', version: 1, value: { n: 7 } })
-    },
-  )
+  rule('a read sees the last successful commit, however often the record was read before', async records => {
+    const read = async () => (await records.get(things, 'a'))?.value.n
+    assert.equal(await read(), undefined)
+    for (let n = 1; n < 5; n++) {
+      await records.commit([put(things, 'a', { n })])
+      assert.deepEqual([await read(), await read()], [n, n])
+      await assert.rejects(
+        records.commit([put(things, 'a', { n: 99 }), put(things, 'b', { n: 99 }, 7)]),
+        VersionConflict,
+      )
+      assert.deepEqual([await read(), await read()], [n, n])
+      const commit = records.commit([put(things, 'a', { n: -n })])
+      await Promise.all([commit, read(), read()])
+      assert.equal(await read(), -n)
+    }
+    await records.commit([remove(things, 'a')])
+    assert.equal(await read(), undefined)
+    await records.commit([put(things, 'a', { n: 7 })])
+    assert.deepEqual(await records.get(things, 'a'), { id: 'a', version: 1, value: { n: 7 } })
+  })
 }
 
 function valueRules(rule: Rule): void {
-  rule('values are JSON copies which no writer and no reader can change for another', async records => {
+  rule('values are JSON copies, which a caller can not change for another', async records => {
     const value = { n: 1, nested: { list: [1, 'é😀\u2028"\\', null, true, 0.1] } }
     const target = collection<typeof value>('copies')
     const commit = records.commit([put(target, 'a', value)], { shred: true })
@@ -184,7 +181,7 @@ function valueRules(rule: Rule): void {
     await assert.rejects(records.commit([put(target, 'b', 'é'.repeat(8 * 1024 * 1024))]), RangeError)
     assert.equal(await records.count(target), 1)
   })
-  rule('names, versions, limits and values which no database could keep are refused', async records => {
+  rule('names, versions, limits and values that a database could not store are refused', async records => {
     for (const id of ['', 'a\0b', '\ud800', 'é'.repeat(513)]) {
       await assert.rejects(records.get(things, id), RangeError)
       await assert.rejects(records.get(collection<unknown>(id), 'a'), RangeError)
@@ -203,7 +200,7 @@ function valueRules(rule: Rule): void {
 }
 
 function listRules(rule: Rule): void {
-  rule('a list holds its own collection only, and goes on after the last id', async records => {
+  rule('a list has its own collection only, and goes on after the last id', async records => {
     const ids = Array.from({ length: 1500 }, (_, n) => `id-${String(n).padStart(4, '0')}`)
     await records.commit(ids.map((id, n) => put(things, id, { n })))
     await records.commit([put(collection<unknown>('thing'), 'x', 1), put(collection<unknown>('things2'), 'x', 1)])
@@ -254,7 +251,7 @@ async function idsOf(records: RecordStore, options: ListOptions = { limit: 1000 
   return (await records.list(things, options)).map(({ id }) => id)
 }
 
-/** The rules of ListOptions once more, in the plainest words. */
+/** The rules of ListOptions once more, as simply as possible. */
 function expectedIds(sorted: readonly string[], { prefix = '', after, limit, reverse = false }: ListOptions): string[] {
   const ordered = reverse ? sorted.toReversed() : sorted
   return ordered

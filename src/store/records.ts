@@ -18,7 +18,7 @@ export function collection<T>(name: string): Collection<T> {
 }
 
 /**
- * One write of a commit. `ifVersion`: 0 = must not exist, n = must stand at n, absent = whatever is there.
+ * One write of a commit. `ifVersion`: 0 = must not exist, n = must have version n, absent = any.
  * Build them with `put`, `remove`, `mustExist` and `mustNotExist`, which keep value and collection type together.
  */
 export interface Change {
@@ -27,7 +27,7 @@ export interface Change {
   /** Absent: the record is removed. */
   readonly value?: unknown
   readonly ifVersion?: number
-  /** Writes nothing: the commit fails where there is no such record (true), or where there is one (false). */
+  /** Writes nothing. The commit fails where the record does not exist (true), or where it does (false). */
   readonly mustExist?: boolean
 }
 
@@ -43,17 +43,17 @@ export function remove(target: Collection<unknown>, id: string, ifVersion?: numb
   return { collection: target.name, id, ...(ifVersion === undefined ? {} : { ifVersion }) }
 }
 
-/** The commit depends on this record being there (at this version), and leaves it alone. */
+/** The commit depends on this record (at this version), and does not write it. */
 export function mustExist(target: Collection<unknown>, id: string, ifVersion?: number): Change {
   return { collection: target.name, id, mustExist: true, ...(ifVersion === undefined ? {} : { ifVersion }) }
 }
 
-/** The commit depends on this record not being there. */
+/** The commit depends on the absence of this record. */
 export function mustNotExist(target: Collection<unknown>, id: string): Change {
   return { collection: target.name, id, mustExist: false }
 }
 
-/** What a commit left of a record that it wrote; version 0 where it removed it. */
+/** A record that a commit wrote, with its new version; 0 where it was removed. */
 export interface Written {
   readonly collection: string
   readonly id: string
@@ -72,34 +72,34 @@ export interface ListOptions {
   readonly prefix?: string
   /** Only ids after (with `reverse`: before) this one; it need not exist. */
   readonly after?: string
-  /** At most so many records. Who means all of them reads them with `everyRecord`. */
+  /** The most records of the list. To read all, use `everyRecord`. */
   readonly limit: number
   /** From the last id to the first. */
   readonly reverse?: boolean
   /**
-   * Called with each record that was changed outside, which is then left out, for lists over many owners: one's record must not
-   * stop the others. Only where a record that is missing takes something away and gives nothing. Absent: the list fails.
+   * Called with each record that was changed outside, which is then left out. For lists over many owners, where one owner's record must not
+   * stop the others, and only where a missing record takes something away and gives nothing. Absent: the list fails.
    */
   readonly onTampered?: (id: string) => void
 }
 
-/** For `onTampered`, where the store's own report is enough. */
+/** An `onTampered` for where the store's own report is enough. */
 export function leaveOut(): void {}
 
 export interface CommitOptions {
   /**
-   * The promise resolves only when the former bytes of what this commit removed or overwrote are gone from every file of the store.
-   * What a file system or a disk keeps of freed blocks is beyond it.
+   * The promise resolves only when the former bytes of records that this commit removed or overwrote are gone from every file of the
+   * store. It does not cover freed blocks of a file system or disk.
    */
   readonly shred?: boolean
   /**
-   * May use what of the disk is kept back for when it is full: `last` for deletions, all of it; `small` for what is soon gone
-   * again, and for what takes access away, half of it. Absent: refused then.
+   * On a full disk the commit may use the disk's reserve: `last` all of it, for deletions; `small` half of it, for records that
+   * are soon removed and for changes that take access away. Absent: the commit is refused then.
    */
   readonly reserve?: 'small' | 'last' | undefined
 }
 
-/** Thrown by `commit` when an `ifVersion` or a `mustExist` does not hold; nothing of that commit was written. */
+/** Thrown by `commit` when an `ifVersion` or a `mustExist` does not hold. Nothing of that commit was written. */
 export class VersionConflict extends Error {
   readonly collection: string
   readonly id: string
@@ -115,7 +115,7 @@ export class VersionConflict extends Error {
 /** Thrown by a commit with `shred`: its changes are durable, but old bytes may still lie in the store's files. */
 export class ShredIncomplete extends Error {
   readonly reason: string
-  /** What the commit wrote, for it stands. */
+  /** What the commit wrote, since it succeeded. */
   readonly written: readonly Written[]
 
   constructor(reason: string, written: readonly Written[]) {
@@ -125,7 +125,7 @@ export class ShredIncomplete extends Error {
     this.written = written
   }
 
-  /** The same of a part of the commit. */
+  /** The same for a part of the commit. */
   of(written: readonly Written[]): ShredIncomplete {
     return new ShredIncomplete(this.reason, written)
   }
@@ -141,7 +141,7 @@ export class RecordTampered extends AzureError {
       'RecordTampered',
       500,
       "A record that this request needs was changed outside this service. The service's log and `ownkey audit verify` name it; its operator restores the data folder from a backup.",
-      // It does not get better by asking again.
+      // Repeating does not help.
       { headers: { 'x-should-retry': 'false' } },
     )
     this.name = 'RecordTampered'
@@ -150,9 +150,9 @@ export class RecordTampered extends AzureError {
   }
 }
 
-/** The records, as a set, are not those that this service wrote last: older ones were put back, or some were added or taken away. */
+/** The set of records is not the one that this service wrote last: older ones were put back, or some were added or removed. */
 export class RecordsChanged extends Error {
-  /** In which collections; empty where all of them are together an older state. */
+  /** In which collections; empty where all of them together are an older state. */
   readonly collections: readonly string[]
 
   constructor(collections: readonly string[], reason?: string) {
@@ -165,7 +165,7 @@ export class RecordsChanged extends Error {
   }
 }
 
-/** What is left of the records ends before the state that was acknowledged last: their database, its log or the head beside it is lost, damaged or an older one. */
+/** The records end before the last acknowledged state: the database, its log or the head beside it is lost, damaged or an older one. */
 export class RecordsLost extends RecordsChanged {
   constructor(what: string) {
     super([])
@@ -174,30 +174,30 @@ export class RecordsLost extends RecordsChanged {
   }
 }
 
-/** Names a state of a whole store: kept elsewhere, it later shows an older one for what it is. */
+/** Names a state of a whole store. Kept elsewhere, it later exposes an older state. */
 export interface RecordsHead {
-  /** How many transactions wrote into the store; it never goes back. */
+  /** How many transactions wrote into the store. It never goes back. */
   readonly counter: number
   /** MAC over the counter and all records, lower-case hex. */
   readonly tag: string
 }
 
 export interface RecordsVerdict {
-  /** Absent: the store carries no MACs. */
+  /** Absent where the store has no MACs. */
   readonly head?: RecordsHead
-  /** How many records were looked at; the entries of the audit log have a chain of their own and don't count. */
+  /** How many records were checked. Entries of the audit log have a chain of their own and don't count. */
   readonly records: number
-  /** Records whose MAC does not fit, the first 100. */
+  /** The first 100 records whose MAC does not fit. */
   readonly tampered: readonly { readonly collection: string; readonly id: string }[]
-  /** Set when the records are not, as a set, those that were written last. */
+  /** Set when the set of records is not the one that was written last. */
   readonly changed?: RecordsChanged
 }
 
-/** What a store can promise: rules ask, and say so to people. */
+/** What a store can promise. Rules check it, and tell people. */
 export interface StoreProperties {
-  /** After a commit with `shred` the former bytes are in no file of the store. */
+  /** Whether after a commit with `shred` the former bytes are in no file of the store. */
   readonly shreds: boolean
-  /** Other processes write into it too. */
+  /** Whether other processes write into it too. */
   readonly shared: boolean
 }
 
@@ -213,7 +213,7 @@ export interface Found {
   get<T>(from: Collection<T>, id: string): Stored<T> | undefined
 }
 
-/** What a transaction does with what it read. */
+/** The changes that a transaction makes of what it read. */
 export interface Plan<R> {
   readonly changes: readonly Change[]
   readonly result: R
@@ -225,7 +225,7 @@ export interface Transacted<R> {
   readonly written: readonly Written[]
 }
 
-/** Told of what others wrote, at least once each; `lost` after a gap: everything may have changed. */
+/** Called with each change by others at least once; with `lost` after a gap, when everything may have changed. */
 export type WatchListener = (written: readonly RecordName[] | 'lost') => void
 
 export interface Watch {
@@ -233,7 +233,7 @@ export interface Watch {
 }
 
 /**
- * Ordered records by collection and id (ids compare by UTF-8 bytes). Dumb on purpose: rules live in the modules above, not here.
+ * Ordered records by collection and id (ids compare by UTF-8 bytes). It has no rules on purpose: these are in the modules above.
  * Ids: 1 to 1,024 bytes of well-formed text without NUL. Values: JSON up to 16 MiB. A commit: up to 10,000 changes, in order.
  */
 export interface RecordStore {
@@ -242,26 +242,26 @@ export interface RecordStore {
   list<T>(from: Collection<T>, options: ListOptions): Promise<Stored<T>[]>
   count(from: Collection<unknown>, prefix?: string): Promise<number>
   /**
-   * All or nothing, durable when the promise resolves; as if commits came one after another. @returns what it wrote, in the order of the
-   * changes, without those that only depend. @throws VersionConflict, ShredIncomplete
+   * All or nothing, serializable, durable when the promise resolves. @returns what it wrote, in the order of the changes, without
+   * conditions. @throws VersionConflict, ShredIncomplete
    */
   commit(changes: readonly Change[], options?: CommitOptions): Promise<readonly Written[]>
   /**
-   * Reads the records named and commits what `plan` makes of them, if they still stand so then; else it reads and plans anew. So `plan`
-   * may run more than once, and has no effects of its own. @throws VersionConflict of other records that it changes, and as `commit`
+   * Reads the named records and commits what `plan` makes of them, if they have not changed until then. Otherwise it reads and plans anew,
+   * so `plan` may run more than once and must not have side effects. @throws VersionConflict of other records that it changes, and as `commit`
    */
   transact<R>(names: readonly RecordName[], plan: (found: Found) => Plan<R>): Promise<Transacted<R>>
-  /** Tells of what is written through other handles on the same records. A courtesy for speed: nothing safe rests on it. */
+  /** Reports writes through other handles on the same records. It is only for speed, so safety must not depend on it. */
   watch(listener: WatchListener): Watch
-  /** The present state's name, once that state is on disk; undefined where records carry no MACs. */
+  /** The name of the current state, once it is on the disk; undefined where records have no MACs. */
   head(): Promise<RecordsHead | undefined>
-  /** Reads all records and holds them against their MACs, and their set against its head. */
+  /** Checks all records against their MACs, and their set against its head. */
   verify(): Promise<RecordsVerdict>
   close(): Promise<void>
 }
 
 /** Records in a file. */
 export interface FileRecords extends RecordStore {
-  /** Copies all of them, as they stand at one moment, into a new file, while they are used. */
+  /** Copies all records as of one moment into a new file, while they are used. */
   copyTo(path: string): Promise<void>
 }

@@ -14,7 +14,7 @@ import type {
 } from './records.ts'
 import { CommitUnknown } from './storage-errors.ts'
 
-/** Handles on the same records, as several processes have them: what they do comes in between, and each is told what the others wrote. */
+/** Handles on the same records, as several processes have them. Their operations interleave, and each is told what the others wrote. */
 export class SharedRecords {
   readonly #records: RecordStore
   readonly #handles = new Set<Handle>()
@@ -38,7 +38,7 @@ export class SharedRecords {
 }
 
 export class Handle extends ForwardedRecords {
-  /** The next commit comes about, and its answer does not arrive. */
+  /** The next commit succeeds, but its answer does not arrive. */
   losesAnswer = false
   readonly #wrote: (written: readonly Written[]) => void
   readonly #listeners = new Set<WatchListener>()

@@ -7,8 +7,8 @@ import { syncFolder } from './atomic-file.ts'
 const PAGES = 256
 
 /**
- * SQLite's online backup (https://www.sqlite.org/backup.html) into a new file, mode 0600: one state between two transactions, of the
- * moment at which it ends. What this connection commits meanwhile is in it.
+ * SQLite's online backup (https://www.sqlite.org/backup.html) into a new file, mode 0600: one state between two transactions, as of the
+ * moment at which it ends. Commits of this connection meanwhile are in it.
  */
 export async function copyDatabase(database: DatabaseSync, path: string): Promise<void> {
   // SQLite would make it readable to others.

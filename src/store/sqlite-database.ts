@@ -8,11 +8,11 @@ import { migrate } from './migrations.ts'
 import { checkTables, createTables, schemaVersion } from './sqlite-schema.ts'
 import { maximumPages } from './sqlite-scrub.ts'
 
-/** 'OWNK': tells our databases from other people's. */
+/** 'OWNK', which marks our databases. */
 const applicationId = 0x4f57_4e4b
 
 /**
- * Opens or creates our database, mode 0600, and holds it alone until it is closed or the process ends.
+ * Opens or creates our database, mode 0600, exclusively until it is closed or the process ends.
  * @throws Error that says what to do: in use, not a database, another program's, written by a newer OwnKey
  */
 export async function openDatabase(path: string, authenticator?: RecordAuthenticator): Promise<DatabaseSync> {
@@ -33,16 +33,16 @@ export async function openDatabase(path: string, authenticator?: RecordAuthentic
 
 /** Says which database can't be opened, why, and what to do. */
 export function openingFailure(path: string, error: unknown): Error {
-  // Of a file beside it, which its own words name.
+  // For a file beside it the error already names the file.
   if (error instanceof Error && 'syscall' in error) return new Error(plainError(error), { cause: error })
   return new Error(`The record database ${path} can't be opened: ${reasonOf(error)}`, { cause: error })
 }
 
-/** SQLite gives its log the mode of the database file, which therefore must be right before SQLite opens it. */
+/** SQLite gives its log the mode of the database file, so that mode must be right before SQLite opens it. */
 async function createEmpty(path: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   try {
-    // Only a new file is opened and closed here: with another one this could drop the locks that SQLite holds for this process.
+    // Only a new file is opened and closed here, since with another one that could drop the locks that SQLite holds for this process.
     const file = await open(path, 'ax', 0o600)
     await file.close()
     await syncFolder(dirname(path))
@@ -53,19 +53,19 @@ async function createEmpty(path: string): Promise<void> {
 }
 
 function prepareDatabase(database: DatabaseSync): void {
-  // Alone: the scrubber writes to the file directly. It also saves the shared-memory file. Before the first access, or it has no effect.
+  // Exclusive, since the scrubber writes to the file directly. It also saves the shared-memory file. It works only before the first access.
   database.exec('PRAGMA locking_mode = EXCLUSIVE')
   checkOwner(database)
   database.exec('PRAGMA journal_mode = WAL')
-  // NORMAL is FULL without the sync after each commit: that one is ours (log-sync.ts), off the main thread, before we acknowledge.
+  // NORMAL is FULL without the sync after each commit, which we do ourselves (log-sync.ts), off the main thread, before we acknowledge.
   database.exec('PRAGMA synchronous = NORMAL')
-  // On macOS alone, where a plain sync does not reach the disk; as Node.js syncs there.
+  // Only on macOS, where a plain sync does not reach the disk; Node.js syncs in the same way there.
   database.exec('PRAGMA checkpoint_fullfsync = ON')
   database.exec('PRAGMA secure_delete = ON')
   database.exec('PRAGMA temp_store = MEMORY')
   database.exec('PRAGMA mmap_size = 0')
   database.exec(`PRAGMA max_page_count = ${maximumPages}`)
-  // Checkpoints are ours, since each of them has pages to scrub.
+  // We make the checkpoints ourselves, since each has pages to scrub.
   database.exec('PRAGMA wal_autocheckpoint = 0')
 }
 
@@ -92,7 +92,7 @@ export function checkOwner(database: DatabaseSync): void {
   if (pragma(database, 'auto_vacuum') !== 0) throw new Error('auto_vacuum was switched on in it. Restore a backup.')
 }
 
-/** The number that a pragma answers. */
+/** The numeric result of a pragma. */
 export function pragma(database: DatabaseSync, name: string): number {
   return Number(Object.values(database.prepare(`PRAGMA ${name}`).get() ?? {})[0])
 }

@@ -12,18 +12,18 @@ import { openSet } from './sqlite-set.ts'
 import { lookAtWal } from './wal-damage.ts'
 
 export interface Inspection {
-  /** What was acknowledged and is not there any more; opening the database for writing would wipe its traces away. */
+  /** Acknowledged commits are missing. Opening the database for writing would remove the traces. */
   readonly fault?: RecordsLost
-  /** Of the last state that was acknowledged, as far as anything knows of it. */
+  /** The counter of the last acknowledged state, where it is known. */
   readonly counter: number
-  /** The present head, which an older OwnKey kept in the database alone: from its migration on it must stand beside it. */
+  /** The current head, which an older OwnKey kept in the database alone. After the migration it must be beside the database. */
   readonly owed?: RecordsHead
 }
 
 /**
- * Compares the database, read only, with the head beside it. SQLite takes a log up to the first frame that does not fit and says nothing
- * of the rest; a database without its log, or of last week, looks as good as any.
- * @throws Error when it is no database of ours, of a newer OwnKey, or of another key
+ * Compares the database, read only, with the head beside it. SQLite uses a log up to the first frame that does not fit and silently drops
+ * the rest. A database without its log, or of last week, looks as good as any.
+ * @throws Error when it is not a database of ours, is of a newer OwnKey, or of another key
  */
 export function inspectDatabase(path: string, authenticator: RecordAuthenticator): Inspection {
   const headFile = headFileOf(path)
@@ -57,16 +57,16 @@ function inspectPresent(
   const stored = present.head?.counter ?? 0
   const counter = Math.max(acknowledged?.counter ?? 0, stored)
   if (acknowledged === undefined) {
-    // Before the first commit there is nothing to lose: a start that was broken off leaves a database without its head file.
+    // Before the first commit nothing can be lost, and a start that was broken off leaves a database without its head file.
     if (present.schema >= firstSchemaWithHeadFile && stored > 0)
       return { counter, fault: new RecordsLost(`${headFile} is missing: nothing says which records were the last.`) }
     const wal = lookAtWal(`${path}-wal`)
-    // Nothing else says whether these frames were acknowledged.
+    // Only this says whether these frames were acknowledged.
     if (wal?.damagedAt !== undefined && wal.framesBehind > 0)
       return { counter, fault: new RecordsLost(whereDamaged(path)) }
     return { counter, ...(present.head === undefined ? {} : { owed: present.head }) }
   }
-  // Heads that were taken away, or all MACs: the opening itself knows it from a database that never had them.
+  // Heads, or all MACs, that were taken away: opening tells that from a database that never had them.
   if (present.schema > 0 && present.head === undefined) return { counter }
   if (stored > acknowledged.counter) return { counter }
   if (stored === acknowledged.counter && present.head?.tag === acknowledged.tag) return { counter }
@@ -79,8 +79,8 @@ function inspectPresent(
 }
 
 /**
- * Whether a log that waits to be brought into the database fits it: one of now beside a database of before carries the right head, and
- * bringing it in would spoil both. Undefined also where no log waits: then opening changes nothing.
+ * Whether a log that is still to be brought into the database fits it. A current log beside an older database has the right head, but
+ * bringing it in would spoil both. Undefined also where there is no such log, since then opening changes nothing.
  */
 export function inspectLog(path: string, authenticator: RecordAuthenticator): ReturnType<typeof openSet> | undefined {
   if ((sizeOf(`${path}-wal`) ?? 0) === 0 || (sizeOf(path) ?? 0) === 0) return undefined
@@ -94,7 +94,7 @@ export function inspectLog(path: string, authenticator: RecordAuthenticator): Re
   }
 }
 
-/** The log as the cause, or the best guess where it is none. */
+/** The damage of the log, or the best guess where the log is whole. */
 function whereDamaged(path: string): string {
   const log = `${basename(path)}-wal`
   const wal = lookAtWal(`${path}-wal`)
@@ -122,14 +122,14 @@ function readPresent(
   }
 }
 
-/** Takes no part in writing: neither the database nor its log changes, and the log stays when it is closed. */
+/** Read-only: neither the database nor its log changes, and the log stays when it is closed. */
 export function openReadOnly(path: string): DatabaseSync {
   const database = new DatabaseSync(path, { readOnly: true, timeout: 0 })
   database.exec('PRAGMA mmap_size = 0')
   return database
 }
 
-/** Also removes what SQLite leaves behind where it may not write: the index of the log, and an empty log. Nobody else has the database. */
+/** Also removes what SQLite leaves behind when read-only: the index of the log, and an empty log. Nobody else has the database open. */
 export function closeReadOnly(database: DatabaseSync, path: string): void {
   database.close()
   rmSync(`${path}-shm`, { force: true })

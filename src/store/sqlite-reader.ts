@@ -9,8 +9,8 @@ import { checkTables, schemaVersion } from './sqlite-schema.ts'
 import { openSet } from './sqlite-set.ts'
 
 /**
- * Opens the record database of a stopped cloud to look at it: no record or blob changes, and records that were changed outside are
- * shown, not refused. A commit is refused. On a full disk a part of the reserve is given out. @throws Error that says what to do
+ * Opens the record database of a stopped cloud read-only. Commits are refused, and records that were changed outside are reported and not
+ * refused. On a full disk a part of the reserve is released. @throws Error that says what to do
  */
 export async function openSqliteReader(path: string, options: ReadingOptions): Promise<FileRecords> {
   giveOutWhereFull(path)

@@ -8,13 +8,13 @@ import type { Collection, ListOptions, RecordsHead, RecordsVerdict, Stored } fro
 import { outOfOrder as recordsOutOfOrder, scanRecords, tagOf } from './sqlite-scan.ts'
 
 export interface ReadingOptions {
-  /** Absent: records are read without proof. */
+  /** Absent: records are read without a check of their MACs. */
   readonly authenticator?: RecordAuthenticator
-  /** Told of each record that is found tampered with, each time. */
+  /** Called with each record that was tampered with, at each read. */
   readonly onTampered?: (collection: string, id: string) => void
 }
 
-/** The reading half of a store in SQLite: every record that leaves it was held against its MAC. */
+/** The reading half of a store in SQLite. Every record that it returns was checked against its MAC. */
 export class SqliteReads {
   readonly #database: DatabaseSync
   readonly #authenticator: RecordAuthenticator | undefined
@@ -47,13 +47,13 @@ export class SqliteReads {
       const limit = most - found.length
       const { rows, genuine, last } = this.#page(from, rest, limit)
       for (const stored of genuine) found.push(stored)
-      // A page that is not full means the end to its reader: what was left out is made up for.
+      // A page that is not full would look like the last one, so left-out records are replaced by further ones.
       if (genuine.length === rows || rows < limit || last === undefined) return found
       rest = { ...options, after: last }
     }
   }
 
-  /** How many rows there were, those that are genuine, and the id of the last. */
+  /** The number of rows, the genuine records, and the id of the last row. */
   #page<T>(from: Collection<T>, options: ListOptions, limit: number) {
     const range = rangeOf(options)
     const { reverse = false, onTampered } = options
@@ -77,7 +77,7 @@ export class SqliteReads {
     return Number(statement.get(...rangeValues(from, range))?.['records'])
   }
 
-  /** Holds all records against their MACs, and their set against `set`, unless a `fault` of it is known. */
+  /** Checks all records against their MACs, and their set against `set`, unless a `fault` of it is known. */
   async verify(set: RecordSet | undefined, fault: Error | undefined): Promise<Omit<RecordsVerdict, 'head'>> {
     this.mustBeOpen()
     const authenticator = this.#authenticator
@@ -91,7 +91,7 @@ export class SqliteReads {
     })
   }
 
-  /** From now on nothing is read. */
+  /** Closes it for reads. */
   close(): void {
     this.#closed = true
   }
@@ -100,7 +100,7 @@ export class SqliteReads {
     if (this.#closed) throw new Error('The record store is closed.')
   }
 
-  /** The one place where a record that comes from the database is held against its MAC. */
+  /** The one place where a record from the database is checked against its MAC. */
   #isGenuine(collection: string, row: Readonly<Record<string, SQLOutputValue>>): boolean {
     if (this.#authenticator === undefined) return true
     const [id, version, json] = [String(row['id']), Number(row['version']), String(row['value'])]
@@ -122,7 +122,7 @@ export class SqliteReads {
   }
 }
 
-/** The present state's name, where it is known to be as it was written. */
+/** The name of the current state, where it is known to be as it was written. */
 export function headOf(set: RecordSet | undefined, fault: Error | undefined): RecordsHead | undefined {
   return fault === undefined ? set?.head() : undefined
 }

@@ -20,7 +20,7 @@ function newPath(): string {
   return join(folder, `${stores}.db`)
 }
 
-/** Every byte of the store; copies are read, since closing the files themselves would drop SQLite's locks. */
+/** Every byte of the store. It reads copies, since closing the files themselves would drop SQLite's locks. */
 function bytesOf(path: string): string {
   return [path, `${path}-wal`, `${path}-journal`, `${path}-shm`]
     .filter(file => existsSync(file))
@@ -37,7 +37,7 @@ recordStoreConforms('SQLite with MACs', async () =>
   openSqliteRecords(newPath(), { authenticator: recordAuthenticator(createSecretKey(randomBytes(32))) }),
 )
 
-test('records are there again after the store is closed and opened', async () => {
+test('records are still there after the store is closed and opened', async () => {
   const path = newPath()
   const first = await openSqliteRecords(path)
   const unfinished = first.commit([put(secrets, 'a', { secret: 's', rest: '' })])
@@ -48,7 +48,7 @@ test('records are there again after the store is closed and opened', async () =>
   await second.close()
 })
 
-test('database and log are readable by their owner only, also where they were not', async () => {
+test('only their owner can read database and log, also where they were open to others', async () => {
   const path = newPath()
   writeFileSync(path, '')
   chmodSync(path, 0o666)
@@ -135,7 +135,7 @@ test('a second opener is refused as long as the first has the database', async (
   await (await openSqliteRecords(path)).close()
 })
 
-test('a database of a newer schema, of another program, or none at all is refused and left as it is', async () => {
+test('a database of a newer schema or another program, or another file, is refused and left as it is', async () => {
   const newer = newPath()
   await (await openSqliteRecords(newer)).close()
   const database = new DatabaseSync(newer)
@@ -150,6 +150,6 @@ test('a database of a newer schema, of another program, or none at all is refuse
   await assert.rejects(openSqliteRecords(foreign), /another program's database/u)
   assert.deepEqual(readFileSync(foreign), before)
   const text = newPath()
-  writeFileSync(text, 'This is no database, but a text that someone keeps here. '.repeat(100))
+  writeFileSync(text, 'This is not a database, but a text that someone keeps here. '.repeat(100))
   await assert.rejects(openSqliteRecords(text), /not a database.*Restore it/u)
 })

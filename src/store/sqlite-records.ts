@@ -42,7 +42,7 @@ import { openWritableSet } from './sqlite-set.ts'
 import { CommitUnknown, refusalOf, StorageRefused } from './storage-errors.ts'
 import { transactOver } from './transact.ts'
 
-/** About the size of log at which SQLite itself makes a checkpoint. */
+/** About the size of the log at which SQLite itself would make a checkpoint. */
 const checkpointBytes = 4 * 1024 * 1024
 
 interface PendingCommit {
@@ -53,17 +53,17 @@ interface PendingCommit {
   readonly reject: (error: unknown) => void
 }
 
-/** What of a transaction succeeded, with what it wrote. */
+/** The commits of a transaction that succeeded, with what they wrote. */
 type Done = readonly [commit: PendingCommit, written: readonly Written[]]
 
 export interface SqliteOptions extends ReadingOptions {
-  /** What to do where the records are not, as a set, those that were acknowledged last: `accept` is the operator's decision. */
+  /** What to do where the set of records is not the last acknowledged one. `accept` is the operator's decision. */
   readonly changed?: 'refuse' | 'accept'
-  /** Keeps room on the disk for what may go on when it is full; see disk-reserve.ts. */
+  /** Keeps room for commits that must work on a full disk; see disk-reserve.ts. */
   readonly keepsReserve?: boolean
-  /** Told what was accepted. */
+  /** Called with what was accepted. */
   readonly onAccepted?: (changed: RecordsChanged) => void
-  /** Told when the head beside the database can't be written: the records themselves are safe. */
+  /** Called when the head beside the database can't be written. The records themselves are safe. */
   readonly onHeadFailure?: (error: Error) => void
 }
 
@@ -89,7 +89,7 @@ export async function openSqliteRecords(path: string, options: SqliteOptions = {
   }
 }
 
-/** Looks before anything changes. @throws Error where the operator has to decide, or nothing can be used */
+/** Checks before anything changes. @throws Error where the operator has to decide, or the database can't be used */
 async function inspected(
   path: string,
   authenticator: RecordAuthenticator,
@@ -120,14 +120,14 @@ class SqliteRecords implements FileRecords {
   readonly #commit: StatementSync
   readonly #pageSize: number
   readonly #logState: StatementSync | undefined
-  /** Where SQLite can't count them. */
+  /** Used where SQLite can't count the frames. */
   #estimatedFrames = 0
   readonly #log: LogSync
   readonly #path: string
   readonly #reserve: DiskReserve
   readonly #authenticator: RecordAuthenticator | undefined
   readonly #set: RecordSet | undefined
-  /** Why nothing may be written: a commit would take what was changed outside for our own. */
+  /** Why nothing may be written: a commit would make outside changes look like ours. */
   readonly #fault: Error | undefined
   readonly #onHeadFailure: SqliteOptions['onHeadFailure']
   #headFile: HeadFile | undefined
@@ -166,7 +166,7 @@ class SqliteRecords implements FileRecords {
     this.#onHeadFailure = options.onHeadFailure
   }
 
-  /** From now on the head beside the database follows the commits. */
+  /** Makes the head beside the database follow the commits. */
   async keepHead(path: string): Promise<void> {
     const head = headOf(this.#set, this.#fault)
     if (head === undefined) return
@@ -191,7 +191,7 @@ class SqliteRecords implements FileRecords {
     this.#reads.mustBeOpen()
     if (this.#fault !== undefined) throw this.#fault
     if (this.#log.failure !== undefined) throw new StorageRefused('ended', this.#log.failure)
-    // What of it was given out is for others.
+    // A part that was released is for other commits.
     if (reserve === undefined && !this.#reserve.isWhole) throw new StorageRefused('full')
     const encoded = encodeChanges(changes)
     const { promise, resolve, reject } = Promise.withResolvers<readonly Written[]>()
@@ -203,7 +203,7 @@ class SqliteRecords implements FileRecords {
     return transactOver(this, names, plan)
   }
 
-  /** The folder's lock keeps every other process out. */
+  /** Not shared, since the folder's lock keeps every other process out. */
   watch(): Watch {
     return { close: () => {} }
   }
@@ -231,14 +231,14 @@ class SqliteRecords implements FileRecords {
     this.#closed = true
     let isDurable = true
     try {
-      // Of each collection too: where something is changed meanwhile, they say in which.
+      // Also the heads of collections, so that a change while it is closed can be located.
       if (this.#fault === undefined && this.#set !== undefined) rewriteHeads(this.#database, this.#set.heads())
       // Also makes durable what still waits for its sync.
       this.#checkpoint('TRUNCATE')
     } catch (error) {
-      // A full disk: the log stays, nothing is lost, and the next opening does it.
+      // On a full disk the log stays and nothing is lost; the next opening does it.
       isDurable = false
-      // The next sync would say that all is well.
+      // The next sync would succeed without having written these pages.
       if (isFailedSync(error)) this.#log.fail(error)
       this.#log.durableNow()
       isDurable = true
@@ -254,7 +254,7 @@ class SqliteRecords implements FileRecords {
     }
   }
 
-  /** One transaction for all of them. When the disk refuses it, each is tried alone: a small one may still find room. */
+  /** One transaction for all commits. When the disk refuses it, each is tried alone, since a small one may still fit. */
   #transact(group: readonly PendingCommit[]): void {
     const done: Done[] = []
     const conflicts: [PendingCommit, VersionConflict][] = []
@@ -281,7 +281,7 @@ class SqliteRecords implements FileRecords {
     if (done.length > 0) void this.#acknowledge(done, heads[0], this.#shredAfter(done.map(([commit]) => commit)))
   }
 
-  /** After a failure that left nothing each is tried alone; ADR 0023: after one of which nobody knows, none is. */
+  /** After a failure that left nothing, each is tried alone. ADR 0023: after an unknown outcome, none is. */
   #refuse(group: readonly PendingCommit[], error: unknown): void {
     const [first, ...others] = group
     if (first === undefined) return
@@ -298,7 +298,7 @@ class SqliteRecords implements FileRecords {
     return isFull && reserve !== undefined && this.#reserve.release(reserve === 'last')
   }
 
-  /** Once they are on disk. Meanwhile reads already see them: a writer hears of them later than others, never earlier. */
+  /** Acknowledges commits once they are on the disk. Reads see them earlier, so a writer learns of them later than others, never earlier. */
   async #acknowledge(
     done: readonly Done[],
     head: RecordsHead | undefined,
@@ -307,7 +307,7 @@ class SqliteRecords implements FileRecords {
   ): Promise<void> {
     try {
       await this.#log.durable()
-      // Before the writer hears of it, and never before it is on disk.
+      // Before the writer hears of it, and never before it is on the disk.
       if (head !== undefined) this.#headFile?.write(head)
       for (const [{ shred, resolve, reject }, written] of done) {
         if (shred && notErased !== undefined) reject(new ShredIncomplete(notErased, written))
@@ -318,7 +318,7 @@ class SqliteRecords implements FileRecords {
     }
   }
 
-  /** What it wrote, or the conflict for which it has written nothing. */
+  /** What it wrote, or the conflict because of which it wrote nothing. */
   #write({ changes }: PendingCommit): readonly Written[] | VersionConflict {
     let plan: Write[]
     const tags = new Map<string, Uint8Array>()
@@ -338,7 +338,7 @@ class SqliteRecords implements FileRecords {
       this.#set?.replace(collection, id, former, tag)
       if (tag === undefined) tags.delete(key)
       else tags.set(key, tag)
-      // A change brings about two pages into the log, besides its value.
+      // A change adds about two pages to the log, besides its value.
       this.#estimatedFrames += 2 + (json?.length ?? 0) / this.#pageSize
       if (json === undefined || tag === undefined) this.#deleteRecord.run(collection, id)
       else this.#upsertRecord.run(collection, id, version, json, tag)
@@ -350,7 +350,7 @@ class SqliteRecords implements FileRecords {
     return this.#authenticator?.macOf(collection, id, version, json) ?? new Uint8Array(0)
   }
 
-  /** @returns why that did not work */
+  /** @returns the error, if it failed */
   #shredAfter(done: readonly PendingCommit[]): string | undefined {
     try {
       if (done.some(commit => commit.shred)) this.#checkpoint('TRUNCATE')
@@ -374,20 +374,20 @@ class SqliteRecords implements FileRecords {
   }
 
   /**
-   * Brings the log into the database and scrubs the pages that it wrote. RESTART lets the log be written over from its beginning, which
-   * is nearly twice as fast as letting it grow anew; TRUNCATE also erases it.
+   * Brings the log into the database and scrubs the pages that this wrote. After RESTART the log is written over from its beginning, which
+   * is nearly twice as fast as growing it anew. TRUNCATE also erases it.
    */
   #checkpoint(mode: 'RESTART' | 'TRUNCATE'): void {
     const pages = this.#scrubber.pagesInLog()
     if (pragma(this.#database, `wal_checkpoint(${mode})`) !== 0) throw new Error('the log of the database is in use')
     this.#scrubber.scrub(pages)
-    // SQLite does not sync the empty log: after a power cut the old one could stand there again.
+    // SQLite does not sync the empty log, so after a power cut the old one could be there again.
     if (mode === 'TRUNCATE') this.#scrubber.syncLog()
     this.#estimatedFrames = 0
   }
 }
 
-/** From 3.51 on; before, SQLite takes NOOP for a checkpoint, which it must not make by itself. */
+/** Since 3.51. Before, SQLite makes a checkpoint at NOOP, which it must not do by itself. */
 function countsFrames(database: DatabaseSync): boolean {
   const version = String(Object.values(database.prepare('SELECT sqlite_version()').get() ?? {})[0])
   const [major = 0, minor = 0] = version.split('.').map(Number)

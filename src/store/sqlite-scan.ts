@@ -12,11 +12,11 @@ const sampled = 20
 const last = '\u{10ffff}'
 
 /**
- * The set of all records that stand in the database, from their MACs alone: whether those fit their values, each reading finds.
+ * The set of all records in the database, from their MACs alone. Each read checks whether a MAC fits its value.
  *
- * The audit log between the two sides is not read, and in a forged tree other records may stand among its entries. So each side is read
- * away from it, beginning where a search comes to. Then no search for a record of a side ends beyond that place: wherever it turns
- * aside from the search for the log, at a key between the two, it does so to the side that is read.
+ * The audit log between the two sides is not read, and in a forged tree other records may be among its entries. So each side is read away
+ * from it, from the place where a search for the log ends. Then no search for a record of a side ends beyond that place: where it leaves
+ * the path of the search for the log, at a key between the two, it goes to the side that is read.
  */
 export function scanSet(database: DatabaseSync, authenticator: RecordAuthenticator): RecordSet | RecordsChanged {
   const set = new RecordSet(authenticator)
@@ -25,7 +25,7 @@ export function scanSet(database: DatabaseSync, authenticator: RecordAuthenticat
     for (const row of database.prepare(queries.selectMacs(side)).iterate(chainedCollection)) {
       const collection = String(row['collection'])
       const key = `${collection}\0${String(row['id'])}`
-      // A search in a tree that is out of order does not find what a scan of it does.
+      // In a tree that is out of order a search does not find what a scan finds.
       if (before !== undefined && compareIds(before, key) * (side === '<' ? -1 : 1) >= 0) return outOfOrder(collection)
       before = key
       set.add(collection, tagOf(row['mac']))
@@ -40,7 +40,7 @@ export function outOfOrder(collection: string): RecordsChanged {
 }
 
 /**
- * Holds every record but audit entries against its MAC and adds up their set, some at a time: others work meanwhile.
+ * Checks every record except audit entries against its MAC, and adds up their set. It goes in parts, so that others work meanwhile.
  * `outOfOrder` names a collection whose records are not in their order.
  */
 export async function scanRecords(
@@ -59,7 +59,7 @@ export async function scanRecords(
     const rows = statement.all(collection, id, rowsARead)
     for (const row of rows) {
       ;[collection, id] = [String(row['collection']), String(row['id'])]
-      // Past all of them at once.
+      // Skips all audit entries at once.
       if (collection === chainedCollection) break
       records += 1
       // Whoever reads it searches for it.
@@ -72,7 +72,7 @@ export async function scanRecords(
     }
     if (collection === chainedCollection && id !== last) scan.skipTo(collection, (id = last))
     else if (rows.length < rowsARead) {
-      // From here on to the comparison nothing is missed, whoever writes it.
+      // From here to the comparison no write is missed.
       scan.skipTo(last, last)
       return { tampered, records }
     }
@@ -80,7 +80,7 @@ export async function scanRecords(
   }
 }
 
-/** Not one of the first records has the MAC that it must have: nobody changes all of them by chance. */
+/** Whether all of the first records have wrong MACs, which does not happen by chance. */
 export function isOfAnotherKey(database: DatabaseSync, authenticator: RecordAuthenticator): boolean {
   const rows = database.prepare(queries.selectAfter).all('', '', sampled)
   return rows.length > 1 && !rows.some(row => isGenuine(row, authenticator))

@@ -6,11 +6,11 @@ import * as queries from './record-queries.ts'
 import { RecordSet, type SetHead } from './record-set.ts'
 import { RecordsChanged } from './records.ts'
 
-/** 1: records without MACs. 2: each with its MAC, and the sums over them. 3: the last acknowledged head stands in a file beside it. */
+/** 1: records without MACs. 2: each with its MAC, and the sums over them. 3: the last acknowledged head is in a file beside it. */
 export const schemaVersion = 3
 export const firstSchemaWithHeadFile = 3
 
-/** Makes the tables of a new database; with an authenticator their heads too, which from then on must be there. */
+/** Makes the tables of a new database. With an authenticator it makes their heads too, which must exist from then on. */
 export function createTables(database: DatabaseSync, authenticator: RecordAuthenticator | undefined): void {
   database.exec(queries.createRecords)
   database.exec(queries.createHeads)
@@ -18,8 +18,8 @@ export function createTables(database: DatabaseSync, authenticator: RecordAuthen
 }
 
 /**
- * Gives every record of a database of schema 1 its MAC, once, within the caller's transaction. The MAC of its audit head says that it is
- * of before: the head is written anew in version 2, so that nobody makes a database with MACs pass for one without.
+ * Gives every record of a database of schema 1 its MAC, once, in the caller's transaction. The MAC of its audit head proves that it never
+ * had MACs. The head is written anew in version 2, so that nobody can make a database with MACs look like one without.
  * @throws RecordsChanged when the audit head is not of a folder that never had MACs
  */
 export function migrateFromSchema1(database: DatabaseSync, authenticator: RecordAuthenticator | undefined): void {
@@ -55,7 +55,7 @@ function auditHeadOfSchema1(database: DatabaseSync, { auditHeadMac }: RecordAuth
   return JSON.stringify({ entries, head: hash, mac: auditHeadMac?.(auditHeadMessage(2, head)).toString('hex') })
 }
 
-/** Refuses tables, views, indexes and triggers that are not ours: what they answer is not what was written. */
+/** Refuses tables, views, indexes and triggers that are not ours, since they may return something else than was written. */
 export function checkTables(database: DatabaseSync): void {
   const found = database.prepare('SELECT sql FROM sqlite_schema ORDER BY name').all()
   const texts = found.map(row => String(row['sql']).toLowerCase())
@@ -75,14 +75,14 @@ export function readHeads(database: DatabaseSync): SetHead[] {
     }))
 }
 
-/** Instead of all that stand there, in a transaction of its own. */
+/** Replaces all heads, in a transaction of its own. */
 export function rewriteHeads(database: DatabaseSync, heads: readonly SetHead[]): void {
   database.exec('BEGIN IMMEDIATE; DELETE FROM heads')
   writeHeads(database, heads)
   database.exec('COMMIT')
 }
 
-/** `upsert` is given by who writes heads with each commit: preparing it takes longer than running it. */
+/** `upsert` is passed by a caller that writes heads with each commit, since preparing it takes longer than running it. */
 export function writeHeads(
   database: DatabaseSync,
   heads: readonly SetHead[],

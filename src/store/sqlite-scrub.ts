@@ -6,7 +6,7 @@ const btreePageTypes = new Set([2, 5, 10, 13])
 const pagesPerRead = 256
 
 /**
- * From here on the first byte of an overflow page, which is part of a page number, could be taken for a b-tree page's type.
+ * With more pages, the first byte of an overflow page, which is part of a page number, could look like a b-tree page's type.
  * The database must be held below it (`PRAGMA max_page_count`) and have no auto_vacuum, whose map pages begin with such bytes too.
  */
 export const maximumPages = 0x01ff_ffff
@@ -19,14 +19,14 @@ export const maximumPages = 0x01ff_ffff
 export interface Scrubber {
   /** Numbers of the pages that the write-ahead log will bring into the database at its next checkpoint. */
   pagesInLog(): Set<number>
-  /** Zeros the unused middle of these pages, or of all pages; durable when it returns. Call it when the whole log is in the database. */
+  /** Zeros the unused middle of these or all pages, durable when it returns. Call it when the whole log is in the database. */
   scrub(pages?: Iterable<number>): void
-  /** Makes the present length of the log durable. */
+  /** Makes the current length of the log durable. */
   syncLog(): void
   close(): void
 }
 
-/** Keeps the database file open until `close`: closing it earlier would drop SQLite's own POSIX locks in this process. */
+/** Keeps the database file open until `close`, since closing it earlier would drop SQLite's POSIX locks in this process. */
 export function openScrubber(path: string, pageSize: number): Scrubber {
   const file = openSync(path, 'r+')
   const buffer = Buffer.allocUnsafe(pageSize * pagesPerRead)
@@ -53,7 +53,7 @@ export function openScrubber(path: string, pageSize: number): Scrubber {
         throw new Error(`The database has ${last} pages; at most ${maximumPages} can be erased safely.`)
       let wrote = false
       if (pages) {
-        // A power cut leaves holes in the end of a log: page 0, which there is not.
+        // A power cut leaves holes in the end of a log, which read as page 0. That page does not exist.
         for (const page of pages) if (page > 0 && page <= last && scrubRun(page, 1)) wrote = true
       } else {
         for (let page = 1; page <= last; page += pagesPerRead) {
@@ -75,21 +75,21 @@ function pagesInLog(path: string, pageSize: number): Set<number> {
   const pages = new Set<number>()
   if (!existsSync(path)) return pages
   const log = readFileSync(path)
-  // Frames of an earlier round of the log may stand behind the present ones: scrubbing their pages too does no harm.
+  // Frames of an earlier round of the log may be behind the current ones. Scrubbing their pages too does no harm.
   for (let at = walHeaderBytes; at + frameHeaderBytes <= log.length; at += frameHeaderBytes + pageSize) {
     pages.add(log.readUInt32BE(at))
   }
   return pages
 }
 
-/** Where a b-tree page has nothing: from the end of its cell pointers to its first cell. Empty for every other kind of page. */
+/** The unused part of a b-tree page: from the end of its cell pointers to its first cell. Empty for other kinds of pages. */
 function slackOf(page: Buffer, isFirstPage: boolean): [from: number, to: number] {
   const header = isFirstPage ? 100 : 0
   const type = page.readUInt8(header)
   if (!btreePageTypes.has(type)) return [0, 0]
   const headerBytes = type === 2 || type === 5 ? 12 : 8
   const from = header + headerBytes + 2 * page.readUInt16BE(header + 3)
-  // 0 stands for 65,536 in the file format.
+  // 0 means 65,536 in the file format.
   const to = page.readUInt16BE(header + 5) || 65_536
   if (from > to || to > page.length)
     throw new Error('A page of the record database is damaged; restore it from a backup.')

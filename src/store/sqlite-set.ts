@@ -6,8 +6,8 @@ import { scanSet } from './sqlite-scan.ts'
 import { readHeads, rewriteHeads } from './sqlite-schema.ts'
 
 /**
- * The set of the records as they stand, and what forbids to write: a head that is not theirs, or no key for one that is there.
- * Records that are out of order can't be used, whatever the operator says.
+ * The set of the stored records, and what forbids writing: a head that is not theirs, or a missing key. Records that are out of order
+ * can't be used, whatever the operator says.
  */
 export function openSet(
   database: DatabaseSync,
@@ -30,7 +30,7 @@ interface WritingOptions {
   readonly onAccepted?: (changed: RecordsChanged) => void
 }
 
-/** The set to go on with, and what forbids to write. @throws RecordsChanged unless the operator accepts it */
+/** The set to go on with, and what forbids writing. @throws RecordsChanged unless the operator accepts it */
 export function openWritableSet(
   database: DatabaseSync,
   options: WritingOptions,
@@ -42,7 +42,7 @@ export function openWritableSet(
   const fault = found ?? lost
   if (!(fault instanceof RecordsChanged) || set === undefined) return { ...(set && { set }), ...(fault && { fault }) }
   if (changed === 'refuse' || !isUsable) throw fault
-  // Past every state that was ever acknowledged: the same number never names two.
+  // Past every acknowledged state, so that one number never names two states.
   set.skipTo(counter)
   rewriteHeads(database, set.renewed())
   onAccepted?.(fault)

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { AzureError } from '../http/errors.ts'
 import { refusalOf, storageTrouble, StorageRefused } from './storage-errors.ts'
 
-test('what passes by itself, a disk without room or too many open files, is a refusal to be tried again, and no failure', () => {
+test('a full disk and too many open files are refusals to be tried again, not failures', () => {
   const codes = { ENOSPC: 'full', EROFS: 'read-only', EIO: 'failing', EMFILE: 'out-of-files', ENFILE: 'out-of-files' }
   for (const [code, trouble] of Object.entries(codes)) {
     const error = Object.assign(new Error(`${code}: open '/a/path'`), { code })

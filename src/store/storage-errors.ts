@@ -9,11 +9,11 @@ const RETRY_AFTER = { 'retry-after': '10' }
 const MESSAGES = {
   full: 'The disk of this service is full: nothing was stored or changed. What needs no room goes on (reading, chats, deletions). Ask again later, or let its operator make room.',
   unwritable:
-    'The disk of this service takes no writes at present: nothing was stored or changed. What needs none goes on. Ask again later; its operator looks after the disk.',
+    'The disk of this service currently takes no writes: nothing was stored or changed. What needs none goes on. Ask again later; its operator looks after the disk.',
   ended: 'This service is ending because its disk failed: nothing was stored or changed. Ask again in a moment.',
 } as const
 
-/** The disk refused a write, and nothing of it is there: 507 where it is full, else 503. It may be repeated, and its preparations undone. */
+/** The disk refused a write, and nothing was written: 507 where it is full, else 503. It may be repeated, and its preparations undone. */
 export class StorageRefused extends AzureError {
   readonly reason: keyof typeof MESSAGES
 
@@ -27,8 +27,8 @@ export class StorageRefused extends AzureError {
 }
 
 /**
- * ADR 0023: nobody can say whether this commit is on the disk; the next start finds it whole or not at all. Nothing that it names may be
- * undone, and nothing repeated that must not happen twice.
+ * ADR 0023: it is not known whether this commit is on the disk. The next start finds it whole or not at all. Nothing that it names may be
+ * undone, and nothing may be repeated that must not happen twice.
  */
 export class CommitUnknown extends AzureError {
   constructor(cause: unknown) {
@@ -42,12 +42,12 @@ export class CommitUnknown extends AzureError {
   }
 }
 
-/** Whether a commit that failed so has certainly left nothing, so that what was prepared for it may go. */
+/** Whether a commit with this error has certainly left nothing, so that its preparations may be undone. */
 export function leftNothing(error: unknown): boolean {
   return !(error instanceof CommitUnknown || error instanceof ShredIncomplete)
 }
 
-/** What a failed call of the file system, or of SQLite before its COMMIT, comes to; other errors stay what they are. */
+/** The error for a failed call of the file system, or of SQLite before its COMMIT; other errors stay as they are. */
 export function refusalOf(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof AzureError) return error
   if (error instanceof FailedSync) return new StorageRefused('ended', error)
@@ -59,7 +59,7 @@ export function refusalOf(error: unknown): unknown {
 export function storageTrouble(error: unknown): StorageTrouble | undefined {
   if (!(error instanceof Error)) return undefined
   const trouble = troubleOf(error) ?? storageTrouble(error.cause)
-  // Refused before anything was tried: what room is left is kept for what may go on.
+  // Refused before anything was tried, since the remaining room is kept for other commits.
   if (trouble !== undefined || !(error instanceof StorageRefused)) return trouble
   return error.reason === 'full' ? 'full' : 'failing'
 }

@@ -1,4 +1,4 @@
-/** What a disk refuses: it is full, may not be written, or fails; or the process, or the machine, has too many files open. */
+/** Why a write fails: the disk is full, read-only or failing, or too many files are open. */
 export type StorageTrouble = 'full' | 'read-only' | 'failing' | 'out-of-files'
 
 const OF_SYSTEM: Readonly<Record<string, StorageTrouble>> = {
@@ -13,7 +13,7 @@ const OF_SYSTEM: Readonly<Record<string, StorageTrouble>> = {
 /** Primary result codes: https://www.sqlite.org/rescode.html */
 const OF_SQLITE: Readonly<Record<number, StorageTrouble>> = { 8: 'read-only', 10: 'failing', 13: 'full' }
 
-/** What this very error of a call to the file system, or of SQLite, says; undefined when it is something else. */
+/** The trouble that this error of the file system or of SQLite itself (not its cause) means; undefined for other errors. */
 export function troubleOf(error: Error): StorageTrouble | undefined {
   const { code, errcode } = error as NodeJS.ErrnoException & { errcode?: number }
   return OF_SYSTEM[code ?? ''] ?? (code === 'ERR_SQLITE_ERROR' ? OF_SQLITE[(errcode ?? 0) & 0xff] : undefined)

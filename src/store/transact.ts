@@ -6,8 +6,8 @@ import type { Change, Collection, Found, Plan, RecordName, RecordStore, Stored, 
 const ATTEMPTS = 100
 
 /**
- * `transact` over `get` and `commit`: what was read must stand as it was read when the commit comes about, else it is read and planned anew.
- * @throws VersionConflict of what `plan` changes beside the records that it read, or when others are faster again and again
+ * `transact` over `get` and `commit`. The records that were read must be unchanged at the commit; otherwise they are read and planned anew.
+ * @throws VersionConflict of records that `plan` changes besides those that it read, or when others are faster again and again
  */
 export async function transactOver<R>(
   records: Pick<RecordStore, 'get' | 'commit'>,
@@ -31,7 +31,7 @@ function foundOf(names: readonly RecordName[], read: readonly (Stored<unknown> |
   return {
     get: <T>(from: Collection<T>, id: string) => {
       const at = names.findIndex(name => name.collection === from.name && name.id === id)
-      // A record that is read without being named would not be looked at again when the commit comes about.
+      // A record that is read without being named would not be checked at the commit.
       if (at < 0) throw new Error(`The transaction does not name the record ${from.name}/${id}, which its plan reads.`)
       return read[at] as Stored<T> | undefined
     },

@@ -9,9 +9,9 @@ const magic = 0x377f_0682
 /** How much of a write-ahead log SQLite takes over, and how much it silently leaves out. */
 export interface WalLook {
   readonly framesTaken: number
-  /** Frames of the present round of the log behind the first that does not fit: their commits are lost. */
+  /** Frames of the current round of the log behind the first that does not fit. Their commits are lost. */
   readonly framesBehind: number
-  /** Bytes from the beginning of the file to what does not fit; undefined where everything does. */
+  /** Offset of the first byte that does not fit; undefined where everything fits. */
   readonly damagedAt?: number
 }
 
@@ -47,7 +47,7 @@ export function lookAtWal(path: string): WalLook | undefined {
   return { framesTaken, framesBehind, ...(framesBehind > 0 || isCut ? { damagedAt: at } : {}) }
 }
 
-/** Adler-like sums over pairs of 32-bit words, each frame's over all before it. */
+/** Adler-like sums over pairs of 32-bit words. Each frame's sum covers all frames before it. */
 class Checksum {
   readonly #bigEndian: boolean
   #first = 0

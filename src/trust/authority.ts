@@ -23,19 +23,19 @@ const CONSTRAINED = Buffer.from('0603551d1e0101ff', 'hex')
 export async function readAuthority(dataDir: string): Promise<Authority> {
   const file = resolve(join(dataDir, 'ca', 'ca.pem'))
   const pem = await readFile(file, 'utf8').catch(async (error: NodeJS.ErrnoException) => {
-    // It says more of a folder that is not there, or that this user may not read.
+    // This says more about a folder that is not there, or that this user may not read.
     await checkDataFolder(dataDir)
     if (error.code !== 'ENOENT') throw error
     throw new Error(`There is no ${file}. Starting the cloud makes it:\n${startCommand(dataDir)}`)
   })
   const certificate = parsed(pem, file)
-  // A store trusts a CA for whatever it signs: only one that is bound to this machine's names goes in.
+  // A store trusts a CA for everything that it signs, so only a CA that is bound to this machine's names goes in.
   if (!certificate.ca || !certificate.raw.includes(CONSTRAINED))
     throw new Error(`${file} is not a CA that is limited to names of its cloud, so nothing was trusted.`)
   return authorityOf(certificate, pem, file)
 }
 
-/** What a store has under one of our names; undefined when it is something else. */
+/** An entry of a store under one of our names; undefined for other entries. */
 export function storedAuthority(pem: string, file: string): Authority | undefined {
   try {
     return authorityOf(new X509Certificate(pem), pem, file)
@@ -63,7 +63,7 @@ function fingerprintOf(certificate: X509Certificate): string {
   return certificate.fingerprint256.replaceAll(':', '').toLowerCase()
 }
 
-/** Whether one of the certificates in the text is the authority's. What is no certificate is passed over. */
+/** Whether one of the certificates in the text is the authority's. Text that is not a certificate is skipped. */
 export function holds(text: string, { fingerprint }: Authority): boolean {
   const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
   return blocks.some(block => {

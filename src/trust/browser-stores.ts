@@ -68,7 +68,7 @@ export class BrowserStores {
     })
   }
 
-  /** The stores that there are, and whether each trusts it; undefined where certutil is not installed to tell. */
+  /** The stores that exist, and whether each trusts it; undefined where certutil is not installed. */
   async trusts(authority: Authority): Promise<{ readonly where: string; readonly trusted: boolean | undefined }[]> {
     const certutil = await findProgram('certutil')
     const folders = await this.#folders(false)
@@ -80,7 +80,7 @@ export class BrowserStores {
     )
   }
 
-  /** All CAs of clouds that were put here, those whose folder is gone too. */
+  /** All CAs of clouds that were put here, also those whose folder is gone. */
   async installed(): Promise<Authority[]> {
     const certutil = await findProgram('certutil')
     if (certutil === undefined) return []
@@ -118,7 +118,7 @@ export class BrowserStores {
     const home = this.#home
     if (home === undefined) return []
     const chromium = join(home, CHROMIUM)
-    // A browser that never ran has no store yet, and takes the one that it finds.
+    // A browser that never ran has no store yet, and will use the one that it finds.
     const wanted = (await isStore(chromium)) || (create && (await findProgram(...BROWSERS)) !== undefined)
     const found = wanted ? [chromium] : []
     for (const profiles of PROFILES) {
@@ -138,7 +138,7 @@ async function listed(certutil: string, folder: string, authority: Authority): P
   return line !== undefined && / C[^,]*,[^,]*,\S*\s*$/.test(line)
 }
 
-/** The line of certutil's list that tells for what it is trusted; undefined when it is not in the store. */
+/** The line of certutil's list that says for what it is trusted; undefined when it is not in the store. */
 async function contained(certutil: string, folder: string, authority: Authority): Promise<string | undefined> {
   if (!(await isStore(folder))) return undefined
   const { name } = authority

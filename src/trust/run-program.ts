@@ -18,7 +18,7 @@ export async function runProgram(program: string, args: readonly string[]): Prom
   let output = ''
   let errors = ''
   try {
-    // Without it there may be no pipes either.
+    // A program that did not start may have no pipes.
     await once(child, 'spawn')
     child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
     child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
@@ -29,7 +29,7 @@ export async function runProgram(program: string, args: readonly string[]): Prom
   }
 }
 
-/** The path of a program, also in the folders of administration that users don't have on their PATH; undefined when it is not installed. */
+/** The path of a program, looked for in the administrators' folders too; undefined when it is not installed. */
 export async function findProgram(...names: readonly string[]): Promise<string | undefined> {
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin']
   for (const name of names)

@@ -17,7 +17,7 @@ const LOCAL = '/usr/local/share/ca-certificates'
 const ETC = '/etc/ssl/certs'
 const CONFIGURATION = '/etc/ca-certificates.conf'
 
-/** Debian's store, which curl, Go, .NET, git and others read; with `root` one below that folder, which no program reads by itself. */
+/** Debian's store, which curl, Go, .NET, git and others read. With `root`, a store below that folder, which no program reads by itself. */
 export class SystemStore {
   readonly #root: string
 
@@ -25,7 +25,7 @@ export class SystemStore {
     this.#root = root === '' ? '' : resolve(root)
   }
 
-  /** All that the system trusts, in one file. */
+  /** All certificates that the system trusts, in one file. */
   get bundle(): string {
     return `${this.#root}${ETC}/ca-certificates.crt`
   }
@@ -58,7 +58,7 @@ export class SystemStore {
     return this.#change(authority, 'removed', () => rm(where, { force: true }))
   }
 
-  /** All CAs of clouds that were put here, those whose folder is gone too. */
+  /** All CAs of clouds that were put here, also those whose folder is gone. */
   async installed(): Promise<Authority[]> {
     const names = await readdir(`${this.#root}${LOCAL}`).catch(() => [])
     const found: Authority[] = []

@@ -125,7 +125,7 @@ test('a stopped cloud: what needs it says how to start it and what works without
     }
     const deleted = await say(['prove', '--deleted', 'file-1', '--data-dir', dataDir])
     assert.deepEqual([deleted.code, deleted.err], [1, ''])
-    assert.match(deleted.out, /no word of 'file-1'/)
+    assert.match(deleted.out, /no record of 'file-1'/)
   }
   await writeFile(join(dataDir, 'endpoints.json'), '{')
   for (const words of ONLINE)

@@ -7,7 +7,7 @@ import { cloudFor } from '../support/cloud.ts'
 import { failBy, failures, forgetRules, noCompiler } from './failing-disk.ts'
 
 const CASES = [
-  { error: 'EROFS', status: 503, code: 'StorageUnavailable', says: /takes no writes at present/ },
+  { error: 'EROFS', status: 503, code: 'StorageUnavailable', says: /currently takes no writes/ },
   { error: 'ENOSPC', status: 507, code: 'InsufficientStorage', says: /is full/ },
 ] as const
 

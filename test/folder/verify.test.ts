@@ -112,7 +112,7 @@ test('verify names each damage, at rest and in the running cloud, and ends with 
     ],
     'a file that is no blob': [
       path => writeFile(join(path, 'blobs/notes.txt'), 'x'),
-      /blobs\/notes\.txt is no sealed file/,
+      /blobs\/notes\.txt is not a sealed file/,
     ],
     'a record that was changed': [
       path =>

@@ -80,7 +80,7 @@ describe('start with a PKCS #11 token', { skip: softHsmMissing }, () => {
     const token = start('--pkcs11-module', softHsm, '--pkcs11-pin-file', pinFile, '--pkcs11-token', 'other')
     assert.deepEqual([token.status, /has not the token 'other'.*'start'/u.test(token.stderr)], [1, true], token.stderr)
     const module = start('--pkcs11-module', '/nowhere.so', '--pkcs11-pin-file', pinFile)
-    assert.deepEqual([module.status, /\/nowhere\.so is no PKCS #11 module/u.test(module.stderr)], [1, true])
+    assert.deepEqual([module.status, /\/nowhere\.so is not a PKCS #11 module/u.test(module.stderr)], [1, true])
     const half = start('--pkcs11-module', softHsm)
     assert.deepEqual([half.status, /needs both/u.test(half.stderr)], [2, true])
   })

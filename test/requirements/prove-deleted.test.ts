@@ -42,7 +42,7 @@ test('R26, R28: what still exists is not proven deleted, and an id that the log 
   }
   const { code, output } = await ownkey('prove', '--deleted', 'file-none', '--data-dir', cloud.dataDir)
   assert.equal(code, 1)
-  assert.match(output, /no word of 'file-none'.*\n[^]*NOT proven/)
+  assert.match(output, /no record of 'file-none'.*\n[^]*NOT proven/)
 })
 
 test('R26, R28: for a deleted deployment, model and file: when its key was destroyed, by whom, with number and hash of the record', async () => {

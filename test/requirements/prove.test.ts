@@ -64,7 +64,7 @@ test('R01, R05: `ownkey prove` opens every blob of every account under its own k
   const ofService = proven?.each.filter(({ protectedBy }) => protectedBy === 'service').map(({ kind }) => kind)
   assert.deepEqual(ofService, ['deployment'])
   assert.ok(proven?.each.every(({ outcome }) => outcome === 'Opened'))
-  assert.equal(report.accounts.find(({ account }) => account === 'plain')?.key, 'Microsoft-managed')
+  assert.equal(report.accounts.find(({ account }) => account === 'plain')?.key, 'service-managed')
   const { text } = await prove()
   assert.match(text, /Everything is as promised\./)
   assert.match(text, /available since 20.*\n {5}last used 20.*\n {5}a revocation closes \d+ of \d+ within a lease/)

@@ -27,6 +27,6 @@ test('R02: where a known answer does not come, the start is refused, and nothing
   })
   process.env['NODE_OPTIONS'] = `${before ?? ''} --import=data:text/javascript,${encodeURIComponent(WRONG)}`
   const dataDir = join(folder, 'cloud')
-  assert.match(await refusedStart(dataDir), /self-test of HKDF-SHA-256 .* failed: another answer came/)
+  assert.match(await refusedStart(dataDir), /self-test of HKDF-SHA-256 .* failed: the answer is wrong/)
   assert.equal(existsSync(dataDir), false)
 })

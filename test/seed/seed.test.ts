@@ -252,7 +252,7 @@ test("what the cloud refuses is told with its line and the cloud's own words; me
   const line = SMALL.split('\n').findIndex(text => text.includes('encryption:')) - 2
   assert.ok(
     errors.startsWith(
-      `ownkey: ${path}:${line}: subscriptions[0].resourceGroups[0].accounts[0].encryption: encryption of account one could not be brought about: `,
+      `ownkey: ${path}:${line}: subscriptions[0].resourceGroups[0].accounts[0].encryption: encryption of account one failed: `,
     ),
     errors,
   )

@@ -6,7 +6,7 @@ import { commandHelp, overview } from '../help.ts'
 import { flag, inWords } from '../option.ts'
 import { noCommand } from '../parse.ts'
 
-/** The commands that speak of commands. @param all every one, these included */
+/** The commands about commands. @param all every command, these included */
 export function about(all: () => readonly Command[]): Command[] {
   return [
     command({

@@ -3,7 +3,7 @@ import { command, dataDir } from '../command.ts'
 import { flag, oneOf, rarely, text, type Option } from '../option.ts'
 import { knownHead } from './known-head.ts'
 
-/** Where the newest head is kept outside the folder; see freshness.ts. */
+/** Where the newest head is kept outside of the folder; see freshness.ts. */
 export const freshnessStore: Option<string | undefined> = {
   placeholder: 'STORE',
   about: 'keep its head in file:PATH or command:PROGRAM',

@@ -36,7 +36,7 @@ export const start = command({
   },
   async run(values) {
     const pkcs11 = tokenOf(values)
-    // Before the service is loaded, which would be loaded twice.
+    // Before the service is loaded: a restart afterwards would load it twice.
     const { restartHardened } = await import('../../commands/restart-process.ts')
     restartHardened(values)
     return (await import('../../commands/start.ts')).start({

@@ -13,7 +13,7 @@ export const keyCredential = z.object({
   key: z.string().max(16_384).nullable().optional(),
 })
 
-/** What may be said of an application when it is made or changed. */
+/** The fields of an application that can be given when it is made or changed. */
 export const applicationBody = z.object({
   displayName: z.string().min(1).max(256).optional(),
   identifierUris: z.array(uri).max(50).optional(),
@@ -80,7 +80,7 @@ export function shownCredentials(application: Pick<Application, 'secrets' | 'cer
   }
 }
 
-/** @param secretText only in the answer to its making */
+/** @param secretText only in the response that makes the secret */
 export function shownSecret(secret: ClientSecret, secretText: string | null = null): object {
   const { keyId, displayName = null, hint, createdAt, expiresAt } = secret
   return {

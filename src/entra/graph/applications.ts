@@ -124,7 +124,7 @@ async function updateApplication(options: GraphOptions, call: Call, caller: Prin
   return empty(204)
 }
 
-/** The application with what the body says. */
+/** The application with the changes of the body. */
 function changed({ env }: GraphOptions, old: Application, body: ApplicationBody): Application {
   const redirectUris = changedRedirects(old.redirectUris, body)
   const version = body.api?.requestedAccessTokenVersion
@@ -159,13 +159,13 @@ function changedRedirects(
   return next
 }
 
-/** Names under which tokens are asked for: this application's own, and none of our services'. */
+/** Names under which tokens are asked for. They must not be names of our services. */
 async function checkUris(
   { records }: GraphOptions,
   { appId, tenantId, identifierUris = [] }: Application,
 ): Promise<void> {
   for (const uri of identifierUris) {
-    // Names of services, ours and Azure's, begin with https: they are nobody's to take.
+    // Names of services, ours and Azure's, begin with https, so nobody can take them.
     if (!/^api:\/\/[\w.-]+(?:\/[\w./-]*)?$/.test(uri))
       throw badRequest(
         `Values of identifierUris property must begin with 'api://', for example 'api://${appId}'.`,
@@ -193,7 +193,7 @@ function uriChanges(old: Application, next: Application): Change[] {
   ]
 }
 
-/** The application, and as what it acts. */
+/** The application and its service principal. */
 async function deleteApplication(options: GraphOptions, call: Call, caller: PrincipalCaller): Promise<Response> {
   const { records } = options
   const found = await applicationOf(options, call, caller)
@@ -220,7 +220,7 @@ async function deleteApplication(options: GraphOptions, call: Call, caller: Prin
   return empty(204)
 }
 
-/** A new secret; it is in this answer, and nowhere else from now on. */
+/** A new secret, which is shown in this response only. */
 export async function addPassword(
   { records, env }: GraphOptions,
   call: Call,

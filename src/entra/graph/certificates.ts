@@ -7,7 +7,7 @@ import { badRequest } from './graph-route.ts'
 
 const smallestRsa = 2048
 
-/** The certificates that an application has from now on: those named by `keyId`, and new ones. @throws 400 */
+/** The new list of an application's certificates: those named by `keyId`, and new ones. @throws 400 */
 export function certificatesFrom(
   env: Env,
   wanted: readonly z.infer<typeof keyCredential>[],
@@ -17,11 +17,11 @@ export function certificatesFrom(
     if (key !== undefined && key !== null) return newCertificate(env, key, displayName ?? undefined)
     const kept = known.find(certificate => certificate.keyId === keyId?.toLowerCase())
     if (kept === undefined)
-      throw badRequest(`There is no certificate '${keyId ?? ''}', and no key to make one of.`, 'keyCredentials')
+      throw badRequest(`There is no certificate '${keyId ?? ''}', and no key to make one from.`, 'keyCredentials')
     return kept
   })
   const digests = new Set(found.map(({ x5tS256 }) => x5tS256))
-  if (digests.size !== found.length) throw badRequest('A certificate stands there twice.', 'keyCredentials')
+  if (digests.size !== found.length) throw badRequest('A certificate is in the list twice.', 'keyCredentials')
   return found
 }
 

@@ -56,7 +56,7 @@ export function graphRoute(
   }
 }
 
-/** The administrators that a tenant began with, and whoever was made one. */
+/** The administrators that a tenant began with, and principals that were made one. */
 async function requireAdministrator(records: RecordStore, { objectId }: PrincipalCaller): Promise<void> {
   const principal = await records.get(principals, objectId)
   if (principal?.value.directoryAdministrator) return
@@ -72,16 +72,16 @@ async function requireAdministrator(records: RecordStore, { objectId }: Principa
   )
 }
 
-/** Says what is changed, in the words of Entra's audit log; on a change in between nothing is written. @throws 409 */
+/** Commits with a record in the words of Entra's audit log. Where somebody else changed the object, nothing is written. @throws 409 */
 export async function commitAs(
   records: RecordStore,
   operation: {
     readonly name: string
     readonly resource: string
     readonly properties?: Readonly<Record<string, unknown>>
-    /** What the route answers; absent: 201 to POST, 204 to PATCH and DELETE. */
+    /** The status; absent: 201 for POST, 204 for PATCH and DELETE. */
     readonly status?: number
-    /** It takes somebody's access away: a full disk must not stop it. */
+    /** It takes somebody's access away, so a full disk must not stop it. */
     readonly endsAccess?: true
   },
   changes: readonly Change[],
@@ -126,10 +126,10 @@ export async function listPage(
 
 function skipToken(token: string | undefined): string | undefined {
   if (token === undefined || GUID.test(token)) return token
-  throw new AzureError('Request_BadRequest', 400, 'The value of $skiptoken is none of a next link of this service.')
+  throw new AzureError('Request_BadRequest', 400, 'The value of $skiptoken is not from a next link of this service.')
 }
 
-/** `$search` comes as OData has it, and with the quotes that shells leave over. */
+/** `$search` comes in OData's form, or without the quotes that a shell removed. */
 function unquoted(search: string): string {
   return /^\w+:[^"]*$/.test(search) ? `"${search}"` : search
 }

@@ -5,7 +5,7 @@ import type { GraphOptions } from './graph-route.ts'
 import { servicePrincipalRoutes } from './service-principals.ts'
 import { userRoutes } from './users.ts'
 
-/** The part of Microsoft Graph that the directory needs: people, applications, and as what they act. */
+/** The part of Microsoft Graph that the directory needs: users, applications and service principals. */
 export function graphRoutes(options: GraphOptions): Route[] {
   return [
     ...userRoutes(options),

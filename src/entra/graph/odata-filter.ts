@@ -1,6 +1,6 @@
 import { AzureError } from '../../http/errors.ts'
 
-/** What a filter looks at: a name or a path like `web/redirectUris`, in any letter case. */
+/** Reads what a filter names: a property or a path like `web/redirectUris`, in any letter case. */
 type Scope = (path: string) => unknown
 type Test = (scope: Scope) => boolean
 export type Matches = (object: object) => boolean
@@ -76,7 +76,7 @@ class Parser {
 
   end(): void {
     const left = this.#tokens[this.#at]
-    if (left !== undefined) throw unsupported(`$filter has something behind its end: '${left.value.slice(0, 40)}'.`)
+    if (left !== undefined) throw unsupported(`$filter has something after its end: '${left.value.slice(0, 40)}'.`)
   }
 
   /** `or` binds less than `and`. */
@@ -193,7 +193,7 @@ function valueOf(item: unknown, variable: string, path: string, outer: Scope): u
   return typeof item === 'object' && item !== null ? read(item, path.slice(variable.length + 1)) : undefined
 }
 
-/** @throws 400 for a property that there is not */
+/** @throws 400 for a property that does not exist */
 function read(object: object, path: string): unknown {
   let value: unknown = object
   for (const name of path.toLowerCase().split('/')) {

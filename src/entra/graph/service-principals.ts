@@ -19,7 +19,7 @@ const ids = z.object({
   types: z.array(z.string().max(64)).max(20).nullish(),
 })
 
-/** `/servicePrincipals`: as what applications and resources act. And what az asks for to show names: `/directoryObjects`, `/organization`. */
+/** `/servicePrincipals`, as which applications and resources act. Also `/directoryObjects` and `/organization`, which az needs for names. */
 export function servicePrincipalRoutes(options: GraphOptions): Route[] {
   const credentialOf = async (call: Call, caller: PrincipalCaller): Promise<Stored<Application>> => {
     const { value } = await principalOf(options, call, caller)
@@ -57,7 +57,7 @@ export function servicePrincipalRoutes(options: GraphOptions): Route[] {
   ]
 }
 
-/** Groups and owners: there are none in this directory, and az asks for them. */
+/** Groups and owners. This directory does not have any, but az asks for them. */
 function emptyListRoutes(options: GraphOptions): Route[] {
   const none = async (): Promise<Response> => json({ value: [] })
   const owners = (kind: string, find: (call: Call, caller: PrincipalCaller) => Promise<unknown>): Route =>
@@ -143,7 +143,7 @@ async function updatePrincipal(options: GraphOptions, call: Call, caller: Princi
 
 async function deletePrincipal(options: GraphOptions, call: Call, caller: PrincipalCaller): Promise<Response> {
   const { value, version } = await principalOf(options, call, caller)
-  // R31: it comes and goes with its resource.
+  // R31: an identity is made and deleted with its resource.
   if (value.kind === 'managed-identity')
     throw new AzureError(
       'Request_BadRequest',
@@ -180,7 +180,7 @@ async function oneObject(options: GraphOptions, call: Call, { tenantId }: Princi
   return json(found)
 }
 
-/** Those that there are; az shows names of role assignments with it. */
+/** Those that exist. az uses it to show names in role assignments. */
 async function objectsByIds(options: GraphOptions, call: Call, { tenantId }: PrincipalCaller): Promise<Response> {
   const body = await call.json(ids)
   const types = new Set((body.types ?? ['directoryObject']).map(type => `#microsoft.graph.${type}`.toLowerCase()))
@@ -204,7 +204,7 @@ async function organization({ records, domain }: GraphOptions, { tenantId }: Pri
 
 const resourceOf = ({ tenantId, objectId }: Principal): string => `/tenants/${tenantId}/servicePrincipals/${objectId}`
 
-/** With the secrets and certificates of its application, which are its own: az resets them by what stands here. */
+/** With the secrets and certificates of its application, since az resets them by this list. */
 async function shownWhole({ records }: Pick<GraphOptions, 'records'>, principal: Principal): Promise<object> {
   const application = principal.kind === 'application' ? await records.get(applications, principal.appId) : undefined
   return { ...shownPrincipal(principal), ...shownCredentials(application?.value) }

@@ -60,7 +60,7 @@ export function userRoutes(options: GraphOptions): Route[] {
       '/users/:id/getmembergroups',
       async (call, caller) => {
         await userOf(options, call, caller)
-        // There are no groups here; az asks.
+        // There are no groups here, but az asks for them.
         return json({ value: [] })
       },
       'nothing',
@@ -187,7 +187,7 @@ async function deleteUser(options: GraphOptions, call: Call, caller: PrincipalCa
   return empty(204)
 }
 
-/** Nobody locks himself out, and nobody the one whom the first start made. */
+/** Nobody can lock themselves out, or the administrator that the first start made. */
 async function refuseForAdministrator(
   { records }: GraphOptions,
   caller: PrincipalCaller,
@@ -209,7 +209,7 @@ async function changeOwnPassword(options: GraphOptions, call: Call, caller: Prin
       password: currentPassword,
       tenantId: user.tenantId,
       peer: call.peer,
-      // A token says already who this is.
+      // The token has proved already who this is.
       device: objectId => (objectId === user.objectId ? 'own token' : undefined),
     })
     .catch((error: unknown) => {
@@ -224,7 +224,7 @@ async function changeOwnPassword(options: GraphOptions, call: Call, caller: Prin
   return empty(204)
 }
 
-/** `name@domain`, where the domain is the tenant's. */
+/** `name@domain`, with the tenant's domain. */
 async function checkName(
   { records, domain }: GraphOptions,
   tenantId: string,
@@ -233,7 +233,7 @@ async function checkName(
   const [local = '', own = '', more] = userPrincipalName.split('@')
   if (!/^[\w.!#$&'*+/=?^`{|}~-]{1,64}$/.test(local) || more !== undefined)
     throw badRequest(
-      `Property userPrincipalName is invalid: '${userPrincipalName.slice(0, 128)}' is no name@domain.`,
+      `Property userPrincipalName is invalid: '${userPrincipalName.slice(0, 128)}' is not name@domain.`,
       'userPrincipalName',
     )
   const tenant = await records.get(tenants, tenantId)
@@ -252,7 +252,7 @@ function detailsOf(body: Details): Partial<User> {
   )
 }
 
-/** Null takes a property away. */
+/** Null removes a property. */
 function withoutNull<T extends object>(values: T): T {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null)) as T
 }
