@@ -28,7 +28,7 @@ const isSource = (path: string): boolean => /\.(ts|tsx)$/.test(path) && !isTest(
 const titles = (text: string): string[] =>
   [...text.matchAll(/\b(?:test|it|describe|suite)\(\s*(['"`])([\s\S]*?)\1/g)].map(([, , title = '']) => title)
 
-test('every id of the article is cited where it is decided and in the title of a test', async t => {
+test('every id of the article is cited in the source and in the title of a test', async t => {
   const inSource = new Map([
     ...(await cited('src', isSource, text => [text])),
     ...(await cited('portal/src', isSource, text => [text])),

@@ -10,13 +10,13 @@ export interface Login {
 export interface Reply {
   readonly status: number
   readonly headers: Headers
-  // oxlint-disable-next-line typescript/no-explicit-any -- tests look into answers freely
+  // oxlint-disable-next-line typescript/no-explicit-any -- tests read responses of every shape
   readonly body: any
 }
 
 const tokens = new Map<string, string>()
 
-/** A principal with a token for a service, over HTTP as a user has it. */
+/** A principal with a token for a service, over HTTP like a user. */
 export class Client {
   readonly endpoints: Endpoints
   readonly login: Login
@@ -50,7 +50,7 @@ export class Client {
     return token
   }
 
-  /** @param path with or without a query; the api-version is added when there is none */
+  /** @param path with or without a query; a missing api-version is added */
   async arm(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Reply> {
     const url = path.startsWith('https:') ? path : `${this.endpoints.resourceManager}${path}`
     const version = url.includes('api-version=') ? '' : `${url.includes('?') ? '&' : '?'}api-version=${versionFor(url)}`
@@ -128,7 +128,7 @@ export async function newPrincipal(administrator: Client, tenant: Client, name: 
   return new Client(tenant.endpoints, { tenantId: tenant.login.tenantId, clientId, objectId, clientSecret })
 }
 
-/** Role definitions by the names that people use. */
+/** Role definitions by name. */
 export const ROLES = {
   owner: '8e3af657-a8ff-443c-a75c-2fe8c4bcb635',
   contributor: 'b24988ac-6180-42a0-ab88-20f7382dd24c',

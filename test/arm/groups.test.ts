@@ -49,7 +49,7 @@ describe('Resource Manager: groups, resources and tags over HTTP', { concurrency
     )
   })
 
-  it('names are found in any letter case and given back as first written', async () => {
+  it('names are found in any letter case and returned as first written', async () => {
     const made = await createGroup('MixedCase', { Team: 'blue' })
     assert.equal(made.status, 201)
     for (const path of [
@@ -81,7 +81,7 @@ describe('Resource Manager: groups, resources and tags over HTTP', { concurrency
     assert.deepEqual([moved.status, moved.body.error.code], [409, 'InvalidResourceGroupLocation'])
   })
 
-  it('a group goes with everything in it, in the form of an asynchronous operation', async () => {
+  it('a group is deleted with everything in it, as an asynchronous operation', async () => {
     await createGroup('Doomed')
     await createAccount('doomed', 'Doomed-Account')
     await createVault('doomed', 'doomed-vault')
@@ -127,7 +127,7 @@ describe('Resource Manager: groups, resources and tags over HTTP', { concurrency
     assert.equal((await admin.arm('GET', path)).body.error.code, 'ResourceGroupNotFound')
   })
 
-  it('operations are shown to who started them and to readers only', async () => {
+  it('operations are shown only to the caller that started them and to readers', async () => {
     await createGroup('short')
     const accepted = await admin.arm('DELETE', `${sub}/resourcegroups/short`)
     const location202 = accepted.headers.get('location') ?? ''

@@ -31,7 +31,7 @@ describe('moveResources', { concurrency: false }, () => {
     return reply.status === 202 ? by.finished(reply) : reply
   }
 
-  it('validation says beforehand what a move would say, and moves nothing', async () => {
+  it('validation says what a move would say, and moves nothing', async () => {
     const from = `${sub}/resourceGroups/demo`
     const target = `${sub}/resourceGroups/target`
     assert.equal((await move(admin, from, [accountIn(sub, 'demo')], target, 'validateMoveResources')).status, 204)
@@ -59,7 +59,7 @@ describe('moveResources', { concurrency: false }, () => {
     assert.equal((await admin.arm('GET', vaultIn(sub, 'demo'))).status, 200)
   })
 
-  it('an account with its key, files and deployments and its vault go to another group, and everything works as before', async () => {
+  it('after a move to another group an account with its key, files and deployments works as before', async () => {
     await scene.setEncryption(keyVersion)
     const examples = Array.from(
       { length: 12 },
@@ -93,7 +93,7 @@ describe('moveResources', { concurrency: false }, () => {
     )
   })
 
-  it('to another subscription of the tenant they go, to another tenant they do not, and not without rights at both ends', async () => {
+  it('they move to another subscription of the tenant, but not to another tenant or without rights at both ends', async () => {
     const second = (await admin.arm('PUT', '/providers/Microsoft.Subscription/aliases/second', { properties: {} })).body
       .properties.subscriptionId
     const at = `/subscriptions/${second}`

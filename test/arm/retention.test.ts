@@ -4,7 +4,7 @@ import { administratorCredential, ArmClient } from '../../src/harness/azure-clie
 import { ownkey } from '../audit/ownkey.fixture.ts'
 import { sceneFor } from '../support/cloud.ts'
 
-test('a deleted account is kept for 48 hours and purged by itself then; its name and subdomain are free again · R28', async t => {
+test('a deleted account is kept for 48 hours and then purged by itself · R28', async t => {
   const { scene, dataDir } = await sceneFor(t, ['--clock-control'])
   const { location } = scene.endpoints
   const arm = new ArmClient(scene.endpoints, administratorCredential(scene.endpoints))

@@ -31,11 +31,11 @@ describe('Subscriptions', { concurrency: false }, () => {
     return made.body.properties.subscriptionId
   }
 
-  it('the metadata has the form that each age of clients reads, and no other versions', async () => {
+  it('the metadata has the forms that older and newer clients read', async () => {
     const { resourceManager, authority, keyVaultSuffix } = scene.endpoints
     const ask = async (query: string) => {
       const response = await fetch(`${resourceManager}/metadata/endpoints${query}`)
-      // oxlint-disable-next-line typescript/no-explicit-any -- tests look into answers freely
+      // oxlint-disable-next-line typescript/no-explicit-any -- tests read responses of every shape
       return { status: response.status, body: (await response.json()) as any }
     }
     const oldest = await ask('?api-version=2015-01-01')
@@ -64,7 +64,7 @@ describe('Subscriptions', { concurrency: false }, () => {
     assert.equal((await admin.arm('GET', `/subscriptions/${id}`)).status, 200)
   })
 
-  it('renamed, cancelled and enabled again; a cancelled one is read only and serves nobody', async () => {
+  it('renamed, cancelled and enabled again; a cancelled one is read only', async () => {
     const id = await create(admin, 'third')
     const at = `/subscriptions/${id}`
     const change = async (verb: string, body?: object) =>
@@ -88,7 +88,7 @@ describe('Subscriptions', { concurrency: false }, () => {
     assert.equal((await admin.data('GET', `${endpoint}openai/v1/models`)).status, 200)
   })
 
-  it('only its owner offers it to another tenant, and only whom he names there can accept', async () => {
+  it('only its owner offers it to another tenant, and only the principal that they name there can accept', async () => {
     const id = await create(admin, 'offered')
     const path = `/subscriptions/${id}/providers/Microsoft.Subscription/changeTenant`
     const fabrikam = await newTenant(admin, 'Fabrikam')
@@ -112,7 +112,7 @@ describe('Subscriptions', { concurrency: false }, () => {
     assert.equal((await other.arm('GET', `/subscriptions/${id}`)).status, 403)
   })
 
-  it('moved to another tenant, roles vanish, the identity stays behind and the data is out of reach until it is mended · R32', async () => {
+  it('moved to another tenant, roles vanish, the identity stays behind and the data is out of reach until that is fixed · R32', async () => {
     const account = `${sub}/resourceGroups/demo/providers/Microsoft.CognitiveServices/accounts/contoso`
     const vault = `${sub}/resourceGroups/demo/providers/Microsoft.KeyVault/vaults/contoso-keys`
     await scene.setEncryption(keyVersion)
@@ -177,7 +177,7 @@ describe('Subscriptions', { concurrency: false }, () => {
     assert.deepEqual([left.principalId, left.tenantId], [scene.principalId, admin.login.tenantId])
     assert.equal((await fabrikam.arm('GET', vault)).body.properties.tenantId, admin.login.tenantId)
 
-    // At once, not only after the lease: tokens of the old tenant are forgotten.
+    // At once and not only after the lease, since tokens of the old tenant are forgotten.
     const refused = await refusal()
     assert.ok(typeof refused !== 'string')
     assert.equal(refused.status, 403)
@@ -191,10 +191,10 @@ describe('Subscriptions', { concurrency: false }, () => {
     assert.notEqual(identity.principalId, scene.principalId)
     const permissions = { keys: ['get', 'wrapKey', 'unwrapKey'] }
     const accessPolicies = [{ tenantId: fabrikam.login.tenantId, objectId: identity.principalId, permissions }]
-    const mended = await fabrikam.arm('PATCH', vault, {
+    const fixed = await fabrikam.arm('PATCH', vault, {
       properties: { tenantId: fabrikam.login.tenantId, accessPolicies },
     })
-    assert.equal(mended.status, 200, JSON.stringify(mended.body))
+    assert.equal(fixed.status, 200, JSON.stringify(fixed.body))
     await new Promise(resolve => setTimeout(resolve, LEASE_SECONDS * 1000 + 200))
     assert.equal(await content(), examples)
   })

@@ -43,7 +43,7 @@ test('the log is read and verified the same through the running cloud and in the
   assert.match(follow.errors, /start it/)
 })
 
-test('verify names the first record that was changed, removed or forged, and ends with 1', async t => {
+test('verify names the first record that was changed, removed or forged', async t => {
   const { cloud, dataDir } = await sceneFor(t)
   const before = await ownkey('audit', 'verify', '--data-dir', dataDir)
   const known = /--known (\d+:[0-9a-f]{64})/.exec(before.output)?.[1] ?? ''
@@ -92,7 +92,7 @@ function columns(file: string): { table: string; id: string; value: string } {
   throw new Error('There is no table of records.')
 }
 
-test('who follows the log sees each new record once, and not himself', async t => {
+test('a follower of the log sees each new record once, and not their own reads', async t => {
   const { dataDir, scene } = await sceneFor(t)
   const child = spawn(process.execPath, [cli, 'audit', '--data-dir', dataDir, '--follow', '--format', 'json'], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -122,7 +122,7 @@ async function until(holds: () => boolean): Promise<void> {
   }
 }
 
-test('a flood of calls without a token is counted, not recorded one by one, and hides nothing else', async t => {
+test('a flood of calls without a token is counted, not recorded one by one', async t => {
   const { dataDir, cloud, scene } = await sceneFor(t)
   const url = `https://${scene.vault}${scene.endpoints.keyVaultSuffix}/keys?api-version=7.6`
   const flood = async (): Promise<void> => {
@@ -159,7 +159,7 @@ test('only the administrator of the cloud reads the log or moves the clock', asy
   assert.match(folder.errors, /no folder \/nowhere\/at\/all/)
 })
 
-test('the log is printed from a moment on, its newest records only, or as a table; and what it can`t do it says', async t => {
+test('the log is printed since a time, its newest records only, or as a table', async t => {
   const { dataDir, scene } = await sceneFor(t)
   await scene.keys.createEcKey('late')
   const all = await auditRecords(dataDir)
@@ -171,12 +171,12 @@ test('the log is printed from a moment on, its newest records only, or as a tabl
   assert.equal((await auditRecords(dataDir, '--since', '1h'))[0]?.sequence, 1)
   const [last, ...more] = await auditRecords(dataDir, '--vault', scene.vault, '--last', '1')
   assert.deepEqual([last?.operationName, more.length], ['KeyCreate', 0])
-  // Reading the log is recorded itself: that comes after what was asked for.
+  // Reading the log is recorded too, after the records that were asked for.
   for (const count of [1, 3]) assert.equal((await auditRecords(dataDir, '--last', String(count))).length, count)
   const table = await ownkey('audit', '--data-dir', dataDir, '--vault', scene.vault.toUpperCase())
   assert.equal(table.code, 0, table.errors)
   assert.match(table.output, /KeyCreate/)
-  // Neither colours nor JSON where nobody looks at a terminal.
+  // Neither colours nor JSON where the output is not a terminal.
   for (const sign of ['\u001b', '"operationName"']) assert.ok(!table.output.includes(sign))
   for (const [words, message] of [
     [['--format', 'xml'], /use table or json/],

@@ -85,7 +85,7 @@ test("a diagnostic setting writes the vault's audit records, each once, in Azure
   )
 })
 
-test('what a setting would not do it refuses, and says what to do instead', async t => {
+test('a setting with fields that would have no effect is refused, with what to do instead', async t => {
   const { scene } = await sceneFor(t)
   const put = (name: string, body: object): Promise<unknown> =>
     arm(scene).call('PUT', `${settings(scene.vault)}/${name}`, VERSION, body)
@@ -124,7 +124,7 @@ test('what a setting would not do it refuses, and says what to do instead', asyn
   await assert.rejects(arm(scene).call('GET', settings('nowhere'), VERSION), { status: 404 })
 })
 
-test('a setting goes with its vault, after the record of its end: a later vault of the name inherits nothing', async t => {
+test('a setting is removed with its vault, so a later vault of the name does not inherit it', async t => {
   const folder = await folderFor(t)
   const { scene, dataDir } = await sceneFor(t, ['--diagnostics-dir', folder, '--clock-control'])
   const { tenantId, location } = scene.endpoints

@@ -63,7 +63,7 @@ async function send(url: string, { method = 'GET', body, token, apiKey: key }: A
   })
 }
 
-/** Asks, and says which record is expected. */
+/** A request, and the record that is expected. */
 async function ask(operationName: string, status: number, url: string, asking: Asking = {}): Promise<Asked> {
   const response = await send(url, asking)
   await response.arrayBuffer()
@@ -214,7 +214,7 @@ function checkRecord(record: PrintedRecord, { status, who }: Asked, where: strin
   if (status >= 400) assert.notEqual(record.resultDescription, '', where)
 }
 
-test('logins are recorded, who was let in and who was not, and never with a secret · R05', async () => {
+test('logins are recorded, allowed or refused, and never with a secret · R05', async () => {
   const { authority, tenantId, administrator, resourceManager } = scene.endpoints
   const logIn = async (clientSecret: string): Promise<string> => {
     const form = new URLSearchParams({
@@ -244,7 +244,7 @@ test('logins are recorded, who was let in and who was not, and never with a secr
   assert.equal(JSON.stringify(records).includes('not-the-secret'), false)
 })
 
-test('what a record names is the resource, also before anybody is let in · R05', async () => {
+test('a record names the resource, also where the caller was refused · R05', async () => {
   const records = await auditRecords(dataDir)
   for (const { resourceId, properties } of records) {
     if (!/\.(vault|openai)\./.test(String(properties['requestUri']))) continue

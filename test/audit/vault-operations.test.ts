@@ -8,7 +8,7 @@ import { everyRoute } from '../support/routes.ts'
 import { auditRecords } from './ownkey.fixture.ts'
 
 /*
- * Every operation of Key Vault, on both planes: allowed, refused to somebody without rights, and refused for its api-version. What is
+ * Every operation of Key Vault, on both planes: allowed, refused for missing rights, and refused for its api-version. A route that is
  * missing here fails the test, so that no route comes without its record (R05).
  */
 const cloud = await cloudFor({ after })
@@ -72,7 +72,7 @@ const step = (operationName: string, method: string, path: string, body?: unknow
   status,
 })
 
-/** Whole lives in their order: each finds what those before it made. */
+/** Whole lives in their order: each step uses what the steps before it made. */
 async function steps(): Promise<Step[]> {
   const version = (await send(admin, 'POST', '/keys/k/create', { body: { kty: 'RSA-HSM' } })).body.key.kid
     .split('/')
@@ -154,7 +154,7 @@ interface Made extends Step {
   readonly found: number
 }
 
-test('each operation of Key Vault, allowed or refused, makes exactly one record that says who, what and with which result · R05', async () => {
+test('each operation of Key Vault, allowed or refused, makes exactly one record of who, what and the result · R05', async () => {
   await admin.arm('PUT', GROUP, { location })
   assert.equal((await admin.arm('PUT', VAULT, vault)).status, 201)
   const all = await steps()
@@ -164,7 +164,7 @@ test('each operation of Key Vault, allowed or refused, makes exactly one record 
     const answer = await send(who, one.method, one.path, sending)
     const where = `${one.method} ${one.path}: ${JSON.stringify(answer.body)}`
     assert.equal(answer.status, status, where)
-    // Until it is done, a recovery is a PUT like any other.
+    // Until it is done, a recovery looks like any other PUT.
     const isRefusedRecovery = one.operationName === 'VaultRecover' && status >= 400
     const operationName = isRefusedRecovery ? 'VaultPut' : one.operationName
     made.push({ ...one, operationName, requestId: answer.requestId, who, found: status })
@@ -200,7 +200,7 @@ test('each operation of Key Vault, allowed or refused, makes exactly one record 
 /** No route of Key Vault is left out of the list. */
 async function checkComplete(all: readonly Step[]): Promise<void> {
   const routes = (await everyRoute()).filter(
-    // What the provider can do is told to everybody, of no subscription and no vault.
+    // The provider's operations are for everybody, and belong to no subscription or vault.
     ({ host, path }) =>
       host === 'vault' || (/microsoft\.(keyvault|insights)/.test(path) && !path.endsWith('/operations')),
   )

@@ -29,7 +29,7 @@ const ENCRYPTION: readonly Case[] = [
     at('PUT', accountAt('xx'), { ...newAccount, ...keyOf({}) }),
   ],
   [
-    'a key source that is none',
+    'an unknown key source',
     400,
     'InvalidRequestContent',
     'properties.encryption.keySource',
@@ -57,14 +57,14 @@ const ENCRYPTION: readonly Case[] = [
     at('PATCH', accountAt('existing'), keyOf({ keyName: 'a/b' })),
   ],
   [
-    'a key version that is none',
+    'an invalid key version',
     400,
     'InvalidKeyUri',
     undefined,
     at('PATCH', accountAt('existing'), keyOf({ keyVersion: 'latest' })),
   ],
   [
-    'a vault that is no address',
+    'a vault that is not an address',
     400,
     'InvalidKeyUri',
     'properties.encryption.keyVaultProperties.keyVaultUri',
@@ -209,7 +209,7 @@ const DEPLOYMENTS: readonly Case[] = [
     at('PUT', deploymentAt('d'), { ...newDeployment, sku: { name: 'Standard', capacity: 0.5 } }),
   ],
   [
-    'a sku that is none',
+    'an unknown sku',
     400,
     'InvalidResourceProperties',
     'sku.name',

@@ -14,7 +14,7 @@ const { authority, resourceManager, subscriptionId, tenantId, administrator } = 
 const tokenFor = async (resource: string): Promise<string> =>
   (await azure.credential.getToken(`${resource}/.default`))?.token ?? ''
 
-/** What each plane answers whom it does not know. */
+/** The answer of each plane to an unknown caller. */
 interface Plane {
   readonly resource: string
   readonly url: string
@@ -67,9 +67,9 @@ const encode = (part: object): string => Buffer.from(JSON.stringify(part)).toStr
 const jwks = JSON.parse((await ask({ url: `${authority}/common/discovery/keys` })).text) as { keys: { n: string }[] }
 const stranger = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
 
-/** A genuine token, changed in every way that has been an attack on somebody. */
+/** A genuine token with the changes of known attacks. */
 const FORGERIES: Readonly<Record<string, (token: string) => string | Promise<string>>> = {
-  'that is no token': () => 'a.b.c',
+  'that is not a token': () => 'a.b.c',
   'that is one word': () => 'token',
   'of many parts': token => `${token}.${token}`,
   'without a signature': token => token.slice(0, token.lastIndexOf('.') + 1),
@@ -122,7 +122,7 @@ async function refused(plane: Plane, authorization: string | undefined, code: st
 for (const [name, plane] of planes) {
   const token = genuine.get(plane.resource) ?? ''
 
-  test(`${name} lets nobody in without a token of its own, and says where there are some`, async () => {
+  test(`${name} lets nobody in without a token of its own, and says where to get one`, async () => {
     assert.equal((await ask({ url: plane.url, headers: { authorization: `Bearer ${token}` } })).status, 200)
     assert.equal((await ask({ url: plane.url, headers: { authorization: `bearer  ${token}` } })).status, 200)
     for (const authorization of [undefined, '', 'Bearer', 'Bearer ', 'Negotiate abc', `Basic ${btoa('a:b')}`])
@@ -139,7 +139,7 @@ for (const [name, plane] of planes) {
 
   test(`${name} refuses every other service's token`, async () => {
     for (const [other, { resource }] of planes) {
-      // Graph takes Resource Manager's, as the clients that were given only that one need it.
+      // Graph accepts Resource Manager's token, since some clients get only that one.
       if (other === name || (name === 'Microsoft Graph' && other === 'Resource Manager')) continue
       await refused(plane, `Bearer ${genuine.get(resource)}`, plane.codes.bad)
     }
@@ -265,7 +265,7 @@ const LOGINS: readonly Login[] = [
     send({ ...good, scope: 'https://nowhere.example/.default' }),
   ),
   refusal('an unknown tenant', 400, 'invalid_request', 90002, () => send(good, randomUUID())),
-  refusal('a tenant that is no id', 400, 'invalid_request', 90002, () => send(good, 'contoso.example')),
+  refusal('a tenant that is not an id', 400, 'invalid_request', 90002, () => send(good, 'contoso.example')),
   refusal('a parameter twice', 400, 'invalid_request', 9000411, () => post(`${encoded}&client_id=x`)),
   refusal('JSON for a form', 400, 'invalid_request', 900144, () =>
     post(JSON.stringify(good), { type: 'application/json' }),
@@ -309,7 +309,7 @@ test('the v1 endpoint asks for a resource, in the same form', async () => {
   assert.deepEqual([answer.status, (JSON.parse(answer.text) as { error_codes: number[] }).error_codes], [400, [900144]])
 })
 
-test('who guesses secrets is refused each time, and locks nobody out', async () => {
+test('guessing secrets locks nobody out', async () => {
   for (let attempt = 0; attempt < 12; attempt++) {
     const wrong = await send({ ...stranger2Form(), client_secret: `guess ${attempt}` }, stranger2.tenant)
     assert.deepEqual(

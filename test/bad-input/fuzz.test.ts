@@ -17,7 +17,7 @@ import { formOf, templateOf, type Names } from './templates.ts'
 const SECONDS = Number(process.env['OWNKEY_FUZZ_SECONDS'] ?? 12)
 const SEED = Number(process.env['OWNKEY_FUZZ_SEED'] ?? 20)
 const PARALLEL = 6
-/** A model may write a long answer; nothing else takes near as long. */
+/** A model may write a long answer. Nothing else takes nearly as long. */
 const HANG_MS = 30_000
 
 const cloud = await cloudFor({ after })
@@ -26,7 +26,7 @@ const { endpoints } = cloud
 const account = await azure.account('fuzz')
 const apiKey = String(account.openai.apiKey)
 await account.deploy('base', BASE_MODEL)
-// Nine examples: a job that gets past every other check is refused for it, and no training runs.
+// Nine examples, so that a job that passes every other check is refused and no training runs.
 const file = await account.upload('fuzz', 'train.jsonl', 9)
 const keys = await azure.vault('kv-fuzz', { enablePurgeProtection: undefined })
 const version = (await keys.createRsaKey('k')).properties.version ?? ''
@@ -105,13 +105,13 @@ interface Sending {
 const sometimes = (random: Random, probability: number, text: string): string =>
   random.chance(probability) ? strangeText(random) : text
 
-/** Never what Node itself would refuse to send: that would test Node. */
+/** Without what Node itself would refuse to send, since that would test Node. */
 const inUrl = (text: string): string =>
   encodeURIComponent(text.toWellFormed()).replace(/%2[46]/g, code => decodeURIComponent(code))
 // oxlint-disable-next-line no-control-regex
 const inHeader = (text: string): string => text.replace(/[\0-\x1f\x7f]|[^\0-\xff]/g, '?')
 
-/** What would take the ground from under all other requests is only ever asked of things that do not exist. */
+/** Requests that would break all others are only sent for things that do not exist. */
 const ENDS = /^(DELETE|POST .*\/(cancel|changetenant|moveresources|regeneratekey)$)/
 
 function pathOf(random: Random, route: Route): string {
@@ -261,7 +261,7 @@ function send({ route, method, host, path, headers, body }: Sending): Promise<An
   })
 }
 
-/** The record that the service finds for a request, which a strange path may make another than was meant. */
+/** The route that the service finds for a request, which with a strange path may be another one than was meant. */
 function servedBy({ route, method, host, path }: Sending): Route | undefined {
   try {
     const found = table.match(route.host, method, parseTarget(path, `https://${host}`).segments)
@@ -271,7 +271,7 @@ function servedBy({ route, method, host, path }: Sending): Route | undefined {
   }
 }
 
-/** Graph is served by the login host and speaks its own form. */
+/** Graph is served by the login host, with its own form of errors. */
 function checkShape(sending: Sending, { status, type, text }: Answer): void {
   if (status < 400 || sending.method === 'HEAD' || type.startsWith('text/html')) return
   const parsed = JSON.parse(text) as {

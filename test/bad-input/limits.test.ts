@@ -86,7 +86,7 @@ for (const [name, door] of Object.entries(DOORS)) {
       assert.deepEqual([answer.status, codeOf(answer.text)], [413, 'RequestEntityTooLarge'])
   })
 
-  test(`${name}: JSON that is none, too deep, or no object is refused`, async () => {
+  test(`${name}: a body that is not JSON, too deep, or not an object is refused`, async () => {
     const deep = (levels: number): string => `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`
     const bodies = [
       '{',
@@ -128,7 +128,7 @@ for (const [name, door] of Object.entries(DOORS)) {
     assert.deepEqual([answer.status, codeOf(answer.text)], [415, 'UnsupportedMediaType'])
   })
 
-  test(`${name}: headers of more than 32 kB are refused before anybody looks at them`, async () => {
+  test(`${name}: headers of more than 32 kB are refused`, async () => {
     const answer = await ask({ method, url, headers: { ...headers, 'x-more': 'y'.repeat(40_000) } })
     assert.deepEqual([answer.status, answer.text], [431, ''])
     const many = Object.fromEntries(Array.from({ length: 3000 }, (_, n) => [`x-${n}`, 'y'.repeat(8)]))
@@ -156,7 +156,7 @@ for (const [name, door] of Object.entries(DOORS)) {
     assert.equal(long.status, 404)
   })
 
-  test(`${name}: a path of nobody is 404, another method is 405 and names those there are`, async () => {
+  test(`${name}: an unknown path is 404, another method is 405 and names the allowed ones`, async () => {
     const { origin, pathname, search } = new URL(url)
     const unknown = await ask({ method, url: `${origin}/nothing/at/all`, headers })
     assert.equal(unknown.status, 404)
@@ -179,7 +179,7 @@ test('requests that two servers could read in two ways are refused', async () =>
     ['no Host', lines('Connection: close')],
     ['two lengths', lines(`Host: ${host}`, 'Content-Length: 5', 'Content-Length: 6')],
     ['a length and chunks', lines(`Host: ${host}`, 'Content-Length: 5', 'Transfer-Encoding: chunked')],
-    ['a length that is no number', lines(`Host: ${host}`, 'Content-Length: 5x')],
+    ['a length that is not a number', lines(`Host: ${host}`, 'Content-Length: 5x')],
     ['a negative length', lines(`Host: ${host}`, 'Content-Length: -5')],
     ['a folded header', lines(`Host: ${host}`, 'X-A: b', ' c')],
     ['a space before the colon', lines(`Host: ${host}`, 'X-A : b')],
@@ -219,7 +219,7 @@ test('a host that is not served is a 404 in plain words, whoever asks', async ()
   assert.deepEqual([status, codeOf(text)], [404, '404'])
 })
 
-test('members that would reach into every object reach nothing', async () => {
+test('members that would pollute the prototype of objects have no effect', async () => {
   const body = `{"location":"${location}","tags":{"__proto__":"x","constructor":"y","a":"b"},"__proto__":{"sku":{"name":"F9"}},"properties":{"__proto__":{"disableLocalAuth":true}}}`
   const answer = await ask({ method: 'PATCH', url: accountUrl, headers: { ...management, ...JSON_TYPE }, body })
   assert.ok([200, 400].includes(answer.status), answer.text)

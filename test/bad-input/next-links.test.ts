@@ -21,7 +21,7 @@ interface List {
   readonly url: string
   readonly size: '$top' | 'maxresults'
   readonly scope: string
-  /** What tells the items of this list apart. */
+  /** The key of this list's items. */
   readonly key: 'id' | 'kid' | 'name'
 }
 
@@ -130,7 +130,7 @@ for (const list of LISTS) {
   })
 }
 
-test('a page of files begins after a file, and one that is not there is said to be not there', async () => {
+test('a page of files begins after a file; an unknown one is refused', async () => {
   const { body } = await azure.arm('POST', `${azure.accountPath('pages-0')}/listKeys`)
   const headers = { 'api-key': body.key1 as string }
   for (const after of ['file-none', '..', '\0']) {
@@ -140,7 +140,7 @@ test('a page of files begins after a file, and one that is not there is said to 
   }
 })
 
-test('a next link is good for whoever may list, and for nobody else', async () => {
+test('a next link is good only for callers that may list', async () => {
   const { body } = await get(`${S}/resourcegroups?api-version=2025-04-01&$top=1`, resourceManager)
   const next = nextOf(body) ?? ''
   assert.equal((await fetch(next)).status, 401)

@@ -87,7 +87,7 @@ const CALLERS: readonly Case[] = [
 ]
 
 const IDS: readonly Case[] = [
-  ['a file id that is none', 404, 'notFound', null, /file 'not-a-file'/, send('GET', `${FILES}/not-a-file`)],
+  ['an invalid file id', 404, 'notFound', null, /file 'not-a-file'/, send('GET', `${FILES}/not-a-file`)],
   [
     'a file id that nobody has',
     404,
@@ -99,12 +99,12 @@ const IDS: readonly Case[] = [
   ["a neighbour's file", 404, 'notFound', null, /was not found/, send('GET', `${FILES}/${foreign}/content`)],
   ["a neighbour's file deleted", 404, 'notFound', null, /was not found/, send('DELETE', `${FILES}/${foreign}`)],
   ['a file id with a climb in it', 404, 'notFound', null, /was not found/, send('GET', `${FILES}/..%2F..%2Froot.key`)],
-  ['a job id that is none', 404, 'notFound', null, /job 'x'/, send('GET', `${JOBS}/x`)],
+  ['an invalid job id', 404, 'notFound', null, /job 'x'/, send('GET', `${JOBS}/x`)],
   ['a job id that nobody has', 404, 'notFound', null, /was not found/, send('POST', `${JOBS}/${noJob}/cancel`)],
   ['events of no job', 404, 'notFound', null, /was not found/, send('GET', `${JOBS}/${noJob}/events`)],
   ['checkpoints of no job', 404, 'notFound', null, /was not found/, send('GET', `${JOBS}/${noJob}/checkpoints`)],
   [
-    'a limit that is no number',
+    'a limit that is not a number',
     400,
     'invalidPayload',
     'limit',
@@ -114,8 +114,8 @@ const IDS: readonly Case[] = [
   ['a limit of nothing', 400, 'invalidPayload', 'limit', /from 1 to 100/, send('GET', `${JOBS}?limit=`)],
   ['a limit of 0', 400, 'invalidPayload', 'limit', /from 1 to 10000/, send('GET', `${FILES}?limit=0`)],
   ['a limit in hexadecimal', 400, 'invalidPayload', 'limit', /from 1 to 100/, send('GET', `${JOBS}?limit=0x10`)],
-  ['an order that is none', 400, 'invalidPayload', 'order', /order/, send('GET', `${FILES}?order=random`)],
-  ['a cursor that is none', 404, 'notFound', null, /was not found/, send('GET', `${FILES}?after=x`)],
+  ['an unknown order', 400, 'invalidPayload', 'order', /order/, send('GET', `${FILES}?order=random`)],
+  ['an invalid cursor', 404, 'notFound', null, /was not found/, send('GET', `${FILES}?after=x`)],
   ['a model that nobody has', 404, 'notFound', null, /model 'absent'/, send('GET', `${MODELS}/absent`)],
   ['a base model deleted', 400, 'invalidPayload', 'model', /base model/, send('DELETE', `${MODELS}/${BASE_MODEL}`)],
 ]

@@ -30,7 +30,7 @@ const SCOPES: readonly Case[] = [
     at('GET', GROUP, undefined, '2024-02-01%0d%0aX:1'),
   ],
   [
-    'a subscription that is no GUID',
+    'a subscription that is not a GUID',
     400,
     'InvalidSubscriptionId',
     undefined,
@@ -66,7 +66,7 @@ const SCOPES: readonly Case[] = [
     at('PUT', `${GROUP}/providers/Microsoft.Resources/deployments/main`, {}),
   ],
   [
-    'a filter that is none',
+    'an invalid filter',
     400,
     'InvalidFilterInQueryString',
     undefined,
@@ -226,7 +226,7 @@ const ACCOUNTS: readonly Case[] = [
     at('PATCH', accountAt('existing'), { properties: { customSubDomainName: 'other' } }),
   ],
   [
-    'a firewall rule that is no address',
+    'a firewall rule that is not an address',
     400,
     'InvalidRequestContent',
     'properties.networkAcls.ipRules.0.value',
@@ -237,7 +237,7 @@ const ACCOUNTS: readonly Case[] = [
     ),
   ],
   [
-    'a key that is none',
+    'an unknown key',
     400,
     'InvalidRequestContent',
     'keyName',

@@ -1,6 +1,6 @@
 import { BASE_MODEL } from '../support/azure.ts'
 
-/** Bodies that fit, by a route's method and the end of its path: what is mutated has a chance to get past the first check. */
+/** Valid bodies, by a route's method and the end of its path, so that mutated ones may pass the first check. */
 export interface Names {
   readonly tenantId: string
   readonly location: string

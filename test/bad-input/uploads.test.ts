@@ -161,7 +161,7 @@ test('a client that goes away in the middle of a file leaves nothing', async () 
   })
 })
 
-/** The fault that each file's name says, as the service names it. */
+/** The service's code for the fault in each file's name. */
 const FAULTS: Readonly<Record<string, readonly [finding: string, line?: number]>> = {
   'binary.jsonl': ['not_utf8', 1],
   'content-number-line-2.jsonl': ['invalid_content', 2],
@@ -178,7 +178,7 @@ const FAULTS: Readonly<Record<string, readonly [finding: string, line?: number]>
 const folder = fileURLToPath(new URL('../data/bad/', import.meta.url))
 
 for (const [name, [finding, at]] of Object.entries(FAULTS)) {
-  test(`${name} is refused with ${finding}${at === undefined ? '' : ` in line ${at}`}, and no word of it is repeated`, async () => {
+  test(`${name} is refused with ${finding}${at === undefined ? '' : ` in line ${at}`}, without repeating any of it`, async () => {
     const content = await readFile(join(folder, name))
     const attempt = account.openai.files.create({ file: await toFile(content, name), purpose: 'fine-tune' })
     await assert.rejects(attempt, (error: { status: number; code: string; error: { details: object[] } }) => {
@@ -203,7 +203,7 @@ test('a file of nine examples may be uploaded, to validate with, but no job trai
   await account.openai.files.delete(id)
 })
 
-test('every file of test/data/bad is held here', async () => {
+test('every file of test/data/bad is used here', async () => {
   const held = [...Object.keys(FAULTS), 'nine-examples.jsonl']
   assert.deepEqual((await readdir(folder)).filter(name => /\.jsonl?$/.test(name)).toSorted(), held.toSorted())
 })

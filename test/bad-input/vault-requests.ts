@@ -3,7 +3,7 @@ import type { Route } from '../../src/http/route.ts'
 import { mutated, strangeText, strangeValue, type Random } from '../support/random.ts'
 import { templateOf, type Names } from './templates.ts'
 
-/** Keys that are brought along, so that the test knows their private halves. */
+/** Imported keys, so that the test knows their private halves. */
 export function knownKeys() {
   const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' })
   const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })
@@ -31,24 +31,24 @@ export interface Place {
   readonly subscription: string
   readonly group: string
   readonly location: string
-  /** What data-plane calls go to. */
+  /** The vault for data-plane calls. */
   readonly vault: string
   /** What may be changed, deleted and purged. */
   readonly spare: string
   readonly versions: Readonly<Record<string, string>>
   readonly names: Names
   readonly keys: KnownKeys
-  /** What the vault itself made: it gets past the first checks of the operations that take it back. */
+  /** Values that the vault made, which pass the first checks of the operations that take them. */
   readonly wrapped: string
   readonly signature: string
   readonly backup: string
 }
 
-/** Of these paths the key is one that may be lost or changed. */
+/** On these paths the key may be lost or changed. */
 const SPARE =
   /^(POST|PUT|PATCH|DELETE) \/(keys\/:name|keys\/:name\/:version|keys\/:name\/(create|rotate|rotationpolicy)|deletedkeys.*)$/
 
-/** One request to the route: as it should be, or with something in it that is not. */
+/** One request to the route, valid or with a wrong part. */
 export function mutatedRequest(random: Random, route: Route, place: Place): Request {
   const method = random.chance(0.98) ? route.method : random.pick(['GET', 'POST', 'OPTIONS'])
   const roll = random.next()
@@ -120,7 +120,7 @@ function bodyTemplate(random: Random, route: Route, place: Place): unknown {
   return { ...known, ...random.pick([{ alg: 'A256GCM' }, { alg: 'RSA1_5' }, { alg: 'ES256' }, { alg: 'A256KW' }, {}]) }
 }
 
-/** Never what Node itself would refuse to send: that would test Node. */
+/** Without what Node itself would refuse to send, since that would test Node. */
 function inUrl(text: string): string {
   return encodeURIComponent(text.toWellFormed()).replace(/%2[46]/g, code => decodeURIComponent(code))
 }

@@ -161,7 +161,7 @@ test(`${REQUESTS} mutated requests to every operation of Key Vault: no failure o
   assert.deepEqual(problems, [])
   const never = routes.filter(route => !worked.has(route)).map(({ method, path }) => `${method} ${path}`)
   t.diagnostic(`never went through: ${never.join(', ')}`)
-  // Else the mutations would only ever test the first check of each operation.
+  // Otherwise the mutations would only test the first check of each operation.
   assert.ok(worked.size >= routes.length * 0.8, never.join('\n'))
 })
 

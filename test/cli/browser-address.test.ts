@@ -33,7 +33,7 @@ function ask(url: string, method = 'GET', headers: Readonly<Record<string, strin
   })
 }
 
-/** What comes back to bytes as they are; with `open` nothing more is sent. */
+/** The answer to raw bytes; with `open` the request is not ended. */
 function raw(bytes: Buffer | string): Promise<{ text: string; ms: number }> {
   const started = performance.now()
   return new Promise(resolve => {
@@ -95,7 +95,7 @@ test('other methods over plain HTTP are refused with where to go, also while a b
   }
 })
 
-test('the bare address over HTTPS leads to the portal by its root alone: a client with a wrong base URL is told so', async () => {
+test('only the root of the bare address over HTTPS leads to the portal', async () => {
   for (const [method, path] of [
     ['GET', '/openai/files'],
     ['POST', '/'],
@@ -106,7 +106,7 @@ test('the bare address over HTTPS leads to the portal by its root alone: a clien
   }
 })
 
-test('what is not HTTP, never ends or never begins is cut off within seconds', async () => {
+test('a connection without HTTP, or whose request never ends or begins, is cut off within seconds', async () => {
   const [garbage, huge, slow, silent] = await Promise.all([
     raw(Buffer.from([0x00, 0x01, 0x02, 0x03, 0x04])),
     raw(`GET /${'a'.repeat(20_000)}`),

@@ -78,7 +78,7 @@ test('fish completes the same', { skip: lacks('fish') }, async t => {
   }
 })
 
-/** zsh completes in its line editor alone: one in a terminal of its own is typed to, and what it shows is read. */
+/** zsh completes only in its line editor, so this types into one in a pseudo-terminal and reads its output. */
 const ZSH = `zmodload zsh/zpty
   zpty z zsh -f -i
   zpty -w z "PS1=; unset zle_bracketed_paste; autoload -Uz compinit; compinit -u -D; source ./script; setopt no_beep; LISTMAX=1000; echo rea''dy"

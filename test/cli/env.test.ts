@@ -25,7 +25,7 @@ for (const shell of ['dash', 'bash', 'zsh'])
       `set -eu; eval "$(${command})"; printf '%s\\n' "$AZURE_CLIENT_SECRET" "$NODE_EXTRA_CA_CERTS"`,
     )
     assert.deepEqual(variables.split('\n'), [administrator.clientSecret, caCertificate, ''])
-    // Stands where az would be found, and tells what it was given: the words, and its input for a login.
+    // Found in place of az. It tells its arguments, and its input for a login.
     const recorder = `az() { printf '<%s>' "$@"; case "$*" in *'@-'*) printf ' read '; cat;; *unregister*) echo; return 1;; esac; echo; }`
     const called = await inShell(
       shell,
@@ -40,7 +40,7 @@ for (const shell of ['dash', 'bash', 'zsh'])
     assert.deepEqual(lines.slice(-3), [caCertificate, 'false', ''])
   })
 
-test('where a proxy is set, the names of the cloud are asked of none; what was asked of none before still is not', async () => {
+test('where a proxy is set, it is not asked for the names of the cloud', async () => {
   const words = ['env', '--data-dir', cloud.dataDir]
   const env = { ...process.env, HTTPS_PROXY: 'http://127.0.0.1:9', NO_PROXY: 'example.org, .example.net', no_proxy: '' }
   const names = 'example.org,.example.net,localhost,.localhost,127.0.0.1,::1'

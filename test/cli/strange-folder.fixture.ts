@@ -7,7 +7,7 @@ import { folderFor } from './command-line.fixture.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const PARTS = ['src', 'portal/dist', 'models', 'docs/truth-table.md', 'examples', 'package.json']
 
-/** A copy of OwnKey in a folder that addresses and shells read otherwise than it is written; resolves to its path. */
+/** A copy of OwnKey in a folder whose name URLs and shells would misread. Resolves to its path. */
 export async function strangeFolder(t: TestContext): Promise<string> {
   const folder = join(await folderFor(t), `My "Grüße" $HOME %41#?'s`)
   await mkdir(folder)

@@ -57,7 +57,7 @@ describe('@azure/arm-authorization, unmodified', { concurrency: false }, () => {
     return client.roleAssignments.create(scope, name, given)
   }
 
-  it('definitions: found by name, read by id; there are no custom roles, and that is said', async () => {
+  it('definitions: found by name, read by id; custom roles are refused', async () => {
     const { permissions = [], roleType } = await client.roleDefinitions.getById(
       await roleId('Key Vault Crypto Service Encryption User'),
     )
@@ -101,7 +101,7 @@ describe('@azure/arm-authorization, unmodified', { concurrency: false }, () => {
     assert.match((await refusal(download))?.message ?? '', /lacks the required data action/)
   })
 
-  it('assignments are listed at a scope and for a principal, and read by id; each is there once', async () => {
+  it('assignments are listed at a scope and for a principal, and read by id', async () => {
     const name = randomUUID()
     await assign(vault, 'Reader', program.principalId, name)
     const filter = `principalId eq '${program.principalId}'`

@@ -62,7 +62,7 @@ describe('@azure/arm-cognitiveservices, unmodified', { concurrency: false }, () 
       (error: { code: string }) => error.code,
     )
 
-  it("the package's own tests of version 7.6.0, in the words of today's client", async () => {
+  it("the package's own tests of version 7.6.0, with today's client", async () => {
     const [group, name] = ['myjstest', 'myaccountxxxx1']
     const made = await create(name, { kind: 'CognitiveServices', location: 'East US' }, group)
     assert.equal(made.name, name)
@@ -110,7 +110,7 @@ describe('@azure/arm-cognitiveservices, unmodified', { concurrency: false }, () 
     await client.accounts.beginDeleteAndWait('rg', 'first', polling)
     assert.equal((await free('taken')).isSubdomainAvailable, false)
     assert.equal(await code(create('second', { properties: { customSubDomainName: 'taken' } })), 'CustomDomainInUse')
-    // Nobody named it: then another one is found.
+    // The request does not name one, so another one is found.
     await create('same-name')
     assert.match(
       (await create('same-name', {}, 'Other')).properties?.customSubDomainName ?? '',
@@ -149,7 +149,7 @@ describe('@azure/arm-cognitiveservices, unmodified', { concurrency: false }, () 
     assert.equal((await client.checkDomainAvailability('is-free', type)).isSubdomainAvailable, true)
   })
 
-  it('location and kind of an account stay: a change of them is refused, not passed over', async () => {
+  it('a change of an account`s location or kind is refused, not ignored', async () => {
     await create('fixed')
     const path = `${sub}/resourceGroups/rg/providers/Microsoft.CognitiveServices/accounts/fixed`
     for (const [body, status, code] of [
@@ -164,7 +164,7 @@ describe('@azure/arm-cognitiveservices, unmodified', { concurrency: false }, () 
     assert.equal((await admin.arm('PATCH', path, { location, kind: 'openai', tags: { a: 'b' } })).status, 200)
   })
 
-  it('a regenerated key opens nothing any more, the other one does', async () => {
+  it('a regenerated key is no longer valid, the other one is', async () => {
     await create('keyed')
     const before = await client.accounts.listKeys('rg', 'keyed')
     const after1 = await client.accounts.regenerateKey('rg', 'keyed', 'Key1')
@@ -180,7 +180,7 @@ describe('@azure/arm-cognitiveservices, unmodified', { concurrency: false }, () 
     assert.deepEqual([await status(before.key1), await status(before.key2), await status(after1.key1)], [401, 200, 200])
   })
 
-  it('the firewall judges the peer of the socket, not a header', async () => {
+  it('the firewall checks the peer of the socket, not a header', async () => {
     await create('walled')
     const { key1 = '' } = await client.accounts.listKeys('rg', 'walled')
     const set = (properties: AccountProperties) =>
@@ -204,7 +204,7 @@ describe('@azure/arm-cognitiveservices, unmodified', { concurrency: false }, () 
     )
   })
 
-  it('changes that build on a state that is gone are refused with 412, unchanged reads answer 304', async () => {
+  it('changes of an outdated state are refused with 412, unchanged reads answer 304', async () => {
     await create('tagged')
     const path = `${sub}/resourceGroups/rg/providers/Microsoft.CognitiveServices/accounts/tagged`
     const { etag } = (await admin.arm('GET', path)).body

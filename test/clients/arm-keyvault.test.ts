@@ -6,10 +6,10 @@ import type { Endpoints } from '../../src/base/endpoints.ts'
 import { cloudFor } from '../support/cloud.ts'
 
 /*
- * The five tests inside the package @azure/arm-keyvault 3.1.0 (dist-esm/test/keyvault_examples.js), sentence by sentence, with the client
- * of today. The compiled originals run in microsoft-tests.test.ts.
+ * The five tests inside the package @azure/arm-keyvault 3.1.0 (dist-esm/test/keyvault_examples.js), line by line, with today's client.
+ * The compiled originals run in microsoft-tests.test.ts.
  *
- * Not here, because there is nothing behind it: managed HSM pools, their keys, regions and private endpoints; secrets of vaults;
+ * Left out, since the service does not have them: managed HSM pools, their keys, regions and private endpoints; secrets of vaults;
  * private endpoint connections and private link resources of vaults; keys made through Resource Manager instead of the vault.
  */
 const GROUP = 'myjstest'

@@ -4,7 +4,7 @@ import { AzSession, noAz } from '../support/az-session.ts'
 import { cloudFor, type TestCloud } from '../support/cloud.ts'
 import { ownToken } from '../support/graph.ts'
 
-/** Entra by the unmodified az: what `az ad` and `az role` ask Microsoft Graph for. */
+/** Entra through the unmodified az: the requests of `az ad` and `az role` to Microsoft Graph. */
 describe('az ad, unmodified', { concurrency: false, skip: noAz }, () => {
   const ends: (() => Promise<void>)[] = []
   let cloud: TestCloud
@@ -34,7 +34,7 @@ describe('az ad, unmodified', { concurrency: false, skip: noAz }, () => {
     assert.deepEqual(await az.run(`ad app owner list --id ${appId}`), [])
   })
 
-  it('sp: created for the application, found by its name; its secret is reset, and the former one is good no more', async () => {
+  it('sp: created for the application, found by its name; its secret is reset', async () => {
     await az.run(`ad sp create --id ${appId}`)
     assert.equal((await az.run(`ad sp list --spn ${appId}`)).length, 1)
     assert.ok((await az.run('ad sp list --all')).length >= 2)

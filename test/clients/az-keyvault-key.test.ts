@@ -97,7 +97,7 @@ describe('az keyvault key, unmodified', { concurrency: false, skip: noAz }, () =
     const version = kid.split('/').at(-1)
     const old = `decrypt --name attributes --version ${version} --algorithm RSA-OAEP-256 --data-type plaintext --value`
     assert.equal((await key(old, result)).result, 'hello')
-    // az encrypts with the public half by itself; what needs the private one, the vault refuses.
+    // az encrypts with the public half by itself. The vault refuses operations with the private half.
     const digest = createHash('sha256').update('late').digest('base64')
     await assert.rejects(key(`sign --name attributes --algorithm RS256 --digest ${digest}`), /expired/)
     await key('set-attributes --name attributes --expires 2040-01-01T00:00:00Z --ops encrypt')
@@ -113,7 +113,7 @@ describe('az keyvault key, unmodified', { concurrency: false, skip: noAz }, () =
     const { result } = await key(`encrypt ${oaep}`, 'a secret')
     assert.equal((await key(`decrypt ${oaep}`, result)).result, 'a secret')
     const block = Buffer.alloc(16, 7).toString('base64')
-    // Not CBC: az's client, which never sees an oct-HSM key, encrypts that by itself, under a random key that nobody has.
+    // Not CBC, since az's client, which never sees an oct-HSM key, would encrypt by itself under a random key.
     const gcm = '--name oct --algorithm A256GCM --data-type base64 --value'
     const sealed = await key(`encrypt ${gcm}`, block)
     assert.equal((await key(`decrypt ${gcm}`, sealed.result, '--iv', sealed.iv, '--tag', sealed.tag)).result, block)

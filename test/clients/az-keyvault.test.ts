@@ -23,7 +23,7 @@ describe('az keyvault, unmodified', { concurrency: false, skip: noAz }, () => {
   })
   after(() => Promise.all(ends.map(end => end())))
 
-  it('create: soft delete is on, and whoever creates it has every permission', async () => {
+  it('create: soft delete is on, and the creator has every permission', async () => {
     const { properties } = await az.run(
       `keyvault create ${vault} ${place} --enable-rbac-authorization false --retention-days 7 --tags a=1`,
     )
@@ -78,7 +78,7 @@ describe('az keyvault, unmodified', { concurrency: false, skip: noAz }, () => {
     await assert.rejects(az.run(roles), /--enable-rbac-authorization/)
   })
 
-  it('check-name: az asks about managed HSMs alone, which are not here; vaults are asked about through az rest', async () => {
+  it('check-name: az only asks about managed HSMs, which are not here; for vaults there is az rest', async () => {
     const hsm = await az.run('keyvault check-name --name az-free')
     assert.equal(hsm.nameAvailable, false)
     assert.match(hsm.message, /no managed HSMs here/)

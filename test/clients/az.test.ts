@@ -88,7 +88,7 @@ describe('az, unmodified', { concurrency: false, skip: noAz }, () => {
     await on('network-rule add --ip-address 203.0.113.7')
     assert.equal((await on('network-rule list')).ipRules.length, 1)
     await on('network-rule remove --ip-address 203.0.113.7')
-    // az sets defaultAction to Deny with the first rule, and has no word that takes it back.
+    // az sets defaultAction to Deny with the first rule, and has no command that resets it.
     const body = JSON.stringify({ properties: { networkAcls: { defaultAction: 'Allow' } } })
     const { id } = await on('show')
     const patched = await az.run(`rest --method patch --url ${id}?api-version=2025-09-01 --body`, body)

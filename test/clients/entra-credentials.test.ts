@@ -44,7 +44,7 @@ describe('@azure/identity against a whole cloud', () => {
   })
   after(async () => rm(dir, { recursive: true }))
 
-  /** What a resource sees: checked with the published keys, by somebody who knows no more. */
+  /** The claims as a resource sees them, verified with the published keys alone. */
   async function claimsOf(token: string, audience = 'https://vault.azure.net'): Promise<Record<string, unknown>> {
     const issuer = `https://sts.windows.net/${tenantId}/`
     return (await jwtVerify(token, keys, { issuer, audience, algorithms: ['RS256'] })).payload
@@ -86,7 +86,7 @@ describe('@azure/identity against a whole cloud', () => {
     await assert.rejects(stranger.getToken(VAULT), /AADSTS700027/)
   })
 
-  it('ClientAssertionCredential: a token of this cloud stands for a secret where issuer, subject and audience fit', async () => {
+  it('ClientAssertionCredential: a token of this cloud replaces a secret where issuer, subject and audience fit', async () => {
     const { id, appId, principalId } = await graph.application({ displayName: 'federated' })
     const subject = JSON.parse(
       Buffer.from(

@@ -25,7 +25,7 @@ const { endpoints } = cloud
 const { authority: authorityHost, tenantId, administrator } = endpoints
 const options = { authorityHost, disableInstanceDiscovery: true }
 
-/** Programs that name no credential find one where they run: in variables, in files, in az. */
+/** Programs without a named credential find one in their environment: in variables, files or az. */
 describe('@azure/identity finds its credential', { concurrency: false }, () => {
   let dir: string
   let graph: Graph
@@ -47,7 +47,7 @@ describe('@azure/identity finds its credential', { concurrency: false }, () => {
   })
   after(async () => rm(dir, { recursive: true }))
 
-  /** The claims of the token that `expression` gives in a process with these variables, and none that we have. */
+  /** The claims of the token of `expression` in a process with these variables, and without ours. */
   async function claims(expression: string, env: NodeJS.ProcessEnv): Promise<Record<string, unknown>> {
     const script = `import * as identity from '@azure/identity'
       const options = { disableInstanceDiscovery: true }
@@ -92,7 +92,7 @@ describe('@azure/identity finds its credential', { concurrency: false }, () => {
     }
   })
 
-  it('ChainedTokenCredential: what is not there is passed over', async () => {
+  it('ChainedTokenCredential: missing credentials are skipped', async () => {
     const chain = `new identity.ChainedTokenCredential(
       new identity.AzurePowerShellCredential(options), new identity.EnvironmentCredential(options))`
     assert.equal((await claims(chain, { ...own(), AZURE_CLIENT_SECRET: secret }))['oid'], app.principalId)
@@ -118,7 +118,7 @@ describe('@azure/identity finds its credential', { concurrency: false }, () => {
     assert.deepEqual([found['upn'], found['appid']], [administrator.userName, app.appId])
   })
 
-  it('OnBehalfOfCredential is refused in words: its grant is not among those taken here', async () => {
+  it('OnBehalfOfCredential is refused, since its grant is not supported here', async () => {
     const userAssertionToken = await ownToken(endpoints, administrator, VAULT)
     const credential = new OnBehalfOfCredential({
       ...options,

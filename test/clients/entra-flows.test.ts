@@ -52,7 +52,7 @@ test('a person whose password must be changed chooses one, and everything from b
     ),
   )
   assert.equal((await own.get('GET', '/me'))['userPrincipalName'], userPrincipalName)
-  assert.equal((await own.ask('POST', '/users', user)).status, 403, 'who is no administrator reads only')
+  assert.equal((await own.ask('POST', '/users', user)).status, 403, 'only an administrator may change users')
   await new Promise(resolve => setTimeout(resolve, 1000))
   const third = { currentPassword: 'second-Secret', newPassword: 'third-Secret' }
   assert.equal((await own.ask('POST', '/me/changePassword', { ...third, currentPassword: 'wrong' })).status, 400)
@@ -69,7 +69,7 @@ test('a person whose password must be changed chooses one, and everything from b
   )
 })
 
-test('a device waits until its own code is approved, once; declined and unknown codes say so', async () => {
+test('a device waits until its own code is approved', async () => {
   const begin = async (): Promise<Record<string, string>> => {
     const response = await fetch(`${authority}/${tenantId}/oauth2/v2.0/devicecode`, {
       method: 'POST',
@@ -160,7 +160,7 @@ test('client assertions: for this tenant`s endpoint, within their time, with the
   const stranger = await makeCertificate('CN=robot')
   assert.deepEqual((await ask({}, {}, stranger.privateKey)).body['error_codes'], [700027])
   for (const refused of [
-    // A FIPS provider makes none so weak.
+    // A FIPS provider does not make such a weak key.
     ...(getFips() === 1 ? [] : [await makeCertificate('CN=weak', { bits: 1024 })]),
     await makeCertificate('CN=old', { days: -1 }),
   ])
@@ -170,7 +170,7 @@ test('client assertions: for this tenant`s endpoint, within their time, with the
     )
 })
 
-test('tokens for an application have its version`s shape, and no service of ours takes them', async () => {
+test('tokens for an application have the form of its version, and our services refuse them', async () => {
   const web = await application('caller')
   const api = await graph.application({
     displayName: 'api',
@@ -194,7 +194,7 @@ test('tokens for an application have its version`s shape, and no service of ours
   )
 })
 
-test('the administrator changes the signing key at once; tokens of the former one stay good', async () => {
+test('when the administrator changes the signing key, tokens of the former one stay valid', async () => {
   const { resourceManager } = endpoints
   const token = await ownToken(endpoints, administrator, 'https://management.azure.com/.default')
   const headers = { authorization: `Bearer ${token}` }
@@ -221,7 +221,7 @@ test('the administrator changes the signing key at once; tokens of the former on
   assert.equal(refused.status, 403)
 })
 
-test('whoever guesses secrets is refused each time, and each attempt is in the audit log', async () => {
+test('each guess of a secret is refused and in the audit log', async () => {
   const { appId } = await application('guessed')
   const attempt = () =>
     tokenRequest(endpoints, {

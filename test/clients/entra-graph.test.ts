@@ -179,7 +179,7 @@ test('tenants are apart: nobody sees, changes or logs in to another`s', async ()
   assert.equal(
     (await tokenRequest(endpoints, form, { tenant: 'fabrikam-ltd.localhost' })).status,
     200,
-    'a tenant goes by its domain too',
+    'a tenant is found by its domain too',
   )
   assert.equal((await tokenRequest(endpoints, form, { tenant: 'common' })).status, 200)
   assert.notEqual(properties.tenantId, tenantId)

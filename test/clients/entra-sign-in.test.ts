@@ -43,7 +43,7 @@ test('requests for several resources with one refresh token at a time all succee
   assert.equal(new Set(answers.map(answer => answer.body['refresh_token'])).size, 1)
 })
 
-test('what a page got only a page of its origin may use, and it ends when the person signs out', async () => {
+test('only a page of the same origin may use a page`s tokens, and they end when the person signs out', async () => {
   const browser = newBrowser()
   const given = await signedIn(browser)
   assert.deepEqual((await redeem(given, {}, null)).body['error_codes'], [9002327])
@@ -55,14 +55,14 @@ test('what a page got only a page of its origin may use, and it ends when the pe
   assert.equal((await refresh(next.body['refresh_token'])).body['error'], 'invalid_grant')
 })
 
-test('a refresh token is for the client that got it; in other hands it ends for all', async () => {
+test('a refresh token is for the client that got it; another client`s use ends the family', async () => {
   const { body } = await redeem(await signedIn(newBrowser()))
   const other = { client_id: AZURE_CLI }
   assert.equal((await refresh(body['refresh_token'], other, null)).body['error'], 'invalid_grant')
   assert.equal((await refresh(body['refresh_token'])).body['error'], 'invalid_grant')
 })
 
-test('a code that comes twice was stolen: what it led to ends', async () => {
+test('a code that comes twice was stolen, so its tokens end', async () => {
   const given = await signedIn(newBrowser())
   const first = await redeem(given)
   assert.equal(first.status, 200)
@@ -141,7 +141,7 @@ test('plain PKCE, other response types and several resources are refused to the 
   }
 })
 
-test('a program on this machine gets nothing from a session alone: somebody agrees on a page each time', async () => {
+test('for a program on this machine somebody has to agree on a page each time', async () => {
   const browser = newBrowser()
   await signedIn(browser)
   const cli = { client_id: AZURE_CLI, redirect_uri: 'http://localhost:45678', response_mode: 'form_post' }
@@ -164,7 +164,7 @@ test('a program on this machine gets nothing from a session alone: somebody agre
   assert.equal(answerOf(declined).get('error'), 'access_denied')
 })
 
-test('a form is taken from the browser only that was shown it, and from this host only', async () => {
+test('a form is accepted only from the browser that was shown it, and from this host', async () => {
   const shown = await newBrowser().go(attempt().url)
   const { action, values } = formOf(shown)
   const fields = new URLSearchParams({ ...values, name: administrator.userName, password: administrator.password })

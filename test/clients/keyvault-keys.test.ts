@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test'
 import type { CryptographyClient, JsonWebKey, KeyClient, SignatureAlgorithm } from '@azure/keyvault-keys'
 import { startCloud, type Cloud } from '../keyvault/cloud.fixture.ts'
 
-/* Every method of the official client, unmodified; and with them the scenarios of Lowkey Vault's suite, as ours. */
+/* Every method of the official client, unmodified, with the scenarios of Lowkey Vault's suite. */
 let cloud: Cloud
 let keys: KeyClient
 
@@ -18,7 +18,7 @@ after(() => cloud.close())
 
 const soon = { intervalInMs: 1 }
 
-/** A FIPS provider knows no P-256K, and RSA1_5 undoes nothing on it: test/keyvault/keys.test.ts. */
+/** A FIPS provider has neither P-256K nor decryption with RSA1_5: test/keyvault/keys.test.ts. */
 const isFips = getFips() === 1
 
 async function all<T>(list: AsyncIterable<T>): Promise<T[]> {
@@ -48,7 +48,7 @@ test('keys of every type and size are created, by the general and by the special
   }
 })
 
-test('a key is read: the latest, the first version, one that is disabled only in lists', async () => {
+test('a key is read: the latest, the first version; a disabled one only in lists', async () => {
   const first = await keys.createRsaKey('read', {
     tags: { a: 'b' },
     expiresOn: new Date(2e12),
@@ -87,7 +87,7 @@ test('a key is deleted, listed as deleted, recovered, deleted again and purged �
   await assert.rejects(keys.getDeletedKey('passing'), { statusCode: 404 })
 })
 
-test('keys are brought along: RSA and EC, as software and as HSM keys · R06', async () => {
+test('keys are imported: RSA and EC, as software and as HSM keys · R06', async () => {
   const made = [generateKeyPairSync('rsa', { modulusLength: 2048 }), generateKeyPairSync('ec', { namedCurve: 'P-256' })]
   for (const [index, { privateKey }] of made.entries()) {
     for (const hardwareProtected of [false, true]) {
@@ -188,7 +188,7 @@ async function signs(client: CryptographyClient, algorithm: SignatureAlgorithm, 
   const { result } = await client.sign(algorithm, digest)
   assert.equal((await client.verify(algorithm, digest, result)).result, true, algorithm)
   const signed = await client.signData(algorithm, data)
-  // The client verifies data by itself where it has the public key, and takes PSS for PKCS #1 then: digests go to the vault.
+  // Where the client has the public key, it verifies data itself but confuses PSS with PKCS #1. So digests go to the vault.
   if (algorithm.startsWith('PS')) {
     assert.equal((await client.verify(algorithm, digest, signed.result)).result, true, algorithm)
     return

@@ -10,16 +10,16 @@ import { Azure } from '../support/azure.ts'
 import { cloudFor, type TestCloud } from '../support/cloud.ts'
 
 /*
- * The tests that Microsoft ships, compiled, inside older versions of its packages (MIT). They are downloaded once into a cache
- * below node_modules and run as they are; no copy of them is in this repository.
+ * The compiled tests inside older versions of Microsoft's packages (MIT). They are downloaded once into a cache below node_modules and
+ * run as they are. This repository has no copy of them.
  */
 interface Suite {
   readonly package: string
   readonly version: string
   readonly file: string
-  /** The file marks one of its tests with `only`, so that its authors run no other. */
+  /** Whether the file marks one of its tests with `only`. */
   readonly only?: true
-  /** Tests that fail here, each with what it wants that is out of scope. */
+  /** Tests that fail here, each with what it needs that is out of scope. */
   readonly failing: Readonly<Record<string, string>>
 }
 
@@ -77,7 +77,7 @@ async function download(): Promise<string | false> {
   )
 }
 
-/** Runs one of Microsoft's files in a process of its own. Resolves to what became of each test, and all it said. */
+/** Runs one of Microsoft's files in a process of its own. Resolves to the result of each test, and its output. */
 async function play(suite: Suite, cloud: TestCloud): Promise<{ passed: string[]; failed: string[]; said: string }> {
   const { authority, tenantId, subscriptionId, administrator, resourceManager, caCertificate } = cloud.endpoints
   const imports = ['src/http/localhost.mjs', 'test/support/microsoft-tests.hooks.ts'].map(path => join(root, path))

@@ -1,7 +1,7 @@
 import type OpenAI from 'openai'
 import { z } from 'zod'
 
-/** What the official client declares, as schemas that the compiler holds against its types; Azure's own fields beside them. */
+/** The official client's types as schemas, which the compiler checks against these types, with Azure's own fields. */
 
 const seconds = z.int().min(1_600_000_000).max(4_102_444_800)
 const fileId = z.string().regex(/^file-[0-9a-f]{32}$/)
@@ -39,7 +39,7 @@ const jobBase = {
   integrations: z.array(z.never()),
 }
 
-/** Azure's `pending` and `paused` are no states that the client declares. */
+/** Azure's `pending` and `paused` are not states that the client declares. */
 export const unfinishedJob = z.strictObject({
   ...jobBase,
   status: z.enum(['pending', 'running']),
@@ -182,7 +182,7 @@ export const chunk = z.strictObject({
     .max(1),
 })
 
-/** As `stream_options` asks for it: every chunk has a `usage`, the last one no choice. */
+/** With `stream_options`: every chunk has a `usage`, the last one no choice. */
 export const chunkWithUsage = chunk.extend({ usage: usage.nullable() }) satisfies z.ZodType<
   Omit<OpenAI.ChatCompletionChunk, 'choices'>
 >

@@ -16,7 +16,7 @@ const apiVersion = '2024-10-21'
 const azureADTokenProvider = async (): Promise<string> =>
   (await azure.credential.getToken('https://cognitiveservices.azure.com/.default'))?.token ?? ''
 
-/** The three ways in which the official package reaches Azure OpenAI, each without retries: what fails, fails at once. */
+/** The ways in which the official package reaches Azure OpenAI, without retries, so that failures show at once. */
 const CLIENTS: Readonly<Record<string, OpenAI>> = {
   'AzureOpenAI with a key': new AzureOpenAI({ endpoint: host, apiKey, apiVersion, maxRetries: 0 }),
   'AzureOpenAI with a token provider': new AzureOpenAI({
@@ -38,7 +38,7 @@ const upload = async (client: OpenAI, name: string) =>
 const deployment = { model: 'base', messages: [{ role: 'user' as const, content: 'Say number 3.' }] }
 await account.deploy('base', BASE_MODEL)
 
-/** The client adds nothing to what came but the request's id, which is not enumerable. */
+/** The client only adds the request's id, which is not enumerable. */
 const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
 
 for (const [name, client] of Object.entries(CLIENTS)) {
@@ -95,7 +95,7 @@ for (const [name, client] of Object.entries(CLIENTS)) {
   })
 }
 
-test('a stream has no usage unless it was asked for, and the client puts it together again', async () => {
+test('a stream has no usage unless it was asked for', async () => {
   const stream = v1.chat.completions.stream({ ...deployment, max_completion_tokens: 4, temperature: 0 })
   for await (const chunk of stream) shapes.chunk.parse(plain(chunk))
   const whole = await stream.finalChatCompletion()
@@ -104,7 +104,7 @@ test('a stream has no usage unless it was asked for, and the client puts it toge
   assert.equal(whole.usage, undefined)
 })
 
-test('sampling obeys seed, temperature and top_p at their borders, and stop sequences end an answer unseen', async () => {
+test('sampling obeys seed, temperature and top_p at their limits, and stop sequences', async () => {
   const ask = async (more: object) =>
     (await v1.chat.completions.create({ ...deployment, max_tokens: 12, ...more })).choices[0]
   const greedy = await ask({ temperature: 0 })
@@ -118,7 +118,7 @@ test('sampling obeys seed, temperature and top_p at their borders, and stop sequ
   )
 })
 
-test('a client that goes away in the middle of a stream leaves the model to the next one', async () => {
+test('a client that goes away in the middle of a stream frees the model for the next one', async () => {
   const stream = await v1.chat.completions.create({ ...deployment, temperature: 2, stream: true })
   for await (const _ of stream) break
   assert.equal((await v1.chat.completions.create({ ...deployment, max_tokens: 1 })).usage?.completion_tokens, 1)

@@ -16,7 +16,7 @@ import { AZURE_CLI } from '../support/sign-in.ts'
 const EXCHANGE = 'api://AzureADTokenExchange'
 
 test(
-  'azure-identity: each credential that can work here gets a token of who it is · R13',
+  'azure-identity: each credential that can work here gets a token of its principal · R13',
   { skip: noPython },
   async t => {
     const cloud = await cloudFor(t)

@@ -5,7 +5,7 @@ import { Azure, BASE_MODEL } from '../support/azure.ts'
 import { cloudFor } from '../support/cloud.ts'
 import { noPython, python } from '../support/python.ts'
 
-/** The official Python SDKs, by environment alone: one program a client in test/clients/python, and a whole story in examples. */
+/** The official Python SDKs, configured by environment alone: one program for each client in test/clients/python, and a whole story in examples. */
 describe('the official Python SDKs', { skip: noPython, concurrency: false }, async () => {
   if (noPython !== false) return
   const cloud = await cloudFor({ after })

@@ -10,7 +10,7 @@ const PORTAL = 'c44b4083-3bb0-49c1-b47d-974e53cbdf3c'
 const AZURE_CLI = '04b07795-8ddb-461a-bbee-02f9e1bf7b46'
 const SCOPE = 'https://management.azure.com//.default openid profile offline_access'
 
-/** A browser as far as signing in needs one: it keeps cookies and follows nothing by itself. */
+/** A minimal browser for signing in: it keeps cookies and does not follow redirects. */
 class Browser {
   readonly cookies = new Map<string, string>()
 
@@ -153,7 +153,7 @@ test('the browser stays signed in: the next sign-in needs no password, unless it
   assert.equal(answerOf(await browser.go(attempt({ prompt: 'none' }).url.href)).get('error'), 'login_required')
 })
 
-test('a wrong password says so on the page, tells nobody which names exist, and slows down who guesses', async () => {
+test('a wrong password is refused on the page, without telling which names exist', async () => {
   const guesser = new Browser()
   const [wrong, unknown] = [
     await fillIn(guesser, attempt(), administrator.userName, 'wrong'),
@@ -195,7 +195,7 @@ test('a code works once, for its client, its redirect URI and its verifier', asy
   assert.equal((await redeem(codeForm(code, verifier))).body['error'], 'invalid_grant')
 })
 
-test('nobody is sent to where no client lives, and no form of another site signs anybody in', async () => {
+test('nobody is redirected to an unregistered address or signed in by another site`s form', async () => {
   for (const change of [
     { redirect_uri: 'https://evil.example/' },
     { redirect_uri: `${portal}/other` },

@@ -8,7 +8,7 @@ import { cloudFor, type TestCloud } from '../support/cloud.ts'
 import { officialClients } from '../support/official-clients.ts'
 import { Terraform } from '../support/terraform.ts'
 
-/** Five minutes, most of which azurerm waits for DNS and for consistency: so only where its provider was named. */
+/** It takes five minutes, most of which azurerm waits for DNS and consistency, so it runs only where the provider is named. */
 const terraform = await Terraform.with(
   { example: 'azurerm', source: 'hashicorp/azurerm', variable: 'OWNKEY_AZURERM' },
   { after },
@@ -43,7 +43,7 @@ describe('Terraform with azurerm: examples/terraform/azurerm', { concurrency: fa
     assert.match((await account.download(fileId)).toString(), /by azurerm/)
   })
 
-  it('change: a permission that is taken out of the configuration revokes · R19', async () => {
+  it('change: removing a permission from the configuration revokes · R19', async () => {
     const file = join(terraform.dir, 'main.tf')
     const text = await readFile(file, 'utf8')
     const revoked = text.replace('["Get", "WrapKey", "UnwrapKey"]', '["Get"]')

@@ -55,7 +55,7 @@ describe('Terraform with azapi, unmodified: examples/terraform/azapi', { concurr
     assert.match((await account.download(fileId)).toString(), /by terraform/)
   })
 
-  it('change: a policy that is taken out of the configuration revokes, put back it restores · R19 R22', async () => {
+  it('change: removing a policy from the configuration revokes, putting it back restores · R19 R22', async () => {
     const file = join(terraform.dir, 'main.tf')
     const text = await readFile(file, 'utf8')
     const revoked = text.replace('["get", "wrapKey", "unwrapKey"]', '["get"]')

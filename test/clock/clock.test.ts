@@ -87,7 +87,7 @@ test('tokens follow the clock, certificates do not; forward, back and forward ag
   const training = await readFile(new URL('../data/marv.jsonl', import.meta.url))
   const file = await openai.files.create({ file: new File([training], 'marv.jsonl'), purpose: 'fine-tune' })
   const opens = async (): Promise<void> => {
-    // One lease later the account's identity has to ask the vault again.
+    // After a lease the account's identity has to ask the vault again.
     await new Promise(resolve => setTimeout(resolve, 1200))
     const content = await openai.files.content(file.id)
     assert.deepEqual(Buffer.from(await content.arrayBuffer()), training)
@@ -121,7 +121,7 @@ function certificateOf(port: number): Promise<X509Certificate> {
   })
 }
 
-test('the clock refuses what is not a time, and says what would be one', async t => {
+test('the clock refuses a text that is not a time, with an example', async t => {
   const { dataDir } = await sceneFor(t, CONTROL)
   for (const words of [
     ['advance'],
@@ -133,7 +133,7 @@ test('the clock refuses what is not a time, and says what would be one', async t
     ['wind'],
   ]) {
     const { code, errors } = await ownkey('clock', ...words, '--data-dir', dataDir)
-    // What can't be a time at all is a slip of the command line; what the cloud does not take is not.
+    // A text that can't be a time is a usage error; a time that the cloud refuses is not.
     assert.equal(code, words[1]?.includes('-') === true ? 1 : 2, words.join(' '))
     assert.match(errors, /use|can be set/)
   }

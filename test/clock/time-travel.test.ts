@@ -11,7 +11,7 @@ const DAY = 86_400
 const STEPS = [600, 2 * 3600, 26 * 3600, 31 * DAY, 91 * DAY, 366 * DAY]
 const SEED = Number(process.env['OWNKEY_SEED'] ?? 91)
 
-test('time travel in any number of steps leaves a fine key fine: tokens, signing keys, certificates, lease · R13 R18', async t => {
+test('a key stays usable over time travel in any number of steps: tokens, signing keys, certificates, lease · R13 R18', async t => {
   const cloud = await cloudFor(t, ['--clock-control'])
   const azure = await Azure.in(cloud.endpoints)
   const { account, keys, key } = await keyedAccount(azure, 'traveller')
@@ -23,7 +23,7 @@ test('time travel in any number of steps leaves a fine key fine: tokens, signing
     assert.match((await account.download(file)).toString(), /opened at all times/, where)
     const { status } = await account.encryption()
     assert.equal(status.state, 'Active', `${where}: ${JSON.stringify(status)}`)
-    // The client of a user who keeps it all the time, and so a token of before.
+    // A client that its user keeps all the time, and so has an old token.
     await keys.getKey(key)
     const { valid_to: until } = await certificate(cloud.endpoints.port)
     assert.ok(Date.parse(until) > Date.now())
@@ -33,7 +33,7 @@ test('time travel in any number of steps leaves a fine key fine: tokens, signing
     assert.equal(status, 200, JSON.stringify(answer))
   }
   await holds('before')
-  // The signing key of the first token is gone at the second step: nobody asked the vault in between.
+  // The signing key of the first token is gone at the second step, since nobody asked the vault in between.
   for (const steps of [
     [91 * DAY, 91 * DAY],
     [91 * DAY, 91 * DAY, 91 * DAY],

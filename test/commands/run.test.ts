@@ -19,7 +19,7 @@ async function program(name: string, text: string): Promise<string> {
   return path
 }
 
-test('run plays TypeScript and JavaScript, ES modules and CommonJS, under this Node, whatever follows FILE', async () => {
+test('run runs TypeScript and JavaScript, ES modules and CommonJS, under this Node', async () => {
   const print = 'console.log(JSON.stringify([process.version, process.argv.slice(2)]))\n'
   const words = ['--port', '8443', '-h', '--data-dir', 'a b', '']
   const expected = `${JSON.stringify([process.version, words])}\n`
@@ -62,7 +62,7 @@ console.log(status, manager, process.env.AZURE_TENANT_ID)\n`,
   assert.deepEqual(await ownkey('run', `--data-dir=${cloud.dataDir}`, asking), expected)
 })
 
-test('without a program to run, it says what is wrong and runs nothing', async () => {
+test('without a program to run, it says what is wrong', async () => {
   const sub = join(folder, 'sub')
   await mkdir(sub)
   for (const [args, error] of [

@@ -41,28 +41,24 @@ test('the decoder written from the specification opens every frozen blob and its
   }
 })
 
-test(
-  'it opens what was sealed just now, whole and in a range, and refuses a cut and another context',
-  options,
-  async () => {
-    const context: BlobContext = { accountId: 'Konto-ü', kind: 'checkpoint', blobId: randomUUID(), generation: 7 }
-    const key = randomBytes(32)
-    const data = randomBytes(200_000)
-    const sealed = await sealAll(key, context, [data])
-    const file = join(folder, 'blob.sealed')
-    writeFileSync(file, sealed)
-    const secret = key.toString('hex')
-    assert.ok(decode(file, secret, context).stdout.equals(data))
-    const range = decode(file, secret, context, '--start', '65530', '--end', '131080')
-    assert.ok(range.stdout.equals(data.subarray(65_530, 131_080)))
-    const wrong = decode(file, secret, { ...context, generation: 8 })
-    assert.deepEqual([wrong.status, wrong.stdout.length], [1, 0])
-    assert.match(wrong.stderr, /wrong key or context/)
-    writeFileSync(file, sealed.subarray(0, 96 + 2 * 65_552))
-    const cut = decode(file, secret, context, '--end', '10')
-    assert.deepEqual([cut.status, cut.stdout.length], [1, 0])
-  },
-)
+test('it opens a new blob, whole and in a range, and refuses a cut blob and another context', options, async () => {
+  const context: BlobContext = { accountId: 'Konto-ü', kind: 'checkpoint', blobId: randomUUID(), generation: 7 }
+  const key = randomBytes(32)
+  const data = randomBytes(200_000)
+  const sealed = await sealAll(key, context, [data])
+  const file = join(folder, 'blob.sealed')
+  writeFileSync(file, sealed)
+  const secret = key.toString('hex')
+  assert.ok(decode(file, secret, context).stdout.equals(data))
+  const range = decode(file, secret, context, '--start', '65530', '--end', '131080')
+  assert.ok(range.stdout.equals(data.subarray(65_530, 131_080)))
+  const wrong = decode(file, secret, { ...context, generation: 8 })
+  assert.deepEqual([wrong.status, wrong.stdout.length], [1, 0])
+  assert.match(wrong.stderr, /wrong key or context/)
+  writeFileSync(file, sealed.subarray(0, 96 + 2 * 65_552))
+  const cut = decode(file, secret, context, '--end', '10')
+  assert.deepEqual([cut.status, cut.stdout.length], [1, 0])
+})
 
 test('the decoder stays short enough to be read: 150 lines at most', () => {
   assert.ok(readFileSync(script, 'utf8').split('\n').length <= 151)

@@ -31,7 +31,7 @@ test('every decision has a line of its own in the index, in the order of their n
   )
 })
 
-test('a status names decisions that there are, by their numbers', () => {
+test('a status names existing decisions by their numbers', () => {
   const named = decisions.flatMap(name =>
     Array.from((HEAD.exec(read(name))?.[0] ?? '').matchAll(/\[(\d{4})\]\(([^)]+)\)/g), ([, number = '', file = '']) =>
       file.startsWith(`${number}-`) && existsSync(join(folder, file)) ? '' : `${name}: ${file}`,

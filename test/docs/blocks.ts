@@ -9,7 +9,7 @@ export interface Block {
   readonly page: string
   /** 1-based, of the opening fence. */
   readonly line: number
-  /** What stands behind the opening fence; '' and 'sh' are for the shell. */
+  /** The language after the opening fence; '' and 'sh' are for the shell. */
   readonly language: string
   readonly text: string
 }
@@ -25,11 +25,11 @@ export interface Page {
   readonly path: string
   readonly blocks: readonly Block[]
   readonly spans: readonly Span[]
-  /** Lines that Markdown takes for code because they are indented: nothing tells what they are. */
+  /** Lines that Markdown shows as code because they are indented. */
   readonly indented: readonly number[]
 }
 
-/** Every page for people: those of the root (but the changelog, which speaks of the past), docs, models and the examples. */
+/** Every page for people: those of the root (without the changelog, which is about the past), docs, models and the examples. */
 export async function readPages(): Promise<Page[]> {
   const entries = await Promise.all(
     ['.', 'docs', 'models', 'examples'].map(async folder => {
@@ -63,7 +63,7 @@ export function parsePage(path: string, markdown: string): Page {
 
 export const isShell = (block: Block): boolean => ['', 'sh', 'bash', 'shell', 'console'].includes(block.language)
 
-/** The commands of a shell block: a line each, with the lines that a backslash joins to it; without comments and blank lines. */
+/** The commands of a shell block: one for each line, with the lines that a backslash joins; without comments and blank lines. */
 export function commandsOf(block: Block): string[] {
   const joined = block.text.replaceAll('\\\n', '\\\0').split('\n')
   return joined.map(line => line.replaceAll('\0', '\n').trim()).filter(line => line !== '' && !line.startsWith('#'))

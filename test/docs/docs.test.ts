@@ -25,7 +25,7 @@ function readersEnvironment(home: string): NodeJS.ProcessEnv {
 const found = (program: string, ...args: string[]): boolean =>
   spawnSync(program, args, { env: readersEnvironment('/') }).status === 0
 
-/** Programs that commands want, and what to do where they are absent. */
+/** Programs that commands need, and what to do where they are missing. */
 const NEEDS: readonly { readonly command: RegExp; readonly lacking: string | false }[] = [
   { command: /\baz (?:keyvault|login)|env --format az/, lacking: noAz },
   {
@@ -52,7 +52,7 @@ const NEEDS: readonly { readonly command: RegExp; readonly lacking: string | fal
   },
 ]
 
-/** Commands of a block before the first that wants what is absent, and from it on: those behind it may want what it gives. */
+/** The commands of a block before the first that lacks a program, and the rest, since later ones may depend on it. */
 function split(commands: readonly string[]): { able: string[]; left: string[]; lacking: string | undefined } {
   const absent = NEEDS.filter(({ lacking }) => lacking !== false)
   const lackingOf = (command: string) => absent.find(need => need.command.test(command))?.lacking || undefined
@@ -76,12 +76,12 @@ function freePort(): Promise<number> {
   })
 }
 
-/** A page as its reader goes through it: one copy of the checkout, one shell, and a terminal for each thing that keeps running. */
+/** A page as its reader goes through it: one copy of the checkout, one shell, and a terminal for each command that keeps running. */
 class Reading {
   readonly #terminal: Terminal
   readonly #folder: string
   readonly #port: number
-  /** What runs until Ctrl-C, by its kind: the next of a kind ends the one before. */
+  /** Commands that run until Ctrl-C, by kind. The next of a kind ends the one before. */
   readonly #running = new Map<RegExp, () => Promise<Outcome>>()
 
   constructor(folder: string, port: number) {
@@ -90,7 +90,7 @@ class Reading {
     this.#terminal = new Terminal(folder, readersEnvironment(join(folder, 'home')))
   }
 
-  /** 8443 may be taken: the port alone is another than the page says. */
+  /** 8443 may be taken, so only the port differs from the page. */
   #ported(text: string): string {
     return text.replaceAll('8443', String(this.#port))
   }
@@ -103,7 +103,7 @@ class Reading {
     const where = `${block.page}:${block.line}: ${command}`
     const long = UNTIL_CTRL_C.find(kind => kind.command.test(command))
     if (long !== undefined) {
-      // Another cloud on the port ends the one before, and first what talks to it.
+      // Another cloud on the port ends the one before, after its clients.
       if (command.startsWith('./ownkey start')) await this.#stopAll()
       const bare = this.#ported(command).replace(/\s+#.*$/, '')
       const ported =
@@ -125,7 +125,7 @@ class Reading {
     if (outcome !== undefined) assert.equal(outcome.status, 0, `Ctrl-C: ${outcome.output.slice(-2000)}`)
   }
 
-  /** Ends everything, also where one of them does not end well, and then says so. */
+  /** Ends all of them, and fails afterwards if one did not end well. */
   async end(): Promise<void> {
     await this.#terminal.close()
     await this.#stopAll()

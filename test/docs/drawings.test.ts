@@ -12,7 +12,7 @@ const blocks = (await readPages()).filter(({ path }) => PAGES.includes(path)).fl
 const drawings = blocks.filter(({ language }) => language === 'mermaid')
 const sequences = drawings.filter(({ text }) => text.includes('sequenceDiagram'))
 
-/** Source files that a line of a drawing names, which leaves `src/` out, as paths from the root. */
+/** The source files that a line of a drawing names without `src/`, as paths from the root. */
 const sourcesIn = (line: string): string[] =>
   Array.from(line.matchAll(/[a-z\d-]+\/[a-z\d.-]+\.ts/g), ([path]) => `src/${path}`)
 
@@ -49,7 +49,7 @@ test('every file that the architecture and the states name is there', () => {
   )
 })
 
-test('a name that leads to a source file stands in it', () => {
+test('a name with a link to a source file is in that file', () => {
   const named = links.flatMap(({ page, text, target }) => {
     const name = /^`(?:\w+\.)?#?(\w+)`$/.exec(text)?.[1]
     return name === undefined ? [] : [{ page, text, target, isThere: has(target, name) }]
@@ -61,13 +61,13 @@ test('a name that leads to a source file stands in it', () => {
   )
 })
 
-/** The files of each participant, by the letter that stands for it. */
+/** The files of each participant, by its letter. */
 function participantsOf({ text }: Block): Map<string, string[]> {
   const lines = text.matchAll(/^ *participant (\w+) as (.+)$/gm)
   return new Map(Array.from(lines, ([, letter = '', label = '']) => [letter, sourcesIn(label)]))
 }
 
-test('a function in a walk is in the file of whom the arrow leads to, or in one that the step names', () => {
+test('a function in a walk is in a file of the arrow`s target, or in one that the step names', () => {
   const steps = sequences.flatMap(block => {
     const participants = participantsOf(block)
     return Array.from(block.text.matchAll(/^ *\w+--?>>(\w+): (.+)$/gm), ([, to = '', said = '']) => ({
@@ -85,7 +85,7 @@ test('a function in a walk is in the file of whom the arrow leads to, or in one 
   )
 })
 
-test('a function at an arrow of a state is in a source file that the page leads to', () => {
+test('a function at an arrow of a state is in a source file that the page links', () => {
   const sources = links.filter(({ page, target }) => page === 'docs/states.md' && target.endsWith('.ts'))
   const labels = drawings
     .filter(({ text }) => text.startsWith('stateDiagram'))
@@ -98,7 +98,7 @@ test('a function at an arrow of a state is in a source file that the page leads 
   )
 })
 
-test('the drawing of the job has the moves that a job can make, but those from a state to itself', () => {
+test('the drawing of the job has the moves that a job can make, except those from a state to itself', () => {
   const [drawing] = drawings.filter(({ text }) => text.includes('pending --> running'))
   const inside = /"not ended" as open \{(?<states>[^}]*)\}/.exec(drawing?.text ?? '')?.groups?.['states'] ?? ''
   const open = [...new Set(Array.from(inside.matchAll(/(\w+) -->/g), ([, from = '']) => from))]
@@ -124,7 +124,7 @@ function reachable(imports: Readonly<Record<string, readonly string[]>>): Record
   return Object.fromEntries(Object.keys(imports).map(module => [module, [...reach(module)].toSorted()]))
 }
 
-test('the drawing of the modules is what the walls allow: each arrow, and nothing that can be reached is left out', () => {
+test('the drawing of the modules shows exactly what the walls allow', () => {
   const { '.': _, ...modules } = MAY_IMPORT
   const [drawing] = drawings.filter(({ text }) => text.startsWith('flowchart'))
   const arrows = Array.from((drawing?.text ?? '').matchAll(/^ *(\w+) --> (.+)$/gm), ([, from = '', to = '']) =>

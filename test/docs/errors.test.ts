@@ -11,7 +11,7 @@ const files = await sources()
 const said = saidIn(files)
 const known = new Set(PLANES.flatMap(({ list }) => Object.keys(list)))
 
-/** Whether a text has this code in quotes, or a template of such codes that gives it. */
+/** Whether a text has this code in quotes, or a template that makes it. */
 function says(text: string, code: string): boolean {
   const templates = Array.from(text.matchAll(/`([^`\n]+)`/g), ([, template = '']) => template)
   const gives = (template: string): boolean =>
@@ -40,7 +40,7 @@ test('a file answers only with codes of the planes that it belongs to', () => {
   )
 })
 
-test('what the table says of a file still stands in it', () => {
+test('a file still has what the table says about it', () => {
   const stale = Object.entries(ELSEWHERE).flatMap(([path, codes]) =>
     Object.keys(codes)
       .filter(code => !says(files.get(path) ?? '', code))
@@ -50,7 +50,7 @@ test('what the table says of a file still stands in it', () => {
 })
 
 test('every inner code, detail and AADSTS number is said somewhere', () => {
-  // These only name them all.
+  // These only list all of them.
   const lists = new Set(['src/encryption/key-unavailable.ts', 'src/engines/engine.ts'])
   const texts = [...files].filter(([path]) => !lists.has(path)).map(([, text]) => text)
   const dead = BESIDE.flatMap(({ title, list }) =>

@@ -1,12 +1,12 @@
 import { type Block, commandsOf, isShell } from './blocks.ts'
 
-/** A command, or a whole block that is no command, which the test does not run, and why. */
+/** A command, or a whole block that is not a command, which the test does not run, and why. */
 export interface Excuse {
   readonly page: string
   /** How the command, or the first line of the block, begins. */
   readonly begins: string
   readonly why: string
-  /** It stands for the whole block, which holds no commands. */
+  /** Whether it is about the whole block, which has no commands. */
   readonly whole?: true
 }
 
@@ -15,7 +15,7 @@ const HEAVY = 'takes minutes, and would run this test again'
 const PICTURE = 'a picture, which GitHub draws; test/docs/drawings.test.ts holds what stands in it'
 const BY_HAND = 'was tried by hand: its SDK comes from a registry that tests do not use'
 
-/** All that is not run. An entry that matches nothing any more fails the test. */
+/** Everything that is not run. An entry that matches nothing any more fails the test. */
 export const EXCUSED: readonly Excuse[] = [
   { page: 'README.md', begins: './ownkey demo', why: 'half a minute; test/requirements holds each step of the story' },
   { page: 'README.md', begins: './ownkey test', why: HEAVY },
@@ -134,7 +134,7 @@ export const EXCUSED: readonly Excuse[] = [
   },
 ]
 
-/** Commands that end well with another status than 0. */
+/** Commands that succeed with another status than 0. */
 export const STATUS: readonly { readonly begins: string; readonly status: number; readonly why: string }[] = [
   { begins: './ownkey doctor', status: 1, why: 'it found something that this machine lacks' },
 ]
@@ -168,7 +168,7 @@ export const PRINTS: readonly { readonly page: string; readonly begins: string; 
 export const excuseFor = (block: Block, command: string): Excuse | undefined =>
   EXCUSED.find(({ page, begins }) => page === block.page && command.startsWith(begins))
 
-/** What of a block is to be run: its commands that are not excused. */
+/** The commands of a block that are not excused. */
 export const commandsToRun = (block: Block): string[] =>
   isShell(block) && excuseFor(block, block.text)?.whole !== true
     ? commandsOf(block).filter(command => excuseFor(block, command) === undefined)

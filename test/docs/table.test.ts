@@ -10,7 +10,7 @@ const pages = await readPages()
 const blocks = pages.flatMap(page => page.blocks)
 const commands = blocks.filter(isShell).flatMap(block => commandsOf(block).map(command => ({ block, command })))
 
-test('a block that is no command is a file that commands of its page use, or is excused', () => {
+test('a block that is not a command is a file that commands of its page use, or is excused', () => {
   const open = blocks.filter(block => {
     if (isShell(block) || excuseFor(block, block.text) !== undefined) return false
     const name = fileNameOf(block)
@@ -26,7 +26,7 @@ test('a block that is no command is a file that commands of its page use, or is 
   )
 })
 
-test('every entry of the tables still stands for something, and has its reason', () => {
+test('every entry of the tables still matches something, and has its reason', () => {
   const isUsed = (page: string, begins: string): boolean =>
     blocks.some(block => block.page === page && block.text.startsWith(begins)) ||
     commands.some(({ block, command }) => block.page === page && command.startsWith(begins)) ||
@@ -66,7 +66,7 @@ test('blocks, commands over several lines, files and spans are found as Markdown
 const script = (name: string): boolean =>
   name in (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: object }).scripts
 
-/** What `./ownkey` says of its commands and options. */
+/** The commands and options of `./ownkey`. */
 function helpTexts(): string {
   const help = (...words: string[]): string =>
     spawnSync(process.execPath, [join(root, 'src/cli.ts'), 'help', ...words], { encoding: 'utf8' }).stdout
@@ -75,7 +75,7 @@ function helpTexts(): string {
   return [all, ...[...names].map(name => help(name))].join('\n')
 }
 
-/** What is wrong with a command in running text, which is only looked at; undefined where nothing is. */
+/** What is wrong with a command in running text, which is not run; undefined where nothing is. */
 function wrongWith(text: string, help: string): string | undefined {
   const [program = '', ...words] = text.split(/\s+/)
   if (program === 'npm' && words[0] === 'run' && !script(words[1] ?? '')) return 'no such script'

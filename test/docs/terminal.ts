@@ -18,18 +18,18 @@ export async function copyCheckout(folder: string): Promise<void> {
     const [from, to] = [join(root, 'node_modules', name), join(folder, 'node_modules', name)]
     if (!name.startsWith('.ownkey')) await symlink(from, to)
   }
-  // What the launcher writes once the packages are there, which they are: it must not install into what is only linked.
+  // The launcher's mark of an install, since it must not install into the linked folder.
   const marks = (await readFile(join(root, 'ownkey'), 'utf8')).match(/\.ownkey[\w-]*installed/g) ?? []
   for (const mark of marks) await cp(join(root, 'package-lock.json'), join(folder, 'node_modules', mark))
 }
 
-/** What a command gave. */
+/** The result of a command. */
 export interface Outcome {
   readonly status: number
   readonly output: string
 }
 
-/** One shell in a folder, the one that Debian and Ubuntu give their users: what a command sets is there for the next. */
+/** One shell in a folder, the default of Debian and Ubuntu. Variables of a command are there for the next. */
 export class Terminal {
   readonly #folder: string
   readonly #env: NodeJS.ProcessEnv
@@ -64,9 +64,9 @@ export class Terminal {
     }
   }
 
-  /** Another terminal: a command that runs until Ctrl-C, once it has printed what says that it is ready. */
+  /** Another terminal with a command that runs until Ctrl-C. Resolves once its output says that it is ready. */
   async open(command: string, ready: RegExp): Promise<() => Promise<Outcome>> {
-    // The shell's own variables stay in its terminal; a group of its own is what Ctrl-C reaches.
+    // The shell's own variables stay in its terminal. It has a process group of its own, which Ctrl-C reaches.
     const child = spawn('bash', ['-c', command], { cwd: this.#folder, env: this.#env, detached: true })
     let output = ''
     for (const stream of [child.stdout, child.stderr])

@@ -30,7 +30,7 @@ import { Azure, pause } from '../support/azure.ts'
 const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 const FILES = 12
 let folder: string
-/** A cloud with files whose process was killed: what lies in its log is in no other place. */
+/** A cloud with files whose process was killed, so that its log has the only copy of some commits. */
 let killed: string
 let older: string
 
@@ -59,7 +59,7 @@ const blobsIn = (of: string): string[] =>
     .toSorted()
 const dayAgo = (days: number): string => new Date(Date.now() - days * 86_400_000).toISOString().slice(0, 10)
 
-/** Everything in the folder but what says that a process has it. */
+/** Everything in the folder except the marks of the process that has it. */
 function stateOf(of: string): string[] {
   return readdirSync(of, { recursive: true, encoding: 'utf8' })
     .filter(name => !/^(?:lock|lock\.pid|service\.log|endpoints\.json)$|^blobs(?:\/incoming)?$/u.test(name))
@@ -81,7 +81,7 @@ const remove = (of: string, ...names: string[]): void => {
   for (const name of names) rmSync(join(of, name), { recursive: true, force: true })
 }
 
-/** With the log brought in, so that what is written is the whole database. */
+/** With the log brought in, so that the file is the whole database. */
 const sql = (of: string, text: string): void => {
   const database = new DatabaseSync(join(of, 'records.db'))
   database.exec(text)
@@ -224,7 +224,7 @@ for (const [title, harm, says] of refused) {
     assert.match(message, says)
     assert.match(message, title.startsWith('the record of') ? /ownkey: /u : /^ownkey: /u)
     assert.doesNotMatch(message, /\bE[A-Z]{4,}\b|SQLITE|\bat \S+:\d+/u)
-    // Bringing the log of the database into it changes no record.
+    // Bringing the log into the database does not change records.
     const after = stateOf(of)
     const changed = after.filter(
       line => !before.includes(line) && !(/^the (?:blobs|record of)/u.test(title) && line.startsWith('records.')),
@@ -238,7 +238,7 @@ for (const [title, harm, says] of refused) {
   })
 }
 
-test('a start with a few blobs missing, and one that no record names, goes on, says it and records it; both ways back work', async () => {
+test('a start with a few blobs missing, and one that no record names, goes on, and says and records it', async () => {
   const of = join(folder, 'few')
   copy(killed, of)
   const blobs = blobsIn(of)
@@ -246,7 +246,7 @@ test('a start with a few blobs missing, and one that no record names, goes on, s
   const kept = readFileSync(pathOf(of, lost))
   rmSync(pathOf(of, lost))
   writeFileSync(pathOf(of, stray), 'x', { mode: 0o600 })
-  // What a kill left half written.
+  // Half-written files of a kill.
   const halves = [`.root.key.${randomUUID()}.tmp`, `ca/ca-key.pem.${randomUUID()}.tmp`]
   for (const half of halves) writeFileSync(join(of, half), 'half', { mode: 0o600 })
   let cloud = await startCloudProcess(of)
@@ -262,7 +262,7 @@ test('a start with a few blobs missing, and one that no record names, goes on, s
   const aside = join(of, 'blobs/quarantine', day)
   assert.deepEqual(readdirSync(aside), [stray])
 
-  // What a record names comes back from there, as after records of before were taken for the right ones.
+  // Blobs that a record names come back from there, as after older records were accepted.
   writeFileSync(join(aside, lost), kept, { mode: 0o600 })
   cloud = await startCloudProcess(of)
   assert.match(readFileSync(join(of, 'service.log'), 'utf8'), /came back from the quarantine: 1\./u)
@@ -280,7 +280,7 @@ test('a start with a few blobs missing, and one that no record names, goes on, s
   assert.deepEqual(readdirSync(join(of, 'blobs/quarantine')), [])
 })
 
-test('who accepts older records loses no blob: what they do not name is set aside, and comes back with the right records', async () => {
+test('an operator who accepts older records loses no blob: those without a record are set aside', async () => {
   const of = join(folder, 'accepted')
   copy(killed, of)
   for (const name of ['records.db', 'records.db-wal']) cpSync(join(older, name), join(of, name))
@@ -300,7 +300,7 @@ test('who accepts older records loses no blob: what they do not name is set asid
   assert.match(readFileSync(join(of, 'service.log'), 'utf8'), /came back from the quarantine: \d+\./u)
 })
 
-test('a first start that was killed at any moment begins again, and is whole', async () => {
+test('a first start that was killed at any moment begins again', async () => {
   for (const last of ['first-start', 'ca/ca-key.pem', 'root.key', 'records.db', 'records.head', 'blobs/incoming']) {
     const of = join(folder, `first-${last.replaceAll('/', '-')}`)
     const child = spawn(process.execPath, [cli, 'start', '--data-dir', of, '--port', '0'], { stdio: 'ignore' })
@@ -316,7 +316,7 @@ test('a first start that was killed at any moment begins again, and is whole', a
 })
 
 test(
-  'a folder of which one part belongs to somebody else is refused: which part, and that its owner is wrong',
+  'a folder with a part that belongs to somebody else is refused, and the part is named',
   { skip: notRoot },
   async () => {
     const of = join(folder, 'owners')

@@ -114,7 +114,7 @@ static int fault_of(const char *call, int file) {
   char link[64], path[4096];
   snprintf(link, sizeof link, "/proc/self/fd/%d", file);
   long length = syscall(SYS_readlinkat, AT_FDCWD, link, path, sizeof path - 1);
-  /* Files alone: sockets and pipes are no disk. */
+  /* Only files: sockets and pipes are not on a disk. */
   if (length <= 0 || path[0] != '/' || strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/proc/", 6) == 0) return 0;
   path[length] = 0;
   return fault(call, path);

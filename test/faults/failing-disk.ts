@@ -38,13 +38,13 @@ if (noCompiler === false) {
   process.env['OWNKEY_TEST_FAULTS'] = rulesFile
 }
 
-/** From now on calls fail by these rules, in every process that was started with the library; without rules none does. */
+/** Makes calls fail by these rules in every process that was started with the library; without rules none fails. */
 export async function failBy(...rules: readonly Rule[]): Promise<void> {
   const lines = rules.map(
     ({ calls, part = '*', error, from = 1, count = 1_000_000 }) =>
       `${calls} ${part} ${ERRNO[error]} ${from} ${count}\n`,
   )
-  // Replaced as a whole, and never as long as before: it is looked for by its size and time.
+  // Replaced as a whole, and with another length, since a change is detected by size and time.
   await writeFile(`${rulesFile}.next`, lines.join('') + ' '.repeat((padding = (padding + 1) % 64)))
   await rename(`${rulesFile}.next`, rulesFile)
 }

@@ -27,10 +27,10 @@ function written() {
 }
 
 test(
-  'a file system that knows no syncs of folders is used as it is; one that fails in them is not',
+  'a file system that can not sync folders is used as it is; one where that fails is not',
   { skip: noCompiler },
   async () => {
-    // The second sync: the first is of the file.
+    // The second sync, since the first is of the file.
     await failBy({ calls: 'sync', part: folder, error: 'EINVAL', from: 2 })
     const unknown = written()
     assert.equal(unknown.status, 0, unknown.stderr)
@@ -44,7 +44,7 @@ test(
 test('a start on a disk whose names can not be made durable is refused, and ends', { skip: noCompiler }, async () => {
   await failBy({ calls: 'sync', part: folder, error: 'EIO', from: 2 })
   const dataDir = join(folder, 'refused')
-  // Its log lies there too: what koffi does at the end of a process fails.
+  // Its log is there too, so koffi's sync at the end of the process fails.
   const failed = startCloudProcess(dataDir)
   await assert.rejects(Promise.race([failed, pause(20_000)]), /ended at once/)
   assert.match(await readFile(join(dataDir, 'service.log'), 'utf8'), /The disk failed to make the names in/)
@@ -52,7 +52,7 @@ test('a start on a disk whose names can not be made durable is refused, and ends
 })
 
 test(
-  'a disk outside the folder that fails takes nothing with it: it is said, the service goes on, and the head is written later',
+  'where a disk outside of the folder fails the service goes on, and the head is written later',
   { skip: noCompiler },
   async () => {
     const outside = join(folder, 'outside')

@@ -24,7 +24,7 @@ async function cloudOn(on: typeof disk): Promise<Awaited<ReturnType<typeof cloud
 }
 
 test(
-  'a cloud that ended on a full disk starts on it: it serves and deletes, and all goes on when there is room',
+  'a cloud that ended on a full disk starts on it, serves and deletes',
   {
     skip: noSmallDisk,
   },
@@ -33,7 +33,7 @@ test(
     const account = await (await Azure.in(cloud.endpoints)).account('crowded')
     account.openai.maxRetries = 0
     const [kept, gone] = [await account.upload('kept'), await account.upload('gone')]
-    // What an upload leaves that a kill broke off.
+    // The leftovers of an upload that a kill broke off.
     await mkdir(join(cloud.dataDir, 'blobs/zz'), { recursive: true, mode: 0o700 })
     await writeFile(join(cloud.dataDir, 'blobs/zz/zz-orphan'), 'x')
     await disk?.fill()

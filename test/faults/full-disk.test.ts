@@ -61,7 +61,7 @@ suite('a full disk', { skip: noSmallDisk }, async () => {
   test('R25: chats, downloads under a renewed lease, lists and sign-ins go on', async () => {
     for (let round = 0; round < 3; round += 1) {
       assert.notEqual(await account.chat('base'), '')
-      // Longer than a lease: the vault is asked again, and records that.
+      // Longer than a lease, so the vault is asked again, and records that.
       await new Promise(resolve => setTimeout(resolve, 1200))
       assert.match((await account.download(kept)).toString(), /kept/)
       assert.equal((await account.openai.files.list()).data.length, 13)
@@ -73,7 +73,7 @@ suite('a full disk', { skip: noSmallDisk }, async () => {
     assert.equal(tokens.status, 200, JSON.stringify(tokens))
   })
 
-  test('what needs room is refused with 507, says why and when to ask again, and leaves nothing', async () => {
+  test('requests that need room are refused with 507, which says why and when to repeat', async () => {
     const refused = await storageRefusal(() => account.upload('too much'))
     assert.equal(refused.status, 507)
     assert.equal(refused.code, 'InsufficientStorage')
@@ -87,7 +87,7 @@ suite('a full disk', { skip: noSmallDisk }, async () => {
     assert.deepEqual(await stored(), blobs)
   })
 
-  test('R19 R21 R31: what takes access away goes on: a key, an API key, a policy, an application, a sign-in, an identity', async () => {
+  test('R19 R21 R31: taking access away still works: a key, an API key, a policy, an application, a sign-in, an identity', async () => {
     const version = properties.version ?? ''
     assert.equal((await keys.updateKeyProperties('cmk', version, { enabled: false })).properties.enabled, false)
     await untilRefused(() => account.download(kept))
@@ -117,7 +117,7 @@ suite('a full disk', { skip: noSmallDisk }, async () => {
     assert.match((await account.download(kept)).toString(), /kept/)
   })
 
-  test('with room again everything works again by itself, and what was held is in the audit log', async () => {
+  test('with room again everything works by itself, and held records are in the audit log', async () => {
     await account.download(kept)
     await disk.makeRoom()
     await untilAllowed(() => account.upload('room again'), 15)

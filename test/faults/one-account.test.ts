@@ -8,7 +8,7 @@ import { test } from 'node:test'
 import { startCloudProcess } from '../../src/harness/cloud-process.ts'
 import { Azure, refusal } from '../support/azure.ts'
 
-/** What stands in the id or the value of a record of this account, and in no other account's: its name and its inner id. */
+/** Texts in the id or value of records of this account and of no other: its name and its inner id. */
 function marksOf(dataDir: string, name: string): string[] {
   const database = new DatabaseSync(join(dataDir, 'records.db'), { readOnly: true })
   const row = database
@@ -23,7 +23,7 @@ const isOf = (marks: readonly string[]): string =>
     .map(mark => `instr(lower(id), '${mark.toLowerCase()}') > 0 OR instr(lower(value), '${mark.toLowerCase()}') > 0`)
     .join(' OR ')
 
-/** Changes the account's records of a collection, so that their MACs don't fit. Gives how many. */
+/** Changes the account's records of a collection, so that their MACs don't fit. Returns their number. */
 function damage(dataDir: string, collection: string, marks: readonly string[]): number {
   const database = new DatabaseSync(join(dataDir, 'records.db'))
   const { changes } = database
@@ -65,7 +65,7 @@ test('damaged records of one account, of whatever collection, hurt that account 
   const collections = collectionsOf(whole, marks)
   t.diagnostic(collections.join(' '))
   assert.ok(collections.length > 8, collections.join())
-  // One after another with OWNKEY_LONG=1; else by what they are about.
+  // One after another with OWNKEY_LONG=1, otherwise by topic.
   const groups = Object.values(
     Object.groupBy(collections, name => (process.env['OWNKEY_LONG'] ? name : name.split('.')[0]) ?? ''),
   )

@@ -20,7 +20,7 @@ after(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-test('a purge that a kill broke off among the files goes on at the next start, which misses none of them and sets none aside; nor does a backup miss one', async () => {
+test('a purge that a kill broke off among the files goes on at the next start, which misses none of them', async () => {
   const cloud = await cloudFor({ after })
   const azure = await Azure.in(cloud.endpoints)
   const account = await azure.account('going')
@@ -29,7 +29,7 @@ test('a purge that a kill broke off among the files goes on at the next start, w
   const deleted = `/providers/Microsoft.CognitiveServices/locations/${location}/resourceGroups/${azure.group}/deletedAccounts/going`
   await azure.arm('DELETE', azure.accountPath('going'))
   while ((await azure.arm('GET', deleted)).status !== 200) await pause(20)
-  // After the commit that destroys the keys the files go, one by one.
+  // After the commit that destroys the keys the files are removed, one by one.
   await writeFile(control, '4')
   await azure.arm('DELETE', deleted).catch(() => undefined)
   await cloud.kill()

@@ -3,10 +3,10 @@ import { open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { noSmallDisk, smallDisk as mountDisk } from '../support/small-machine.ts'
 
-/** A disk of so many MiB of its own, which can be filled. */
+/** A separate disk of this many MiB, which can be filled. */
 export interface SmallDisk {
   readonly folder: string
-  /** Takes every byte that is left. */
+  /** Uses every byte that is left. */
   fill(): Promise<void>
   makeRoom(): Promise<void>
 }

@@ -13,11 +13,11 @@ suite('a commit whose sync failed is unknown', { skip: noCompiler }, async () =>
   const cloud = await cloudFor({ after })
   const azure = await Azure.in(cloud.endpoints)
   const account = await azure.account('unknown')
-  // What is not acknowledged is looked at, not repeated.
+  // Requests without an answer are checked, not repeated.
   account.openai.maxRetries = 0
   beforeEach(() => failBy())
 
-  /** The process ends by itself, says so in one line, and another start finds a folder that is right. */
+  /** The process ends by itself with one line, and the next start finds a consistent folder. */
   async function endsAndStartsAgain(): Promise<void> {
     const code = await Promise.race([cloud.ended, pause(10_000).then(() => 'still running')])
     assert.equal(code, 74)
@@ -30,7 +30,7 @@ suite('a commit whose sync failed is unknown', { skip: noCompiler }, async () =>
     assert.equal(proof, 0, output)
   }
 
-  /** Who is listed opens, and who was refused is not half there. */
+  /** Files that are listed open, and refused ones are not half there. */
   async function everyFileOpens(): Promise<string[]> {
     const { data } = await account.openai.files.list()
     for (const { id } of data) assert.notEqual((await account.download(id)).length, 0)
@@ -64,11 +64,11 @@ suite('a commit whose sync failed is unknown', { skip: noCompiler }, async () =>
     }
   })
 
-  test('after it nothing is written any more, and what comes is refused', async () => {
+  test('after it nothing is written any more', async () => {
     await failBy({ calls: 'sync', part: 'records.db-wal', error: 'EIO', count: 1 })
     const answers = await Promise.all(Array.from({ length: 12 }, (_, n) => outcome(() => account.upload(`many ${n}`))))
     for (const answer of answers) {
-      // Without an answer: the connection came too late.
+      // There is no answer, since the connection came too late.
       if (answer === undefined || answer.status === 0) continue
       assert.ok(['OutcomeUnknown', 'StorageUnavailable'].includes(answer.code), JSON.stringify(answer))
     }
@@ -97,7 +97,7 @@ suite('a commit whose sync failed is unknown', { skip: noCompiler }, async () =>
   })
 
   for (const from of [1, 2, 3])
-    test(`a clean end whose sync fails, the ${from}. one of its log, is none, and says so`, async () => {
+    test(`a clean end whose sync fails, the ${from}. one of its log, is not clean, and says so`, async () => {
       const before = await account.upload(`before the end ${from}`)
       await failBy({ calls: 'sync', part: 'records.db-wal', error: 'EIO', from, count: 1 })
       const code = await cloud.stop()
@@ -106,13 +106,13 @@ suite('a commit whose sync failed is unknown', { skip: noCompiler }, async () =>
       const log = await readFile(join(cloud.dataDir, 'service.log'), 'utf8')
       await cloud.restart()
       assert.ok((await everyFileOpens()).includes(before))
-      // An end needs fewer of them.
+      // An end needs fewer syncs.
       if (failed === 0) return
       assert.equal(code, 74)
       assert.match(log.trim().split('\n').at(-1) ?? '', /^ownkey: The disk failed to make .+ durable/)
     })
 
-  test('a blob that itself does not reach the disk is refused, and nothing else happens', async () => {
+  test('a blob that does not reach the disk is refused', async () => {
     const before = await everyFileOpens()
     await failBy({ calls: 'sync', part: '/blobs/incoming/', error: 'EIO', count: 1 })
     const answer = await outcome(() => account.upload('its bytes'))
@@ -129,7 +129,7 @@ interface Answer {
   readonly message: string
 }
 
-/** Undefined: done. Status 0: cut off. No client asks again by itself. */
+/** Undefined: done. Status 0: cut off. Without retries. */
 async function outcome(run: () => Promise<unknown>): Promise<Answer | undefined> {
   try {
     await run()

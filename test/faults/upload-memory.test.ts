@@ -13,7 +13,7 @@ const UPLOADS = Number(process.env['OWNKEY_UPLOADS'] ?? 60)
 const MEBIBYTES = 5
 /** What uploads may cost while they run; without a bound 200 cost 660 MiB. */
 const MOST_MEANWHILE = 140
-/** And for good. */
+/** And afterwards. */
 const MOST_AFTERWARDS = 50
 const SETTLES_MS = 15_000
 
@@ -50,7 +50,7 @@ async function upload(): Promise<number> {
   return answer.statusCode ?? 0
 }
 
-test(`${UPLOADS} uploads of ${MEBIBYTES} MiB at once are all taken, in bounded memory that comes back`, async t => {
+test(`${UPLOADS} uploads of ${MEBIBYTES} MiB at once are all accepted, in bounded memory that is given back`, async t => {
   for (let n = 0; n < 3; n += 1) assert.equal(await upload(), 201)
   await pause(3000)
   const idle = await residentMebibytes(cloud.pid)

@@ -11,7 +11,7 @@ const STEPS = Number(process.env['OWNKEY_FAULT_STEPS'] ?? 6)
 const CALLS = ['sync', 'write', 'write,sync,truncate,rename,unlink,mkdir,open'] as const
 const ERRORS = ['EIO', 'ENOSPC', 'EROFS'] as const
 
-/** The n-th step's rule: each kind of call, with each error, at ever later calls, once and from then on. */
+/** The n-th step's rule: each kind of call, with each error, at later and later calls, once or from then on. */
 function ruleOf(step: number): Rule {
   const calls = CALLS[step % CALLS.length] ?? 'sync'
   // A sync that fails is EIO; the others are errors of writes.
@@ -39,7 +39,7 @@ async function answered<T>(running: Promise<T>): Promise<T> {
   }
 }
 
-/** What the client knows of each file, by its marker. */
+/** What the client knows about each file, by its marker. */
 type Known = 'there' | 'gone' | 'unknown'
 
 class Walk {
@@ -120,7 +120,7 @@ class Walk {
   async #ask(run: () => Promise<unknown>): Promise<'done' | 'refused' | 'unknown'> {
     const outcome = await answered(run()).then(
       reply => (((reply as { status?: number } | undefined)?.status ?? 200) < 400 ? 'done' : 'refused'),
-      // Cut off, or the service says itself that it does not know.
+      // Cut off, or the service itself says that it does not know.
       (error: APIError & { isLate?: true }) => {
         if (error.isLate) throw error
         const { status, code } = error

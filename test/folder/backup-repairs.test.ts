@@ -25,12 +25,12 @@ async function backup(target: string) {
 
 const inOther = (path: string, folder: string): string => join(folder, path.slice(path.lastIndexOf('/blobs/')))
 
-test('a backup whose last step fails, taking away what it needs no more, is whole all the same and says so', async t => {
+test('a backup that only fails to remove what it no longer needs is still whole', async t => {
   const folder = await folderFor(t)
   const target = join(folder, 'backup')
   assert.equal((await backup(target)).code, 0)
   const [blob = ''] = await blobsIn(target)
-  // Looks like a copy that was broken off, and can't be removed like one.
+  // It looks like a copy that was broken off, but can't be removed.
   await mkdir(join(dirname(blob), '.broken.tmp'))
   const { code, errors } = await backup(target)
   assert.equal(code, 1)
@@ -61,7 +61,7 @@ test('a blob that is cut or another one in a backup is replaced, though its name
   for (const path of [cut, other]) assert.deepEqual(await readFile(path), await readFile(inOther(path, dataDir)))
 })
 
-test('a blob that can not be read keeps no other one out of a backup, and verify names it', async t => {
+test('a blob that can not be read does not keep others out of a backup', async t => {
   const folder = await folderFor(t)
   const target = join(folder, 'backup')
   const [unreadable = '', swapped = ''] = await blobsIn(dataDir)
@@ -90,14 +90,14 @@ test('a blob that can not be read keeps no other one out of a backup, and verify
   assert.match(problems.join('\n'), /the header of its file is not the recorded one/)
 })
 
-test('a backup of a folder that went back takes no newer one`s place: what that holds may be lost elsewhere', async t => {
+test('a backup of a folder that went back does not replace a newer one', async t => {
   const folder = await folderFor(t)
   const [older, newer, back] = [join(folder, 'older'), join(folder, 'newer'), join(folder, 'back')]
   assert.equal((await backup(older)).code, 0)
   const rootKey = join(dataDir, 'root.key')
   assert.equal((await ownkey('restore', older, join(folder, 'one'), '--root-key', rootKey)).code, 0)
   assert.equal((await ownkey('restore', older, back, '--root-key', rootKey)).code, 0)
-  // Both went on, each in its own way.
+  // Both went on independently.
   assert.equal((await ownkey('backup', join(folder, 'one'), newer)).code, 0)
   const manifest = await readFile(join(newer, 'backup.json'), 'utf8')
   const refused = await ownkey('backup', back, newer)

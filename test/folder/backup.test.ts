@@ -20,7 +20,7 @@ async function reEncrypted(azure: Azure, account: TestAccount): Promise<void> {
     status = (await azure.arm('GET', `${azure.accountPath(account.name)}/reEncryption`)).body.status
 }
 
-test('a backup of a cloud under load holds all that was acknowledged before it, restored it serves it, and nothing lies there in clear', async t => {
+test('a backup of a cloud under load has everything that was acknowledged before it, and no plaintext', async t => {
   const cloud = await cloudFor(t)
   const target = join(await folderFor(t), 'backup')
   const azure = await Azure.in(cloud.endpoints)
@@ -103,7 +103,7 @@ test('a backup of a cloud under load holds all that was acknowledged before it, 
   assert.match(mark?.resultDescription ?? '', /restored from the backup of 20/)
 })
 
-test('a second backup adds what is new, takes away what no record names, and leaves the rest as it is', async t => {
+test('a second backup only adds what is new and removes what no record names', async t => {
   const cloud = await cloudFor(t)
   const target = join(await folderFor(t), 'backup')
   const azure = await Azure.in(cloud.endpoints)
@@ -125,10 +125,10 @@ test('a second backup adds what is new, takes away what no record names, and lea
   const after = (await filesBelow(target)).filter(({ path, isFolder }) => path.includes('/blobs/') && !isFolder)
   assert.equal(after.length, 2)
   assert.equal(after.filter(({ path, ino }) => before.some(one => one.path === path && one.ino === ino)).length, 1)
-  // Of a former state nothing stays: its keys may be destroyed by now.
+  // Nothing of a former state stays, since its keys may be destroyed now.
   assert.equal((await readdir(target)).filter(name => name.startsWith('state-')).length, 1)
 
-  // What the folder lost since, an earlier backup still has.
+  // An earlier backup still has what the folder lost since.
   await cloud.stop()
   const blob = after.find(({ path, ino }) => before.some(one => one.path === path && one.ino === ino))?.path ?? ''
   await unlink(join(cloud.dataDir, 'blobs', blob.slice(blob.indexOf('/blobs/') + 7)))
@@ -166,7 +166,7 @@ test('with --with-root-key a stopped cloud comes back whole, with its certificat
   assert.match((await reached.download(file)).toString(), /all of it/)
 })
 
-test('a backup of damaged records takes no former one`s place, one of a folder that lacks blobs says which', async t => {
+test('a backup of damaged records does not replace a former one', async t => {
   const cloud = await cloudFor(t)
   const target = join(await folderFor(t), 'backup')
   const account = await (await Azure.in(cloud.endpoints)).account('damaged')
@@ -198,7 +198,7 @@ test('a backup of damaged records takes no former one`s place, one of a folder t
   )
 })
 
-test('backup and restore refuse what would do harm, and say what to do', async t => {
+test('backup and restore refuse harmful uses, and say what to do', async t => {
   const cloud = await cloudFor(t)
   const folder = await folderFor(t)
   const target = join(folder, 'backup')
@@ -225,7 +225,7 @@ test('backup and restore refuse what would do harm, and say what to do', async t
   await refused(/not the root key under which/, 'restore', target, join(folder, 'new'), '--root-key', strangers)
   await refused(/a backup of another cloud/, 'backup', stranger.dataDir, target)
 
-  // One at a time; one that is killed gives way at the next start at the latest.
+  // One at a time. One that is killed is removed at the next start at the latest.
   const client = await connectAdministrator(dataDir)
   const { id } = await client.call<{ id: string }>('POST', '/ownkey/backup')
   await refused(/A backup of this cloud is under way/, 'backup', dataDir, target)
@@ -237,7 +237,7 @@ test('backup and restore refuse what would do harm, and say what to do', async t
   assert.equal((await ownkey('backup', dataDir, target)).code, 0)
 })
 
-test('a head that was kept elsewhere: restore refuses an older backup, and takes the restored folder for the newest where told', async t => {
+test('with a head that was kept elsewhere, restore refuses an older backup', async t => {
   const folder = await folderFor(t)
   const counter = join(folder, 'counter')
   const cloud = await cloudFor(t, ['--freshness', `file:${counter}`])

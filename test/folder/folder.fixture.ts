@@ -25,7 +25,7 @@ export async function filesBelow(folder: string): Promise<FoundFile[]> {
   )
 }
 
-/** What somebody without a key does to the records of a stopped cloud. */
+/** Changes by somebody without a key to the records of a stopped cloud. */
 export function lonelyRecords(dataDir: string, use: (database: DatabaseSync) => void): void {
   const database = new DatabaseSync(join(dataDir, 'records.db'))
   try {

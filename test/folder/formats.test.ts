@@ -23,7 +23,7 @@ const FOLDERS = (await readdir(folders)).filter(name => name.endsWith('.tar.gz')
 
 /** az's own id, which every tenant knows. */
 const AZ_CLIENT = '04b07795-8ddb-461a-bbee-02f9e1bf7b46'
-/** Programs that did not keep the ports they listened on: a cloud of theirs goes on on the port that its key URIs name. */
+/** Programs that did not remember their ports, so their clouds have to go on on the port in their key URIs. */
 const PORT_NOT_KEPT = /365698e|ae204b6/
 
 interface Expected {
@@ -49,7 +49,7 @@ function schemaOf(folder: string): number {
   }
 }
 
-/** The administrator that is a person, whom the first programs did not have: he gets in, and sees and changes what is there. */
+/** The administrator's user, which the first programs did not have: it can log in, and see and change what is there. */
 async function personMayManage({
   authority,
   tenantId,
@@ -83,7 +83,7 @@ async function personMayManage({
 
 type Shapes = Map<string, { readonly ids: Set<string>; readonly fields: Set<string> }>
 
-/** How ids look, and which fields records have, by collection; of those alone that are not in `but`. */
+/** The shapes of ids and the fields of records, by collection, except those in `but`. */
 function shapesOf(folder: string, but?: string): Shapes {
   const rows = (from: string) => {
     const database = new DatabaseSync(join(from, 'records.db'), { readOnly: true })
@@ -101,7 +101,7 @@ function shapesOf(folder: string, but?: string): Shapes {
     if (known.has(keyOf(row))) continue
     const [collection, id] = [String(row['collection']), String(row['id'])]
     const shape = shapes.get(collection) ?? { ids: new Set(), fields: new Set() }
-    // What a name looks like is its owner's affair: what stands between is the program's.
+    // Names are the user's; only the text between them is the program's.
     shape.ids.add(id.replaceAll(/[^/:]+/g, 'x'))
     for (const field of Object.keys(JSON.parse(String(row['value'])) as object)) shape.fields.add(field)
     shapes.set(collection, shape)
@@ -111,7 +111,7 @@ function shapesOf(folder: string, but?: string): Shapes {
 
 const NEW_SHAPE =
   'Records that this program writes look different from those of the program that made the newest folder in test/data/folders. Would that program misread them? Then raise schemaVersion, add a migration, and make a folder of the new schema. If not, add the shape to HARMLESS.'
-/** Shapes that the newest folder does not happen to hold, and that its program reads well: `collection field` or `collection id-shape`. */
+/** Shapes that the newest folder happens to lack, though its program reads them: `collection field` or `collection id-shape`. */
 const HARMLESS = new Set<string>([])
 
 function newShapes(released: Shapes, now: Shapes): string[] {
@@ -131,7 +131,7 @@ const sealedFiles = async (folder: string) =>
     .filter(({ path, isFolder }) => !isFolder && /\/(blobs\/|records\.(db|head)$|root\.key$)/.test(path))
     .map(({ path, bytes }) => `${path} ${createHash('sha256').update(bytes).digest('hex')}`)
 
-test('there is a folder of each schema, and the migrations lead from the first to the present one without a gap', () => {
+test('there is a folder of each schema, and the migrations have no gap', () => {
   assert.deepEqual(
     MIGRATIONS.map(({ to }) => to),
     Array.from({ length: schemaVersion - 1 }, (_, step) => step + 2),
@@ -181,7 +181,7 @@ for (const name of FOLDERS)
     assert.equal((await own.openai.fineTuning.jobs.retrieve(expected.job)).status, 'cancelled')
     assert.ok((await own.chat(expected.deployment)).length > 0)
 
-    // What an administrator does: records of the log, a vault, a key, an account under it, somebody's role, a tenant.
+    // An administrator's work: records of the log, a vault, a key, an account under it, somebody's role, a tenant.
     assert.ok((await auditRecords(folder)).length > 10)
     const fresh = await azure.account('fresh')
     await (await azure.vault('kv-fresh')).createRsaKey('k1', { keySize: 2048 })
@@ -215,13 +215,13 @@ for (const name of FOLDERS)
     assert.deepEqual(
       (await readdir(folder)).filter(one => one.includes('schema')),
       [],
-      'of before the migration nothing stays',
+      'nothing from before the migration stays',
     )
     const stopped = await ownkey('verify', '--data-dir', folder, '--whole')
     assert.equal(stopped.code, 0, stopped.output)
   })
 
-test('a folder of a newer program is refused before anything in it changes, by every command', async t => {
+test('every command refuses a folder of a newer program before anything in it changes', async t => {
   const folder = join(await folderFor(t), 'cloud')
   await mkdir(folder, { mode: 0o700 })
   unpack(FOLDERS.at(-1) ?? '', folder)
@@ -270,7 +270,7 @@ for (const older of FOLDERS.slice(0, -1)) {
   )
 }
 
-test('a migration that fails leaves the database as it was, with a copy beside it; the next start goes on', async t => {
+test('a migration that fails leaves the database as it was, with a copy beside it', async t => {
   const folder = join(await folderFor(t), 'cloud')
   await mkdir(folder, { mode: 0o700 })
   unpack(FOLDERS[0] ?? '', folder)

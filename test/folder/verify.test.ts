@@ -15,7 +15,7 @@ async function verify(dataDir: string, ...args: string[]) {
   return { code, ...JSON.parse(output) }
 }
 
-test('verify reads a whole cloud, running or not, changes nothing in it, and says for which accounts there was no key', async t => {
+test('verify reads a whole cloud, running or not, and changes nothing in it', async t => {
   const cloud = await cloudFor(t)
   const { dataDir } = cloud
   const azure = await Azure.in(cloud.endpoints)
@@ -76,7 +76,7 @@ async function flip(path: string, at: number): Promise<void> {
   await file.close()
 }
 
-test('verify names each damage, at rest and in the running cloud, and ends with 1', async t => {
+test('verify names each damage, at rest and in the running cloud', async t => {
   const cloud = await stoppedCloud(t)
   const folder = await folderFor(t)
   let copies = 0
@@ -110,7 +110,7 @@ test('verify names each damage, at rest and in the running cloud, and ends with 
       },
       /header of its file is not the recorded one|its record says/,
     ],
-    'a file that is no blob': [
+    'a file that is not a blob': [
       path => writeFile(join(path, 'blobs/notes.txt'), 'x'),
       /blobs\/notes\.txt is not a sealed file/,
     ],
@@ -171,7 +171,7 @@ test('verify names each damage, at rest and in the running cloud, and ends with 
   }
 })
 
-test('a running cloud is verified too: damage under it is found, orphans are told and are no fault', async t => {
+test('a running cloud is verified too: damage is found, and orphans are not a fault', async t => {
   const cloud = await stoppedCloud(t)
   await cloud.restart()
   const { dataDir } = cloud
@@ -195,7 +195,7 @@ test('a running cloud is verified too: damage under it is found, orphans are tol
   )
 })
 
-test('verify under load finds nothing wrong: what changes while it looks is no damage', async t => {
+test('verify under load finds nothing wrong, since changes during the check are not damage', async t => {
   const cloud = await cloudFor(t)
   const azure = await Azure.in(cloud.endpoints)
   const account = await azure.account('busy')

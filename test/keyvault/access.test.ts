@@ -106,7 +106,7 @@ test('in RBAC mode role assignments on the vault or above decide, and policies a
   assert.equal((await get(USER)).status, 403)
 })
 
-test('the firewall judges the real peer, and lets trusted services in by the bypass only · R09 R20', async () => {
+test('the firewall checks the real peer, and lets trusted services in by the bypass only · R09 R20', async () => {
   const setAcls = async (networkAcls: object) => {
     const body = { properties: { networkAcls } }
     assert.equal((await cloud.arm('PATCH', cloud.vaultId('kv-access'), { body })).status, 200)
@@ -127,7 +127,7 @@ test('the firewall judges the real peer, and lets trusted services in by the byp
   await setAcls({ defaultAction: 'Allow', bypass: 'AzureServices', ipRules: [] })
 })
 
-test('a vault that does not exist answers 404 before it asks who calls', async () => {
+test('a vault that does not exist answers 404 before authentication', async () => {
   const { status, body } = await cloud.call('nowhere', 'GET', '/keys', { token: null })
   assert.equal(status, 404)
   assert.equal(body.error.code, 'VaultNotFound')
@@ -181,7 +181,7 @@ test('a client whose token expired by the clock of the cloud gets a new one by i
   assert.equal((await keys.getKey('k')).name, 'k')
 })
 
-test('a request whose body comes slowly does not outlive a revocation · R19', async () => {
+test('a request with a slow body does not outlive a revocation · R19', async () => {
   const update = (kind: string) =>
     cloud.arm('PUT', `${cloud.vaultId('kv-access')}/accessPolicies/${kind}`, {
       body: { properties: { accessPolicies: [policy(USER, 'wrapKey')] } },

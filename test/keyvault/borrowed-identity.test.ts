@@ -13,7 +13,7 @@ interface Answer {
   readonly message: string
 }
 
-test('the bypass lets the account in, and nobody who carries its token: not from the network, with whatever header · R09', async () => {
+test('the bypass lets the account in, but not its token from the network, with any header · R09', async () => {
   const account = await azure.account('lender')
   const keys = await azure.vault('kv-lender')
   const version = (await keys.createRsaKey('cmk', { keySize: 2048 })).properties.version

@@ -35,7 +35,7 @@ const DAY = 86_400_000
 export interface Reply {
   readonly status: number
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  // oxlint-disable-next-line typescript/no-explicit-any -- tests look into answers freely
+  // oxlint-disable-next-line typescript/no-explicit-any -- tests read responses of every shape
   readonly body: any
 }
 
@@ -205,7 +205,7 @@ export function policy(objectId: string, ...keys: string[]): object {
   return { tenantId: TENANT, objectId, permissions: { keys } }
 }
 
-/** The modules that a vault stands on, all of them real; records are in memory unless others are given. */
+/** The modules that a vault needs, all of them real. Records are in memory unless others are given. */
 export async function startCloud(records: RecordStore = openMemoryRecords(), token?: Token): Promise<Cloud> {
   const clock = { skew: 0 }
   const env: Env = { ...systemEnv, now: () => Date.now() + clock.skew }
@@ -267,7 +267,7 @@ export async function startCloud(records: RecordStore = openMemoryRecords(), tok
   return new Cloud({ records, keyVault, audit, entra, subscription: subscriptionId, server }, clock)
 }
 
-/** Two tenants and who lives in them, under ids that tests can name. */
+/** Two tenants with their principals, under ids that tests can name. */
 function directory(): Change[] {
   const resourceId = '/subscriptions/s/resourcegroups/rg/providers/Microsoft.CognitiveServices/accounts/a'
   const people = [

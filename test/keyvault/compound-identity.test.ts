@@ -24,7 +24,7 @@ async function personsToken(): Promise<string> {
   return ((await response.json()) as { access_token: string }).access_token
 }
 
-test('a compound identity opens keys to a person only through the application that it names, not to either alone', async () => {
+test('a compound identity opens keys to a person only through the application that it names', async () => {
   const keys = await azure.vault('kv-compound')
   await keys.createEcKey('k')
   const objectId = await azure.administratorUserId()

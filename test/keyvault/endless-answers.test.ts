@@ -17,7 +17,7 @@ const file = await account.upload('kept under a key from outside')
 const residentMiB = async (): Promise<number> =>
   Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${cloud.pid}/status`, 'utf8'))?.[1]) / 1024
 
-/** An answer that never ends, as fast as it is taken. */
+/** An endless answer, as fast as it is read. */
 const endless =
   (isZipped: boolean): Trouble =>
   (_, outgoing) => {
@@ -36,7 +36,7 @@ const endless =
   }
 
 for (const isZipped of [false, true])
-  test(`a vault whose ${isZipped ? 'unpacked answer' : 'answer'} never ends is a refusal, and costs no memory`, async t => {
+  test(`a vault whose ${isZipped ? 'unpacked answer' : 'answer'} never ends is refused, and costs no memory`, async t => {
     await untilAllowed(() => account.download(file))
     const before = await residentMiB()
     outside.trouble = endless(isZipped)

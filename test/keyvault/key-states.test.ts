@@ -4,8 +4,8 @@ import { after, before, test } from 'node:test'
 import { startCloud, type Cloud, type Reply } from './cloud.fixture.ts'
 
 /*
- * Every state that a key can be in against every operation with it (Azure: about-keys-details; R12 R21). Keys begin usable, so that there
- * is something to decrypt and to verify.
+ * Every state of a key against every operation (Azure: about-keys-details; R12 R21). Keys begin usable, so that there is something
+ * to decrypt and to verify.
  */
 let cloud: Cloud
 
@@ -54,7 +54,7 @@ const EXPECTED: Readonly<Record<string, readonly Result[]>> = {
 
 const KINDS: Readonly<Record<string, { key: object; cipher?: string; wrap?: string; signature?: string }>> = {
   RSA: { key: { kty: 'RSA' }, cipher: 'RSA-OAEP', wrap: 'RSA-OAEP-256', signature: 'PS256' },
-  // A FIPS provider knows no P-256K.
+  // A FIPS provider does not have P-256K.
   'EC-HSM':
     getFips() === 1
       ? { key: { kty: 'EC-HSM', crv: 'P-256' }, signature: 'ES256' }

@@ -103,7 +103,7 @@ test('EC and symmetric keys of every size work through the official client', asy
     ['P-256', 'ES256', 32],
     ['P-384', 'ES384', 48],
     ['P-521', 'ES512', 64],
-    // A FIPS provider knows no P-256K.
+    // A FIPS provider does not have P-256K.
     ...(getFips() === 1 ? [] : ([['P-256K', 'ES256K', 32]] as const)),
   ] as const) {
     const key = await keys.createEcKey(`ec-${curve}`, { curve, hsm: curve === 'P-384' })
@@ -132,7 +132,7 @@ test('EC and symmetric keys of every size work through the official client', asy
   }
 })
 
-test('a key is imported as JSON Web Key, and what is no whole key is refused by name · R06', async () => {
+test('a key is imported as JSON Web Key, and an incomplete one is refused by field · R06', async () => {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const jwk = privateKey.export({ format: 'jwk' })
   const part = Object.fromEntries(
@@ -219,11 +219,11 @@ test('key_ops and times are enforced: an expired key still unwraps, and wraps no
     assert.equal(refused.status, 403)
     assert.equal(refused.body.error.innererror.code, inner)
     const tried = await cloud.call('kv-one', 'POST', `/keys/${name}/unwrapkey`, { body: unwrap })
-    assert.equal(tried.status, 400, 'the text is no ciphertext, but the key may be used')
+    assert.equal(tried.status, 400, 'the text is not a ciphertext, but the key may be used')
   }
 })
 
-test('a date of expiry is moved, stays where it is not named, and is taken away with null', async () => {
+test('an expiry date is moved, stays where it is not named, and is removed with null', async () => {
   const keys = cloud.keys('kv-one')
   const wrap = { alg: 'RSA-OAEP-256', value: Buffer.alloc(32).toString('base64url') }
   const change = (attributes: object) => cloud.call('kv-one', 'PATCH', '/keys/ends', { body: { attributes } })
@@ -256,7 +256,7 @@ test('lists come in pages that the official client follows', async () => {
   assert.equal((await cloud.call('kv-lists', 'GET', '/keys?$skiptoken=Li4v')).status, 400)
 })
 
-test('deleting takes all versions along, recovering brings them back, purging is for good · R21', async () => {
+test('deleting covers all versions, recovering brings them back, purging is for good · R21', async () => {
   const keys = cloud.keys('kv-one')
   const { id } = await keys.createRsaKey('gone')
   const deleted = await (await keys.beginDeleteKey('gone', { intervalInMs: 1 })).pollUntilDone()
@@ -309,7 +309,7 @@ test('random bytes come as many as asked', async () => {
   assert.equal((await cloud.keys('kv-one').getRandomBytes(17)).length, 17)
 })
 
-test('what this vault does not do it says', async () => {
+test('operations that this vault does not offer are refused by name', async () => {
   for (const [method, path] of [
     ['POST', '/keys/rsa/release'],
     ['GET', '/keys/rsa/attestation'],
@@ -345,7 +345,7 @@ test('each malformed field is refused with its name', async () => {
   assert.equal(wrong.body.error.target, 'alg')
 })
 
-test('many who change one key at the same time all succeed, one after the other', async () => {
+test('many changes of one key at the same time all succeed, one after the other', async () => {
   const keys = cloud.keys('kv-one')
   await keys.createRsaKey('contended')
   const rotated = await Promise.all(Array.from({ length: 12 }, () => keys.rotateKey('contended')))

@@ -48,7 +48,7 @@ const OPERATIONS: readonly (readonly [string, string, object])[] = [
   ['POST', '/rng', { count: 8 }],
 ]
 
-/** Every way to one member of a body. */
+/** Every path to a member of a body. */
 function pathsIn(body: unknown, path: readonly string[] = []): string[][] {
   if (typeof body !== 'object' || body === null) return [[...path]]
   const inner = Object.entries(body).flatMap(([name, member]) => pathsIn(member, [...path, name]))
@@ -62,7 +62,7 @@ function replaced(body: unknown, [name, ...rest]: readonly string[], by: unknown
   return copy
 }
 
-/** Of no type that any field has; and where a field is text, text that it can't be. */
+/** Values of wrong types and, for text fields, invalid texts. */
 const WRONG: readonly unknown[] = [{ wrong: [] }, [[1]], -1.5, '\u0000 no such value ä']
 
 test('each malformed field of each operation is refused with 400 BadParameter and its name', async () => {
@@ -155,12 +155,12 @@ function mayBeEmpty(field: readonly string[], wrong: unknown): boolean {
   return wrong === '' && (field[0] === 'tags' || field.at(-1) === 'publicNetworkAccess')
 }
 
-/** Ids of networks are not looked into. */
+/** Ids of networks are not checked. */
 function mayBeAnyText(field: readonly string[], wrong: unknown): boolean {
   return typeof wrong === 'string' && wrong !== '' && field.at(-1) === 'id'
 }
 
-/** Members that nobody knows are ignored in objects, and a tag may be any text. */
+/** Unknown members of objects are ignored, and a tag may be any text. */
 function fits(body: object, field: readonly string[], wrong: unknown): boolean {
   const isTag = field[0] === 'tags' && field.length === 2
   if (typeof wrong === 'string') return isTag
@@ -174,7 +174,7 @@ function isPrefix(a: readonly string[], b: readonly string[]): boolean {
   return a.every((name, index) => b[index] === name || /^\d+$/.test(b[index] ?? ''))
 }
 
-test('a field whose form is right and whose content is not is named too', async () => {
+test('a field with the right form but wrong content is named too', async () => {
   const other = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })
   const short = value.slice(0, 8)
   const digest = { alg: 'RS256', digest: short, value }
@@ -225,7 +225,7 @@ test('each malformed query parameter and name is refused with 400 BadParameter a
   }
 })
 
-test('a body that is no JSON object is refused by every operation that takes one', async () => {
+test('a body that is not a JSON object is refused by every operation that takes one', async () => {
   for (const [method, path] of OPERATIONS) {
     for (const body of ['', '{', '[]', 'null', '"text"', '7', '{"a":1}{', '\u0000', '{"__proto__":{"kty":"RSA"}}']) {
       const reply = await cloud.call('kv-main', method, path, { body })

@@ -17,7 +17,7 @@ interface Attributes {
   readonly key_ops: readonly string[]
 }
 
-/** A vault as anybody would draw it on a board: live and deleted keys with their versions; what was purged is nowhere. */
+/** A simple model of a vault: live and deleted keys with their versions, without purged ones. */
 interface ModelKey {
   readonly versions: { id: string; attributes: Attributes }[]
   /** Milliseconds since 1970. */
@@ -27,7 +27,7 @@ interface ModelKey {
 interface Model {
   readonly vault: string
   readonly keys: Map<string, ModelKey>
-  /** What `backup` gave, with what it must bring back. */
+  /** The result of `backup`, with what it must restore. */
   readonly backups: { name: string; value: string; versions: ModelKey['versions'] }[]
   now: number
 }
@@ -70,7 +70,7 @@ before(async () => {
 })
 after(() => cloud.close())
 
-test('for any sequence of operations, the vault and a small model of it agree', async () => {
+test('the vault and a small model of it agree on any sequence of operations', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 40, size: 'max' }), async steps => {
       const vault = `kv-model-${vaults++}`
@@ -84,7 +84,7 @@ test('for any sequence of operations, the vault and a small model of it agree', 
   assert.equal((await cloud.audit.verify()).ok, true)
 })
 
-/** Does one step in both, and compares what they say. */
+/** Does one step in both, and compares the results. */
 async function agree(model: Model, one: Step): Promise<void> {
   if (one.kind === 'wait') return wait(model, one.days)
   if (one.kind === 'restore') return restore(model, model.backups[one.backup])
@@ -166,7 +166,7 @@ async function create(
   if (reply.status === 200) added(model, keyName, reply, attributes)
 }
 
-/** Each version signs and verifies as far as its state, its operations and the time let it. */
+/** Each version signs and verifies if its state, operations and dates allow it. */
 async function use({ vault, now }: Model, keyName: string, live: ModelKey | undefined): Promise<void> {
   const value = Buffer.alloc(32).toString('base64url')
   for (const { id, attributes } of live?.versions ?? []) {
@@ -177,7 +177,7 @@ async function use({ vault, now }: Model, keyName: string, live: ModelKey | unde
         operation === 'sign' ? { alg: 'ES256', value } : { alg: 'ES256', digest: value, value: value.repeat(2) }
       const { status } = await cloud.call(vault, 'POST', `/keys/${keyName}/${id}/${operation}`, { body })
       const may = enabled && key_ops.includes(operation) && (operation === 'verify' || inTime)
-      // What is verified here is no signature: 400 for its length, or a plain no.
+      // The text is not a signature, so the answer is 400 for its length, or false.
       assert.equal(status === 403, !may, `${operation} of ${JSON.stringify(attributes)}: ${status}`)
     }
   }

@@ -22,7 +22,7 @@ async function noticesOf(cloud: Cloud): Promise<string[]> {
     .filter(name => name.endsWith('EventGridNotification'))
 }
 
-test('a key without a policy gives notice 30 days before it expires, and once more when it has', async t => {
+test('a key without a policy gets a notice 30 days before it expires, and another when it has', async t => {
   const cloud = await cloudFor(t)
   const exp = Math.floor(Date.now() / 1000) + 60 * DAY
   const key = { kty: 'EC', attributes: { exp } }
@@ -47,7 +47,7 @@ test('a key without a policy gives notice 30 days before it expires, and once mo
   ])
 })
 
-test('a version that was rotated in time does not expire as the newest one, however far the clock jumps · R18', async t => {
+test('a version that was rotated in time gets no notice of its expiry, however far the clock jumps · R18', async t => {
   const cloud = await cloudFor(t)
   await cloud.call('kv-main', 'POST', '/keys/k/create', { body: { kty: 'EC' } })
   const policy = {
@@ -63,7 +63,7 @@ test('a version that was rotated in time does not expire as the newest one, howe
   assert.equal((await cloud.auditEntries('KeyRotateIfDue')).length, 12)
 })
 
-test('what is purged is gone from every file of the store when the answer comes: keys, and vaults with theirs · R08 R26', async t => {
+test('purged keys are gone from every file of the store when the answer comes · R08 R26', async t => {
   const folder = temporaryFolder()
   const records = await openSqliteRecords(join(folder, 'records.db'))
   const cloud = await cloudFor(t, records)
@@ -87,7 +87,7 @@ test('what is purged is gone from every file of the store when the answer comes:
   assert.equal(await present(), 0)
 })
 
-/** Copies are read: closing the files themselves would drop the locks of this process. */
+/** Reads copies, since closing the files themselves would drop the locks of this process. */
 async function bytesOf(folder: string): Promise<string> {
   const copies = temporaryFolder()
   const names = (await readdir(folder, { withFileTypes: true })).filter(entry => entry.isFile())

@@ -17,7 +17,7 @@ interface Answer {
   key: Record<string, unknown>
 }
 
-/** What the vault says of its key is changed so. */
+/** How the vault's answer about its key is changed. */
 const saying = (change: (answer: Answer) => void) =>
   outside.rewriting(reply => {
     const body = reply.body === '' ? undefined : JSON.parse(reply.body)
@@ -28,7 +28,7 @@ const saying = (change: (answer: Answer) => void) =>
 
 const place = { uri: outside.uri, name: 'cmk', version }
 
-test('a vault that says null of what a key does not have is taken as one that leaves it out', async () => {
+test('null in a vault`s key counts as absent', async () => {
   outside.trouble = saying(({ attributes }) => Object.assign(attributes, { exp: null, nbf: null }))
   assert.match((await account.download(file)).toString(), /kept under a key from outside/)
   const { status, body } = await other.encrypt(place)
@@ -36,7 +36,7 @@ test('a vault that says null of what a key does not have is taken as one that le
   await other.encrypt()
 })
 
-test('a vault whose key is not like one is refused, whatever it is that it says', async () => {
+test('a vault`s key with wrong fields is refused', async () => {
   const odd: Record<string, (answer: Answer) => void> = {}
   for (const value of [1e20, 'abc', {}, [], true]) {
     for (const name of ['exp', 'nbf', 'recoveryLevel'])

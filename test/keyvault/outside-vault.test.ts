@@ -9,7 +9,7 @@ import { cloudFor } from '../support/cloud.ts'
 import { outsideVault, type OutsideVault } from '../support/outside-vault.ts'
 
 /**
- * Keys in a vault that is none of the cloud's. With AZURE_KEYVAULT_URI (soft delete and purge protection on) and a credential
+ * Keys in a vault that is not the cloud's. With AZURE_KEYVAULT_URI (soft delete and purge protection on) and a credential
  * that DefaultAzureCredential finds, against that vault of Azure, in which it makes keys named `ownkey-conformance-…`;
  * otherwise against the vault of a second cloud over real TLS.
  */
@@ -54,7 +54,7 @@ test('R11, R12: keys that an outside vault does not have, or that are of the wro
   await opens()
 })
 
-test('R15, R16, R18: enabled by URI the data is under the outside key; another version, then Microsoft-managed keys again', async () => {
+test('R15, R16, R18: enabled by URI the data is under the outside key; another version, then service-managed keys again', async () => {
   const enabled = await encrypt(prefix, first.version)
   assert.equal(enabled.status, 200, JSON.stringify(enabled.body))
   assert.equal(enabled.body.properties.encryption.status.state, 'Active')
@@ -68,7 +68,7 @@ test('R15, R16, R18: enabled by URI the data is under the outside key; another v
   await opens()
 })
 
-test('what only Resource Manager could tell of an outside vault is named as not checked · R07, R09, R10', async () => {
+test('requirements that only Resource Manager could check are named as not checked · R07, R09, R10', async () => {
   const { body } = await encrypt(prefix, first.version)
   const [warning] = body.properties.encryption.warnings
   assert.equal(warning.code, 'VaultNotChecked')
@@ -76,7 +76,7 @@ test('what only Resource Manager could tell of an outside vault is named as not 
   assert.equal((await account.encrypt()).body.properties.encryption.warnings, undefined)
 })
 
-test('no vault is called that the operator did not name: the refusal comes without a request', async () => {
+test('a vault that the operator did not name is not called', async () => {
   const { host, hostname } = new URL(uri)
   const others = [
     'https://127.0.0.1:1/',
@@ -125,7 +125,7 @@ test('R19, R20, R22: each permission taken from the operator`s credential closes
   await other.permit(all)
 })
 
-test('R13, R31: without the identity of the account an outside key is out of reach as well', async () => {
+test('R13, R31: without the account`s identity an outside key is out of reach too', async () => {
   assert.equal((await encrypt(prefix, first.version)).status, 200)
   await account.patch({ identity: { type: 'None' } })
   assert.match((await refusal(() => account.download(file)))?.message ?? '', /\(IdentityMissing\)/)
@@ -133,7 +133,7 @@ test('R13, R31: without the identity of the account an outside key is out of rea
   await untilAllowed(() => account.download(file))
 })
 
-test('an operator who takes the vault from the list has closed the data under it, and says so', async t => {
+test('an operator who takes the vault from the list closes the data under it', async t => {
   assert.equal((await encrypt(prefix, first.version)).status, 200)
   const port = String(azure.endpoints.port)
   await cloud.stop()

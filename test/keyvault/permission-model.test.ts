@@ -30,7 +30,7 @@ const assign = (...roles: string[]): Promise<unknown> =>
 const patch = (name: string, properties: object): Promise<Reply> =>
   cloud.arm('PATCH', cloud.vaultId(name), { as: USER, body: { properties } })
 
-test('who manages a vault but assigns no roles cannot take it out of RBAC mode, nor put it in · R10', async () => {
+test('a caller who manages a vault but can not assign roles can not switch its permission model · R10', async () => {
   await cloud.vault('kv-rbac', { enableRbacAuthorization: true })
   await cloud.vault('kv-policies')
   for (const role of [CONTRIBUTOR, KEY_VAULT_CONTRIBUTOR]) {
@@ -61,7 +61,7 @@ test('who manages a vault but assigns no roles cannot take it out of RBAC mode, 
   assert.equal(refused?.resultSignature, 'BadRequest')
 })
 
-test('who assigns roles and manages the vault changes its permission model · R10', async () => {
+test('a caller who manages the vault and can assign roles switches its permission model · R10', async () => {
   await cloud.vault('kv-switched')
   await assign(CONTRIBUTOR, USER_ACCESS_ADMINISTRATOR)
   const there = await patch('kv-switched', { enableRbacAuthorization: true })
@@ -71,7 +71,7 @@ test('who assigns roles and manages the vault changes its permission model · R1
   assert.equal((await cloud.arm('PATCH', cloud.vaultId('kv-switched'), owner)).status, 200)
 })
 
-test('the roles over vaults do what they do on Azure: a Key Vault Contributor deletes and recovers, but does not purge', async () => {
+test('a Key Vault Contributor deletes and recovers vaults, but does not purge them', async () => {
   await cloud.vault('kv-managed')
   const deleted = `/subscriptions/${cloud.subscription}/providers/Microsoft.KeyVault/locations/eastus/deletedVaults`
   await assign(KEY_VAULT_CONTRIBUTOR)

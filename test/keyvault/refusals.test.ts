@@ -64,7 +64,7 @@ test('401: no token, a token for another service, a token of another tenant · R
   )
 })
 
-test('403: policy, RBAC and firewall each say that it was they, and who was refused · R09 R10', async () => {
+test('403: policy, RBAC and firewall each have their own message · R09 R10', async () => {
   refused(
     await cloud.call('kv-main', 'GET', '/keys/k', { as: USER }),
     forbidden(

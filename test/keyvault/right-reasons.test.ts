@@ -7,7 +7,7 @@ import { cloudFor } from '../support/cloud.ts'
 import { outsideVault } from '../support/outside-vault.ts'
 import type { Trouble } from '../support/troubles.ts'
 
-/** A vault that others wrote: the vault of a second cloud, whose answers are changed on the way to what was seen elsewhere. */
+/** A foreign vault: the vault of a second cloud, whose answers are changed on the way to ones that were seen elsewhere. */
 const other = await outsideVault({ after }, 'kv-others')
 await other.permit(KEY_PERMISSIONS)
 const cloud = await cloudFor({ after }, ['--outside-vaults', other.pattern])
@@ -55,7 +55,7 @@ beforeEach(async () => {
   assert.equal(status, 200, JSON.stringify(body))
 })
 
-test('R18: a URI without a version wraps and unwraps with the version that was read, whatever the vault makes of an empty one', async () => {
+test('R18: with a URI without a version, the version that was read wraps and unwraps', async () => {
   other.trouble = only(
     ({ url = '' }) => /\/keys\/cmk\/{1,2}(un)?wrapkey/i.test(url),
     answering(307, '', { location: '/keys/cmk/wrapkey' }),
@@ -64,7 +64,7 @@ test('R18: a URI without a version wraps and unwraps with the version that was r
   assert.equal(status, 200, JSON.stringify(body))
 })
 
-test('an answer that nobody can read is a refusal, never silence, and shows no words of a client library', async () => {
+test('an unreadable answer is a refusal, not silence', async () => {
   for (const strange of [
     answering(307, '', { location: '/elsewhere' }),
     answering(418, '<html>teapot</html>', { 'content-type': 'text/html' }),
@@ -98,7 +98,7 @@ test('a vault that sends elsewhere is not followed: no question, and no token, g
   }
 })
 
-test('a vault that opens something else than what was wrapped is told as that, and not as a database that was changed', async () => {
+test('a vault that returns something else than was wrapped is KeyReplaced, not a changed database', async () => {
   const other32 = Buffer.alloc(32, 7).toString('base64url')
   for (const value of ['AAAA', other32, Buffer.alloc(64, 7).toString('base64url')]) {
     other.trouble = other.rewriting((reply, { url = '' }) =>
@@ -114,7 +114,7 @@ test('a vault that opens something else than what was wrapped is told as that, a
   }
 })
 
-test('a vault that throttles, or fails, is neither silent nor does it refuse: each is called what it is', async () => {
+test('throttling and failures of a vault have reasons of their own', async () => {
   for (const [status, cause, remedy] of [
     [429, 'Throttled', /left alone for as long as it says/],
     [500, 'VaultFailed', /whoever runs it/],
@@ -131,7 +131,7 @@ test('a vault that throttles, or fails, is neither silent nor does it refuse: ea
   }
 })
 
-test('a vault that breaks off is unreachable, and what the network said is not put into its mouth', async () => {
+test('a vault that breaks off is unreachable, and the network`s error is not shown as the vault`s', async () => {
   other.trouble = request => {
     request.socket.destroy()
     return 'handled'
@@ -162,7 +162,7 @@ test('a token that the vault refuses is renewed once: an unknown signing key, an
   }
 })
 
-test('a token that is refused for good is told as that, and not as a matter of tenants', async () => {
+test('a token that is refused for good is TokenRefused, not TenantMismatch', async () => {
   const message = 'AKV10046: Unable to resolve the key used for signature validation.'
   other.trouble = only(hasToken, answering(401, unauthorized(message)))
   assert.match((await refusedDownload()).message, /\(TokenRefused\)/)
@@ -171,7 +171,7 @@ test('a token that is refused for good is told as that, and not as a matter of t
   assert.match(JSON.stringify(body), /AKV10046/)
 })
 
-test('R07: it is a matter of tenants where the vault or its challenge says so', async () => {
+test('R07: it is TenantMismatch where the vault or its challenge says so', async () => {
   for (const [said, headers] of [
     ['AKV10032: Invalid issuer. Expected one of a, found b.', {}],
     ['No.', challenge('11111111-2222-4333-8444-555555555555')],
@@ -224,7 +224,7 @@ test('a challenge for another resource has its own reason, and the operator can 
   assert.equal(accepted.status, 200, JSON.stringify(accepted.body))
 })
 
-test('R20: who needs the right in a vault outside is the operator`s credential, by policy or role', async () => {
+test('R20: in an outside vault the operator`s credential needs the permission, by policy or role', async () => {
   await other.permit(['get', 'wrapKey'])
   const { message } = await untilRefused(() => account.download(file))
   assert.match(message, /\(AccessDenied\).*operator's credential.*access polic.*role/)
@@ -233,13 +233,13 @@ test('R20: who needs the right in a vault outside is the operator`s credential, 
   await untilAllowed(() => account.download(file))
 })
 
-test('R21: where a vault does not say why it refuses, what can be read of the key tells, and else it is said as not known', async () => {
+test('R21: where a vault does not say why it refuses, the readable key tells, or the reason is not known', async () => {
   const mute = { error: { code: 'Forbidden', message: 'Forbidden.' } }
   const states = {
     KeyDisabled: { attributes: { enabled: false } },
     KeyExpired: { attributes: { enabled: true, exp: 1_000_000_000 } },
     KeyOperationForbidden: { key_ops: ['sign'] },
-    // The key is as it should be: what is missing is the permission.
+    // The key is fine, so a permission is missing.
     AccessDenied: {},
   }
   for (const [reason, { attributes = {}, ...ofKey }] of Object.entries<{ attributes?: object; key_ops?: string[] }>(

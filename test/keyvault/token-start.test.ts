@@ -33,7 +33,7 @@ describe('start with a PKCS #11 token', { skip: softHsmMissing }, () => {
         timeout: 20_000,
       },
     )
-    // As one line: it is broken to fit a terminal.
+    // Joined to one line, since it is broken to fit a terminal.
     return { status, stderr: stderr.replaceAll(/\n +/g, ' ') }
   }
 
@@ -70,7 +70,7 @@ describe('start with a PKCS #11 token', { skip: softHsmMissing }, () => {
     await assert.rejects(scene.openai.files.content(file.id), { status: 403 })
   })
 
-  it('a wrong PIN, token or module ends the start with what to do, and without the PIN', () => {
+  it('a wrong PIN, token or module ends the start with what to do', () => {
     const wrong = join(tokens.folder, 'wrong-pin')
     writeFileSync(wrong, 'not-the-pin-9', { mode: 0o600 })
     const pin = start('--pkcs11-module', softHsm, '--pkcs11-pin-file', wrong)

@@ -59,7 +59,7 @@ describe('RSA-HSM keys in a PKCS #11 token', { skip: softHsmMissing }, () => {
   const missing = (id: string): Promise<void> =>
     assert.rejects(token.decrypt(id, { type: 'raw' }, Buffer.alloc(256)), /holds no private key/u)
 
-  it('are made in the token: what is stored is a handle, sealed, and no key material · R06', async () => {
+  it('are made in the token, and only a sealed handle is stored · R06', async () => {
     assert.equal(key.keyType, 'RSA-HSM')
     assert.equal(token.made.length, 1)
     const [stored] = await cloud.records.list(keyMaterial, { limit: 1000 })
@@ -96,7 +96,7 @@ describe('RSA-HSM keys in a PKCS #11 token', { skip: softHsmMissing }, () => {
     }
   })
 
-  it('refuse an altered text, another algorithm and a wrong length in the same words, with 400', async () => {
+  it('refuse an altered text, another algorithm and a wrong length with the same message', async () => {
     const wrap = { alg: 'RSA-OAEP-256', value: Buffer.alloc(32).toString('base64url') }
     const wrapped: string = (await cloud.call(VAULT, 'POST', '/keys/hsm/wrapkey', { body: wrap })).body.value
     const altered = Buffer.from(wrapped, 'base64url')
@@ -118,7 +118,7 @@ describe('RSA-HSM keys in a PKCS #11 token', { skip: softHsmMissing }, () => {
     assert.match(old.body.error.message, /Use RSA-OAEP-256/u)
   })
 
-  it('take in keys that are brought along, and never give any back as a backup', async () => {
+  it('can be imported, but not backed up', async () => {
     const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
     const { kty: _, ...numbers } = privateKey.export({ format: 'jwk' })
     const body = { key: { kty: 'RSA-HSM', ...numbers }, Hsm: true }
@@ -158,7 +158,7 @@ describe('RSA-HSM keys in a PKCS #11 token', { skip: softHsmMissing }, () => {
     await missing(id)
   })
 
-  it('a key that somebody removed from the token answers 503 with its id, not with a refusal', async () => {
+  it('a key that somebody removed from the token answers 503 with its id', async () => {
     await cloud.keys(VAULT).createRsaKey('lost', { hsm: true })
     const id = token.made.at(-1) ?? ''
     await token.destroy(id)

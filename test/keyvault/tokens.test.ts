@@ -34,7 +34,7 @@ const parts = (token: string): [Record<string, unknown>, JWTPayload, string] => 
 }
 const encoded = (one: object): string => Buffer.from(JSON.stringify(one)).toString('base64url')
 
-test('a token counts only as it was signed: not changed, not unsigned, not by another key or algorithm', async () => {
+test('a token is valid only as it was signed: not changed, unsigned, or by another key or algorithm', async () => {
   const token = await cloud.token(ADMIN)
   assert.equal((await ask(token)).status, 200)
   const [head, claims, signature] = parts(token)
@@ -57,11 +57,11 @@ test('a token counts only as it was signed: not changed, not unsigned, not by an
     '..',
   ])
     await refused(bad, /^(AKV10046: [^.]*\. )?The access token is (invalid|not signed by a key of this cloud)/)
-  // The answer before must not have been remembered for a token that only looks alike.
+  // The earlier result must not be cached for a token that only looks alike.
   assert.equal((await ask(token)).status, 200)
 })
 
-test('anything but one bearer token is no token', async () => {
+test('anything but one bearer token is refused', async () => {
   const token = await cloud.token(ADMIN)
   for (const authorization of [
     'Bearer',
@@ -79,7 +79,7 @@ test('anything but one bearer token is no token', async () => {
   assert.equal(lower.status, 200)
 })
 
-test('a token is good for its hour: not before it, not after it, and the client is told to fetch another', async () => {
+test('a token is valid for its hour only', async () => {
   const token = await cloud.token(ADMIN)
   assert.equal((await ask(token)).status, 200)
   const hour = 1 / 24
@@ -95,7 +95,7 @@ test('a token is good for its hour: not before it, not after it, and the client 
   assert.equal((await ask(token)).status, 200)
 })
 
-test('a token for the vault is good under each of the names of its audience, and under no other', async () => {
+test('a token for the vault is valid under each name of its audience, and under no other', async () => {
   for (const audience of [
     cloud.resource,
     `${cloud.resource}/`,

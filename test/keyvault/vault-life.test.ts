@@ -75,7 +75,7 @@ test('a recovered vault is as it was: policies, firewall, tags, protection, live
   const { properties, tags } = (await cloud.arm('GET', cloud.vaultId('kv-back'))).body
   await cloud.arm('DELETE', cloud.vaultId('kv-back'))
   assert.equal((await cloud.call('kv-back', 'GET', '/keys/live')).body.error.code, 'VaultNotFound')
-  // What the recovery says of policies and walls does not count.
+  // Policies and firewall in the recovery's body are ignored.
   assert.equal((await recover('kv-back', { accessPolicies: [], networkAcls: { defaultAction: 'Allow' } })).status, 200)
   const after = (await cloud.arm('GET', cloud.vaultId('kv-back'))).body
   assert.deepEqual([after.properties, after.tags], [properties, tags])
@@ -84,7 +84,7 @@ test('a recovered vault is as it was: policies, firewall, tags, protection, live
   assert.equal((await cloud.call('kv-back', 'POST', '/deletedkeys/gone/recover')).status, 200)
 })
 
-test('of a vault that is recovered and purged at the same time one of the two happens, never half of each · R08', async () => {
+test('a vault that is recovered and purged at the same time is either recovered or purged · R08', async () => {
   for (let round = 0; round < 8; round++) {
     const name = `kv-race-${round}`
     await cloud.vault(name)
@@ -127,7 +127,7 @@ test('a deleted vault cannot be changed, and its keys not be used, listed or del
   }
 })
 
-test('keys go by themselves at the end of their own retention period, also in a vault that was away meanwhile · R08', async () => {
+test('keys are purged at the end of their own retention period, also in a vault that was deleted meanwhile · R08', async () => {
   await cloud.vault('kv-away', { softDeleteRetentionInDays: 10 })
   await cloud.call('kv-away', 'POST', '/keys/k/create', { body: { kty: 'EC' } })
   await cloud.call('kv-away', 'DELETE', '/keys/k')
@@ -140,7 +140,7 @@ test('keys go by themselves at the end of their own retention period, also in a 
   assert.equal((await cloud.call('kv-away', 'POST', '/keys/k/create', { body: { kty: 'EC' } })).status, 200)
 })
 
-test('soft delete and purge protection are never undone, whichever way it is tried · R08', async () => {
+test('soft delete and purge protection can not be turned off in any way · R08', async () => {
   await cloud.vault('kv-firm', { enablePurgeProtection: true, softDeleteRetentionInDays: 30 })
   const { body } = await cloud.arm('GET', cloud.vaultId('kv-firm'))
   const attempts = [
@@ -154,7 +154,7 @@ test('soft delete and purge protection are never undone, whichever way it is tri
     const whole = { ...body, properties: { ...body.properties, ...properties } }
     assert.equal((await cloud.arm('PUT', cloud.vaultId('kv-firm'), { body: whole })).status, 400)
   }
-  // A PUT that says nothing of them leaves them alone.
+  // A PUT without them leaves them alone.
   const silent = { location: 'eastus', properties: { tenantId: TENANT, sku, accessPolicies: [] } }
   const { properties } = (await cloud.arm('PUT', cloud.vaultId('kv-firm'), { body: silent })).body
   assert.deepEqual(
@@ -189,7 +189,7 @@ test('access policies that are too many or too large are refused', async () => {
   assert.equal(huge.status, 413)
 })
 
-test('policies that many give and take at the same time are all there, and none comes back · R19', async () => {
+test('policies that are added and removed at the same time are all kept or gone · R19', async () => {
   await cloud.vault('kv-crowd')
   const id = (n: number): string => `cccccccc-0000-4000-9000-${String(n).padStart(12, '0')}`
   const update = (kind: string, n: number): Promise<Reply> =>

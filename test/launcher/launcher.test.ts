@@ -31,7 +31,7 @@ const PROGRAMS = [
 const PLATFORM = process.arch === 'arm64' ? 'linux-arm64' : 'linux-x64'
 const BUNDLE = `node-${PLATFORM}`
 
-/** What the npm of these tests does: says how it was called, and puts this very Node.js where the package would. */
+/** The npm of these tests: it logs its arguments, and puts this Node.js where the package would be. */
 const NPM = `#!/bin/sh
 [ "$1" = --version ] && { echo "\${NPM_VERSION:-9.2.0}"; exit; }
 echo "$(basename "$0") $*" >>"$HOME/calls"
@@ -52,7 +52,7 @@ interface Checkout {
   readonly program: (name: string, content: string) => Promise<void>
 }
 
-/** A checkout with the launcher and a cli.ts that says how it was started; PATH holds a few programs alone. */
+/** A checkout with the launcher and a cli.ts that prints how it was started. PATH has only a few programs. */
 async function checkout(t: TestContext, { npm = true } = {}): Promise<Checkout> {
   const folder = await mkdtemp(join(tmpdir(), 'ownkey-launcher-'))
   t.after(() => rm(folder, { recursive: true }))
@@ -123,7 +123,7 @@ test('the tests’ tools are added to what is installed, so that a running cloud
   assert.deepEqual(more, [])
 })
 
-test('what a developer installed with npm ci is kept, tools and all, and only completed', async t => {
+test('a developer`s npm ci is kept, with its tools, and only completed', async t => {
   const { run, calls, folder } = await checkout(t)
   const modules = join(folder, 'clone/node_modules')
   await mkdir(join(modules, 'typescript'), { recursive: true })
@@ -203,7 +203,7 @@ test('what npm leaves out for an older Node.js is added under the bundled one', 
   }
 })
 
-test('without npm, with a failing npm and with a registry that lacks Node.js: one clear sentence, and nothing counts as installed', async t => {
+test('without npm, with a failing npm and with a registry that lacks Node.js: one clear sentence', async t => {
   const none = await (await checkout(t, { npm: false })).run(['demo'])
   assert.equal(none.code, 1)
   assert.match(none.err, /^ownkey: npm is missing\. Install Node\.js 18 or newer with npm/)
@@ -222,7 +222,7 @@ test('without npm, with a failing npm and with a registry that lacks Node.js: on
   assert.equal((await failing.run(['demo'])).code, 0)
 })
 
-test('a platform without a bundled Node.js uses its own from 24 on, and says so where there is none', async t => {
+test('a platform without a bundled Node.js uses its own from 24 on', async t => {
   const { run, program } = await checkout(t)
   await program('uname', '#!/bin/sh\n[ "$1" = -s ] && echo Darwin || echo arm64\n')
   const none = await run(['demo'])
@@ -252,7 +252,7 @@ test('a Node.js that can’t install is named before npm is asked, and so is an 
   assert.deepEqual(await calls(), [])
 })
 
-test('help and the version need no Node.js, whatever they are asked of', async t => {
+test('help and the version need no Node.js', async t => {
   const { run, calls } = await checkout(t, { npm: false })
   const overview = await run([])
   assert.match(overview.out, /^OwnKey: .*\n\nUsage: \.\/ownkey COMMAND/)
@@ -314,7 +314,7 @@ test('without a Node.js that runs TypeScript too, slips are told first, and comp
     assert.deepEqual([(await run(args)).code, args], [0, args])
 })
 
-test('behind a proxy, names below localhost are asked of none', async t => {
+test('a proxy is not asked for names below localhost', async t => {
   const { folder, run } = await checkout(t)
   await writeFile(join(folder, 'clone/src/cli.ts'), 'console.log(process.env.NO_PROXY, process.env.no_proxy)')
   assert.equal((await run(['demo'])).out, 'undefined undefined\n')

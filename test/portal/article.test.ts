@@ -9,12 +9,12 @@ import { administratorObjectId } from '../../src/harness/scene.ts'
 import { noBrowser, openBrowser, signedIn } from '../support/browser.ts'
 import { cloudFor } from '../support/cloud.ts'
 
-/** The article, click for click, with the openai SDK to see what each click did. */
+/** The article, click for click, with the openai SDK to check the effect of each click. */
 describe('the portal', { skip: noBrowser }, async () => {
   if (noBrowser !== false) return
   const cloud = await cloudFor({ after })
   const azure = await Azure.in(cloud.endpoints)
-  // Without an identity, as an account is that was made by a script.
+  // Without an identity, like an account that was made by a script.
   const account: TestAccount = await azure.account('contoso', 'None')
   const file = await account.upload('seen through the portal')
   const browser: Browser = await openBrowser()
@@ -24,7 +24,7 @@ describe('the portal', { skip: noBrowser }, async () => {
   const problems: string[] = []
   page.on('pageerror', error => problems.push(error.message))
   page.on('response', response => {
-    // What the story provokes: a bad upload, and the question after a re-encryption that never was.
+    // Errors that the story provokes: a bad upload, and the question after a re-encryption that does not exist.
     const isMeant = /\/files$|\/reEncryption\?/.test(response.url())
     if (response.status() >= 400 && !isMeant) problems.push(`${response.status()} ${response.url()}`)
   })
@@ -103,7 +103,7 @@ describe('the portal', { skip: noBrowser }, async () => {
     await readable()
   })
 
-  test("R05: the page What is protected opens every blob under the customer's key", async () => {
+  test("R05: the page 'What is protected' opens every blob under the customer's key", async () => {
     await menu('What is protected').click()
     await button('Prove').click()
     await page.getByText('Opened', { exact: true }).first().waitFor()
@@ -113,7 +113,7 @@ describe('the portal', { skip: noBrowser }, async () => {
       .waitFor()
   })
 
-  test('R13: the page Identity shows who the vault lets in', async () => {
+  test('R13: the page Identity shows the principal that the vault lets in', async () => {
     await menu('Identity').click()
     await page.getByText('Object (principal) ID').waitFor()
     assert.ok(await page.getByLabel('On', { exact: true }).isChecked())
@@ -161,7 +161,7 @@ describe('the portal', { skip: noBrowser }, async () => {
     await moves.waitFor()
     await button('Save').click()
     await page.getByText('Saved: the data is under this key.').waitFor()
-    // It is asked with a new key alone: with nothing to save, ticking it would do nothing.
+    // It is offered only with a new key, since without a change to save it would have no effect.
     await moves.waitFor({ state: 'hidden' })
     assert.equal((await account.encryption()).keyVaultProperties.keyName, key)
     await readable()
@@ -213,7 +213,7 @@ describe('the portal', { skip: noBrowser }, async () => {
     await untilAllowed(() => account.download(file))
   })
 
-  test('R29: Microsoft-managed keys again, and the vault no longer matters', async () => {
+  test('R29: back to service-managed keys, and the vault no longer matters', async () => {
     await openResource('contoso', 'Encryption')
     await page.getByLabel('Microsoft Managed Keys').check()
     await button('Save').click()
@@ -294,7 +294,7 @@ describe('the portal', { skip: noBrowser }, async () => {
     await page.getByLabel('Message').fill("What's the capital of France?")
     await button('Send').click()
     const taught = 'Paris. It has been for a while, in case the news travels slowly where you are.'
-    // An answer is whole once the next question may be asked: on a busy machine that takes a while.
+    // An answer is whole once the next question may be asked, which takes a while on a busy machine.
     await page.locator('.chat p').nth(1).filter({ hasText: '.' }).waitFor({ timeout: 60_000 })
     await page.getByLabel('Message').fill('And?')
     await page.locator('button:enabled', { hasText: 'Send' }).waitFor({ timeout: 60_000 })

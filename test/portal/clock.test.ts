@@ -22,7 +22,7 @@ describe('the clock on its page', { skip: noBrowser }, async () => {
     await page.getByText('0 days', { exact: true }).waitFor()
     await page.getByLabel('Days').fill('91')
     await page.getByRole('button', { name: 'Advance' }).click()
-    // The tokens of before are of another age: where the session is too old as well, the person signs in again.
+    // The earlier tokens have expired. Where the session has too, the person signs in again.
     const password = page.getByLabel('Password')
     await page.getByText('91 days', { exact: true }).or(password).waitFor()
     if (await password.isVisible()) {

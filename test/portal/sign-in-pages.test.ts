@@ -10,7 +10,7 @@ import { cloudFor } from '../support/cloud.ts'
 import { tokenRequest } from '../support/graph.ts'
 import { AZURE_CLI } from '../support/sign-in.ts'
 
-/** The pages of a sign-in in a real browser, which enforces their policies and tells where forms come from. */
+/** The pages of a sign-in in a real browser, which enforces their policies and sends the origin of forms. */
 describe('the sign-in pages', { skip: noBrowser }, async () => {
   if (noBrowser !== false) return
   const cloud = await cloudFor({ after })
@@ -27,7 +27,7 @@ describe('the sign-in pages', { skip: noBrowser }, async () => {
     const page = await context.newPage()
     const said: string[] = []
     page.on('console', message => {
-      // axe-core tries to get in as a script first, which the pages' policy refuses; a wrong password is a 401.
+      // axe-core first tries to load as a script, which the pages' policy refuses. A wrong password is a 401.
       const isExpected = /^Executing inline script|status of 401/.test(message.text())
       if (message.type() === 'error' && !isExpected) said.push(message.text())
     })

@@ -6,7 +6,7 @@ import { cloudFor } from '../support/cloud.ts'
 
 const DAY_SECONDS = 86_400
 
-/** What the portal shows where there is nothing, where it waits, where it fails, and where one comes from elsewhere. */
+/** What the portal shows where it is empty, waits, fails, or is entered by a deep link. */
 describe('the states of the portal', { skip: noBrowser }, async () => {
   if (noBrowser !== false) return
   const cloud = await cloudFor({ after })
@@ -51,7 +51,7 @@ describe('the states of the portal', { skip: noBrowser }, async () => {
     }
   })
 
-  test('while an answer takes its time, the page says what it loads', async () => {
+  test('while an answer is slow, the page says what it loads', async () => {
     await page.route(/\/files(\?|$)/, async route => {
       await new Promise(resolve => setTimeout(resolve, 1500))
       await route.continue()
@@ -62,7 +62,7 @@ describe('the states of the portal', { skip: noBrowser }, async () => {
     await page.unroute(/\/files(\?|$)/)
   })
 
-  test('of many rows a hundred are shown, and more when asked', async () => {
+  test('of many rows a hundred are shown, and more on demand', async () => {
     const many = await azure.account('many')
     for (let n = 0; n < 104; n += 1) await many.upload('one of many', `${n}.jsonl`)
     await open(`${group}/Microsoft.CognitiveServices/accounts/many/files`)
@@ -73,7 +73,7 @@ describe('the states of the portal', { skip: noBrowser }, async () => {
     await rows.nth(103).waitFor()
   })
 
-  test('a key that was regenerated meanwhile is asked for anew; where keys are off, the own token is used', async () => {
+  test('a key that was regenerated meanwhile is fetched anew', async () => {
     for (const keyName of ['Key1', 'Key2'])
       await azure.arm('POST', `${azure.accountPath('many')}/regenerateKey`, { keyName })
     await button('Refresh').click()
@@ -106,7 +106,7 @@ describe('the states of the portal', { skip: noBrowser }, async () => {
     await page.unrouteAll({ behavior: 'ignoreErrors' })
   })
 
-  test('what does not exist is said in the words of the server, with the id of the request', async () => {
+  test('for something that does not exist the server`s message and the request id are shown', async () => {
     await open(`${group}/Microsoft.CognitiveServices/accounts/nobody`)
     const alert = page.getByRole('alert')
     await alert.getByText('ResourceNotFound').waitFor()
@@ -119,7 +119,7 @@ describe('the states of the portal', { skip: noBrowser }, async () => {
     await page.getByRole('heading', { name: 'Needs attention' }).waitFor()
   })
 
-  test('who may not list the keys of a vault reads why, with the id of the request', async () => {
+  test('a user who may not list the keys of a vault sees why, with the request id', async () => {
     await azure.vault('kv-closed')
     await open(`${group}/Microsoft.KeyVault/vaults/kv-closed/keys`)
     const alert = page.getByRole('alert').first()
@@ -127,7 +127,7 @@ describe('the states of the portal', { skip: noBrowser }, async () => {
     await alert.getByText(/Request id [0-9a-f-]{36}/).waitFor()
   })
 
-  test('where no answer comes, it says so, and Try again tries again', async () => {
+  test('where no answer comes, it says so and offers to try again', async () => {
     const isManagement = (url: URL): boolean => url.origin === resourceManager
     await page.route(isManagement, route => route.abort())
     await open(accountAt())
@@ -215,7 +215,7 @@ describe('the states of the portal', { skip: noBrowser }, async () => {
     assert.ok(compound[0]?.permissions.keys.includes('create') && !compound[0].permissions.keys.includes('backup'))
   })
 
-  test('R05: the audit page shows who wrapped and unwrapped, and finds records by their words', async () => {
+  test('R05: the audit page shows who wrapped and unwrapped, and finds records by text', async () => {
     await open(vaultAt('/audit'))
     const lanes = page.getByRole('figure', { name: 'Wrap and unwrap by caller' })
     await lanes.getByRole('img', { name: /^contoso: \d+ wrapped, \d+ unwrapped/ }).waitFor()
@@ -225,7 +225,7 @@ describe('the states of the portal', { skip: noBrowser }, async () => {
     await page.getByText('No record holds these words').waitFor()
   })
 
-  test('R32: a subscription says beforehand what a change of directory would break', async () => {
+  test('R32: a subscription shows what a change of directory would break', async () => {
     const made = await azure.armRoot('POST', '/providers/OwnKey.Directory/tenants?api-version=2026-01-01', {
       properties: { displayName: 'Fabrikam' },
     })

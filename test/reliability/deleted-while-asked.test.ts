@@ -18,7 +18,7 @@ const DELETIONS = {
 } as const
 
 for (const [what, remove] of Object.entries(DELETIONS))
-  test(`R28: no process is left of a chat that waits for a slow vault while ${what} is deleted, and the vault is asked no more`, async () => {
+  test(`R28: no process is left of a chat that waits for a slow vault while ${what} is deleted`, async () => {
     outside.trouble = () => 'pass'
     const { status } = await account.deploy('stops', BASE_MODEL, 'stop')
     assert.ok(status < 300, String(status))
@@ -35,11 +35,11 @@ for (const [what, remove] of Object.entries(DELETIONS))
     assert.equal(engineProcesses(cloud.pid, 'inference'), 0)
     outside.asked()
     await pause(3000)
-    // The watch over keys asks on, for an account that is there.
+    // The watch over keys still asks for an account that exists.
     assert.ok(outside.asked() < 20)
   })
 
-test('R28: chats that wait when their deployment is deleted are told that, and not to repeat the request', async () => {
+test('R28: chats that wait when their deployment is deleted get 404, not a request to repeat', async () => {
   const other = await azure.account('waiting')
   other.openai.maxRetries = 0
   for (const way of [undefined, 'stop'] as const) {

@@ -5,7 +5,7 @@ import { cloudFor } from '../support/cloud.ts'
 import { engineIds, engineOf, groupOf, isThere } from '../support/engine-processes.ts'
 import { messagesOf, resultSteps, stepsOf, untilStep } from '../support/job-steps.ts'
 
-/** The shortest that may be asked for: tests wait for it. */
+/** The shortest possible, since tests wait for it. */
 const TIMEOUT_SECONDS = 3
 const cloud = await cloudFor({ after }, ['--engine-timeout-seconds', String(TIMEOUT_SECONDS)])
 const azure = await Azure.in(cloud.endpoints)
@@ -14,7 +14,7 @@ const file = await account.upload('engines', 'train.jsonl', 100)
 const hyperparameters = { n_epochs: 4, batch_size: 1 }
 const steps = Array.from({ length: 400 }, (_, index) => index + 1)
 
-test('L6: a trainer that is killed is tried again from its last checkpoint; the event says why, and no step is lost', async () => {
+test('L6: a trainer that is killed is tried again from its last checkpoint, and the event says why', async () => {
   const jobId = await account.train(file, { hyperparameters })
   await untilStep(account, jobId, 150)
   process.kill(await engineOf(cloud.pid, 'trainer'), 'SIGKILL')
@@ -28,7 +28,7 @@ test('L6: a trainer that is killed is tried again from its last checkpoint; the 
   assert.ok(done.filter(step => step <= 100).length === 50, 'the first epoch, which was kept, was done twice')
 })
 
-test('a trainer that hangs (SIGSTOP) is ended and tried again, and holds up nobody for longer', async () => {
+test('a trainer that hangs (SIGSTOP) is ended and tried again', async () => {
   const jobId = await account.train(file, { hyperparameters })
   await untilStep(account, jobId, 10)
   process.kill(await engineOf(cloud.pid, 'trainer'), 'SIGSTOP')
@@ -43,7 +43,7 @@ test('a trainer that hangs (SIGSTOP) is ended and tried again, and holds up nobo
   assert.deepEqual(await resultSteps(account, jobId), steps)
 })
 
-test('a trainer that is killed whenever it starts fails its job after five tries, and says so', async () => {
+test('a trainer that is killed whenever it starts fails its job after five tries', async () => {
   const jobId = await account.train(file, { hyperparameters })
   const killed: number[] = []
   for (let n = 0; n < 6; n += 1) {
@@ -84,8 +84,8 @@ test('chats that wait for a model that hangs get 503 with retry-after, and the n
   assert.ok(!isThere(stopped))
 })
 
-test('a stream whose model hangs in the middle of the answer ends with an error event, and never looks whole', async () => {
-  // Some answers are over before the model can be stopped: one of these seeds makes a long one.
+test('a stream whose model hangs in the middle of the answer ends with an error event', async () => {
+  // Some answers end before the model can be stopped. One of these seeds makes a long one.
   for (let seed = 1; seed <= 40; seed += 1) {
     const text = await stoppedStream(seed)
     if (text.includes('[DONE]')) continue
@@ -95,7 +95,7 @@ test('a stream whose model hangs in the middle of the answer ends with an error 
   assert.fail('every answer was over at once')
 })
 
-/** What comes of a stream whose model is stopped at its first words. */
+/** The outcome of a stream whose model is stopped at its first words. */
 async function stoppedStream(seed: number): Promise<string> {
   const url = `https://${account.name}${cloud.endpoints.openAiSuffix}/openai/v1/chat/completions`
   const messages = [{ role: 'user', content: 'Tell me a long story.' }]
@@ -134,7 +134,7 @@ test('the official client gets its answer by itself when the model is killed und
   assert.notEqual(await asking, '')
 })
 
-test('SIGTERM to everything, as systemd sends it, pauses jobs with a checkpoint: nothing is done twice after a start', async () => {
+test('SIGTERM to everything, as systemd sends it, pauses jobs with a checkpoint', async () => {
   const jobId = await account.train(file, { hyperparameters })
   await untilStep(account, jobId, 20)
   const engines = [...engineIds(cloud.pid, 'trainer'), ...engineIds(cloud.pid, 'inference')]
@@ -152,7 +152,7 @@ test('SIGTERM to everything, as systemd sends it, pauses jobs with a checkpoint:
   assert.deepEqual(await resultSteps(account, jobId), steps)
 })
 
-test('engines end with the service, however it ends and whatever they are at', async () => {
+test('engines end with the service, however it ends', async () => {
   await account.chat('hangs')
   const jobId = await account.train(file, { hyperparameters })
   await untilStep(account, jobId, 5)

@@ -12,7 +12,7 @@ const azure = await Azure.in(endpoints)
 const account = await azure.account('hostile')
 const file = await account.upload('kept', 'big.jsonl', 5000)
 
-/** What the port answers to these bytes until it ends the connection, or says nothing more for a while. */
+/** The port's answer to these bytes, until it ends the connection or is silent for a while. */
 function answerTo(bytes: string, servername?: string, silenceMs = 300): Promise<string> {
   const at = { port: endpoints.port, host: '127.0.0.1' }
   const socket = servername === undefined ? connect(at) : connectTls({ ...at, servername })
@@ -38,7 +38,7 @@ async function stands(): Promise<void> {
   assert.equal((await account.openai.files.list()).data.length, 1)
 }
 
-test('whatever host a request names in plain HTTP or over TLS, it gets an answer or none, and the service goes on', async () => {
+test('the service survives requests with any Host header, in plain HTTP and over TLS', async () => {
   const hosts = [
     'portal.localhost:99999',
     'portal.localhost:65536',
@@ -65,7 +65,7 @@ test('whatever host a request names in plain HTTP or over TLS, it gets an answer
 const head = (method: string, path: string, more = ''): string =>
   `${method} /openai/${path}?api-version=2024-10-21 HTTP/1.1\r\nHost: hostile.openai.localhost\r\napi-key: ${account.openai.apiKey}\r\n${more}\r\n`
 
-test('requests that come without waiting for answers are done one after the other, and hold one file at a time', async () => {
+test('pipelined requests are done one after the other, and hold one file at a time', async () => {
   const folder = `/proc/${cloud.pid}/fd`
   const blobs = (): number =>
     readdirSync(folder).filter(fd => {

@@ -26,7 +26,7 @@ test(
     await untilStep(account, jobId, 20)
     const ballast = join(disk.path, 'ballast')
     fill(ballast)
-    // Whatever it writes next is refused: its process ends, though nothing can be written about it.
+    // Its next write is refused. Its process ends, though nothing can be written about that.
     for (let n = 0; n < 300 && engineProcesses(cloud.pid, 'trainer') > 0; n += 1) await pause(100)
     assert.equal(engineProcesses(cloud.pid, 'trainer'), 0, 'it still trains, and can keep nothing')
     await pause(3000)

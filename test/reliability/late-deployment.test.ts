@@ -7,7 +7,7 @@ import { cloudFor } from '../support/cloud.ts'
 const cloud = await cloudFor({ after })
 const azure = await Azure.in(cloud.endpoints)
 
-/** A PUT of a deployment whose body ends when it is told to. */
+/** A PUT of a deployment whose body ends when the test says so. */
 async function slowPut(name: string): Promise<() => Promise<{ status: number; code: unknown }>> {
   const { resourceManager, subscriptionId } = cloud.endpoints
   const token = await azure.credential.getToken(`${resourceManager}/.default`)
@@ -38,7 +38,7 @@ async function slowPut(name: string): Promise<() => Promise<{ status: number; co
 }
 
 for (const isPurged of [false, true])
-  test(`R28: a deployment that comes after its account was ${isPurged ? 'purged' : 'deleted'} is refused and leaves nothing`, async () => {
+  test(`R28: a deployment that comes after its account was ${isPurged ? 'purged' : 'deleted'} is refused`, async () => {
     const name = isPurged ? 'purged' : 'deleted'
     await azure.account(name)
     const finish = await slowPut(name)

@@ -6,7 +6,7 @@ import { Azure, BASE_MODEL, pause, type TestAccount } from '../support/azure.ts'
 import { cloudFor, type TestCloud } from '../support/cloud.ts'
 
 const TIMES = 120
-/** Each client leaves so many milliseconds after it is connected, in turn. */
+/** Each client leaves this many milliseconds after it is connected, in turn. */
 const MOST_MS = 30
 const API = 'api-version=2024-10-21'
 
@@ -19,7 +19,7 @@ interface Wanted {
   readonly atAnswer?: boolean
 }
 
-test('clients that leave at any moment take nothing with them: the service goes on, and holds no file open for them', async () => {
+test('the service survives clients that leave at any moment, and holds no file open for them', async () => {
   const cloud = await cloudFor({ after })
   const azure = await Azure.in(cloud.endpoints)
   const account = await azure.account('left')
@@ -64,7 +64,7 @@ test('clients that leave at any moment take nothing with them: the service goes 
   assert.equal((await account.openai.files.list()).data.length, 1)
 })
 
-/** Files of blobs that the process has open; what Linux alone shows. */
+/** Files of blobs that the process has open; only Linux shows them. */
 function openBlobs({ pid }: TestCloud): number {
   if (process.platform !== 'linux') return 0
   const folder = `/proc/${pid}/fd`

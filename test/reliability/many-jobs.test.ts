@@ -10,7 +10,7 @@ const account = await azure.account('many-jobs')
 
 test('L3: a job behind more than a thousand others is taken up after a restart', async () => {
   const file = await account.upload()
-  // Nothing else is begun while this one runs.
+  // No other job is begun while this one runs.
   const long = await account.train(file, { hyperparameters: { n_epochs: 50, batch_size: 1 } })
   await account.jobIs(long, ['running'])
   let left = 1010

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
 
-/** Each starts another program, and gives what became of it. */
+/** Each starts another program, and returns the outcome. */
 const STARTS = {
   'src/engines/engine-process.ts': [
     `m.startEngineProcess(new URL('file:///none.child.ts'), 'engine').next()`,
@@ -16,7 +16,7 @@ const STARTS = {
 } as const
 
 for (const [file, [start, why]] of Object.entries(STARTS))
-  test(`where the process may open no more files, what ${file} starts fails, and nothing ends for it`, () => {
+  test(`where the process may open no more files, what ${file} starts fails without ending the process`, () => {
     const { href } = new URL(`../../${file}`, import.meta.url)
     const program = `
       import { openSync } from 'node:fs'

@@ -7,7 +7,7 @@ import { TwoServices } from '../support/two-services.ts'
 const two = await TwoServices.open({ after })
 const azure = await Azure.in(two.endpoints)
 
-test('a client whose requests go to one and the other in turn sees one cloud: accounts, keys, files, jobs, models, chats', async () => {
+test('a client whose requests alternate between two services sees one cloud: accounts, keys, files, jobs, models, chats', async () => {
   const { account } = await keyedAccount(azure, 'both')
   const file = await account.upload('kept by both')
   for (const which of [0, 1] as const)

@@ -6,8 +6,8 @@ import { LEASE_SECONDS } from '../support/cloud.ts'
 import { TwoServices } from '../support/two-services.ts'
 
 /*
- * What a service must not take for granted: that it is alone. One test for each thing that it once did, with the request that changes
- * something at one service and the one that depends on it at the other.
+ * A service must not assume that it is alone. There is one test for each former assumption, with a request that changes something at one
+ * service and one that depends on it at the other.
  */
 const BOTH = [0, 1] as const
 const two = await TwoServices.open({ after })
@@ -32,7 +32,7 @@ test('R19: a policy that is removed at one is gone at the other at the next ques
   for (const text of await atBoth(() => account.download(file))) assert.match(text.toString(), /of both/)
 })
 
-test('what one learns of a key the other tells too', async () => {
+test('the state of a key that one service learns is shown by the other too', async () => {
   await two.at(0, () => azure.policy(keyed.vault, 'remove', account.principalId))
   await two.at(0, () => untilRefused(() => account.download(file)))
   for (const { status } of await atBoth(() => account.encryption())) assert.equal(status.state, 'KeyUnavailable')
@@ -41,11 +41,11 @@ test('what one learns of a key the other tells too', async () => {
   for (const { status } of await atBoth(() => account.encryption())) assert.equal(status.state, 'Active')
 })
 
-test('K2: of two changes of key at the same time, one at each, one comes about, and everything opens under it', async () => {
+test('K2: of two changes of key at the same time, one at each service, one succeeds', async () => {
   const names = ['first', 'second']
   for (const name of names) await keyed.keys.createRsaKey(name, { keySize: 2048 })
   for (let round = 0; round < 4; round += 1) {
-    // Two requests at once go to one each.
+    // Two requests at once, one to each service.
     const changes = await Promise.all(
       BOTH.map(n => account.encrypt({ uri: keyed.uri, name: names[(n + round) % 2] ?? '' })),
     )
@@ -60,7 +60,7 @@ test('K2: of two changes of key at the same time, one at each, one comes about, 
   }
 })
 
-test('R26: what one re-encrypts the other opens at once, and what it stores meanwhile is not lost', async () => {
+test('R26: data that one service re-encrypts the other opens at once', async () => {
   await atBoth(() => account.download(file))
   const begun = await two.at(0, () => azure.arm('POST', `${azure.accountPath('shared')}/reEncrypt`))
   assert.equal(begun.status, 202, JSON.stringify(begun.body))
@@ -77,7 +77,7 @@ test('R26: what one re-encrypts the other opens at once, and what it stores mean
   for (const text of await atBoth(() => account.download(during))) assert.match(text.toString(), /stored meanwhile/)
 })
 
-test('an upload at one goes on while the other one starts, and is kept', async () => {
+test('an upload at one service goes on while the other one starts', async () => {
   const line = (n: number): string =>
     `${JSON.stringify({
       messages: [
@@ -112,7 +112,7 @@ test('a job that one runs is paused, resumed and cancelled by the other', async 
   const job = await two.at(0, () => account.train(file, long))
   await account.jobIs(job, ['running'])
   const { jobs } = account.openai.fineTuning
-  // Whichever runs it: one of these asks the other one.
+  // Whichever service runs it, one of these requests goes to the other one.
   await atBoth(async () => {
     assert.equal((await jobs.pause(job)).status, 'paused')
     await jobs.resume(job)
@@ -176,7 +176,7 @@ test('R05: what both record is one chain', async () => {
   assert.equal(verdict.body.ok, true, JSON.stringify(verdict.body))
 })
 
-test('neither has anything to complain of', () => {
+test('neither service has logged an error', () => {
   const complaints = two.logged.filter(line => (line as { level?: string }).level === 'error')
   assert.deepEqual(complaints, [])
 })

@@ -6,7 +6,7 @@ import { TwoServices } from '../support/two-services.ts'
 import { differences } from '../truth/differences.ts'
 import { openStage, play } from '../truth/play.ts'
 
-/** One of each kind. Those that move the clock or write into the database have none here: neither is shared. */
+/** One of each kind, without those that move the clock or write into the database, since neither is shared. */
 const PLAYED = [
   'permission get removed',
   'vault switched to RBAC',

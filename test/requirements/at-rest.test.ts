@@ -11,7 +11,7 @@ const account = await azure.account('at-rest')
 const apiKey = String(account.openai.apiKey)
 const endpoint = `https://at-rest${azure.endpoints.openAiSuffix}`
 
-/** Nothing else in the folder can hold these by chance. */
+/** Texts that can't be in the folder by chance. */
 const CANARIES = {
   example: 'the heron keeps seventeen umbrellas',
   validation: 'violet gravel whistles on Thursdays',

@@ -30,8 +30,8 @@ async function filesBelow(dir: string): Promise<string[]> {
 }
 
 /**
- * A thief with the whole folder, root key and embedded vault included: he starts it as a cloud of his own, takes the
- * customer's key off, and has every data key of the account in the clear.
+ * A thief with the whole folder, including root key and embedded vault. They start it as a cloud of their own, remove the
+ * customer's key, and have every data key of the account in the clear.
  */
 async function dataKeys(copy: string) {
   const own = await startCloudProcess(copy, ['--port', String(cloud.endpoints.port)])
@@ -43,15 +43,15 @@ async function dataKeys(copy: string) {
   const credentialOf = () => ({ getToken: async () => null })
   const ring = new KeyRing({ records, rootKeys, leaseMs: 0, vaults, credentialOf, settingsOf: async () => undefined })
   const { byGeneration } = await ring.leases.keys(accountId)
-  // A copy: the ring overwrites its own.
+  // A copy, since the key ring overwrites its own.
   const kept = new Map([...byGeneration].map(([generation, { bytes }]) => [generation, Buffer.from(bytes)]))
   await records.close()
   return kept
 }
 
-/** Tries every wrapped key that stands anywhere in the folder, in freed pages and logs too, on sealed bytes that he kept from before. */
+/** Tries every wrapped key that stands anywhere in the folder, in freed pages and logs too, on sealed bytes that the thief kept from before. */
 async function plaintextFrom(copy: string, sealed: Buffer, blobId: string): Promise<string | undefined> {
-  // Before his own cloud writes to it.
+  // Before the thief's own cloud writes to it.
   const texts = await Promise.all((await filesBelow(copy)).map(async path => (await readFile(path)).toString('latin1')))
   const found = new Set(texts.flatMap(text => [...text.matchAll(/[A-Za-z0-9+/]{82}==/g)].map(([match]) => match)))
   assert.ok(found.size > 0, 'the search finds wrapped keys of what was not deleted')
@@ -89,7 +89,7 @@ test('R26: a copy of the whole folder after the DELETE, with every key of the cl
 
   await cloud.restart()
   await account.openai.files.delete(file)
-  // While it runs, and as a crash leaves it: nothing may depend on a clean end.
+  // While it runs, and as a crash leaves it, since nothing may depend on a clean end.
   await cp(cloud.dataDir, join(folder, 'after'), { recursive: true, filter: source => !source.endsWith('.lock') })
   await cloud.kill()
   await rm(join(folder, 'after', 'endpoints.json'), { force: true })

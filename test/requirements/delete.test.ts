@@ -17,7 +17,7 @@ async function databaseBytes(): Promise<Buffer> {
   return Buffer.concat(await Promise.all(names.map(name => readFile(join(cloud.dataDir, name)))))
 }
 
-/** Wrapped blob keys that stand in the database now, as the base64 text of its rows. */
+/** The wrapped blob keys in the database, as the base64 text of its rows. */
 async function wrappedBlobKeys(): Promise<Set<string>> {
   const text = (await databaseBytes()).toString('latin1')
   return new Set([...text.matchAll(/"wrappedKey":"([A-Za-z0-9+/=]{40,})"/g)].map(([, key = '']) => key))
@@ -58,7 +58,7 @@ test('R28: a deleted fine-tuned model is gone: from the list, from the disk, and
   assert.deepEqual([late?.status, late?.code], [400, 'DeploymentModelNotSupported'])
 })
 
-test('R28: a deleted deployment answers no more, its copy is gone and its process ends', async () => {
+test('R28: the copy and the process of a deleted deployment are gone', async () => {
   const file = await account.upload('to be served')
   const { fine_tuned_model: model } = await account.jobIs(await account.train(file), ['succeeded'])
   const before = await blobDigests(cloud.dataDir)
@@ -73,7 +73,7 @@ test('R28: a deleted deployment answers no more, its copy is gone and its proces
   await account.openai.models.delete(model ?? '')
 })
 
-test("R28: the base model can be deployed and undeployed, and is not the customer's to delete", async () => {
+test('R28: the base model can be deployed and undeployed, and can not be deleted by the customer', async () => {
   assert.equal((await account.deploy('base', BASE_MODEL)).status, 201)
   const refused = await refusal(() => account.openai.models.delete(BASE_MODEL))
   assert.deepEqual([refused?.status, refused?.code], [400, 'invalidPayload'])

@@ -35,7 +35,7 @@ test('a folder started again is the same cloud: CA, ids, secrets, keys, data and
   assert.equal((await keys.getKey('cmk')).properties.version, versions[0])
 })
 
-test('a folder started again on another port: what the key URI of before protects opens, and can change to the new one', async () => {
+test('a folder started again on another port: data under the former key URI opens, and can change to the new one', async () => {
   const { port } = cloud.endpoints
   assert.equal((await account.encrypt({ vault: 'kv-lasting', name: 'cmk', version: versions[0] })).status, 200)
   const file = await account.upload('under a key URI with the former port')
@@ -50,25 +50,25 @@ test('a folder started again on another port: what the key URI of before protect
   await cloud.restart('clean', port)
 })
 
-test('a second process on the same folder is refused and says what to do; the first goes on', async () => {
+test('a second process on the same folder is refused with what to do', async () => {
   const second = spawnSync(process.execPath, [cli, 'start', '--data-dir', cloud.dataDir, '--port', '0'], {
     encoding: 'utf8',
     timeout: 20_000,
   })
   assert.notEqual(second.status, 0)
   assert.match(second.stderr, /in\s+use\s+by\s+another\s+OwnKey,\s+process\s+\d+\.\s+Stop/)
-  assert.doesNotMatch(second.stderr, /at .*\.ts:\d+/, 'a stack is no message')
+  assert.doesNotMatch(second.stderr, /at .*\.ts:\d+/, 'a stack is not a message')
   assert.ok((await account.openai.files.list()).data.length > 0)
 })
 
-test('a port that another program has is named, with what to do', async t => {
+test('a port of another program is named, with what to do', async t => {
   const dataDir = await mkdtemp(join(tmpdir(), 'ownkey-port-'))
   t.after(() => rm(dataDir, { recursive: true }))
   const args = [cli, 'start', '--data-dir', dataDir, '--port', String(cloud.endpoints.port)]
   const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 20_000 })
   assert.notEqual(status, 0)
   assert.match(stderr, /Port \d+ is in use by another program\.[^]*--port/)
-  assert.doesNotMatch(stderr, /at .*\.ts:\d+/, 'a stack is no message')
+  assert.doesNotMatch(stderr, /at .*\.ts:\d+/, 'a stack is not a message')
 })
 
 test('every file in the folder is for its owner alone', async () => {
@@ -81,14 +81,14 @@ test('every file in the folder is for its owner alone', async () => {
   }
 })
 
-test('SIGTERM ends the service cleanly and takes its children along', async () => {
+test('SIGTERM ends the service cleanly with its children', async () => {
   assert.equal(await cloud.stop(), 0)
   await assert.rejects(readFile(endpointsFile(cloud.dataDir)), 'the endpoints of a cloud that is gone')
   await cloud.restart()
   assert.notEqual(await account.chat('base'), '')
 })
 
-test('kill -9 at any moment of uploads loses nothing that was acknowledged, and leaves no bytes that nobody knows', async t => {
+test('kill -9 at any moment of uploads loses nothing that was acknowledged', async t => {
   const acknowledged = new Map<string, string>()
   for (let round = 0; round < 4; round += 1) {
     const stop = new AbortController()

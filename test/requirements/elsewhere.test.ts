@@ -72,7 +72,7 @@ test('R07: a vault of another tenant is refused, and both tenants are named', as
   const [detail, ...others] = body.error.details as { code: string; message: string; target: string }[]
   assert.deepEqual(others, [])
   assert.equal(detail?.code, 'R07.TenantMismatch')
-  // R27: whose it is may be told, not the subscription and group where it stands.
+  // R27: its tenant may be told, but not its subscription and group.
   assert.equal(detail.target, 'kv-fabrikam')
   assert.ok(detail.message.includes(fabrikam.login.tenantId) && detail.message.includes(endpoints.tenantId))
   assert.match((await account.encryption()).keyVaultProperties.keyVaultUri, /kv-othersub/, 'nothing changed')

@@ -17,7 +17,7 @@ interface Info {
   readonly info: { readonly requirement?: string; readonly found?: string; readonly command?: string }
 }
 
-/** Codes of all unmet requirements in one answer; each says what was found and which command mends it. */
+/** Codes of all unmet requirements in one answer; each says what was found and which command fixes it. */
 const unmet = ({ status, body }: Reply): string[] => {
   assert.equal(status, 400, JSON.stringify(body))
   assert.equal(body.error.code, 'CustomerManagedKeyRequirementsNotMet')
@@ -45,7 +45,7 @@ test('R15, R05: enabled with a key and its version, the account names them, and 
   assert.match((await account.download(file)).toString(), /present from the start/)
 })
 
-test('R16, R18: a new version re-wraps a few keys and touches no data; the old version may be disabled afterwards', async () => {
+test('R16, R18: a new version re-wraps a few keys and touches no data', async () => {
   for (let n = 0; n < 5; n += 1) await account.upload(`number ${n}`)
   const blobs = await blobDigests(cloud.dataDir)
   const wrapped = await wrappedKeys(cloud.dataDir)
@@ -68,7 +68,7 @@ test('R16, R18: a new version re-wraps a few keys and touches no data; the old v
   await untilAllowed(() => account.download(file))
 })
 
-test('R17, R29: another key, another vault, and back to Microsoft-managed keys; then the customer can throw the key away', async () => {
+test('R17, R29: another key, another vault, and back to service-managed keys', async () => {
   const other = await azure.vault('kv-other')
   await azure.policy('kv-other', 'add', account.principalId)
   const sameVault = (await keys.createRsaKey('second', { keySize: 2048 })).properties.version
@@ -85,7 +85,7 @@ test('R17, R29: another key, another vault, and back to Microsoft-managed keys; 
   await azure.policy('kv-enable', 'add', account.principalId)
 })
 
-test('R08, R09, R10, R11, R12: every unmet requirement is named at once, with what mends it, and nothing changes', async () => {
+test('R08, R09, R10, R11, R12: every unmet requirement is named at once, with its fix, and nothing changes', async () => {
   const bad = await azure.vault('kv-bad', { enablePurgeProtection: undefined, networkAcls: { defaultAction: 'Allow' } })
   await bad.createRsaKey('large', { keySize: 3072, enabled: true, keyOps: ['sign', 'verify'] })
   await azure.policy('kv-bad', 'add', account.principalId, ['get', 'wrapKey'])

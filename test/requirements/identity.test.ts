@@ -18,7 +18,7 @@ interface ServicePrincipal {
   readonly alternativeNames: string[]
 }
 
-/** What the directory knows by a resource's name, as the portal's search for a principal asks it. */
+/** The principals that the directory finds by a resource's name, as the portal searches for them. */
 async function inDirectory(name: string): Promise<ServicePrincipal[]> {
   const { authority, resourceManager } = azure.endpoints
   const token = await azure.credential.getToken(`${resourceManager}/.default`)
@@ -29,7 +29,7 @@ async function inDirectory(name: string): Promise<ServicePrincipal[]> {
   return ((await response.json()) as { value: ServicePrincipal[] }).value
 }
 
-/** Codes of what the last answer warned of. */
+/** Codes of the warnings in the last answer. */
 let warned: string[] = []
 const identity = async (type: string): Promise<{ type: string; principalId?: string; tenantId?: string }> => {
   const { status, body } = await account.patch({ identity: { type } })

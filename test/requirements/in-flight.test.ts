@@ -42,7 +42,7 @@ test('R22: a download under way when the key is taken away is cut off within the
   await once(response, 'readable')
   await azure.policy('kv-inflight', 'remove', account.principalId)
   await pause((LEASE_SECONDS + 1) * 1000)
-  // Only what lay in the sockets' buffers before may still come.
+  // Only bytes that were in the sockets' buffers before may still come.
   let received = 0
   response.on('data', (chunk: Buffer) => (received += chunk.length))
   await new Promise(resolve => response.on('close', resolve))

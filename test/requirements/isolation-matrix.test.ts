@@ -7,7 +7,7 @@ import { Azure } from '../support/azure.ts'
 import { cloudFor } from '../support/cloud.ts'
 import { everyRoute } from '../support/routes.ts'
 
-/** Every route of the cloud that asks who calls, with the ids of somebody else: R27 by exhaustion, in place of a list that may lack one. */
+/** Every authenticated route of the cloud with somebody else's ids: R27 by exhaustion, and not by a list that may lack a route. */
 const cloud = await cloudFor({ after })
 const { endpoints } = cloud
 const azure = await Azure.in(endpoints)
@@ -27,7 +27,7 @@ const ALIAS = '/providers/Microsoft.Subscription/aliases/theirs'
 await admin.arm('PUT', ALIAS, { properties: { subscriptionId: endpoints.subscriptionId } })
 const assignment = (await assign(admin, `${sub}${azure.accountPath('theirs')}`, admin.objectId, ROLES.reader)).body.name
 
-/** What no answer to a stranger may hold, whether he was refused or not: none of it stands in his requests. */
+/** Texts that an answer to a stranger must not hold, refused or not. Their requests don't contain them. */
 const SECRETS = [
   String(theirs.openai.apiKey),
   'secret-merger',
@@ -35,7 +35,7 @@ const SECRETS = [
   account.properties.internalId,
   theirs.principalId,
 ]
-/** What no list that a stranger may read shows. */
+/** Texts that lists for strangers must not show. */
 const NAMES = ['theirs', 'kv-theirs', kept, job.id, model]
 
 const names = {
@@ -134,7 +134,7 @@ for (const [who, make] of Object.entries(strangers)) {
     let asked = 0
     for (const route of routes)
       for (const path of pathsOf(route)) {
-        // At the root each tenant is by itself: there the names are the caller's own.
+        // At the root each tenant is by itself, so there the names are the caller's own.
         if (who.endsWith('another tenant') && isOfTenant(path)) continue
         const token = await stranger.token(AUDIENCES[route.host])
         await refused(route, path, { authorization: `Bearer ${token}` })
@@ -157,7 +157,7 @@ test('R27: the API key of another account gets nothing through any route of thei
   await unharmed()
 })
 
-test('the same requests reach what they name when the right one asks: the matrix is not empty', async () => {
+test('the same requests succeed for the right caller, so the matrix is not empty', async () => {
   let reached = 0
   for (const route of routes.filter(({ method, auth }) => method === 'GET' && auth !== 'administrator'))
     for (const path of pathsOf(route)) {
@@ -211,7 +211,7 @@ async function refused(route: Route, path: string, headers: Record<string, strin
   return response.status
 }
 
-/** What is theirs is there, and as it was. */
+/** Checks that the owner's things are there, and as they were. */
 async function unharmed(): Promise<void> {
   assert.match((await theirs.download(kept)).toString(), /not for others/)
   assert.notEqual(await theirs.chat('private'), '')

@@ -48,7 +48,7 @@ test("R27: no account lists, reads, uses or deletes another's files, jobs, event
   assert.notEqual(await theirs.chat('private'), '')
 })
 
-test("R27: an account's API key opens that account and no other, whatever host, path or header carries it", async () => {
+test("R27: an account's API key opens that account alone, in any host, path or header", async () => {
   const key = String(ours.openai.apiKey)
   const crossed = new OpenAI({ baseURL: endpointOf('theirs'), apiKey: key })
   assert.equal((await refusal(() => crossed.files.list()))?.status, 401)

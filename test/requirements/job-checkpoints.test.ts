@@ -9,13 +9,13 @@ const azure = await Azure.in(cloud.endpoints)
 const account = await azure.account('checkpoints')
 const file = await account.upload('one epoch', 'train.jsonl', 400)
 
-test('a job that is paused, or that the service ends in, within its first epoch goes on from its step, not from the start', async () => {
+test('a job that is paused within its first epoch goes on from its step, not from the start', async () => {
   const jobId = await account.train(file, { hyperparameters: { n_epochs: 1, batch_size: 1 } })
   await untilStep(account, jobId, 20)
   await postJob(account, jobId, 'pause')
   await account.jobIs(jobId, ['paused'])
   const pausedAt = Math.max(...(await stepsOf(account, jobId)))
-  // What is kept for going on within an epoch is no checkpoint of the model.
+  // An interim checkpoint within an epoch is not a checkpoint of the model.
   const { data } = await account.openai.fineTuning.jobs.checkpoints.list(jobId)
   assert.deepEqual(data, [])
   await postJob(account, jobId, 'resume')
@@ -36,7 +36,7 @@ test('a job that is paused, or that the service ends in, within its first epoch 
 })
 
 test('a pause in the middle of a long step keeps the step before it, without waiting for the step to end', async () => {
-  // Each step takes seconds here: 256 examples at once.
+  // Each step takes seconds here, with 256 examples at once.
   const long = await account.upload('so many at once', 'long.jsonl', 1024)
   const jobId = await account.train(long, { hyperparameters: { n_epochs: 1, batch_size: 256 } })
   await untilStep(account, jobId, 1)

@@ -12,13 +12,13 @@ await keys.createRsaKey('cmk', { keySize: 2048 })
 await azure.policy('kv-read', 'add', account.principalId)
 assert.equal((await account.encrypt({ vault: 'kv-read', name: 'cmk' })).status, 200)
 
-/** How often the vault was asked: the key is read once each time, and each generation unwrapped. */
+/** How often the vault was asked. Each time the key is read once, and each generation unwrapped. */
 const reads = async (): Promise<number> =>
   (await auditRecords(cloud.dataDir, '--vault', 'kv-read')).filter(
     ({ operationName, callerIpAddress }) => operationName === 'KeyGet' && callerIpAddress === 'service',
   ).length
 
-test('R19: who reads the account sees what the vault says at most a lease ago, though nobody used the key', async () => {
+test('R19: a reader of the account sees the vault`s answer of at most a lease ago, though nobody used the key', async () => {
   assert.equal((await account.encryption()).status.state, 'Active')
   await azure.policy('kv-read', 'remove', account.principalId)
   await pause(LEASE_SECONDS * 1000)
@@ -29,7 +29,7 @@ test('R19: who reads the account sees what the vault says at most a lease ago, t
   assert.equal((await account.encryption()).status.state, 'Active')
 })
 
-test('many who read at once make the vault answer once a lease, and nobody who reads nothing makes it answer at all', async () => {
+test('many reads at once ask the vault once in a lease', async () => {
   await pause(LEASE_SECONDS * 1000)
   const before = await reads()
   await Promise.all(Array.from({ length: 20 }, () => account.encryption()))
@@ -38,7 +38,7 @@ test('many who read at once make the vault answer once a lease, and nobody who r
   assert.equal(await reads(), before + 1)
 })
 
-test('what is shown of a key is never answered with 304: it changes without the account', async () => {
+test('the state of a key is never answered with 304, since it changes without the account', async () => {
   const { resourceManager, subscriptionId } = azure.endpoints
   const token = await azure.credential.getToken(`${resourceManager}/.default`)
   const url = `${resourceManager}/subscriptions/${subscriptionId}${azure.accountPath('read')}?api-version=2025-06-01`

@@ -25,7 +25,7 @@ interface Status {
 
 const status = async (): Promise<Status> => (await account.encryption()).status
 
-/** Nobody uses the key meanwhile: the service has to find out by itself. Resolves to the status and the seconds it took. */
+/** Nobody uses the key meanwhile, so the service has to find out by itself. Resolves to the status and the seconds it took. */
 async function statusIs(holds: (status: Status) => boolean): Promise<Status & { seconds: number }> {
   const start = performance.now()
   for (;;) {
@@ -41,7 +41,7 @@ const OF_ACCOUNT = 'Microsoft.CognitiveServices/accounts/encryption/'
 const recorded = async (operation: string) =>
   (await auditRecords(cloud.dataDir)).filter(({ operationName }) => operationName === OF_ACCOUNT + operation)
 
-test('R15: the state of the key stands in the account, is read-only, and says nothing of keys that are not the customer’s', async () => {
+test('R15: the state of a customer’s key is in the account, and is read-only', async () => {
   assert.deepEqual(await status(), { state: 'Active' })
   assert.equal((await account.encrypt({ vault: 'kv-watched', name: 'cmk' })).status, 200)
   const enabled = await status()
@@ -59,7 +59,7 @@ test('R15: the state of the key stands in the account, is read-only, and says no
   assert.equal(later.lastChecked, later.lastSuccess)
 })
 
-test('R19, R05: that the key became unavailable, why and since when shows within a lease with nobody using it, also after a restart', async t => {
+test('R19, R05: an unavailable key shows within a lease, with its cause and time, though nobody uses it', async t => {
   await azure.policy('kv-watched', 'remove', account.principalId)
   const lost = await statusIs(({ state }) => state === 'KeyUnavailable')
   t.diagnostic(`seen after ${lost.seconds.toFixed(2)} s`)
@@ -75,7 +75,7 @@ test('R19, R05: that the key became unavailable, why and since when shows within
   assert.equal(again.lastSuccess, lost.lastSuccess)
 })
 
-test('R21: another cause is another state of affairs; given back, the key is active again, and each turn is in the audit log once', async () => {
+test('R21: another cause is another state, and each change of state is in the audit log once', async () => {
   await azure.policy('kv-watched', 'add', account.principalId)
   await statusIs(({ state }) => state === 'Active')
   await keys.updateKeyProperties('cmk', first.split('/').at(-1) ?? '', { enabled: false })
@@ -159,7 +159,7 @@ test('R12, R20: a key that expires while it protects data still unwraps: nothing
   assert.equal((await account.encryption()).warnings, undefined)
 })
 
-test('R17, R18, R29: without the present key no other one is taken, nor Microsoft’s: re-wrapping needs it once', async () => {
+test('R17, R18, R29: without the present key no other one is taken, nor the service’s, since re-wrapping needs it once', async () => {
   const present = (await status()).keyIdentifier ?? ''
   const other = (await keys.createRsaKey('other', { keySize: 2048 })).properties.version
   await keys.updateKeyProperties('cmk', present.split('/').at(-1) ?? '', { enabled: false })

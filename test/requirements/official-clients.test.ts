@@ -35,7 +35,7 @@ test('R03, R04: @azure/arm-cognitiveservices makes an account that is encrypted 
   assert.equal(account.properties?.endpoint, `https://unmodified${endpoints.openAiSuffix}/`)
 })
 
-test('R03: the openai client gets in with a token of @azure/identity, the v1 form with an API key, and both see the same file', async () => {
+test('R03: the openai client works with a token of @azure/identity, and in the v1 form with an API key', async () => {
   const endpoint = `https://unmodified${endpoints.openAiSuffix}`
   const withToken = new AzureOpenAI({
     endpoint,
@@ -94,7 +94,7 @@ test('R03, R15, R16, R29: the management clients and @azure/keyvault-keys enable
   assert.equal(disabled.properties?.encryption?.keySource, 'Microsoft.CognitiveServices')
 })
 
-test('R03, R12: what can not be done comes to the management client as its RestError, with code and details', async () => {
+test('R03, R12: refusals reach the management client as its RestError, with code and details', async () => {
   await keysOf('kv-unmodified').createRsaKey('large', { keySize: 4096 })
   const refused = cognitive.accounts.beginUpdateAndWait(group, 'unmodified', {
     properties: {

@@ -14,12 +14,12 @@ async function filesBelow(folder: string): Promise<string[]> {
   return entries.filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name))
 }
 
-/** A text as it may stand in a file: plain, as UTF-16 either way round, in hex, and in base64 at each of the three alignments. */
+/** The forms of a text in a file: plain, UTF-16 in both orders, hex, and base64 at each of the three alignments. */
 function forms(text: string): Buffer[] {
   const bytes = Buffer.from(text)
   const base64 = [0, 1, 2].flatMap(offset => {
     const whole = Buffer.concat([Buffer.alloc(offset), bytes]).toString('base64')
-    // The first and last letters hold bits of the neighbours.
+    // The first and last letters have bits of their neighbours.
     const own = whole.slice(4, Math.floor(((bytes.length + offset) * 8) / 6) - 4)
     return [own, own.replaceAll('+', '-').replaceAll('/', '_')]
   })
@@ -82,7 +82,7 @@ test('R27: sealed bytes of one account in the place of another account’s are r
     const id = await upload()
     return { id, path: (await filesBelow(blobs)).find(path => !before.has(path)) ?? '' }
   }
-  // Of the same length, so that no length gives it away.
+  // Of the same length, so that the length does not show it.
   const ours = await added(() => left.upload('aaaaaaaa'))
   const theirs = await added(() => right.upload('bbbbbbbb'))
   const kept = join(cloud.dataDir, 'kept')

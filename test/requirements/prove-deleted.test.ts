@@ -35,7 +35,7 @@ const proofOf = async (id: string, ...args: string[]): Promise<{ code: number; r
   return { code, report: JSON.parse(output) as Report }
 }
 
-test('R26, R28: what still exists is not proven deleted, and an id that the log does not know is named', async () => {
+test('R26, R28: something that still exists is not proven deleted', async () => {
   for (const id of [file, model, results[0] ?? '', 'serving', 'proven']) {
     const { code, report } = await proofOf(id)
     assert.deepEqual([code, report.proven, report.facts[0]?.fate], [1, false, 'exists'], id)
@@ -93,12 +93,12 @@ test('R26, R28: what an account had before it was moved to another group is prov
   for (const id of [deleted, kept, 'moving']) {
     const { code, report } = await proofOf(id)
     assert.deepEqual([code, report.facts.map(({ fate }) => fate)], [0, ['destroyed']], id)
-    // Who asked for the purge, not the service that carried it out after the answer.
+    // The caller of the purge, not the service that carried it out after the answer.
     assert.equal(report.facts[0]?.by, id === deleted ? 'API key' : 'OwnKey administrator', id)
   }
 })
 
-test('R26, R28: a purged account takes what is in it along; soft-deleted it is not gone yet', async () => {
+test('R26, R28: a purged account proves the deletion of everything in it', async () => {
   const kept = await account.upload('goes with its account')
   const removed = await azure.arm('DELETE', azure.accountPath('proven'))
   assert.ok(removed.status < 300)
@@ -110,7 +110,7 @@ test('R26, R28: a purged account takes what is in it along; soft-deleted it is n
   assert.deepEqual([purged.code, purged.report.facts[0]?.by], [0, 'OwnKey administrator'])
   const { code, report } = await proofOf(kept)
   assert.deepEqual([code, report.facts[0]?.fate, report.facts[0]?.withAccount], [0, 'destroyed', true])
-  // By then of an account that is no more: the file's own record still counts.
+  // Now its account does not exist any more, but the file's own record still counts.
   assert.equal((await proofOf(file)).report.facts[0]?.withAccount, false)
 })
 

@@ -55,7 +55,7 @@ test('R01, R05: `ownkey prove` opens every blob of every account under its own k
   assert.ok((proven?.blobs ?? 0) > 4)
   assert.equal(proven?.opened, proven?.blobs)
   assert.match(`${proven?.since} ${proven?.lastSuccess}`, /^20\S+Z 20\S+Z$/)
-  // All but the deployment's own copy.
+  // All except the deployment's own copy.
   assert.equal(proven?.revocable, (proven?.blobs ?? 0) - 1)
   // The file was uploaded before the customer's key was enabled; what was trained and deployed came later.
   assert.equal(proven?.earlierGenerationBlobs, 1)
@@ -70,7 +70,7 @@ test('R01, R05: `ownkey prove` opens every blob of every account under its own k
   assert.match(text, /available since 20.*\n {5}last used 20.*\n {5}a revocation closes \d+ of \d+ within a lease/)
 })
 
-test('R22, R25: revoked, it shows that nothing opens but what serves', async () => {
+test('R22, R25: revoked, it shows that only the copies of deployments open', async () => {
   await azure.policy('kv-prove', 'remove', own.principalId)
   await untilRefused(() => own.download(file))
   const { code, report } = await prove('--format', 'json', '--account', 'proven')
@@ -82,7 +82,7 @@ test('R22, R25: revoked, it shows that nothing opens but what serves', async () 
   await azure.policy('kv-prove', 'add', own.principalId)
 })
 
-test('R01: a changed byte on the disk is found and named, and the exit code says so', async () => {
+test('R01: a changed byte on the disk is found and named', async () => {
   const folder = join(cloud.dataDir, 'blobs')
   const entries = (await readdir(folder, { recursive: true, withFileTypes: true })).filter(entry => entry.isFile())
   const [first] = entries.map(entry => join(entry.parentPath, entry.name))
@@ -121,7 +121,7 @@ test('R01: accounts of every subscription are proven, and re-encrypted by name o
   assert.match(await reEncrypt(id), /Done: the former data keys are destroyed/)
 })
 
-test('R27: accounts of other tenants are closed to it, and it says that there are some', async () => {
+test('R27: accounts of other tenants are closed to it, and are counted', async () => {
   const other = await newTenant(await administratorOf(cloud.endpoints), 'Fabrikam')
   const alias = await other.arm('PUT', '/providers/Microsoft.Subscription/aliases/theirs', { properties: {} })
   const base = `/subscriptions/${alias.body.properties.subscriptionId}/resourceGroups/theirs`

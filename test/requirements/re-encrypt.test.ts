@@ -35,13 +35,13 @@ const begin = (of: TestAccount, body: object = {}): Promise<Reply> =>
 const look = (of: TestAccount): Promise<Reply> => azure.arm('GET', `${azure.accountPath(of.name)}/reEncryption`)
 const blobsOf = async (of: TestAccount): Promise<Blob[]> =>
   (await azure.arm('GET', `${azure.accountPath(of.name)}/protectedData`)).body.value
-/** Without the quarantine, where a start puts what a crash left. */
+/** Without the quarantine, where a start puts the leftovers of a crash. */
 const sealedFiles = async (): Promise<string[]> => (await blobFiles(join(cloud.dataDir, 'blobs'))).ids
 
 const proofOfDeletion = async (id: string): Promise<string> =>
   (await ownkey('prove', '--deleted', id, '--data-dir', cloud.dataDir)).output
 
-/** @param everyMs each look leaves an audit record, and so is a commit */
+/** @param everyMs each poll makes an audit record, which is a commit */
 async function ended(of: TestAccount, everyMs = 100): Promise<Reply['body']> {
   const deadline = Date.now() + 60_000
   for (;;) {
@@ -82,7 +82,7 @@ test('R01, R18: re-encryption seals every blob and loss anew under a new data ke
   assert.deepEqual(
     now.filter(name => files.includes(name)),
     [],
-    'no sealed file of before is left',
+    'no former sealed file is left',
   )
   assert.equal((await account.deploy('after', model)).status, 201)
   assert.notEqual(await account.chat('after'), '')
@@ -100,7 +100,7 @@ test('R01, R18: re-encryption seals every blob and loss anew under a new data ke
   await rm(putBack)
 })
 
-test('R05: it is audited, told apart from a second one, and a bad rate is refused by name', async () => {
+test('R05: it is audited, and told apart from a second one', async () => {
   const file = await account.upload('slow', 'slow.jsonl', 2000)
   for (const mebibytesPerSecond of [0, -1, '5', 1e9])
     assert.match((await refusal(() => begin(account, { mebibytesPerSecond })))?.message ?? '', /mebibytesPerSecond/)
@@ -120,7 +120,7 @@ test('R05: it is audited, told apart from a second one, and a bad rate is refuse
   assert.match(names, /the former data keys are destroyed/)
 })
 
-test('R21: while the key is disabled it waits and says why; afterwards it goes on by itself', async () => {
+test('R21: while the key is disabled it waits, and afterwards it goes on by itself', async () => {
   const file = await account.upload('waits for its key', 'wait.jsonl', 6000)
   const small = await account.upload('small')
   assert.equal((await begin(account, { mebibytesPerSecond: 0.5 })).status, 202)
@@ -161,7 +161,7 @@ test('R18: the service dies at each of its commits of a re-encryption; it goes o
   assert.equal((await sealedFiles()).length, all, 'a restart sets aside what a crash left')
 })
 
-test('R05, R26: of a soft-deleted account too no data key is destroyed without a record', async () => {
+test('R05, R26: no data key of a soft-deleted account is destroyed without a record either', async () => {
   const leaving = await azure.account('leaving', 'None')
   await leaving.upload('soft-deleted meanwhile', 'leaving.jsonl', 3000)
   assert.equal((await begin(leaving, { mebibytesPerSecond: 0.5 })).status, 202)
@@ -177,7 +177,7 @@ test('R05, R26: of a soft-deleted account too no data key is destroyed without a
   }
 })
 
-test('R01: a blob that does not open is named and keeps its data key; the others go on', async () => {
+test('R01: a blob that does not open is named and keeps its data key', async () => {
   const other = await azure.account('damaged', 'None')
   const [good, bad] = [await other.upload('whole'), await other.upload('damaged')]
   const damagedId = (await blobsOf(other)).map(({ blobId }) => blobId)

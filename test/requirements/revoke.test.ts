@@ -102,7 +102,7 @@ for (const { id, how, code, revoke, restore } of ways) {
   })
 }
 
-test('R22: what is refused leaves metadata and deletion at work, so that the customer can clean up', async () => {
+test('R22: metadata and deletion still work, so that the customer can clean up', async () => {
   const extra = await account.upload('to be deleted while revoked')
   await azure.policy('kv-revoke', 'remove', principalId)
   await untilRefused(() => account.download(uploaded))

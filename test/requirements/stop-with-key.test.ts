@@ -19,7 +19,7 @@ const deploy = (name: string, onKeyUnavailable?: string) =>
 const revoke = () => azure.policy(vault, 'remove', principalId)
 const grant = () => azure.policy(vault, 'add', principalId)
 
-test('a deployment says what it does without its key, and keeps that when an update leaves it out', async () => {
+test('an update of a deployment without onKeyUnavailable keeps its value', async () => {
   assert.equal((await deploy('lasting')).body.properties.onKeyUnavailable, 'serve')
   assert.equal((await deploy('strict', 'stop')).body.properties.onKeyUnavailable, 'stop')
   assert.equal((await deploy('strict')).body.properties.onKeyUnavailable, 'stop')
@@ -27,7 +27,7 @@ test('a deployment says what it does without its key, and keeps that when an upd
   assert.notEqual(await account.chat('strict'), '')
 })
 
-test('R25: onKeyUnavailable stop ends serving within the lease, also after a restart; the others go on; all is back with the key', async t => {
+test('R25: onKeyUnavailable stop ends serving within the lease, also after a restart', async t => {
   await revoke()
   const { seconds, status, code, message } = await untilRefused(() => account.chat('strict'))
   t.diagnostic(`stopped after ${seconds.toFixed(2)} s: ${message}`)
@@ -38,13 +38,13 @@ test('R25: onKeyUnavailable stop ends serving within the lease, also after a res
   await cloud.restart()
   assert.equal((await refusal(() => account.chat('strict')))?.status, 403)
   assert.notEqual(await account.chat('lasting'), '')
-  // It can't be made one that serves on without the key.
+  // It can't be changed to one that keeps serving without the key.
   assert.equal((await deploy('strict', 'serve')).status, 403)
   await grant()
   await untilAllowed(() => account.chat('strict'))
 })
 
-test('the process of a deployment that stops with its key ends although nobody asks it', async () => {
+test('the process of a deployment that stops with its key ends also without requests', async () => {
   await account.chat('strict')
   await account.chat('lasting')
   const serving = (): number => engineProcesses(cloud.pid, 'inference')

@@ -7,7 +7,7 @@ import { startCloudProcess } from '../../src/harness/cloud-process.ts'
 import { refusedStart, serviceLog, writeDatabase } from './database-writer.ts'
 import { forgeRow, rowsIn, type Row } from './folder.ts'
 
-/** All that says under which key an account is: what stood there before the customer's key was enabled. */
+/** All records that say under which key an account is, from before the customer's key was enabled. */
 const OF_KEYS = [
   'accounts.accounts',
   'accounts.key-statuses',
@@ -41,13 +41,13 @@ function snapshot(): Row[] {
   return OF_KEYS.flatMap(collection => rowsIn(dataDir, collection))
 }
 
-/** As somebody without a key does it: rows of then, with their good MACs, and nothing that came later. */
+/** Puts back, without a key, the old rows with their valid MACs, and removes later ones. */
 function replace(rows: readonly Row[], collections = OF_KEYS): void {
   for (const collection of collections) writeDatabase(dataDir, 'DELETE FROM records WHERE collection = ?', collection)
   for (const row of rows) if (collections.includes(row.collection)) forgeRow(dataDir, row)
 }
 
-/** The service as its operator starts it who takes the records as they are; runs what is to be seen, and ends it. */
+/** Runs the work in a service whose operator accepts the records as they are. */
 async function whileAccepted(see: () => Promise<void>): Promise<void> {
   const accepted = await startCloudProcess(dataDir, [...port, '--accept-changed-records'])
   try {
@@ -57,7 +57,7 @@ async function whileAccepted(see: () => Promise<void>): Promise<void> {
   }
 }
 
-test('K2: a key state of before the customer`s key, put back with all that goes with it and accepted, is named account by account in the audit log and in the service`s log', async () => {
+test('K2: a key state from before the customer`s key that was put back and accepted is named for each account in both logs', async () => {
   replace(before)
   assert.match(await refusedStart(dataDir), /changed outside this service, in .*encryption\.key-states/)
   await whileAccepted(async () => {})
@@ -72,7 +72,7 @@ test('K2: a key state of before the customer`s key, put back with all that goes 
   for (const { id } of states) assert.match(await serviceLog(dataDir), new RegExp(`"level":"error".*accepted.*${id}`))
 })
 
-test('K2: an account that was put back under the key of the service shows no state of a customer`s key that it is not under', async () => {
+test('K2: an account that was put back under the service`s key shows no state of a customer`s key', async () => {
   replace(present)
   replace(
     before,
@@ -95,7 +95,7 @@ test('K2: a key state put back alone and accepted leaves its account closed', as
   })
 })
 
-test('K2: whoever removes the mark that every account has a key state brings no new ones about, also where the operator accepts', async () => {
+test('K2: after the mark of key states was removed no new ones are made, also where the operator accepts', async () => {
   replace(
     present,
     OF_KEYS.filter(name => name !== 'encryption.key-states'),

@@ -13,11 +13,11 @@ import { cloudFor } from '../support/cloud.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const preload = new URL('../support/record-algorithms.mjs', import.meta.url).href
 
-/** FIPS 140-3, annex C to F by way of SP 800-131A; names as OpenSSL, node:crypto and the Web Cryptography API have them. */
+/** FIPS 140-3, annex C to F with SP 800-131A; names of OpenSSL, node:crypto and the Web Cryptography API. */
 const APPROVED =
   /^(sha-?(256|384|512)|rsa-sha(256|384|512)|id-aes(128|192|256)-wrap|aes-?(128|192|256)?-?(gcm|cbc|kw)|hmac|rsa|rs256|ec|ecdsa|rsa-oaep|rsassa-pkcs1-v1_5|rsa-pss|hkdf|pbkdf2|null|undefined)$/
 
-/** What is not approved for every use, where it stands, and why it may. */
+/** Algorithms that are not approved for every use, with the files that may name them and why. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   'src/crypto/fips.ts md5': 'asked for, to see it refused',
   'src/entra/graph/certificates.ts sha1': 'the name of a certificate (x5t), which no signature hangs on',
@@ -29,7 +29,7 @@ const CALL =
 const WEAK =
   /'(md[245]|sha-?1|rc[24]|des-[^']*|scrypt|argon2[a-z]*|chacha20[^']*|x25519|ed25519|blake[^']*|ripemd[^']*)'/gi
 
-test('R02: every algorithm that the source names is approved, or stands where it may', async () => {
+test('R02: every algorithm that the source names is approved, or in a file that may name it', async () => {
   const found = new Set<string>()
   for (const path of globSync('src/**/*.{ts,mjs}', { cwd: root })) {
     if (/\.(test|fixture)\.ts$|test-support|^src\/pkcs11\//.test(path)) continue
@@ -69,9 +69,9 @@ test('R02: every algorithm that a running cloud asks OpenSSL for is approved', a
     lines.some(line => line.includes('aes-256-gcm')),
     lines.join(', '),
   )
-  // Names of keys in certificates (RFC 5280, 4.2.1.2), which no signature hangs on.
+  // Names of keys in certificates (RFC 5280, 4.2.1.2), on which no signature depends.
   const names = ['createhash sha1', 'subtle.digest sha-1']
-  // That a provider refuses it is how a start knows that it is one.
+  // A start detects a FIPS provider by its refusal.
   if (getFips() === 1) names.push('createhash md5')
   const others = lines.filter(line => !names.includes(line) && !APPROVED.test(line.split(' ')[1] ?? ''))
   assert.deepEqual(others, [], lines.join(', '))

@@ -1,4 +1,4 @@
-/** Letters that patterns treat specially, whether they name them or not. */
+/** Characters that patterns treat specially, whether they name them or not. */
 const LETTERS = 'aA0/-.\' "\\:=%@_,;([{\n\r\t\0\u00e9\u3000'.split('')
 const ENDS = ['', '\u0001']
 const MOST_PREFIXES = 24
@@ -29,7 +29,7 @@ function sampleOfClass(atom: string): string {
   }
 }
 
-/** A text that goes along with a pattern for as long as possible, by its atoms. */
+/** A text that matches a pattern's atoms for as long as possible. */
 function atomsOf(source: string): string[] {
   const samples: string[] = []
   for (let rest = source; rest !== '';) {

@@ -62,7 +62,7 @@ const metadata = (path: string, headers: Record<string, string>): Asked => ({
   as: 'nobody',
 })
 
-/** An upload of a file that is none, with one more field behind it. */
+/** An upload of an invalid file, with another field behind it. */
 const form = (name: string, value: string): What => ({
   headers: { 'content-type': 'multipart/form-data; boundary=b' },
   body: ['file"; filename="CANARYname.jsonl"', `${name}"`]
@@ -74,7 +74,7 @@ const form = (name: string, value: string): What => ({
     .join(''),
 })
 
-/** Canaries in each place of a request, but for names of models, SKUs and files by id: refusals repeat those, as Azure's do. */
+/** Canaries in each part of a request, except names of models and SKUs and file ids, which refusals repeat, as Azure's do. */
 const ASKED: readonly Asked[] = [
   data('GET', '/files'),
   data('GET', `/files/${file}/content`),

@@ -22,7 +22,7 @@ async function verify(): Promise<{ code: number; text: string }> {
   return { code, text: `${output}${errors}`.replaceAll(/\s+/g, ' ') }
 }
 
-/** What a writer of the database does to the log, how it is undone, and what is said of it. */
+/** What a writer of the database does to the log, how it is undone, and what verify reports. */
 const WRITTEN: readonly [what: string, written: string, undone: string, told: string][] = [
   [
     'the last entry changed',
@@ -51,7 +51,7 @@ const WRITTEN: readonly [what: string, written: string, undone: string, told: st
 ]
 
 for (const [what, written, undone, told] of WRITTEN)
-  test(`audit verify says of ${what} which record it is, and prove and verify of the folder that it is not whole`, async () => {
+  test(`audit verify names the record for ${what}, and prove and verify fail`, async () => {
     assert.equal(writeDatabase(dataDir, written), 1)
     const { code, text } = await verify()
     assert.equal(code, 1)
@@ -63,7 +63,7 @@ for (const [what, written, undone, told] of WRITTEN)
     assert.equal((await verify()).code, 0)
   })
 
-test('a cloud whose last audit entry was changed does not start: nothing that it does could be recorded', async () => {
+test('a cloud whose last audit entry was changed does not start, since it could not record anything', async () => {
   writeDatabase(dataDir, WRITTEN[0]?.[1] ?? '')
   const told = await refusedStart(dataDir)
   assert.match(told, /The audit log was changed from outside\. Run `ownkey audit verify`/)

@@ -17,7 +17,7 @@ after(async () => {
   for (const socket of sockets) socket.destroy()
 })
 
-/** Connections that say nothing. */
+/** Silent connections. */
 async function crowd(port: number, many: number): Promise<Socket[]> {
   const opened = Array.from({ length: many }, () => connect(port, '127.0.0.1').on('error', () => undefined))
   sockets.push(...opened)
@@ -25,7 +25,7 @@ async function crowd(port: number, many: number): Promise<Socket[]> {
   return opened
 }
 
-test('a thousand connections that say nothing shut nobody out, and cost one line of the log', async () => {
+test('a thousand silent connections shut nobody out', async () => {
   const opened = await crowd(cloud.endpoints.port, 1_100)
   const began = performance.now()
   assert.match((await account.download(file)).toString(), /what somebody reads/)
@@ -38,9 +38,9 @@ test('a thousand connections that say nothing shut nobody out, and cost one line
   assert.equal(log.split('768 connections of one address').length, 2)
 })
 
-test('nor do they at the listener for instance metadata', async () => {
+test('silent connections shut nobody out at the listener for instance metadata', async () => {
   await crowd(Number(new URL(cloud.endpoints.instanceMetadata).port), 1_000)
-  // Over a connection of its own: one that was idle may be gone.
+  // Over a new connection, since an idle one may be gone.
   const asking = request(`${cloud.endpoints.instanceMetadata}/ca.pem`, { agent: false, timeout: 5_000 }).end()
   const [response] = (await once(asking, 'response')) as [IncomingMessage]
   response.resume()

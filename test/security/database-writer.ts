@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
 
-/** Somebody who may write the database of a cloud that does not run, and holds no key. */
+/** An attacker who can write the database of a stopped cloud, but has no key. */
 export function writeDatabase(dataDir: string, sql: string, ...values: string[]): number {
   return inDatabase(dataDir, database => Number(database.prepare(sql).run(...values).changes))
 }
@@ -24,7 +24,7 @@ function inDatabase<T>(dataDir: string, work: (database: DatabaseSync) => T): T 
 
 const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 
-/** `ownkey start`, which is to refuse: what it says, in one line. A cloud that starts is ended after 20 seconds, and answers ''. */
+/** The refusal of `ownkey start`, in one line. If the cloud starts, it is ended after 20 seconds, and the result is ''. */
 export function refusedStart(dataDir: string, ...args: readonly string[]): Promise<string> {
   const all = [cli, 'start', '--data-dir', dataDir, '--port', '0', ...args]
   return new Promise(resolve => {

@@ -27,7 +27,7 @@ function descendants(pid: number): number[] {
 
 const environmentOf = (pid: number): Promise<string> => readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '')
 
-test('OWNKEY_ROOT_KEY is in no environment but the one that the service was started with: not in trainers, models, programs, nor in its own by then', async t => {
+test('OWNKEY_ROOT_KEY is in no environment except the one that the service was started with', async t => {
   const before = { ...process.env }
   t.after(() => {
     for (const name of ['OWNKEY_ROOT_KEY', 'NODE_OPTIONS', 'OWNKEY_TEST_ENVIRONMENT_FILE'])
@@ -40,7 +40,7 @@ test('OWNKEY_ROOT_KEY is in no environment but the one that the service was star
   process.env['NODE_OPTIONS'] = `${before['NODE_OPTIONS'] ?? ''} --import=${preload}`
   const cloud = await cloudFor(t, ['--freshness', `command:${program}`])
   const account = await (await Azure.in(cloud.endpoints)).account('environment')
-  // What /proc shows is where it came from; a test that looks in the wrong place would find nothing there either.
+  // /proc shows the original environment, which proves that the test looks in the right place.
   assert.ok((await environmentOf(cloud.pid)).includes(rootKey))
   assert.ok(!existsSync(join(cloud.dataDir, 'root.key')))
 

@@ -8,7 +8,7 @@ const azure = await Azure.in(cloud.endpoints)
 const [many, one] = [await azure.account('many'), await azure.account('one')]
 const [manyFile, oneFile] = [await many.upload(), await one.upload()]
 
-/** Jobs that have ended, or are to run still. */
+/** Jobs that have ended, or are still to run. */
 async function left(account: TestAccount): Promise<number> {
   const { data } = await account.openai.fineTuning.jobs.list()
   return data.filter(({ status }) => status !== 'succeeded').length
@@ -24,7 +24,7 @@ async function running(account: TestAccount): Promise<number> {
   return data.filter(({ status }) => status === 'running').length
 }
 
-test('an account that queues five jobs does not hold up another: its one job is next', async () => {
+test('an account that queues five jobs does not hold up another, whose job is next', async () => {
   const job = await queue()
   let most = 0
   for (let jobs = -1; jobs !== 0;) {

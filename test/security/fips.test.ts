@@ -30,7 +30,7 @@ function start(dataDir: string, modules: string): { status: number | null; stder
   })
 }
 
-test('R02: --fips without a module, or with one that does not work, refuses to start and makes nothing', async t => {
+test('R02: --fips without a module, or with one that does not work, refuses to start', async t => {
   const modules = await temporary(t)
   const dataDir = join(modules, 'cloud')
   const without = start(dataDir, modules)

@@ -24,7 +24,7 @@ export async function copyOf(dataDir: string): Promise<{ path: string; remove: (
   return { path, remove: () => rm(path, { recursive: true, force: true }) }
 }
 
-/** Every row of a collection, of a folder that no service runs in, or of a copy. */
+/** Every row of a collection, in the folder of a stopped service or a copy. */
 export function rowsIn(folder: string, from: string): Row[] {
   return withDatabase(folder, database =>
     database
@@ -41,8 +41,8 @@ export function rowsIn(folder: string, from: string): Row[] {
 }
 
 /**
- * What somebody does who has root.key too, or a mistake of the service itself: puts rows there with good MACs. Rows that are written
- * without the key are refused before anything looks into them (record-macs.test.ts).
+ * Puts rows with valid MACs into the database, as somebody who has root.key or a bug of the service would. Rows without a valid MAC are
+ * refused before anything reads them (record-macs.test.ts).
  */
 export function writeRows(folder: string, rows: readonly Row[]): Promise<void> {
   return commitTo(
@@ -51,7 +51,7 @@ export function writeRows(folder: string, rows: readonly Row[]): Promise<void> {
   )
 }
 
-/** As `writeRows`: takes a row away. */
+/** As `writeRows`, for the removal of a row. */
 export function removeRow(folder: string, from: string, id: string): Promise<void> {
   return commitTo(folder, [remove(collection(from), id)])
 }
@@ -64,7 +64,7 @@ async function commitTo(folder: string, changes: readonly Change[]): Promise<voi
   await records.close()
 }
 
-/** What somebody does who can write to the database and holds no key: puts a row in place of that of the same name. */
+/** Replaces a row, as somebody who can write to the database but has no key would. */
 export function forgeRow(folder: string, row: Row): void {
   withDatabase(folder, database => {
     const { collection: name, id, version, value, mac } = row
@@ -82,7 +82,7 @@ function withDatabase<T>(folder: string, use: (database: DatabaseSync) => T): T 
   }
 }
 
-/** Base64 of everything in the folder that is wrapped: data keys, service-managed keys, blob keys. A service may run in it. */
+/** Base64 of all wrapped keys in the folder: data keys, service-managed keys, blob keys. A service may run in it. */
 export async function wrappedIn(dataDir: string): Promise<string[]> {
   const path = await mkdtemp(join(tmpdir(), 'ownkey-database-'))
   try {
@@ -95,7 +95,7 @@ export async function wrappedIn(dataDir: string): Promise<string[]> {
           ...rowsIn(path, 'encryption.blobs').map(({ value }) => String(value.wrappedKey)),
         ]
       } catch (error) {
-        // The service wrote between the two: what was copied is no database.
+        // The service wrote between the two copies, so together they are not a database.
         if (attempt === 10) throw error
       }
     }
@@ -104,7 +104,7 @@ export async function wrappedIn(dataDir: string): Promise<string[]> {
   }
 }
 
-/** Which of these base64 texts stand in any file below the folder, as text or as the bytes that they mean. */
+/** Which of these base64 texts are in any file below the folder, as text or as bytes. */
 export async function foundIn(folder: string, texts: readonly string[]): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true })
   const found = new Set<string>()

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 
-/** A row as it once stood in the table of records, with its MAC. */
+/** An earlier row of the table of records, with its MAC. */
 export interface FormerRow {
   readonly collection: string
   readonly id: string
@@ -11,9 +11,9 @@ export interface FormerRow {
 }
 
 /**
- * What somebody does who can write the file itself and holds no key: puts two pages above the tree of records. A walk over all rows goes
- * down the former tree; a search for this row turns aside just before it, and finds this one. Every page is of a form that SQLite
- * takes (https://www.sqlite.org/fileformat2.html). Nobody may have the database open.
+ * Puts two pages above the tree of records, as somebody who can write the file but has no key would. A walk over all rows goes down the
+ * former tree, but a search for this row leaves it just before and finds this one. SQLite accepts all of the pages
+ * (https://www.sqlite.org/fileformat2.html). Nobody may have the database open.
  */
 export function forgeTree(path: string, row: FormerRow): void {
   const root = rootOf(path)
@@ -37,7 +37,7 @@ export function forgeTree(path: string, row: FormerRow): void {
   writeFileSync(path, Buffer.concat(pages))
 }
 
-/** A page of an index with one cell: a leaf, or with what comes behind the cell. */
+/** A page of an index with one cell: a leaf, or with a child behind the cell. */
 function pageOf(size: number, cell: Buffer, right?: number): Buffer {
   const page = Buffer.alloc(size)
   const at = size - cell.length
@@ -50,7 +50,7 @@ function pageOf(size: number, cell: Buffer, right?: number): Buffer {
   return page
 }
 
-/** The part of a cell from its length on; what does not fit goes to pages of its own. */
+/** The part of a cell from its length on. The rest goes to overflow pages. */
 function withOverflow(payload: Buffer, size: number, append: (page: Buffer) => number): Buffer {
   const local = localBytes(payload.length, size)
   let next = 0
@@ -68,7 +68,7 @@ function withOverflow(payload: Buffer, size: number, append: (page: Buffer) => n
 function rootOf(path: string): number {
   const database = new DatabaseSync(path)
   try {
-    // The log has to be empty: what is changed in the file must be what is read.
+    // The log has to be empty, so that the changed file is what is read.
     database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
     return Number(database.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'records'").get()?.['rootpage'])
   } finally {
@@ -90,7 +90,7 @@ function typeOf(length: number, column: number): number {
   return 2 * length + (column === 4 ? 12 : 13)
 }
 
-/** How much of a payload stands in an index page itself. */
+/** How much of a payload is in an index page itself. */
 function localBytes(payload: number, size: number): number {
   const most = Math.floor(((size - 12) * 64) / 255) - 23
   const least = Math.floor(((size - 12) * 32) / 255) - 23

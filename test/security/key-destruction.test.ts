@@ -15,10 +15,10 @@ for (const vault of ['kv-one', 'kv-two']) {
 const keys = azure.keys('kv-one')
 await keys.createRsaKey('k2', { keySize: 2048 })
 const file = await account.upload('from the beginning')
-// What nobody touches, so that the search always has something to find.
+// It is never changed, so the search always finds something.
 await (await azure.account('other', 'None')).upload('of another account')
 
-/** What the change destroyed is in no file of the folder, and something was destroyed. */
+/** Checks that the change destroyed something, and that it is in no file of the folder. */
 async function destroys(what: () => Promise<unknown>): Promise<void> {
   const before = await wrappedIn(cloud.dataDir)
   await what()
@@ -26,7 +26,7 @@ async function destroys(what: () => Promise<unknown>): Promise<void> {
   const gone = before.filter(text => !now.has(text))
   assert.ok(gone.length > 0, 'the change destroyed nothing')
   assert.deepEqual(await foundIn(cloud.dataDir, gone), [])
-  // The search finds what is still there.
+  // The search finds keys that are still there.
   assert.ok((await foundIn(cloud.dataDir, [...now])).length > 0)
 }
 
@@ -42,7 +42,7 @@ const reEncrypted = async (): Promise<void> => {
   }
 }
 
-test('R15: enabling leaves nothing that was wrapped by the key of the service, nor that key', async () => {
+test('R15: enabling leaves neither the service`s key nor anything that it had wrapped', async () => {
   await destroys(() => put({ vault: 'kv-one', name: 'k1' }))
 })
 
@@ -84,7 +84,7 @@ test('R26, R28: the checkpoints that a job drops leave no blob key', async () =>
   assert.deepEqual(await foundIn(cloud.dataDir, dropped), [])
 })
 
-test('R26, R28: what is deleted leaves no blob key: files, deployments, models', async () => {
+test('R26, R28: deleted files, deployments and models leave no blob key', async () => {
   const { fine_tuned_model: model, result_files: results } = await account.jobIs(await account.train(file), [
     'succeeded',
   ])

@@ -20,7 +20,7 @@ const RINGS = [
   'encryption.closed-generations',
 ]
 
-/** The key ring as it stands at this moment, of a copy of the folder. */
+/** The current key ring, from a copy of the folder. */
 async function ring(): Promise<Row[]> {
   const { path, remove } = await copyOf(cloud.dataDir)
   const rows = RINGS.flatMap(collection => rowsIn(path, collection))
@@ -38,7 +38,7 @@ const underK1 = await ring()
 await encrypt('k2')
 const before = await ring()
 
-/** In place of the present key ring; then the present one again. */
+/** Runs with these rows in place of the present key ring, then restores that. */
 async function refused(rows: readonly Row[], why: RegExp, without: readonly Row[] = []): Promise<void> {
   await written(cloud, async folder => {
     await writeRows(folder, rows)
@@ -83,7 +83,7 @@ test('K2: with the record of the present key put back too, the account’s setti
   await refused(only(ofService, ...RINGS), /wrapped by the service's own key, and the settings say https/, later)
 })
 
-test('K2: rows of the key before the present one are refused, alone and with their record', async () => {
+test('K2: rows of the former key are refused, alone and with their record', async () => {
   await refused(only(underK1, 'encryption.data-keys'), /wrapped by https\S+k1\S*, and the account is under https\S+k2/)
   const later = before.filter(
     ({ collection, id }) => collection === 'encryption.data-keys' && !underK1.some(row => row.id === id),
@@ -95,7 +95,7 @@ test('K2: rows of the key before the present one are refused, alone and with the
   )
 })
 
-test('K2: whoever puts rows of the former key ring back without root.key is refused before that, good as their MACs are', async () => {
+test('K2: rows of the former key ring that were put back without root.key end the start, though their MACs are valid', async () => {
   await cloud.stop()
   const present = rowsIn(cloud.dataDir, 'encryption.data-keys')
   for (const row of only(underK1, 'encryption.data-keys')) forgeRow(cloud.dataDir, row)

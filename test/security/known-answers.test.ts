@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { refusedStart } from './database-writer.ts'
 
-/** Preloaded: an HKDF that is wrong in one bit, as a broken build of OpenSSL would be. */
+/** Preloaded: an HKDF with one wrong bit, like a broken build of OpenSSL. */
 const WRONG = `import crypto from 'node:crypto'
 import { syncBuiltinESMExports } from 'node:module'
 const right = crypto.hkdfSync
@@ -17,7 +17,7 @@ crypto.hkdfSync = (...values) => {
 }
 syncBuiltinESMExports()`
 
-test('R02: where a known answer does not come, the start is refused, and nothing is made', async t => {
+test('R02: with a wrong known answer the start is refused, and nothing is made', async t => {
   const folder = await mkdtemp(join(tmpdir(), 'ownkey-answers-'))
   const before = process.env['NODE_OPTIONS']
   t.after(async () => {

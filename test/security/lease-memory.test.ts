@@ -29,7 +29,7 @@ test('once a lease has ended or was refused, the data key is nowhere in the memo
   const refused = await memoryOf(cloud.pid)
   await outside.permit(['get', 'wrapKey', 'unwrapKey'])
 
-  // Only now: a program that looks for a key must not have brought it there.
+  // Only now, so that the search itself does not bring the key into memory.
   await cloud.stop()
   const key = await dataKey()
   const found = [running, ended, refused].map(memory => occurrences(memory, key))
@@ -41,7 +41,7 @@ test('once a lease has ended or was refused, the data key is nowhere in the memo
   t.diagnostic(`as text: ${texts.join(', ')} times`)
 })
 
-/** Whatever opens the data key: downloads, uploads, sealed records, lists. */
+/** Everything that uses the data key: downloads, uploads, sealed records, lists. */
 async function useIt(): Promise<void> {
   await account.download(file)
   await account.upload('more')

@@ -9,7 +9,7 @@ import { engineProcesses } from '../support/engine-processes.ts'
 import { outsideVault } from '../support/outside-vault.ts'
 import { LASTING } from '../support/troubles.ts'
 
-/** One lease and half a second: no plaintext in a child, a queue or a stream outlives it. */
+/** One lease and half a second, after which no plaintext is in a child, a queue or a stream. */
 const BOUND_MS = LEASE_SECONDS * 1000 + 500
 const QUEUED = 31
 
@@ -79,7 +79,7 @@ for (const { how, told, lose } of LOSSES) {
       last <= BOUND_MS && gone <= BOUND_MS,
       `over after ${last.toFixed(0)} ms, gone after ${gone.toFixed(0)} ms`,
     )
-    // An answer may have been whole before; everything else says why.
+    // An answer may have been complete before. Everything else says why.
     const refused = answers.filter(({ status }) => status !== 200)
     assert.ok(refused.length > QUEUED / 3, `${refused.length} were refused`)
     for (const { status, body } of refused) {
@@ -87,13 +87,13 @@ for (const { how, told, lose } of LOSSES) {
       assert.match(body, new RegExp(`CustomerManagedKeyUnavailable.*"innererror":\\{"code":"${told}"`))
       assert.match(body, /'strict' stops when its key is unavailable/)
     }
-    // Never a clean end that looks whole.
+    // Never a clean end that looks complete.
     assert.equal(cut.complete, false)
     assert.match(cut.text, /CustomerManagedKeyUnavailable/)
     t.diagnostic(`the reason came ${(cut.at - cut.saidAt).toFixed(0)} ms before the cut`)
     assert.doesNotMatch(cut.text, /\[DONE\]/)
     assert.ok(failure instanceof APIError && failure.code === 'CustomerManagedKeyUnavailable', String(failure))
-    // R25: what serves on is not touched.
+    // R25: a deployment that keeps serving is not touched.
     assert.equal((await post('lasting', { max_tokens: 4 })).status, 200)
   })
 }
@@ -154,7 +154,7 @@ function stream(deployment: string) {
   return { begun: begun.promise, ended: ended.promise }
 }
 
-/** What the official client makes of a stream that is cut while it runs or waits. */
+/** The official client's error for a stream that is cut while it runs or waits. */
 async function officialStream(deployment: string): Promise<unknown> {
   try {
     const deltas = await account.openai.chat.completions.create({

@@ -6,7 +6,7 @@ import { cloudFor } from '../support/cloud.ts'
 import { engineProcesses } from '../support/engine-processes.ts'
 import { outsideVault } from '../support/outside-vault.ts'
 
-/** The machine may take so long for what has to happen when it wakes. */
+/** How long the machine may take after it wakes. */
 const BOUND_MS = 500 + 500
 const preload = new URL('../support/sleeping-clock.mjs', import.meta.url).href
 
@@ -17,7 +17,7 @@ const azure = await Azure.in(cloud.endpoints)
 const { account } = await keyedAccount(azure, 'asleep', outside)
 const file = await account.upload('before the night')
 
-test('a machine that slept has slept through its leases: nothing is served on them, and what holds plaintext ends', async t => {
+test('a machine that slept through its leases serves nothing on them', async t => {
   const jobId = await account.train(file, { hyperparameters: { n_epochs: 1000, batch_size: 1 } })
   await account.jobIs(jobId, ['running'])
   while (engineProcesses(cloud.pid, 'trainer') === 0) await pause(20)

@@ -20,7 +20,7 @@ async function proven(...args: string[]): Promise<{ code: number; text: string }
   return { code, text: `${output}${errors}`.replaceAll(/\s+/g, ' ') }
 }
 
-/** A sealed file beside those that there are, of that age. */
+/** Adds a sealed file of that age. */
 async function planted(name: string, time: Date): Promise<string> {
   const blobs = join(cloud.dataDir, 'blobs')
   const paths = await readdir(blobs, { recursive: true, withFileTypes: true })
@@ -33,13 +33,13 @@ async function planted(name: string, time: Date): Promise<string> {
   return path
 }
 
-test('prove says that it has looked at the sealed files and key rings that nothing names, and finds none', async () => {
+test('prove finds no sealed file or key ring that nothing names', async () => {
   const { code, text } = await proven()
   assert.equal(code, 0, text)
   assert.match(text, /yes each sealed file is named by a record, and each data key belongs to an account/)
 })
 
-test('R26: a sealed file that no record names is a contradiction, once nobody can be about to commit its record', async () => {
+test('R26: a sealed file that no record names is a contradiction, once its record can no longer come', async () => {
   const name = 'ab54f1c2-0000-4000-8000-000000000001'
   const path = await planted(name, new Date())
   const fresh = await proven()
@@ -51,7 +51,7 @@ test('R26: a sealed file that no record names is a contradiction, once nobody ca
   assert.match(text, new RegExp(`NO 1 sealed file is named by no record: ${name}`))
   const { leftovers } = JSON.parse((await ownkey('prove', '--data-dir', cloud.dataDir, '--format', 'json')).output)
   assert.deepEqual(leftovers.sealedFiles, [name])
-  // Of one account alone nothing is said about the rest of the folder.
+  // For a single account nothing is said about the rest of the folder.
   assert.equal((await proven('--account', 'alpha')).code, 0)
   await rm(path)
   assert.equal((await proven()).code, 0)

@@ -6,13 +6,13 @@ import { attacksOn } from './attacks.ts'
 
 const SMALL = 4096
 const LARGE = 65_536
-/** Milliseconds: a linear pattern needs less than one for the largest input, a quadratic one needs seconds. */
+/** Milliseconds. A linear pattern needs less than one for the largest input, a quadratic one needs seconds. */
 const SLOW = { small: 3, large: 40 }
 
 interface Listed {
-  /** By file: they are timed. */
+  /** By file. These are timed. */
   readonly meets: Readonly<Record<string, readonly string[]>>
-  /** They never meet input from outside, and why. */
+  /** Those that never get input from outside, and why. */
   readonly never: Readonly<Record<string, { readonly reason: string; readonly patterns: readonly string[] }>>
 }
 const listed = JSON.parse(await readFile(new URL('patterns.json', import.meta.url), 'utf8')) as Listed
@@ -22,7 +22,7 @@ function compiled(literal: string): RegExp {
   return new RegExp(literal.slice(1, end), literal.slice(end + 1))
 }
 
-/** Milliseconds of the dearest way to use a pattern: at every place of the text, where it is not tied to its beginning. */
+/** Milliseconds of the most expensive use of a pattern: at every place of the text, unless it is anchored. */
 function timeOf(pattern: RegExp, text: string): number {
   const began = performance.now()
   if (pattern.sticky) {
@@ -35,7 +35,7 @@ function timeOf(pattern: RegExp, text: string): number {
 
 const fastest = (pattern: RegExp, text: string): number => Math.min(...[1, 2, 3, 4, 5].map(() => timeOf(pattern, text)))
 
-/** The three attacks that cost a pattern the most, as a function of their size. */
+/** The three most expensive attacks on a pattern, as functions of their size. */
 function worstAttacks(pattern: RegExp): number[] {
   const times = [...attacksOn(pattern.source, SMALL)].map((text, index) => ({ index, time: timeOf(pattern, text) }))
   return times
@@ -44,7 +44,7 @@ function worstAttacks(pattern: RegExp): number[] {
     .map(({ index }) => index)
 }
 
-/** Four times the size is four times the time, and sixteen times if it is quadratic; one of three tries must show it. */
+/** Four times the size takes four times the time, or sixteen times if it is quadratic. One of three tries must show it. */
 function growsTooFast(pattern: RegExp, quarter: string, large: string): boolean {
   return [1, 2, 3].every(() => fastest(pattern, large) / fastest(pattern, quarter) > 9)
 }
@@ -69,7 +69,7 @@ function problemOf(pattern: RegExp): string | undefined {
   return undefined
 }
 
-test('every regular expression of the product is listed: either it meets input from outside, or it says why not', async () => {
+test('every regular expression of the product is listed as one with input from outside, or with a reason why not', async () => {
   const known = Object.fromEntries([
     ...Object.entries(listed.meets),
     ...Object.entries(listed.never).map(([file, { patterns }]) => [file, patterns] as const),
@@ -109,7 +109,7 @@ test('patterns that are known to be quadratic or worse are found', () => {
   ]
   for (const literal of [...bad, ...worse]) {
     const { source, flags } = compiled(literal)
-    // The first that is slow ends it: some of them would take for ever.
+    // The first slow one ends it, since some would take for ever.
     const isSlow = attacksOn(source, literal.startsWith('/^(') && literal.endsWith('$/') ? 23 : 8192).some(
       text => timeOf(new RegExp(source, flags), text) > 1 && fastest(new RegExp(source, flags), text) > SLOW.small,
     )

@@ -55,12 +55,12 @@ test('a whole older folder put back is found at start, by prove and by audit ver
   )
 
   const blobs = await readdir(join(dataDir, 'blobs'), { recursive: true })
-  // Of older records alone, the head beside them knows better.
+  // For older records alone, the head beside them shows it.
   await cp(join(backup, 'records.db'), join(dataDir, 'records.db'))
   assert.match(await refusedStart(dataDir, '--known-head', known), /ends at change \d+, but \d+ were acknowledged/u)
   await cp(join(backup, 'records.head'), join(dataDir, 'records.head'))
   assert.match(await refusedStart(dataDir, '--known-head', known), OLDER)
-  // What the older records don't name was not taken for orphans of uploads.
+  // Blobs that the older records don't name were not treated as orphans of uploads.
   assert.deepEqual(await readdir(join(dataDir, 'blobs'), { recursive: true }), blobs)
   await rm(dataDir, { recursive: true })
   await cp(backup, dataDir, { recursive: true })
@@ -71,7 +71,7 @@ test('a whole older folder put back is found at start, by prove and by audit ver
     stopped.output.replaceAll(/\s+/g, ' '),
     /The folder is not the one that was known: it is an older state/u,
   )
-  // Without a head kept elsewhere nobody can tell: SECURITY.md says so.
+  // Without a head kept elsewhere this can't be detected, as SECURITY.md says.
   await cloud.restart()
   assert.equal((await verify()).code, 0)
   const running = await verify('--known-head', known)
@@ -80,7 +80,7 @@ test('a whole older folder put back is found at start, by prove and by audit ver
   assert.equal(proof.code, 1)
   assert.match(proof.output, /NOT as promised/u)
 
-  // It goes on past the counter that was known: the log then has another history.
+  // It goes on past the known counter, so the log has another history.
   for (let n = 0; n < 12; n++) await account.upload(`another history ${n}`)
   assert.ok(Number((await head(dataDir)).split(':')[0]) > Number(known.split(':')[0]))
   const { output } = await verify('--known-head', known)
@@ -99,7 +99,7 @@ for (const [where, kept] of [
   [`command:${program}`, join(outside, 'kept')],
 ] as const) {
   const kind = where.slice(0, where.indexOf(':'))
-  test(`with --freshness ${kind}: the newest head stands outside within a second and at the end, and an older folder is refused, a crashed one is not`, async t => {
+  test(`with --freshness ${kind}: an older folder is refused, a crashed one is not`, async t => {
     const cloud = await cloudFor(t, ['--freshness', where])
     const { dataDir } = cloud
     assert.match(await serviceLog(dataDir), /holds no head yet: this folder is taken for the newest/u)
@@ -116,7 +116,7 @@ for (const [where, kept] of [
       assert.ok(tries < 100, 'the head was not written')
       await pause(100)
     }
-    // Killed between a commit and the writing of its head, the folder is the newer one.
+    // After a kill between a commit and the write of its head, the folder is the newer one.
     for (let round = 0; round < 3; round++) {
       await account.upload(`before a crash ${round}`)
       await cloud.restart('kill')

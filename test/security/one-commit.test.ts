@@ -39,7 +39,7 @@ const isCancelled = async (id: string) => (await jobs.retrieve(id)).status === '
 interface Change {
   readonly title: string
   readonly operationName: string
-  /** What is there before; resolves to what is done, and whether it was done. */
+  /** Prepares it; resolves to the operation, and to a check whether it was done. */
   readonly prepare: () => Promise<{ act: () => Promise<unknown>; happened: () => Promise<boolean> }>
 }
 
@@ -74,7 +74,7 @@ const changes: Change[] = [
 ]
 
 for (const { title, operationName, prepare } of changes) {
-  test(`R05: ${title} and its audit record are one commit: killed right after the first, either both are there or neither · L5`, async () => {
+  test(`R05: ${title} and its audit record are one commit· L5`, async () => {
     const { act, happened } = await prepare()
     const count = async () =>
       (await auditRecords(cloud.dataDir)).filter(
@@ -102,7 +102,7 @@ for (const { title, operationName, prepare } of changes) {
   })
 }
 
-/** In the folder of a cloud that is dead: what the records say of a tenant of that name. */
+/** The records about a tenant of that name, in the folder of a dead cloud. */
 function tenantParts(name: string): Record<string, number> {
   const parts = (from: string, holds: (value: Record<string, unknown>) => boolean): number =>
     rowsIn(cloud.dataDir, from).filter(({ value }) => holds(value)).length
@@ -126,7 +126,7 @@ function tenantParts(name: string): Record<string, number> {
   }
 }
 
-test('R05: a tenant, its domain, its administrator, their role and the audit record are one commit: killed right after each, all are there or none is · L5', async () => {
+test('R05: a tenant, its domain, its administrator, their role and the audit record are one commit· L5', async () => {
   for (let at = 1; ; at++) {
     assert.ok(at < 10)
     const displayName = `Tenant ${at}`

@@ -4,7 +4,7 @@ import { auditRecords } from '../audit/ownkey.fixture.ts'
 import { Azure, pause, refusal } from '../support/azure.ts'
 import { cloudFor, LEASE_SECONDS } from '../support/cloud.ts'
 
-/** Vaults are asked about unused keys once an hour: what they are asked here, requests ask. */
+/** Vaults are asked about unused keys once an hour, so here only requests ask them. */
 const cloud = await cloudFor({ after }, ['--key-watch-seconds', '3600'])
 const azure = await Azure.in(cloud.endpoints)
 const account = await azure.account('refused')
@@ -20,7 +20,7 @@ const { id: job } = await account.jobIs(
   ['succeeded'],
 )
 
-/** The key is read, something is wrapped, and each of the two generations is unwrapped: enabling began the second. */
+/** The key is read, something is wrapped, and each of the two generations is unwrapped; enabling began the second. */
 const ONE_ROUND = 4
 const isVaultCall = ({ operationName }: { operationName: string }): boolean =>
   ['KeyGet', 'KeyWrap', 'KeyUnwrap'].includes(operationName)

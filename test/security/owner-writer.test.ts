@@ -26,7 +26,7 @@ const row = (folder: string, collection: string, needle: string): Row =>
   rowOf(folder, collection, ({ id, value }) => `${id} ${JSON.stringify(value)}`.includes(needle))
 const blobOf = (folder: string, blobId: string): Row => row(folder, 'encryption.blobs', `/${blobId} `)
 
-/** Nobody gets the victim's data, every attempt is refused as damaged data, and prove tells of it. */
+/** Checks that nobody gets the victim's data, every attempt is refused as damaged data, and prove reports it. */
 async function servesNothing(attempts: Readonly<Record<string, () => Promise<unknown>>>, status = 500): Promise<void> {
   for (const [what, attempt] of Object.entries(attempts)) {
     const refused = await refusal(attempt)
@@ -54,7 +54,7 @@ test('K5: a file’s row that names another account’s blob serves nothing, its
       assert.doesNotMatch(JSON.stringify(await evil.openai.files.list()), /theirs-by-name/)
       assert.match((await victim.download(theirs)).toString(), new RegExp(CANARY), 'nor is it destroyed')
     })
-  // With his own account in it there is no such blob.
+  // With the thief's own account in it there is no such blob.
   await during(
     cloud,
     plant(({ value }) => ({ blobId: value.blobId })),
@@ -98,13 +98,13 @@ test('K5: a model, a checkpoint, a job and a deployment of another account serve
   })
 })
 
-test('K5: a blob of another kind is not what a file or a model names', async () => {
+test('K5: a blob of another kind is refused for a file or a model', async () => {
   const plant = (folder: string): Row[] => {
     const blobId = row(folder, 'openai.models', ownTrained.model).value.blobId
     return changed([row(folder, 'openai.files', own)], { blobId })
   }
   await during(cloud, plant, () => servesNothing({ content: () => evil.download(own) }))
-  // A result has a sealed name as training data has, and would open.
+  // A result has a sealed name like training data, so it would open.
   const ofResult = (folder: string): Row[] => {
     const mine = row(folder, 'openai.files', own)
     const isResult = ({ value }: Row): boolean =>

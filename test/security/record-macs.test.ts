@@ -42,11 +42,11 @@ const rewrite = (collection: string, id: string, value: object) =>
     1,
   )
 
-test("a writer of the database who points his file's row at another's blob reads nothing; whose rows were left alone notice nothing · R27", async () => {
+test("a writer of the database who points their file's row at another's blob reads nothing · R27", async () => {
   await cloud.stop()
-  const [his, theirs] = [row('openai.files', own), row('openai.files', stolen)]
+  const [mine, theirs] = [row('openai.files', own), row('openai.files', stolen)]
   const { accountId, blobId } = theirs.value
-  rewrite('openai.files', his.id, { ...his.value, accountId, blobId })
+  rewrite('openai.files', mine.id, { ...mine.value, accountId, blobId })
   await cloud.restart()
   const refused = await refusal(() => thief.download(own))
   assert.deepEqual([refused?.status, refused?.code], [500, 'RecordTampered'])
@@ -56,23 +56,23 @@ test("a writer of the database who points his file's row at another's blob reads
   assert.match((await other.download(bystander)).toString(), /nothing to do/u)
   const { code, output } = await verify()
   assert.equal(code, 1)
-  assert.match(output, new RegExp(`changed +openai\\.files ${his.id}`, 'u'))
+  assert.match(output, new RegExp(`changed +openai\\.files ${mine.id}`, 'u'))
   const proof = await ownkey('prove', '--data-dir', dataDir)
   assert.equal(proof.code, 1)
-  assert.match(proof.output, new RegExp(`openai\\.files ${his.id}`, 'u'))
-  assert.match(await serviceLog(dataDir), new RegExp(`"level":"error".*openai\\.files.*${his.id}`, 'u'))
+  assert.match(proof.output, new RegExp(`openai\\.files ${mine.id}`, 'u'))
+  assert.match(await serviceLog(dataDir), new RegExp(`"level":"error".*openai\\.files.*${mine.id}`, 'u'))
   const told = (await auditRecords(dataDir)).filter(({ operationName }) => operationName === 'OwnKey/records/tampered')
   assert.deepEqual(
     told.map(({ resultType, properties }) => [resultType, properties['collection'], properties['id']]),
-    [['Failed', 'openai.files', his.id]],
+    [['Failed', 'openai.files', mine.id]],
   )
   await cloud.stop()
-  rewrite('openai.files', his.id, his.value)
+  rewrite('openai.files', mine.id, mine.value)
   await cloud.restart()
   assert.match((await thief.download(own)).toString(), /the thief uploaded/u)
 })
 
-test('rows that decide who may do what give nothing to who writes them: accounts, vaults, role assignments, principals', async () => {
+test('forged rows of accounts, vaults, role assignments and principals give no access', async () => {
   const { id: principal } = (await azure.arm('GET', azure.accountPath('thief'))).body
   const { status } = await azure.arm(
     'PUT',
@@ -89,7 +89,7 @@ test('rows that decide who may do what give nothing to who writes them: accounts
   await cloud.stop()
   const assignment = row('arm.role-assignments', '11111111-1111-4111-8111-111111111111')
   const edits: [string, string, Record<string, unknown>][] = [
-    ['accounts.accounts', row('accounts.accounts', '"thief"').id, { properties: 'of his choice' }],
+    ['accounts.accounts', row('accounts.accounts', '"thief"').id, { properties: 'forged' }],
     ['keyvault.vaults', row('keyvault.vaults', 'kv-macs').id, { accessPolicies: [] }],
     ['arm.role-assignments', assignment.id, { principalId: thief.principalId }],
     ['entra.principals', row('entra.principals', thief.principalId).id, { enabled: false }],
@@ -105,7 +105,7 @@ test('rows that decide who may do what give nothing to who writes them: accounts
   for (const [[collection, id, change], [, , old]] of edits.map((edit, index) => [edit, before[index]!] as const))
     rewrite(collection, id, { ...(JSON.parse(String(old?.['value'])) as object), ...change })
   await cloud.restart()
-  // The thief's own account is closed, the vault too; everybody else goes on.
+  // The thief's own account and the vault are closed; everybody else goes on.
   assert.equal((await azure.arm('GET', azure.accountPath('thief'))).status, 500)
   assert.equal(
     (await azure.arm('GET', azure.vaultPath('kv-macs'), undefined, '2023-07-01')).body.error.code,
@@ -121,7 +121,7 @@ test('rows that decide who may do what give nothing to who writes them: accounts
   for (const [collection, id, old] of before) rewrite(collection, id, JSON.parse(String(old?.['value'])) as object)
 })
 
-test('every record of every collection carries a MAC: one space more in its value is found and named', async () => {
+test('one space more in the value of a record of any collection is found and named', async () => {
   const all = readDatabase(
     dataDir,
     "SELECT collection, min(id) AS id FROM records WHERE collection <> 'audit-entries' GROUP BY collection",
@@ -145,7 +145,7 @@ test('every record of every collection carries a MAC: one space more in its valu
   assert.equal((await verify()).code, 0)
 })
 
-test('a policy that was taken away and put back in the database ends the start, which says where to look; nothing is blessed · K2', async () => {
+test('a policy that was removed and put back in the database ends the start · K2', async () => {
   await cloud.restart()
   const vaultOf = () => readDatabase(dataDir, "SELECT * FROM records WHERE collection = 'keyvault.vaults'")[0] ?? {}
   await cloud.stop()
@@ -176,7 +176,7 @@ test('a policy that was taken away and put back in the database ends the start, 
   assert.equal((await ownkey('prove', '--data-dir', dataDir)).code, 0)
 })
 
-test('records that were deleted or brought back end the start too, until the operator takes them as they are, which is recorded', async () => {
+test('records that were deleted or brought back end the start, until the operator accepts them', async () => {
   await cloud.stop()
   const [kept] = readDatabase(
     dataDir,

@@ -39,7 +39,7 @@ test('K5: an account is purged without the blobs of another one, whose records w
   })
   const deleted = await azure.deleteAccount('evil')
   assert.ok((await azure.arm('DELETE', deleted)).status < 300)
-  // The files go after the answer.
+  // The files are removed after the answer.
   while ((await azure.arm('GET', deleted)).status !== 404) await pause(50)
   assert.match((await victim.download(theirs)).toString(), new RegExp(CANARY))
 })

@@ -32,7 +32,7 @@ test("twelve wrong secrets under the administrator's id lock nobody out, nor do 
   const guesses = await Promise.all(Array.from({ length: 12 }, (_, n) => withSecret(`guess ${n}`)))
   assert.deepEqual(new Set(guesses.map(({ status }) => status)), new Set([401]))
   assert.equal((await withSecret(administrator.clientSecret)).status, 200)
-  // After a restart nobody has signed in yet: the right secret waits behind the wrong ones, which cost little.
+  // After a restart nobody has signed in yet, so the right secret waits behind the wrong ones, which cost little.
   await cloud.restart()
   const flood = Array.from({ length: 200 }, (_, n) => withSecret(`guess ${n}`))
   const began = performance.now()
@@ -68,7 +68,7 @@ test('a browser that a person has signed in with takes the password while others
   )
 })
 
-test('a known browser of one person helps nobody to guess at another', async () => {
+test('a known browser of one person does not help to guess at another', async () => {
   const page = await known.go(attempt({ prompt: 'login' }).url)
   let last: string | undefined
   for (let n = 0; n < 8; n++) last = alertOf(await known.signIn(page, 'other@ownkey.localhost', `guess ${n}`))

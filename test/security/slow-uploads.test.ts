@@ -14,7 +14,7 @@ const line = `${JSON.stringify({
   ],
 })}\n`
 
-/** An upload of many megabytes of which some kilobytes come each second, just enough that it does not end by itself. */
+/** An upload of many megabytes with some kilobytes each second, just enough that it is not ended. */
 function slowUpload({ name, openai }: TestAccount, answered: (status: number) => void): void {
   const headers = {
     'api-key': String(openai.apiKey),
@@ -31,11 +31,11 @@ function slowUpload({ name, openai }: TestAccount, answered: (status: number) =>
   })
 }
 
-test('one who has many accounts and sends slowly on all of them does not keep others from uploading', async t => {
+test('somebody with many accounts who sends slowly on all of them does not keep others from uploading', async t => {
   const thieves = [1, 2, 3, 4].map(n => azure.account(`slow-${n}`, 'None'))
   const victim = await azure.account('waits', 'None')
   const statuses: number[] = []
-  // In turn: later accounts get the places that earlier ones may not have.
+  // In turn, so later accounts get the places that earlier ones may not have.
   for (const account of await Promise.all(thieves))
     for (let n = 0; n < PLACES / 2; n++) {
       slowUpload(account, status => statuses.push(status))

@@ -9,7 +9,7 @@ import { outsideVault } from '../support/outside-vault.ts'
 import { copyOf } from './folder.ts'
 import { noThief, thief, type Loot } from './thief.ts'
 
-// The key lies outside the folder: with the folder's own vaults and root.key whoever has both has every key.
+// The key is outside of the folder, since a thief of a folder with root.key and its own vaults has every key.
 const vault = await outsideVault({ after })
 await vault.permit(['get', 'wrapKey', 'unwrapKey'])
 await vault.keys.createRsaKey('k1', { keySize: 2048 })

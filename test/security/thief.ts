@@ -9,7 +9,7 @@ const script = fileURLToPath(new URL('../../examples/decoder/thief.py', import.m
 const own = fileURLToPath(new URL('../../.venv/bin/python3', import.meta.url))
 const python = [own, 'python3'].find(program => spawnSync(program, ['-c', 'import cryptography']).status === 0)
 
-/** For `{ skip }`: why there is no thief here. */
+/** For `{ skip }`: why the thief can't run here. */
 export const noThief = python === undefined && 'python3 with the package "cryptography" is not installed'
 
 export interface Loot {
@@ -21,11 +21,11 @@ export interface Loot {
   }[]
   readonly opened: readonly { readonly accountId: string; readonly blobId: string; readonly kind: string }[]
   readonly closed: number
-  /** All that was opened, in one text. */
+  /** Everything that was opened, in one text. */
   readonly plaintext: string
 }
 
-/** The thief of examples/decoder on a copy of a data folder, with what else he is given. */
+/** The thief of examples/decoder on a copy of a data folder, with what else they are given. */
 export async function thief(copy: string, ...more: string[]): Promise<Loot> {
   const out = await mkdtemp(join(tmpdir(), 'ownkey-loot-'))
   try {

@@ -5,7 +5,7 @@ import { removeRow, rowsIn, writeRows, type Row } from './folder.ts'
 
 const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 
-/** `ownkey prove`: its exit code and what it found of each account. */
+/** `ownkey prove`: its exit code and its findings for each account. */
 export function prove(cloud: TestCloud, ...args: string[]): Promise<{ code: number; problems: string; text: string }> {
   return new Promise(resolve => {
     const command = [cli, 'prove', '--data-dir', cloud.dataDir, '--format', 'json', ...args]
@@ -31,14 +31,14 @@ export function changed(rows: readonly Row[], fields: object): Row[] {
   return rows.map(row => ({ ...row, value: { ...row.value, ...fields } }))
 }
 
-/** The one row of that collection of which this holds. */
+/** The one row of that collection that fits. */
 export function rowOf(folder: string, collection: string, is: (row: Row) => boolean): Row {
   const found = rowsIn(folder, collection).find(is)
   if (found === undefined) throw new Error(`There is no such row in ${collection}.`)
   return found
 }
 
-/** Writes while the cloud stands, runs what is to be seen, and puts everything back as it was. */
+/** Writes while the cloud is stopped, runs the checks, and restores everything. */
 export async function during(
   cloud: TestCloud,
   write: (folder: string) => readonly Row[],

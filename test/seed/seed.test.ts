@@ -31,7 +31,7 @@ async function file(t: TestContext, text: string): Promise<string> {
   return join(folder, 'cloud.yaml')
 }
 
-/** What the last start said of its seed. */
+/** The output of the last start about its seed. */
 async function said(dataDir: string): Promise<string> {
   return (await readFile(join(dataDir, 'service.log'), 'utf8')).match(/^Seed [^]*?(?=^OwnKey)/gm)?.at(-1) ?? ''
 }
@@ -61,7 +61,7 @@ async function gathered<T>(list: AsyncIterable<T>): Promise<T[]> {
   return found
 }
 
-test('a cloud starts with all that the example says in it, and starting again changes nothing', async t => {
+test('a cloud starts with everything that the example says', async t => {
   const cloud = await cloudFor(t, ['--allow-ropc', '--seed', EXAMPLE])
   const { endpoints, dataDir } = cloud
   const administrator = clients(
@@ -187,7 +187,7 @@ const SMALL = `subscriptions:
               - { name: chat, model: gpt-4o-mini-2024-07-18 }
 `
 
-test('a changed seed file changes what it says, and deletes nothing that it no longer says', async t => {
+test('a changed seed file changes what it says, and deletes nothing', async t => {
   const path = await file(t, SMALL)
   const cloud = await cloudFor(t, ['--seed', path])
   const { endpoints, dataDir } = cloud
@@ -219,7 +219,7 @@ test('a changed seed file changes what it says, and deletes nothing that it no l
   assert.match(await said(dataDir), /: 0 made, 0 changed, 6 as they were\./)
 })
 
-test('with a seed file that is wrong nothing is made, not even the folder', async t => {
+test('with a wrong seed file nothing is made, not even the folder', async t => {
   const path = await file(
     t,
     SMALL.replace('name: kv-seed-one', 'nam: kv-seed-one').replace('keys: [get, wrapKey', 'keys: [fetch, wrapKey'),
@@ -238,7 +238,7 @@ test('with a seed file that is wrong nothing is made, not even the folder', asyn
   assert.match(lost.errors, /none\.yaml/)
 })
 
-test("what the cloud refuses is told with its line and the cloud's own words; mended, the start goes on from there · R10", async t => {
+test("what the cloud refuses is told with its line and the cloud's own message · R10", async t => {
   const path = await file(
     t,
     SMALL.replace('enablePurgeProtection: true', 'enableRbacAuthorization: true').replace(
@@ -269,8 +269,8 @@ test("what the cloud refuses is told with its line and the cloud's own words; me
       'enablePurgeProtection: true\n            enableRbacAuthorization: false',
     ),
   )
-  const mended = await startCloudProcess(dataDir, ['--seed', path])
-  t.after(async () => void (await mended.stop()))
+  const fixed = await startCloudProcess(dataDir, ['--seed', path])
+  t.after(async () => void (await fixed.stop()))
   assert.match(await said(dataDir), /: 1 made, 2 changed, 4 as they were\./)
 })
 

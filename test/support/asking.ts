@@ -10,15 +10,15 @@ export interface Answered {
 
 export interface Question {
   readonly method?: string
-  /** `https://host:port/path`; the path is sent as it stands here, with dots and all. */
+  /** `https://host:port/path`. The path is sent as it is, with dots and all. */
   readonly url: string
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string | Buffer
-  /** Said to be so long, whatever the body is. */
+  /** The announced length, whatever the body is. */
   readonly announce?: number
 }
 
-/** One request as it was written, over a connection of its own. What the service says counts, also when it then hangs up. */
+/** One raw request, over a connection of its own. The service's answer counts, also when it then hangs up. */
 export function ask({ method = 'GET', url, headers = {}, body, announce }: Question): Promise<Answered> {
   const [, hostname = '', port = '', path = '/'] = /^https:\/\/([^:/]+)(?::(\d+))?(\/.*)?$/.exec(url) ?? []
   const length = announce ?? (body === undefined ? undefined : Buffer.byteLength(body))
@@ -41,7 +41,7 @@ export function ask({ method = 'GET', url, headers = {}, body, announce }: Quest
     )
     outgoing.setTimeout(20_000, () => outgoing.destroy(new Error('no answer within 20 s')))
     outgoing.on('error', reject)
-    // A body that is announced and never sent: the answer must not wait for it.
+    // The body is announced and never sent, and the answer must not wait for it.
     if (announce === undefined) outgoing.end(body)
     else outgoing.flushHeaders()
   })
@@ -63,7 +63,7 @@ export function askRaw(url: string, bytes: string): Promise<number> {
   })
 }
 
-/** Nothing that only the service may know stands in an answer. */
+/** Checks that an answer has nothing that only the service may know. */
 export function checkTells(text: string, secrets: readonly string[]): void {
   assert.doesNotMatch(text, /node:internal|\.[mc]?[jt]s:\d+|PRIVATE KEY|SQLITE|\/blobs\//)
   for (const secret of secrets) assert.equal(text.includes(secret), false, 'a secret in an answer')

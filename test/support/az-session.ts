@@ -9,24 +9,24 @@ import type { TestCloud } from './cloud.ts'
 const run = promisify(execFile)
 const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 
-/** Another az than the one on PATH: OWNKEY_AZ=/path/to/az. Debian's 2.45 lacks a module that every key command needs. */
+/** OWNKEY_AZ=/path/to/az names another az than the one on PATH. Debian's 2.45 lacks a module that every key command needs. */
 export const AZ = process.env['OWNKEY_AZ'] ?? 'az'
 const version = await run(AZ, ['version', '--output', 'json']).then(
   ({ stdout }) => (JSON.parse(stdout) as { 'azure-cli': string })['azure-cli'],
   () => undefined,
 )
 
-/** For `{ skip }`: why there can be no az here. */
+/** For `{ skip }`: why az can't run here. */
 export const noAz =
   version !== undefined && Number(version.split('.')[1]) >= 60
     ? false
     : `needs the az CLI, 2.60 or newer (${version === undefined ? 'none was found' : `found ${version}`}): python3 -m venv v && v/bin/pip install azure-cli, then OWNKEY_AZ=v/bin/az`
 
-/** The real az in a shell of its own, logged in by what `ownkey env --format az` prints and nothing else. */
+/** The real az in a shell of its own, logged in only by the output of `ownkey env --format az`. */
 export class AzSession {
   /** For files that commands read and write. */
   readonly dir: string
-  /** Of the shell; what runs in it finds this az. */
+  /** The shell's environment, in which programs find this az. */
   readonly env: NodeJS.ProcessEnv
 
   constructor(dir: string, env: NodeJS.ProcessEnv) {
@@ -56,7 +56,7 @@ export class AzSession {
    * One command as a person types it after `az`; words are split at blanks, `more` are words that have some. Resolves to the
    * answer as JSON, undefined when there is none.
    */
-  // oxlint-disable-next-line typescript/no-explicit-any -- tests look into answers freely
+  // oxlint-disable-next-line typescript/no-explicit-any -- tests read responses of every shape
   async run(command: string, ...more: string[]): Promise<any> {
     const args = [...command.trim().split(/\s+/), ...more]
     try {

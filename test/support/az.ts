@@ -16,8 +16,8 @@ function parse(command: string): { words: string; options: Record<string, string
 }
 
 /**
- * Does what az does for the commands that errors tell people to run, with the same requests. A command that it doesn't know
- * fails, so that no error can name a command which nobody has tried.
+ * Runs the commands that errors tell people to run, with the same requests as az. An unknown command fails, so that errors
+ * only name commands that were tried.
  */
 export async function runAz(azure: Azure, keysOf: (vault: string) => KeyClient, command: string): Promise<void> {
   const { words, options } = parse(command)

@@ -39,10 +39,10 @@ export const MANAGE = [
 const COGNITIVE = '2025-06-01'
 const VAULTS = '2023-07-01'
 
-/** A user's hands in a cloud: plain HTTP for Resource Manager, the official clients for the rest. */
+/** A user of a cloud: plain HTTP for Resource Manager, the official clients for the rest. */
 export class Azure {
   readonly endpoints: Endpoints
-  /** Whoever acts: after a move to another tenant it is somebody there. */
+  /** The acting principal, which after a move to another tenant is one of that tenant. */
   credential: TokenCredential
   readonly group = 'tests'
 
@@ -51,7 +51,7 @@ export class Azure {
     this.credential = administratorCredential(endpoints)
   }
 
-  /** A group, and who the administrator is. */
+  /** A group, and the administrator. */
   static async in(endpoints: Endpoints): Promise<Azure> {
     const azure = new Azure(endpoints)
     const { location } = endpoints
@@ -145,7 +145,7 @@ export class Azure {
     return this.keys(name)
   }
 
-  /** The official client of a vault that there is. */
+  /** The official client of an existing vault. */
   keys(vault: string): KeyClient {
     return keyClient(this.endpoints, this.credential, vault)
   }
@@ -201,7 +201,7 @@ export class TestAccount {
     this.openai = openai
   }
 
-  /** Under a customer's key, or Microsoft's again when `key` is undefined. */
+  /** Under a customer's key, or service-managed keys when `key` is undefined. */
   encrypt(key?: KeyPlace): Promise<Reply> {
     const encryption =
       key === undefined

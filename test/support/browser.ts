@@ -7,7 +7,7 @@ import type { Endpoints } from '../../src/base/endpoints.ts'
 const PATHS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
 const executablePath = PATHS.find(path => existsSync(path))
 
-/** For `{ skip }`: why there can be no browser here. */
+/** For `{ skip }`: why a browser can't run here. */
 export const noBrowser = executablePath === undefined ? 'Chromium is not installed' : false
 
 /** @param home whose stores of certificates the browser uses; default the user's */
@@ -21,7 +21,7 @@ export async function openBrowser(home?: string): Promise<Browser> {
   })
 }
 
-/** A page on which the administrator has signed in, as a person does it. */
+/** A page on which the administrator has signed in like a person. */
 export async function signedIn(
   browser: Browser,
   { portal, administrator }: Endpoints,
@@ -48,7 +48,7 @@ export async function signedIn(
 /** What axe-core finds serious or critical, as one line each. */
 export async function seriousProblems(page: Page): Promise<string[]> {
   await page.addScriptTag({ path: createRequire(import.meta.url).resolve('axe-core/axe.min.js') }).catch(async () => {
-    // The page's content security policy lets no script in; the browser's own evaluation does.
+    // The page's content security policy allows no script, but the browser's own evaluation does.
     await page.evaluate(await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8'))
   })
   const found = await page.evaluate(async () => {

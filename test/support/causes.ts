@@ -8,7 +8,7 @@ import type { OutsideVault } from './outside-vault.ts'
 import { putBack, takeAway } from './put-back.ts'
 import { LASTING } from './troubles.ts'
 
-/** An account under a customer's key, and where that key lies. */
+/** An account under a customer's key, and the place of that key. */
 export interface Keyed {
   readonly azure: Azure
   readonly account: TestAccount
@@ -28,11 +28,11 @@ export interface Keyed {
 export interface Cause {
   readonly name: string
   readonly revoke: (keyed: Keyed, cloud: TestCloud) => Promise<unknown>
-  /** Absent: there is none, and the account with all that it has is lost. */
+  /** Absent: there is no way back, and the account with all of its data is lost. */
   readonly restore?: (keyed: Keyed, cloud: TestCloud) => Promise<unknown>
   /** `outside`: a key in a vault outside this cloud. `asleep`: that too, and a service that can sleep (sleeping-clock.mjs). */
   readonly where?: 'outside' | 'asleep'
-  /** The service stands while it happens, and contradicts itself afterwards: `ownkey prove` has to say so. */
+  /** The service is stopped while it happens, and contradicts itself afterwards, which `ownkey prove` has to report. */
   readonly tampers?: true
 }
 
@@ -45,7 +45,7 @@ export async function keyedAccount(azure: Azure, name: string, outside?: Outside
   const keys = outside?.keys ?? (await azure.vault(vault))
   const uri = outside?.uri ?? azure.vaultUri(vault)
   const { properties } = await keys.createRsaKey('cmk', { keySize: 2048 })
-  // A newer version that stays enabled: what counts is the one that wraps the account's keys.
+  // A newer version stays enabled, since only the one that wraps the account's keys counts.
   await keys.createRsaKey('cmk', { keySize: 2048 })
   await (outside?.permit(KEY_PERMISSIONS) ?? azure.policy(vault, 'add', account.principalId))
   const version = properties.version ?? ''
@@ -86,7 +86,7 @@ const recovery = (azure: Azure): object => ({
   properties: { createMode: 'recover', tenantId: azure.endpoints.tenantId, sku: { family: 'A', name: 'standard' } },
 })
 
-/** R32: offered by whoever acts for the subscription, accepted by its future owner, who acts for it from then on. */
+/** R32: offered by the subscription's owner, accepted by its future owner, who acts for it from then on. */
 async function changeTenant(azure: Azure, to: Client): Promise<void> {
   const { subscriptionId } = azure.endpoints
   const properties = { destinationTenantId: to.login.tenantId, destinationOwnerId: to.objectId }
@@ -97,7 +97,7 @@ async function changeTenant(azure: Azure, to: Client): Promise<void> {
   azure.credential = { getToken: async () => ({ token: await to.token(), expiresOnTimestamp: 0 }) }
 }
 
-/** Past the retention period of whatever was deleted. */
+/** Past the retention period of everything that was deleted. */
 const outlast = async ({ azure }: Keyed): Promise<void> => {
   await done(azure.armRoot('PUT', '/ownkey/clock', { advanceSeconds: 91 * 86_400 }))
 }
@@ -107,7 +107,7 @@ const deleteKey = async ({ keys, key }: Keyed): Promise<unknown> =>
 const deleteVault = ({ azure, vault }: Keyed): Promise<void> =>
   done(azure.arm('DELETE', azure.vaultPath(vault), undefined, VAULTS))
 
-/** Every way that the article or a vault has to take the key away from an account. */
+/** Every way of the article or of a vault to take the key away from an account. */
 export const CAUSES: readonly Cause[] = [
   {
     name: 'access policy removed',
@@ -161,7 +161,7 @@ export const CAUSES: readonly Cause[] = [
   {
     name: 'identity turned off',
     revoke: keyed => setIdentity(keyed, 'None'),
-    // R31: turned on it is another principal, which has no access before it is given some.
+    // R31: turned on again it is another principal, which has no access until it is granted.
     restore: async keyed => {
       await setIdentity(keyed, 'SystemAssigned')
       await permit(keyed, KEY_PERMISSIONS)
@@ -171,7 +171,7 @@ export const CAUSES: readonly Cause[] = [
     name: 'subscription moved to another tenant',
     revoke: async ({ azure }) =>
       changeTenant(azure, await newTenant(await administratorOf(azure.endpoints), 'Fabrikam')),
-    // The identity lives in the first tenant still.
+    // The identity is still in the first tenant.
     restore: async ({ azure }) => {
       await changeTenant(azure, await administratorOf(azure.endpoints))
       azure.credential = administratorCredential(azure.endpoints)

@@ -10,7 +10,7 @@ export const LEASE_SECONDS = 1
 
 export interface TestCloud extends CloudProcess {
   readonly dataDir: string
-  /** Starts it again in its folder on its port or another, after a clean end or after a kill. */
+  /** Starts it again in its folder, on its port or another, after a clean end or a kill. */
   restart(how?: 'clean' | 'kill', port?: number): Promise<void>
 }
 

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** Process ids of a cloud's children that hold plaintext of its accounts at present, from /proc: not every machine has `ps`. */
+/** Process ids of a cloud's children that hold plaintext of its accounts, from /proc, since not every machine has `ps`. */
 export function engineIds(cloudPid: number, kind: 'trainer' | 'inference'): number[] {
   return childrenOf(cloudPid).filter(pid => of(String(pid), 'cmdline').includes(`${kind}.child`))
 }
@@ -11,11 +11,11 @@ export function childrenOf(parent: number): number[] {
   return pids.filter(pid => parentOf(pid) === parent).map(Number)
 }
 
-/** How many they are. */
+/** The number of these. */
 export const engineProcesses = (cloudPid: number, kind: 'trainer' | 'inference'): number =>
   engineIds(cloudPid, kind).length
 
-/** One that is there, or will be soon, and is none of those named. */
+/** One that is there, or will be soon, and is not one of those named. */
 export async function engineOf(
   pid: number,
   kind: 'trainer' | 'inference',
@@ -49,7 +49,7 @@ function parentOf(pid: string): number {
   return fieldOf(pid, 2)
 }
 
-/** Of /proc/PID/stat, counted behind the name, which stands in brackets and may hold any character, a bracket too. */
+/** A field of /proc/PID/stat, counted after the name, which is in brackets and may have any character, also a bracket. */
 function fieldOf(pid: string, field: number): number {
   const stat = of(pid, 'stat')
   return Number(stat.slice(stat.lastIndexOf(')') + 1).split(' ')[field])

@@ -37,7 +37,7 @@ export class Graph {
     return { status: response.status, body: (text === '' ? {} : JSON.parse(text)) as T }
   }
 
-  /** The body of an answer that has to be good. */
+  /** The body of an answer, which must be a success. */
   async get<T = Json>(method: string, path: string, body?: object): Promise<T> {
     const answer = await this.ask<T>(method, path, body)
     assert.ok(answer.status < 300, `${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`)

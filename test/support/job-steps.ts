@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { pause, type TestAccount } from './azure.ts'
 
-/** The steps that a job reported, newest first; one that was done twice stands there twice. */
+/** The steps that a job reported, newest first. A step that was done twice is there twice. */
 export async function stepsOf({ openai }: TestAccount, jobId: string): Promise<number[]> {
   const steps: number[] = []
   for await (const event of openai.fineTuning.jobs.listEvents(jobId, { limit: 100 })) {
@@ -19,7 +19,7 @@ export async function untilStep(account: TestAccount, jobId: string, step: numbe
   assert.fail(`the job did not reach step ${step}`)
 }
 
-/** What a job told of itself in words, newest first. */
+/** The messages of a job, newest first. */
 export async function messagesOf({ openai }: TestAccount, jobId: string): Promise<string[]> {
   const messages: string[] = []
   for await (const event of openai.fineTuning.jobs.listEvents(jobId, { limit: 100 }))

@@ -3,8 +3,8 @@ import { createServer } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
 
 /**
- * A proxy that knows where *.localhost is (RFC 6761), for programs whose resolver does not: HTTPS_PROXY=<url>. It passes bytes
- * on to this machine and nowhere else; TLS is between the program and the cloud.
+ * A proxy that resolves *.localhost (RFC 6761), for programs whose resolver does not: HTTPS_PROXY=<url>. It passes bytes
+ * on to this machine only. TLS is between the program and the cloud.
  */
 export async function openLocalhostProxy(): Promise<{ url: string; close(): Promise<void> }> {
   const sockets = new Set<Socket>()

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 const shim = new URL('microsoft-tests.shim.ts', import.meta.url).href
 const SHIMMED = ['@azure-tools/test-recorder', '@azure-tools/test-credential', 'chai']
 
-// A whole file of theirs is marked `describe.skip`: it runs here nevertheless.
+// One of their files is marked `describe.skip` as a whole, but it runs here.
 const all = Object.assign(describe.bind(undefined), { skip: describe })
 Object.assign(globalThis, { after, afterEach, before, beforeEach, describe: all, it })
 

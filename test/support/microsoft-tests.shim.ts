@@ -2,8 +2,8 @@ import nodeAssert from 'node:assert'
 import { ClientSecretCredential } from '@azure/identity'
 
 /*
- * What the tests inside Microsoft's packages import: @azure-tools/test-recorder and @azure-tools/test-credential, which are in no
- * registry, and the few words of chai that they use. Nothing is recorded, nothing is played back: every call goes to the cloud.
+ * What the tests inside Microsoft's packages import: @azure-tools/test-recorder and @azure-tools/test-credential, which are not in a
+ * registry, and the few parts of chai that they use. Nothing is recorded or played back, so every call goes to the cloud.
  */
 export const env = process.env
 

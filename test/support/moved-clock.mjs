@@ -1,6 +1,6 @@
 /**
- * Preloaded into a service: its wall clock, and that of nothing else, is off by the milliseconds in the file OWNKEY_TEST_CLOCK. They are
- * read again and again, as if somebody set the machine's clock while it runs.
+ * Preloaded into a service: only its wall clock is off by the milliseconds in the file OWNKEY_TEST_CLOCK. The file is read again and
+ * again, as if somebody set the machine's clock while it runs.
  */
 import { readFileSync } from 'node:fs'
 
@@ -11,7 +11,7 @@ const read = () => {
   try {
     offset = Number(readFileSync(file, 'utf8')) || 0
   } catch {
-    // Between two writes of it: as before.
+    // Between two writes of the file it stays as before.
   }
 }
 read()

@@ -10,23 +10,23 @@ import { Azure } from './azure.ts'
 import { cloudFor, type TestCloud } from './cloud.ts'
 import type { Trouble } from './troubles.ts'
 
-/** A vault of another cloud, over real TLS, which answers as the test wants it to. */
+/** A vault of another cloud, over real TLS, whose answers the test can change. */
 export interface OutsideVault {
   readonly uri: string
   readonly tenantId: string
   readonly keys: KeyClient
-  /** What `--outside-vaults` has to name. */
+  /** The value of `--outside-vaults`. */
   readonly pattern: string
-  /** What the permissions of the operator's credential in the vault are from now on. */
+  /** Sets the permissions of the operator's credential in the vault. */
   permit(permissions: readonly string[]): Promise<void>
   /** A vault beside it whose properties differ, with the key `cmk` in it, for the same credential. */
   another(name: string, properties: object): Promise<string>
   trouble: Trouble
-  /** Each answer comes that much later. */
+  /** Delays each answer by this time. */
   late(milliseconds: number): Trouble
-  /** Passes the question on, and changes what comes back: as a vault that others wrote would say it. */
+  /** Passes requests on, and changes the answers to those of a foreign vault. */
   rewriting(change: (reply: VaultReply, request: IncomingMessage) => VaultReply): Trouble
-  /** Requests that it was asked since the last look. */
+  /** Requests since the last call. */
   asked(): number
 }
 
@@ -104,7 +104,7 @@ async function useEnvironment(
   })
 }
 
-/** TLS with the other cloud's own certificate, so that no client sees a difference but the port. */
+/** TLS with the other cloud's own certificate, so that clients only see another port. */
 async function listenInBetween({ endpoints, dataDir }: TestCloud): Promise<{
   port: number
   state: { trouble: Trouble; asked: number }

@@ -1,6 +1,6 @@
 import { open, readFile } from 'node:fs/promises'
 
-/** Regions that a process can write to: heaps, stacks and whatever it has mapped for itself. */
+/** Regions that a process can write to: heaps, stacks and its other mappings. */
 async function writableRegions(pid: number): Promise<{ start: number; length: number }[]> {
   const maps = await readFile(`/proc/${pid}/maps`, 'utf8')
   return maps
@@ -14,7 +14,7 @@ async function writableRegions(pid: number): Promise<{ start: number; length: nu
 
 const STEP = 16 * 1024 * 1024
 
-/** What lies in a process's memory now, for whoever may trace it: its parents, and root. */
+/** The memory of a process, for callers who may trace it: its parents, and root. */
 export async function memoryOf(pid: number): Promise<Buffer[]> {
   const memory = await open(`/proc/${pid}/mem`, 'r')
   const parts: Buffer[] = []

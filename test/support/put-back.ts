@@ -5,12 +5,12 @@ import type { Keyed } from './causes.ts'
 import type { TestCloud } from './cloud.ts'
 
 const RING = 'encryption.data-keys'
-/** What stood in place of what was put back, by data folder. */
+/** The rows that were replaced, by data folder. */
 const present = new Map<string, readonly Row[]>()
 
 /**
- * The rows of the key before the present one in place of the present ones: without root.key the service does not start, good as
- * their MACs are; with it (or by a fault of the service itself) only the account is closed.
+ * Puts the rows of the former key in place of the present ones. Without root.key the service does not start, though their MACs are
+ * valid. With it (or after a bug of the service itself) only the account is closed.
  */
 export async function putBack(keyed: Keyed, cloud: TestCloud): Promise<void> {
   await cloud.stop()

@@ -12,10 +12,10 @@ const found = spawnSync('python3', [
   'import openai, azure.identity, azure.keyvault.keys, azure.mgmt.cognitiveservices, cryptography',
 ])
 
-/** For `{ skip }`: why there are no Python SDKs here. */
+/** For `{ skip }`: why the Python SDKs are missing. */
 export const noPython = found.status === 0 ? false : `the Python packages are missing: pip install ${packages}`
 
-/** What `ownkey env` prints, and what lets Python find *.localhost. */
+/** The output of `ownkey env`, with PYTHONPATH so that Python finds *.localhost. */
 async function environment(cloud: TestCloud): Promise<NodeJS.ProcessEnv> {
   const args = ['src/cli.ts', 'env', '--data-dir', cloud.dataDir, '--format', 'json']
   const { stdout } = await run(process.execPath, args, { cwd: root })

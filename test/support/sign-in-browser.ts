@@ -8,7 +8,7 @@ export interface Page {
   readonly html: string
 }
 
-/** A browser as far as signing in needs one: it keeps cookies, sends forms, and follows redirects on the login host only. */
+/** A minimal browser for signing in: it keeps cookies, sends forms, and follows redirects on the login host only. */
 export class Browser {
   readonly #origin: string
   readonly cookies = new Map<string, string>()
@@ -17,7 +17,7 @@ export class Browser {
     this.#origin = new URL(authority).origin
   }
 
-  /** Follows redirects of the login host; one that leaves it is given back as it is. */
+  /** Follows redirects of the login host. A redirect that leaves it is returned as it is. */
   async go(
     url: string,
     init: { method?: string; body?: URLSearchParams; headers?: Record<string, string> } = {},

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { setDefaultCACertificates, getCACertificates } from 'node:tls'
 import { Browser, formOf } from './sign-in-browser.ts'
 
-/** What a person does whom a program sends to a sign-in page: signs in, and is sent back with the answer. */
+/** Acts as a person whom a program sends to a sign-in page: signs in, and is redirected with the answer. */
 const { AZURE_AUTHORITY_HOST = '', NODE_EXTRA_CA_CERTS = '', USER_NAME = '', USER_PASSWORD = '' } = process.env
 setDefaultCACertificates([...getCACertificates('default'), await readFile(NODE_EXTRA_CA_CERTS, 'utf8')])
 const browser = new Browser(AZURE_AUTHORITY_HOST)

@@ -1,6 +1,6 @@
 /**
- * Preloaded into a service: on SIGUSR2 it is an hour later by the wall clock alone, as after a night with the lid closed, or so
- * many seconds as OWNKEY_TEST_SLEEP_SECONDS says.
+ * Preloaded into a service: on SIGUSR2 only the wall clock moves ahead, as after a night with the lid closed, by an hour or
+ * OWNKEY_TEST_SLEEP_SECONDS.
  */
 const SLEEP_MS = Number(process.env['OWNKEY_TEST_SLEEP_SECONDS'] ?? 3600) * 1000
 const now = Date.now.bind(Date)

@@ -2,11 +2,11 @@ import { cloudFor, type TestCloud } from './cloud.ts'
 import type { OutsideVault } from './outside-vault.ts'
 
 const preload = new URL('sleeping-clock.mjs', import.meta.url).href
-/** A lease is of no use any more after any sleep that is longer; tokens are. */
+/** After a longer sleep a lease is over, but tokens are still valid. */
 const SLEEP_SECONDS = 120
 const LEASE_SECONDS = 60
 
-/** Sleeps on SIGUSR2, for longer than its lease, which is so long that nothing else ends it meanwhile. */
+/** Sleeps on SIGUSR2 for longer than its lease. The lease is so long that nothing else ends it meanwhile. */
 export function cloudThatSleeps(
   test: { after(fn: () => Promise<void>): void },
   { pattern }: OutsideVault,

@@ -27,7 +27,7 @@ function mountDisk(megabytes: number): SmallDisk {
   }
 }
 
-/** For `{ skip }`: why there can be no small disk here. */
+/** For `{ skip }`: why a small disk is not possible here. */
 export const noSmallDisk = ((): string | false => {
   try {
     mountDisk(1).remove()
@@ -42,7 +42,7 @@ export const smallDisk = mountDisk
 const GROUPS = '/sys/fs/cgroup'
 const isV1 = existsSync(join(GROUPS, 'memory/memory.limit_in_bytes'))
 
-/** For `{ skip }`: why no process can get little memory here. */
+/** For `{ skip }`: why a limit on memory is not possible here. */
 export const noLittleMemory = ((): string | false => {
   try {
     littleMemory(0, 64).remove()
@@ -52,7 +52,7 @@ export const noLittleMemory = ((): string | false => {
   }
 })()
 
-/** From now on the process gets so much more memory, and then the kernel ends it. 0: this very process, which moves nowhere. */
+/** The kernel ends the process when it gets this much more memory. */
 export function littleMemory(id: number, megabytes: number): { remove(): void } {
   const group = join(GROUPS, isV1 ? 'memory' : '', `ownkey-test-${process.pid}-${id}`)
   mkdirSync(group)

@@ -1,4 +1,4 @@
-/** Preloaded into a service: on SIGUSR2 it writes its environment, as its own code sees it by then, to OWNKEY_TEST_ENVIRONMENT_FILE. */
+/** Preloaded into a service: on SIGUSR2 it writes its environment, as its own code sees it then, to OWNKEY_TEST_ENVIRONMENT_FILE. */
 import { renameSync, writeFileSync } from 'node:fs'
 
 process.on('SIGUSR2', () => {

@@ -9,7 +9,7 @@ import { openLocalhostProxy } from './localhost-proxy.ts'
 
 const run = promisify(execFile)
 
-/** Terraform in a copy of one of examples/terraform, which is all that it has. */
+/** Terraform in a copy of one of examples/terraform. */
 export class Terraform {
   /** For `{ skip }`: why it can't be run here. */
   readonly skip: string | false
@@ -53,7 +53,7 @@ export class Terraform {
     return new Terraform(dir, env, skip)
   }
 
-  /** From now on its commands are for this cloud. `ends` gets what to do after the tests. */
+  /** Points its commands at this cloud. `ends` gets the cleanup for after the tests. */
   async pointAt({ endpoints }: TestCloud, ends: (() => Promise<void>)[]): Promise<void> {
     const { authority, resourceManager, tenantId, subscriptionId, administrator, caCertificate } = endpoints
     const proxy = await openLocalhostProxy()

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-/** What stands between a service and its vault; each request asks it for one. */
+/** A fault between a service and its vault, applied to each request. */
 export type Trouble = (request: IncomingMessage, response: ServerResponse) => 'pass' | 'handled'
 
 export const answer =
@@ -11,7 +11,7 @@ export const answer =
     return 'handled'
   }
 
-/** Ways of not answering that last. */
+/** Lasting failures to answer. */
 export const LASTING = {
   '429': answer(429),
   '429 with Retry-After: 10': answer(429, { 'retry-after': '10' }),

@@ -44,8 +44,8 @@ interface Shared {
 }
 
 /**
- * Two services on one store in memory and one folder of blobs, behind a proxy that gives each request to the other one in turn. Both live in
- * this process: nothing but the store connects them.
+ * Two services on one store in memory and one folder of blobs, behind a proxy that alternates between them. Both are in this process, but
+ * only the store connects them.
  */
 export class TwoServices implements TestCloud {
   readonly dataDir: string
@@ -53,12 +53,12 @@ export class TwoServices implements TestCloud {
   readonly pid = process.pid
   readonly startMs = 0
   readonly ended = new Promise<number | null>(() => {})
-  /** What both have said. */
+  /** The log lines of both. */
   readonly logged: object[]
   readonly #shared: Shared
   readonly #proxy: Server
   #services: Service[]
-  /** Set: this one gets every request. */
+  /** If set, this one gets every request. */
   only: 0 | 1 | undefined
   #turn = 0
 
@@ -91,7 +91,7 @@ export class TwoServices implements TestCloud {
     }
     resolveLocalNames()
     setDefaultCACertificates([...getCACertificates('default'), await readFile(certificates.caFile, 'utf8')])
-    // One after the other: the second finds what the first has made.
+    // One after the other, so the second finds what the first has made.
     const services = [await openOne(shared), await openOne(shared)]
     const two = new TwoServices(shared, services, proxy, logged)
     proxy.on('request', (incoming, answer) => two.#pass(incoming, answer))
@@ -197,7 +197,7 @@ async function openOne(shared: Shared): Promise<Service> {
   return { modules, listener, records: handle }
 }
 
-/** In the order in which a cloud closes: the work first, while its own vaults still answer. */
+/** Closes in the order of a cloud: the work first, while its own vaults still answer. */
 async function closeOne({ modules, listener, records }: Service): Promise<void> {
   await modules.stop()
   await listener.close()

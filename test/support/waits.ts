@@ -5,10 +5,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import type { Endpoints } from '../../src/base/endpoints.ts'
 
-/** What others may wait, in milliseconds: the 99th percentile. */
+/** The longest allowed wait of others, in milliseconds, at the 99th percentile. */
 const LIMIT = 50
 
-/** What small requests of somebody else take while the work goes on: their 99th percentile, in milliseconds. */
+/** The 99th percentile, in milliseconds, of somebody else's small requests while the work goes on. */
 async function waitsOf(endpoints: Endpoints, work: () => Promise<unknown>): Promise<number> {
   const ca = await readFile(endpoints.caCertificate, 'utf8')
   const workerData = { url: `${endpoints.authority}/common/discovery/keys`, ca }
@@ -30,8 +30,8 @@ async function waitsOf(endpoints: Endpoints, work: () => Promise<unknown>): Prom
 }
 
 /**
- * Others wait less than 50 ms while the work goes on, beyond what they wait on this machine while nothing does.
- * One of five tries must show it: what else the machine does must not decide.
+ * Others wait less than 50 ms longer than on this machine without the work.
+ * One of five tries must show it, so that other load on the machine does not decide.
  */
 export async function othersWaitLittle(endpoints: Endpoints, work: () => Promise<unknown>): Promise<void> {
   const measured: string[] = []

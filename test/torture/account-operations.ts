@@ -7,7 +7,7 @@ import { bodyOf, type Outcome, type Session } from './session.ts'
 const MOST_ACCOUNTS = 3
 const POLL_MS = 20
 
-/** Where a deleted account is looked at and purged, below its subscription. */
+/** The path of a deleted account, below its subscription. */
 export const deletedPath = (session: Session, name: string): string =>
   `/providers/Microsoft.CognitiveServices/locations/${session.endpoints.location}/resourceGroups/torture/deletedAccounts/${name}`
 
@@ -20,7 +20,7 @@ export const accountBody = (session: Session, name: string): object => ({
   properties: { customSubDomainName: name },
 })
 
-/** The end of an operation that is answered with 202: nobody may rely on it before. */
+/** Waits for the end of an operation that was answered with 202, since before nobody may rely on it. */
 async function ended(session: Session, asked: Promise<Outcome>, path: string, endStatus: number): Promise<Outcome> {
   const first = await asked
   if (first.kind !== 'done') return first

@@ -2,7 +2,7 @@ import type { Random } from '../support/random.ts'
 import type { Known, Model } from './model.ts'
 import type { Outcome, Session } from './session.ts'
 
-/** Where an operation happens: one lane of the load, with choices of its own. */
+/** The context of an operation: one lane of the load, with its own random choices. */
 export interface At {
   readonly session: Session
   readonly model: Model
@@ -13,7 +13,7 @@ export interface Operation {
   readonly name: string
   /** How often it is chosen, relative to the others. */
   readonly weight: number
-  /** Undefined where there is nothing to do it to at present. */
+  /** Undefined where there is currently nothing to do it to. */
   readonly attempt: (at: At) => Promise<unknown> | undefined
 }
 
@@ -27,7 +27,7 @@ interface Attempt<S extends string> {
   readonly done?: (outcome: Extract<Outcome, { kind: 'done' }>) => void
 }
 
-/** Does one operation on one thing, and writes into the model what is known of it afterwards. */
+/** Does one operation on one thing, and updates the model. */
 export async function attempt<S extends string>(at: At, one: Attempt<S>): Promise<Outcome> {
   const { known, next, orphans = 0 } = one
   const before = known.now

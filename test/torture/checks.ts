@@ -10,7 +10,7 @@ import { bodyOf, must, type Outcome } from './session.ts'
 
 type Look = Pick<At, 'session' | 'model'>
 
-/** What the account, its vault and its key say of themselves. Afterwards its key is available. */
+/** Checks the account, its vault and its key. Afterwards its key is available. */
 export async function checkSettings(at: Look, account: MainAccount): Promise<string[]> {
   const { session } = at
   const { name, principalId, versions } = account
@@ -45,7 +45,7 @@ async function checkRefused({ session }: Look, account: MainAccount): Promise<st
   return outcome.kind === 'done' ? [`${account.name}: a download went through although its policy was removed`] : []
 }
 
-/** Everything listed is known, everything known is listed, and its bytes are the ones that were sent. */
+/** Checks that everything listed is known, everything known is listed, and its bytes are those that were sent. */
 export async function checkFiles({ session }: Look, account: MainAccount): Promise<string[]> {
   const wrong: string[] = []
   const listed = bodyOf(await must(() => session.data('GET', account, '/files?limit=10000&purpose=fine-tune')))
@@ -74,7 +74,7 @@ export async function checkReEncryption({ session }: Look, account: MainAccount)
   return status === 'Failed' ? [`${account.name}: its re-encryption failed: ${JSON.stringify(properties)}`] : []
 }
 
-/** Keys that can be destroyed for good; one that lives still opens what it sealed. */
+/** Checks keys that can be destroyed for good. One that exists still opens what it sealed. */
 export async function checkKey({ session }: Look, key: VaultKey): Promise<string[]> {
   const ask = async (path: string): Promise<boolean> => {
     const outcome = await session.vault('GET', SCRATCH, path)

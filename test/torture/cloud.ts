@@ -12,7 +12,7 @@ const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 const START_MS = 60_000
 const END_MS = 10_000
 const POLL_MS = 20
-/** An engine catches it from its beginning on; Node.js itself does not. */
+/** An engine catches it from its beginning; Node.js itself does not. */
 const SIGHUP_BIT = 1n << 0n
 
 export interface Engine {
@@ -78,7 +78,7 @@ export class TortureCloud {
     return readFileSync(join(this.#dataDir, 'service.log')).subarray(this.#logFrom).toString()
   }
 
-  /** Its processes that hold models at present. */
+  /** Its processes that currently hold models. */
   engines(): Engine[] {
     return childrenOf(this.pid)
   }

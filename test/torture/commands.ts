@@ -17,7 +17,7 @@ function ownkey(...args: readonly string[]): Promise<Ended> {
   })
 }
 
-/** `ownkey audit verify`: the chain is whole, and goes on from the one that was seen before, which is how much of it nobody may lose. */
+/** `ownkey audit verify`: the chain is whole, and continues the one that was seen before, which must not be lost. */
 export async function checkAudit(
   dataDir: string,
   known: string | undefined,

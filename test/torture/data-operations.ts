@@ -4,7 +4,7 @@ import { attempt, pickOf, type At, type Operation } from './at.ts'
 import { Known, type FileItem, type MainAccount } from './model.ts'
 import type { Random } from '../support/random.ts'
 
-/** Of one account; more are deleted first. */
+/** The most files of one account; more are deleted first. */
 const MOST_FILES = 10
 /** Bytes, about; sealed in chunks of 64 KiB. */
 const LARGE = 400_000
@@ -13,7 +13,7 @@ export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update
 
 /** Chat-format JSONL with examples enough to train on. */
 export function trainingData(random: Random, marker: string): Buffer {
-  // In one example alone: what is longer than the model's context can't be trained on.
+  // In one example only, since an example that is longer than the model's context can't be trained on.
   const filler = random.chance(0.2) ? 'x'.repeat(Math.floor(random.next() * LARGE)) : ''
   const line = (n: number): string =>
     JSON.stringify({
@@ -86,7 +86,7 @@ export const dataOperations: readonly Operation[] = [
   },
 ]
 
-/** What comes must be the bytes that were sent, also in the middle of a re-encryption or a change of key. */
+/** The bytes must be those that were sent, also in the middle of a re-encryption or a change of key. */
 async function compare({ session, model }: At, account: MainAccount, file: FileItem, id: string): Promise<void> {
   const outcome = await download(session, account, id)
   model.count('download', outcome.kind)

@@ -36,7 +36,7 @@ async function prepare(strike: (failBy: (rule: string) => Promise<void>) => Prep
   }
 }
 
-/** No room for a while; then there is, and everything is to work by itself. */
+/** No room for a while. Then there is, and everything has to work by itself. */
 export const fullDisk: Fault = {
   name: 'full disk',
   weight: 2,
@@ -54,7 +54,7 @@ export const fullDisk: Fault = {
     }),
 }
 
-/** A few errors of the disk, as it writes or as it syncs: what was acknowledged before and after is there all the same. */
+/** A few errors of the disk in writes or syncs. What was acknowledged before and after must still be there. */
 export const brokenDisk: Fault = {
   name: 'disk errors',
   weight: 2,

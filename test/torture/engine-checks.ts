@@ -33,7 +33,7 @@ async function listJobs({ session }: Look, account: MainAccount): Promise<Job[]>
   }
 }
 
-/** Every job is one that was asked for, where it must be; what it made is there, and the same as ever. */
+/** Checks that every job was asked for and is in a possible state, and that its results are there and unchanged. */
 export async function checkJobs(at: Look, account: MainAccount): Promise<string[]> {
   const wrong: string[] = []
   const byName = new Map((await listJobs(at, account)).map(job => [job.suffix ?? '', job]))
@@ -54,7 +54,7 @@ export async function checkJobs(at: Look, account: MainAccount): Promise<string[
   return wrong
 }
 
-/** With leases of one second, a machine that is too busy makes the cloud's own vault silent for one: then a job pauses, and says so. */
+/** With leases of one second, a busy machine can make the cloud's own vault too slow. Then a job pauses, and says so. */
 async function isByStarvation({ session }: Look, account: MainAccount, { id }: Job): Promise<boolean> {
   const { data } = bodyOf(await must(() => session.data('GET', account, `/fine_tuning/jobs/${id}/events?limit=1`)))
   const [last] = data as { message: string }[]
@@ -92,7 +92,7 @@ async function checkResult({ session }: Look, account: MainAccount, item: JobIte
   return JSON.stringify(result) === JSON.stringify(item.result) ? [] : [`${what} is another than it was`]
 }
 
-/** Each deployment is one that was asked for, and says what it said before; the oldest is asked, or each. */
+/** Checks that each deployment was asked for, and answers as before; asks the oldest, or each. */
 export async function checkDeployments({ session }: Look, account: MainAccount, asksEach: boolean): Promise<string[]> {
   const wrong: string[] = []
   const listed = bodyOf(await must(() => session.arm('GET', `${pathOf(account.name)}/deployments`)))

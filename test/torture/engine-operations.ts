@@ -4,7 +4,7 @@ import { Known, type DeploymentItem, type JobItem, type MainAccount } from './mo
 import { bodyOf, type Outcome, type Session } from './session.ts'
 
 const BASE_MODEL = 'gpt-4o-mini-2024-07-18'
-/** Of one account: what trains takes every core. */
+/** The most jobs of one account, since training takes all cores. */
 const MOST_JOBS = 2
 const MOST_DEPLOYMENTS = 2
 
@@ -58,7 +58,7 @@ async function createJob(at: At, account: MainAccount): Promise<unknown> {
   return outcome
 }
 
-/** What a request wants of a job that goes on by itself: it may have ended before. */
+/** A request to a job that runs by itself, so it may have ended before. */
 function stop(name: 'cancel' | 'pause', next: 'cancelled' | 'paused', weight: number): Operation {
   return {
     name: `${name} job`,
@@ -69,7 +69,7 @@ function stop(name: 'cancel' | 'pause', next: 'cancelled' | 'paused', weight: nu
       if (job === undefined) return undefined
       const ask = async (): Promise<Outcome> => {
         const outcome = await at.session.data('POST', account, `/fine_tuning/jobs/${job.id}/${name}`)
-        // It ended while it was told to stop: what it is, is still open.
+        // It ended while it was told to stop, so its state is still open.
         const isOther = outcome.kind === 'done' && bodyOf(outcome).status !== next
         return isOther ? { kind: 'unknown', status: outcome.status, message: `not ${next}` } : outcome
       }

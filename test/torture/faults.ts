@@ -8,7 +8,7 @@ import { noPowerCut, PowerCut } from './power-cut.ts'
 const BEGINNING_MS = 100
 const none = async (): Promise<void> => {}
 
-/** Who waits for a model whose process is lost is told to ask again; a job goes on from its last checkpoint, and the log says so. */
+/** Requests for a model whose process is lost are told to repeat. A job goes on from its last checkpoint, and the log says so. */
 const ENGINE_LOST = /(?:chat\/completions|deployments\/[\w-]+) 503|EngineLost/
 
 const plain = (name: string, weight: number, strike: Prepared['strike'], mayAnswer?: RegExp): Fault => ({
@@ -62,7 +62,7 @@ export const FAULTS: readonly Fault[] = [
     }
     return cloud.kill()
   }),
-  // As when memory runs out: what it was at goes on in another.
+  // As when memory runs out, so its work goes on in another process.
   plain(
     'engines killed',
     3,
@@ -91,7 +91,7 @@ export const FAULTS: readonly Fault[] = [
   brokenDisk,
 ]
 
-/** Loses what it said was safe: whoever looks must find that out. Never chosen by itself. */
+/** Loses data that it said was safe, which the checks must find. Never chosen at random. */
 export const LYING_DISK = powerCut('lying disk', 0, { OWNKEY_TEST_POWER_LIES: '1' })
 
 /** It may have ended meanwhile. */

@@ -14,7 +14,7 @@ export const vaultPath = (name: string): string => `/resourceGroups/torture/prov
 
 export const versionOf = (outcome: Outcome): string => String(bodyOf(outcome).key.kid).split('/').at(-1) ?? ''
 
-/** Adds or removes what the account's identity may do in its vault. */
+/** Adds or removes permissions of the account's identity in its vault. */
 export function setPolicy(at: Pick<At, 'session'>, account: MainAccount, kind: 'add' | 'remove'): Promise<Outcome> {
   const { tenantId } = at.session.endpoints
   const permissions = { keys: ['get', 'wrapKey', 'unwrapKey'] }

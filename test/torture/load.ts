@@ -16,14 +16,14 @@ const ALL = OPERATIONS.reduce((sum, { weight }) => sum + weight, 0)
 /** Where nothing fits. */
 const PAUSE_MS = 5
 
-/** Lanes that do one thing after another, all kinds mixed, until they are stopped and their last requests have ended. */
+/** Lanes that do random operations one after another, until they are stopped and their last requests have ended. */
 export class Load {
   readonly #at: Omit<At, 'random'>
   readonly #lanes: Promise<void>[]
   #isStopped = false
   #attempts = 0
 
-  /** @param random from which each lane gets one of its own, so that no lane's choices hang on how fast another is */
+  /** @param random gives each lane a generator of its own, so that a lane's choices don't depend on the speed of others */
   constructor(at: At, lanes: number) {
     this.#at = at
     const seeds = Array.from({ length: lanes }, () => Math.floor(at.random.next() * 2 ** 32))
@@ -34,7 +34,7 @@ export class Load {
     return this.#attempts
   }
 
-  /** Call it when the cloud is gone, or is to be: what is under way is waited for. */
+  /** Call it when the cloud is gone or will be. It waits for requests under way. */
   async stop(): Promise<void> {
     this.#isStopped = true
     await Promise.all(this.#lanes)

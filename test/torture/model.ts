@@ -1,6 +1,6 @@
 /**
- * What one thing may be at present. Exactly one state is possible when nothing is under way; while an operation is, and after one that
- * nobody answered, its outcome is possible beside what was: a look then says which, and no third.
+ * The possible states of one thing. Exactly one state is possible when nothing is under way. During an operation, and after one without an
+ * answer, its outcome is possible besides the former state. A check then shows which, and never a third one.
  */
 export class Known<S extends string> {
   #possible: readonly S[]
@@ -19,12 +19,12 @@ export class Known<S extends string> {
     return this.#possible
   }
 
-  /** Nothing is under way, and what it is is known. */
+  /** Whether nothing is under way, and its state is known. */
   get isFree(): boolean {
     return !this.#isBusy && this.#possible.length === 1
   }
 
-  /** An operation is sent; call one of the others when its outcome is there. */
+  /** An operation is sent. Call one of the others when its outcome is there. */
   begin(next: S): void {
     this.#isBusy = true
     this.#possible = [...new Set([...this.#possible, next])]
@@ -39,12 +39,12 @@ export class Known<S extends string> {
     this.done(before)
   }
 
-  /** Nobody knows: both stay possible until a look. */
+  /** The outcome is unknown, so both states stay possible until a check. */
   lost(): void {
     this.#isBusy = false
   }
 
-  /** What was seen is what it is from now on. Resolves to what is wrong with that, if anything. */
+  /** Sets the state that was seen. Returns what is wrong with it, if anything. */
   see(seen: S, what: string): string[] {
     this.#isBusy = false
     const before = this.#possible
@@ -59,7 +59,7 @@ export interface FileItem {
   id?: string
   readonly sha256: string
   readonly state: Known<'here' | 'gone'>
-  /** Of jobs that read it: it is not deleted meanwhile. */
+  /** Jobs that read it, so that it is not deleted meanwhile. */
   isTraining: boolean
 }
 
@@ -71,7 +71,7 @@ export interface JobItem {
   id?: string
   readonly file: FileItem
   readonly state: Known<JobState>
-  /** Once it succeeded: these never change again. */
+  /** Set once it succeeded. These never change again. */
   result?: { readonly model: string; readonly file: string; readonly sha256: string }
   readonly model: Known<'here' | 'gone'>
 }
@@ -80,14 +80,14 @@ export interface DeploymentItem {
   readonly name: string
   readonly model: string
   readonly state: Known<'here' | 'gone'>
-  /** What it said first: at temperature 0 it says the same again. */
+  /** Its first answer. At temperature 0 it answers the same again. */
   answer?: string
 }
 
 export interface VaultKey {
   readonly name: string
   readonly state: Known<'absent' | 'live' | 'deleted' | 'purged'>
-  /** A text that its first version encrypted, as long as it can be opened. */
+  /** A text that its first version encrypted, while it can be opened. */
   sealed?: { readonly text: string; readonly value: string; readonly version: string }
 }
 
@@ -106,7 +106,7 @@ export interface MainAccount {
   readonly protectedBy: Known<string>
   readonly policy: Known<'granted' | 'removed'>
   readonly tag: Known<string>
-  /** Its policy was removed since the last look: a job may have paused by itself. */
+  /** Its policy was removed since the last check, so a job may have paused by itself. */
   hadKeyTrouble: boolean
   /** How often a re-encryption was accepted. */
   reEncryptions: number
@@ -125,7 +125,7 @@ export class Model {
   readonly main: MainAccount[] = []
   readonly short: ShortAccount[] = []
   readonly keys: VaultKey[] = []
-  /** Blobs that the operations which no kill answered may have left without a record, in all rounds. */
+  /** Blobs that operations without an answer may have left without a record, in all rounds. */
   mayBeOrphans = 0
   /** Operations by name and outcome. */
   readonly counts = new Map<string, number>()

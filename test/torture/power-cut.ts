@@ -9,7 +9,7 @@ import { readJournal, type DataRecord, type FolderRecord, type JournalRecord } f
 
 const SECTOR = 512
 
-/** Why there is none here; false where there is. */
+/** Why a power cut can't be simulated here; false where it can. */
 export const noPowerCut =
   process.platform === 'linux' && spawnSync('gcc', ['--version']).status === 0 ? false : 'gcc is not installed'
 
@@ -29,9 +29,9 @@ async function built(): Promise<string> {
 }
 
 /**
- * A power cut below the file system's calls: power.c writes down what processes do to the files of a folder; once they have ended, what
- * was not synced is dropped or kept at random. Of a file, each write by itself, down to single sectors; of a folder (names made, moved,
- * removed), all from some point on. A name counts as safe once its folder was synced, which is less than most file systems give.
+ * Simulates a power cut below the file system's calls. power.c records what processes do to the files of a folder. Once they have ended,
+ * changes without a sync are dropped or kept at random: writes to a file one by one, down to single sectors; changes of a folder (names
+ * made, moved, removed) all from some point on. A name is durable once its folder was synced, which is less than most file systems give.
  */
 export class PowerCut {
   readonly #folder: string
@@ -103,7 +103,7 @@ export class PowerCut {
   }
 }
 
-/** Takes all of them back, last first, then does some of them again. */
+/** Undoes all of them, last first, then redoes some of them. */
 async function loseOf(path: string, records: readonly DataRecord[], random: Random): Promise<void> {
   const file = await open(path, 'r+')
   try {

@@ -25,7 +25,7 @@ export interface FolderRecord {
 
 export type JournalRecord = DataRecord | FolderRecord | { readonly kind: 'sync'; readonly inode: bigint }
 
-/** What power.c wrote; a last record that was cut off by a kill is left out: its call had not returned. */
+/** The records of power.c. A last record that a kill cut off is left out, since its call had not returned. */
 export function readJournal(bytes: Buffer): JournalRecord[] {
   const records: JournalRecord[] = []
   for (let at = 0; at + HEADER <= bytes.length;) {

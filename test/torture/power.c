@@ -52,7 +52,7 @@ __attribute__((constructor)) static void begin(void) {
 static int inside(const char *path) {
   size_t length = of == NULL ? 0 : strlen(of);
   if (journal < 0 || strncmp(path, of, length) != 0 || path[length] != '/') return 0;
-  /* Memory that processes share, the lock of the folder, and a log that no promise hangs on. */
+  /* Memory that processes share, the lock of the folder, and a log, on which no promise depends. */
   const char *name = path + length + 1;
   size_t end = strlen(name);
   return !(end > 4 && strcmp(name + end - 4, "-shm") == 0) && strncmp(name, "lock", 4) != 0 && strcmp(name, "service.log") != 0;
@@ -176,10 +176,10 @@ static int syncing(int file, long call) {
     /* The folder itself has no slash behind it. */
     if (journal < 0 || fstat(file, &found) != 0 || !S_ISDIR(found.st_mode)) return (int)syscall(call, file);
   }
-  /* What is written while it syncs may be on the disk or not: the journal says of what came before alone. */
+  /* Writes during the sync may be on the disk or not, so the journal only covers earlier ones. */
   pthread_mutex_lock(&lock);
   int result = (int)syscall(call, file), error = errno;
-  /* A disk that lies about its syncs has nothing on it that stands above. */
+  /* A disk that lies about its syncs has none of the writes above. */
   if (result == 0 && !lies) note(SYNC, found.st_ino, 0, 0, NULL, 0, NULL, 0);
   pthread_mutex_unlock(&lock);
   errno = error;
@@ -234,7 +234,7 @@ int open(const char *path, int flags, ...) {
   return opening(AT_FDCWD, path, flags, mode);
 }
 
-/* A second name for what goes, so that it can come back; its name in `kept_as`. */
+/* A hard link to a file that is removed, so that it can come back; its name is in `kept_as`. */
 static void keep(const char *path, char *kept_as, size_t length) {
   struct stat found;
   kept_as[0] = 0;

@@ -18,7 +18,7 @@ async function* bytes(): AsyncGenerator<Buffer> {
   yield Buffer.from('sealed')
 }
 
-/** Where the blob is after a program has run over a folder, and the power was cut right after it. */
+/** Where the blob is after a program ran over a folder and the power was cut right after it. */
 async function placesAfter(before: string, program: string): Promise<string[][]> {
   const all: string[][] = []
   for (let seed = 0; seed < CUTS; seed += 1) {
@@ -37,7 +37,7 @@ async function placesAfter(before: string, program: string): Promise<string[][]>
   return all
 }
 
-test('a power cut takes no blob that was set aside, or was given back', { skip: noPowerCut }, async () => {
+test('a power cut does not lose a blob that was set aside or given back', { skip: noPowerCut }, async () => {
   const before = join(parent, 'before')
   await (await openDirectoryBlobs(before)).create('abcd', bytes())
   for (const places of await placesAfter(before, "await quarantine.take('abcd', '2026-01-01')"))

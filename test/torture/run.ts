@@ -6,19 +6,19 @@ import { FAULTS, LYING_DISK } from './faults.ts'
 import { torture } from './torture.ts'
 
 /**
- * `npm run torture -- --rounds 1000 --seed 7`: kills clouds under load again and again. Each folder gets so many rounds, for every look
- * reads its whole audit log, and the seed counts up with the folders. One in which something is wrong is kept.
+ * `npm run torture -- --rounds 1000 --seed 7`: kills clouds under load again and again. Each folder gets a limited number of rounds, since
+ * every check reads its whole audit log. The seed counts up with the folders. A folder with a problem is kept.
  */
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '30' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-    /** A new folder after so many. */
+    /** A new folder after this many rounds. */
     each: { type: 'string', default: '50' },
-    /** Ends after so many, however many rounds are left. */
+    /** Ends after this many minutes, however many rounds are left. */
     minutes: { type: 'string', default: '1000000' },
     'prove-every': { type: 'string', default: '5' },
-    /** Of these kinds alone, by name, with commas between. */
+    /** Only these kinds of faults, by name, separated by commas. */
     faults: { type: 'string' },
   },
 })

@@ -18,7 +18,7 @@ export async function makeScene(at: At): Promise<void> {
   for (const name of NAMES) {
     const account = await makeAccount(session, name)
     model.main.push(account)
-    // Something is there to be looked at, whatever the load does.
+    // So that there is always something to check, whatever the load does.
     for (let n = 0; n < 2; n += 1) await uploadTo(at, account)
   }
 }

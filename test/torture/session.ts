@@ -1,6 +1,6 @@
 import type { Endpoints } from '../../src/base/endpoints.ts'
 
-/** What is known of a request afterwards. `unknown`: no whole answer came, or one that says nothing of what was done (5xx). */
+/** The outcome of a request. `unknown`: no complete answer came, or one that does not tell what was done (5xx). */
 export type Outcome =
   | { readonly kind: 'done'; readonly status: number; readonly bytes: Buffer }
   | { readonly kind: 'refused'; readonly status: number; readonly message: string }
@@ -18,7 +18,7 @@ const RETRY_MS = 100
 const COGNITIVE = '2025-06-01'
 const VAULTS = '2023-07-01'
 
-/** Plain requests that are sent once: a client that tries again by itself would hide what a crash did to the first. */
+/** Plain requests that are sent once, since a client with retries would hide what a crash did to the first. */
 export class Session {
   readonly endpoints: Endpoints
   /** Answers that a cloud must not give, whatever is done to its processes. */
@@ -48,7 +48,7 @@ export class Session {
       this.troubles.push(message)
       return { kind: 'unknown', status, message }
     } catch (error) {
-      // It never came to anybody.
+      // It never reached the service.
       if (isRefused(error)) {
         this.isGone = true
         return { kind: 'refused', status: 0, message: String(error) }
@@ -59,7 +59,7 @@ export class Session {
     }
   }
 
-  /** What was counted as trouble, and is none. */
+  /** Something that was counted as trouble, but is not. */
   forgive(message: string): void {
     const at = this.troubles.indexOf(message)
     if (at >= 0) this.troubles.splice(at, 1)
@@ -143,7 +143,7 @@ export function bodyOf(outcome: Outcome): any {
   return outcome.bytes.length === 0 ? undefined : JSON.parse(outcome.bytes.toString())
 }
 
-/** Asks until an answer comes that is no refusal: what must work once a cloud has started. @throws Error after so many seconds */
+/** Repeats a request until it is not refused, for what must work once a cloud has started. @throws Error after this many seconds */
 export async function must(ask: () => Promise<Outcome>, seconds = 20): Promise<Extract<Outcome, { kind: 'done' }>> {
   for (const deadline = Date.now() + seconds * 1000; ;) {
     const outcome = await ask()

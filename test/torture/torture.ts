@@ -19,33 +19,33 @@ export interface TortureOptions {
   /** No round begins later. */
   readonly minutes?: number
   readonly seed: number
-  /** `ownkey verify` and `ownkey prove` after each so many rounds; it always follows the last. */
+  /** `ownkey verify` and `ownkey prove` after this many rounds, and always after the last. */
   readonly proveEvery: number
   readonly faults?: readonly Fault[]
-  /** Told of each round. */
+  /** Called after each round. */
   readonly tell?: (line: string) => void
 }
 
 export interface TortureReport {
-  /** That were played, including one that found something. */
+  /** Rounds that were played, including one that found something. */
   readonly rounds: number
   readonly operations: number
   /** By name and outcome. */
   readonly counts: ReadonlyMap<string, number>
   /** By name. */
   readonly faults: ReadonlyMap<string, number>
-  /** What was lost, came back, or is otherwise not as it was acknowledged. Empty: nothing. */
+  /** Everything that was lost, came back, or is otherwise not as it was acknowledged. */
   readonly wrong: readonly string[]
 }
 
 const LANES = 10
 const SETTINGS = ['--key-lease-seconds', '1', '--key-watch-seconds', '1']
-/** Blobs that what runs by itself may leave at a kill: a job's checkpoint and result beside those before them, a re-encryption's two. */
+/** Blobs that background work may leave at a kill: a job's new checkpoint and result, a re-encryption's two files. */
 const ORPHANS_OF_JOBS = 8
 const ORPHANS_OF_RE_ENCRYPTION = 2
 const END_OF_JOBS_SECONDS = 180
 
-/** Plays rounds of load, fault, start and look, until something is wrong. Every choice follows from the seed; moments do not. */
+/** Plays rounds of load, fault, start and check, until something is wrong. Every choice follows from the seed, but not the timing. */
 export async function torture(options: TortureOptions): Promise<TortureReport> {
   const run = new Run(options)
   let round = 0
@@ -103,7 +103,7 @@ class Run {
     tell(`round ${number}: ${fault.name}, ${load.attempts} operations; ${times}`)
   }
 
-  /** With nothing that disturbs: everything is looked at, and every job comes to its end. */
+  /** Without faults: everything is checked, and every job comes to its end. */
   async last(): Promise<void> {
     const at = await this.#start({ env: {} }, new Random(this.#options.seed))
     await this.#look(at, false)

@@ -8,8 +8,8 @@ import { cloudFor, type TestCloud } from '../support/cloud.ts'
 import { brokenInvariants } from './invariants.ts'
 
 /**
- * Kills the service right after its n-th commit while it changes a key, for n = 1, 2, … until the change gets through.
- * Between two commits nothing on the disk changes that counts, so these are all the states that a crash at any step can leave.
+ * Kills the service right after its n-th commit while it changes a key, for n = 1, 2, … until the change succeeds.
+ * Between two commits nothing relevant changes on the disk, so these are all states that a crash at any step can leave.
  */
 export class Crashing {
   readonly cloud: TestCloud
@@ -62,7 +62,7 @@ export class Crashing {
     return new Crashing({ cloud, azure, account, file, control, keys })
   }
 
-  /** In an order in which each finds what it needs. */
+  /** In an order in which each has what it needs. */
   readonly changes: Readonly<Record<string, () => Promise<{ status: number }>>> = {
     'enable by key URI': async () =>
       this.account.encrypt({ vault: 'kv-crash', name: 'cmk', version: await this.#latest() }),
@@ -75,7 +75,7 @@ export class Crashing {
     'follow a rotation by itself': () => this.#follow(),
   }
 
-  /** Resolves to the number of deaths, and to what was not as it must be after one of them. */
+  /** Resolves to the number of kills, and to what was wrong after one of them. */
   async dieAtEveryCommit(name: string): Promise<{ deaths: number; wrong: string[] }> {
     const wrong: string[] = []
     if (name === 'another version') await this.#keys.rotateKey('cmk')
@@ -95,7 +95,7 @@ export class Crashing {
     }
   }
 
-  /** What the account says must be what its keys are wrapped by: the vault's refusal counts exactly then. */
+  /** The account's settings must name the key that wraps its keys, which shows in the effect of the vault's refusal. */
   async #look(at: number): Promise<string[]> {
     const text = (await this.account.download(this.#file)).toString()
     const broken = text.includes('through every crash') ? [] : ['the data is not what it was']

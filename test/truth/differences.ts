@@ -1,7 +1,7 @@
 import { EXPECTED, expectedAnswer } from './expected.ts'
 import type { Row } from './play.ts'
 
-/** Where a measured row is not what the table says, one line each. */
+/** Differences between a measured row and the table, one line each. */
 export function differences(row: Row, leaseSeconds: number): string[] {
   const expected = EXPECTED.find(({ cause }) => cause === row.cause)
   if (expected === undefined) return [`${row.cause}: the table has no such row`]

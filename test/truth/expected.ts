@@ -3,11 +3,11 @@ export interface Expected {
   readonly cause: string
   /** The cause that clients are told. */
   readonly told: string
-  /** Changing the key: `key` when the present one is missed, `requirements` when already the new one can't be used. */
+  /** Changing the key: `key` when the present one is missing, `requirements` when the new one can't be used either. */
   readonly changeKey: 'key' | 'requirements'
   /** The key is gone for good, and everything says so. */
   readonly gone?: true
-  /** It takes two steps, and a job may be paused after the first, by a lease that ends in between. */
+  /** It takes two steps, and a lease that ends in between may pause a job after the first. */
   readonly toldBefore?: string
   /** In place of 403 and the cause. */
   readonly answer?: string
@@ -41,7 +41,7 @@ export const EXPECTED: readonly Expected[] = [
   row('vault purged', 'VaultNotFound', 'requirements', 'gone'),
 ]
 
-/** What each operation answers, whatever the cause: `refused` needs the customer's key, `allowed` never does. */
+/** The answer of each operation for any cause: `refused` needs the customer's key, `allowed` never does. */
 export const RULES: Readonly<Record<string, 'refused' | 'allowed' | 'changeKey'>> = {
   'download training data': 'refused',
   'chat on a deployment that stops with its key': 'refused',

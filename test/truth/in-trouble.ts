@@ -5,7 +5,7 @@ import { describe } from './operations.ts'
 import { brokenInvariants } from './invariants.ts'
 import type { Setting } from './play.ts'
 
-/** The service gives a vault so long for an operation, in seconds, its retries included. */
+/** Seconds that the service gives a vault for an operation, including retries. */
 const PATIENCE_SECONDS = 8
 const SLOW_MS = LEASE_SECONDS * 1000 + 500
 
@@ -17,13 +17,13 @@ export interface TroubleRow {
   readonly upload: string
   readonly chat: string
   readonly list: string
-  /** From the beginning of the trouble to the first refusal; absent where there is none. */
+  /** From the beginning of the trouble to the first refusal; absent where nothing is refused. */
   readonly refusedMs?: number
   readonly givenBackMs: number
   readonly wrong: readonly string[]
 }
 
-/** What the vault does, and what a download is then answered. */
+/** What the vault does, and the answer of a download. */
 const TROUBLES: Readonly<Record<string, { readonly kind: Trouble | 'slow'; readonly answer: string }>> = {
   'each request is answered with 429': { kind: LASTING['429'], answer: refusedAs('Throttled') },
   'each request is answered with 429 and Retry-After: 10': {
@@ -35,7 +35,7 @@ const TROUBLES: Readonly<Record<string, { readonly kind: Trouble | 'slow'; reado
   [`each answer takes ${SLOW_MS / 1000} s, longer than the lease`]: { kind: 'slow', answer: 'allowed' },
 }
 
-/** A vault that answers badly or not at all, by an account whose key lies in it. */
+/** Plays a vault that answers badly or not at all, with an account whose key is in it. */
 export async function playTroubles(
   cloud: TestCloud,
   { keyed, file }: Setting,

@@ -18,18 +18,18 @@ interface Encryption {
 const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 
 /**
- * What must hold whatever happened, one line for each that does not: every blob opens under a valid key, none without one
- * (but deployments' own copies), the audit chain verifies (all by `ownkey prove`), and what an account says of its key is
- * what its data keys are wrapped by.
+ * Violations of the invariants, one line each: every blob opens under a valid key, none without one (except deployments'
+ * own copies), the audit chain verifies (all by `ownkey prove`), and an account's settings name the key that wraps its data
+ * keys.
  */
 export async function brokenInvariants(cloud: TestCloud, azure: Azure): Promise<string[]> {
   const report = await prove(cloud.dataDir)
-  // The subscription is another tenant's by now: its accounts are not the administrator's to prove, until they are back.
+  // The subscription now belongs to another tenant, so the administrator can't prove its accounts until they are back.
   if (typeof report === 'string' && report.includes('wrong issuer')) return disagreements(azure)
   return [...problemsIn(report), ...(typeof report === 'string' ? [] : await disagreements(azure))]
 }
 
-/** What `ownkey prove` alone finds. */
+/** The findings of `ownkey prove` alone. */
 export async function contradictions(cloud: TestCloud): Promise<string[]> {
   return problemsIn(await prove(cloud.dataDir))
 }

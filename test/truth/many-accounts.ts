@@ -5,19 +5,19 @@ import { cloudFor, LEASE_SECONDS } from '../support/cloud.ts'
 import { brokenInvariants } from './invariants.ts'
 
 const VAULT = 'kv-many'
-/** Ways that take the key of everyone at once. */
+/** Ways to take everybody's key at once. */
 const OF_ALL = ['firewall closed to trusted services', 'version of the key disabled', 'key deleted', 'vault deleted']
 
 export interface ManyRow {
   readonly cause: string
   readonly accounts: number
-  /** Of the last account to be refused, and to be let in again. */
+  /** Times of the last account to be refused, and to be let in again. */
   readonly refusedMs: number
   readonly givenBackMs: number
   readonly wrong: readonly string[]
 }
 
-/** Many accounts under one key of one vault: what takes one account's access leaves the others alone; what takes all, takes all within the lease. */
+/** Many accounts under one key of one vault. Taking one account's access leaves the others alone; taking all takes effect within the lease. */
 export async function playMany(
   test: { after(fn: () => Promise<void>): void },
   count: number,

@@ -1,7 +1,7 @@
 import { refusal, type Refusal } from '../support/azure.ts'
 import type { Keyed } from '../support/causes.ts'
 
-/** What one row of the table is played on: an account with something of everything. */
+/** The account for one row of the table, with one of each kind of thing. */
 export interface Stage {
   readonly keyed: Keyed
   readonly newerVersion: string
@@ -9,12 +9,12 @@ export interface Stage {
   readonly results: string
   readonly model: string
   readonly finishedJob: string
-  /** Runs when the key goes. */
+  /** Runs when the key is lost. */
   readonly runningJob: string
   readonly spare: Spare
 }
 
-/** What is deleted: of its own for each cause and part. */
+/** Things to delete, new ones for each cause and part. */
 export interface Spare {
   readonly file: string
   readonly model: string
@@ -23,7 +23,7 @@ export interface Spare {
 
 export interface Operation {
   readonly name: string
-  /** Leaves nothing behind when it is allowed. */
+  /** Cleans up when it is allowed. */
   readonly attempt: (stage: Stage) => Promise<unknown>
 }
 
@@ -41,7 +41,7 @@ const resume: Operation = {
   attempt: ({ keyed, runningJob }) => keyed.account.openai.fineTuning.jobs.resume(runningJob),
 }
 
-/** What needs a data key: refused without the customer's key, allowed again once it is back. */
+/** Operations that need a data key: refused without the customer's key, allowed again once it is back. */
 const NEEDS_KEY: readonly Operation[] = [
   download,
   stopping,

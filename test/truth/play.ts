@@ -14,17 +14,17 @@ export interface Row {
   /** Milliseconds from the vault's answer to the change to the first refused download, and to the paused job. */
   readonly refusedMs: number
   readonly pausedMs: number
-  /** And to the end of the job's process, and to the last answer and the last part of a stream of a deployment that stops with its key. */
+  /** And to the end of the job's process, and to the last answer and last stream part of a deployment that stops with its key. */
   readonly processMs: number
   readonly queueMs: number
   readonly streamMs: number
-  /** What its queue and its stream were refused with. */
+  /** The refusals of its queue and its stream. */
   readonly servingEnds: readonly string[]
   readonly firstRefusal: string
   readonly pausedJob: string
-  /** What a refused client, the account's own status and the paused job's event read. */
+  /** The messages for a refused client, in the account's own status and in the paused job's event. */
   readonly messages: readonly string[]
-  /** What contradicts the invariants, see invariants.ts. */
+  /** Violations of the invariants, see invariants.ts. */
   readonly broken: readonly string[]
   /** Answers by operation. */
   readonly whileRevoked: Readonly<Record<string, string>>
@@ -33,7 +33,7 @@ export interface Row {
   readonly givenBack?: Readonly<Record<string, string>>
 }
 
-/** Where a row is played. */
+/** The setting in which a row is played. */
 export type Setting = Omit<Stage, 'spare' | 'runningJob'>
 
 /** A running job that lasts longer than any row. */
@@ -52,7 +52,7 @@ export async function openStage(cloud: TestCloud, name = 'truth', outside?: Outs
   return { keyed, newerVersion: properties.version ?? '', file, results, model, finishedJob: job }
 }
 
-/** Plays a cause. Where that fails in the middle, the stage is as before all the same: the causes after it are played there. */
+/** Plays a cause. Where that fails in the middle, the stage is restored, since later causes are played there. */
 export async function play(cloud: TestCloud, before: Setting, cause: Cause): Promise<Row> {
   try {
     return await playWhole(cloud, before, cause)

@@ -4,7 +4,7 @@ import type { TestAccount } from '../support/azure.ts'
 const ASKING = 6
 const LIMIT_MS = 20_000
 
-/** When the last of each came, by performance.now(), and how the askers were refused. */
+/** When the last of each came, by performance.now(), and how the callers were refused. */
 export interface Served {
   readonly queueAt: number
   readonly streamAt: number
@@ -37,9 +37,9 @@ async function untilRefused(ask: () => Promise<void>): Promise<string> {
     try {
       await ask()
     } catch (error) {
-      // In the middle of a stream the client knows no status.
+      // In the middle of a stream the client does not see a status.
       if (error instanceof APIError && [403, 500, undefined].includes(error.status)) return error.code ?? ''
-      // A stream may be cut before it could say why: whoever asks again is told.
+      // A stream may be cut before it could say why, but the next request is told.
       if (!(error instanceof TypeError && error.message === 'terminated')) throw error
     }
   }

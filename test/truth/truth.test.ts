@@ -6,7 +6,7 @@ import { differences } from './differences.ts'
 import { EXPECTED } from './expected.ts'
 import { openStage, play } from './play.ts'
 
-/** Those that nothing else tests; `npm run truth` plays all. */
+/** Causes that no other test has; `npm run truth` plays all. */
 const PLAYED = [
   'permission get removed',
   'vault switched to RBAC',

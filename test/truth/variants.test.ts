@@ -9,7 +9,7 @@ import { playTroubles } from './in-trouble.ts'
 import { playMany } from './many-accounts.ts'
 import { openStage, play } from './play.ts'
 
-/** Short versions; `npm run truth` plays more accounts, causes and troubles, and deaths. */
+/** Short versions; `npm run truth` plays more accounts, causes, troubles and kills. */
 const outside = await outsideVault({ after })
 const cloud = await cloudFor({ after }, ['--outside-vaults', outside.pattern])
 const stage = await openStage(cloud, 'outside', outside)

@@ -73,7 +73,7 @@ const reasonOf = (name: string): string =>
   name.startsWith('429') ? 'Throttled' : /^5\d\d/.test(name) ? 'VaultFailed' : 'Unreachable'
 
 for (const [name, kind] of Object.entries(LASTING).filter(([each]) => each !== '429 with Retry-After: 10')) {
-  test(`${name}: the running lease is used to its end, then nothing opens, and it does at once when the vault is back`, async () => {
+  test(`${name}: the running lease is used to its end, and then nothing opens until the vault is back`, async () => {
     const keys = await ring.leases.keys(account)
     const leased = performance.now()
     trouble = kind
@@ -82,7 +82,7 @@ for (const [name, kind] of Object.entries(LASTING).filter(([each]) => each !== '
     const started = performance.now()
     await assert.rejects(ring.leases.keys(account), (error: unknown) => {
       assert.ok(error instanceof KeyUnavailable)
-      // 403: clients would try 429 and 5xx again and again.
+      // 403, since clients would repeat after 429 and 5xx.
       assert.deepEqual([error.status, error.reason], [403, reasonOf(name)])
       return true
     })
@@ -92,16 +92,16 @@ for (const [name, kind] of Object.entries(LASTING).filter(([each]) => each !== '
   })
 }
 
-test('a vault that says how long it wants to be left alone is asked no sooner, by nobody, and its reason says so', async () => {
+test('a vault that says how long it wants to be left alone is not asked sooner', async () => {
   trouble = answer(429, { 'retry-after': '2' })
   const before = asked
   const first = performance.now()
   const refusal = { name: 'KeyUnavailable', reason: 'Throttled', status: 403 }
   await assert.rejects(ring.leases.keys(account), refusal)
-  // Longer than an operation may take: nobody waits for it.
+  // Longer than an operation may take, so nobody waits for it.
   assert.ok(performance.now() - first < TIMEOUT_MS)
   const questions = asked
-  // One each: to read, to wrap, to unwrap each of two generations.
+  // One request each to read, to wrap, and to unwrap each of two generations.
   assert.ok(questions - before <= 4, `${questions - before} requests`)
   trouble = () => 'pass'
   for (let n = 0; n < 5; n++)
@@ -115,7 +115,7 @@ test('a vault that says how long it wants to be left alone is asked no sooner, b
   assert.equal((await ring.leases.keys(account)).current, 2)
 })
 
-test('a single 429 that says how long to wait is waited for, and nobody notices', async () => {
+test('after a single 429 with a time the service waits, without an effect for clients', async () => {
   let isFirst = true
   trouble = (incoming, outgoing) => {
     if (!isFirst) return 'pass'
@@ -128,7 +128,7 @@ test('a single 429 that says how long to wait is waited for, and nobody notices'
 })
 
 for (const status of [429, 503]) {
-  test(`a single ${status} is tried again and nobody notices`, async () => {
+  test(`a single ${status} is tried again, without an effect for clients`, async () => {
     const seen = new Set<string>()
     trouble = (incoming, outgoing) => {
       const path = incoming.url ?? ''
@@ -162,7 +162,7 @@ test('many uses at once ask a silent vault once, not once each', async () => {
   assert.ok(asked - before <= 9, `${asked - before} requests`)
 })
 
-test('a key is not changed nor disabled while its vault is silent, and stays as it is', async () => {
+test('a key can not be changed or disabled while its vault is silent', async () => {
   const kekId = await ring.currentKekId(account)
   trouble = LASTING['503']
   const commit = (): Promise<void> => assert.fail('nothing may be committed')

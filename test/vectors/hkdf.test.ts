@@ -8,7 +8,7 @@ interface HkdfGroup {
   tests: (Case & { ikm: string; salt: string; info: string; size: number; okm: string })[]
 }
 
-// deriveKey and the blob keys put their own label into `info`, so what is run here is the HKDF that both call, with the same hash.
+// deriveKey and the blob keys put their own label into `info`, so this runs the HKDF that both call, with the same hash.
 test('Wycheproof HKDF-SHA-256: every case', async () => {
   const file = load<HkdfGroup>('hkdf_sha256_test')
   let cases = 0

@@ -15,7 +15,7 @@ interface OaepGroup {
   tests: (Case & { msg: string; ct: string; label: string })[]
 }
 
-/** As for a PKCS #11 token that only knows the bare operation: OpenSSL does that, and the padding is taken off by oaepDecode. */
+/** As for a PKCS #11 token with only the raw operation: OpenSSL does that, and oaepDecode removes the padding. */
 function bareThenDecoded(key: KeyObject, alg: 'RSA-OAEP' | 'RSA-OAEP-256', ciphertext: Buffer): Buffer | undefined {
   const block = privateDecrypt({ key, padding: constants.RSA_NO_PADDING }, ciphertext)
   return oaepDecode(alg === 'RSA-OAEP' ? 'sha1' : 'sha256', block)

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 const source = resolve(import.meta.dirname, '../../src')
 
 /**
- * Files that commit without an audit record, how often, and why that is right: a change that a request makes goes through `audit.append`,
+ * Files that commit without an audit record, how often, and why that is right. A change by a request goes through `audit.append`,
  * `commitRecorded` or `committerOfRequest`, which write both in one commit.
  */
 const MAY_COMMIT: Readonly<Record<string, readonly [times: number, why: string]>> = {
@@ -39,7 +39,7 @@ const MAY_COMMIT: Readonly<Record<string, readonly [times: number, why: string]>
   'openai/reseal.ts': [1, 'the work of a re-encryption'],
 }
 
-test('R05: a change in the path of a request is one commit with its audit record: nothing else commits but what is listed here', async () => {
+test('R05: only the listed files commit without an audit record', async () => {
   const found: Record<string, number> = {}
   for (const entry of await readdir(source, { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath, entry.name)

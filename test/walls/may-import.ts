@@ -12,7 +12,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   pkcs11: ['base'],
   keyvault: ['base', 'audit', 'crypto', 'http', 'store', 'entra', 'arm', 'pkcs11'],
   encryption: ['base', 'crypto', 'http', 'store'],
-  // R11: the customer of a vault reaches it over its REST API alone, so none of these may import keyvault.
+  // R11: the customers of a vault reach it over its REST API alone, so they must not import keyvault.
   accounts: KEY_CUSTOMERS,
   openai: [...KEY_CUSTOMERS, 'accounts'],
   engines: ['base'],
@@ -23,13 +23,13 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   harness: ['base', 'http'],
   demo: ['base', 'harness'],
   trust: ['base'],
-  // Of arm and keyvault the names alone: what it makes, it makes through their public APIs.
+  // Only the names of arm and keyvault, since it makes everything through their public APIs.
   seed: ['base', 'http', 'store', 'arm', 'keyvault'],
   // The composition root: it wires all modules together.
   cloud: [...KEY_CUSTOMERS, 'clock', 'pkcs11', 'keyvault', 'accounts', 'openai', 'folder', 'portal'],
   commands: ['base', 'audit', 'crypto', 'entra', 'store', 'encryption', 'folder', 'trust', 'seed'],
-  // What each command is called and takes; what it does, its module does.
+  // The names and options of commands. Their modules do the work.
   cli: ['base', 'commands', 'demo'],
-  // cli.ts, which is all that may lie in src itself.
+  // cli.ts, the only file in src itself.
   '.': ['base', 'cli'],
 }

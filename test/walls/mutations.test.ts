@@ -18,10 +18,10 @@ test('each check that `npm run mutate` takes out stands in its file exactly once
   assert.equal(new Set(MUTATIONS.map(({ without }) => without)).size, MUTATIONS.length)
 })
 
-/** What an attacker or a disk would profit from; each has its mutations. */
+/** Modules whose faults would help an attacker or a bad disk. Each has mutations. */
 const COVERED = ['src/crypto/', 'src/encryption/', 'src/keyvault/access', 'src/keyvault/firewall', 'src/store/']
 
-test('there are sixty of them or more, and some for each module that keeps what is secret', () => {
+test('there are at least sixty, and some for each module that keeps secrets', () => {
   assert.ok(MUTATIONS.length >= 60, String(MUTATIONS.length))
   for (const start of COVERED)
     assert.ok(
@@ -30,7 +30,7 @@ test('there are sixty of them or more, and some for each module that keeps what 
     )
 })
 
-test('one that no test catches says why, and is no rule of the article', async () => {
+test('a mutation that no test catches says why, and is not about a rule of the article', async () => {
   for (const { without, file, text, survives } of MUTATIONS) {
     if (survives === undefined) continue
     assert.ok(survives.length > 20, without)

@@ -30,7 +30,7 @@ function importsOf(path: string, text: string): string[] {
   return [...specifiers].map(([, specifier = '']) => resolve(dirname(path), specifier))
 }
 
-test('no path of a file is the path of its address: in a folder with a blank in its name that would be another', async () => {
+test('file paths come from fileURLToPath, since the path of a URL differs for a folder with a blank', async () => {
   for (const folder of ['src', 'test', 'scripts', 'bench', 'examples']) {
     const names = await readdir(join(root, folder), { recursive: true })
     for (const name of names.filter(one => /\.m?ts$|\.mjs$/.test(one))) {
@@ -59,12 +59,12 @@ test('modules import only the modules below them, and the composition root is im
   assert.deepEqual(broken, [])
 })
 
-test('only cli.ts lies in src itself: what stands in no module is behind no wall', async () => {
+test('only cli.ts is in src itself, since the walls cover modules', async () => {
   const loose = (await sources()).filter(({ module }) => module === '.').map(({ path }) => relative(source, path))
   assert.deepEqual(loose, ['cli.ts'])
 })
 
-test('no file imports itself by way of others, for its types either', async () => {
+test('there are no circular imports, also not of types', async () => {
   const imports = new Map((await sources()).map(({ path, text }) => [path, importsOf(path, text)]))
   const done = new Set<string>()
   const circles: string[] = []
@@ -90,7 +90,7 @@ test('only the module crypto uses ciphers of node:crypto · R02', async () => {
   )
 })
 
-test('nobody reaches through another object for what it was made of: it is a constructor argument', async () => {
+test('nothing reaches through the options of another object, since it gets its own arguments', async () => {
   const reaching = /this\.#?\w+\.options\b|\boptions\.\w+\.options\b/
   const broken = (await sources()).filter(({ path, text }) => !isTest(path) && reaching.test(text))
   assert.deepEqual(

@@ -16,7 +16,7 @@ interface Detail {
 }
 
 /** Does what each refusal says to run, until the key is accepted. Resolves to the codes of each refusal. */
-async function mended(encrypt: () => Promise<Reply>): Promise<string[][]> {
+async function fixed(encrypt: () => Promise<Reply>): Promise<string[][]> {
   const told: string[][] = []
   for (;;) {
     const { status, body } = await encrypt()
@@ -42,14 +42,14 @@ async function accountWith(vaultName: string, name: string): Promise<TestAccount
   return account
 }
 
-test('R08, R09, R10, R11: what the refusal says to run mends everything that is wrong with identity and vault', async () => {
+test('R08, R09, R10, R11: what the refusal says to run fixes everything that is wrong with identity and vault', async () => {
   await vault('kv-worst', { enablePurgeProtection: undefined })
   await keysOf('kv-worst').createRsaKey('cmk', { keySize: 2048 })
-  // The administrator gets in by address, the service does not.
+  // The firewall lets the administrator's address in, but not the service.
   const networkAcls = { defaultAction: 'Deny', bypass: 'None', ipRules: [{ value: '127.0.0.1' }, { value: '::1/128' }] }
   assert.equal((await azure.patchVault('kv-worst', { networkAcls, enableRbacAuthorization: true })).status, 200)
   const account = await azure.account('worst', 'None')
-  const told = await mended(() => account.encrypt({ vault: 'kv-worst', name: 'cmk' }))
+  const told = await fixed(() => account.encrypt({ vault: 'kv-worst', name: 'cmk' }))
   assert.deepEqual(told, [
     ['R08.PurgeProtectionOff', 'R09.TrustedServicesBlocked', 'R10.RbacAuthorization', 'R11.IdentityOff'],
     ['R11.PermissionMissing', 'R11.PermissionMissing', 'R11.PermissionMissing'],
@@ -58,9 +58,9 @@ test('R08, R09, R10, R11: what the refusal says to run mends everything that is 
   assert.match((await account.download(file)).toString(), /well in the end/)
 })
 
-await vault('kv-mend')
-const key = keysOf('kv-mend')
-const account = await accountWith('kv-mend', 'mend')
+await vault('kv-fix')
+const key = keysOf('kv-fix')
+const account = await accountWith('kv-fix', 'fix')
 const wrong: Record<string, { codes: string[]; create: (name: string) => Promise<unknown> }> = {
   disabled: { codes: ['R12.KeyDisabled'], create: name => key.createRsaKey(name, { enabled: false }) },
   expired: {
@@ -85,31 +85,31 @@ const wrong: Record<string, { codes: string[]; create: (name: string) => Promise
 }
 
 for (const [name, { codes, create }] of Object.entries(wrong)) {
-  test(`R12, R06: what the refusal says to run mends a key that is ${name}`, async () => {
+  test(`R12, R06: what the refusal says to run fixes a key that is ${name}`, async () => {
     await create(name)
-    assert.deepEqual(await mended(() => account.encrypt({ vault: 'kv-mend', name })), [codes])
+    assert.deepEqual(await fixed(() => account.encrypt({ vault: 'kv-fix', name })), [codes])
     assert.equal((await account.encrypt()).status, 200)
   })
 }
 
-test('R12: for a key that can not be mended the refusal says how to make one that fits', async () => {
+test('R12: for a key that can not be fixed the refusal says how to make one that fits', async () => {
   for (const [name, create] of [
     ['large', () => key.createRsaKey('large', { keySize: 4096 })],
     ['curve', () => key.createEcKey('curve', { curve: 'P-256' })],
   ] as const) {
     await create()
-    const { body } = await account.encrypt({ vault: 'kv-mend', name })
+    const { body } = await account.encrypt({ vault: 'kv-fix', name })
     const [detail] = body.error.details as Detail[]
     await runAz(azure, keysOf, detail?.additionalInfo[0].info.command ?? '')
-    assert.equal((await account.encrypt({ vault: 'kv-mend', name: `${name}-2048` })).status, 200)
+    assert.equal((await account.encrypt({ vault: 'kv-fix', name: `${name}-2048` })).status, 200)
   }
   assert.equal((await account.encrypt()).status, 200)
 })
 
 test('R06: a vault that was deleted is recovered by what the refusal says to run', async () => {
   const version = (await key.createRsaKey('cmk')).properties.version
-  assert.equal((await azure.arm('DELETE', azure.vaultPath('kv-mend'), undefined, '2023-07-01')).status, 200)
-  const told = await mended(() => account.encrypt({ vault: 'kv-mend', name: 'cmk', version }))
+  assert.equal((await azure.arm('DELETE', azure.vaultPath('kv-fix'), undefined, '2023-07-01')).status, 200)
+  const told = await fixed(() => account.encrypt({ vault: 'kv-fix', name: 'cmk', version }))
   assert.deepEqual(told, [['R06.VaultNotFound']])
 })
 
@@ -122,7 +122,7 @@ test('R15, R11: an account that is created with a key is refused with the three 
     properties: {
       encryption: {
         keySource: 'Microsoft.KeyVault',
-        keyVaultProperties: { keyVaultUri: azure.vaultUri('kv-mend'), keyName: 'cmk', keyVersion: '' },
+        keyVaultProperties: { keyVaultUri: azure.vaultUri('kv-fix'), keyName: 'cmk', keyVersion: '' },
       },
     },
   })
@@ -134,10 +134,10 @@ test('R15, R11: an account that is created with a key is refused with the three 
     ['az cognitiveservices account create', 'az keyvault set-policy', 'az cognitiveservices account update'],
   )
   assert.match(commands[0] ?? '', /--name atonce --resource-group tests .*--assign-identity$/)
-  assert.match(commands[1] ?? '', /--name kv-mend --object-id .*--key-permissions get wrapKey unwrapKey$/)
+  assert.match(commands[1] ?? '', /--name kv-fix --object-id .*--key-permissions get wrapKey unwrapKey$/)
   const encryption = JSON.parse(/--encryption '(.*)'$/.exec(commands[2] ?? '')?.[1] ?? '')
   assert.equal(encryption.keyVaultProperties.keyName, 'cmk')
   assert.equal((await azure.arm('GET', azure.accountPath('atonce'))).status, 404)
-  const steps = await accountWith('kv-mend', 'atonce')
+  const steps = await accountWith('kv-fix', 'atonce')
   assert.equal((await steps.patch({ properties: { encryption } })).status, 200)
 })
