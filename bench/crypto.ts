@@ -18,7 +18,7 @@ const TOTAL = 128 * MIB
 const ROUNDS = 11
 const UNWRAPS = 800
 
-/** Runs the subjects in turn, so that a busy moment hits all of them, and gives each one's median seconds. */
+/** Runs the subjects in turn, so that a busy moment affects all of them. Returns the median seconds of each. */
 async function medians<Name extends string>(subjects: Record<Name, () => unknown>): Promise<Record<Name, number>> {
   const names = Object.keys(subjects) as Name[]
   const times = Object.fromEntries(names.map(name => [name, [] as number[]])) as Record<Name, number[]>

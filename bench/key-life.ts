@@ -17,12 +17,12 @@ const SIZES = [0, 1000, 10_000, 100_000]
 const ROUNDS = 5
 const READS = 300
 
-/** What a key's life costs: changes against the number of blobs, and reads under a lease. */
+/** The costs in a key's life: changes by the number of blobs, and reads under a lease. */
 export async function figures(): Promise<Figure[]> {
   return [...(await changeFigures()), ...(await readFigures())]
 }
 
-/** R18: the cost of a change must not grow with the data. Records of blobs are put straight into the stopped cloud's database. */
+/** R18: the cost of a change must not grow with the data. Records of blobs are written directly into the stopped cloud's database. */
 async function changeFigures(): Promise<Figure[]> {
   const dataDir = await mkdtemp(join(tmpdir(), 'ownkey-bench-'))
   let cloud = await startCloudProcess(dataDir)
@@ -68,7 +68,7 @@ async function changeFigures(): Promise<Figure[]> {
   })
 }
 
-/** An account with a vault; `rotate` makes a version and gives the step that takes it into use. */
+/** An account with a vault. `rotate` makes a version and returns the step that puts it into use. */
 async function cast(azure: Azure, name: string, vault: string) {
   const account = await azure.account(name)
   const keys = await azure.vault(vault)
@@ -109,7 +109,7 @@ async function addBlobs(dataDir: string, from: number, to: number): Promise<void
   await records.close()
 }
 
-/** A small download under a customer's key, with a lease and with the vault asked each time, against Microsoft-managed keys. */
+/** A small download under a customer's key, with a lease and with the vault asked each time, compared with service-managed keys. */
 async function readFigures(): Promise<Figure[]> {
   const rate = async (lease: number, isCustomer: boolean): Promise<number> =>
     withCloud(['--key-lease-seconds', String(lease)], async azure => {
@@ -122,7 +122,7 @@ async function readFigures(): Promise<Figure[]> {
       return READS / ((performance.now() - start) / 1000)
     })
   const [plain, warm, asking] = [await rate(30, false), await rate(30, true), await rate(0, true)]
-  const against = `under Microsoft-managed keys, ${plain.toFixed(0)} /s`
+  const against = `under service-managed keys, ${plain.toFixed(0)} /s`
   return [
     { name: 'small downloads under a lease', value: warm, unit: '/s', ratio: warm / plain, against },
     { name: 'small downloads, lease 0', value: asking, unit: '/s', ratio: asking / plain, against },

@@ -17,7 +17,7 @@ const CALLS = 3
 const WATCH_SECONDS = 60
 const MEASURED_SECONDS = 8
 
-/** What the watch over 1,000 unused customer-managed keys asks of vaults: embedded ones, so the vault's own work is in it. */
+/** The load on vaults of the watch over 1,000 unused customer-managed keys. The vaults are embedded, so their own work is included. */
 export async function figures(): Promise<Figure[]> {
   const dataDir = await mkdtemp(join(tmpdir(), 'ownkey-bench-'))
   let cloud = await startCloudProcess(dataDir, ['--key-watch-seconds', '3600'])

@@ -15,7 +15,7 @@ import type { Load, LoadResult } from './load/post-client.ts'
 
 const VAULT = 'kv-bench'
 const ALG = 'RSA-OAEP-256'
-/** The kinds take turns: what else the machine does meets all of them. Of each the median counts. */
+/** The kinds take turns, so that other load on the machine affects all of them. The median of each counts. */
 const ROUNDS = 5
 const WARM_UP = 8000
 const REQUESTS = { 1: 600, 32: 2000 } as const
@@ -40,7 +40,7 @@ export async function figures(): Promise<Figure[]> {
       'bare HTTPS': { load: bare.load, pid: bare.child.pid ?? 0 },
     }
     const key = await generateRsa(2048)
-    // A service runs for weeks: its compiler is done with the code that is asked all the time.
+    // Warm-up, since in a service that runs for weeks the hot code is compiled.
     for (const { load } of Object.values(loads)) await client({ ...load, connections: 32, requests: WARM_UP })
     const rows: Figure[] = []
     for (const width of [1, 32] as const) rows.push(...(await figuresOf(width, loads, key)))
@@ -76,7 +76,7 @@ async function figuresOf(
   for (let round = 0; round <= ROUNDS; round++) {
     for (const kind of ['bare', 'bare HTTPS', 'unwrapKey', 'wrapKey'] as const) {
       const result = kind === 'bare' ? await bareUnwraps(key, width) : await loaded(targets[kind], width)
-      // The first round is for what is not warm at this width.
+      // The first round warms up at this width.
       if (round === 0) continue
       samples[kind].rates.push(REQUESTS[width] / result.seconds)
       samples[kind].latencies.push(...result.latencies)
@@ -114,7 +114,7 @@ function rowsOf(width: Width, samples: Readonly<Record<Kind, Samples>>): Figure[
     value: quantile(samples[kind].latencies, share),
     unit: 'ms',
   })
-  // What the machine could do if it did nothing else: less at the mercy of what else runs than rates are.
+  // The machine's capacity, which depends less on other load than rates do.
   const cpu = (kind: Kind): Figure => ({
     name: `${at(kind)}, CPU of server and client`,
     value: median(samples[kind].cpu),
@@ -200,7 +200,7 @@ async function residentMiB(pid: number): Promise<number> {
   return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024
 }
 
-/** In a process of its own: its work must not count as the server's. */
+/** In a process of its own, so that its work does not count as the server's. */
 function client(load: Load): Promise<LoadResult & { readonly firstBody: string }> {
   return new Promise((resolve, reject) => {
     const child = fork(new URL('load/post-client.ts', import.meta.url), { execArgv: [] })

@@ -11,7 +11,7 @@ import { VaultWaits } from '../src/encryption/vault-waits.ts'
 const ROUNDS = 7
 const KIB = 1024
 
-/** What it costs that a lease is held while a blob is read, against a deployment's own copy, which hangs on no lease. In memory. */
+/** The cost of a lease while a blob is read, compared with a deployment's own copy, which needs no lease. In memory. */
 export async function figures(): Promise<Figure[]> {
   const small = await compare(4 * KIB, 2000)
   const large = await compare(64 * KIB * KIB, 1)

@@ -10,7 +10,7 @@ import type { Figure } from './figure.ts'
 const ROUNDS = 9
 const BOUND_SECONDS = 1
 
-/** How long who opens the portal waits: nothing in the browser's cache, signed in, an account and a vault there. */
+/** How long a user waits for the portal: empty cache, signed in, with an account and a vault. */
 export async function figures(): Promise<Figure[]> {
   if (noBrowser !== false) return []
   const dataDir = await mkdtemp(join(tmpdir(), 'ownkey-bench-'))

@@ -15,7 +15,7 @@ const RECORDS = 100_000
 const files = collection<object>('openai.files')
 const blobs = collection<object>('encryption.blobs')
 
-/** What MACs over all records cost: the commit of a small upload with and without them, a first read, and the look at a start. */
+/** The cost of MACs over all records: the commit of a small upload with and without them, a first read, and the check at a start. */
 export async function figures(): Promise<Figure[]> {
   const folder = await mkdtemp(join(tmpdir(), 'ownkey-bench-'))
   try {
@@ -68,7 +68,7 @@ async function uploads(log: AuditLog, round: number): Promise<void> {
   }
 }
 
-/** Microseconds of this process, on whatever core: less shaken by a busy machine than time on the wall. */
+/** Microseconds of CPU time of this process, which a busy machine affects less than wall time. */
 async function cpuOf(work: () => Promise<void>): Promise<number> {
   const before = process.cpuUsage()
   await work()

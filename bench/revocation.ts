@@ -7,7 +7,7 @@ const LEASE_SECONDS = 1
 const ACCOUNTS = 20
 const REVOCATIONS = 200
 const POLL_MS = 20
-/** Those that take the key from one account alone and give it back; the truth table has the others. */
+/** Ways that take the key from one account and give it back; the truth table has the others. */
 const WAYS = CAUSES.filter(
   ({ name, restore, where, tampers }) =>
     restore !== undefined && where === undefined && !tampers && !name.startsWith('subscription'),

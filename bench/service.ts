@@ -66,7 +66,7 @@ async function uploadFigures(folder: string): Promise<Figure[]> {
   ]
 }
 
-/** What `SealedBlobs.create` would be if it kept the bytes as they come. */
+/** `SealedBlobs.create` without sealing. */
 function plainCreate(blobs: Awaited<ReturnType<typeof openDirectoryBlobs>>): SealedBlobs['create'] {
   return async ({ accountId, kind, source, metadata }) => {
     const blobId = systemEnv.uuid()

@@ -18,7 +18,7 @@ const mebibyte = 2 ** 20
 const documents = collection<{ n: number; text: string }>('documents')
 const text = 'x'.repeat(400)
 
-/** Speed of the record store and of the folder of blobs, side by side with what they stand on, in one run and on one disk. */
+/** Speed of the record store and the folder of blobs, compared with what they are built on, in one run and on one disk. */
 export async function figures(): Promise<Figure[]> {
   const folder = await mkdtemp(join(tmpdir(), 'ownkey-bench-'))
   try {
@@ -77,7 +77,7 @@ async function appendTogether(log: AuditLog): Promise<void> {
   await Promise.all(Array.from({ length: commitsARound }, async () => log.append(entry)))
 }
 
-/** The same table and durability with nothing of ours around it. The values change in every round, for SQLite writes no equal ones. */
+/** The same table and durability without our code. The values change in every round, since SQLite does not write equal ones. */
 function openBare(path: string) {
   const database = new DatabaseSync(path)
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
@@ -122,7 +122,7 @@ async function blobFigures(folder: string): Promise<Figure[]> {
   ]
 }
 
-/** What a file costs that survives a power cut, without a temporary name and a rename. */
+/** The cost of a durable file without a temporary name and a rename. */
 async function writePlain(folder: string, name: string, source: AsyncIterable<Uint8Array>): Promise<void> {
   const file = await open(join(folder, name), 'wx', 0o600)
   for await (const piece of source) await file.write(piece)

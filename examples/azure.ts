@@ -1,4 +1,4 @@
-/** What the examples share: the official clients, pointed at a cloud by environment alone (`eval "$(./ownkey env --data-dir DIR)"`). */
+/** Shared by the examples: the official clients, configured by environment alone (`eval "$(./ownkey env --data-dir DIR)"`). */
 import { CognitiveServicesManagementClient } from '@azure/arm-cognitiveservices'
 import { KeyVaultManagementClient } from '@azure/arm-keyvault'
 import { ClientSecretCredential } from '@azure/identity'
@@ -76,7 +76,7 @@ export async function createVault(name: string, key: string, principalId: string
   return created.properties.version ?? ''
 }
 
-/** The account's data goes under this key. */
+/** Puts the account's data under this key. */
 export async function useKey(account: string, vault: string, keyName: string, keyVersion: string): Promise<void> {
   await accounts.accounts.beginUpdateAndWait(group, account, {
     properties: {

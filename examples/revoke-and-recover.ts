@@ -1,4 +1,4 @@
-/** Takes the key away, sees the data close, gives it back. `./ownkey run --data-dir DIR examples/revoke-and-recover.ts` */
+/** Takes the key away, shows that the data is closed, and gives it back. `./ownkey run --data-dir DIR examples/revoke-and-recover.ts` */
 import { createReadStream } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { APIError } from 'openai'

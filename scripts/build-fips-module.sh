@@ -16,18 +16,18 @@ if [ -f "$folder/fips.so" ] && [ -f "$folder/openssl.cnf" ]; then echo "There is
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Source packages of the distribution that this machine has, from the hosts that it is set up for. What is set up stays as it is.
+# Source packages of this machine's distribution, from its configured hosts. The configuration is not changed.
 mkdir -p "$work/sources.d" "$work/lists/partial" "$work/source"
 sed 's/^Types:.*/Types: deb-src/' /etc/apt/sources.list.d/*.sources >"$work/sources.d/source.sources" 2>/dev/null || true
 grep -h '^deb ' /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null | sed 's/^deb /deb-src /' >"$work/sources.d/source.list" || true
 options=(-o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts="$work/sources.d" -o Dir::State::lists="$work/lists" -o APT::Sandbox::User=root)
 apt-get -qq "${options[@]}" update
 cd "$work/source"
-# The newest version first; a mirror may not have all that its index names.
+# The newest version first, since a mirror may lack some that its index names.
 versions=$(apt-cache "${options[@]}" showsrc openssl | sed -n 's/^Version: //p' | sort -rV | uniq)
 for version in $versions; do
   if apt-get -qq "${options[@]}" source --only-source "openssl=$version" >"$work/apt.log" 2>&1; then break; fi
-  echo "build-fips-module: the source of openssl $version can't be had." >&2
+  echo "build-fips-module: the source of openssl $version can't be downloaded." >&2
 done
 cd openssl-*/ 2>/dev/null || { cat "$work/apt.log" >&2; exit 1; }
 

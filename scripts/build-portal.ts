@@ -8,7 +8,7 @@ import { build } from 'vite'
 const portal = fileURLToPath(new URL('../portal', import.meta.url))
 const dist = join(portal, 'dist')
 
-/** Builds the portal into portal/dist, which is committed; with --check, compares it with what stands there. */
+/** Builds the portal into portal/dist, which is committed; with --check, compares it with the committed one. */
 async function main(): Promise<number> {
   if (!process.argv.includes('--check')) {
     await buildInto(dist)

@@ -8,7 +8,7 @@ interface Piece {
   readonly style: string
 }
 
-/** What stays of a line on which the cursor went back: the last that was drawn. */
+/** The last text of a line that was redrawn. */
 function lastDrawn(line: string): string {
   return line.split('\r').findLast(part => part !== '') ?? ''
 }

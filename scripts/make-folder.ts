@@ -41,9 +41,9 @@ await remember(customers, 'stored before its own key')
 must(await customers.encrypt({ vault: 'kv-format', name: 'k1' }))
 await remember(customers, "stored under a customer's key")
 await remember(own, "stored under the service's key")
-// Sealed anew: what an older program looked for under another name.
+// Sealed anew, since older programs used another file name for it.
 const reEncrypted = await azure.arm('POST', `${azure.accountPath('own')}/reEncrypt`, {})
-// Programs of before it have no such route.
+// Older programs do not have this route.
 if (reEncrypted.status !== 404) must(reEncrypted)
 for (let status = reEncrypted.status === 404 ? '' : 'InProgress'; status === 'InProgress'; await pause(200))
   status = (await azure.arm('GET', `${azure.accountPath('own')}/reEncryption`)).body.status
@@ -58,7 +58,7 @@ child.kill('SIGTERM')
 await once(child, 'exit')
 await writeFile(join(dataDir, 'expected.json'), `${JSON.stringify(expected, null, 2)}\n`)
 await mkdir(folders, { recursive: true })
-// A certificate authority is made anew where there is none.
+// A start makes a new certificate authority where it is missing.
 const without = ['lock', 'lock.pid', 'service.log', 'diagnostics', 'endpoints.json', 'ca'].map(
   one => `--exclude=./${one}`,
 )

@@ -2,7 +2,7 @@ import type { CloudProcess } from '../src/harness/cloud-process.ts'
 import { Azure, KEY_PERMISSIONS, MANAGE, pause, untilRefused, type TestAccount } from '../test/support/azure.ts'
 
 const DAY_MS = 86_400_000
-/** As long as Azure lets them be. */
+/** Names of Azure's maximum length. */
 const LONG = 'northwind-traders-with-a-name-as-long-as-the-rules-let-it-be-64'
 
 export interface PortalScene {
@@ -48,7 +48,7 @@ async function vault(azure: Azure, name: string, account: TestAccount): Promise<
   await keys.createRsaKey('at-rest', { keySize: 2048 })
 }
 
-/** Trained, deployed, encrypted under a key that was rotated since. */
+/** Trained and deployed, under a key that was rotated since. */
 async function inUse(azure: Azure, contoso: TestAccount): Promise<void> {
   const keys = await azure.vault('contoso-archive')
   await keys.createRsaKey('old', { keySize: 2048 })

@@ -12,7 +12,7 @@ const press = (name: string) => (page: Page) => page.getByRole('button', { name,
 const dialogPress = (page: Page, name: string) =>
   page.getByRole('dialog').getByRole('button', { name, exact: true }).click()
 
-/** Beyond the pages themselves: what they look like when something is asked, missing, wrong or much. */
+/** States of the pages with dialogs, missing data, errors or many rows. */
 export function statesOf({ account, vault, long }: PortalScene): State[] {
   return [
     ...encryptionStates({ account, long }),

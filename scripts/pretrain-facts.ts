@@ -1,4 +1,4 @@
-/** What `ownkey-tiny-chat` is taught to know: pairs, and the ways to ask for the second by the first. */
+/** The facts that `ownkey-tiny-chat` is taught: pairs, and ways to ask for the second by the first. */
 export const FACTS: readonly {
   readonly pairs: readonly (readonly [string, string])[]
   readonly asks: readonly string[]

@@ -101,7 +101,7 @@ function initialParameters(): Parameter[] {
   return parameters
 }
 
-/** Weight in the loss of what the model only reads: questions and system prompts. */
+/** Weight in the loss of text that the model only reads: questions and system prompts. */
 const READ_WEIGHT = 0.25
 
 /**

@@ -2,7 +2,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** Writes docs/requirements.md: each requirement of the article, where it is decided, and which tests hold it. */
+/** Writes docs/requirements.md: each requirement of the article, the code that implements it, and its tests. */
 const root = fileURLToPath(new URL('..', import.meta.url))
 const STATEMENTS: Readonly<Record<string, string>> = {
   R01: 'Data is encrypted automatically when it is persisted',
@@ -10,7 +10,7 @@ const STATEMENTS: Readonly<Record<string, string>> = {
   R03: 'Transparent: no change to code or applications',
   R04: 'Service-managed keys by default',
   R05: 'Customer-managed keys: create, rotate, disable, revoke access, audit',
-  R06: 'Keys live in Azure Key Vault; created by its API or brought along',
+  R06: 'Keys live in Azure Key Vault; created by its API or imported',
   R07: 'Resource and vault: same region, same tenant; subscriptions may differ',
   R08: 'Soft delete and purge protection must be on',
   R09: "With the vault's firewall, trusted Microsoft services must be allowed",
@@ -70,7 +70,7 @@ const rows = Object.entries(STATEMENTS).map(
 )
 const text = `# The article, sentence by sentence
 
-What Microsoft's article "Azure OpenAI Service encryption of data at rest" says, where this code decides it, and which tests hold it.
+The requirements of Microsoft's article "Azure OpenAI Service encryption of data at rest", the code that implements each, and its tests.
 Written by \`npm run docs\` from the ids that code and tests cite; \`test/requirements.test.ts\` fails for an id that is missing.
 
 | id | the article says | decided in | held by |

@@ -2,14 +2,14 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** A code that a file of src answers with, and the status that it does so with, or how else it comes. */
+/** A code that a file of src returns, and its status, or how else it comes. */
 export interface Said {
   readonly path: string
   readonly code: string
   readonly status: number | string
 }
 
-/** Which argument of a call is the code, and which statuses follow from the arguments. */
+/** Which argument of a call is the code, and the statuses for its arguments. */
 interface Rule {
   readonly at: number
   readonly statuses: (call: readonly string[]) => readonly number[]
@@ -38,7 +38,7 @@ const FUNCTIONS: Readonly<Record<string, Rule>> = {
   badBody: always(2, 400),
 }
 
-/** By file, where the code and its status do not stand in one call. */
+/** By file, where the code and its status are not in one call. */
 export const ELSEWHERE: Readonly<Record<string, Readonly<Record<string, number | string>>>> = {
   'src/store/storage-errors.ts': { InsufficientStorage: 507, StorageUnavailable: 503 },
   'src/http/encode-error.ts': {
@@ -82,7 +82,7 @@ export const ELSEWHERE: Readonly<Record<string, Readonly<Record<string, number |
   },
 }
 
-/** The source files that are no tests, without their comments and without the lists of codes. */
+/** The source files that are not tests, without their comments and the lists of codes. */
 export async function sources(): Promise<ReadonlyMap<string, string>> {
   const root = fileURLToPath(new URL('..', import.meta.url))
   const entries = await readdir(join(root, 'src'), { recursive: true, withFileTypes: true })
@@ -100,7 +100,7 @@ export async function sources(): Promise<ReadonlyMap<string, string>> {
   )
 }
 
-/** What the files answer with. Codes that are passed on are not among it: they are said elsewhere. */
+/** The codes that the files return, without codes that are only passed on. */
 export function saidIn(files: ReadonlyMap<string, string>): Said[] {
   return [...files].flatMap(([path, text]) => {
     const calls = [
@@ -125,11 +125,11 @@ function saidBy(text: string, callee: string, { at, statuses }: Rule): [code: st
   })
 }
 
-/** The arguments of a call, of which the first begins here, as they stand in the source. */
+/** The arguments, as source text, of a call whose first argument begins here. */
 function argumentsFrom(text: string, start: number): string[] {
   const found: string[] = []
   let [depth, begin] = [0, start]
-  // Texts count as one piece: they hold brackets and commas.
+  // A string counts as one piece, since it may have brackets and commas.
   const piece = /'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`|[()[\]{},]/g
   piece.lastIndex = start
   for (let match = piece.exec(text); match !== null && depth >= 0; match = piece.exec(text)) {

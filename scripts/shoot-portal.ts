@@ -11,7 +11,7 @@ import { statesOf, type State } from './portal-states.ts'
 
 /**
  * Writes a picture of each page of the portal and of its states, wide and narrow, light and dark:
- * `npm run portal:shots -- FOLDER [--only WORD]`. A word takes those whose name holds it.
+ * `npm run portal:shots -- FOLDER [--only WORD]`. WORD selects those with it in their name.
  */
 const { values, positionals } = parseArgs({ options: { only: { type: 'string' } }, allowPositionals: true })
 const folder = positionals[0] ?? 'coverage/portal'
@@ -63,7 +63,7 @@ try {
       const page = await signedIn(browser, cloud.endpoints, { width, height, dark })
       page.setDefaultTimeout(10_000)
       for (const state of wanted) {
-        // The widest only shows whether lines get too long.
+        // The widest is only for checking that lines don't get too long.
         if (width > 1280 && (dark || state.act !== undefined)) continue
         await shoot(page, portal, state, `${width}-${dark ? 'dark' : 'light'}`).catch((error: unknown) => {
           process.stderr.write(`${state.name} at ${width}: ${String(error).split('\n')[0]}\n`)

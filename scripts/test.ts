@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-/** Format, lint, types, dead code, is the built portal what its sources build, then every test; with arguments, the named tests alone. */
+/** Format, lint, types, dead code, whether the built portal fits its sources, then every test; with arguments, only the named tests. */
 const bin = fileURLToPath(new URL('../node_modules/.bin/', import.meta.url))
 const root = fileURLToPath(new URL('..', import.meta.url))
-// As the launcher does: each test starts a cloud.
+// As the launcher does, since each test starts a cloud.
 process.env['NODE_COMPILE_CACHE'] ??= `${root}node_modules/.cache/compile`
 
 function run(name: string, command: string, args: readonly string[]): boolean {

@@ -36,9 +36,9 @@ function intro(): string[] {
     'service in the middle, gives access back, and compares every answer with `test/truth/expected.ts`. The bound is one lease: 10 s unless',
     '`--key-lease-seconds` says otherwise. Times are those of one run on two shared cores.',
     '',
-    'After each row, while the key is gone and when it is back, it checks what must hold whatever happened (`test/truth/invariants.ts`): every blob',
-    "opens under a valid key; none without one, but deployments' own copies; what an account says of its key is what its data keys are wrapped",
-    'by; the audit chain verifies.',
+    'After each row, while the key is gone and when it is back, it checks the invariants (`test/truth/invariants.ts`): every blob',
+    "opens under a valid key; none opens without one, except deployments' own copies; an account's settings name the key that wraps its data",
+    'keys; the audit chain verifies.',
     '',
     '`refused` is status 403, code `CustomerManagedKeyUnavailable`, with the cause below as inner code and a message that names vault, key and remedy.',
     '',
@@ -58,9 +58,9 @@ function causeTables(measured: readonly Row[]): string[] {
     ...causes,
     '',
     "'Vault unreachable' is played with a key in a vault of another cloud ([outside-vaults.md](outside-vaults.md)), over TLS connections that break.",
-    "'Machine slept': so is this, with a lease of 60 s that has only begun when the machine falls asleep for two minutes; access is taken away meanwhile,",
-    "and the times count from its waking. 'Database row put back': the row of the key before the present one, while the service stands. Without the root key",
-    'the service then does not start, good as the row was once; what follows is what somebody brings about who has that key too. The times count from the start.',
+    "'Machine slept' is too, with a lease of 60 s that has just begun when the machine falls asleep for two minutes. Access is taken away meanwhile,",
+    "and the times count from its waking. 'Database row put back': the row of the former key, while the service is stopped. Without the root key",
+    'the service then does not start, though the row was once valid; the table shows the effect by somebody who has that key too. The times count from the start.',
     '',
     ...answers('While the key is gone', measured, row => row.whileRevoked),
     ...answers('After a restart of the service meanwhile', measured, row => row.afterRestart),
@@ -89,7 +89,7 @@ function statusOf(answer: string): string {
   return answer === 'allowed' ? 'allowed' : `\`${answer}\``
 }
 
-/** The answer that most causes share, and who differs. */
+/** The answer that most causes share, and the causes that differ. */
 function byAnswer(measured: readonly Row[], part: Answers, operation: string): string {
   const groups = Map.groupBy(measured, row => statusOf(part(row)[operation] ?? ''))
   const [most, ...others] = [...groups].toSorted(([, a], [, b]) => b.length - a.length)
@@ -104,8 +104,8 @@ function troubleTable(rows: readonly TroubleRow[]): string[] {
   return [
     '## A vault in trouble',
     '',
-    'The key lies in a vault outside, behind a line that answers in its place. The running lease is used to its end; an operation on the vault may',
-    'then take 8 s, tries again included. Silence counts as `Unreachable`, 5xx as `VaultFailed`, 429 as `Throttled`: a vault that names a time to wait is',
+    'The key is in an outside vault, behind a proxy that answers in its place. The running lease is used to its end; an operation on the vault may',
+    'then take 8 s, with retries. Silence counts as `Unreachable`, 5xx as `VaultFailed`, 429 as `Throttled`: a vault that names a time to wait is',
     'left alone for that long, a minute at most, and allowed again after it. Nothing is served on an older answer.',
     '',
     '| While | download | upload | chat | list | first refused after, ms | allowed again after, ms |',
@@ -128,12 +128,12 @@ function crashTable(rows: readonly CrashRow[]): string[] {
   return [
     '## A service that dies while it changes a key',
     '',
-    'It is killed (SIGKILL) right after its first commit since the change began, then after the second, and so on until the change gets through; the',
-    'commits of the embedded vault and of the audit log are among them. Between two commits nothing on the disk changes that counts, so these are all',
-    'states that a crash at any step can leave. After each death it is started again, the data is read, the invariants are checked, and after every fourth access is taken away and given back.',
+    'It is killed (SIGKILL) right after its first commit since the change began, then after the second, and so on until the change succeeds; the',
+    'commits of the embedded vault and of the audit log are among them. Between two commits nothing relevant changes on the disk, so these are all',
+    'states that a crash at any step can leave. After each kill it is started again, the data is read, the invariants are checked, and after every fourth access is taken away and given back.',
     'The faults are preloaded by the test (`test/support/die-at-commit.mjs`); the product has none.',
     '',
-    '| Change | Deaths |',
+    '| Change | Kills |',
     '|---|---|',
     ...rows.map(({ change, deaths }) => `| ${change} | ${deaths} |`),
     '',

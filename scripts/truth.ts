@@ -58,7 +58,7 @@ async function causes(closing: Closing): Promise<Row[]> {
   const rows: Row[] = []
   for (const [index, cause] of CAUSES.entries()) {
     if (only.length > 0 && !only.some(word => cause.name.includes(word))) continue
-    // Who loses their key for good has a stage of their own.
+    // Causes that destroy the key for good are played with an account of their own.
     const own = cause.restore === undefined ? await openStage(cloud, `lost-${index}`) : undefined
     const stage = own ?? stages[cause.where ?? 'here']
     const row = await play(cause.where === 'asleep' ? sleeping : cloud, stage, cause)

@@ -15,16 +15,16 @@ export interface LoadResult {
   readonly seconds: number
   /** Milliseconds, in no order. */
   readonly latencies: readonly number[]
-  /** Of this process, while it was measured; microseconds of all its threads. */
+  /** CPU time of this process during the measurement; microseconds of all its threads. */
   readonly cpu: number
 }
 
-/** What the first answer held: wrapped keys are taken from here. */
+/** The first answer, for its wrapped keys. */
 let firstBody = ''
 
 /**
- * Posts the same body again and again over keep-alive TLS connections, each of which waits for its answer before it goes on.
- * The request's bytes are made once, and of an answer only status and length are read: the client shares the cores with the server.
+ * Posts the same body again and again over keep-alive TLS connections, each of which waits for its answer before the next request.
+ * The client shares the cores with the server, so it makes the request once, and reads only status and length of answers.
  */
 async function post(load: Load): Promise<LoadResult> {
   const request = requestBytes(load)
@@ -60,7 +60,7 @@ function open({ host, port, ca }: Load): Promise<TLSSocket> {
   })
 }
 
-/** One request at a time, until `more` says no. */
+/** One request at a time, until `more` returns false. */
 function run(socket: TLSSocket, request: Buffer, more: () => boolean, latencies: number[]): Promise<void> {
   return new Promise((resolve, reject) => {
     let start = performance.now()

@@ -45,7 +45,7 @@ export async function fill(session: Session, amounts: Amounts, tell: (line: stri
   const jobs = Math.min(amounts.jobs, full.length * WAITING_JOBS_OF_AN_ACCOUNT)
   await eachOf(Array.from({ length: jobs }), async (_, n) => {
     const account = full[n % full.length] as Full
-    // The first is taken up at once, so that there may be one more than may wait.
+    // The first job starts at once, so there may be one more than may wait.
     await must(() => session.data('POST', account, '/fine_tuning/jobs', jobBody(account.file)))
   })
   tell(`${jobs} jobs, after ${seconds()}`)
@@ -101,7 +101,7 @@ function upload(session: Session, account: Pick<Full, 'name' | 'apiKey'>) {
   return session.data('POST', account, '/files', uploadForm('small.jsonl', small))
 }
 
-/** A file for readers that take their time. Resolves to its id. */
+/** A file for slow readers. Resolves to its id. */
 export async function uploadLarge(session: Session, account: Full): Promise<string> {
   const bytes = lines(LARGE / 2000, 'x'.repeat(1900))
   return bodyOf(await must(() => session.data('POST', account, '/files', uploadForm('large.jsonl', bytes)), 60)).id

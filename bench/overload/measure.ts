@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads'
 import type { Endpoints } from '../../src/base/endpoints.ts'
 import type { Full } from './fill.ts'
 
-/** What somebody else sees meanwhile, and what the service takes. */
+/** What another client sees meanwhile, and what the service uses. */
 export interface Sample {
   readonly requests: number
   readonly failed: number

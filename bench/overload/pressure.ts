@@ -4,10 +4,10 @@ import { readFileSync } from 'node:fs'
 import type { Endpoints } from '../../src/base/endpoints.ts'
 import type { Full } from './fill.ts'
 
-/** What one kind of client has come to so far; states may be left again. */
+/** Counts of the states of one kind of client. */
 export type Tally = Readonly<Record<string, number>>
 
-/** Clients that go on until they are told to stop. */
+/** Clients that run until they are stopped. */
 export interface Pressure {
   readonly name: string
   tally(): Tally
@@ -48,7 +48,7 @@ export function idle(endpoints: Endpoints, count: number): Pressure {
       open()
     })
     sockets.add(socket)
-    // Without a reader nobody hears of its end.
+    // Without a reader its end is not noticed.
     socket.resume()
     socket.on('error', () => undefined)
     socket.on('close', () => {

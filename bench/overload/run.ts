@@ -8,7 +8,7 @@ import { deploy, fill, uploadLarge } from './fill.ts'
 import { residentMebibytes, SmallGets, type Sample } from './measure.ts'
 import { chats, idle, slowReaders, slowWriters, type Pressure } from './pressure.ts'
 
-/** `npm run overload -- --minutes 60`: a cloud that is full, under more clients than it takes; one line a phase, then one a minute. */
+/** `npm run overload -- --minutes 60`: a full cloud under more clients than it accepts. One line for each phase, then one a minute. */
 const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '3' },
@@ -58,7 +58,7 @@ try {
   const writers = () => slowWriters(endpoints, other, given.slow / 2)
   await phase('slow readers and writers', readers(), writers())
   await phase('chats', chats(endpoints, other, given.chats))
-  // Those that take their time first: in a crowd of newcomers whoever has not said who they are yet may lose their place.
+  // Slow clients first, since under many new connections an unauthenticated one may lose its place.
   const all = [readers(), writers()]
   await pause()
   all.push(chats(endpoints, other, given.chats))
