@@ -1,6 +1,6 @@
 import { defineConfig } from 'vite'
 
-/** Everything from our own host, no inline scripts: what the content security policy of src/portal allows. */
+/** Everything from our own host and no inline scripts, as the content security policy of src/portal requires. */
 export default defineConfig({
   root: import.meta.dirname,
   build: {

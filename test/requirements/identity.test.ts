@@ -85,7 +85,7 @@ test('R31: turned off, the data is out of reach at once, features that need it s
     job: await refusal(() => account.train(file)),
     deployment: await refusal(() => account.deploy('another', model)),
     'another key': await refusal(() => account.encrypt({ ...cmk, name: 'other' })),
-    'Microsoft-managed keys': await refusal(() => account.encrypt()),
+    'service-managed keys': await refusal(() => account.encrypt()),
   }
   for (const [what, answer] of Object.entries(refused)) {
     const isChange = what === 'another key'

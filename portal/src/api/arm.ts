@@ -25,15 +25,15 @@ export interface Resource {
 
 export interface KeyStatus {
   readonly state: 'Active' | 'KeyUnavailable'
-  /** Of the key version that wraps the data keys now. */
+  /** The key version that wraps the data keys now. */
   readonly keyIdentifier?: string
   readonly cause?: string
-  /** What is wrong and what mends it. */
+  /** What is wrong and what fixes it. */
   readonly message?: string
   readonly since?: string
   readonly lastSuccess?: string
   readonly lastChecked?: string
-  /** Still sealed under a data key that another key than the present one has wrapped. */
+  /** Blobs still sealed under a data key from before the current key. */
   readonly earlierGenerationBlobs?: number
 }
 
@@ -45,7 +45,7 @@ export interface Encryption {
     /** Empty or absent: the newest version is followed. */
     readonly keyVersion?: string
   }
-  /** A change to another key also seals anew what was stored before. */
+  /** Whether a change to another key also re-encrypts what was stored before. */
   readonly reEncryptOnEnable?: boolean
   readonly status?: KeyStatus
   readonly warnings?: readonly { readonly code: string; readonly message: string }[]

@@ -5,12 +5,12 @@ import { kidParts } from './vault.ts'
 export interface Problem {
   readonly level: 'bad' | 'warn'
   readonly text: string
-  /** The page on which it is mended, and what to do there. */
+  /** The page on which it is fixed, and what to do there. */
   readonly href: string
   readonly step: string
 }
 
-/** What is known of the key that an account is under. */
+/** What is known about an account's key. */
 export interface KeyOfAccount {
   readonly account: Account
   readonly vault: Vault | undefined
@@ -34,7 +34,7 @@ function problemsOfOne(key: KeyOfAccount, now: number): Problem[] {
   if (encryption?.keySource !== 'Microsoft.KeyVault') return []
   if (account.identity?.principalId === undefined) return [withoutIdentity(account)]
   if (encryption.status?.state === 'KeyUnavailable')
-    return [{ level: 'bad', text: unavailable(account), ...mendingStep(account, vault, encryption.status.cause) }]
+    return [{ level: 'bad', text: unavailable(account), ...fixingStep(account, vault, encryption.status.cause) }]
   if (vault !== undefined && !isGranted(account, vault)) return [withoutPolicy(account, vault)]
   return versionProblems(key, now)
 }
@@ -58,8 +58,8 @@ function unavailable({ name, properties }: Account): string {
   return `${name} can't use its key ${key?.keyName ?? ''} (${status?.cause ?? 'no cause was given'}): its data can't be read.`
 }
 
-/** Where the cause of an unavailable key is mended. */
-export function mendingStep(
+/** Where the cause of an unavailable key is fixed. */
+export function fixingStep(
   account: Account,
   vault: Vault | undefined,
   cause = '',

@@ -27,7 +27,7 @@ interface AuditPage {
   readonly names: Readonly<Record<string, string>>
 }
 
-/** How many records are looked at; older ones are left to `ownkey audit`. */
+/** How many records are read; `ownkey audit` has older ones. */
 export const AUDIT_LIMIT = 1000
 
 /** The newest records about one resource and what lies in it. Only the administrator of the cloud may read them. */

@@ -1,4 +1,4 @@
-/** What `/config.json` says of the cloud that serves this page. */
+/** `/config.json`, about the cloud that serves this page. */
 export interface CloudConfig {
   readonly tenantId: string
   readonly clientId: string

@@ -4,7 +4,7 @@ import { call } from './http.ts'
 export interface Principal {
   readonly id: string
   readonly displayName: string
-  /** Of applications and managed identities. */
+  /** The application id of applications and managed identities. */
   readonly appId?: string | undefined
   /** What kind of object this is, for people. */
   readonly kind: string
@@ -44,7 +44,7 @@ export async function searchPrincipals(text: string): Promise<Principal[]> {
   }))
 }
 
-/** Names by object id, and of applications by application id too; whoever is gone is left out. */
+/** Names by object id, and of applications by application id too. Deleted principals are left out. */
 export async function namesOfPrincipals(): Promise<ReadonlyMap<string, string>> {
   return new Map(
     (await all()).flatMap(({ id, appId, displayName }): [string, string][] =>

@@ -5,7 +5,7 @@ import { call } from './http.ts'
 import { getAccount, getVault, listResources, type Account, type Vault } from './arm.ts'
 
 const LIST_MS = 15_000
-/** So many are asked one by one, which makes the service ask their vaults; of the others the list says what was last known. */
+/** How many accounts are read one by one, which makes the service ask their vaults. The list has the last known state of others. */
 const MAX_ASKED = 50
 
 async function listAccounts(): Promise<Account[]> {
@@ -29,7 +29,7 @@ export const useAccount = (id: string): UseQueryResult<Account> =>
 export const useVault = (id: string): UseQueryResult<Vault> =>
   useQuery({ queryKey: ['resource', id], queryFn: () => getVault(id) })
 
-/** After a change: everything that is on the page is asked for anew, or only what is named. */
+/** After a change: fetches everything on the page anew, or only what is named. */
 export function useRefresh(): (...names: string[]) => Promise<void> {
   const client = useQueryClient()
   return useCallback(

@@ -7,7 +7,7 @@ export interface ErrorDetail {
   readonly target?: string
 }
 
-/** What a server said when it refused: its own words and the id under which its log knows the request. */
+/** A server's refusal: its message and the id of the request in its log. */
 export class ApiError extends Error {
   readonly status: number
   readonly code: string
@@ -38,7 +38,7 @@ export interface RequestOptions {
   readonly signal?: AbortSignal
 }
 
-/** Calls an API and gives the raw response. @throws ApiError when it is refused */
+/** Calls an API and returns the raw response. @throws ApiError when it is refused */
 export async function send(url: string, options: RequestOptions = {}): Promise<Response> {
   const { scope } = options
   let response = await ask(url, options, scope && (await accessToken(scope)))
@@ -101,6 +101,6 @@ async function refusal(response: Response): Promise<ApiError> {
   }
 }
 
-/** The id under which the server's log knows the request. */
+/** The id of the request in the server's log. */
 export const requestIdOf = (headers: Headers): string =>
   headers.get('x-ms-request-id') ?? headers.get('apim-request-id') ?? headers.get('x-request-id') ?? ''

@@ -46,7 +46,7 @@ export interface Checkpoint {
 
 const keys = new Map<string, Promise<string>>()
 
-/** The account's first key, asked of Resource Manager with the user's token and kept in memory only. */
+/** The account's first key, fetched from Resource Manager with the user's token and kept in memory only. */
 function apiKey(account: Account): Promise<string> {
   const known = keys.get(account.id)
   if (known !== undefined) return known
@@ -81,8 +81,8 @@ const withHeaders = (options: RequestOptions, headers: Headers): RequestOptions 
 })
 
 /**
- * Does something with the account's key, or with the user's own token where the account takes no keys. A key that is
- * refused was regenerated meanwhile: the new one is asked for, once.
+ * Does something with the account's key, or with the user's own token where the account takes no keys. A refused key was
+ * regenerated meanwhile, so the new one is fetched once.
  */
 export async function signed<T>(account: Account, work: (headers: Headers) => Promise<T>): Promise<T> {
   if (account.properties.disableLocalAuth === true)
@@ -113,7 +113,7 @@ export async function openaiList<T extends { readonly id: string }>(
   return all
 }
 
-/** Saves a file of the account in the browser's folder of downloads. @throws ApiError */
+/** Saves a file of the account in the browser's download folder. @throws ApiError */
 export async function downloadFile(account: Account, id: string, filename: string): Promise<void> {
   const blob = await (await openaiSend(account, `/files/${id}/content`)).blob()
   const link = document.createElement('a')

@@ -5,13 +5,13 @@ import { config } from './config.ts'
 export interface Check {
   readonly id: string
   readonly text: string
-  /** undefined: can't be seen from here; the server checks it when it is saved. */
+  /** undefined: not visible from here; the server checks it on Save. */
   readonly holds: boolean | undefined
-  /** The page of the vault on which it is mended. */
+  /** The page of the vault on which it is fixed. */
   readonly page?: string
 }
 
-/** What the article asks of vault, key and access (R07 to R12), as far as this page can see it. The server checks again. */
+/** The article's requirements for vault, key and access (R07 to R12), as far as this page can see them. The server checks again. */
 export function checksOf(account: Account, vault: Vault | undefined, key: KeyBundle | undefined, now: number): Check[] {
   const { properties } = vault ?? {}
   const seen = (value: boolean | undefined): boolean | undefined => (vault === undefined ? undefined : value)

@@ -21,7 +21,7 @@ let client: PublicClientApplication | undefined
 let account: AccountInfo | undefined
 let leaving: Promise<void> | undefined
 
-/** Ends a sign-in that is under way, or begins one; undefined when the browser is on its way to the sign-in page. */
+/** Completes a sign-in, or begins one; undefined when the browser is leaving for the sign-in page. */
 export async function signIn(): Promise<AccountInfo | undefined> {
   const { authority, clientId } = config()
   client = new PublicClientApplication({
@@ -32,7 +32,7 @@ export async function signIn(): Promise<AccountInfo | undefined> {
       redirectUri: `${location.origin}/`,
       postLogoutRedirectUri: `${location.origin}/`,
     },
-    // The tab's own storage: no token outlives the tab, and none is in local storage.
+    // The tab's own storage, so that no token outlives the tab or is in local storage.
     cache: { cacheLocation: 'sessionStorage' },
   })
   await client.initialize()
@@ -49,8 +49,8 @@ export async function signOut(): Promise<void> {
 }
 
 /**
- * A token for one of the APIs; goes to the sign-in page when only the user can help. `renewed`: a new one, because the
- * server takes the one in the cache no more (its clock was moved, its keys changed).
+ * A token for one of the APIs. It goes to the sign-in page when only the user can help. `renewed`: a new one, because the
+ * server no longer accepts the cached one (its clock was moved, or its keys changed).
  */
 export async function accessToken(scope: Scope, { renewed = false } = {}): Promise<string> {
   if (client === undefined || account === undefined) throw new Error('Nobody is signed in.')
@@ -58,13 +58,13 @@ export async function accessToken(scope: Scope, { renewed = false } = {}): Promi
     const { accessToken: token } = await client.acquireTokenSilent({
       scopes: [SCOPES[scope]],
       account,
-      // Never by a hidden frame: that would only wait for an answer that no frame here gives.
+      // Never by a hidden frame, which would never get an answer here.
       cacheLookupPolicy: renewed ? CacheLookupPolicy.RefreshToken : CacheLookupPolicy.AccessTokenAndRefreshToken,
     })
     return token
   } catch (error) {
     if (!needsUser(error)) throw error
-    // Whoever else needs a token meanwhile waits for the same way out.
+    // Other callers that need a token meanwhile wait for the same redirect.
     leaving ??= client.acquireTokenRedirect({ scopes: [SCOPES[scope]], account, redirectStartPage: location.href })
     await leaving
     return new Promise(() => {})

@@ -2,7 +2,7 @@ import type { Account } from './arm.ts'
 import { ApiError, type ErrorDetail } from './http.ts'
 import { openaiUrl, signed, type OpenAiFile } from './openai.ts'
 
-/** Uploads training data; `onShare` hears the share that has left the browser (fetch can't tell). @throws ApiError with findings by line */
+/** Uploads training data. `onShare` gets the share that was sent (fetch can't tell). @throws ApiError with findings by line */
 export async function uploadFile(account: Account, file: File, onShare: (share: number) => void): Promise<OpenAiFile> {
   return signed(account, headers => post(openaiUrl(account, '/files'), headers, file, onShare))
 }

@@ -7,7 +7,7 @@ import { Rows } from '../parts/rows.tsx'
 import { Loaded } from '../parts/states.tsx'
 import { KeyUse } from './vault/key-use.tsx'
 
-/** The audit log of one resource, newest first; of a vault with its time line of key use. */
+/** The audit log of one resource, newest first; for a vault with a time line of key use. */
 export function Activity({ resourceId, vault }: { resourceId: string; vault?: string }) {
   const [following, setFollowing] = useState(true)
   const [filter, setFilter] = useState('')

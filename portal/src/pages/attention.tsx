@@ -6,7 +6,7 @@ import { problemsOf, vaultOf } from '../api/attention.ts'
 import { useNow } from '../api/hooks.ts'
 import { vaultList, type KeyItem } from '../api/vault.ts'
 
-/** What needs somebody, each with the step that mends it. Keys whose versions the user may not list are judged by their status alone. */
+/** What needs attention, with the step that fixes it. Keys whose versions the user may not list are judged by their status alone. */
 export function Attention({ accounts, vaults }: { accounts: readonly Account[]; vaults: readonly Vault[] }) {
   const now = useNow()
   const own = accounts

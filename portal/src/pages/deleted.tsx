@@ -24,7 +24,7 @@ interface DeletedAccount extends Resource {
   readonly properties: { readonly deletionDate: string; readonly scheduledPurgeDate: string }
 }
 
-/** Either kind in one shape, with what brings it back. */
+/** Both kinds in one shape, with the action that recovers it. */
 interface Gone {
   readonly id: string
   readonly name: string
@@ -34,7 +34,7 @@ interface Gone {
   readonly recover: () => Promise<unknown>
 }
 
-/** What was deleted and can still be brought back: vaults with their keys, resources with their data. */
+/** What was deleted and can still be recovered: vaults with their keys, resources with their data. */
 export function Deleted() {
   useEffect(() => {
     document.title = 'Deleted resources - OwnKey'
@@ -126,7 +126,7 @@ async function everywhere<T>(type: string, version: string): Promise<T[]> {
   return (await Promise.all(lists)).flat()
 }
 
-/** The id that a deleted account had, and has again. */
+/** The id of a deleted account before and after its recovery. */
 function liveId(deletedId: string): string {
   const parts = deletedId.split('/')
   const after = (name: string): string => parts[parts.findIndex(part => part.toLowerCase() === name) + 1] ?? ''

@@ -8,7 +8,7 @@ import { Loaded } from '../parts/states.tsx'
 import { Attention } from './attention.tsx'
 import { CreateAccount, CreateVault } from './create.tsx'
 
-/** What there is, and what needs somebody's attention. */
+/** The user's resources, and what needs attention. */
 export function Home() {
   const [accounts, vaults] = [useAccounts(), useVaults()]
   const [creating, setCreating] = useState<'account' | 'vault'>()

@@ -50,7 +50,7 @@ export function SubscriptionPage() {
   )
 }
 
-/** Asks beforehand, and changes nothing: managed identities do not move along, so customer-managed keys stop. */
+/** Asks before a move, and changes nothing. Managed identities do not move along, so customer-managed keys stop. */
 function ChangeOfDirectory({ subscriptionId }: { subscriptionId: string }) {
   const [tenant, setTenant] = useState('')
   const [findings, setFindings] = useState<readonly Finding[]>()

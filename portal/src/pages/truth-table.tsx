@@ -10,7 +10,7 @@ type Block =
   | { readonly type: 'text'; readonly text: string }
   | { readonly type: 'table'; readonly columns: readonly string[]; readonly rows: readonly (readonly string[])[] }
 
-/** What each way of losing the key does to each operation, as it was measured on this version. */
+/** The effect of each way of losing the key on each operation, as measured on this version. */
 export function TruthTable() {
   const table = useQuery({
     queryKey: ['truth-table'],
@@ -49,9 +49,9 @@ function Cell({ text }: { text: string }) {
   return <span className={tone}>{text === '' ? '-' : withCode(text)}</span>
 }
 
-/** Words between backticks are code. */
+/** Text between backticks is code. */
 function withCode(text: string): ReactNode {
-  // Parts of one text never change places.
+  // Parts of one text never change their order.
   // oxlint-disable-next-line react/no-array-index-key
   return text.split('`').map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part))
 }

@@ -1,6 +1,6 @@
 import { useState } from 'react'
 
-/** Something that a button does: whether it is under way, and how it failed the last time. */
+/** A button's action: whether it is under way, and its last error. */
 export function useAction(): {
   readonly busy: boolean
   readonly error: unknown

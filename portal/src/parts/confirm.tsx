@@ -10,13 +10,13 @@ import {
 import { useEffect, useState, type ReactNode } from 'react'
 import { Failure } from './states.tsx'
 
-/** A dialog that does one thing when it is confirmed, shows how it goes, and closes when it went well; `false` leaves it open for a next step. */
+/** A dialog that does one thing when it is confirmed, shows its progress, and closes on success. `false` leaves it open for a next step. */
 export function Confirm(props: {
   readonly title: string
   readonly action: string
   readonly children: ReactNode
   readonly disabled?: boolean
-  /** Of a dialog with steps: goes back by one. */
+  /** In a dialog with steps: goes back by one. */
   readonly onBack?: (() => void) | undefined
   readonly onConfirm: () => Promise<unknown>
   readonly onClose: () => void
@@ -25,7 +25,7 @@ export function Confirm(props: {
   const [busy, setBusy] = useState(false)
   const [error, setError] = useState<unknown>()
   const [opener] = useState(() => document.activeElement)
-  // Who works with the keyboard goes on where they were.
+  // Keyboard users go on where they were.
   useEffect(() => () => (opener instanceof HTMLElement ? opener.focus() : undefined), [opener])
   const confirm = async (): Promise<void> => {
     setBusy(true)

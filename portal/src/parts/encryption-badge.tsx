@@ -1,7 +1,7 @@
 import { Badge } from '@fluentui/react-components'
 import type { Account } from '../api/arm.ts'
 
-/** Whose key, and whether it can be used. */
+/** The kind of key, and whether it can be used. */
 export function EncryptionBadge({ account }: { account: Account }) {
   const { encryption } = account.properties
   if (encryption?.keySource !== 'Microsoft.KeyVault') return <Badge appearance="outline">Microsoft-managed keys</Badge>

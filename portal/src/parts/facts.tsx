@@ -19,7 +19,7 @@ export function Facts({ facts }: { facts: Readonly<Record<string, ReactNode>> })
 export function Copyable({ value, label, hidden = false }: { value: string; label: string; hidden?: boolean }) {
   const [said, setSaid] = useState('')
   const copy = async (): Promise<void> => {
-    // A browser may forbid it.
+    // The browser may forbid it.
     setSaid(
       await navigator.clipboard.writeText(value).then(
         () => 'Copied',

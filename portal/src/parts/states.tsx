@@ -18,10 +18,10 @@ export function Loading({ what }: { what: string }) {
   )
 }
 
-/** The server's own words, and the id under which its log knows the request. */
+/** The server's message, and the id of the request in its log. */
 export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => void }) {
   const api = error instanceof ApiError ? error : undefined
-  // A single detail often says nothing but the message once more.
+  // A single detail often only repeats the message.
   const details = (api?.details ?? []).filter(
     ({ message }) => api?.message.includes(message) !== true || api.details.length > 1,
   )
@@ -55,7 +55,7 @@ export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => vo
   )
 }
 
-/** Shows what a query found, or how it stands with it. */
+/** Shows the result of a query, or its state. */
 export function Loaded<T>({
   query,
   what,

@@ -3,12 +3,12 @@ import { Component, type ReactNode } from 'react'
 import { Failure } from '../parts/states.tsx'
 
 interface Props {
-  /** Another page begins anew. */
+  /** Another page resets it. */
   readonly at: string
   readonly children: ReactNode
 }
 
-/** A page that breaks, or whose script is gone since the cloud was updated, takes nothing else with it. */
+/** A page that breaks, or whose script is gone after an update of the cloud, leaves the rest of the portal working. */
 export class ErrorBoundary extends Component<Props, { error: unknown }> {
   constructor(props: Props) {
     super(props)

@@ -1,6 +1,6 @@
 import { useEffect, useRef } from 'react'
 
-/** A new page begins at its top, with the focus in it; one that is gone back to stays where the browser puts it. */
+/** A new page begins at its top, with the focus in it. On going back, the browser restores the position. */
 export function usePageChange(path: string): void {
   const last = useRef(path)
   const wentBack = useRef(false)
@@ -16,7 +16,7 @@ export function usePageChange(path: string): void {
     last.current = path
     if (!wentBack.current) scrollTo(0, 0)
     wentBack.current = false
-    // What was pressed is gone with its page; where a menu stayed, the focus stays in it.
+    // The pressed element is gone with its page. Where a menu stayed, the focus stays in it.
     if (document.activeElement === document.body) document.getElementById('content')?.focus({ preventScroll: true })
   }, [path])
 }

@@ -4,7 +4,7 @@ import { config } from '../api/config.ts'
 import { signedInUser, signOut } from '../api/session.ts'
 import type { ThemeChoice } from '../app.tsx'
 
-/** The bar on every page: home, the theme, who is signed in. */
+/** The bar on every page: home, the theme, the signed-in user. */
 export function TopBar({ theme, onTheme }: { theme: ThemeChoice; onTheme: (next: ThemeChoice) => void }) {
   const { name, userName } = signedInUser()
   return (

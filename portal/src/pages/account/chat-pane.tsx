@@ -11,8 +11,8 @@ interface Message {
 }
 
 /**
- * A chat with one deployment, streamed. A small model falls apart where it is sampled freely (temperature 1, the API's
- * default), and a fine-tuned one knows its examples under their system message: so both can be set here.
+ * A chat with one deployment, streamed. A small model fails at the API's default temperature of 1, and a fine-tuned one
+ * knows its examples under their system message, so both can be set here.
  */
 export function ChatPane({
   account,

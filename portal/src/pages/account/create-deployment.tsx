@@ -6,7 +6,7 @@ import { openaiList } from '../../api/openai.ts'
 import { Confirm } from '../../parts/confirm.tsx'
 import { Failure } from '../../parts/states.tsx'
 
-/** A new deployment, or the capacity of one that there is. */
+/** A new deployment, or the capacity of an existing one. */
 export function DeploymentForm(props: {
   readonly account: Account
   readonly present?: Deployment | undefined
@@ -15,7 +15,7 @@ export function DeploymentForm(props: {
 }) {
   const { account, present, onDone, onClose } = props
   const models = useQuery({
-    // Asked anew each time, and not remembered: a list from before a training lacks the model that is to be deployed.
+    // Fetched anew each time, since a list from before a training lacks the new model.
     queryKey: ['deployable models', account.id],
     gcTime: 0,
     queryFn: () => openaiList<{ id: string; created_at: number }>(account, '/models'),
@@ -24,7 +24,7 @@ export function DeploymentForm(props: {
   const [chosen, setChosen] = useState(present?.properties.model.name ?? '')
   const [capacity, setCapacity] = useState(String(present?.sku?.capacity ?? 1))
   const [stops, setStops] = useState(present?.properties['onKeyUnavailable'] === 'stop')
-  // Whoever has just trained a model means to deploy it; bases are older than any.
+  // A user who has just trained a model wants to deploy it. Base models are older than any.
   const newest = models.data?.reduce<{ id: string; created_at: number } | undefined>(
     (found, other) => (found === undefined || other.created_at > found.created_at ? other : found),
     undefined,

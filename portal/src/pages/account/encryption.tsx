@@ -14,7 +14,7 @@ import { ReEncrypt } from './re-encryption.tsx'
 import { disableKey, enableKey } from './save-encryption.ts'
 import { UpdateVersion, useVersions } from './update-version.tsx'
 
-/** R15 to R17, R29, R30: whose key the data is under. */
+/** R15 to R17, R29, R30: the key of the data. */
 export function EncryptionPage({ account }: { account: Account }) {
   const { encryption } = account.properties
   const isCustomer = encryption?.keySource === 'Microsoft.KeyVault'
@@ -44,7 +44,7 @@ export function EncryptionPage({ account }: { account: Account }) {
     choice.reset()
     saving.forget()
   }
-  // Saved again, the same key gives a renewed identity its access anew.
+  // Saving the same key again gives a renewed identity access.
   const isLost = encryption?.status?.state === 'KeyUnavailable'
   const isUnchanged = source === 'microsoft' ? !isCustomer : isCustomer && choice.isPresent && !isLost
   return (
@@ -105,7 +105,7 @@ export function EncryptionPage({ account }: { account: Account }) {
   )
 }
 
-/** What a new key means for what is stored already, and whether that moves too. */
+/** The effect of a new key on stored data, and whether that is re-encrypted too. */
 function Moves({ moves, onChange }: { moves: boolean; onChange: (moves: boolean) => void }) {
   return (
     <>
@@ -123,7 +123,7 @@ function Moves({ moves, onChange }: { moves: boolean; onChange: (moves: boolean)
   )
 }
 
-/** R29: says what it needs and what it changes. */
+/** R29: says what the change needs and does. */
 function Disable({ account, onDone, onClose }: { account: Account; onDone: () => void; onClose: () => void }) {
   const refresh = useRefresh()
   return (

@@ -13,7 +13,7 @@ import { JobDetails } from './job-details.tsx'
 import { JobStatus } from './job-status.tsx'
 import { UploadButton } from './upload-button.tsx'
 
-/** @param jobId of the job that the address names; the newest otherwise */
+/** @param jobId the job in the address; otherwise the newest */
 export function FineTuning({ account, jobId }: { account: Account; jobId: string | undefined }) {
   const jobs = useQuery({
     queryKey: ['jobs', account.id],

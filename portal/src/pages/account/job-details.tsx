@@ -16,12 +16,12 @@ import { Rows } from '../../parts/rows.tsx'
 import { Failure, Loaded } from '../../parts/states.tsx'
 import { JobStatus } from './job-status.tsx'
 
-/** The newest; they are asked for each second while the job runs. */
+/** The newest events, which are fetched each second while the job runs. */
 const MAX_EVENTS = 2000
 
 const isOver = (status: string): boolean => ['succeeded', 'failed', 'cancelled'].includes(status)
 
-/** One job: how it stands, its loss as it goes, its events and checkpoints. */
+/** One job: its status, its loss while it runs, its events and checkpoints. */
 export function JobDetails({
   account,
   job,

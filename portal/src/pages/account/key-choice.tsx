@@ -6,7 +6,7 @@ import { useVaults } from '../../api/hooks.ts'
 import { Failure } from '../../parts/states.tsx'
 import { kidParts, vault as vaultCall, vaultList, type KeyBundle, type KeyItem } from '../../api/vault.ts'
 
-/** A key that was named; an empty version means that the newest is followed. */
+/** A named key. With an empty version the newest is followed. */
 export interface ChosenKey {
   readonly keyVaultUri: string
   readonly keyName: string
@@ -16,7 +16,7 @@ export interface ChosenKey {
 interface Form {
   readonly way: 'uri' | 'select'
   readonly uri: string
-  /** Id of the one that the user chose; empty: that of the vault in the URI. */
+  /** Id of the chosen subscription; empty: that of the vault in the URI. */
   readonly subscription: string
   readonly vaultId: string
   readonly keyName: string
@@ -28,7 +28,7 @@ export interface Choice {
   readonly set: (change: Partial<Form>) => void
   readonly reset: () => void
   readonly key: ChosenKey | undefined
-  /** The chosen key is the present one. */
+  /** Whether the chosen key is the present one. */
   readonly isPresent: boolean
   readonly vault: Vault | undefined
   readonly bundle: UseQueryResult<KeyBundle>
@@ -105,7 +105,7 @@ export function KeyChoice({ choice }: { choice: Choice }) {
             label="Key URI"
             required
             hint="https://<vault>/keys/<name>/<version>. Without a version the newest is followed."
-            validationMessage={form.uri !== '' && choice.key === undefined ? 'This is no key URI.' : undefined}
+            validationMessage={form.uri !== '' && choice.key === undefined ? 'This is not a key URI.' : undefined}
           >
             <Input value={form.uri} onChange={(_, { value }) => set({ uri: value })} spellCheck={false} />
           </Field>
@@ -118,7 +118,7 @@ export function KeyChoice({ choice }: { choice: Choice }) {
   )
 }
 
-/** Of the vault in the URI; it may be another than the resource's (R07). */
+/** The subscription of the vault in the URI, which may be another than the resource's (R07). */
 function SubscriptionOfVault({ choice: { form, set, vault } }: { choice: Choice }) {
   const subscriptions = useQuery({ queryKey: ['subscriptions'], queryFn: listSubscriptions })
   const own = vault === undefined ? '' : idParts(vault.id).subscriptionId

@@ -1,13 +1,13 @@
 import { MessageBar, MessageBarActions, MessageBarBody, MessageBarTitle } from '@fluentui/react-components'
 import { Link } from 'wouter'
 import type { Account, Vault } from '../../api/arm.ts'
-import { mendingStep, newerVersion, presentVersion } from '../../api/attention.ts'
+import { fixingStep, newerVersion, presentVersion } from '../../api/attention.ts'
 import { kidParts, type KeyItem } from '../../api/vault.ts'
 import { EncryptionBadge } from '../../parts/encryption-badge.tsx'
 import { Copyable, Facts, time } from '../../parts/facts.tsx'
 import { EncryptionWarnings } from './warnings.tsx'
 
-/** The key that the data is under now, whether it can be used, and since when. */
+/** The data's current key, whether it can be used, and since when. */
 export function PresentKey(props: {
   readonly account: Account
   readonly vault: Vault | undefined
@@ -58,7 +58,7 @@ function VersionFact({ version, follows }: { version: string; follows: boolean }
   )
 }
 
-/** Re-encryption stands further down on the same page. */
+/** Re-encryption is further down on the same page. */
 function earlierFact(blobs = 0): string {
   return blobs === 0
     ? 'Nothing is left under an earlier data key'
@@ -73,7 +73,7 @@ function newerFact(account: Account, versions: readonly KeyItem[] | undefined): 
 
 function Unavailable({ account, vault }: { account: Account; vault: Vault | undefined }) {
   const { status } = account.properties.encryption ?? {}
-  const { href, step } = mendingStep(account, vault, status?.cause)
+  const { href, step } = fixingStep(account, vault, status?.cause)
   return (
     <MessageBar intent="error" layout="multiline" className="spaced">
       <MessageBarBody>

@@ -25,7 +25,7 @@ interface Proof {
 
 const COLOURS = { Opened: 'success', KeyUnavailable: 'warning', Corrupted: 'danger' } as const
 
-/** Each sealed blob, whose key it hangs on, what a revocation would cut off now, and a fresh proof. */
+/** Each sealed blob with its key, what a revocation would cut off now, and a fresh proof. */
 export function Protected({ account }: { account: Account }) {
   const blobs = useQuery({
     queryKey: ['protected', account.id],

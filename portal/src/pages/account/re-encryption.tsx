@@ -23,7 +23,7 @@ interface ReEncryption {
   readonly error?: { readonly code: string; readonly message: string }
 }
 
-/** Never re-encrypted is an answer too. */
+/** A 404 means that it was never re-encrypted. */
 async function lastOf(account: Account): Promise<ReEncryption | null> {
   return arm<ReEncryption>(`${account.id}/reEncryption`, VERSIONS.accounts).catch((error: unknown) => {
     if (error instanceof ApiError && error.code === 'ReEncryptionNotFound') return null
@@ -31,7 +31,7 @@ async function lastOf(account: Account): Promise<ReEncryption | null> {
   })
 }
 
-/** Beyond the article: everything sealed anew under a new data key, for after a compromise of the present one. */
+/** Beyond the article: seals everything anew under a new data key, for use after a compromise of the present one. */
 export function ReEncrypt({ account }: { account: Account }) {
   const last = useQuery({
     queryKey: ['re-encryption', account.id],
@@ -40,7 +40,7 @@ export function ReEncrypt({ account }: { account: Account }) {
   })
   const refresh = useRefresh()
   const endTime = last.data?.endTime
-  // What the account says of blobs under earlier data keys is another then.
+  // The account's count of blobs under earlier data keys has changed.
   useEffect(() => {
     if (endTime !== undefined) void refresh('resource')
   }, [endTime, refresh])

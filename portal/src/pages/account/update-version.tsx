@@ -8,7 +8,7 @@ import { kidParts, vaultList, type KeyItem } from '../../api/vault.ts'
 import { Confirm } from '../../parts/confirm.tsx'
 import { changeKey } from './save-encryption.ts'
 
-/** The versions of the key that the account is under; off where the user can't reach its vault. */
+/** The versions of the account's key; disabled where the user can't reach its vault. */
 export function useVersions(account: Account, vault: Vault | undefined): UseQueryResult<KeyItem[]> {
   const uri = vault?.properties.vaultUri
   const name = account.properties.encryption?.keyVaultProperties?.keyName

@@ -6,7 +6,7 @@ import { uploadFile } from '../../api/upload.ts'
 import { useAction } from '../../parts/action.ts'
 import { Failure } from '../../parts/states.tsx'
 
-/** Chooses a training file and uploads it; shows how far it is, and what is wrong with it line by line. */
+/** Uploads a chosen training file. Shows the progress, and problems of the file by line. */
 export function UploadButton({ account, isPrimary = false }: { account: Account; isPrimary?: boolean }) {
   const picker = useRef<HTMLInputElement>(null)
   const [share, setShare] = useState(0)

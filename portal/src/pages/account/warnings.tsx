@@ -7,7 +7,7 @@ const TITLES: Readonly<Record<string, string>> = {
   VaultNotChecked: 'The vault is outside of this cloud',
 }
 
-/** What the service says one should know of the account's key, in its own words. */
+/** The service's warnings about the account's key. */
 export function EncryptionWarnings({ account }: { account: Account }) {
   return (account.properties.encryption?.warnings ?? []).map(({ code, message }) => (
     <MessageBar key={code} intent="warning" layout="multiline" className="spaced">

@@ -4,7 +4,7 @@ import { useRefresh } from '../../api/hooks.ts'
 import { kidParts, vault as vaultCall, type KeyItem } from '../../api/vault.ts'
 import { Confirm } from '../../parts/confirm.tsx'
 
-/** Sets or clears the date on which a version of a key ends to wrap. */
+/** Sets or clears the date after which a key version no longer wraps. */
 export function ExpiryForm(props: {
   readonly vaultUri: string
   readonly version: KeyItem
@@ -44,7 +44,7 @@ export function ExpiryForm(props: {
   )
 }
 
-/** As the browser's field for dates wants it, in local time. */
+/** In the format of the browser's date field, in local time. */
 function localDate(seconds: number): string {
   const date = new Date(seconds * 1000)
   return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16)

@@ -1,6 +1,6 @@
 const PEM = /-----BEGIN PRIVATE KEY-----([\s\S]+?)-----END PRIVATE KEY-----/
 
-/** A private key as JSON Web Key: read as such, or made of an RSA key in PEM (PKCS #8) in the browser. @throws in words for people */
+/** A private key as JSON Web Key, or converted in the browser from an RSA key in PEM (PKCS #8). @throws Error with a message for people */
 export async function readKeyFile(file: File | undefined): Promise<object> {
   const text = (await file?.text()) ?? ''
   const pem = PEM.exec(text)?.[1]

@@ -57,7 +57,7 @@ export function KeyPage({ vault, name }: { vault: Vault; name: string }) {
           action="Delete"
           onConfirm={async () => {
             await vaultCall(uri, `/keys/${name}`, { method: 'DELETE' })
-            // This page must not ask for a key that is gone.
+            // This page must not fetch a key that is gone.
             await refresh('vault-keys', 'deleted-keys')
             navigate(`/resource${vault.id}/keys`)
           }}

@@ -69,7 +69,7 @@ function LaneRow({ lane: { who, total, buckets }, most }: { lane: Lane; most: nu
         aria-label={`${who}: ${said.join(', ')}`}
       >
         {buckets.map((bucket, index) => (
-          // A bucket is its place in time.
+          // A bucket is identified by its position in time.
           // oxlint-disable-next-line react/no-array-index-key
           <Bar key={index} x={index} bucket={bucket} scale={100 / most} />
         ))}

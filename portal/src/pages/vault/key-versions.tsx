@@ -9,7 +9,7 @@ import { Rows } from '../../parts/rows.tsx'
 import { Failure } from '../../parts/states.tsx'
 import { ExpiryForm } from './expiry-form.tsx'
 
-/** The versions of a key, newest first; each is disabled, enabled or given an end by itself (R21). */
+/** The versions of a key, newest first; each can be disabled, enabled or given an expiry (R21). */
 export function KeyVersions({ uri, name, versions }: { uri: string; name: string; versions: readonly KeyItem[] }) {
   const [expiring, setExpiring] = useState<KeyItem>()
   const [disabling, setDisabling] = useState<string>()

@@ -12,7 +12,7 @@ export interface Chosen {
   readonly name: string
 }
 
-/** Search by name, then choose one. `applications`: of applications alone, by their application id; none is a choice too. */
+/** Search by name, then choose one. `applications`: only applications, by application id; choosing none is possible. */
 export function PrincipalSearch(props: {
   readonly chosen: Chosen
   readonly applications?: boolean
