@@ -347,7 +347,7 @@ export const STORE: readonly Mutation[] = [
   {
     without: 'what is written, in the cache',
     file: 'src/store/cached-records.ts',
-    text: '      this.#cache.drop(collection, id)\n',
+    text: '      this.#cache.drop(key)\n',
     replacement: '',
     test: 'src/store/cached-records.test.ts',
   },

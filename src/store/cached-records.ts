@@ -30,17 +30,18 @@ export class CachedRecords extends ForwardedRecords {
 
   override async commit(changes: readonly Change[], options?: CommitOptions): Promise<readonly Written[]> {
     this.#begun += 1
-    const names = changes.filter(({ mustExist }) => mustExist === undefined)
-    for (const { collection, id } of names) {
+    const keys: string[] = []
+    for (const { collection, id, mustExist } of changes) {
+      if (mustExist !== undefined) continue
       const key = keyOf(collection, id)
-      this.#cache.drop(collection, id)
+      keys.push(key)
+      this.#cache.drop(key)
       this.#writing.set(key, (this.#writing.get(key) ?? 0) + 1)
     }
     try {
       return await this.inner.commit(changes, options)
     } finally {
-      for (const { collection, id } of names) {
-        const key = keyOf(collection, id)
+      for (const key of keys) {
         const left = (this.#writing.get(key) ?? 1) - 1
         if (left === 0) this.#writing.delete(key)
         else this.#writing.set(key, left)

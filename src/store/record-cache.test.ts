@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { RecordCache } from './record-cache.ts'
+import { keyOf, RecordCache } from './record-cache.ts'
 
 test('a record that was read comes from the cache, frozen, until it is dropped', () => {
   const cache = new RecordCache()
@@ -10,7 +10,7 @@ test('a record that was read comes from the cache, frozen, until it is dropped',
   assert.equal(cache.get('c', 'a'), first)
   assert.throws(() => first.value.list.push(2), TypeError)
   assert.equal(cache.get('other', 'a'), undefined)
-  cache.drop('c', 'a')
+  cache.drop(keyOf('c', 'a'))
   assert.equal(cache.get('c', 'a'), undefined)
 })
 
@@ -31,7 +31,7 @@ test('the cache is bounded in records and bytes, and does not hold very large va
   // The same record again takes no more space.
   for (let n = 0; n < 40; n++) set('big', '39', text(1_000_000), n + 1)
   assert.ok(cache.get('big', '30') !== undefined)
-  for (const n of held) cache.drop('big', `${n}`)
+  for (const n of held) cache.drop(keyOf('big', `${n}`))
   for (let n = 0; n < 16; n++) set('big', `again-${n}`, text(1_000_000))
   assert.ok(cache.get('big', 'again-0') !== undefined)
 })

@@ -19,30 +19,29 @@ export class RecordCache {
   set<T>(collection: string, record: Stored<T>): Stored<T> {
     deepFreeze(record)
     const key = keyOf(collection, record.id)
-    this.#drop(key)
+    this.drop(key)
     const { length } = JSON.stringify(record.value)
     if (length > maximumJsonLength) return record
     for (const oldest of this.#records.keys()) {
       if (this.#records.size < maximumRecords && this.#total + length <= maximumTotalLength) break
-      this.#drop(oldest)
+      this.drop(oldest)
     }
     this.#records.set(key, { record, length })
     this.#total += length
     return record
   }
 
-  drop(collection: string, id: string): void {
-    this.#drop(keyOf(collection, id))
+  /** @param key of `keyOf` */
+  drop(key: string): void {
+    const known = this.#records.get(key)
+    if (known === undefined) return
+    this.#total -= known.length
+    this.#records.delete(key)
   }
 
   clear(): void {
     this.#records.clear()
     this.#total = 0
-  }
-
-  #drop(key: string): void {
-    this.#total -= this.#records.get(key)?.length ?? 0
-    this.#records.delete(key)
   }
 }
 
