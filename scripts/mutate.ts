@@ -7,7 +7,7 @@ import { MUTATIONS, type Mutation } from './mutations.ts'
 
 /**
  * Takes one check after another out of a copy of the code and runs the tests that must fail then; writes docs/mutations.md when each
- * does, but for those of which it is known why none can. Words behind `--only` play the mutations whose description or file contains
+ * does, except for those of which it is known why none can. Words behind `--only` play the mutations whose description or file contains
  * one of them; then nothing is written.
  */
 const root = fileURLToPath(new URL('..', import.meta.url))

@@ -73,7 +73,7 @@ export const STORE: readonly Mutation[] = [
     text: ".join('\\n').toLowerCase())\n    throw",
     replacement: ".join('\\n').toLowerCase() && texts.length < 2)\n    throw",
     test: 'src/store/record-proof.test.ts',
-    title: 'tables that are not ours',
+    title: 'tables or triggers that the service did not make',
   },
   {
     without: 'the audit head of a database that never had MACs (K2)',

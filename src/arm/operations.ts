@@ -271,7 +271,7 @@ function errorOf(error: unknown): NonNullable<Operation['error']> {
   return {
     code: 'InternalServerError',
     status: 500,
-    message: 'The operation failed for a reason of ours: see the log of the service.',
+    message: 'The operation failed because of an error in the service: see its log.',
   }
 }
 

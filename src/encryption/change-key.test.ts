@@ -149,7 +149,7 @@ test("a customer's change waits for the service's own, which does not begin duri
   await customers
 })
 
-test('K7: a row for the right owner, with the right digest in it and a MAC that is not ours, is refused', async () => {
+test("K7: a row for the right owner, with the right digest but without the service's MAC, is refused", async () => {
   const { ring, records } = await openRing()
   const [active] = await records.list(keyRows, { limit: 1000 })
   assert.ok(active)
@@ -157,7 +157,7 @@ test('K7: a row for the right owner, with the right digest in it and a MAC that 
   const owner = { accountId: account, generation: 1 }
   const planted = await wrapDataKey(kek, key(), owner, Buffer.alloc(32, 1), 'active')
   await assert.rejects(unwrapDataKey(kek, ring.macKey, planted), { code: 'KeyRingTampered' })
-  // With the MAC of the row in whose place it stands, so that all the rest fits.
+  // With the MAC of the row that it replaces, so that all the rest fits.
   for (const mac of [planted.mac, active.value.mac]) {
     await records.commit([put(keyRows, active.id, { ...planted, mac })])
     await assert.rejects(ring.leases.keys(account), { code: 'KeyRingTampered', status: 500 })
@@ -178,7 +178,7 @@ test('K1: another key begins a generation and closes the earlier ones; another v
   assert.deepEqual([disabled.begins, disabled.generation, disabled.change], [true, 3, 4])
 })
 
-test('R20, R29: a change needs all that the present key has to allow, not only that it unwraps', async () => {
+test('R20, R29: a change needs every permission on the present key, not only unwrap', async () => {
   const { ring, records } = await openRing()
   const present = otherKey(ring)
   let refused: KeyUnavailable | undefined
@@ -200,8 +200,8 @@ test('R20, R29: a change needs all that the present key has to allow, not only t
   assert.deepEqual(await records.list(keyRows, { limit: 1000 }), before)
 })
 
-test('a key that gives back another data key than it was given, for the right owner, is not changed to', async () => {
-  // The first answer is about a data key that there is, the second about the one that begins.
+test('a change to a key that unwraps another data key than it wrapped is refused', async () => {
+  // The first answer is about the existing data key, the second about the new one.
   for (const wrong of [1, 2]) {
     const { ring, records } = await openRing()
     const before = await records.list(keyRows, { limit: 1000 })
@@ -220,7 +220,7 @@ test('a key that gives back another data key than it was given, for the right ow
   }
 })
 
-test("R15, R29: the service's key goes in the commit in which a customer's takes its place, and comes back as another one", async () => {
+test("R15, R29: the commit that enables a customer's key destroys the service's key", async () => {
   const { ring, records } = await openRing()
   const commit = (all: Change[]): Promise<unknown> => records.commit(all)
   const former = await records.get(serviceKeys, account)
@@ -231,7 +231,7 @@ test("R15, R29: the service's key goes in the commit in which a customer's takes
   assert.notEqual((await records.get(serviceKeys, account))?.value.sealed, former.value.sealed)
 })
 
-test('a row that somebody else wrote while a key was changed is not written over', async () => {
+test('a row that somebody else wrote while a key was changed is not overwritten', async () => {
   const { ring, records } = await openRing()
   const [active] = await records.list(keyRows, { limit: 1000 })
   assert.ok(active)
@@ -243,20 +243,20 @@ test('a row that somebody else wrote while a key was changed is not written over
   assert.deepEqual(await records.list(keyRows, { limit: 1000 }), [{ ...active, version: 2 }])
 })
 
-test('K1: what is stored after a change of key is under the new generation, though a lease of before runs on', async () => {
+test('K1: what is stored after a change of key is under the new generation, even if an earlier lease is still valid', async () => {
   const { ring, records } = await openRing(60_000)
   assert.equal((await ring.leases.keys(account)).current, 1)
   const { generation } = await changeKey(ring, account, otherKey(ring), all => records.commit(all))
   assert.equal((await ring.leases.keys(account)).current, generation)
 })
 
-test('K1: where it is not known that no earlier key has wrapped the last generation, another version begins one too', async () => {
+test('K1: another version begins a generation too, if an earlier key may have wrapped the last one', async () => {
   const { ring, records } = await openRing()
   const commit = (all: Change[]): Promise<unknown> => records.commit(all)
   const present = otherKey(ring)
   await changeKey(ring, account, present, commit)
   const { rows, state } = await ring.read(account)
-  // As for an account of before there were key states.
+  // As for an account from before there were key states.
   const own = { accountId: account, kekId: present.id, ownSince: state.value.generation + 1 }
   await records.commit([
     putState(
@@ -272,7 +272,7 @@ test('K1: where it is not known that no earlier key has wrapped the last generat
   assert.deepEqual([second.begins, second.generation], [false, 3])
 })
 
-test('K2: a data key that another process adds while the key goes to another version refuses that change: they would contradict each other', async () => {
+test('K2: a change to another version is refused if another process added a data key meanwhile', async () => {
   const { ring, records, elsewhere } = await openRing()
   const commit = (all: Change[]): Promise<unknown> => records.commit(all)
   const present = otherKey(ring)

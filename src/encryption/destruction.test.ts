@@ -26,7 +26,7 @@ const accountId = '6f9619ff-8b86-4d01-b42d-00cf4fc964ff'
 const key = (): KeyObject => createSecretKey(randomBytes(32))
 const unwatched = (): void => {}
 
-test('K1: taking away any record with a wrapped key is a destruction, making one or depending on one is none', () => {
+test('K1: only removing a record with a wrapped key is a destruction', () => {
   const replaced = DESTRUCTIONS.map(({ collection: { name }, whenReplaced }) => [name, whenReplaced])
   assert.deepEqual(Object.fromEntries(replaced), {
     'encryption.data-keys': true,

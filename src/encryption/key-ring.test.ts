@@ -7,7 +7,7 @@ import { VaultWaits } from './vault-waits.ts'
 
 const key = (): KeyObject => createSecretKey(randomBytes(32))
 
-test('R31: after a change of identity nothing is used under the lease of before, nor asked with the clients of before', async () => {
+test('R31: after a change of identity neither the earlier lease nor the earlier clients are used', async () => {
   const records = openMemoryRecords()
   const ring = new KeyRing({
     records,

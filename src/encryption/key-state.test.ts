@@ -21,7 +21,7 @@ const rowFor = (accountId = account, generation = 1, signedWith = macKey): Promi
   newGeneration(kek, signedWith, { accountId, generation })
 const stored = <T>(value: T): Stored<T> => ({ id: 'row', version: 1, value })
 
-/** A state with a good MAC, over whatever rows: each check is met alone. */
+/** A state with a good MAC, over whatever rows, so that each check is tested alone. */
 function stateOver(rows: readonly KeyRow[], accountId = account): KeyState {
   const change: Change = putState(macKey, undefined, { accountId, kekId: kek.id, ownSince: 1 }, rows)
   return change.value as KeyState
@@ -32,12 +32,12 @@ const check = (rows: readonly KeyRow[], state: KeyState): unknown =>
 const refused = (rows: readonly KeyRow[], state: KeyState, why: RegExp): void =>
   assert.throws(() => check(rows, state), { code: 'KeyRingTampered', message: why })
 
-test('the key ring that this service wrote last is taken', async () => {
+test('the key ring that this service wrote last is accepted', async () => {
   const rows = [await rowFor(), await rowFor(account, 2)]
   check(rows, stateOver(rows))
 })
 
-test('K7: the record of the present key is refused without our MAC, and under another account', async () => {
+test("K7: the record of the present key is refused without the service's MAC, and under another account", async () => {
   const rows = [await rowFor()]
   const state = stateOver(rows)
   const changed: Partial<KeyState>[] = [{ change: 7 }, { ownSince: 0 }, { mac: rows[0]?.mac ?? '' }]
@@ -45,12 +45,12 @@ test('K7: the record of the present key is refused without our MAC, and under an
   refused(rows, stateOver(rows, other), /the record of its present key is not what/)
 })
 
-test('K7: a row with the MAC of somebody else is refused before anything is unwrapped, though the record names it', async () => {
+test("K7: a row without the service's MAC is refused before anything is unwrapped, even if the record names it", async () => {
   const rows = [await rowFor(account, 1, key())]
   refused(rows, stateOver(rows), /the row of generation 1 is not what this service wrote/)
 })
 
-test("K5, K7: another account's row is refused, good as its MAC is", async () => {
+test("K5, K7: another account's row is refused, although its MAC is good", async () => {
   const rows = [await rowFor(other)]
   refused(rows, stateOver(rows), /the row of generation 1 is not what this service wrote/)
 })
@@ -88,7 +88,7 @@ test('K2: settings that name another key than the one of the key ring are refuse
     assert.throws(() => under(settings), { code: 'KeyRingTampered', message: /and the settings say/ })
 })
 
-test('K7: what was wrapped for another account or generation does not open in a row of ours', async () => {
+test('K7: what was wrapped for another account or generation does not open in a row of this account', async () => {
   for (const owner of [
     { accountId: other, generation: 1 },
     { accountId: account, generation: 2 },
@@ -100,7 +100,7 @@ test('K7: what was wrapped for another account or generation does not open in a 
   }
 })
 
-test('K6: of a data key nothing is left in what was given to a key to wrap, nor in what it gave back', async () => {
+test('K6: buffers with a data key that were passed to a key-encryption key, or came back from it, are overwritten', async () => {
   const seen: Uint8Array[] = []
   const watched: KeyEncryptionKey = {
     ...kek,

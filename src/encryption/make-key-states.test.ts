@@ -24,7 +24,7 @@ interface Old {
   readonly ring: KeyRing
 }
 
-/** A data folder of before there were key states, with one account, and an audit log that has a record of it. */
+/** A data folder from before there were key states, with one account, and an audit log that has a record of it. */
 async function oldFolder(wrappedBy: 'service' | 'customer', settings: NamedKey): Promise<Old> {
   const records = openMemoryRecords()
   const macKey = key()
@@ -50,7 +50,7 @@ async function oldFolder(wrappedBy: 'service' | 'customer', settings: NamedKey):
   return { records, audit, ring, make: () => makeKeyStates({ records, macKey, audit, settingsOf, log: () => {} }) }
 }
 
-test('K2: an account of before there were key states gets its own once', async () => {
+test('K2: an account from before key states gets its own once', async () => {
   const { records, ring, make } = await oldFolder('service', 'service')
   await assert.rejects(ring.leases.keys(account), { code: 'KeyRingTampered' })
   await make()
@@ -65,7 +65,7 @@ test('K2: an account of before there were key states gets its own once', async (
   )
 })
 
-test('K1: of an account that was under a customer’s key by then, everything counts as of before, and the service’s key goes', async () => {
+test('K1: for an older account under a customer’s key, everything counts as stored before its key state', async () => {
   const { records, make } = await oldFolder('customer', customers)
   await make()
   const state = (await records.get(keyStates, account))?.value

@@ -106,7 +106,7 @@ test('a question that is never answered does not lengthen a lease, and an answer
   assert.equal(reasonOf(hold), 'Unreachable')
 })
 
-test('a fault of ours is no refusal, and no leave either; an account that is gone is a refusal', async () => {
+test("a fault of the service's own is not a refusal, but an account that is gone is", async () => {
   const { vault, leases, pass } = leasesWith(1000)
   const [faulty, gone] = [await leases.hold('a'), await leases.hold('b')]
   vault.answer = () => Promise.reject(new Error('disk full'))

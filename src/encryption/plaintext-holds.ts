@@ -186,7 +186,7 @@ export class PlaintextHolds {
   }
 }
 
-/** Whether it is a refusal, and not a silence or a fault of ours that may be gone at the next question. */
+/** Whether it is a refusal, not silence or a fault of the service's own, which may be gone at the next question. */
 export function isRefusal(error: unknown): boolean {
   return error instanceof AzureError && !(error instanceof KeyUnavailable && error.isSilence)
 }

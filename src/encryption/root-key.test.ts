@@ -8,7 +8,7 @@ import { openRootKeys } from './root-key.ts'
 
 const folder = temporaryFolder()
 
-test('a root key has 32 bytes: what is shorter or longer is refused, from a file and from the environment', async () => {
+test('a root key of a length other than 32 bytes is refused, from a file or from the environment', async () => {
   const file = join(folder, 'wrong.key')
   for (const size of [0, 16, 31, 33, 64]) {
     const text = Buffer.alloc(size, 1).toString('base64')
@@ -21,7 +21,7 @@ test('a root key has 32 bytes: what is shorter or longer is refused, from a file
   }
 })
 
-test('one that is missing is made for a new folder alone, for its owner, and is the same from then on', async () => {
+test('a missing root key is made only for a new folder, readable by its owner alone', async () => {
   const file = join(folder, 'root.key')
   await assert.rejects(openRootKeys({ file }), /is missing: restore it from its backup/)
   const made = await openRootKeys({ file, makeWith: systemEnv })

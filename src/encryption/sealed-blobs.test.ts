@@ -122,7 +122,7 @@ test('a rewrite writes over what an earlier one could not take away, and never o
   assert.equal(Buffer.concat(await Array.fromAsync(opened.read())).toString(), 'training data')
 })
 
-test('a blob that is deleted after its record was read is gone, which is no damage', async () => {
+test('a blob that is deleted after its record was read counts as gone, not as damaged', async () => {
   const { records, blobs } = await openRing()
   const { record, changes } = await blobs.create({ accountId: account, kind: 'training-data', source: source() })
   await records.commit(changes)

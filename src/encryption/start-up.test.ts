@@ -35,13 +35,13 @@ async function referencedIn(damage = '') {
   }
 }
 
-test('a file stays that a record names, by whatever name; those of an account without data keys are going', async () => {
+test('a file that a record names stays, under either of its names', async () => {
   const found = await referencedIn()
   assert.deepEqual([...(found?.kept.keys() ?? [])], ['a', 'b-g2'])
   assert.deepEqual([...(found?.going ?? [])], ['c'])
 })
 
-test('R26: where a record was changed outside nobody says which files are named: none passes for one without a record', async () => {
+test('R26: while a changed record hides which files are named, no file counts as one without a record', async () => {
   for (const id of ['one/a', 'two/c', 'one/active/00000001'])
     assert.equal(await referencedIn(`UPDATE records SET value = value || ' ' WHERE id = '${id}'`), undefined, id)
 })

@@ -92,7 +92,7 @@ async function prepare(job: Job): Promise<RunOptions & { position: TrainingPosit
 export const keepsCheckpoint = (epoch: number, epochs: number): boolean =>
   epoch > epochs - 3 || epoch % Math.ceil(epochs / 10) === 0
 
-/** The server's messages during the training. `keep` may come at any time; all others answer a message of ours. */
+/** The server's messages during the training. `keep` may come at any time; all others answer a message of this process. */
 class Commands {
   #waiting: ((command: TrainingCommand) => void) | undefined
   readonly #onKeep: () => void

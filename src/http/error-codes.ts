@@ -203,7 +203,7 @@ export const OPENAI = {
   empty_string: 'a text of the body is empty',
   integer_above_max_value: 'a whole number of the body is too large',
   integer_below_min_value: 'a whole number of the body is too small',
-  internalFailure: 'the model or the training ended for a reason of ours',
+  internalFailure: 'the model or the training ended because of an error in the service',
   invalidPayload: 'the body, a form field or a query parameter does not fit',
   invalid_n_examples: 'the training file has too few examples',
   invalid_parameter_combination: 'two parameters exclude each other',

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { auditHeadMessage, canonicalJson, chainHash, genesis } from './audit-chain.ts'
 
-/** As docs/audit.md says it. */
+/** As docs/audit.md defines it. */
 function hashOf(previous: string, sequence: number, canonical: string): string {
   const number = Buffer.alloc(8)
   number.writeBigUInt64BE(BigInt(sequence))
@@ -25,7 +25,7 @@ test('the hash of an entry is over the hash before it, its number and its canoni
     assert.equal(chainHash(previous, sequence, canonical), hashOf(previous, sequence, canonical))
 })
 
-test('what the MAC of a head is made of names its version, its count and its hash', () => {
+test('the MAC of a head covers its version, its count and its hash', () => {
   const message = (version: 1 | 2, entries: number, head: string): string =>
     auditHeadMessage(version, { entries, head }).toString()
   const all = [message(1, 1, 'a'), message(2, 1, 'a'), message(2, 2, 'a'), message(2, 1, 'b'), message(2, 11, 'a')]

@@ -17,7 +17,7 @@ const authenticator = recordAuthenticator(createSecretKey(Buffer.alloc(32, 1)))
 const folder = temporaryFolder()
 
 const started: ChildProcess[] = []
-// Also of a test that fails: who waits for their pipes would never end.
+// Also when a test fails: otherwise, whoever waits for their pipes would never end.
 after(() => started.forEach(child => child.kill('SIGKILL')))
 
 function start(program: string, ...args: string[]): ChildProcess {

@@ -7,14 +7,14 @@ import { temporaryFolder } from './temporary-folder.ts'
 
 const MIB = 1024 * 1024
 
-/** Takes as often as there is something to give. */
+/** Takes until there is nothing left. */
 function taken(reserve: DiskReserve, last: boolean): number {
   let times = 0
   while (reserve.release(last)) times += 1
   return times
 }
 
-test('half of what is kept of the disk is for deletions alone: whatever else asks gets the other half, in parts', () => {
+test('half of the reserve is for deletions alone: everything else gets the other half, in parts', () => {
   const folder = temporaryFolder()
   const path = join(folder, 'reserve')
   const reserve = openDiskReserve(path, folder)
@@ -29,7 +29,7 @@ test('half of what is kept of the disk is for deletions alone: whatever else ask
   reserve.close()
 })
 
-test('a reserve that was given out is filled again by the next that opens it, where there is room', () => {
+test('a reserve that was used is filled again by the next process that opens it, if there is space', () => {
   const folder = temporaryFolder()
   const path = join(folder, 'reserve')
   const first = openDiskReserve(path, folder)

@@ -46,7 +46,7 @@ test('K2: as many changes with other records, or with another history, are not t
   assert.match((await faultAgainst(now, same.records, same.log)) ?? '', /with other records than were known/)
 })
 
-test('what is no line of a known head is refused', () => {
+test('what is not a line of a known head is refused', () => {
   const tag = 'a'.repeat(32)
   for (const text of [
     '',

@@ -154,7 +154,7 @@ for (const [title, sql, where] of changes) {
   })
 }
 
-test('tables that are not ours, or a trigger on ours, are refused', async () => {
+test('tables or triggers that the service did not make are refused', async () => {
   for (const sql of [
     `CREATE TRIGGER t AFTER UPDATE ON main.records BEGIN DELETE FROM records WHERE collection = 'roles'; END`,
     'CREATE INDEX main.i ON records (version)',

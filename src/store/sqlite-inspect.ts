@@ -23,7 +23,7 @@ export interface Inspection {
 /**
  * Compares the database, read only, with the head beside it. SQLite uses a log up to the first frame that does not fit and silently drops
  * the rest. A database without its log, or of last week, looks as good as any.
- * @throws Error when it is not a database of ours, is of a newer OwnKey, or of another key
+ * @throws Error when it is not a database of this service, is of a newer OwnKey, or of another key
  */
 export function inspectDatabase(path: string, authenticator: RecordAuthenticator): Inspection {
   const headFile = headFileOf(path)

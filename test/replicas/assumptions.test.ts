@@ -23,7 +23,7 @@ async function atBoth<T>(run: (which: 0 | 1) => Promise<T>): Promise<T[]> {
   return found
 }
 
-test('R19: a policy that is removed at one is gone at the other at the next question to the vault', async () => {
+test('R19: a policy that is removed at one service no longer counts at the other', async () => {
   await atBoth(() => account.download(file))
   await two.at(0, () => azure.policy(keyed.vault, 'remove', account.principalId))
   const refused = await two.at(1, () => untilRefused(() => account.download(file)))
@@ -60,7 +60,7 @@ test('K2: of two changes of key at the same time, one at each service, one succe
   }
 })
 
-test('R26: data that one service re-encrypts the other opens at once', async () => {
+test('R26: data that one service re-encrypts is opened by the other at once', async () => {
   await atBoth(() => account.download(file))
   const begun = await two.at(0, () => azure.arm('POST', `${azure.accountPath('shared')}/reEncrypt`))
   assert.equal(begun.status, 202, JSON.stringify(begun.body))
@@ -107,7 +107,7 @@ test('an upload at one service goes on while the other one starts', async () => 
   for (const text of await atBoth(() => account.download(kept.id))) assert.match(text.toString(), /slow 12/)
 })
 
-test('a job that one runs is paused, resumed and cancelled by the other', async () => {
+test('a job that one service runs can be paused, resumed and cancelled at the other', async () => {
   const long = { hyperparameters: { n_epochs: 60, batch_size: 2 } }
   const job = await two.at(0, () => account.train(file, long))
   await account.jobIs(job, ['running'])
@@ -124,7 +124,7 @@ test('a job that one runs is paused, resumed and cancelled by the other', async 
   assert.equal((await two.at(1, () => jobs.cancel(another))).status, 'cancelled')
 })
 
-test('R28: a deployment that one replaces or deletes is not answered by the other as it was', async () => {
+test('R28: a deployment that one service replaces or deletes is not served by the other as it was', async () => {
   assert.equal((await two.at(0, () => account.deploy('moving', BASE_MODEL))).status, 201)
   await atBoth(() => account.chat('moving'))
   assert.ok((await two.at(0, () => account.undeploy('moving'))).status < 300)
@@ -152,7 +152,7 @@ test('a deletion of a group goes on when the service that began it ends', async 
   assert.equal((await azure.arm('GET', '/resourceGroups/going', undefined, '2025-04-01')).status, 404)
 })
 
-test('a token that one signs with a new key is accepted by the other', async () => {
+test('a token that one service signs with a new key is accepted by the other', async () => {
   const rotate = '/providers/ownkey.directory/signingkeys/rotate?api-version=2022-09-01'
   assert.equal((await two.at(0, () => azure.armRoot('POST', rotate))).status, 200)
   const { authority, tenantId, administrator, resourceManager } = two.endpoints
@@ -170,7 +170,7 @@ test('a token that one signs with a new key is accepted by the other', async () 
   assert.deepEqual(statuses, [200, 200])
 })
 
-test('R05: what both record is one chain', async () => {
+test('R05: the audit records of both services are one chain', async () => {
   const verdict = await azure.armRoot('GET', '/ownkey/audit/verify?api-version=2022-09-01')
   assert.equal(verdict.status, 200, JSON.stringify(verdict.body))
   assert.equal(verdict.body.ok, true, JSON.stringify(verdict.body))

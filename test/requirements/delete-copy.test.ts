@@ -49,7 +49,7 @@ async function dataKeys(copy: string) {
   return kept
 }
 
-/** Tries every wrapped key that stands anywhere in the folder, in freed pages and logs too, on sealed bytes that the thief kept from before. */
+/** Tries every wrapped key anywhere in the folder, in freed pages and logs too, on sealed bytes that the thief kept. */
 async function plaintextFrom(copy: string, sealed: Buffer, blobId: string): Promise<string | undefined> {
   // Before the thief's own cloud writes to it.
   const texts = await Promise.all((await filesBelow(copy)).map(async path => (await readFile(path)).toString('latin1')))
@@ -76,7 +76,7 @@ async function plaintextFrom(copy: string, sealed: Buffer, blobId: string): Prom
   return undefined
 }
 
-test('R26: a copy of the whole folder after the DELETE, with every key of the cloud and the sealed bytes of before, does not give the plaintext back', async () => {
+test('R26: a copy of the whole folder after the DELETE, with every key of the cloud and the earlier sealed bytes, does not give the plaintext back', async () => {
   const kept = await account.upload('stays')
   const before = new Set(await filesBelow(join(cloud.dataDir, 'blobs')))
   const file = await account.upload(CANARY)
