@@ -117,7 +117,7 @@ function page(all: readonly Played[]): string {
 }
 
 const NO_STRYKER =
-  'Stryker 10 installs and runs this code (told to leave `tsconfig.json` alone), and makes 8,414 mutations of crypto, encryption, store and the access to vaults: 1,447 of them took an hour with unit tests alone, what runs in a process of its own it does not see as covered, and most that survived changed nothing that can be told. So the mutations here are chosen, those among them that it found.'
+  'Stryker 10 installs and runs this code (told to leave `tsconfig.json` alone), and makes 8,414 mutations of crypto, encryption, store and the access to vaults: 1,447 of them took an hour with unit tests alone, what runs in a process of its own it does not see as covered, and most that survived are bounds of no consequence, or what tests of a whole service catch. So the mutations here are chosen, those among them that it found.'
 
 /** Whether it went as it should: caught, or not caught where nothing can. */
 const isRight = ({ mutation, outcome }: Played): boolean =>

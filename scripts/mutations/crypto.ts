@@ -166,6 +166,7 @@ export const CRYPTO: readonly Mutation[] = [
     text: 'let bad = block[0] ?? 1',
     replacement: 'let bad = 0',
     test: 'src/crypto/oaep.test.ts',
+    title: 'each part of a block',
   },
   {
     without: 'the hash of the label in an OAEP block',
@@ -173,20 +174,23 @@ export const CRYPTO: readonly Mutation[] = [
     text: 'bad |= (db[at] ?? 0) ^ (label[at] ?? 0)',
     replacement: 'bad |= (db[at] ?? 0) ^ (db[at] ?? 0)',
     test: 'src/crypto/oaep.test.ts',
+    title: 'each part of a block',
   },
   {
     without: 'the zeros of an OAEP block before its message',
     file: 'src/crypto/oaep.ts',
     text: 'bad |= looking & (isOne ^ 1) & (isZero(byte) ^ 1)',
     replacement: 'bad |= looking & (isOne ^ 1) & 0',
-    test: 'test/vectors/rsa-oaep.test.ts',
+    test: 'src/crypto/oaep.test.ts',
+    title: 'each part of a block',
   },
   {
     without: 'the end of an OAEP block without a message',
     file: 'src/crypto/oaep.ts',
     text: '(bad | looking) === 0',
     replacement: 'bad === 0',
-    test: 'test/vectors/rsa-oaep.test.ts',
+    test: 'src/crypto/oaep.test.ts',
+    title: 'each part of a block',
   },
   {
     without: 'the exponents of an imported RSA key',
