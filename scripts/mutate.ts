@@ -90,7 +90,7 @@ function page(all: readonly Played[]): string {
     '# What fails when a check is taken out',
     '',
     `Written by \`npm run mutate\` on ${new Date().toISOString().slice(0, 10)}. It takes one check of \`scripts/mutations\` after another out of a copy of the code, or moves a bound by one, and runs`,
-    'the tests that must fail then; without a mutation all of them pass. Tests in `test/walls` hold that each text which is taken out still stands in its file.',
+    'the tests that must fail then; without a mutation all of them pass. Tests in `test/walls` check that each text which is taken out is still in its file.',
     '',
     NO_STRYKER,
     '',
@@ -117,7 +117,7 @@ function page(all: readonly Played[]): string {
 }
 
 const NO_STRYKER =
-  'Stryker 10 installs and runs this code (told to leave `tsconfig.json` alone), and makes 8,414 mutations of crypto, encryption, store and the access to vaults: 1,447 of them took an hour with unit tests alone, what runs in a process of its own it does not see as covered, and most that survived are bounds of no consequence, or what tests of a whole service catch. So the mutations here are chosen, those among them that it found.'
+  'Stryker 10 installs and runs this code (told to leave `tsconfig.json` alone), and makes 8,414 mutations of crypto, encryption, store and the access to vaults: 1,447 of them took an hour with unit tests alone, it does not count what runs in another process as covered, and most survivors are bounds of no consequence, or are caught by tests of a whole service. So the mutations here are chosen by hand, including those that it found.'
 
 /** Whether it went as it should: caught, or not caught where nothing can. */
 const isRight = ({ mutation, outcome }: Played): boolean =>
