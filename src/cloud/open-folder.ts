@@ -24,8 +24,7 @@ import { openAuditLog, type AuditLog } from '../store/audit-log.ts'
 import { openDirectoryBlobs } from '../store/directory-blobs.ts'
 import { holdable, type HeldBlobs } from '../store/held-blobs.ts'
 import { openQuarantine } from '../store/quarantine.ts'
-import type { FileRecords } from '../store/records.ts'
-import type { RecordStore } from '../store/records.ts'
+import type { FileRecords, RecordStore } from '../store/records.ts'
 import { openTamperingReport, type TamperingReport } from './tampering-report.ts'
 
 export interface Settings extends CloudOptions {

@@ -10,25 +10,9 @@ import type { RecordAuthenticator } from './record-mac.ts'
 import * as queries from './record-queries.ts'
 import { encodeChanges, onlyRemoves, planCommit, writtenBy, type EncodedChange, type Write } from './record-rules.ts'
 import type { RecordSet, SetHead } from './record-set.ts'
-import {
-  ShredIncomplete,
-  VersionConflict,
-  type Found,
-  type RecordName,
-  type Watch,
-  type Transacted,
-  type Plan,
-} from './records.ts'
-import type {
-  Change,
-  Collection,
-  CommitOptions,
-  FileRecords,
-  ListOptions,
-  RecordsHead,
-  Stored,
-  Written,
-} from './records.ts'
+import { ShredIncomplete, VersionConflict } from './records.ts'
+import type { Change, Collection, CommitOptions, FileRecords, Found, ListOptions, Plan } from './records.ts'
+import type { RecordName, RecordsHead, Stored, Transacted, Watch, Written } from './records.ts'
 import type { RecordsChanged, RecordsLost } from './records.ts'
 import { copyDatabase } from './sqlite-copy.ts'
 import { openDatabase, openingFailure, pragma } from './sqlite-database.ts'
