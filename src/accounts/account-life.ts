@@ -81,43 +81,60 @@ export class AccountLife {
   }
 
   /** R26, R28: destroys the account's keys first, which makes all its data unreadable, then removes what is left of it. @throws 409 */
-  async purge(stored: Stored<Account>): Promise<void> {
-    if (!(await this.#tryPurge(stored)))
-      throw new Conflict('AccountBeingPurged', `The account '${stored.value.name}' is being purged already.`)
+  async purge({ id, value }: Stored<Account>): Promise<void> {
+    if (!(await this.#tryPurge(id)))
+      throw new Conflict('AccountBeingPurged', `The account '${value.name}' is being purged already.`)
   }
 
   /** False where another process is purging it. */
-  async #tryPurge(stored: Stored<Account>): Promise<boolean> {
-    const lease = await this.#options.leases.claim(`purge/${stored.id}`, LEASE_MS)
+  async #tryPurge(accountId: string): Promise<boolean> {
+    const lease = await this.#options.leases.claim(`purge/${accountId}`, LEASE_MS)
     if (lease === undefined) return false
-    await underLease(lease, () => this.#purge(stored))
+    await underLease(lease, () => this.#purge(accountId, lease.fence))
     return true
   }
 
-  async #purge(stored: Stored<Account>): Promise<void> {
-    const { audit, records, keyRing, keyStatuses, identities } = this.#options
-    const { value } = stored
-    const { accountId, identity, subdomain } = value
-    if (!value.purging) {
-      const marked = put(accounts, accountId, { ...value, purging: true as const }, stored.version)
-      const entry = accountAudit(value, `${DELETED}/delete`, 'Purge begun')
-      await audit.append(entry, [marked]).catch(changedMeanwhile('The account'))
-    }
+  async #purge(accountId: string, fence: readonly Change[]): Promise<void> {
+    const { records, keyRing } = this.#options
+    // What was read before the lease may be long past: another process has purged the account since, or it was restored.
+    const stored = await records.get(accounts, accountId)
+    if (stored === undefined) return
+    if (!stored.value.purging) await this.#beginPurge(stored, fence)
     await this.stop(accountId)
-    await records.commit([...(await keyRing.destroy(accountId)), remove(reEncryptions, accountId)], { shred: true })
+    const destroyed = await keyRing.destroy(accountId)
+    await records.commit([...fence, ...destroyed, remove(reEncryptions, accountId)], { shred: true })
     const blobs = await this.#removeBlobs(accountId)
     for (const collection of [deployments, ...this.#options.dependents.collections])
       await this.#removeAll(collection, accountId)
+    await this.#endPurge(accountId, fence, blobs)
+  }
+
+  async #beginPurge({ id, value, version }: Stored<Account>, fence: readonly Change[]): Promise<void> {
+    if (value.deleted === undefined)
+      throw new Conflict('AnotherOperationInProgress', `The account '${value.name}' was restored in the meantime.`)
+    const marked = put(accounts, id, { ...value, purging: true as const }, version)
+    const entry = accountAudit(value, `${DELETED}/delete`, 'Purge begun')
+    await this.#options.audit.append(entry, [...fence, marked]).catch(changedMeanwhile('The account'))
+  }
+
+  /** The account with its names, which from then on another account can have: they are removed only together with it. */
+  async #endPurge(accountId: string, fence: readonly Change[], blobs: number): Promise<void> {
+    const { audit, records, keyStatuses, identities } = this.#options
+    const stored = await records.get(accounts, accountId)
+    if (stored === undefined) return
+    const { id, subscriptionId, group, name, subdomain, identity } = stored.value
     const { changes: status, settled } = keyStatuses.change(accountId, undefined)
-    const entry = accountAudit(value, `${DELETED}/delete`, 'Purged: keys destroyed, blobs removed', { blobs })
-    await audit.append(entry, [
-      remove(accounts, accountId),
-      remove(accountNames, accountKey(value.subscriptionId, value.group, value.name)),
+    const entry = accountAudit(stored.value, `${DELETED}/delete`, 'Purged: keys destroyed, blobs removed', { blobs })
+    const changes = [
+      ...fence,
+      remove(accounts, accountId, stored.version),
+      remove(accountNames, accountKey(subscriptionId, group, name)),
       remove(subdomains, subdomain),
       ...(identity === undefined ? [] : await identities.remove(identity.principalId)),
-      ...(await assignmentsWithin(records, value.id)),
+      ...(await assignmentsWithin(records, id)),
       ...status,
-    ])
+    ]
+    await audit.append(entry, changes).catch(changedMeanwhile('The account'))
     settled()
   }
 
@@ -134,7 +151,7 @@ export class AccountLife {
     for await (const stored of everyRecord(records, accounts, { onTampered: leaveOut })) {
       const { deleted, purging } = stored.value
       const isDue = purging || (deleted !== undefined && deleted.purgeAt <= env.now())
-      if (isDue) await tasks.attempt(async () => void (await this.#tryPurge(stored)))
+      if (isDue) await tasks.attempt(async () => void (await this.#tryPurge(stored.id)))
     }
     tasks.end()
   }
