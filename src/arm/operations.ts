@@ -104,7 +104,18 @@ export class Operations {
   /** Goes on with an operation that a stop of a service broke off. Does nothing where it is under way, here or in another process. */
   async resume({ value: operation }: Stored<Operation>, work: OperationWork): Promise<void> {
     const lease = await this.#claim(operation)
-    if (lease !== undefined) this.#run(operation, work, lease)
+    if (lease === undefined) return
+    // It may have ended since it was read, and what it worked on may be another's now.
+    const isOpen = await this.#isRunning(operation).catch(async (error: unknown) => {
+      await lease.release()
+      throw error
+    })
+    if (isOpen) this.#run(operation, work, lease)
+    else await lease.release()
+  }
+
+  async #isRunning(operation: Operation): Promise<boolean> {
+    return (await this.#options.records.get(operations, keyOf(operation)))?.value.status === 'Running'
   }
 
   #claim(operation: Operation): Promise<Lease | undefined> {
