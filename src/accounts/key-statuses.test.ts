@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import { systemEnv } from '../base/env.ts'
 import type { NewAuditEntry } from '../store/audit-entry.ts'
+import { ForwardedRecords } from '../store/forwarded-records.ts'
 import { openMemoryRecords } from '../store/memory-records.ts'
 import { put, type RecordStore } from '../store/records.ts'
 import { StorageRefused } from '../store/storage-errors.ts'
@@ -18,17 +19,26 @@ async function open(records: RecordStore = openMemoryRecords()) {
   const clock = { now: Date.parse('2030-01-01T00:00:00Z') }
   const entries: NewAuditEntry[] = []
   const disk = { isFull: false }
+  const commit: RecordStore['commit'] = async (...given) => {
+    if (disk.isFull) throw new StorageRefused('full')
+    return records.commit(...given)
+  }
   const audit = {
     append: async (entry: NewAuditEntry, changes: Parameters<RecordStore['commit']>[0] = []) => {
-      if (disk.isFull) throw new StorageRefused('full')
-      const written = await records.commit(changes)
+      const written = await commit(changes)
       entries.push(entry)
       return written
     },
   }
   const failures: unknown[] = []
   const log = (_message: string, error: unknown): void => void failures.push(error)
-  const statuses = new KeyStatuses({ records, env: { ...systemEnv, now: () => (clock.now += 1000) }, audit, log })
+  const onDisk = Object.assign(new ForwardedRecords(records), { commit })
+  const statuses = new KeyStatuses({
+    records: onDisk,
+    env: { ...systemEnv, now: () => (clock.now += 1000) },
+    audit,
+    log,
+  })
   const enable = async (kid: string | undefined): Promise<void> => {
     const { changes, settled } = statuses.change('a', kid)
     await records.commit(changes)
@@ -80,6 +90,29 @@ test('R05: what a full disk kept from being recorded is recorded once there is r
     entries.map(({ resultType }) => resultType),
     ['Failed', 'Success'],
   )
+})
+
+test('R05: what a full disk kept from being recorded is recorded at the end', async () => {
+  const { records, statuses, entries, disk, enable } = await open()
+  await enable(first)
+  disk.isFull = true
+  statuses.note(refused())
+  await new Promise(setImmediate)
+  disk.isFull = false
+  await statuses.close()
+  assert.equal(entries.length, 1)
+  const again = await open(records)
+  await again.statuses.load()
+  assert.equal(again.statuses.of('a')?.state, 'KeyUnavailable')
+})
+
+test('a full disk does not break off the end', async () => {
+  const { statuses, failures, disk, enable } = await open()
+  await enable(first)
+  disk.isFull = true
+  statuses.note(answered())
+  await statuses.close()
+  assert.ok(failures.at(-1) instanceof StorageRefused)
 })
 
 test('an answer about a replaced key, or while the service ends, is ignored', async () => {

@@ -122,10 +122,20 @@ export class KeyStatuses {
     this.#asked.delete(accountId)
   }
 
-  /** Writes what is only in memory. After that, answers are ignored, since a service that ends does not reach its own vaults. */
+  /**
+   * Writes what is only in memory. After that, answers are ignored, since a service that ends does not reach its own vaults. What can't be
+   * written is lost: the next start asks the vaults again.
+   */
   async close(): Promise<void> {
     this.#closed = true
     await this.#writing
+    await this.#writeAll().catch((failure: unknown) =>
+      this.#options.log('The state of keys could not be recorded at the end', failure),
+    )
+  }
+
+  async #writeAll(): Promise<void> {
+    await this.#recordLeft()
     // Not what others have written since.
     const own = [...this.#known].filter(([accountId]) => this.#unwritten.has(accountId))
     const changes = own.map(([accountId, status]) => put(keyStatuses, accountId, status))
