@@ -124,7 +124,7 @@ async function deleteAccount(services: AccountRouteServices, call: Call): Promis
   if (found === undefined) return empty(204)
   checkPreconditions(call, found)
   const what = { subscriptionId, resourceId: found.value.id }
-  return operations.start(call, what, () => life.delete(found), ['location', 'async'])
+  return operations.start(call, what, { run: () => life.delete(found) }, ['location', 'async'])
 }
 
 function notDeleted(name: string): Conflict {

@@ -61,7 +61,7 @@ export function deletedAccountRoutes(services: AccountRouteServices): Route[] {
         const found = await find(call, subscriptionId)
         if (found === undefined) return empty(204)
         const what = { subscriptionId, resourceId: found.value.id }
-        return operations.start(call, what, () => life.purge(found), ['location', 'async'])
+        return operations.start(call, what, { run: () => life.purge(found) }, ['location', 'async'])
       },
     },
   ]

@@ -4,8 +4,7 @@ import { allRecords, everyRecord } from '../store/every-record.ts'
 import { leaveOut, put, remove, VersionConflict, type Change, type Stored } from '../store/records.ts'
 import { armAudit } from './arm-audit.ts'
 import type { ArmOptions } from './arm-options.ts'
-import { unlessConflict } from '../store/conflicts.ts'
-import type { Operation } from './operations.ts'
+import type { Operation, OperationWork } from './operations.ts'
 import { groupKey, groups, roleAssignments } from './records.ts'
 import { scopeKey } from './resource-id.ts'
 import type { ResourceGroup } from './resource-manager.ts'
@@ -30,7 +29,7 @@ export async function deleteGroup(options: ArmOptions, call: Call, group: Resour
       audit.append(entry, [...changes, put(groups, key, deleting, stored.version)])
     const what = { subscriptionId, resourceId: group.id, operationId: deleting.deleting as string, commit }
     try {
-      return await operations.start(call, what, fence => emptyGroup(options, deleting, fence))
+      return await operations.start(call, what, workOf(options, deleting))
     } catch (error) {
       // Another request came first. This one joins it, if it deletes the group too.
       if (!(error instanceof VersionConflict) || error.collection !== groups.name) throw error
@@ -48,33 +47,38 @@ export async function resumeGroupDeletions(
     const operation = open.find(({ value }) => value.operationId === group.deleting)
     if (operation === undefined) continue
     resumed.add(operation.id)
-    await options.operations.resume(operation, fence => emptyGroup(options, group, fence))
+    await options.operations.resume(operation, workOf(options, group))
   }
   return resumed
 }
 
+function workOf(options: ArmOptions, group: ResourceGroup): OperationWork {
+  const key = groupKey(group.subscriptionId, group.name)
+  return {
+    run: fence => emptyGroup(options, group, fence),
+    // It takes resources again, at the moment in which its deletion is seen to have failed.
+    undo: async () => {
+      const now = await options.records.get(groups, key)
+      if (now === undefined || now.value.deleting !== group.deleting) return []
+      const { deleting: _, ...kept } = now.value
+      return [put(groups, key, kept, now.version)]
+    },
+  }
+}
+
 async function emptyGroup(options: ArmOptions, group: ResourceGroup, fence: readonly Change[]): Promise<void> {
   const { records, resourceTypes } = options
-  const key = groupKey(group.subscriptionId, group.name)
-  try {
-    for (let round = 0; round < MAX_ROUNDS; round += 1) {
-      const inside = await Promise.all(resourceTypes.map(type => type.list(group.subscriptionId, group.name)))
-      if (inside.flat().length === 0) break
-      // In the order of the types, so accounts end before the vaults that hold their keys.
-      for (const [index, type] of resourceTypes.entries()) {
-        for (const resource of inside[index] ?? []) await type.delete(resource)
-      }
+  for (let round = 0; round < MAX_ROUNDS; round += 1) {
+    const inside = await Promise.all(resourceTypes.map(type => type.list(group.subscriptionId, group.name)))
+    if (inside.flat().length === 0) break
+    // In the order of the types, so accounts end before the vaults that hold their keys.
+    for (const [index, type] of resourceTypes.entries()) {
+      for (const resource of inside[index] ?? []) await type.delete(resource)
     }
-    const assignments = await allRecords(records, roleAssignments, { prefix: `${group.subscriptionId}/` })
-    // A later group of the same name must not inherit who had access to this one.
-    const own = assignments.filter(({ value }) => scopeKey(value.scope) === scopeKey(group.id))
-    await records.commit([...fence, remove(groups, key), ...own.map(({ id }) => remove(roleAssignments, id))])
-  } catch (error) {
-    const now = await records.get(groups, key)
-    if (now?.value.deleting === group.deleting && now !== undefined) {
-      const { deleting: _, ...kept } = now.value
-      await records.commit([...fence, put(groups, key, kept, now.version)]).catch(unlessConflict)
-    }
-    throw error
   }
+  const assignments = await allRecords(records, roleAssignments, { prefix: `${group.subscriptionId}/` })
+  // A later group of the same name must not inherit who had access to this one.
+  const own = assignments.filter(({ value }) => scopeKey(value.scope) === scopeKey(group.id))
+  const key = groupKey(group.subscriptionId, group.name)
+  await records.commit([...fence, remove(groups, key), ...own.map(({ id }) => remove(roleAssignments, id))])
 }

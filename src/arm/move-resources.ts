@@ -58,9 +58,9 @@ async function start(
   const body = await call.json(moveBody)
   const target = await targetOf(options, call, source, body.targetResourceGroup)
   const what = { subscriptionId, resourceId: source.id, endStatus }
-  return operations.start(call, what, async () =>
-    work({ source, target, moving: await movingOf(options, source, body.resources) }),
-  )
+  return operations.start(call, what, {
+    run: async () => work({ source, target, moving: await movingOf(options, source, body.resources) }),
+  })
 }
 
 async function targetOf(

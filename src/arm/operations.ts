@@ -6,8 +6,9 @@ import { empty, json } from '../http/respond.ts'
 import type { Call, Route } from '../http/route.ts'
 import { unlessConflict } from '../store/conflicts.ts'
 import { allRecords, everyRecord } from '../store/every-record.ts'
-import { underLease, type Leases, type Lease } from '../store/leases.ts'
-import { collection, leaveOut, put, remove, type Change, type RecordStore, type Stored } from '../store/records.ts'
+import { isFenced, underLease, type Leases, type Lease } from '../store/leases.ts'
+import { collection, leaveOut, put, remove, VersionConflict } from '../store/records.ts'
+import type { Change, RecordStore, Stored } from '../store/records.ts'
 import { storageTrouble } from '../store/storage-errors.ts'
 import { apiVersion } from './api-version.ts'
 import type { ResourceManager } from './resource-manager.ts'
@@ -35,8 +36,12 @@ export interface Operation {
 /** By `<subscription id>/<operation id>`. */
 const operations = collection<Operation>('arm.operations')
 
-/** The work of an operation. @param fence of its lease, for its own commits */
-export type OperationWork = (fence: readonly Change[]) => Promise<void>
+export interface OperationWork {
+  /** @param fence of the operation's lease, for its own commits */
+  run(fence: readonly Change[]): Promise<void>
+  /** Changes for the commit that records a failure, such as taking a mark from a resource. Asked for again when that commit was refused. */
+  undo?(): Promise<readonly Change[]>
+}
 
 const RETRY_AFTER_SECONDS = 1
 const RETRY_MS = 1000
@@ -174,14 +179,17 @@ export class Operations {
   }
 
   /** However long the disk takes no writes: clients poll it. What ends before is given up at the next start. */
-  async #recordEnd(changes: readonly Change[]): Promise<void> {
+  async #recordEnd(changes: () => Promise<readonly Change[]>): Promise<void> {
     for (let refusals = 0; ; refusals += 1) {
       try {
-        await this.#options.records.commit(changes, { reserve: 'small' })
+        await this.#options.records.commit(await changes(), { reserve: 'small' })
         return
       } catch (error) {
+        // Another process goes on with it.
+        if (isFenced(error)) return
         if (refusals === 0) this.#tell('An operation could not be recorded', error)
-        if (storageTrouble(error) === undefined || this.#closing.signal.aborted) return
+        const isPassing = storageTrouble(error) !== undefined || error instanceof VersionConflict
+        if (!isPassing || this.#closing.signal.aborted) return
         await sleep(RETRY_MS, undefined, { signal: this.#closing.signal }).catch(() => undefined)
       }
     }
@@ -195,7 +203,7 @@ export class Operations {
     const { env, log } = this.#options
     const end = async (): Promise<Operation> => {
       try {
-        await work(fence)
+        await work.run(fence)
         return { ...operation, status: 'Succeeded' }
       } catch (error) {
         if (!(error instanceof AzureError)) {
@@ -205,8 +213,10 @@ export class Operations {
         return { ...operation, status: 'Failed', error: errorOf(error) }
       }
     }
-    const ended = await end()
-    await this.#recordEnd([...fence, put(operations, keyOf(operation), { ...ended, endedAt: env.now() })])
+    const ended: Operation = { ...(await end()), endedAt: env.now() }
+    const undone = async (): Promise<readonly Change[]> =>
+      ended.status === 'Failed' ? ((await work.undo?.()) ?? []) : []
+    await this.#recordEnd(async () => [...fence, ...(await undone()), put(operations, keyOf(operation), ended)])
   }
 }
 

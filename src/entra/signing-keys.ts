@@ -13,9 +13,9 @@ import { signingKeys, type SigningKey } from './records.ts'
 const retiredForMs = 25 * 3_600_000
 /** Keys at a time. Each lives for a day after it was replaced, so many changes a day are possible. */
 const maxKeys = 20
-/** A key signs for so long; then the next one does. */
-/** Time between two questions to the store about unknown keys. */
+/** Milliseconds between two questions to the store about unknown keys. */
 const RELOAD_MS = 2000
+/** A key signs for so long; then the next one does. */
 const signsForMs = 30 * 24 * 3_600_000
 
 interface LoadedKey {

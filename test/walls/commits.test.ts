@@ -13,7 +13,7 @@ const MAY_COMMIT: Readonly<Record<string, readonly [times: number, why: string]>
   'cloud/own-ports.ts': [1, 'at start'],
   'cloud/open-subscription.ts': [1, 'the first start makes the first subscription'],
   'audit/request-context.ts': [1, 'commitRecorded itself, where nobody asked'],
-  'arm/delete-group.ts': [2, 'the work behind a 202, whose deletion is recorded before it begins'],
+  'arm/delete-group.ts': [1, 'the work behind a 202, whose deletion is recorded before it begins'],
   'arm/operations.ts': [4, 'what clients poll; the resource that it is about is recorded by its own change'],
   'accounts/account-life.ts': [3, 'the work of a purge, whose end is recorded'],
   'accounts/key-statuses.ts': [1, 'what is seen of keys, at the end of the service'],
