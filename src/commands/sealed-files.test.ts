@@ -12,7 +12,13 @@ test('sealed files of every generation are found, also in the quarantine and in 
     writeFileSync(join(dataDir, path), '')
   }
   const [own, others] = [
-    ['blobs/aa/aa-1', 'blobs/aa/aa-1-g2', 'blobs/quarantine/2026-01-01/aa-1', 'snapshot/blobs/aa/aa-1'],
+    [
+      'blobs/aa/aa-1',
+      'blobs/aa/aa-1-g2',
+      'blobs/aa/aa-1-g3-0123abcd',
+      'blobs/quarantine/2026-01-01/aa-1',
+      'snapshot/blobs/aa/aa-1',
+    ],
     ['blobs/aa/aa-12', 'blobs/aa/aa-1-gone', 'blobs/lost+found/aa-1'],
   ]
   for (const path of [...own, ...others]) lie(path)

@@ -55,14 +55,23 @@ export function fileOf(record: Pick<BlobRecord, 'blobId' | 'storedAs'>): string 
   return record.storedAs ?? record.blobId
 }
 
-/** The file to which the re-encryption to this generation of the data key writes a blob. */
-export function fileOfGeneration(blobId: string, generation: number): string {
-  return `${blobId}-g${generation}`
+/**
+ * The file to which a re-encryption to this generation of the data key writes a blob. Each attempt has its own: a process that stood
+ * still while another one took its work over must not remove what that one has written.
+ */
+export function fileOfAttempt(blobId: string, generation: number, attempt: string): string {
+  return `${rewrittenPrefix(blobId)}${generation}-${attempt}`
 }
 
-/** Whether a name in the blob store belongs to the blob, in any generation. */
+/** With what the names of a blob's files from re-encryptions begin. */
+export function rewrittenPrefix(blobId: string): string {
+  return `${blobId}-g`
+}
+
+/** Whether a name in the blob store belongs to the blob, in any generation. Earlier releases wrote names without an attempt. */
 export function isFileOf(name: string, blobId: string): boolean {
-  return name === blobId || (name.startsWith(`${blobId}-g`) && /^\d+$/.test(name.slice(blobId.length + 2)))
+  const prefix = rewrittenPrefix(blobId)
+  return name === blobId || (name.startsWith(prefix) && /^\d+(-[0-9a-f]{8})?$/.test(name.slice(prefix.length)))
 }
 
 /** Whether a blob's record has the id that fits its value. */

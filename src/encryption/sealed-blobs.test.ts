@@ -4,10 +4,10 @@ import { test } from 'node:test'
 import { deriveKey } from '../crypto/derive.ts'
 import { encodeContext, unwrap } from '../crypto/wrap.ts'
 import { systemEnv } from '../base/env.ts'
-import { BlobExists } from '../store/blobs.ts'
 import { openMemoryBlobs } from '../store/memory-blobs.ts'
 import { openMemoryRecords } from '../store/memory-records.ts'
-import { blobKeyOf, blobRecords, fileOfGeneration } from './blob-records.ts'
+import { VersionConflict } from '../store/records.ts'
+import { blobKeyOf, blobRecords } from './blob-records.ts'
 import { addGeneration, closeGenerations, retireGenerations } from './data-key-generations.ts'
 import { closedGenerations, isRetired } from './key-ring-rows.ts'
 import { KeyRing } from './key-ring.ts'
@@ -94,7 +94,7 @@ test('R21: a key that is lost after the last byte of a rewrite leaves no file be
     isLost = true
   }
   await assert.rejects(blobs.rewrite(stored, losing), KeyUnavailable)
-  assert.equal(await files.open(fileOfGeneration(record.blobId, 2)), undefined)
+  assert.deepEqual(await Array.fromAsync(files.list()), [record.blobId])
   isLost = false
   const rewritten = await blobs.rewrite(stored, bytes => bytes)
   await records.commit(rewritten.changes)
@@ -103,23 +103,38 @@ test('R21: a key that is lost after the last byte of a rewrite leaves no file be
   assert.equal(Buffer.concat(await Array.fromAsync(opened.read())).toString(), 'training data')
 })
 
-test('a rewrite writes over what an earlier one could not take away, and never over the file that a record names', async () => {
+test('of two processes that seal a blob anew, the one that comes too late takes nothing from the other', async () => {
   const { ring, records, files, blobs } = await openRing()
   const { record, changes } = await blobs.create({ accountId: account, kind: 'training-data', source: source() })
   await records.commit(changes)
   await addGeneration(ring, account, (_, added) => records.commit(added))
-  await files.create(fileOfGeneration(record.blobId, 2), source())
   const stored = await records.get(blobRecords, blobKeyOf(account, record.blobId))
   assert.ok(stored)
+  // It stands still before its commit, for so long that its lease runs out.
+  const paused = await blobs.rewrite(stored, bytes => bytes)
   const rewritten = await blobs.rewrite(stored, bytes => bytes)
   await records.commit(rewritten.changes)
-  // Now the record names that file.
-  await assert.rejects(
-    blobs.rewrite(stored, bytes => bytes),
-    BlobExists,
-  )
-  const opened = await blobs.open(record)
-  assert.equal(Buffer.concat(await Array.fromAsync(opened.read())).toString(), 'training data')
+  await rewritten.settle()
+  await assert.rejects(records.commit(paused.changes), VersionConflict)
+  await paused.undo()
+  assert.equal(await textOf((await blobs.open(record)).read()), 'training data')
+  assert.equal((await Array.fromAsync(files.list())).length, 1)
+})
+
+test('R28: a blob that is sealed anew between the look at its record and its removal leaves no file', async () => {
+  const { ring, records, files, blobs } = await openRing()
+  const { record, changes } = await blobs.create({ accountId: account, kind: 'training-data', source: source() })
+  await records.commit(changes)
+  await addGeneration(ring, account, (_, added) => records.commit(added))
+  const stored = await records.get(blobRecords, blobKeyOf(account, record.blobId))
+  assert.ok(stored)
+  const removal = await blobs.remove(account, record.blobId)
+  const rewritten = await blobs.rewrite(stored, bytes => bytes)
+  await records.commit(rewritten.changes)
+  await rewritten.settle()
+  await records.commit(removal.changes)
+  await removal.unlink()
+  assert.deepEqual(await Array.fromAsync(files.list()), [])
 })
 
 test('a blob that is deleted after its record was read counts as gone, not as damaged', async () => {

@@ -5,17 +5,19 @@ import { openMetadata, openSealed, seal, sealMetadata, type OpenedBlob } from '.
 import { encodeContext, newDataKey, unwrap, wipe, wrap } from '../crypto/wrap.ts'
 import type { Env } from '../base/env.ts'
 import { AzureError } from '../http/errors.ts'
-import { BlobExists, type BlobStore } from '../store/blobs.ts'
+import type { BlobStore } from '../store/blobs.ts'
 import { put, remove, type Change, type Stored } from '../store/records.ts'
 import {
   blobGone,
   blobKeyOf,
   blobRecords,
   fileOf,
-  fileOfGeneration,
+  fileOfAttempt,
   type BlobRecord,
   type DataKind,
+  isFileOf,
   isOwnBlob,
+  rewrittenPrefix,
 } from './blob-records.ts'
 import { Cut } from './cut.ts'
 import { heldBy } from './key-ring-rows.ts'
@@ -103,9 +105,8 @@ export class SealedBlobs {
     const opened = await this.open(value)
     const source = through(opened.read())
     const blob = { accountId, kind, source, ...(secrets === undefined ? {} : { metadata: () => secrets }) }
-    const nameOf = (generation: number): string => fileOfGeneration(blobId, generation)
-    const makeFree = (name: string): Promise<void> => this.#dropUnnamed(name, { id, version })
-    const record = await this.#write(blob, blobId, nameOf, makeFree)
+    const attempt = this.#env.uuid().slice(0, 8)
+    const record = await this.#write(blob, blobId, generation => fileOfAttempt(blobId, generation, attempt))
     return {
       changes: [put(blobRecords, id, { ...record, createdAt }, version), ...held(record)],
       settle: () => {
@@ -116,27 +117,12 @@ export class SealedBlobs {
     }
   }
 
-  /**
-   * Removes a file of this name that an earlier attempt could not remove. Otherwise each later attempt would fail on it.
-   * @throws BlobExists where the record was written anew, and may name it
-   */
-  async #dropUnnamed(name: string, { id, version }: Pick<Stored<BlobRecord>, 'id' | 'version'>): Promise<void> {
-    if ((await this.#ring.records.get(blobRecords, id))?.version !== version) throw new BlobExists(name)
-    await this.#blobs.remove(name)
-  }
-
   /** Whether something is being sealed for the account under a data key before `generation`. */
   isWriting(accountId: string, generation: number): boolean {
     return [...this.#writing].some(one => one.accountId === accountId && one.generation < generation)
   }
 
-  /** @param makeFree removes what is in the file's place, or throws where it must not */
-  async #write(
-    blob: NewBlob,
-    blobId: string,
-    nameOf: (generation: number) => string,
-    makeFree?: (name: string) => Promise<void>,
-  ): Promise<BlobRecord> {
+  async #write(blob: NewBlob, blobId: string, nameOf: (generation: number) => string): Promise<BlobRecord> {
     const { accountId, kind } = blob
     const { generation } = await this.#wrappingKey(accountId, kind)
     const context = { accountId, kind, blobId, generation }
@@ -146,12 +132,7 @@ export class SealedBlobs {
     this.#writing.add(context)
     try {
       const sealed = seal(key, context, this.#underLease(accountId, kind, blob.source))
-      // It throws before it reads a byte, where something is there.
-      const storedSize = await this.#blobs.create(name, sealed.bytes).catch(async (error: unknown) => {
-        if (!(error instanceof BlobExists) || makeFree === undefined) throw error
-        await makeFree(name)
-        return this.#blobs.create(name, sealed.bytes)
-      })
+      const storedSize = await this.#blobs.create(name, sealed.bytes)
       const finish = async (): Promise<BlobRecord> => {
         const metadata =
           blob.metadata === undefined ? undefined : sealMetadata(key, sealed.header, context, blob.metadata())
@@ -168,7 +149,6 @@ export class SealedBlobs {
         }
       }
       return await finish().catch(async (error: unknown) => {
-        // The next attempt of a re-encryption needs the name.
         await this.#blobs.remove(name)
         throw error
       })
@@ -252,10 +232,11 @@ export class SealedBlobs {
   async #unlink(record: BlobName): Promise<void> {
     const { accountId, blobId } = record
     this.#onChange(accountId)
+    const names = new Set([fileOf(record), blobId])
     // A re-encryption may have given it another file meanwhile.
-    const generations = [...(await this.#ring.generations(accountId)).keys()].filter(generation => generation > 1)
-    const rewritten = generations.map(generation => fileOfGeneration(blobId, generation))
-    for (const name of new Set([fileOf(record), blobId, ...rewritten])) await this.#blobs.remove(name)
+    if ([...(await this.#ring.generations(accountId)).keys()].some(generation => generation > 1))
+      for await (const name of this.#blobs.list(rewrittenPrefix(blobId))) if (isFileOf(name, blobId)) names.add(name)
+    for (const name of names) await this.#blobs.remove(name)
   }
 
   /** The blob's key, and its record, since a re-encryption may have replaced the given one. */

@@ -14,9 +14,21 @@ export const LOST_AND_FOUND = 'lost+found'
 const NO_LINKS = ['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL']
 const AT_ONCE = 64
 
-/** The path of the blob of this id, below the folder. */
+/** How many characters of an id name its folder. */
+export const FAN_OUT = 2
+
+/** The path of the folder of the blob of this id. */
 export function fanOutOf(folder: string, id: string): string {
-  return join(folder, id.slice(0, 2))
+  return join(folder, id.slice(0, FAN_OUT))
+}
+
+/** The ids of all blobs in the folder of this id. */
+export async function blobsOfFanOut(folder: string, id: string): Promise<string[]> {
+  const names = await readdir(fanOutOf(folder, id)).catch((error: unknown) => {
+    if (hasCode(error, 'ENOENT')) return []
+    throw error
+  })
+  return names.filter(isBlobId)
 }
 
 /** The path of a blob below the folder of a directory store. @throws RangeError for a text that is not an id */

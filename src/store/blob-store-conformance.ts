@@ -85,6 +85,11 @@ function lifeRules(rule: Rule): void {
     const ids = ['0b9f', 'a', '-', 'z'.repeat(64), '018f3c1e-7b1a-7c3e-9f00-000000000000']
     for (const id of ids) await blobs.create(id, inChunks(Buffer.from(id), 3))
     assert.deepEqual((await Array.fromAsync(blobs.list())).sort(), ids.toSorted())
+    for (const prefix of ['', 'a', '0', '01', '018f', 'zz', 'no-such'])
+      assert.deepEqual(
+        (await Array.fromAsync(blobs.list(prefix))).sort(),
+        ids.filter(id => id.startsWith(prefix)).toSorted(),
+      )
     for (const id of ids) await blobs.remove(id)
     await blobs.remove('a')
     await blobs.remove('never-there')

@@ -22,8 +22,8 @@ export interface BlobStore {
   open(id: string): Promise<BlobReader | undefined>
   /** Unlinks the blob, durable when the promise resolves. It is not an error when there is none. */
   remove(id: string): Promise<void>
-  /** Every id, in no order. */
-  list(): AsyncIterable<string>
+  /** Every id, in no order. @param prefix only ids that begin with it; with two characters or more it does not read all of them */
+  list(prefix?: string): AsyncIterable<string>
 }
 
 /** Thrown by `create` when the id is taken or is being written. */

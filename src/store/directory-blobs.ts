@@ -3,7 +3,7 @@ import { chmod, mkdir, open, rename, rm, unlink, type FileHandle } from 'node:fs
 import { join } from 'node:path'
 import { FailedSync } from '../base/failed-sync.ts'
 import { exists, hasCode, syncFolder } from './atomic-file.ts'
-import { blobFile, blobFiles, fanOutOf, INCOMING } from './blob-files.ts'
+import { blobFile, blobFiles, blobsOfFanOut, FAN_OUT, fanOutOf, INCOMING } from './blob-files.ts'
 import { BlobExists, checkByteRange, type BlobReader, type BlobStore } from './blobs.ts'
 import { CommitUnknown, refusalOf } from './storage-errors.ts'
 
@@ -27,7 +27,7 @@ export function readDirectoryBlobs(folder: string): BlobStore {
   const refuse = async (): Promise<never> => {
     throw new Error('These blobs were opened to be read.')
   }
-  return { open: id => blobs.open(id), list: () => blobs.list(), create: refuse, remove: refuse }
+  return { open: id => blobs.open(id), list: prefix => blobs.list(prefix), create: refuse, remove: refuse }
 }
 
 class DirectoryBlobs implements BlobStore {
@@ -93,8 +93,9 @@ class DirectoryBlobs implements BlobStore {
     }
   }
 
-  async *list(): AsyncIterable<string> {
-    yield* (await blobFiles(this.#folder)).ids
+  async *list(prefix = ''): AsyncIterable<string> {
+    if (prefix.length < FAN_OUT) yield* (await blobFiles(this.#folder)).ids.filter(id => id.startsWith(prefix))
+    else for (const id of await blobsOfFanOut(this.#folder, prefix)) if (id.startsWith(prefix)) yield id
   }
 
   #pathOf(id: string): string {

@@ -22,7 +22,7 @@ export function holdable(blobs: BlobStore): HeldBlobs {
 
   return {
     async create(id, source) {
-      // A re-encryption tries again with a name that a record never had.
+      // Its name is free again for others.
       if (owed.has(id)) await unlink(id)
       return blobs.create(id, source)
     },
@@ -31,8 +31,8 @@ export function holdable(blobs: BlobStore): HeldBlobs {
       if (holds > 0) owed.add(id)
       else await unlink(id)
     },
-    async *list() {
-      for await (const id of blobs.list()) if (!owed.has(id)) yield id
+    async *list(prefix) {
+      for await (const id of blobs.list(prefix)) if (!owed.has(id)) yield id
     },
     hold() {
       holds += 1

@@ -29,8 +29,8 @@ export function openMemoryBlobs(): BlobStore {
       checkBlobId(id)
       blobs.delete(id)
     },
-    async *list() {
-      yield* blobs.keys()
+    async *list(prefix = '') {
+      for (const id of blobs.keys()) if (id.startsWith(prefix)) yield id
     },
   }
 }
