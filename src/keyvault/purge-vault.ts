@@ -1,3 +1,4 @@
+import { unlessConflict } from '../store/conflicts.ts'
 import { remove } from '../store/records.ts'
 import { keys } from './key-record.ts'
 import { destroyMaterial, destructionOf } from './purge.ts'
@@ -18,5 +19,18 @@ export async function purgeVault(services: KeyVaultServices, vault: Vault): Prom
       await destroyMaterial(services, destruction)
     }
   }
-  await services.records.commit([remove(vaults, vault.name.toLowerCase())])
+  await removeVault(services, vault)
+}
+
+/** Not a later vault of its name, which somebody may have made after another purge of this one had ended. */
+async function removeVault({ records }: KeyVaultServices, vault: Vault): Promise<void> {
+  for (;;) {
+    const found = await records.get(vaults, vault.name.toLowerCase())
+    if (found?.value.id !== vault.id) return
+    try {
+      await records.commit([remove(vaults, found.id, found.version)])
+    } catch (error) {
+      unlessConflict(error)
+    }
+  }
 }
