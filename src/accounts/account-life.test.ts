@@ -4,7 +4,7 @@ import type { AuditSink } from '../audit/audit-event.ts'
 import { systemEnv } from '../base/env.ts'
 import { openLeases } from '../store/leases.ts'
 import { openMemoryRecords } from '../store/memory-records.ts'
-import { put, type RecordStore, type Stored } from '../store/records.ts'
+import { collection, mustExist, put, type RecordStore, type Stored } from '../store/records.ts'
 import { SharedRecords } from '../store/shared-records.test-support.ts'
 import { AccountLife, type AccountLifeOptions } from './account-life.ts'
 import { accountKey, accountNames, accounts, subdomains, type Account } from './account.ts'
@@ -37,6 +37,16 @@ function lifeOver(records: RecordStore, clock: { now: number }, stop = async () 
   const env = { ...systemEnv, now: () => clock.now }
   return new AccountLife({ ...others, records, env, audit, leases: openLeases(records, () => clock.now) })
 }
+
+test('an account is not deleted with its group by a process that has lost the deletion of the group', async () => {
+  const records = openMemoryRecords()
+  const { deleted: _, ...live } = accountOf('later')
+  await records.commit([put(accounts, 'later', live as Account)])
+  const stored = (await records.get(accounts, 'later')) as Stored<Account>
+  const lost = mustExist(collection('store.lease-fences'), 'lost')
+  await assert.rejects(lifeOver(records, { now: 0 }).delete(stored, [lost]), { status: 409 })
+  assert.deepEqual(await records.get(accounts, 'later'), stored)
+})
 
 test('a purge that another process has ended takes no name from the account that has it now', async () => {
   const shared = new SharedRecords(openMemoryRecords())

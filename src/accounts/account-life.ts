@@ -45,7 +45,7 @@ export class AccountLife {
   }
 
   /** Soft-deletes: its host, identity, jobs and deployments end now, and its data is kept under its keys. R28: the processes end. */
-  async delete(stored: Stored<Account>): Promise<void> {
+  async delete(stored: Stored<Account>, fence: readonly Change[] = []): Promise<void> {
     const { audit, env, identities, keyRing } = this.#options
     const { accountId, identity } = stored.value
     const at = env.now()
@@ -53,7 +53,7 @@ export class AccountLife {
     const disabled = identity === undefined ? [] : await identities.enable(identity.principalId, false)
     const entry = accountAudit(value, 'Microsoft.CognitiveServices/accounts/delete', 'Soft-deleted')
     await audit
-      .append(entry, [put(accounts, accountId, value, stored.version), ...disabled])
+      .append(entry, [...fence, put(accounts, accountId, value, stored.version), ...disabled])
       .catch(changedMeanwhile('The account'))
     await this.stop(accountId)
     keyRing.forget(accountId)

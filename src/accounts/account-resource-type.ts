@@ -19,9 +19,9 @@ export function accountResourceType(services: AccountServices, life: AccountLife
     apiVersions: ['2025-09-01', '2025-06-01', '2024-10-01', '2023-05-01', '2022-12-01'],
     list: async (subscriptionId, group) =>
       (await services.accounts.list(subscriptionId, group)).map(({ value }) => shown(value)),
-    async delete(resource) {
+    async delete(resource, fence) {
       const found = await find(resource)
-      if (found !== undefined) await life.delete(found)
+      if (found !== undefined) await life.delete(found, fence)
     },
     async move(resource, to) {
       const found = await find(resource)

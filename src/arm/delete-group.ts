@@ -73,7 +73,7 @@ async function emptyGroup(options: ArmOptions, group: ResourceGroup, fence: read
     if (inside.flat().length === 0) break
     // In the order of the types, so accounts end before the vaults that hold their keys.
     for (const [index, type] of resourceTypes.entries()) {
-      for (const resource of inside[index] ?? []) await type.delete(resource)
+      for (const resource of inside[index] ?? []) await type.delete(resource, fence)
     }
   }
   const assignments = await allRecords(records, roleAssignments, { prefix: `${group.subscriptionId}/` })

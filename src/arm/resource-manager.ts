@@ -80,8 +80,11 @@ export interface ResourceType {
   readonly apiVersions: readonly string[]
   /** The live resources of a subscription, or of one of its groups. */
   list(subscriptionId: string, group?: string): Promise<readonly GenericResource[]>
-  /** Deletes a resource because its group is deleted. It is not an error when it is gone already. */
-  delete(resource: GenericResource): Promise<void>
+  /**
+   * Deletes a resource because its group is deleted. It is not an error when it is gone already.
+   * @param fence for its commit: of the process that deletes the group, since later a group of that name may have such a resource too
+   */
+  delete(resource: GenericResource, fence: readonly Change[]): Promise<void>
   /** The changes that move a resource, for one commit with everything that moves along. @throws 409 when it can't be moved */
   move(resource: GenericResource, to: Place): Promise<readonly Change[]>
   setTags(resource: GenericResource, tags: Tags): Promise<readonly Change[]>

@@ -20,13 +20,16 @@ export function vaultResourceType(services: KeyVaultServices): ResourceType {
     type: VAULT_TYPE,
     apiVersions: VAULT_API_VERSIONS,
     list: async (subscriptionId, group) => (await listVaults(services, 'live', subscriptionId, group)).map(shown),
-    delete: resource =>
+    delete: (resource, fence) =>
       services.inTurn(resource.name.toLowerCase(), async () => {
         const found = await find(resource)
         if (found === undefined) return
         const { changes, afterwards } = vaultDeletion(services, found, services.env.now())
         const subject = { operationName: 'VaultDelete', resourceId: resource.id, id: resource.id }
-        await services.audit.append(systemEvent(services.env.now(), services.env.uuid(), subject), changes)
+        await services.audit.append(systemEvent(services.env.now(), services.env.uuid(), subject), [
+          ...fence,
+          ...changes,
+        ])
         await afterwards()
       }),
     async move(resource, to) {
