@@ -120,6 +120,11 @@ export function isRetired(error: unknown): boolean {
   )
 }
 
+/** The same error for a content whose data key is gone before its commit. */
+export function retired({ accountId, generation }: Pick<KeyRow, 'accountId' | 'generation'>): VersionConflict {
+  return new VersionConflict(keyRows.name, rowId({ accountId, generation, status: 'active' }))
+}
+
 export function putClosed({ accountId, generation }: KeyRow): Change {
   return put(closedGenerations, closedId(accountId, generation), {})
 }

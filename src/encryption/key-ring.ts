@@ -223,6 +223,17 @@ export class KeyRing {
   }
 }
 
+/** The keys under a lease, with that of the generation if the account has it. Another process may have added it since the lease began. */
+export async function keysWith(
+  { leases, records }: KeyRing,
+  accountId: string,
+  generation: number | undefined,
+): Promise<DataKeys> {
+  const held = await leases.keys(accountId)
+  if (generation === undefined || held.byGeneration.has(generation) || !records.properties.shared) return held
+  return leases.renew(accountId)
+}
+
 export function noDataKeys(): NotFound {
   return new NotFound('KeyRingNotFound', 'The account has no data keys: it was deleted.')
 }

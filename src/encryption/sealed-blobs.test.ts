@@ -6,13 +6,16 @@ import { encodeContext, unwrap } from '../crypto/wrap.ts'
 import { systemEnv } from '../base/env.ts'
 import { openMemoryBlobs } from '../store/memory-blobs.ts'
 import { openMemoryRecords } from '../store/memory-records.ts'
-import { VersionConflict } from '../store/records.ts'
+import { VersionConflict, type RecordStore } from '../store/records.ts'
+import { SharedRecords } from '../store/shared-records.test-support.ts'
 import { blobKeyOf, blobRecords } from './blob-records.ts'
 import { addGeneration, closeGenerations, retireGenerations } from './data-key-generations.ts'
 import { closedGenerations, isRetired } from './key-ring-rows.ts'
 import { KeyRing } from './key-ring.ts'
 import { KeyUnavailable } from './key-unavailable.ts'
+import type { RootKeys } from './root-key.ts'
 import { SealedBlobs } from './sealed-blobs.ts'
+import { openRecord, sealRecord } from './sealed-records.ts'
 import { VaultWaits } from './vault-waits.ts'
 
 const account = randomUUID()
@@ -26,12 +29,16 @@ async function textOf(bytes: AsyncIterable<Uint8Array>): Promise<string> {
   return Buffer.concat(await Array.fromAsync(bytes)).toString()
 }
 
+function ringOf(records: RecordStore, rootKeys: RootKeys, leaseMs: number): KeyRing {
+  const vaults = { agentFor: () => undefined, timeoutMs: 1, waits: new VaultWaits() }
+  const credentialOf = () => ({ getToken: async () => null })
+  return new KeyRing({ records, rootKeys, leaseMs, vaults, credentialOf, settingsOf: async () => undefined })
+}
+
 async function openRing(leaseMs = 0) {
   const records = openMemoryRecords()
   const rootKeys = { service: key(), mac: key(), deployment: key(), hsm: key(), records: key(), identity: key() }
-  const vaults = { agentFor: () => undefined, timeoutMs: 1, waits: new VaultWaits() }
-  const credentialOf = () => ({ getToken: async () => null })
-  const ring = new KeyRing({ records, rootKeys, leaseMs, vaults, credentialOf, settingsOf: async () => undefined })
+  const ring = ringOf(records, rootKeys, leaseMs)
   await records.commit(await ring.create(account))
   const files = openMemoryBlobs()
   return {
@@ -135,6 +142,37 @@ test('R28: a blob that is sealed anew between the look at its record and its rem
   await records.commit(removal.changes)
   await removal.unlink()
   assert.deepEqual(await Array.fromAsync(files.list()), [])
+})
+
+test('what is still being sealed when its data key is destroyed is refused as too late, not as damaged', async () => {
+  const { ring, records, files, blobs } = await openRing()
+  const [begun, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const slow = async function* (): AsyncGenerator<Uint8Array> {
+    yield* source()
+    begun.resolve()
+    await go.promise
+  }
+  // Another process re-encrypts the account, which does not know what is written here.
+  const late = blobs.create({ accountId: account, kind: 'checkpoint', source: slow() })
+  await begun.promise
+  await addGeneration(ring, account, (_, added) => records.commit(added))
+  await closeGenerations(ring, account, 2)
+  await retireGenerations(ring, account, 2, removed => records.commit(removed))
+  go.resolve()
+  await assert.rejects(late, isRetired)
+  assert.deepEqual(await Array.fromAsync(files.list()), [])
+})
+
+test('what another process seals under a data key that it has just made is opened here, also before this one is told', async () => {
+  const shared = new SharedRecords(openMemoryRecords())
+  const rootKeys = { service: key(), mac: key(), deployment: key(), hsm: key(), records: key(), identity: key() }
+  const [one, other] = [ringOf(shared.open(), rootKeys, 60_000), ringOf(shared.open(), rootKeys, 60_000)]
+  await one.records.commit(await one.create(account))
+  await other.leases.keys(account)
+  await addGeneration(one, account, (_, added) => one.records.commit(added))
+  const sealed = await sealRecord(one, account, 'losses', [1, 2])
+  assert.equal(sealed.generation, 2)
+  assert.deepEqual(await openRecord(other, account, 'losses', sealed), [1, 2])
 })
 
 test('a blob that is deleted after its record was read counts as gone, not as damaged', async () => {

@@ -20,8 +20,8 @@ import {
   rewrittenPrefix,
 } from './blob-records.ts'
 import { Cut } from './cut.ts'
-import { heldBy } from './key-ring-rows.ts'
-import type { KeyRing } from './key-ring.ts'
+import { heldBy, retired } from './key-ring-rows.ts'
+import { keysWith, type KeyRing } from './key-ring.ts'
 import type { PlaintextHold } from './plaintext-holds.ts'
 import { recordTampered } from './record-tampered.ts'
 import { RestingReader, FileGone } from './resting-reader.ts'
@@ -150,7 +150,8 @@ export class SealedBlobs {
       }
       return await finish().catch(async (error: unknown) => {
         await this.#blobs.remove(name)
-        throw error
+        // A re-encryption by another process does not know what is written here, and has destroyed the data key.
+        throw error instanceof GenerationMissing ? retired(context) : error
       })
     } finally {
       this.#writing.delete(context)
@@ -276,12 +277,9 @@ export class SealedBlobs {
   ): Promise<{ key: GcmKey; generation: number }> {
     if (kind === 'deployment')
       return { key: deriveKey(this.#deploymentRoot, 'ownkey/v1/deployment', Buffer.from(accountId)), generation: 0 }
-    const { leases } = this.#ring
-    const held = await leases.keys(accountId)
+    const held = await keysWith(this.#ring, accountId, generation)
     const wanted = generation ?? held.current
-    const isNew = !held.byGeneration.has(wanted) && this.#ring.records.properties.shared
-    // Another process may have added the generation since the lease began.
-    const key = (isNew ? await leases.renew(accountId) : held).byGeneration.get(wanted)
+    const key = held.byGeneration.get(wanted)
     if (key === undefined) throw new GenerationMissing(wanted)
     return { key: key.bytes, generation: wanted }
   }

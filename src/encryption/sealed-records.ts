@@ -4,7 +4,7 @@ import { encodeContext, wipe } from '../crypto/wrap.ts'
 import { AzureError } from '../http/errors.ts'
 import { heldBy } from './key-ring-rows.ts'
 import type { DataKeys } from './data-key.ts'
-import type { KeyRing } from './key-ring.ts'
+import { keysWith, type KeyRing } from './key-ring.ts'
 import type { Change } from '../store/records.ts'
 
 /** A small value of the customer's (a job's losses), sealed under the account's data key. */
@@ -39,7 +39,7 @@ export async function openRecord(
   name: string,
   record: SealedRecord,
 ): Promise<unknown> {
-  const keys = await ring.leases.keys(accountId)
+  const keys = await keysWith(ring, accountId, record.generation)
   const context = encodeContext(accountId, name, record.generation)
   const sealed = Buffer.from(record.sealed, 'base64')
   return JSON.parse(withRecordKey(keys, record.generation, key => openBox(key, context, sealed)).toString('utf8'))

@@ -76,7 +76,7 @@ export class Files {
     // With a revoked key it is refused before the first byte is read.
     creating.catch(stop)
     const [created, checked] = await Promise.allSettled([creating, watched])
-    if (created.status === 'rejected') throw created.reason
+    if (created.status === 'rejected') throw tooLateOr(created.reason)
     const { record, changes } = created.value
     if (checked.status === 'rejected') {
       await this.#blobs.discard(record)
@@ -109,7 +109,7 @@ export class Files {
     } catch (error) {
       // ADR 0023: it is not known whether the file was kept, so it stays.
       if (leftNothing(error)) await this.discard(pending)
-      throw isRetired(error) ? resealedMeanwhile() : error
+      throw tooLateOr(error)
     }
     return record
   }
@@ -223,10 +223,12 @@ function isRead(fileId: string, { jobId, status }: JobRecord): Conflict {
   )
 }
 
-function resealedMeanwhile(): Conflict {
+function tooLateOr(error: unknown): unknown {
+  if (!isRetired(error)) return error
   return new Conflict(
     'conflict',
     'The resource got another data key while the file came in, and nothing is stored under the former one any more. Upload the file again.',
+    { cause: error },
   )
 }
 
