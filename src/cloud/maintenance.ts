@@ -30,6 +30,7 @@ interface MaintenanceOptions {
   readonly due: () => Promise<void>
   /** Writes records of refusals that were only counted. */
   readonly flush: () => Promise<void>
+  readonly keyVault: Pick<KeyVault, 'forgetIdle' | 'followOthers'>
   readonly service: Service
   readonly management: Management
   readonly options: Pick<ModulesOptions, 'records' | 'blobs' | 'quarantine' | 'audit' | 'diagnosticsFolder' | 'log'>
@@ -53,7 +54,7 @@ export function openMaintenance(given: MaintenanceOptions): Maintenance {
   return {
     start: async () => {
       await service.keyStatuses.load()
-      following.push(...followOthers(service, told))
+      following.push(...followOthers(service, told), given.keyVault.followOthers())
       service.watch.start()
       await service.runner.start()
       await resume(given)
@@ -104,6 +105,7 @@ function tasks(given: MaintenanceOptions, told: Told): Repeating[] {
   const isShared = records.properties.shared
   return [
     one('maintenance', MAINTENANCE_MS, due, 'Maintenance failed'),
+    repeatedly(async () => given.keyVault.forgetIdle(), MAINTENANCE_MS, told('Idle keys could not be dropped')),
     ...(isShared
       ? [repeatedly(() => resume(given), MAINTENANCE_MS, told('What other processes left could not be taken up'))]
       : []),

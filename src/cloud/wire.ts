@@ -119,7 +119,7 @@ export async function wireModules(options: ModulesOptions): Promise<Modules> {
     authenticators: authenticatorsOf(requestAudit, entra, keyVault.authenticator, plane),
     connect: agent => service.connect(agent),
     audited: routes => requestAudit.routes(routes),
-    ...openMaintenance({ service, management, due, flush: () => requestAudit.flush(), options }),
+    ...openMaintenance({ keyVault, service, management, due, flush: () => requestAudit.flush(), options }),
   }
 }
 

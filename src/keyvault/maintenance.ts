@@ -19,7 +19,6 @@ const MAX_CATCH_UP = 100
  * does not hold up others. @throws the failures, when everything else is done
  */
 export async function maintain(services: KeyVaultServices): Promise<void> {
-  services.materials.forgetIdle()
   const tasks = eachForItself()
   for await (const { value: vault } of allVaults(services.records)) {
     const over = vault.deleted !== undefined && vault.deleted.purgeAt <= services.env.now()

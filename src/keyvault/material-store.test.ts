@@ -3,8 +3,9 @@ import { createSecretKey, randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { systemEnv } from '../base/env.ts'
 import { openMemoryRecords } from '../store/memory-records.ts'
-import { put } from '../store/records.ts'
-import { keyMaterial, versionId, type KeyVersion } from './key-record.ts'
+import { put, remove } from '../store/records.ts'
+import { SharedRecords } from '../store/shared-records.test-support.ts'
+import { keyId, keyMaterial, keys, type Key, versionId, type KeyVersion } from './key-record.ts'
 import { openMaterialStore } from './material-store.ts'
 import { openSoftwareModule } from './software-module.ts'
 import { vaultWith } from './vault.fixture.ts'
@@ -67,4 +68,23 @@ test('a key that was not used for ten minutes is not kept decoded', async () => 
   now += 10 * 60_000
   store.forgetIdle()
   assert.notEqual(store.open(vaultWith(), 'k', version), second)
+})
+
+test('R21: a key that another process deletes or purges is not kept decoded here', async () => {
+  const shared = new SharedRecords(openMemoryRecords())
+  const other = shared.open()
+  const store = openMaterialStore(shared.open(), hsmKey, openSoftwareModule(systemEnv))
+  await other.commit([store.seal(vaultWith(), 'k', version.version, randomBytes(32))])
+  const following = store.followOthers()
+  const deleted = { name: 'k', current: version.version, deleted: { at: 1, purgeAt: 2 } } as Key
+  const [key, material] = [keyId(vaultWith(), 'k'), versionId(vaultWith(), 'k', version.version)]
+  for (const change of [put(keys, key, deleted), remove(keyMaterial, material)]) {
+    const decoded = store.open(vaultWith(), 'k', version)
+    assert.equal(store.open(vaultWith(), 'k', version), decoded)
+    await other.commit([change])
+    const again = store.open(vaultWith(), 'k', version)
+    assert.notEqual(again, decoded)
+    await again.catch(() => undefined)
+  }
+  await following.close()
 })

@@ -2,8 +2,8 @@ import type { KeyObject } from 'node:crypto'
 import { openBox, sealBox } from '../crypto/box.ts'
 import { encodeContext } from '../crypto/encode-context.ts'
 import { wipe } from '../crypto/wrap.ts'
-import { put, type Change, type RecordStore } from '../store/records.ts'
-import { keyMaterial, versionId, type KeyVersion } from './key-record.ts'
+import { put, type Change, type RecordStore, type Watch } from '../store/records.ts'
+import { keyMaterial, keys, versionId, type KeyVersion } from './key-record.ts'
 import type { KeyModule, UsableKey } from './key-module.ts'
 import type { Vault } from './vault-record.ts'
 
@@ -29,6 +29,8 @@ export interface MaterialStore {
   forget(idPrefix: string): void
   /** Drops keys that were not used for ten minutes. */
   forgetIdle(): void
+  /** Drops keys that other processes delete or purge. What no watch reports is dropped once it is idle. */
+  followOthers(): Watch
 }
 
 /** Material is bound to the vault's GUID, the key's name and the version, so it does not open in another place. */
@@ -40,6 +42,10 @@ export function openMaterialStore(
 ): MaterialStore {
   /** The least recently used first. */
   const cached = new Map<string, CachedKey>()
+
+  const forget = (idPrefix: string): void => {
+    for (const id of cached.keys()) if (id.startsWith(idPrefix)) cached.delete(id)
+  }
 
   const reveal: MaterialStore['reveal'] = async (vault, name, version) => {
     const id = versionId(vault, name, version)
@@ -80,9 +86,14 @@ export function openMaterialStore(
       if (cached.size > CACHED_KEYS) cached.delete(cached.keys().next().value ?? '')
       return entry.key
     },
-    forget(idPrefix) {
-      for (const id of cached.keys()) if (id.startsWith(idPrefix)) cached.delete(id)
-    },
+    forget,
+    followOthers: () =>
+      records.watch(written => {
+        if (written === 'lost') return forget('')
+        for (const { collection, id } of written)
+          if (collection === keys.name) forget(`${id}/`)
+          else if (collection === keyMaterial.name) forget(id)
+      }),
     forgetIdle() {
       for (const [id, { usedAt }] of cached) {
         if (elapsed() - usedAt < IDLE_MS) return

@@ -2,6 +2,7 @@ import type { ResourceType } from '../arm/resource-manager.ts'
 import type { Authenticator, Route } from '../http/route.ts'
 import { accessPolicyRoutes } from './access-policy-routes.ts'
 import { vaultAuthenticator } from './authenticate.ts'
+import type { Watch } from '../store/records.ts'
 import { backupRoutes } from './backup-key.ts'
 import { createKeyRoutes } from './create-key.ts'
 import { cryptoRoutes } from './crypto-operations.ts'
@@ -27,6 +28,10 @@ export interface KeyVault {
   readonly resourceType: ResourceType
   /** Purges what is due and acts on rotation policies. Call it regularly, and after the clock was moved. */
   maintain(): Promise<void>
+  /** Drops decoded keys that are not in use. Call it regularly in every process. */
+  forgetIdle(): void
+  /** Drops decoded keys that other processes delete or purge. */
+  followOthers(): Watch
 }
 
 /** The embedded Key Vault: provider Microsoft.KeyVault and the keys data plane of every vault (R05, R06). */
@@ -51,6 +56,8 @@ export function openKeyVault(options: KeyVaultOptions): KeyVault {
     ],
     authenticator: vaultAuthenticator(services),
     resourceType: vaultResourceType(services),
+    forgetIdle: () => materials.forgetIdle(),
+    followOthers: () => materials.followOthers(),
     maintain: () => services.inTurn('maintenance', () => maintain(services)),
   }
 }
