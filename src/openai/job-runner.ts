@@ -121,8 +121,21 @@ export class JobRunner {
     }
   }
 
+  /** @throws Stopped where another process has written what is wanted of the job since it was read */
+  async #begin(stored: Stored<JobRecord>): Promise<Stored<JobRecord>> {
+    const { jobs: service, records } = this.#options
+    const [level, message] =
+      stored.value.status === 'running' ? (['warning', TAKEN_UP] as const) : (['info', 'Job started.'] as const)
+    try {
+      return await service.move(stored, { status: 'running' }, level, message)
+    } catch (error) {
+      const now = error instanceof Conflict ? await records.get(jobs, stored.id) : undefined
+      throw now?.value.wanted === undefined ? error : new Stopped(now.value.wanted)
+    }
+  }
+
   async #runOne(stored: Stored<JobRecord>, lease: Lease): Promise<void> {
-    const { jobs: service, accounts, keyRing, running, log } = this.#options
+    const { accounts, keyRing, running, log } = this.#options
     const { jobId, accountId, wanted } = stored.value
     const [abort, pause] = [new AbortController(), new AbortController()]
     const stop = (to: Stopped['to']): void => {
@@ -139,10 +152,7 @@ export class JobRunner {
       const account = await accounts.byId(accountId)
       // A restore of the account brings the job back, so it is only paused. A purge removes it.
       if (account === undefined) throw new Stopped('paused')
-      const begun =
-        stored.value.status === 'running'
-          ? await service.move(stored, { status: 'running' }, 'warning', TAKEN_UP)
-          : await service.move(stored, { status: 'running' }, 'info', 'Job started.')
+      const begun = await this.#begin(stored)
       // R23: the job's process holds plaintext, so it is killed when the lease ends, however far its next write is.
       hold = await keyRing.leases.hold(accountId)
       const signal = AbortSignal.any([abort.signal, hold.signal, lease.signal])

@@ -148,6 +148,33 @@ test('a job whose process is gone is taken up once its lease has run out', async
   assert.equal(await statusOf(1), 'pending')
 })
 
+test('a pause that another process asks for while a job is taken up pauses the job, and does not fail it', async () => {
+  const { shared, clock, store, statusOf, add } = opened()
+  const id = ownedKey(accountId, idOf(1))
+  const handle = shared.open()
+  // No promise depends on the watch.
+  handle.watch = () => ({ close: () => {} })
+  const commit = handle.commit.bind(handle)
+  let isAsked = false
+  handle.commit = async (changes, options) => {
+    const job = changes.find(({ collection, value }) => collection === jobs.name && value !== undefined)
+    // Between its look at the job and the beginning of its run.
+    if (job !== undefined && !isAsked) {
+      isAsked = true
+      const before = await store.get(jobs, id)
+      await store.commit([put(jobs, id, { ...(before?.value as JobRecord), wanted: 'paused' }, before?.version)])
+    }
+    return commit(changes, options)
+  }
+  const one = processOn(handle, clock)
+  await one.runner.start()
+  await add(1, 'running')
+  one.queue.add(id)
+  await until(async () => (await statusOf(1)) !== 'running')
+  assert.deepEqual([isAsked, await statusOf(1), one.began], [true, 'paused', []])
+  await one.runner.close()
+})
+
 test('a job that a process left running and that could not be made pending goes on too', async () => {
   const { shared, clock, store, statusOf, add } = opened()
   const one = processOn(shared.open(), clock)
