@@ -6,10 +6,11 @@ import type { Account } from '../accounts/account.ts'
 import { blobKeyOf, blobRecords, type BlobRecord } from '../encryption/blob-records.ts'
 import type { KeyRing } from '../encryption/key-ring.ts'
 import { heldBy } from '../encryption/key-ring-rows.ts'
-import type { Trainer, TrainingCheckpoint } from '../engines/engine.ts'
+import type { Trainer, TrainingCheckpoint, TrainingSink } from '../engines/engine.ts'
 import { systemEnv } from '../base/env.ts'
+import { isFenced } from '../store/leases.ts'
 import { openMemoryRecords } from '../store/memory-records.ts'
-import { put, remove, type Stored } from '../store/records.ts'
+import { collection, mustExist, put, remove, type Stored } from '../store/records.ts'
 import { JobRun, type JobRunOptions } from './job-run.ts'
 import { RunningJobs } from './running-jobs.ts'
 import { checkpoints, jobs, ownedKey, type JobRecord } from './records.ts'
@@ -129,4 +130,37 @@ test('a run that is cancelled while it waits for the vault does not read its dat
   await ended
   answered.resolve()
   await new Promise(setImmediate)
+})
+
+test('what a run writes after its end is still under its own lease', async () => {
+  const records = openMemoryRecords()
+  const id = ownedKey(accountId, jobId)
+  const value = { accountId, jobId, status: 'running', trainingFile: 'file-1' } as unknown as JobRecord
+  await records.commit([put(jobs, id, value, 0)])
+  let late: TrainingSink | undefined
+  const trainer: Trainer = {
+    bases: [],
+    async train(_, sink) {
+      late = sink
+      throw new Error('ended')
+    },
+  }
+  const own = new RunningJobs()
+  const options = {
+    records,
+    env: systemEnv,
+    files: { get: async () => ({ value: {} }), open: async () => ({ read: () => [] }) },
+    events: { message: async () => put(collection('events'), 'one', {}) },
+    trainer,
+    running: own,
+  } as unknown as JobRunOptions
+  // Its lease was lost meanwhile.
+  own.add(jobId, { stop: () => {}, fence: [mustExist(collection('store.lease-fences'), 'lost')] })
+  const run = new JobRun(options, { account: { accountId } as Account, stored: { id, version: 1, value } })
+  const never = new AbortController().signal
+  await assert.rejects(run.run(never, never), /ended/)
+  own.delete(jobId)
+  const started = { hyperparameters: {}, totalSteps: 1, examples: 1 } as Parameters<TrainingSink['started']>[0]
+  await assert.rejects(async () => late?.started(started), isFenced)
+  assert.deepEqual((await records.get(jobs, id))?.value, value)
 })

@@ -47,6 +47,7 @@ export class JobRun {
   readonly #options: JobRunOptions
   readonly #ring: KeyRing
   readonly #account: Account
+  readonly #fence: readonly Change[]
   #stored: Stored<JobRecord>
   #metrics: TrainingMetrics[] = []
   #startedAt = 0
@@ -62,6 +63,8 @@ export class JobRun {
     this.#ring = options.keyRing
     this.#account = account
     this.#stored = stored
+    // Kept, since a call that waits for a vault may go on after the run.
+    this.#fence = options.running.fenceOf(stored.value.jobId)
   }
 
   /** Resolves when the model is stored. @throws KeyUnavailable (R23), the signal's reason, or the engine's failure */
@@ -265,7 +268,7 @@ export class JobRun {
           resultFile: result.record.fileId,
         }),
         [
-          ...this.#options.running.fenceOf(jobId),
+          ...this.#fence,
           put(jobs, this.#stored.id, done, this.#stored.version),
           put(models, ownedKey(accountId, job.modelName), record, 0),
           ...model.changes,
@@ -317,13 +320,13 @@ export class JobRun {
   }
 
   async #put(job: JobRecord, changes: readonly Change[]): Promise<void> {
-    const { records, running } = this.#options
+    const { records } = this.#options
     for (;;) {
       const { id, version, value: before } = this.#stored
       const { wanted } = before
       const value = wanted === undefined ? job : { ...job, wanted }
       const written = await records
-        .commit([...running.fenceOf(job.jobId), put(jobs, id, value, version), ...changes])
+        .commit([...this.#fence, put(jobs, id, value, version), ...changes])
         .catch((error: unknown) => this.#seeWanted(error))
       if (written === undefined) continue
       this.#stored = storedAs(written, jobs, id, value)
