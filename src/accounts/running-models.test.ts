@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
+import { ForwardedRecords } from '../store/forwarded-records.ts'
 import { openMemoryRecords } from '../store/memory-records.ts'
-import { put, remove, type RecordStore } from '../store/records.ts'
+import { put, RecordTampered, remove, type RecordStore } from '../store/records.ts'
 import { SharedRecords } from '../store/shared-records.test-support.ts'
 import { accounts, type Account } from './account.ts'
 import { deploymentKey, deployments, type Deployment } from './deployment.ts'
@@ -107,3 +108,21 @@ for (const isTold of [true, false])
       await following?.close()
     }
   })
+
+test('R28: a deployment whose record cannot be read does not keep the process of a deleted one running', async () => {
+  const [unread, deleted] = [deploymentOf('unread'), { ...deploymentOf('deleted'), name: 'other' }]
+  const otherKey = deploymentKey(accountId, deleted.name)
+  const records = new ForwardedRecords(openMemoryRecords())
+  const { models, running, loading } = await modelsOf(unread, records)
+  await records.commit([put(deployments, otherKey, deleted, 0)])
+  loading.resolve()
+  await Promise.all([models.get(unread), models.get(deleted)])
+  await records.commit([remove(deployments, otherKey)])
+  const get = records.get.bind(records)
+  records.get = async (from, id) => {
+    if (id === key) throw new RecordTampered(from.name, id)
+    return get(from, id)
+  }
+  await assert.rejects(models.reconcile(), RecordTampered)
+  assert.deepEqual([...running], ['unread'])
+})

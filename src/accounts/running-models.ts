@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { eachForItself } from '../base/each-for-itself.ts'
 import { repeatedly } from '../base/repeatedly.ts'
 import type { InferenceRuntime, LoadedModel } from '../engines/engine.ts'
 import { EngineLost } from '../engines/failures.ts'
@@ -115,18 +116,27 @@ export class RunningModels {
     }
   }
 
-  /** Compares what runs with the records, and ends processes whose deployment is gone. */
+  /**
+   * Compares what runs with the records, and ends processes whose deployment is gone. None waits for another one, which may still load.
+   * @throws the failures, when everything else is done
+   */
   async reconcile(): Promise<void> {
-    for (const { deployment } of this.#models.values()) {
-      const isThere = await this.#checkThere(deployment).then(
-        () => true,
-        (error: unknown) => {
-          if (!(error instanceof NotFound)) throw error
-          return false
-        },
-      )
-      if (!isThere) await this.#end(deployment)
-    }
+    const looks = eachForItself()
+    await Promise.all(
+      [...this.#models.values()].map(({ deployment }) => looks.attempt(() => this.#endIfGone(deployment))),
+    )
+    looks.end()
+  }
+
+  async #endIfGone(deployment: Deployment): Promise<void> {
+    const isThere = await this.#checkThere(deployment).then(
+      () => true,
+      (error: unknown) => {
+        if (!(error instanceof NotFound)) throw error
+        return false
+      },
+    )
+    if (!isThere) await this.#end(deployment)
   }
 
   /** Removes this one from the map, but not one that has taken its place. */
