@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { keyStates, type KeyState } from '../encryption/key-state.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
 import { systemEnv } from '../base/env.ts'
 import type { NewAuditEntry } from '../store/audit-entry.ts'
 import { ForwardedRecords } from '../store/forwarded-records.ts'
 import { openMemoryRecords } from '../store/memory-records.ts'
-import { put, type RecordStore } from '../store/records.ts'
+import { collection, put, type RecordStore, type WatchListener } from '../store/records.ts'
+import { SharedRecords } from '../store/shared-records.test-support.ts'
 import { StorageRefused } from '../store/storage-errors.ts'
 import { accounts, type Account } from './account.ts'
 import { KeyStatuses } from './key-statuses.ts'
@@ -41,7 +43,8 @@ async function open(records: RecordStore = openMemoryRecords()) {
   })
   const enable = async (kid: string | undefined): Promise<void> => {
     const { changes, settled } = statuses.change('a', kid)
-    await records.commit(changes)
+    const kekId = kid ?? 'service:a'
+    await records.commit([...changes, put(keyStates, 'a', { kekId } as KeyState)])
     settled()
   }
   return { records, statuses, entries, failures, disk, enable }
@@ -137,4 +140,54 @@ test('a key whose status was lost in a crash is adopted, and then asked about', 
   assert.equal(statuses.sinceAsked('a'), Number.POSITIVE_INFINITY)
   statuses.note(refused(second))
   assert.equal(statuses.of('a')?.state, 'KeyUnavailable')
+})
+
+const written = collection<{ readonly state: string; readonly keyIdentifier: string }>('accounts.key-statuses')
+
+test('what a process learnt of a key is not written over what another process has changed since', async () => {
+  const shared = new SharedRecords(openMemoryRecords())
+  const one = await open(shared.open())
+  for (const next of [second, undefined]) {
+    await one.enable(first)
+    const other = await open(shared.open())
+    await other.statuses.load()
+    other.statuses.note(refused())
+    // Nobody tells the other one.
+    await one.enable(next)
+    await new Promise(setImmediate)
+    await other.statuses.close()
+    assert.equal((await shared.open().get(written, 'a'))?.value.keyIdentifier, next)
+  }
+})
+
+test('what a process learnt of a key last is not written over by an older answer at the end of another', async () => {
+  const shared = new SharedRecords(openMemoryRecords())
+  const [one, other] = [await open(shared.open()), await open(shared.open())]
+  await one.enable(first)
+  await other.statuses.load()
+  other.statuses.note(answered())
+  for (let times = 0; times < 9; times += 1) one.statuses.note(refused())
+  await one.statuses.close()
+  await other.statuses.close()
+  assert.equal((await shared.open().get(written, 'a'))?.value.state, 'KeyUnavailable')
+})
+
+test('a process whose watch had a gap reads the states of all keys anew', async () => {
+  const shared = new SharedRecords(openMemoryRecords())
+  const handle = shared.open()
+  let tell: WatchListener = () => {}
+  handle.watch = listener => ((tell = listener), { close: () => {} })
+  const [one, other] = [await open(shared.open()), await open(handle)]
+  await one.enable(first)
+  await other.statuses.load()
+  other.statuses.followOthers()
+  await one.enable(second)
+  assert.equal(other.statuses.of('a')?.keyIdentifier, first)
+  tell('lost')
+  for (let looks = 0; looks < 50; looks += 1) await new Promise(setImmediate)
+  assert.equal(other.statuses.of('a')?.keyIdentifier, second)
+  await one.enable(undefined)
+  tell('lost')
+  for (let looks = 0; looks < 50; looks += 1) await new Promise(setImmediate)
+  assert.equal(other.statuses.of('a'), undefined)
 })

@@ -1,10 +1,21 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { AuditSink } from '../audit/audit-event.ts'
+import { keyStates } from '../encryption/key-state.ts'
 import type { KeyUnavailableCause } from '../encryption/key-unavailable.ts'
 import type { KeyOutcome } from '../encryption/key-ring.ts'
 import type { Env } from '../base/env.ts'
 import { everyRecord } from '../store/every-record.ts'
-import { collection, leaveOut, put, remove, type Change, type RecordStore, type Watch } from '../store/records.ts'
+import {
+  collection,
+  leaveOut,
+  mustExist,
+  put,
+  remove,
+  VersionConflict,
+  type Change,
+  type RecordStore,
+  type Watch,
+} from '../store/records.ts'
 import { storageTrouble } from '../store/storage-errors.ts'
 import { accounts, type Account } from './account.ts'
 
@@ -30,6 +41,8 @@ export interface KeyStatus {
 const keyStatuses = collection<KeyStatus>('accounts.key-statuses')
 
 const MOST_LEFT = 10_000
+const AT_ONCE = 1000
+const ATTEMPTS = 5
 
 interface Changed {
   readonly accountId: string
@@ -53,6 +66,8 @@ export class KeyStatuses {
   /** Changes that are still to be recorded. */
   readonly #left: Changed[] = []
   #writing: Promise<void> = Promise.resolve()
+  /** Reads one after the other, so that what is read later counts. */
+  #reading: Promise<void> = Promise.resolve()
   #closed = false
   /** Called with the vault's answer, by any request that asked. What follows from it is not part of that request's record. */
   readonly note: (outcome: KeyOutcome) => void
@@ -67,13 +82,34 @@ export class KeyStatuses {
     this.note = AsyncResource.bind((outcome: KeyOutcome) => this.#note(outcome))
   }
 
-  /** Loads what the last run knew. */
-  async load(): Promise<void> {
-    for await (const { id, value } of everyRecord(this.#options.records, keyStatuses, { onTampered: leaveOut }))
-      this.#known.set(id, value)
+  /** Loads what the last run knew, and what other processes know. */
+  load(): Promise<void> {
+    return this.#inOrder(async () => {
+      const gone = new Set(this.#known.keys())
+      for await (const { id, value } of everyRecord(this.#options.records, keyStatuses, { onTampered: leaveOut })) {
+        gone.delete(id)
+        this.#see(id, value)
+      }
+      for (const id of gone) if (!this.#unwritten.has(id)) this.#known.delete(id)
+    })
   }
 
-  /** What another process learnt of a key is known here too; what nobody told of is asked of the vault within a round of the watch. */
+  /** Unless more is known here of the same key. */
+  #see(accountId: string, stored: KeyStatus): void {
+    const known = this.#known.get(accountId)
+    const isNewer = known?.keyIdentifier === stored.keyIdentifier && known.lastChecked > stored.lastChecked
+    if (isNewer && this.#unwritten.has(accountId)) return
+    this.#known.set(accountId, stored)
+    this.#unwritten.delete(accountId)
+  }
+
+  #inOrder(read: () => Promise<void>): Promise<void> {
+    const reading = this.#reading.then(read)
+    this.#reading = reading.catch(() => undefined)
+    return reading
+  }
+
+  /** What another process learnt of a key is known here too. Call it before `load`, so that nothing is missed in between. */
   followOthers(): Watch {
     const { records, log } = this.#options
     const follow = async (accountId: string): Promise<void> => {
@@ -82,11 +118,11 @@ export class KeyStatuses {
       if (stored === undefined) this.#known.delete(accountId)
       else this.#known.set(accountId, stored.value)
     }
+    const failed = (failure: unknown): void => log('The state of a key could not be followed', failure)
     return records.watch(written => {
-      if (written === 'lost') return
+      if (written === 'lost') return void this.load().catch(failed)
       for (const { collection, id } of written)
-        if (collection === keyStatuses.name)
-          follow(id).catch((failure: unknown) => log('The state of a key could not be followed', failure))
+        if (collection === keyStatuses.name) this.#inOrder(() => follow(id)).catch(failed)
     })
   }
 
@@ -136,11 +172,39 @@ export class KeyStatuses {
 
   async #writeAll(): Promise<void> {
     await this.#recordLeft()
-    // Not what others have written since.
     const own = [...this.#known].filter(([accountId]) => this.#unwritten.has(accountId))
-    const changes = own.map(([accountId, status]) => put(keyStatuses, accountId, status))
-    for (let from = 0; from < changes.length; from += 1000)
-      await this.#options.records.commit(changes.slice(from, from + 1000))
+    for (let from = 0; from < own.length; from += AT_ONCE) {
+      const some = own.slice(from, from + AT_ONCE)
+      await this.#unlessChanged(async () => {
+        const changes = await Promise.all(some.map(([accountId, status]) => this.#changesOf(accountId, status)))
+        if (changes.flat().length > 0) await this.#options.records.commit(changes.flat())
+      })
+    }
+  }
+
+  /** None where others know more of the key by now, or the account is under another key or purged. */
+  async #changesOf(accountId: string, status: KeyStatus): Promise<Change[]> {
+    const stored = (await this.#options.records.get(keyStatuses, accountId))?.value
+    if (stored?.keyIdentifier === status.keyIdentifier && stored.lastChecked > status.lastChecked) return []
+    const held = await this.#heldBy(accountId, status)
+    return held === undefined ? [] : [held, put(keyStatuses, accountId, status)]
+  }
+
+  /** The condition that the account is under the key of the status. Undefined where it is not. */
+  async #heldBy(accountId: string, { keyIdentifier }: KeyStatus): Promise<Change | undefined> {
+    const state = await this.#options.records.get(keyStates, accountId)
+    return state?.value.kekId === keyIdentifier ? mustExist(keyStates, accountId, state.version) : undefined
+  }
+
+  /** Looks and writes again where a key ring was changed in between. */
+  async #unlessChanged(write: () => Promise<void>): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await write()
+      } catch (error) {
+        if (!(error instanceof VersionConflict) || attempt === ATTEMPTS) throw error
+      }
+    }
   }
 
   #note(outcome: KeyOutcome): void {
@@ -163,7 +227,7 @@ export class KeyStatuses {
   /** In their order; what a full disk refuses is tried again with the next answer of a vault. */
   async #recordLeft(): Promise<void> {
     for (let [next] = this.#left; next !== undefined; [next] = this.#left) {
-      await this.#record(next).catch((failure: unknown) => {
+      await this.#unlessChanged(() => this.#record(next)).catch((failure: unknown) => {
         if (storageTrouble(failure) === undefined) this.#left.shift()
         throw failure
       })
@@ -175,7 +239,8 @@ export class KeyStatuses {
   async #record({ accountId, before, status }: Changed): Promise<void> {
     const { records, audit } = this.#options
     const account: Account | undefined = (await records.get(accounts, accountId))?.value
-    if (account === undefined || this.#known.get(accountId)?.keyIdentifier !== status.keyIdentifier) return
+    const held = await this.#heldBy(accountId, status)
+    if (account === undefined || held === undefined) return
     const isActive = status.state === 'Active'
     await audit.append(
       {
@@ -191,7 +256,7 @@ export class KeyStatuses {
           to: status.cause ?? status.state,
         },
       },
-      [put(keyStatuses, accountId, status)],
+      [held, put(keyStatuses, accountId, status)],
     )
   }
 

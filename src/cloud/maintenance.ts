@@ -53,8 +53,8 @@ export function openMaintenance(given: MaintenanceOptions): Maintenance {
   const told = (message: string) => (error: unknown) => options.log({ level: 'error', message, error: String(error) })
   return {
     start: async () => {
-      await service.keyStatuses.load()
       following.push(...followOthers(service, told), given.keyVault.followOthers())
+      await service.keyStatuses.load()
       service.watch.start()
       await service.runner.start()
       await resume(given)
