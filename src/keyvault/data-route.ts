@@ -1,6 +1,6 @@
 import type { ZodType } from 'zod'
 import type { Call, Route } from '../http/route.ts'
-import type { Stored } from '../store/records.ts'
+import { mustExist, type Stored } from '../store/records.ts'
 import { deniedByPolicy, deniedByRbac, policiesAllow, type Principal } from './access.ts'
 import { audited, type Outcome } from './audited.ts'
 import { checkDataApiVersion } from './data-api-version.ts'
@@ -10,7 +10,7 @@ import { keyId } from './key-record.ts'
 import { checkKeyName } from './key-rules.ts'
 import { dataAction, type KeyPermission } from './permissions.ts'
 import type { KeyVaultServices } from './services.ts'
-import { liveVault, vaultResourceId, type Vault } from './vault-record.ts'
+import { liveVault, vaultResourceId, vaults, type Vault } from './vault-record.ts'
 import { kid } from './wire-keys.ts'
 
 /** What the handler of a data-plane operation gets, once all checks have passed. */
@@ -69,9 +69,12 @@ async function handle<T>(services: KeyVaultServices, call: Call, operation: Data
     },
     run: async () => {
       // R19: checked again after the body came, which may take long, and at each further attempt.
-      const { value: vault } = await findLive(services, call)
+      const { id, version: ofVault, value: vault } = await findLive(services, call)
       await enter(services, call, vault, operation.permission)
-      return operation.run({ services, call, vault, name, now: services.env.now() }, body.value)
+      const outcome = await operation.run({ services, call, vault, name, now: services.env.now() }, body.value)
+      if (outcome.changes === undefined) return outcome
+      // Making a key takes long, and meanwhile the vault may be purged or the permission taken away: then all of this is done again.
+      return { ...outcome, changes: [mustExist(vaults, id, ofVault), ...outcome.changes] }
     },
     turn: operation.changes ? keyId(first, name) : undefined,
   })
