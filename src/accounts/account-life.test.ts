@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { AuditSink } from '../audit/audit-event.ts'
+import { keyRows, type KeyRow } from '../encryption/key-ring-rows.ts'
 import { systemEnv } from '../base/env.ts'
 import { openLeases } from '../store/leases.ts'
 import { openMemoryRecords } from '../store/memory-records.ts'
-import { collection, mustExist, put, type RecordStore, type Stored } from '../store/records.ts'
+import { collection, mustExist, put, remove, type Change, type RecordStore, type Stored } from '../store/records.ts'
 import { SharedRecords } from '../store/shared-records.test-support.ts'
 import { AccountLife, type AccountLifeOptions } from './account-life.ts'
 import { accountKey, accountNames, accounts, subdomains, type Account } from './account.ts'
@@ -25,10 +26,15 @@ async function make(records: RecordStore, accountId: string): Promise<Stored<Acc
 }
 
 /** @param stop what ends jobs, which a purge waits for */
-function lifeOver(records: RecordStore, clock: { now: number }, stop = async () => {}): AccountLife {
+function lifeOver(
+  records: RecordStore,
+  clock: { now: number },
+  stop = async () => {},
+  destroy = async (): Promise<Change[]> => [],
+): AccountLife {
   const audit: AuditSink = { append: (_, changes = [], options) => records.commit(changes, options) }
   const others = {
-    keyRing: { destroy: async () => [], forget: () => {} },
+    keyRing: { destroy, forget: () => {} },
     keyStatuses: { change: () => ({ changes: [], settled: () => {} }) },
     blobs: {},
     running: {},
@@ -46,6 +52,20 @@ test('an account is not deleted with its group by a process that has lost the de
   const lost = mustExist(collection('store.lease-fences'), 'lost')
   await assert.rejects(lifeOver(records, { now: 0 }).delete(stored, [lost]), { status: 409 })
   assert.deepEqual(await records.get(accounts, 'later'), stored)
+})
+
+test('R26: a data key that comes in while an account is purged is destroyed too', async () => {
+  const records = openMemoryRecords()
+  const stored = await make(records, 'a')
+  const row = (generation: number): Change => put(keyRows, `a/active/${generation}`, { generation } as KeyRow)
+  await records.commit([row(1)])
+  const destroy = async (): Promise<Change[]> => {
+    const rows = await records.list(keyRows, { limit: 10 })
+    if (rows.length === 1 && rows[0]?.value.generation === 1) await records.commit([row(2)])
+    return rows.map(({ id }) => remove(keyRows, id))
+  }
+  await lifeOver(records, { now: 1000 }, undefined, destroy).purge(stored)
+  assert.deepEqual([await records.count(keyRows), await records.count(accounts)], [0, 0])
 })
 
 test('a purge that another process has ended takes no name from the account that has it now', async () => {

@@ -1,5 +1,6 @@
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import { blobRecords } from '../encryption/blob-records.ts'
+import { keyRows } from '../encryption/key-ring-rows.ts'
 import { assignmentsWithin } from '../arm/assignments-within.ts'
 import { eachForItself } from '../base/each-for-itself.ts'
 import { AzureError, Conflict } from '../http/errors.ts'
@@ -95,18 +96,26 @@ export class AccountLife {
   }
 
   async #purge(accountId: string, fence: readonly Change[]): Promise<void> {
-    const { records, keyRing } = this.#options
+    const { records } = this.#options
     // What was read before the lease may be long past: another process has purged the account since, or it was restored.
     const stored = await records.get(accounts, accountId)
     if (stored === undefined) return
     if (!stored.value.purging) await this.#beginPurge(stored, fence)
     await this.stop(accountId)
-    const destroyed = await keyRing.destroy(accountId)
-    await records.commit([...fence, ...destroyed, remove(reEncryptions, accountId)], { shred: true })
+    await this.#destroyKeys(accountId, fence)
     const blobs = await this.#removeBlobs(accountId)
     for (const collection of [deployments, ...this.#options.dependents.collections])
       await this.#removeAll(collection, accountId)
     await this.#endPurge(accountId, fence, blobs)
+  }
+
+  /** Again where a change of the key that was under way came in between. After the first commit none is committed any more. */
+  async #destroyKeys(accountId: string, fence: readonly Change[]): Promise<void> {
+    const { records, keyRing } = this.#options
+    do {
+      const destroyed = await keyRing.destroy(accountId)
+      await records.commit([...fence, ...destroyed, remove(reEncryptions, accountId)], { shred: true })
+    } while ((await records.count(keyRows, `${accountId}/`)) > 0)
   }
 
   async #beginPurge({ id, value, version }: Stored<Account>, fence: readonly Change[]): Promise<void> {

@@ -103,6 +103,26 @@ test('a change that fails at any step changes nothing and leaves nothing behind 
   }
 })
 
+test('R26: after a purge a change of key that was under way writes no data key any more, not even for a moment', async () => {
+  const { ring, elsewhere, records } = await openRing()
+  const target = otherKey(ring)
+  const rowsAfter: number[] = []
+  const purging: KeyEncryptionKey = {
+    ...target,
+    wrap: async bytes => {
+      if (rowsAfter.length === 0) await records.commit(await elsewhere.destroy(account))
+      return target.wrap(bytes)
+    },
+    unwrap: async bytes => {
+      rowsAfter.push(await records.count(keyRows))
+      return target.unwrap(bytes)
+    },
+  }
+  const changing = changeKey(ring, account, purging, changes => records.commit(changes))
+  await assert.rejects(changing, { status: 409 })
+  assert.deepEqual([rowsAfter, await records.count(keyRows)], [[], 0])
+})
+
 test('pending rows that a crash left behind are dropped at start', async () => {
   const { records } = await openRing()
   const [active] = await records.list(keyRows, { limit: 1000 })

@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto'
 import { wipe } from '../crypto/wrap.ts'
-import { remove, type Change, type Stored } from '../store/records.ts'
+import { mustExist, remove, type Change, type Stored } from '../store/records.ts'
 import { CommitUnknown } from '../store/storage-errors.ts'
 import { serviceKeyId, type KeyEncryptionKey } from './key-encryption-key.ts'
 import { serviceKeys, type KeyRing, type KeyRingNow } from './key-ring.ts'
@@ -15,7 +15,7 @@ import {
   wrapDataKey,
   type KeyRow,
 } from './key-ring-rows.ts'
-import { isSameKey, putState } from './key-state.ts'
+import { isSameKey, keyStates, putState } from './key-state.ts'
 import { KeyUnavailable } from './key-unavailable.ts'
 import { oneChange } from './one-change.ts'
 
@@ -56,7 +56,7 @@ async function rewrap(ring: KeyRing, accountId: string, target: KeyEncryptionKey
     await ring.leases.probe(accountId).catch(presentKeyNeeded)
     const before = await ring.read(accountId)
     await destroyPending(ring, accountId)
-    const pending = await wrapPending(ring, accountId, target, before.rows)
+    const pending = await wrapPending(ring, accountId, target, before)
     await verifyPending(ring, target, pending)
     const { changes, change } = await switchTo(ring, accountId, target, before, pending)
     // Whatever the result of the commit, unwrapped keys in memory may be of another ring now.
@@ -118,7 +118,7 @@ async function wrapPending(
   ring: KeyRing,
   accountId: string,
   target: KeyEncryptionKey,
-  rows: readonly Stored<KeyRow>[],
+  { rows, state }: KeyRingNow,
 ): Promise<Pending[]> {
   const pending: Pending[] = []
   for (const replaced of rows) {
@@ -129,7 +129,9 @@ async function wrapPending(
     const row = await wrapDataKey(target, ring.macKey, { accountId, generation }, dataKey, 'pending')
     pending.push({ row, replaced, dataKey })
   }
-  await ring.records.commit(pending.map(({ row }) => putPending(row)))
+  // Wrapping takes long, and the account may be purged meanwhile.
+  const held = mustExist(keyStates, accountId, state.version)
+  await ring.records.commit([held, ...pending.map(({ row }) => putPending(row))])
   return pending
 }
 
