@@ -73,11 +73,11 @@ export class AccountLife {
     if (stored.value.purging) throw beingPurged(stored.value)
     const { audit, identities, resourceManager } = this.#options
     const { deleted: _, ...value } = stored.value
-    await resourceManager.groupForNew(value.subscriptionId, value.group)
+    const { held } = await resourceManager.groupForNew(value.subscriptionId, value.group)
     const enabled = value.identity === undefined ? [] : await identities.enable(value.identity.principalId, true)
     const entry = accountAudit(value, 'Microsoft.CognitiveServices/accounts/write', 'Restored')
     await audit
-      .append(entry, [put(accounts, value.accountId, value, stored.version), ...enabled])
+      .append(entry, [held, put(accounts, value.accountId, value, stored.version), ...enabled])
       .catch(changedMeanwhile('The account'))
   }
 

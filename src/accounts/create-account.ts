@@ -1,4 +1,5 @@
 import { checkLocation } from '../arm/locations.ts'
+import { groups } from '../arm/records.ts'
 import { formatResourceId } from '../arm/resource-id.ts'
 import { AzureError, Conflict } from '../http/errors.ts'
 import { put, VersionConflict } from '../store/records.ts'
@@ -29,7 +30,7 @@ export async function createAccount(
 ): Promise<void> {
   const { records, env, resourceManager, audit, keyRing, identities } = services
   checkName(at.name)
-  const group = await resourceManager.groupForNew(at.subscriptionId, at.group)
+  const { group, held } = await resourceManager.groupForNew(at.subscriptionId, at.group)
   const location = checkLocation(body.location, services.locations)
   if (body.properties?.encryption?.keySource === 'Microsoft.KeyVault')
     throw keyBeforeIdentity({ name: at.name, group: group.name, location }, body)
@@ -54,6 +55,7 @@ export async function createAccount(
   const { accountId, subdomain } = account
   await audit
     .append(accountAudit(account, 'Microsoft.CognitiveServices/accounts/write', 'Create', CREATED), [
+      held,
       put(accounts, accountId, account, 0),
       put(accountNames, accountKey(at.subscriptionId, at.group, at.name), { accountId }, 0),
       put(subdomains, subdomain, { accountId }, 0),
@@ -61,7 +63,10 @@ export async function createAccount(
       ...(await keyRing.create(accountId)),
     ])
     .catch((error: unknown) => {
-      throw error instanceof VersionConflict ? subdomainTaken(subdomain) : error
+      if (!(error instanceof VersionConflict)) throw error
+      // The group was changed meanwhile. Where it is being deleted, the next look says so.
+      if (error.collection === groups.name) return createAccount(services, at, body)
+      throw subdomainTaken(subdomain)
     })
 }
 

@@ -141,8 +141,9 @@ async function putGroup(options: ArmOptions, call: Call): Promise<Response> {
 async function patchGroup(options: ArmOptions, call: Call): Promise<Response> {
   const { subscriptionId, name } = await enter(options, call, 'write')
   const { tags } = await call.json(patchBody)
-  const group = await options.resourceManager.groupForNew(subscriptionId, name)
   const before = await options.records.get(groups, groupKey(subscriptionId, name))
+  // Afterwards, so that a deletion that begins in between is not undone.
+  const { group } = await options.resourceManager.groupForNew(subscriptionId, name)
   const value = { ...group, tags: tags ?? group.tags }
   await save(options, value, before?.version ?? 0)
   return json(showGroup(value))

@@ -18,7 +18,7 @@ const moveBody = z.object({
 
 interface Move {
   readonly source: ResourceGroup
-  readonly target: Place & { readonly id: string }
+  readonly target: Place & { readonly id: string; readonly held: Change }
   readonly moving: readonly { readonly type: ResourceType; readonly resource: GenericResource }[]
 }
 
@@ -54,7 +54,7 @@ async function start(
   const { subscriptionId } = await resourceManager.subscription(subscriptionid)
   const scope = `/subscriptions/${subscriptionId}/resourceGroups/${group}`
   await resourceManager.authorize(call.caller, scope, `Microsoft.Resources/subscriptions/resourceGroups/${verb}/action`)
-  const source = await resourceManager.groupForNew(subscriptionId, group)
+  const { group: source } = await resourceManager.groupForNew(subscriptionId, group)
   const body = await call.json(moveBody)
   const target = await targetOf(options, call, source, body.targetResourceGroup)
   const what = { subscriptionId, resourceId: source.id, endStatus }
@@ -82,13 +82,13 @@ async function targetOf(
   const { subscriptionId } = await resourceManager.subscription(givenSubscription)
   const id = `/subscriptions/${subscriptionId}/resourceGroups/${givenGroup}`
   await resourceManager.authorize(call.caller, id, 'Microsoft.Resources/subscriptions/resourceGroups/write')
-  const group = await resourceManager.groupForNew(subscriptionId, givenGroup)
+  const { group, held } = await resourceManager.groupForNew(subscriptionId, givenGroup)
   if (scopeKey(group.id) === scopeKey(source.id)) {
     throw new AzureError('ResourceMoveFailed', 400, 'Source and target resource group are the same.', {
       target: 'targetResourceGroup',
     })
   }
-  return { subscriptionId, group: group.name, id: group.id }
+  return { subscriptionId, group: group.name, id: group.id, held }
 }
 
 async function movingOf(
@@ -133,5 +133,7 @@ async function carryOut(options: ArmOptions, call: Call, move: Move): Promise<vo
     move.source.id,
     properties,
   )
-  await options.audit.append(entry, await changesOf(options, move)).catch(changedMeanwhile('What is moved'))
+  // The target may have been deleted since the request.
+  const changes = [move.target.held, ...(await changesOf(options, move))]
+  await options.audit.append(entry, changes).catch(changedMeanwhile('What is moved'))
 }

@@ -2,8 +2,8 @@ import { noteOperation } from '../audit/request-context.ts'
 import { AzureError, Conflict, Forbidden, NotFound } from '../http/errors.ts'
 import type { Caller } from '../http/route.ts'
 import { allRecords } from '../store/every-record.ts'
-import { leaveOut } from '../store/records.ts'
-import type { RecordStore } from '../store/records.ts'
+import { leaveOut, mustExist } from '../store/records.ts'
+import type { RecordStore, Stored } from '../store/records.ts'
 import { assignmentPrefix, groupKey, groups, roleAssignments, subscriptions } from './records.ts'
 import { checkSubscriptionId, scopeKey } from './resource-id.ts'
 import type { ResourceGroup, ResourceManager, Subscription } from './resource-manager.ts'
@@ -31,7 +31,7 @@ export function openResourceManager(
     return own === root ? list(root) : [...(await list(own)), ...(await list(root))]
   }
 
-  const { subscription, subscriptionOf, group } = lookups(records)
+  const { subscription, subscriptionOf, group, storedGroup } = lookups(records)
   return {
     subscription,
     group,
@@ -60,11 +60,11 @@ export function openResourceManager(
       return isAllowed(await assignments(scope, caller.tenantId), caller.objectId, scope, dataAction, 'data')
     },
     async groupForNew(subscriptionId, name) {
-      const found = await group(subscriptionId, name)
-      if (found.deleting === undefined) return found
+      const { id, version, value } = await storedGroup(subscriptionId, name)
+      if (value.deleting === undefined) return { group: value, held: mustExist(groups, id, version) }
       throw new Conflict(
         'ResourceGroupBeingDeleted',
-        `The resource group '${found.name}' is in deprovisioning state and cannot perform this operation. Wait until it is gone.`,
+        `The resource group '${value.name}' is in deprovisioning state and cannot perform this operation. Wait until it is gone.`,
       )
     },
   }
@@ -80,13 +80,15 @@ function lookups(records: RecordStore) {
     const id = /^\/subscriptions\/([^/]+)/.exec(scopeKey(scope))?.[1]
     return id === undefined ? undefined : subscription(id)
   }
-  const group = async (subscriptionId: string, name: string): Promise<ResourceGroup> => {
+  const storedGroup = async (subscriptionId: string, name: string): Promise<Stored<ResourceGroup>> => {
     const { subscriptionId: id } = await subscription(subscriptionId)
     const found = name.length > 90 ? undefined : await records.get(groups, groupKey(id, name))
-    if (found !== undefined) return found.value
+    if (found !== undefined) return found
     throw new NotFound('ResourceGroupNotFound', `Resource group '${name.slice(0, 90)}' could not be found.`)
   }
-  return { subscription, subscriptionOf, group }
+  const group: ResourceManager['group'] = async (subscriptionId, name) =>
+    (await storedGroup(subscriptionId, name)).value
+  return { subscription, subscriptionOf, group, storedGroup }
 }
 
 function principalOf(caller: Caller): PrincipalCaller {

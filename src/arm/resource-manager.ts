@@ -27,6 +27,12 @@ export interface Subscription {
 /** Decides for one caller and one subscription, with role assignments that are read once; for filtering lists. */
 export type Rights = (scope: string, action: string) => boolean
 
+export interface GroupForNew {
+  readonly group: ResourceGroup
+  /** For the commit of the resource: the group is still so, and is not being deleted. Its VersionConflict has `groups` as the collection. */
+  readonly held: Change
+}
+
 /** What resource providers need from Resource Manager. */
 export interface ResourceManager {
   /**
@@ -43,7 +49,7 @@ export interface ResourceManager {
   /** @throws 404 ResourceGroupNotFound, SubscriptionNotFound */
   group(subscriptionId: string, name: string): Promise<ResourceGroup>
   /** The group that a new resource goes into. @throws as `group`; 409 ResourceGroupBeingDeleted */
-  groupForNew(subscriptionId: string, name: string): Promise<ResourceGroup>
+  groupForNew(subscriptionId: string, name: string): Promise<GroupForNew>
 }
 
 /** A resource as the generic lists of Resource Manager show it. */

@@ -58,7 +58,7 @@ async function checkTenant(
 async function createVault(context: ManagementContext, body: PutVaultBody): Promise<Outcome> {
   const { services, call, subscriptionId, now } = context
   const { group = '', vault: name = '' } = call.params
-  const { name: groupName } = await services.resourceManager.groupForNew(subscriptionId, group)
+  const { group: inside, held } = await services.resourceManager.groupForNew(subscriptionId, group)
   const by = nameOf(call.caller)
   const properties = newVaultProperties(body.properties, context.apiVersion)
   await checkTenant(context, properties)
@@ -66,7 +66,7 @@ async function createVault(context: ManagementContext, body: PutVaultBody): Prom
     id: services.env.uuid(),
     name,
     subscriptionId,
-    group: groupName,
+    group: inside.name,
     location: checkedLocation(services, body.location),
     tags: body.tags ?? {},
     properties,
@@ -78,7 +78,7 @@ async function createVault(context: ManagementContext, body: PutVaultBody): Prom
   return {
     status: 201,
     body: vaultBody(vault, services.vaultUri(name)),
-    changes: [put(vaults, name.toLowerCase(), vault, 0)],
+    changes: [held, put(vaults, name.toLowerCase(), vault, 0)],
     id: vaultResourceId(vault),
   }
 }
@@ -92,9 +92,10 @@ async function recoverVault(context: ManagementContext): Promise<Outcome> {
     throw badRequest(`The vault was deleted from resource group '${before.value.group}': recover it there.`)
   }
   if (before.value.purging) throw new Conflict('ConflictError', `The vault '${before.value.name}' is being purged.`)
-  await context.services.resourceManager.groupForNew(context.subscriptionId, group)
+  const { held } = await context.services.resourceManager.groupForNew(context.subscriptionId, group)
   const { deleted: _, ...vault } = before.value
-  return { ...changed(context, before, vault), operationName: 'VaultRecover' }
+  const recovered = changed(context, before, vault)
+  return { ...recovered, changes: [held, ...(recovered.changes ?? [])], operationName: 'VaultRecover' }
 }
 
 function nothingToRecover(): AzureError {
