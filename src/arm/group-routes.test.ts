@@ -15,7 +15,10 @@ const group = { id: `/subscriptions/${subscriptionId}/resourceGroups/g`, name: '
 
 test('new tags of a group do not take back its deletion, which began at the same moment', async () => {
   const records = openMemoryRecords()
-  await records.commit([put(subscriptions, subscriptionId, { subscriptionId } as Subscription), put(groups, key, group)])
+  await records.commit([
+    put(subscriptions, subscriptionId, { subscriptionId } as Subscription),
+    put(groups, key, group),
+  ])
   const inner = openResourceManager(records)
   const groupForNew: ResourceManager['groupForNew'] = async (...of) => {
     const found = await inner.groupForNew(...of)

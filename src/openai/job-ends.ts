@@ -83,7 +83,11 @@ export class JobEnds {
     const stored = await this.#options.records.get(jobs, before.id)
     if (stored === undefined || !['pending', 'running'].includes(stored.value.status)) return
     const trouble = storageTrouble(error)
-    if (error instanceof Stopped) await this.#stopped(stored, error.to)
+    const { wanted } = stored.value
+    const isCancelled = error instanceof Stopped && error.to === 'cancelled'
+    // Another process was asked to stop it, and the run may not have learnt that.
+    if (wanted !== undefined && !isCancelled) await this.#stopped(stored, wanted)
+    else if (error instanceof Stopped) await this.#stopped(stored, error.to)
     else if (isRetired(error))
       await this.#goOn(stored, 'The resource got another data key meanwhile. The job goes on from its last checkpoint.')
     else if (error instanceof KeyUnavailable && error.reason === 'LeaseEnded')

@@ -76,6 +76,8 @@ export class JobRunner {
 
   /** Takes up a job of a process that is gone. False: another process runs it. */
   async #takeUp(job: Stored<JobRecord>): Promise<boolean> {
+    // Its run ends it as it was asked to.
+    if (job.value.wanted !== undefined) return true
     const { jobs: service, leases, log } = this.#options
     const lease = await leases.claim(leaseOfJob(job.id), JOB_LEASE_MS)
     if (lease === undefined) return false

@@ -148,6 +148,34 @@ test('a job whose process is gone is taken up once its lease has run out', async
   assert.equal(await statusOf(1), 'pending')
 })
 
+for (const wanted of ['cancelled', 'paused'] as const)
+  test(`a job that was to be ${wanted} when its process ended is ${wanted}, and does not run again`, async () => {
+    const { shared, clock, store, statusOf } = opened()
+    const job: JobRecord = { ...jobOf(1, 'running'), wanted }
+    await store.commit([put(jobs, ownedKey(accountId, idOf(1)), job, 0)])
+    const one = processOn(shared.open(), clock)
+    await one.runner.start()
+    await until(async () => (await statusOf(1)) === wanted || one.began.length > 0)
+    assert.deepEqual([one.began, await statusOf(1)], [[], wanted])
+    await one.runner.close()
+  })
+
+test('a job that is to be cancelled is cancelled, though its run ends by itself for another reason before it learns that', async () => {
+  const { shared, clock, store, statusOf, add } = opened()
+  await add(1)
+  const handle = shared.open()
+  // No promise depends on the watch.
+  handle.watch = () => ({ close: () => {} })
+  const one = processOn(handle, clock)
+  await one.runner.start()
+  await until(() => one.began.length === 1)
+  const id = ownedKey(accountId, idOf(1))
+  const before = await store.get(jobs, id)
+  await store.commit([put(jobs, id, { ...(before?.value as JobRecord), wanted: 'cancelled' }, before?.version)])
+  await one.runner.close()
+  assert.equal(await statusOf(1), 'cancelled')
+})
+
 test('a pause that another process asks for while a job is taken up pauses the job, and does not fail it', async () => {
   const { shared, clock, store, statusOf, add } = opened()
   const id = ownedKey(accountId, idOf(1))
