@@ -129,7 +129,7 @@ export class Operations {
 
   #run(operation: Operation, work: OperationWork, lease: Lease): void {
     const running: Promise<void> = underLease(lease, () => this.#finish(operation, work, lease))
-      .catch((error: unknown) => this.#tell('A lease could not be given back', error))
+      .catch((error: unknown) => this.#tell('The work of an operation broke off', error))
       .finally(() => this.#running.delete(running))
     this.#running.add(running)
   }

@@ -24,7 +24,8 @@ export function leading(
   return {
     async stop(last) {
       await repeating.stop(last)
-      await lease?.release()
+      // It ends by itself. What else ends with the service must not wait for it.
+      await lease?.release().catch(onFailure)
     },
   }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout } from 'node:timers/promises'
 import { test } from 'node:test'
-import { isFenced, openLeases } from './leases.ts'
+import { isFenced, openLeases, underLease } from './leases.ts'
 import { openMemoryRecords } from './memory-records.ts'
 import { collection, put } from './records.ts'
 import { SharedRecords } from './shared-records.test-support.ts'
@@ -39,6 +39,33 @@ test('a lease is renewed for as long as its holder lives', async () => {
   }
   assert.equal(held?.signal.aborted, false)
   await held?.release()
+})
+
+test('a lost answer costs no lease: neither that to the claim, nor that to a renewal or to the release', async () => {
+  const { one, ofOne, ofOther } = two()
+  one.losesAnswer = true
+  const held = await ofOne.claim('a', LONGER_MS)
+  assert.ok(held)
+  one.losesAnswer = true
+  await setTimeout(LONGER_MS * 1.2)
+  assert.deepEqual([one.losesAnswer, held.signal.aborted], [false, false])
+  assert.equal(await ofOther.claim('a', LONGER_MS), undefined)
+  await one.commit([...held.fence, put(things, 'a', 1)])
+  one.losesAnswer = true
+  await held.release()
+  assert.notEqual(await ofOther.claim('a', LONGER_MS), undefined)
+})
+
+test('work that was done under a lease stays done, though the lease cannot be given back', async () => {
+  const { one, ofOne } = two()
+  const held = await ofOne.claim('a', LONGER_MS)
+  assert.ok(held)
+  one.commit = async () => Promise.reject(new Error('the network is cut'))
+  assert.equal(await underLease(held, async () => 'done'), 'done')
+  await assert.rejects(
+    underLease(held, async () => Promise.reject(new Error('not done'))),
+    /not done/,
+  )
 })
 
 test('who lost the lease can not write, and neither renews nor releases that of another', async () => {

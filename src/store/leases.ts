@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { unlessConflict } from './conflicts.ts'
 import { collection, mustExist, put, remove, storedAs, VersionConflict } from './records.ts'
 import type { Change, RecordStore, Stored } from './records.ts'
+import { CommitUnknown } from './storage-errors.ts'
 
 /** A lease of work: one of several processes at a time does it. */
 export interface Leases {
@@ -28,12 +28,12 @@ const leases = collection<LeaseRecord>('store.leases')
 /** By holder, which is new with each claim, so a lost fence never becomes valid again. */
 const fences = collection<{ readonly name: string }>('store.lease-fences')
 
-/** Does the work, then releases the lease, also after a failure. */
+/** Does the work, then releases the lease, also after a failure. A lease that can't be released ends by itself. */
 export async function underLease<T>(lease: Lease, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } finally {
-    await lease.release()
+    await lease.release().catch(() => undefined)
   }
 }
 
@@ -82,15 +82,31 @@ class StoredLeases implements Leases {
       put(fences, holder, { name }, 0),
       ...(before === undefined ? [] : [remove(fences, before.value.holder)]),
     ]
-    try {
-      const stored = storedAs(await this.#records.commit(changes), leases, name, value)
-      return new HeldLease({ records: this.#records, now: this.#now, ttlMs }, stored, asked)
-    } catch (error) {
-      // Another was faster.
-      if (error instanceof VersionConflict) return undefined
-      throw error
-    }
+    const stored = await this.#records.commit(changes).then(
+      written => storedAs(written, leases, name, value),
+      (error: unknown) => foundInstead(this.#records, { name, holder }, error),
+    )
+    // Another was faster.
+    if (stored === undefined) return undefined
+    return new HeldLease({ records: this.#records, now: this.#now, ttlMs }, stored, asked)
   }
+}
+
+/**
+ * The record of the holder's lease after a commit that failed; undefined where the lease belongs to another process or to none. The commit
+ * may have succeeded without an answer, or an earlier one may. @throws the error, where it says nothing about the lease
+ */
+async function foundInstead(
+  records: RecordStore,
+  { name, holder }: { readonly name: string; readonly holder: string },
+  error: unknown,
+): Promise<Stored<LeaseRecord> | undefined> {
+  const isKnown = error instanceof VersionConflict
+  if (!isKnown && !(error instanceof CommitUnknown)) throw error
+  const found = await records.get(leases, name)
+  if (found?.value.holder === holder) return found
+  if (isKnown) return undefined
+  throw error
 }
 
 interface LeaseStore {
@@ -129,9 +145,35 @@ class HeldLease implements Lease {
   async release(): Promise<void> {
     this.#stop()
     await this.#renewal
-    const { id, version, value } = this.#stored
-    // It is lost already, so the new holder keeps it.
-    await this.#store.records.commit([remove(leases, id, version), remove(fences, value.holder)]).catch(unlessConflict)
+    // One under way has set its time anew.
+    this.#stop()
+    for (let left: Stored<LeaseRecord> | undefined = this.#stored, looks = 0; left !== undefined; looks += 1)
+      left = await this.#remove(left, looks > 0)
+  }
+
+  /** What is left of it: nothing where it was lost already, since the new holder keeps it. */
+  async #remove(
+    { id, version, value }: Stored<LeaseRecord>,
+    isAgain: boolean,
+  ): Promise<Stored<LeaseRecord> | undefined> {
+    const { records } = this.#store
+    try {
+      await records.commit([remove(leases, id, version), remove(fences, value.holder)])
+      return undefined
+    } catch (error) {
+      const found = await this.#foundInstead(error).catch((fault: unknown) => {
+        // It is gone, so only the answer was lost.
+        if (fault === error && error instanceof CommitUnknown) return undefined
+        throw fault
+      })
+      if (found !== undefined && isAgain) throw error
+      return found
+    }
+  }
+
+  #foundInstead(error: unknown): Promise<Stored<LeaseRecord> | undefined> {
+    const { id, value } = this.#stored
+    return foundInstead(this.#store.records, { name: id, holder: value.holder }, error)
   }
 
   async #renewOnce(): Promise<void> {
@@ -139,16 +181,19 @@ class HeldLease implements Lease {
     const { records, now, ttlMs } = this.#store
     const { id, version, value } = this.#stored
     const asked = performance.now()
+    const renewed = { ...value, expires: now() + ttlMs }
     try {
-      const renewed = { ...value, expires: now() + ttlMs }
       const written = await records.commit([...this.fence, put(leases, id, renewed, version)])
       this.#stored = storedAs(written, leases, id, renewed)
-      clearTimeout(this.#giveUp)
-      if (!this.#lost.signal.aborted) this.#giveUp = this.#givingUp(asked)
     } catch (error) {
-      // Another process has it. After other errors it is tried again, until it is given up.
-      if (error instanceof VersionConflict) this.#lose()
+      const found = await this.#foundInstead(error).catch(() => this.#stored)
+      if (found === undefined) return this.#lose()
+      this.#stored = found
+      // After other errors it is tried again, until it is given up.
+      if (found.value.expires !== renewed.expires) return
     }
+    clearTimeout(this.#giveUp)
+    if (!this.#lost.signal.aborted) this.#giveUp = this.#givingUp(asked)
   }
 
   #givingUp(asked: number): NodeJS.Timeout {
