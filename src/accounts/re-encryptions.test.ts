@@ -58,3 +58,45 @@ for (const [what, fault, isLogged] of [
     assert.deepEqual(logged, isLogged ? [fault] : [])
     await service.close()
   })
+
+test('a re-encryption that begins while the one before gives its lease back is run at once', async () => {
+  const records = openMemoryRecords()
+  const [giving, given, ran] = [0, 1, 2].map(() => Promise.withResolvers<void>())
+  assert.ok(giving && given && ran)
+  await records.commit([put(reEncryptions, accountId, begun)])
+  let claims = 0
+  const claim = async () => {
+    // The first one is over at once.
+    if ((claims += 1) === 1) await records.commit([put(reEncryptions, accountId, { ...begun, status: 'Succeeded' })])
+    const release = async (): Promise<void> => {
+      giving.resolve()
+      await given.promise
+    }
+    return { fence: [], signal: new AbortController().signal, release }
+  }
+  const service = new ReEncryptions({
+    records,
+    env: systemEnv,
+    leases: { claim },
+    audit: {} as AuditSink,
+    keyRing: {} as KeyRing,
+    keyLeaseMs: 0,
+    blobs: {} as SealedBlobs,
+    resealRecords: async () => {
+      ran.resolve()
+      throw new VersionConflict(reEncryptions.name, accountId)
+    },
+    log: () => {},
+  })
+  await service.resume()
+  await giving.promise
+  await records.commit([put(reEncryptions, accountId, begun)])
+  await service.resume()
+  given.resolve()
+  const isRun = await Promise.race([
+    ran.promise.then(() => true),
+    new Promise(resolve => setTimeout(resolve, 1000, false)),
+  ])
+  assert.equal(isRun, true)
+  await service.close()
+})

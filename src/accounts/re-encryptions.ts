@@ -46,6 +46,8 @@ interface Plan {
 export class ReEncryptions {
   readonly #options: ReEncryptionsOptions
   readonly #running = new Map<string, Promise<void>>()
+  /** Runs that were asked for while one was under way. */
+  readonly #again = new Set<string>()
   readonly #closing = new AbortController()
 
   constructor(options: ReEncryptionsOptions) {
@@ -112,10 +114,14 @@ export class ReEncryptions {
   }
 
   #run(accountId: string): void {
-    if (this.#running.has(accountId)) return
+    // One that is about to end may not see what begins now.
+    if (this.#running.has(accountId)) return void this.#again.add(accountId)
     const run = this.#untilDone(accountId)
       .catch((error: unknown) => this.#options.log(`The re-encryption of the account ${accountId} stands still`, error))
-      .finally(() => this.#running.delete(accountId))
+      .finally(() => {
+        this.#running.delete(accountId)
+        if (this.#again.delete(accountId) && !this.#closing.signal.aborted) this.#run(accountId)
+      })
     this.#running.set(accountId, run)
   }
 
