@@ -3,9 +3,9 @@ import { formatKeyIdentifier, keyIdentifierFrom } from '../encryption/key-identi
 import { KeyRingTampered } from '../encryption/key-ring-tampered.ts'
 import type { VaultKey } from '../encryption/vault-key.ts'
 import { AzureError } from '../http/errors.ts'
-import { repeatedly, type Repeating } from '../base/repeatedly.ts'
+import type { Repeating } from '../base/repeatedly.ts'
 import { everyRecord } from '../store/every-record.ts'
-import { underLease } from '../store/leases.ts'
+import { leading } from '../store/leading.ts'
 import { leaveOut } from '../store/records.ts'
 import type { Change, Stored } from '../store/records.ts'
 import { accounts, type Account } from './account.ts'
@@ -15,8 +15,6 @@ import { requirementsNotMet } from './unmet-requirement.ts'
 
 /** Accounts that are asked about at the same time. */
 const AT_ONCE = 16
-/** When a round takes longer, another process may begin a new one. Milliseconds. */
-const LEASE_MS = 30_000
 const OPERATION = 'Microsoft.CognitiveServices/accounts/encryption/rotate'
 
 type WatchServices = Pick<AccountServices, 'records' | 'env' | 'leases' | 'audit' | 'keyRing' | 'keyStatuses'>
@@ -44,19 +42,14 @@ export class KeyWatch {
 
   start(): void {
     const failed = (error: unknown): void => this.#log('The watch over customer-managed keys failed', error)
-    this.#rounds = repeatedly(() => this.#askFor(), this.#intervalMs, failed)
+    // One process asks for all processes.
+    const task = { name: 'key-watch', everyMs: this.#intervalMs }
+    this.#rounds = leading(this.#services.leases, task, () => this.#ask(), failed)
   }
 
   async close(): Promise<void> {
     this.#closed = true
     await this.#rounds?.stop()
-  }
-
-  /** One process asks for all processes. */
-  async #askFor(): Promise<void> {
-    const lease = await this.#services.leases.claim('key-watch', LEASE_MS)
-    if (lease === undefined) return
-    await underLease(lease, () => this.#ask())
   }
 
   async #ask(): Promise<void> {

@@ -1,5 +1,5 @@
 import { repeatedly, type Repeating } from '../base/repeatedly.ts'
-import type { Lease, Leases } from '../store/leases.ts'
+import type { Lease, Leases } from './leases.ts'
 
 /** Milliseconds without a sign of life of the process that does a task after which another process does it. */
 const LEADER_MS = 30_000
