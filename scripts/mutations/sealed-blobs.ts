@@ -31,10 +31,10 @@ export const SEALED_BLOBS: readonly Mutation[] = [
     test: 'src/encryption/sealed-blobs.test.ts',
   },
   {
-    without: 'the file that the record of a rewritten blob names',
+    without: 'a file of its own for each attempt to seal a blob anew',
     file: 'src/encryption/sealed-blobs.ts',
-    text: '?.version !== version) throw new BlobExists(name)',
-    replacement: '?.version === -1) throw new BlobExists(name)',
+    text: 'fileOfAttempt(blobId, generation, attempt)',
+    replacement: "fileOfAttempt(blobId, generation, '00000000')",
     test: 'src/encryption/sealed-blobs.test.ts',
   },
   {

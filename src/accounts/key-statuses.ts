@@ -120,9 +120,10 @@ export class KeyStatuses {
     }
     const failed = (failure: unknown): void => log('The state of a key could not be followed', failure)
     return records.watch(written => {
-      if (written === 'lost') return void this.load().catch(failed)
-      for (const { collection, id } of written)
-        if (collection === keyStatuses.name) this.#inOrder(() => follow(id)).catch(failed)
+      if (written === 'lost') this.load().catch(failed)
+      else
+        for (const { collection, id } of written)
+          if (collection === keyStatuses.name) this.#inOrder(() => follow(id)).catch(failed)
     })
   }
 
@@ -182,7 +183,7 @@ export class KeyStatuses {
     }
   }
 
-  /** None where others know more of the key by now, or the account is under another key or purged. */
+  /** None where others know more of the key, or the account is under another key or purged. */
   async #changesOf(accountId: string, status: KeyStatus): Promise<Change[]> {
     const stored = (await this.#options.records.get(keyStatuses, accountId))?.value
     if (stored?.keyIdentifier === status.keyIdentifier && stored.lastChecked > status.lastChecked) return []

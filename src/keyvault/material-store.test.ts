@@ -86,5 +86,5 @@ test('R21: a key that another process deletes or purges is not kept decoded here
     assert.notEqual(again, decoded)
     await again.catch(() => undefined)
   }
-  await following.close()
+  following.close()
 })

@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto'
 import { openBox, sealBox } from '../crypto/box.ts'
 import { encodeContext } from '../crypto/encode-context.ts'
 import { wipe } from '../crypto/wrap.ts'
-import { put, type Change, type RecordStore, type Watch } from '../store/records.ts'
+import { put, type Change, type RecordStore, type Watch, type WatchListener } from '../store/records.ts'
 import { keyMaterial, keys, versionId, type KeyVersion } from './key-record.ts'
 import type { KeyModule, UsableKey } from './key-module.ts'
 import type { Vault } from './vault-record.ts'
@@ -54,14 +54,8 @@ export function openMaterialStore(
     return openBox(hsmKey, context(vault, name, version), Buffer.from(found.value.sealed, 'base64'))
   }
 
-  const load = async (vault: Vault, name: string, version: KeyVersion): Promise<UsableKey> => {
-    const material = await reveal(vault, name, version.version)
-    try {
-      return await module.open(version.kty, material)
-    } finally {
-      wipe(material)
-    }
-  }
+  const load = async (vault: Vault, name: string, version: KeyVersion): Promise<UsableKey> =>
+    openAndWipe(module, version, await reveal(vault, name, version.version))
 
   return {
     seal(vault, name, version, material) {
@@ -87,13 +81,7 @@ export function openMaterialStore(
       return entry.key
     },
     forget,
-    followOthers: () =>
-      records.watch(written => {
-        if (written === 'lost') return forget('')
-        for (const { collection, id } of written)
-          if (collection === keys.name) forget(`${id}/`)
-          else if (collection === keyMaterial.name) forget(id)
-      }),
+    followOthers: () => records.watch(written => changedIn(written).forEach(prefix => forget(prefix))),
     forgetIdle() {
       for (const [id, { usedAt }] of cached) {
         if (elapsed() - usedAt < IDLE_MS) return
@@ -101,6 +89,21 @@ export function openMaterialStore(
       }
     },
   }
+}
+
+async function openAndWipe(module: KeyModule, { kty }: KeyVersion, material: Buffer): Promise<UsableKey> {
+  try {
+    return await module.open(kty, material)
+  } finally {
+    wipe(material)
+  }
+}
+
+/** The prefixes of the ids of keys that others may have deleted. */
+function changedIn(written: Parameters<WatchListener>[0]): string[] {
+  if (written === 'lost') return ['']
+  const of = (name: string): string[] => written.filter(one => one.collection === name).map(({ id }) => id)
+  return [...of(keys.name).map(id => `${id}/`), ...of(keyMaterial.name)]
 }
 
 function context(vault: Vault, name: string, version: string): Buffer {
