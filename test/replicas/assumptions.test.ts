@@ -60,6 +60,18 @@ test('K2: of two changes of key at the same time, one at each service, one succe
   }
 })
 
+test('K2: a change of key at one service goes on while the other starts, which drops rows of changes that were broken off', async () => {
+  let isStarting = true
+  const started = two.restartOne(1).finally(() => (isStarting = false))
+  for (let turn = 0; isStarting || turn < 2; turn += 1) {
+    const name = ['first', 'second'][turn % 2] ?? ''
+    const { status, body } = await two.at(0, () => account.encrypt({ uri: keyed.uri, name }))
+    assert.equal(status, 200, JSON.stringify(body))
+  }
+  await started
+  for (const text of await atBoth(() => account.download(file))) assert.match(text.toString(), /of both/)
+})
+
 test('R26: data that one service re-encrypts is opened by the other at once', async () => {
   await atBoth(() => account.download(file))
   const begun = await two.at(0, () => azure.arm('POST', `${azure.accountPath('shared')}/reEncrypt`))
