@@ -1,3 +1,4 @@
+import { unlessConflict } from '../store/conflicts.ts'
 import { remove } from '../store/records.ts'
 import { keys } from './key-record.ts'
 import { destroyMaterial, destructionOf } from './purge.ts'
@@ -18,5 +19,8 @@ export async function purgeVault(services: KeyVaultServices, vault: Vault): Prom
       await destroyMaterial(services, destruction)
     }
   }
-  await services.records.commit([remove(vaults, vault.name.toLowerCase())])
+  const last = await services.records.get(vaults, vault.name.toLowerCase())
+  // A request and maintenance may both have purged it, so the name can be another vault's now.
+  if (last?.value.id === vault.id)
+    await services.records.commit([remove(vaults, last.id, last.version)]).catch(unlessConflict)
 }
