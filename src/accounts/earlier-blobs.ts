@@ -1,5 +1,5 @@
 import { everyRecord } from '../store/every-record.ts'
-import type { RecordStore } from '../store/records.ts'
+import type { RecordStore, Watch } from '../store/records.ts'
 import { blobRecords } from '../encryption/blob-records.ts'
 import { keyStates } from '../encryption/key-state.ts'
 
@@ -36,6 +36,15 @@ export class EarlierBlobs {
   changed(accountId: string): void {
     const known = this.#counted.get(accountId)
     if (known !== undefined) known.stale = true
+  }
+
+  /** What another process removed or re-encrypted is counted anew here too. */
+  followOthers(): Watch {
+    return this.#records.watch(written => {
+      if (written === 'lost') return this.#counted.clear()
+      for (const { collection, id } of written)
+        if (collection === blobRecords.name) this.changed(id.slice(0, id.indexOf('/')))
+    })
   }
 
   /** Counts where needed; an account that never changed its key has none. */

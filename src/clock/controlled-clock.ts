@@ -21,7 +21,7 @@ export interface ControlledClock {
   change(offsetMs: number): Change
   /** From now on. */
   apply(offsetMs: number): void
-  /** Opens the clock at the offset of the last run. */
+  /** Opens the clock at the offset of the last run. @throws where other processes, which would not see it move, write into the store */
   load(records: RecordStore): Promise<void>
 }
 
@@ -36,6 +36,10 @@ export function controlledClock(base: Env): ControlledClock {
       offset = offsetMs
     },
     async load(records) {
+      if (records.properties.shared)
+        throw new Error(
+          'The clock can be moved only where no other process works on the same records. Start without --clock-control.',
+        )
       offset = await storedOffset(records)
     },
   }

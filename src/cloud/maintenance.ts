@@ -84,9 +84,10 @@ async function resume({ service, management }: MaintenanceOptions): Promise<void
   await management.resume()
 }
 
-function followOthers({ keyStatuses, running, keyRing }: Service, told: Told): { close(): unknown }[] {
+function followOthers({ keyStatuses, running, keyRing, earlierBlobs }: Service, told: Told): { close(): unknown }[] {
   return [
     keyStatuses.followOthers(),
+    earlierBlobs.followOthers(),
     running.followOthers(told('What other processes deleted could not be ended')),
     keyRing.followOthers(({ collection, id }) => (collection === accounts.name ? id : undefined)),
   ]

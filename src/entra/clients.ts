@@ -1,7 +1,8 @@
 import type { RecordStore, Stored } from '../store/records.ts'
 import { applicationNotFound, loginError } from './aadsts.ts'
-import { applications, principals, principalsByApp, type Application, type RedirectUris } from './records.ts'
-import { kindOfRedirect, type ClientKind } from './redirect-uris.ts'
+import { applications, principals, principalsByApp } from './records.ts'
+import type { Application, ClientKind, RedirectUris } from './records.ts'
+import { kindOfRedirect } from './redirect-uris.ts'
 
 /** An application that people sign in to, or that logs in by itself. */
 export interface Client {

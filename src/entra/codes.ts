@@ -1,66 +1,61 @@
 import type { Env } from '../base/env.ts'
-import type { ClientKind } from './redirect-uris.ts'
+import { unlessConflict } from '../store/conflicts.ts'
+import { put, VersionConflict, type RecordStore } from '../store/records.ts'
+import { makesSpace, sweepOf } from './expired-records.ts'
+import { authorizationCodes, type Grant } from './records.ts'
 import { digest } from './sessions.ts'
 
 /** RFC 6749 4.1.2 recommends less than ten minutes. Clients redeem it within seconds. */
 const LIFE_MS = 5 * 60_000
 const MOST = 10_000
 
-/** What a code grants until it is redeemed (RFC 6749 4.1, RFC 7636). */
-export interface Grant {
-  readonly clientId: string
-  readonly redirectUri: string
-  readonly kind: ClientKind
-  /** Absent only for clients with a secret. */
-  readonly challenge?: string
-  readonly objectId: string
-  readonly tenantId: string
-  /** The browser's session. */
-  readonly session: string
-  readonly authTime: number
-  readonly scope: string
-  readonly nonce?: string
-}
-
-interface Kept {
-  readonly until: number
-  /** Absent once it was redeemed. */
-  readonly grant?: Grant
-  /** The family of refresh tokens that it led to. */
-  readonly family?: string
-}
-
-/** Codes live for five minutes, so they are kept in memory. After a restart people only have to sign in again. */
+/** Authorization codes (RFC 6749 4.1). They are records, so any process of the store redeems them, and each only once. */
 export class Codes {
   readonly #env: Env
-  readonly #kept = new Map<string, Kept>()
+  readonly #records: RecordStore
+  readonly #sweep: () => Promise<void>
+  readonly #makeSpace: () => Promise<boolean>
 
-  constructor(env: Env) {
-    this.#env = env
+  constructor(given: { readonly env: Env; readonly records: RecordStore }) {
+    this.#env = given.env
+    this.#records = given.records
+    this.#sweep = sweepOf(given, authorizationCodes)
+    this.#makeSpace = makesSpace(given, authorizationCodes, { most: MOST })
   }
 
-  issue(grant: Grant): string {
+  /** A code that grants this for five minutes. */
+  async issue(grant: Grant): Promise<string> {
+    await this.#sweep()
+    await this.#makeSpace()
     const code = this.#env.randomBytes(32).toString('base64url')
-    const [oldest] = this.#kept.keys()
-    if (this.#kept.size >= MOST && oldest !== undefined) this.#kept.delete(oldest)
-    this.#kept.set(digest(code), { grant, until: this.#env.now() + LIFE_MS })
+    const value = { grant, expiresAt: this.#env.now() + LIFE_MS }
+    await this.#records.commit([put(authorizationCodes, digest(code), value, 0)], { reserve: 'small' })
     return code
   }
 
   /** Works once, also where a later check fails. `spent`: it was redeemed before, and led to this family. */
-  redeem(code: string): { readonly grant?: Grant; readonly spent?: string | undefined } {
-    const key = digest(code.slice(0, 128))
-    const kept = this.#kept.get(key)
-    if (kept === undefined || kept.until <= this.#env.now()) return {}
-    if (kept.grant === undefined) return { spent: kept.family }
-    this.#kept.set(key, { until: kept.until })
-    return { grant: kept.grant }
+  async redeem(code: string): Promise<{ readonly grant?: Grant; readonly spent?: string | undefined }> {
+    const id = digest(code.slice(0, 128))
+    const kept = await this.#records.get(authorizationCodes, id)
+    if (kept === undefined || kept.value.expiresAt <= this.#env.now()) return {}
+    const { grant, family, expiresAt } = kept.value
+    if (grant === undefined) return { spent: family }
+    try {
+      await this.#records.commit([put(authorizationCodes, id, { expiresAt }, kept.version)], { reserve: 'small' })
+      return { grant }
+    } catch (error) {
+      // Another request with the same code was faster.
+      if (error instanceof VersionConflict) return this.redeem(code)
+      throw error
+    }
   }
 
   /** Remembers which family a code led to. A second use shows that the code was stolen (RFC 6749 4.1.2). */
-  ledTo(code: string, family: string): void {
-    const key = digest(code.slice(0, 128))
-    const kept = this.#kept.get(key)
-    if (kept !== undefined) this.#kept.set(key, { ...kept, family })
+  async ledTo(code: string, family: string): Promise<void> {
+    const id = digest(code.slice(0, 128))
+    const kept = await this.#records.get(authorizationCodes, id)
+    if (kept === undefined) return
+    const change = put(authorizationCodes, id, { ...kept.value, family }, kept.version)
+    await this.#records.commit([change], { reserve: 'small' }).catch(unlessConflict)
   }
 }

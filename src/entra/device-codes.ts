@@ -1,5 +1,9 @@
 import type { Env } from '../base/env.ts'
+import { unlessConflict } from '../store/conflicts.ts'
+import { put, remove, VersionConflict, type Change, type RecordStore, type Stored } from '../store/records.ts'
 import { loginError } from './aadsts.ts'
+import { makesSpace, sweepOf } from './expired-records.ts'
+import { deviceCodes, deviceUserCodes, type Approval, type Device, type WaitingDevice } from './records.ts'
 import { digest } from './sessions.ts'
 
 const LIFE_SECONDS = 900
@@ -10,92 +14,88 @@ const MOST = 1_000
 const LETTERS = 'BCDFGHJKLMNPQRSTVWXZ'
 const LETTERS_IN_CODE = 9
 
-/** A device that waits for somebody to sign in elsewhere. */
-export interface Device {
-  readonly clientId: string
-  /** As the client named it in the path. */
-  readonly tenant: string
-  readonly scope: string
-  /** Where the request came from, for the person to compare. */
-  readonly peer: string
-}
-
-export interface Approval {
-  readonly objectId: string
-  readonly authTime: number
-}
-
-interface Waiting {
-  readonly device: Device
-  readonly userCode: string
-  readonly until: number
-  readonly answer?: Approval | 'declined'
-}
-
-/** Device codes (RFC 8628) live for a quarter of an hour, so they are kept in memory. */
+/** Device codes (RFC 8628). They are records, so a device and the person who approves it may ask different processes of the store. */
 export class DeviceCodes {
   readonly #env: Env
-  readonly #waiting = new Map<string, Waiting>()
+  readonly #records: RecordStore
+  readonly #sweep: () => Promise<void>
+  readonly #makeSpace: () => Promise<boolean>
 
-  constructor(env: Env) {
-    this.#env = env
+  constructor(given: { readonly env: Env; readonly records: RecordStore }) {
+    this.#env = given.env
+    this.#records = given.records
+    this.#sweep = sweepOf(given, deviceCodes, removalOf)
+    // Anybody may begin a sign-in, so a full list must shut nobody out (ADR 0022): a device that nobody has answered goes.
+    const isLeast = ({ answer }: WaitingDevice): boolean => answer === undefined
+    this.#makeSpace = makesSpace(given, deviceCodes, { most: MOST, isLeast, removal: removalOf })
   }
 
-  /** @throws 429 while too many devices wait that were approved already */
-  begin(device: Device): { deviceCode: string; userCode: string; expiresIn: number; interval: number } {
-    for (const [key, { until }] of this.#waiting) if (until <= this.#env.now()) this.#waiting.delete(key)
-    // The oldest device that nobody has answered goes. Anybody may begin a sign-in, so a full list must shut nobody out (ADR 0022).
-    const oldest = [...this.#waiting].find(([, { answer }]) => answer === undefined)
-    if (this.#waiting.size >= MOST && oldest !== undefined) this.#waiting.delete(oldest[0])
-    else if (this.#waiting.size >= MOST) {
+  /** Without the reserve of a full disk, since the caller has proved nothing yet. @throws 429 while too many devices wait that were approved already */
+  async begin(device: Device): Promise<{ deviceCode: string; userCode: string; expiresIn: number; interval: number }> {
+    await this.#sweep()
+    if (!(await this.#makeSpace())) {
       const message = 'Too many devices wait for a sign-in: try again later.'
       throw loginError('temporarily_unavailable', 50_196, message, { status: 429, retryAfter: 30 })
     }
     const deviceCode = this.#env.randomBytes(32).toString('base64url')
+    const id = digest(deviceCode)
     const userCode = this.#newUserCode()
-    const until = this.#env.now() + LIFE_SECONDS * 1000
-    this.#waiting.set(digest(deviceCode), { device, userCode, until })
+    const expiresAt = this.#env.now() + LIFE_SECONDS * 1000
+    const waiting: WaitingDevice = { device, userCode, expiresAt }
+    await this.#records.commit([put(deviceCodes, id, waiting, 0), put(deviceUserCodes, userCode, { id }, 0)])
     return { deviceCode, userCode, expiresIn: LIFE_SECONDS, interval: INTERVAL_SECONDS }
   }
 
   /** The device that shows this code and has no answer yet. Spaces, dashes and small letters do not matter. */
-  find(userCode: string): (Device & { readonly userCode: string }) | undefined {
-    const found = this.#find(userCode)?.[1]
-    return found === undefined || found.answer !== undefined ? undefined : { ...found.device, userCode: found.userCode }
+  async find(userCode: string): Promise<(Device & { readonly userCode: string }) | undefined> {
+    const found = await this.#find(userCode)
+    return found === undefined ? undefined : { ...found.value.device, userCode: found.value.userCode }
   }
 
   /** Answers the device. False when nobody waits for it any more. */
-  answer(userCode: string, answer: Approval | 'declined'): boolean {
-    const [key, found] = this.#find(userCode) ?? []
-    if (key === undefined || found === undefined || found.answer !== undefined) return false
-    this.#waiting.set(key, { ...found, answer })
-    return true
+  async answer(userCode: string, answer: Approval | 'declined'): Promise<boolean> {
+    const found = await this.#find(userCode)
+    if (found === undefined) return false
+    const answered = put(deviceCodes, found.id, { ...found.value, answer }, found.version)
+    try {
+      await this.#records.commit([answered], { reserve: 'small' })
+      return true
+    } catch (error) {
+      if (error instanceof VersionConflict) return false
+      throw error
+    }
   }
 
   /** Returns the approval, once. @throws authorization_pending, authorization_declined, expired_token, bad_verification_code */
-  redeem(deviceCode: string, clientId: string): Approval & { readonly scope: string } {
-    const key = digest(deviceCode.slice(0, 128))
-    const found = this.#waiting.get(key)
-    if (found?.device.clientId !== clientId)
-      throw loginError('bad_verification_code', 70_019, 'The device code is not known, or was used before.')
-    if (found.until <= this.#env.now()) {
-      this.#waiting.delete(key)
+  async redeem(deviceCode: string, clientId: string): Promise<Approval & { readonly scope: string }> {
+    const found = await this.#records.get(deviceCodes, digest(deviceCode.slice(0, 128)))
+    if (found?.value.device.clientId !== clientId) throw unknownCode()
+    const { answer, device, expiresAt } = found.value
+    if (expiresAt <= this.#env.now()) {
+      await this.#records.commit(removalOf(found)).catch(unlessConflict)
       throw loginError('expired_token', 70_020, 'The device code has expired: ask for a new one.')
     }
-    if (found.answer === undefined) {
+    if (answer === undefined) {
       const message = 'OAuth 2.0 device flow error. Authorization is pending. Continue polling.'
       throw loginError('authorization_pending', 70_016, message)
     }
-    this.#waiting.delete(key)
-    if (found.answer === 'declined')
+    await this.#records.commit(removalOf(found)).catch((error: unknown) => {
+      // Another poll was faster.
+      throw error instanceof VersionConflict ? unknownCode() : error
+    })
+    if (answer === 'declined')
       throw loginError('authorization_declined', 70_018, 'The person declined to sign this device in.')
-    return { ...found.answer, scope: found.device.scope }
+    return { ...answer, scope: device.scope }
   }
 
-  #find(userCode: string): [string, Waiting] | undefined {
+  async #find(userCode: string): Promise<Stored<WaitingDevice> | undefined> {
     const plain = userCode.toUpperCase().replace(/[\s-]/g, '')
-    if (plain.length !== LETTERS_IN_CODE) return undefined
-    return [...this.#waiting].find(([, { userCode: own, until }]) => own === plain && until > this.#env.now())
+    // Only a code of the right form can be an id.
+    if (plain.length !== LETTERS_IN_CODE || !/^[A-Z]+$/.test(plain)) return undefined
+    const known = await this.#records.get(deviceUserCodes, plain)
+    const found = known && (await this.#records.get(deviceCodes, known.value.id))
+    const isWaiting = found && found.value.answer === undefined && found.value.expiresAt > this.#env.now()
+    return isWaiting ? found : undefined
   }
 
   /** Nine of twenty letters, without bias: 38 bits, of which a guesser can try few. */
@@ -108,4 +108,12 @@ export class DeviceCodes {
     }
     return code
   }
+}
+
+function removalOf({ id, version, value }: Stored<WaitingDevice>): Change[] {
+  return [remove(deviceCodes, id, version), remove(deviceUserCodes, value.userCode)]
+}
+
+function unknownCode(): Error {
+  return loginError('bad_verification_code', 70_019, 'The device code is not known, or was used before.')
 }

@@ -57,7 +57,7 @@ async function beginDevice(
   const scope = form.get('scope') ?? (resource === null ? '' : `openid offline_access ${resource}/.default`)
   readScope(scope, null)
   const device = { clientId: client.clientId, tenant, scope, peer: call.peer }
-  const { deviceCode, userCode, expiresIn, interval } = options.deviceCodes.begin(device)
+  const { deviceCode, userCode, expiresIn, interval } = await options.deviceCodes.begin(device)
   const page = `${call.origin}/devicelogin`
   const message = `To sign in, use a web browser to open the page ${page} and enter the code ${userCode} to authenticate.`
   const numbers =
@@ -86,7 +86,7 @@ async function takeCode(options: SignInOptions, guesses: LoginLimits, call: Call
   if (shown?.type !== 'device-code')
     return signInProblem(aadsts(90_013, 'This page has expired, or this browser was not shown it. Are cookies on?'))
   await guesses.pace(call.peer)
-  const found = options.deviceCodes.find(form.get('code') ?? '')
+  const found = await options.deviceCodes.find(form.get('code') ?? '')
   if (found === undefined) {
     guesses.failed(call.peer)
     return askCode(

@@ -45,8 +45,8 @@ export function loginRoutes(
     clients,
     users,
     sessions: openSessions(options),
-    codes: new Codes(env),
-    deviceCodes: new DeviceCodes(env),
+    codes: new Codes(options),
+    deviceCodes: new DeviceCodes(options),
   }
   const grants = userGrants({
     ...signIn,

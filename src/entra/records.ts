@@ -1,5 +1,8 @@
 import { collection } from '../store/records.ts'
 
+/** What a client is, by where it takes its answers, as Entra has them. */
+export type ClientKind = 'web' | 'spa' | 'publicClient'
+
 export interface Tenant {
   readonly tenantId: string
   readonly displayName: string
@@ -103,6 +106,53 @@ export interface Session {
   readonly expiresAt: number
 }
 
+/** What an authorization code grants until it is redeemed (RFC 6749 4.1, RFC 7636). */
+export interface Grant {
+  readonly clientId: string
+  readonly redirectUri: string
+  readonly kind: ClientKind
+  /** Absent only for clients with a secret. */
+  readonly challenge?: string
+  readonly objectId: string
+  readonly tenantId: string
+  /** The browser's session. */
+  readonly session: string
+  readonly authTime: number
+  readonly scope: string
+  readonly nonce?: string
+}
+
+export interface AuthorizationCode {
+  readonly expiresAt: number
+  /** Absent once it was redeemed. */
+  readonly grant?: Grant
+  /** The family of refresh tokens that it led to. */
+  readonly family?: string
+}
+
+/** A device that waits for somebody to sign in elsewhere. */
+export interface Device {
+  readonly clientId: string
+  /** As the client named it in the path. */
+  readonly tenant: string
+  readonly scope: string
+  /** Where the request came from, for the person to compare. */
+  readonly peer: string
+}
+
+export interface Approval {
+  readonly objectId: string
+  readonly authTime: number
+}
+
+export interface WaitingDevice {
+  readonly device: Device
+  /** What people type. */
+  readonly userCode: string
+  readonly expiresAt: number
+  readonly answer?: Approval | 'declined'
+}
+
 /** All refresh tokens that descend from one sign-in; only the newest counts. */
 export interface RefreshFamily {
   readonly objectId: string
@@ -180,6 +230,12 @@ export const users = collection<User>('entra.users')
 export const usersByName = collection<{ objectId: string }>('entra.users-by-name')
 /** By the SHA-256 of the cookie, base64url. */
 export const sessions = collection<Session>('entra.sessions')
+/** By the SHA-256 of the code, base64url. */
+export const authorizationCodes = collection<AuthorizationCode>('entra.authorization-codes')
+/** By the SHA-256 of the device code, base64url. */
+export const deviceCodes = collection<WaitingDevice>('entra.device-codes')
+/** Ids of `deviceCodes` by the code that people type. */
+export const deviceUserCodes = collection<{ id: string }>('entra.device-user-codes')
 /** By the family's own id, which stands in its tokens. */
 export const refreshFamilies = collection<RefreshFamily>('entra.refresh-families')
 /** By the domain's name, lower case. */

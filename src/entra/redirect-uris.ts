@@ -1,7 +1,5 @@
 import { AzureError } from '../http/errors.ts'
-import type { RedirectUris } from './records.ts'
-
-export type ClientKind = 'web' | 'spa' | 'publicClient'
+import type { ClientKind, RedirectUris } from './records.ts'
 
 const kinds: readonly ClientKind[] = ['spa', 'web', 'publicClient']
 const loopback = new Set(['localhost', '127.0.0.1', '[::1]'])

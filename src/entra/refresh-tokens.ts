@@ -1,9 +1,9 @@
 import type { KeyObject } from 'node:crypto'
 import { deriveKey, mac, verifyMac } from '../crypto/derive.ts'
 import type { Env } from '../base/env.ts'
-import { allRecords } from '../store/every-record.ts'
 import { put, remove, VersionConflict, type RecordStore } from '../store/records.ts'
 import { loginError } from './aadsts.ts'
+import { sweepOf } from './expired-records.ts'
 import { refreshFamilies, type RefreshFamily } from './records.ts'
 
 /** As Entra: a page's tokens end a day after the sign-in, others 90 days after their last use. */
@@ -11,8 +11,6 @@ const PAGE_MS = 24 * 3_600_000
 const IDLE_MS = 90 * 24 * 3_600_000
 /** Clients ask for tokens of several resources at once with the same token. For this long it returns the same successor. */
 const GRACE_MS = 60_000
-const SWEEP_MS = 600_000
-const SWEPT_AT_ONCE = 1000
 const TOKEN_BYTES = 16 + 4 + 32
 
 export type NewFamily = Pick<RefreshFamily, 'objectId' | 'tenantId' | 'clientId' | 'authTime' | 'confidential' | 'spa'>
@@ -33,13 +31,13 @@ export class RefreshTokens {
   readonly #records: RecordStore
   readonly #env: Env
   readonly #key: KeyObject
-  #sweptAt: number
+  readonly #sweep: () => Promise<void>
 
   constructor(options: { readonly records: RecordStore; readonly env: Env; readonly sealingKey: KeyObject }) {
     this.#records = options.records
     this.#env = options.env
     this.#key = deriveKey(options.sealingKey, 'entra refresh tokens')
-    this.#sweptAt = options.env.now()
+    this.#sweep = sweepOf(options, refreshFamilies)
   }
 
   /** The first token of a new sign-in. */
@@ -96,15 +94,6 @@ export class RefreshTokens {
     if (bytes.length !== TOKEN_BYTES) return undefined
     const [id, generation] = [bytes.subarray(0, 16), bytes.readUInt32BE(16)]
     return verifyMac(this.#key, bytes.subarray(20), id, generation) ? { id, generation } : undefined
-  }
-
-  async #sweep(): Promise<void> {
-    const now = this.#env.now()
-    if (Math.abs(now - this.#sweptAt) < SWEEP_MS) return
-    this.#sweptAt = now
-    const expired = (await allRecords(this.#records, refreshFamilies)).filter(({ value }) => value.expiresAt <= now)
-    for (let at = 0; at < expired.length; at += SWEPT_AT_ONCE)
-      await this.#records.commit(expired.slice(at, at + SWEPT_AT_ONCE).map(({ id }) => remove(refreshFamilies, id)))
   }
 }
 

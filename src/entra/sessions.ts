@@ -3,8 +3,8 @@ import { openBox, sealBox } from '../crypto/box.ts'
 import { equalSecrets, mac } from '../crypto/derive.ts'
 import type { Env } from '../base/env.ts'
 import type { Call } from '../http/route.ts'
-import { allRecords } from '../store/every-record.ts'
 import { put, remove, type RecordStore } from '../store/records.ts'
+import { sweepOf } from './expired-records.ts'
 import { sessions, type Session } from './records.ts'
 
 const SESSION_MS = 24 * 3_600_000
@@ -14,8 +14,6 @@ const ATTRIBUTES = 'Path=/; Secure; HttpOnly; SameSite=Lax'
 /** The cookie outlives the session, since it also marks a browser that somebody has used before (ADR 0022). */
 const DEVICE_MS = 90 * 86_400_000
 const FORM_MS = 10 * 60_000
-const SWEEP_MS = 600_000
-const SWEPT_AT_ONCE = 1000
 const LONGEST_STATE = 24_576
 
 /** A browser in which somebody has signed in. */
@@ -66,14 +64,7 @@ export function openSessions(options: {
     mac(options.sealingKey, 'entra known device', secret, objectId).toString('base64url')
   const cookieFor = (secret: string, objectId: string): string =>
     `${SESSION}=${secret}.${tagOf(secret, objectId)}; Max-Age=${DEVICE_MS / 1000}; ${ATTRIBUTES}`
-  let sweptAt = env.now()
-  const sweep = async (): Promise<void> => {
-    if (Math.abs(env.now() - sweptAt) < SWEEP_MS) return
-    sweptAt = env.now()
-    const expired = (await allRecords(records, sessions)).filter(({ value }) => value.expiresAt <= env.now())
-    for (let at = 0; at < expired.length; at += SWEPT_AT_ONCE)
-      await records.commit(expired.slice(at, at + SWEPT_AT_ONCE).map(({ id }) => remove(sessions, id)))
-  }
+  const sweep = sweepOf(options, sessions)
   return {
     async signedIn(call) {
       const id = idOf(call)

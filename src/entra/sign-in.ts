@@ -10,7 +10,7 @@ import type { DeviceCodes } from './device-codes.ts'
 import type { FindTenant } from './discovery.ts'
 import { readForm } from './form.ts'
 import { formTargetOf } from './page.ts'
-import type { ClientKind } from './redirect-uris.ts'
+import type { ClientKind } from './records.ts'
 import { digest, type Sessions, type SignedInSession } from './sessions.ts'
 import { changePasswordPage, continuePage, endPage, signInPage, signInProblem } from './sign-in-page.ts'
 import type { UserAccount, Users } from './users.ts'
@@ -151,7 +151,7 @@ export async function proceed(
   noteOperation({ resourceId: `/tenants/${tenantId}`, properties: { objectId } })
   if (purpose.type === 'device') {
     const { displayName } = await options.clients.find(purpose.clientId, undefined)
-    const isDone = options.deviceCodes.answer(purpose.userCode, { objectId, authTime: session.authTime })
+    const isDone = await options.deviceCodes.answer(purpose.userCode, { objectId, authTime: session.authTime })
     if (!isDone) return signInProblem(aadsts(70_020, 'The code has expired or was used already.'))
     return endPage(
       'You are signed in',
@@ -160,7 +160,7 @@ export async function proceed(
     )
   }
   const { clientId, redirectUri, kind, challenge, nonce, scope } = purpose
-  const code = options.codes.issue({
+  const code = await options.codes.issue({
     clientId,
     redirectUri,
     kind,
@@ -175,13 +175,13 @@ export async function proceed(
   return answerClient(purpose, { code, session_state: digest(session.id).slice(0, 36) }, cookie)
 }
 
-function cancel({ deviceCodes }: SignInOptions, purpose: Purpose): Response {
+async function cancel({ deviceCodes }: SignInOptions, purpose: Purpose): Promise<Response> {
   if (purpose.type === 'authorize')
     return answerClient(purpose, {
       error: 'access_denied',
       error_description: aadsts(65_004, 'User declined to continue.'),
     })
-  deviceCodes.answer(purpose.userCode, 'declined')
+  await deviceCodes.answer(purpose.userCode, 'declined')
   return endPage('The device was not signed in', 'You can close this window.')
 }
 

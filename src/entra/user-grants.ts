@@ -4,10 +4,10 @@ import type { Call } from '../http/route.ts'
 import { loginError, missingParameter } from './aadsts.ts'
 import type { Proof } from './client-authentication.ts'
 import { needsNoSecret, type Client } from './clients.ts'
-import type { Codes, Grant } from './codes.ts'
+import type { Codes } from './codes.ts'
 import type { DeviceCodes } from './device-codes.ts'
+import type { ClientKind, Grant } from './records.ts'
 import type { RefreshTokens } from './refresh-tokens.ts'
-import type { ClientKind } from './redirect-uris.ts'
 import { readScope, type AskedScope } from './scopes.ts'
 import { digest, type Sessions } from './sessions.ts'
 import type { Granted, UserTokens } from './user-tokens.ts'
@@ -67,7 +67,7 @@ export function userGrants(options: UserGrantOptions): UserGrants {
       noteOperation({ resourceId: `/tenants/${user.tenantId}`, properties: { objectId: user.objectId } })
       const { body, family } = await options.userTokens.respond(asker.call, granted, isV2)
       const code = form.get('code')
-      if (code && family !== undefined && grant === 'authorization_code') options.codes.ledTo(code, family)
+      if (code && family !== undefined && grant === 'authorization_code') await options.codes.ledTo(code, family)
       return body
     },
   }
@@ -77,7 +77,7 @@ async function redeemCode(options: UserGrantOptions, asker: Asker): Promise<Gran
   const { form, client, call } = asker
   const code = form.get('code')
   if (!code) throw missingParameter('code')
-  const { grant, spent } = options.codes.redeem(code)
+  const { grant, spent } = await options.codes.redeem(code)
   if (spent !== undefined) await options.refreshTokens.end(spent)
   if (grant?.clientId !== client.clientId) {
     const message = 'The authorization code has expired, was used before, or is not for this client.'
@@ -145,7 +145,7 @@ async function redeemDevice(options: UserGrantOptions, asker: Asker): Promise<Gr
   const { form, client } = asker
   const code = form.get('device_code') ?? form.get('code')
   if (!code) throw missingParameter('device_code')
-  const { scope, ...approval } = options.deviceCodes.redeem(code, client.clientId)
+  const { scope, ...approval } = await options.deviceCodes.redeem(code, client.clientId)
   const account = await stillThere(options, approval)
   const proof = checkedProof(asker, undefined)
   return { account, clientId: client.clientId, proof, authTime: approval.authTime, scope: mergedScope(form, scope) }

@@ -12,12 +12,20 @@ import type { Finding } from '../engines/engine.ts'
 import { checkTrainingFile } from '../engines/training-file.ts'
 import { AzureError, Conflict } from '../http/errors.ts'
 import { everyRecord } from '../store/every-record.ts'
-import { put, remove, type Change, type Stored } from '../store/records.ts'
+import { mustNotExist, put, remove, VersionConflict, type Change, type Stored } from '../store/records.ts'
 import { leftNothing } from '../store/storage-errors.ts'
-import { FileUse } from './file-use.ts'
 import { checkId, lastIdOf, newId, notFound } from './ids.ts'
 import { FINISHED } from './job-states.ts'
-import { files, isOwnFile, jobs, KIND_OF_PURPOSE, ownedKey, type FileRecord, type JobRecord } from './records.ts'
+import {
+  files,
+  fileUses,
+  isOwnFile,
+  jobs,
+  KIND_OF_PURPOSE,
+  ownedKey,
+  type FileRecord,
+  type JobRecord,
+} from './records.ts'
 import { tee } from './tee.ts'
 
 /** The sealed metadata of a file's blob. */
@@ -44,7 +52,6 @@ export interface FilesOptions extends Pick<AccountServices, 'records' | 'env' | 
 
 /** Training files and result files of accounts, sealed. */
 export class Files {
-  readonly use = new FileUse()
   readonly #options: FilesOptions
   readonly #blobs: SealedBlobs
 
@@ -167,11 +174,19 @@ export class Files {
    * @throws 409 while an unfinished job reads it, since all of its training would be lost
    */
   async delete(account: Account, stored: Stored<FileRecord>): Promise<void> {
-    await this.use.deleting(stored.value.fileId, () => this.#delete(account, stored))
+    for (let found = stored; ; found = await this.get(account.accountId, stored.value.fileId)) {
+      try {
+        return await this.#delete(account, found)
+      } catch (error) {
+        // A job was created with it meanwhile, or another request deleted it.
+        if (!(error instanceof VersionConflict)) throw error
+      }
+    }
   }
 
   async #delete(account: Account, stored: Stored<FileRecord>): Promise<void> {
     const { fileId, blobId, bytes } = stored.value
+    const use = await this.#options.records.get(fileUses, stored.id)
     const reader = await this.#readerOf(account.accountId, fileId)
     if (reader !== undefined) throw isRead(fileId, reader)
     const { changes, unlink } = await this.#blobs.remove(account.accountId, blobId)
@@ -181,7 +196,9 @@ export class Files {
       `${fileId}: key destroyed`,
       { blobId, bytes },
     )
-    const removed = [remove(files, stored.id, stored.version), ...changes]
+    // No job has begun to use it since the look at all jobs.
+    const unused = use === undefined ? mustNotExist(fileUses, stored.id) : remove(fileUses, stored.id, use.version)
+    const removed = [remove(files, stored.id, stored.version), unused, ...changes]
     await unlinkAfter(this.#options.audit.append(entry, removed, { shred: true }), [{ unlink }])
   }
 

@@ -8,14 +8,14 @@ import type { Env } from '../base/env.ts'
 import { conflictOf } from '../store/conflicts.ts'
 import { everyRecord } from '../store/every-record.ts'
 import { isFenced } from '../store/leases.ts'
-import { put, storedAs, type Change, type Stored, type Written } from '../store/records.ts'
+import { mustExist, put, storedAs, type Change, type Stored, type Written } from '../store/records.ts'
 import type { Files } from './files.ts'
 import { badRequest, checkId, lastIdOf, newId, notFound } from './ids.ts'
 import type { JobBody } from './job-body.ts'
 import type { JobEvents } from './job-events.ts'
 import type { JobQueue } from './job-queue.ts'
 import { checkMove, FINISHED } from './job-states.ts'
-import { isOwnJob, jobs, ownedKey, type FileRecord, type JobRecord } from './records.ts'
+import { files, fileUses, isOwnJob, jobs, ownedKey, type FileRecord, type JobRecord } from './records.ts'
 import type { RunningJobs } from './running-jobs.ts'
 
 /** Azure and OpenAI require at least this many. */
@@ -55,12 +55,7 @@ export class Jobs {
   }
 
   /** R23: opens the training file once, so that with a revoked key the job is refused now and not later. @throws KeyUnavailable */
-  create(account: Account, body: JobBody): Promise<JobRecord> {
-    const inputs = [body.trainingFile, ...(body.validationFile === undefined ? [] : [body.validationFile])]
-    return this.#options.files.use.reading(inputs, () => this.#create(account, body))
-  }
-
-  async #create(account: Account, body: JobBody): Promise<JobRecord> {
+  async create(account: Account, body: JobBody): Promise<JobRecord> {
     const { accounts, records, env, events, findBase, queue } = this.#options
     const base = findBase(body.model)
     if (base === undefined || !base.fineTune)
@@ -68,16 +63,7 @@ export class Jobs {
         `The model '${body.model}' can't be fine-tuned here. GET /openai/models lists those that can (capabilities.fine_tune).`,
         'model',
       )
-    const { value: training } = await this.#inputFile(account, body.trainingFile, 'training_file')
-    const { examples = 0 } = training
-    if (examples < MIN_EXAMPLES) {
-      throw badRequest(
-        `Training file has ${examples} example(s), but must have at least ${MIN_EXAMPLES} examples`,
-        'training_file',
-        'invalid_n_examples',
-      )
-    }
-    if (body.validationFile !== undefined) await this.#inputFile(account, body.validationFile, 'validation_file')
+    const training = await this.#inputFiles(account, body)
     let waiting = 0
     for await (const { value } of this.every(account.accountId)) if (value.status === 'pending') waiting += 1
     if (waiting >= MAX_WAITING) {
@@ -104,10 +90,16 @@ export class Jobs {
     }
     const action = 'Microsoft.CognitiveServices/accounts/OpenAI/fine-tunes/write'
     const entry = accountAudit(account, action, job.jobId, CREATED)
-    await accounts.commitUnder(account, entry, [
+    const changes = [
       put(jobs, ownedKey(job.accountId, job.jobId), job, 0),
       await events.message(job, 'info', 'Job enqueued. Waiting for jobs ahead to complete.'),
-    ])
+      ...usesOf(job),
+    ]
+    await accounts.commitUnder(account, entry, changes).catch(async (error: unknown) => {
+      // A file was deleted since: this says which.
+      await this.#inputFiles(account, body)
+      throw conflictOf(error, 'A file of the job', 'conflict')
+    })
     queue.add(ownedKey(job.accountId, job.jobId))
     return job
   }
@@ -234,6 +226,21 @@ export class Jobs {
     return (asked ?? committerOfRequest(this.#options.records, recorded))(changes)
   }
 
+  /** The training file. @throws 400 where it or the validation file is not there or does not do */
+  async #inputFiles(account: Account, body: JobBody): Promise<FileRecord> {
+    const { value: training } = await this.#inputFile(account, body.trainingFile, 'training_file')
+    const { examples = 0 } = training
+    if (examples < MIN_EXAMPLES) {
+      throw badRequest(
+        `Training file has ${examples} example(s), but must have at least ${MIN_EXAMPLES} examples`,
+        'training_file',
+        'invalid_n_examples',
+      )
+    }
+    if (body.validationFile !== undefined) await this.#inputFile(account, body.validationFile, 'validation_file')
+    return training
+  }
+
   async #inputFile(account: Account, fileId: string, target: string): Promise<Stored<FileRecord>> {
     const found = await this.#options.files.get(account.accountId, fileId).catch((error: unknown) => {
       if (!(error instanceof NotFound)) throw error
@@ -278,4 +285,10 @@ function wrongState(job: JobRecord, what: string): Conflict {
     'unexpectedEntityState',
     `The fine-tuning job '${job.jobId}' is ${job.status}: it can't be ${what}.`,
   )
+}
+
+/** Its files must be there when it is created, and can't be deleted without its being seen. */
+function usesOf({ accountId, jobId, trainingFile, validationFile = trainingFile }: JobRecord): Change[] {
+  const keys = [...new Set([trainingFile, validationFile])].map(fileId => ownedKey(accountId, fileId))
+  return keys.flatMap(key => [mustExist(files, key), put(fileUses, key, { jobId })])
 }

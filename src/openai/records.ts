@@ -92,13 +92,15 @@ export interface ModelRecord {
 export const files = collection<FileRecord>('openai.files')
 export const jobs = collection<JobRecord>('openai.jobs')
 export const models = collection<ModelRecord>('openai.models')
+/** The job that a file was last given to, by the file's key: written with the job, so a deletion sees that one was created meanwhile. */
+export const fileUses = collection<{ readonly jobId: string }>('openai.file-uses')
 /** By `<account id>/<job id>/<event id>`. */
 export const jobEvents = collection<JobEvent>('openai.job-events')
 /** By `<account id>/<job id>/<step, 8 digits>`. */
 export const checkpoints = collection<CheckpointRecord>('openai.checkpoints')
 
 /** The collections with everything of an account, by ids that begin with the account's. A purge removes it. */
-export const ownedByAccount = [files, jobs, models, jobEvents, checkpoints] as const
+export const ownedByAccount = [files, fileUses, jobs, models, jobEvents, checkpoints] as const
 
 export function ownedKey(accountId: string, ...rest: string[]): string {
   return [accountId, ...rest].join('/')

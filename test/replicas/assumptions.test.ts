@@ -60,6 +60,18 @@ test('K2: of two changes of key at the same time, one at each service, one succe
   }
 })
 
+test('K2: a change of key at one service goes on while the other starts, which drops rows of changes that were broken off', async () => {
+  let isStarting = true
+  const started = two.restartOne(1).finally(() => (isStarting = false))
+  for (let turn = 0; isStarting || turn < 2; turn += 1) {
+    const name = ['first', 'second'][turn % 2] ?? ''
+    const { status, body } = await two.at(0, () => account.encrypt({ uri: keyed.uri, name }))
+    assert.equal(status, 200, JSON.stringify(body))
+  }
+  await started
+  for (const text of await atBoth(() => account.download(file))) assert.match(text.toString(), /of both/)
+})
+
 test('R26: data that one service re-encrypts is opened by the other at once', async () => {
   await atBoth(() => account.download(file))
   const begun = await two.at(0, () => azure.arm('POST', `${azure.accountPath('shared')}/reEncrypt`))
@@ -122,6 +134,20 @@ test('a job that one service runs can be paused, resumed and cancelled at the ot
   const another = await two.at(1, () => account.train(file, long))
   await account.jobIs(another, ['running'])
   assert.equal((await two.at(1, () => jobs.cancel(another))).status, 'cancelled')
+})
+
+test('of a job that one service creates and the deletion of its file at the other one is refused', async () => {
+  for (let round = 0; round < 8; round += 1) {
+    const own = await account.upload(`round ${round}`)
+    // One request to each service.
+    const [created, deleted] = await Promise.allSettled([account.train(own), account.openai.files.delete(own)])
+    const there = (await refusal(() => account.openai.files.retrieve(own))) === undefined
+    if (created.status === 'fulfilled') {
+      assert.ok(there, 'a job without its file')
+      await account.openai.fineTuning.jobs.cancel(created.value)
+    }
+    assert.equal(there, deleted.status === 'rejected')
+  }
 })
 
 test('R28: a deployment that one service replaces or deletes is not served by the other as it was', async () => {

@@ -10,9 +10,10 @@ import {
   principals,
   principalsByApp,
   type Application,
+  type ClientKind,
   type RedirectUris,
 } from '../records.ts'
-import { checkRedirectUris, type ClientKind } from '../redirect-uris.ts'
+import { checkRedirectUris } from '../redirect-uris.ts'
 import { uriKey } from '../resources.ts'
 import { newSecretText } from '../secret-hash.ts'
 import type { PrincipalCaller } from '../tokens.ts'
