@@ -9,7 +9,7 @@ import { shellWord } from './terminal.ts'
 const MARKS = ['records.db', 'root.key', 'blobs']
 /** What is left by a start that was broken off at once, or put there by somebody who prepares a folder. */
 const HARMLESS =
-  /^(lock|lock\.pid|service\.log|first-start|ca|blobs|diagnostics|lost\+found|\.gitkeep|\.gitignore|\.DS_Store|.*\.tmp)$/
+  /^(lock|lock\.pid|service\.log|first-start|ca|blobs|diagnostics|models|models\.yaml|lost\+found|\.gitkeep|\.gitignore|\.DS_Store|.*\.tmp)$/
 
 /** How a cloud is started in the folder, as a line for a shell. */
 export function startCommand(dataDir: string): string {

@@ -4,6 +4,7 @@ import { clock, prove, reEncrypt } from './commands/data.ts'
 import { backup, restore, verify } from './commands/folder.ts'
 import { about } from './commands/about.ts'
 import { doctor, env, trust } from './commands/machine.ts'
+import { modelsAdd, modelsCheck, modelsList, modelsRemove } from './commands/models.ts'
 import { demo, run, test } from './commands/project.ts'
 import { start } from './commands/start.ts'
 
@@ -22,6 +23,10 @@ export const COMMANDS: readonly Command[] = [
   verify,
   backup,
   restore,
+  modelsAdd,
+  modelsList,
+  modelsCheck,
+  modelsRemove,
   clock,
   run,
   test,

@@ -1,5 +1,6 @@
 import type { ControlledClock } from '../clock/controlled-clock.ts'
 import type { RootKeys } from '../encryption/root-key.ts'
+import type { CatalogueOptions } from '../engines/catalogue.ts'
 import type { Env } from '../base/env.ts'
 import type { Snapshots } from '../folder/snapshots.ts'
 import type { Token } from '../pkcs11/token.ts'
@@ -33,6 +34,8 @@ export interface ModulesOptions {
   readonly federatedIssuers?: readonly string[]
   readonly keyLeaseSeconds: number
   readonly keyWatchSeconds: number
+  /** The operator's base models and their aliases, besides the embedded one. */
+  readonly bases?: CatalogueOptions | undefined
   /** Fine-tuning jobs that run at the same time; default 1. */
   readonly jobsAtOnce?: number | undefined
   /** Seconds without a sign of life after which a trainer or a model is ended; default 30. */

@@ -95,15 +95,15 @@ export function openService(
   }
 }
 
-interface DataOptions extends Pick<ModulesOptions, 'jobsAtOnce' | 'engineTimeoutSeconds'> {
+interface DataOptions extends Pick<ModulesOptions, 'bases' | 'jobsAtOnce' | 'engineTimeoutSeconds'> {
   readonly blobs: SealedBlobs
   readonly log: (message: string, error?: unknown) => void
 }
 
 /** The parts that work on accounts' data with the engines. */
-function openData(services: AccountServices, { blobs, log, jobsAtOnce, engineTimeoutSeconds }: DataOptions) {
+function openData(services: AccountServices, { blobs, log, bases, jobsAtOnce, engineTimeoutSeconds }: DataOptions) {
   const { records, env, keyRing } = services
-  const catalogue = new Catalogue()
+  const catalogue = new Catalogue(bases)
   catalogue.check()
   const engines = engineTimeoutSeconds === undefined ? {} : { patience: patienceOf(engineTimeoutSeconds) }
   const models = new Models({ ...services, blobs, bases: namedBases(catalogue) })

@@ -12,6 +12,7 @@ export const EMBEDDED_BASE: BaseModel = {
   contextLength: 1024,
   description: 'A very small chat model of our own, for trying things out offline: recognisable English, few facts.',
   licence: 'MIT',
+  sha256: '0ac76933d72dba8f5c4095ca5dbbaa42120c1771b5f63e7d5701673b7623c4ee',
   fineTune: true,
 }
 

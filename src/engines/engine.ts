@@ -167,5 +167,9 @@ export interface BaseModel {
   readonly contextLength: number
   readonly description: string
   readonly licence: string
+  /** Of its file, in hexadecimal. */
+  readonly sha256: string
   readonly fineTune: boolean
+  /** Why it can't be fine-tuned. */
+  readonly untrainable?: string
 }

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import type { KoffiFunc } from 'koffi'
 import koffi from 'koffi'
 import { EngineFailure } from './failures.ts'
+import type { Dequantize } from './gguf.ts'
 
 /** A pointer from koffi, opaque to us. */
 export type Pointer = unknown
@@ -79,6 +80,7 @@ export interface Ggml {
   readonly call: Readonly<Record<keyof typeof PROTOTYPES, Native>>
   readonly backend: Pointer
   compute(graph: Pointer): Promise<void>
+  readonly dequantize: Dequantize
   /** A context for tensor records (no data): `tensors` of them and a graph of `nodes`. */
   context(tensors: number, nodes?: number): Pointer
 }
@@ -136,7 +138,10 @@ export function loadGgml(threads: number): Ggml {
     const size = Number(call.ggml_tensor_overhead()) * tensors + graph + 4096
     return call.ggml_init({ size, buffer: null, noAlloc: true })
   }
-  return { call, backend, compute, context }
+  const dequantize: Dequantize = (name, blocks, into) => {
+    base.func(`void ${name}(const void *x, void *y, int64_t k)`)(blocks, into, into.length)
+  }
+  return { call, backend, compute, dequantize, context }
 }
 
 function setThreads(call: Record<keyof typeof PROTOTYPES, Native>, backend: Pointer, threads: number): void {

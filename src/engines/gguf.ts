@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { EngineFailure } from './failures.ts'
+import { GGML_TYPES, type GgmlType } from './ggml-types.ts'
 
 /** https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, version 3, little endian. */
 export type GgufValue = number | boolean | string | readonly number[] | readonly string[]
@@ -83,7 +84,8 @@ function text(value: string): Buffer {
 }
 
 interface TensorPlace {
-  readonly shape: readonly [number, number]
+  /** ggml's order. */
+  readonly dims: readonly number[]
   readonly type: number
   readonly offset: number
 }
@@ -92,6 +94,10 @@ interface TensorPlace {
 export interface GgufFile {
   readonly metadata: ReadonlyMap<string, GgufValue>
   readonly names: readonly string[]
+  /** Values of all tensors together. */
+  readonly parameters: number
+  /** The ggml types of its tensors, by number. */
+  readonly types: readonly number[]
   /** @throws EngineFailure for a tensor that is missing, cut off or of a type that can't be read as F32 */
   tensor(name: string): GgufTensor
   /** Whether the file reaches to the end of its last tensor. */
@@ -99,8 +105,11 @@ export interface GgufFile {
   close(): void
 }
 
-/** Opens a GGUF file. @throws EngineFailure when it is not one */
-export function openGguf(path: string): GgufFile {
+/** Makes F32 of quantised blocks. @param name of the function in ggml */
+export type Dequantize = (name: string, blocks: Buffer, into: Float32Array) => void
+
+/** Opens a GGUF file. @param dequantize for tensors of quantised types other than Q8_0 @throws EngineFailure when it is not one */
+export function openGguf(path: string, dequantize?: Dequantize): GgufFile {
   const file = openSync(path, 'r')
   try {
     const { size } = fstatSync(file)
@@ -118,10 +127,22 @@ export function openGguf(path: string): GgufFile {
     const tensor = (name: string): GgufTensor => {
       const place = places.get(name)
       if (place === undefined) throw new EngineFailure(`the model has no tensor ${name}`)
-      return { name, shape: place.shape, data: readTensor(file, name, place, start) }
+      if (place.dims.length > 2)
+        throw new EngineFailure(`tensor ${name} has ${place.dims.length} dimensions; training reads at most 2`)
+      const shape = [place.dims[0] ?? 1, place.dims[1] ?? 1] as const
+      return { name, shape, data: readTensor(file, name, { place, start, dequantize }) }
     }
-    const isWhole = [...places.values()].every(place => start + place.offset + leastBytes(place) <= size)
-    return { metadata, names: [...places.keys()], tensor, isWhole, close: () => closeSync(file) }
+    const all = [...places.values()]
+    const isWhole = all.every(place => start + place.offset + leastBytes(place) <= size)
+    return {
+      metadata,
+      names: [...places.keys()],
+      parameters: all.reduce((sum, place) => sum + valuesOf(place), 0),
+      types: [...new Set(all.map(({ type }) => type))],
+      tensor,
+      isWhole,
+      close: () => closeSync(file),
+    }
   } catch (error) {
     closeSync(file)
     throw error
@@ -165,9 +186,8 @@ function parseHeader(cursor: Cursor): { metadata: Map<string, GgufValue>; places
   for (let index = 0; index < tensors; index += 1) {
     const name = cursor.text()
     const dims = Array.from({ length: Math.min(cursor.u32(), 5) }, () => cursor.u64())
-    if (dims.length > 2)
-      throw new EngineFailure(`tensor ${name} has ${dims.length} dimensions; this is not a Llama model`)
-    places.set(name, { shape: [dims[0] ?? 1, dims[1] ?? 1], type: cursor.u32(), offset: cursor.u64() })
+    if (dims.length > 4) throw new EngineFailure(`tensor ${name} has more than 4 dimensions`)
+    places.set(name, { dims, type: cursor.u32(), offset: cursor.u64() })
   }
   return { metadata, places }
 }
@@ -197,18 +217,22 @@ function readValue(cursor: Cursor, type: number): GgufValue {
   return values as readonly number[] | readonly string[]
 }
 
-/** Bytes of a block, values in a block, decoder, by ggml type number. */
-const DECODERS: Readonly<Record<number, readonly [number, number, (bytes: Buffer, into: Float32Array) => void]>> = {
-  0: [4, 1, (bytes, into) => into.set(new Float32Array(bytes.buffer, bytes.byteOffset, into.length))],
-  1: [2, 1, (bytes, into) => into.set(new Float16Array(bytes.buffer, bytes.byteOffset, into.length))],
-  8: [34, 32, decodeQ8],
-  30: [2, 1, decodeBf16],
+/** Decoders of the types that are read here, by ggml type number. */
+const DECODERS: Readonly<Record<number, (bytes: Buffer, into: Float32Array) => void>> = {
+  0: (bytes, into) => into.set(new Float32Array(bytes.buffer, bytes.byteOffset, into.length)),
+  1: (bytes, into) => into.set(new Float16Array(bytes.buffer, bytes.byteOffset, into.length)),
+  8: decodeQ8,
+  30: decodeBf16,
+}
+
+function valuesOf({ dims }: TensorPlace): number {
+  return dims.reduce((product, dim) => product * dim, 1)
 }
 
 /** Bytes of a tensor; 1 where its type is not known here. */
-function leastBytes({ shape, type }: TensorPlace): number {
-  const [bytes, values] = DECODERS[type] ?? [0, 1]
-  return Math.max(1, (shape[0] * shape[1] * bytes) / values)
+function leastBytes(place: TensorPlace): number {
+  const { blockBytes, blockValues } = GGML_TYPES[place.type] ?? { blockBytes: 0, blockValues: 1 }
+  return Math.max(1, (valuesOf(place) * blockBytes) / blockValues)
 }
 
 function decodeQ8(bytes: Buffer, into: Float32Array): void {
@@ -225,17 +249,26 @@ function decodeBf16(bytes: Buffer, into: Float32Array): void {
   for (let index = 0; index < into.length; index += 1) bits[index] = (bytes.readUInt16LE(index * 2) << 16) >>> 0
 }
 
-function readTensor(file: number, name: string, place: TensorPlace, start: number): Float32Array {
-  const decoder = DECODERS[place.type]
-  if (decoder === undefined) {
-    throw new EngineFailure(`tensor ${name} has ggml type ${place.type}; training reads F32, F16, BF16 and Q8_0`)
-  }
-  const [blockBytes, blockValues, decode] = decoder
-  const into = new Float32Array(place.shape[0] * place.shape[1])
-  const bytes = Buffer.from(new ArrayBuffer((into.length / blockValues) * blockBytes))
-  if (readSync(file, bytes, 0, bytes.length, start + place.offset) !== bytes.length) {
+function readTensor(
+  file: number,
+  name: string,
+  how: { readonly place: TensorPlace; readonly start: number; readonly dequantize: Dequantize | undefined },
+): Float32Array {
+  const { place, start, dequantize } = how
+  const type = GGML_TYPES[place.type]
+  const decode = DECODERS[place.type] ?? quantised(type, dequantize)
+  if (type === undefined || decode === undefined)
+    throw new EngineFailure(`tensor ${name} has ${type?.name ?? `ggml type ${place.type}`}, which training can't read`)
+  const into = new Float32Array(valuesOf(place))
+  const bytes = Buffer.from(new ArrayBuffer((into.length / type.blockValues) * type.blockBytes))
+  if (readSync(file, bytes, 0, bytes.length, start + place.offset) !== bytes.length)
     throw new EngineFailure(`tensor ${name} is cut off`)
-  }
   decode(bytes, into)
   return into
+}
+
+function quantised(type: GgmlType | undefined, dequantize: Dequantize | undefined) {
+  const name = type?.dequantize
+  if (name === undefined || dequantize === undefined) return undefined
+  return (bytes: Buffer, into: Float32Array): void => dequantize(name, bytes, into)
 }

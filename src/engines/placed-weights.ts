@@ -36,12 +36,17 @@ export function llamaShape(file: GgufFile): LlamaShape {
   }
 }
 
-/** All tensors of the base, frozen or trained. @throws EngineFailure for one that this trainer does not know */
-export function llamaTensors(file: GgufFile): GgufTensor[] {
+/** Names of the base's tensors. @throws EngineFailure for one that this trainer does not know */
+export function llamaTensorNames(file: GgufFile): readonly string[] {
   const known = /^(token_embd|output|output_norm|blk\.\d+\.(attn_(norm|q|k|v|output)|ffn_(norm|gate|up|down)))\.weight$/
   const unknown = file.names.find(name => !known.test(name))
   if (unknown !== undefined) throw new EngineFailure(`this trainer does not know the base model's tensor ${unknown}`)
-  return file.names.map(name => {
+  return file.names
+}
+
+/** All tensors of the base, frozen or trained. @throws EngineFailure for one that this trainer does not know */
+export function llamaTensors(file: GgufFile): GgufTensor[] {
+  return llamaTensorNames(file).map(name => {
     getsOn()
     return file.tensor(name)
   })

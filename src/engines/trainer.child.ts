@@ -4,7 +4,7 @@ import type { Tokenizer } from './chatml.ts'
 import type { TrainingMetrics } from './engine.ts'
 import { EngineFailure } from './failures.ts'
 import { readFrames, writeFrame } from './frames.ts'
-import { loadGgml } from './ggml.ts'
+import { loadGgml, type Ggml } from './ggml.ts'
 import { openGguf } from './gguf.ts'
 import { loadVocabulary } from './llama-vocabulary.ts'
 import { encodeAdapter, freshAdapter } from './lora.ts'
@@ -55,8 +55,8 @@ async function examples(tokenizer: Tokenizer, context: number, name: string): Pr
   return encoded
 }
 
-async function prepare(job: Job): Promise<RunOptions & { position: TrainingPosition }> {
-  const file = openGguf(job.path)
+async function prepare(job: Job, ggml: Ggml): Promise<RunOptions & { position: TrainingPosition }> {
+  const file = openGguf(job.path, ggml.dequantize)
   const shape = llamaShape(file)
   const base = llamaTensors(file)
   file.close()
@@ -144,11 +144,11 @@ class Training {
   #keptAt = performance.now()
   #isOver = false
 
-  constructor(job: Job, { position, ...options }: RunOptions & { position: TrainingPosition }) {
+  constructor(job: Job, ggml: Ggml, { position, ...options }: RunOptions & { position: TrainingPosition }) {
     this.#job = job
     this.#position = position
     this.#adapter = options.adapter
-    this.#run = new TrainingRun(loadGgml(job.threads), options)
+    this.#run = new TrainingRun(ggml, options)
     this.#examples = options.train.length
     this.#hasValidation = options.valid.length > 0
     this.#trainedTokens = position.trainedTokens
@@ -206,7 +206,8 @@ class Training {
 try {
   const { command } = await nextCommand()
   if (command.type !== 'job') throw new EngineFailure('the first frame must be a job')
-  await new Training(command, await prepare(command)).train()
+  const ggml = loadGgml(command.threads)
+  await new Training(command, ggml, await prepare(command, ggml)).train()
 } catch (error) {
   const message = error instanceof Error ? error.message.slice(0, 500) : 'unknown'
   // V8 ran out of memory, so the process ends as if the kernel had ended it for that.

@@ -61,9 +61,9 @@ test('K2: of two changes of key at the same time, one at each service, one succe
 })
 
 test('K2: a change of key at one service goes on while the other starts, which drops rows of changes that were broken off', async () => {
-  let isStarting = true
-  const started = two.restartOne(1).finally(() => (isStarting = false))
-  for (let turn = 0; isStarting || turn < 2; turn += 1) {
+  const start = { isOver: false }
+  const started = two.restartOne(1).finally(() => (start.isOver = true))
+  for (let turn = 0; !start.isOver || turn < 2; turn += 1) {
     const name = ['first', 'second'][turn % 2] ?? ''
     const { status, body } = await two.at(0, () => account.encrypt({ uri: keyed.uri, name }))
     assert.equal(status, 200, JSON.stringify(body))

@@ -27,7 +27,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   seed: ['base', 'http', 'store', 'arm', 'keyvault'],
   // The composition root: it wires all modules together.
   cloud: [...KEY_CUSTOMERS, 'clock', 'pkcs11', 'keyvault', 'accounts', 'openai', 'folder', 'portal'],
-  commands: ['base', 'audit', 'crypto', 'entra', 'store', 'encryption', 'folder', 'trust', 'seed'],
+  commands: ['base', 'audit', 'crypto', 'engines', 'entra', 'store', 'encryption', 'folder', 'trust', 'seed'],
   // The names and options of commands. Their modules do the work.
   cli: ['base', 'commands', 'demo'],
   // cli.ts, the only file in src itself.
