@@ -12,6 +12,8 @@ export interface Deployment {
   readonly sku: { readonly name: string; readonly capacity: number }
   /** The catalogue's base model it runs on. */
   readonly base: string
+  /** Of the base's file on which its adapter was trained. */
+  readonly baseSha256?: string | undefined
   /** The deployment's own sealed copy of a fine-tuned model's adapter (R25); absent for a base model. */
   readonly blobId?: string
   /** Beyond the article: `stop` ends serving when the customer's key is lost; absent: it goes on (R25). */
@@ -66,6 +68,8 @@ export type DeploymentBody = z.infer<typeof deploymentBody>
 /** The model behind a name. `blob` is the adapter of a fine-tuned model. */
 export interface DeployableModel {
   readonly base: string
+  /** Of the base's file on which the adapter was trained, where that is known. */
+  readonly baseSha256?: string
   readonly blob?: BlobRecord
 }
 

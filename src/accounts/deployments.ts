@@ -186,11 +186,15 @@ export class Deployments {
       ...(stops ? { onKeyUnavailable: 'stop' } : {}),
       createdAt: new Date(this.#options.env.now()).toISOString(),
     }
+    const { baseSha256 } = model
     if (model.blob === undefined) return { deployment: base, changes: [] }
     const opened = await this.#blobs.open(model.blob)
     const kind = copyKindOf(base)
     const { record, changes } = await create({ accountId, kind, source: opened.read() })
-    return { deployment: { ...base, blobId: record.blobId }, changes }
+    return {
+      deployment: { ...base, ...(baseSha256 === undefined ? {} : { baseSha256 }), blobId: record.blobId },
+      changes,
+    }
   }
 
   /** Removes its copy, and ends the process with the weights. */

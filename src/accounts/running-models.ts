@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { eachForItself } from '../base/each-for-itself.ts'
 import { repeatedly } from '../base/repeatedly.ts'
 import type { InferenceRuntime, LoadedModel } from '../engines/engine.ts'
-import { EngineLost } from '../engines/failures.ts'
+import { BaseUnavailable, EngineLost } from '../engines/failures.ts'
 import { blobRecord } from '../encryption/blob-records.ts'
 import type { KeyLeases } from '../encryption/key-lease.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
@@ -20,6 +20,7 @@ export interface ServingModel extends LoadedModel {
 /** A process that was lost sooner is started only by the next request, so that a model that always crashes is not restarted for ever. */
 const RESTART_AFTER_MS = 10_000
 const RETRY_AFTER_SECONDS = '2'
+const WAIT_FOR_BASE_SECONDS = '60'
 /** How often deletions by other processes are looked for that no watch reported. */
 const RECONCILE_MS = 10_000
 const FOLLOWED: ReadonlySet<string> = new Set([accounts.name, deployments.name])
@@ -162,11 +163,16 @@ export class RunningModels {
 
   async #load(deployment: Deployment, signal?: AbortSignal): Promise<LoadedModel> {
     const { records, blobs, runtime } = this.#options
-    const { accountId, name, base, blobId } = deployment
-    const given = { id: `${accountId}/${name}`, base, ...(signal === undefined ? {} : { signal }) }
-    if (blobId === undefined) return runtime.load(given)
-    const opened = await blobs.open(await blobRecord(records, accountId, blobId, [copyKindOf(deployment)]))
-    return runtime.load({ ...given, adapter: Readable.from(opened.read(), { objectMode: false }) })
+    const { accountId, name, base, baseSha256, blobId } = deployment
+    const given = { id: `${accountId}/${name}`, base, baseSha256, ...(signal === undefined ? {} : { signal }) }
+    const load = async (): Promise<LoadedModel> => {
+      if (blobId === undefined) return runtime.load(given)
+      const opened = await blobs.open(await blobRecord(records, accountId, blobId, [copyKindOf(deployment)]))
+      return runtime.load({ ...given, adapter: Readable.from(opened.read(), { objectMode: false }) })
+    }
+    return load().catch((error: unknown) => {
+      throw error instanceof BaseUnavailable ? waitsForBase(error, name) : error
+    })
   }
 
   async #loadFree(deployment: Deployment): Promise<ServingModel> {
@@ -234,6 +240,12 @@ function askAgain(error: unknown, name: string): unknown {
     `The deployment '${name}' could not answer: ${error.message}. It is started again: repeat the request.`,
     { headers: { 'retry-after': RETRY_AFTER_SECONDS }, cause: error },
   )
+}
+
+/** Only the operator can put it right, so clients need not repeat the request at once. */
+function waitsForBase(error: BaseUnavailable, name: string): AzureError {
+  const message = `The deployment '${name}' can't be served now: ${error.message}. Whoever runs this service can put it back.`
+  return new AzureError('503', 503, message, { headers: { 'retry-after': WAIT_FOR_BASE_SECONDS }, cause: error })
 }
 
 function stopped({ reason }: AbortSignal, name: string): unknown {

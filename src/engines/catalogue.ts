@@ -1,6 +1,6 @@
 import { isAbsolute, join } from 'node:path'
 import type { BaseModel, BaseModelName } from './engine.ts'
-import { EngineFailure } from './failures.ts'
+import { BaseUnavailable, EngineFailure } from './failures.ts'
 import { openGguf } from './gguf.ts'
 import { plainError } from '../base/plain-error.ts'
 
@@ -81,11 +81,16 @@ export class Catalogue {
     return this.#models.get(name) ?? this.#models.get(this.#aliases.get(name) ?? '')
   }
 
-  /** As `get`. @throws EngineFailure when there is none */
-  find(name: string): BaseModel {
+  /**
+   * As `get`. @param sha256 of the file on which an adapter was trained; absent for those from before it was kept
+   * @throws BaseUnavailable when there is none, or its file is another one
+   */
+  find(name: string, sha256?: string): BaseModel {
     const model = this.get(name)
     if (model === undefined)
-      throw new EngineFailure(`there is no base model named ${JSON.stringify(name.slice(0, 100))}`)
+      throw new BaseUnavailable(`the base model ${name.slice(0, 100)} is not in this cloud any more`)
+    if (sha256 !== undefined && model.sha256 !== sha256)
+      throw new BaseUnavailable(`the base model ${model.name} is another file than the one that was fine-tuned`)
     return model
   }
 }

@@ -57,6 +57,8 @@ export type BaseModelName = string
 export interface TrainingSpec {
   readonly jobId: string
   readonly base: BaseModelName
+  /** Of the base's file when the job was created. */
+  readonly baseSha256?: string | undefined
   /** Training data: chat-format JSONL, already validated, in plaintext and in memory only. */
   readonly train: Readable
   readonly valid?: Readable
@@ -151,6 +153,8 @@ export interface InferenceRuntime {
   load(deployment: {
     readonly id: string
     readonly base: BaseModelName
+    /** Of the base's file on which the adapter was trained. */
+    readonly baseSha256?: string | undefined
     readonly adapter?: Readable
     /** If it is aborted while the model loads, the process is killed. */
     readonly signal?: AbortSignal

@@ -3,6 +3,11 @@ export class EngineFailure extends Error {
   override readonly name: string = 'EngineFailure'
 }
 
+/** The base model is not there, or its file is another one. That is the operator's to put right, so what needs it can wait. */
+export class BaseUnavailable extends EngineFailure {
+  override readonly name = 'BaseUnavailable'
+}
+
 /** Why an engine's process is gone: memory ran out, somebody killed it, it hung and we ended it, or it crashed. */
 export type LossReason = 'memory' | 'killed' | 'hung' | 'crashed'
 

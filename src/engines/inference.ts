@@ -45,8 +45,8 @@ const DEFAULTS: InferenceOptions = {
 export function llamaRuntime(catalogue: Catalogue, options: Partial<InferenceOptions> = {}): InferenceRuntime {
   const settings = { ...DEFAULTS, ...options }
   return {
-    async load({ base, adapter, signal }) {
-      const model = catalogue.find(base)
+    async load({ base, baseSha256, adapter, signal }) {
+      const model = catalogue.find(base, baseSha256)
       const bytes = adapter === undefined ? undefined : await collect(adapter, settings.maxAdapter)
       signal?.throwIfAborted()
       const child = startEngineProcess(

@@ -82,7 +82,7 @@ export function ggmlTrainer(catalogue: Catalogue, options: Partial<TrainerOption
     },
     async train(spec, sink, signal) {
       signal.throwIfAborted()
-      const model = catalogue.find(spec.base)
+      const model = catalogue.find(spec.base, spec.baseSha256)
       if (!model.fineTune) throw new EngineFailure(`${model.name} cannot be fine-tuned by this trainer`)
       const child = startEngineProcess(
         new URL('./trainer.child.ts', import.meta.url),

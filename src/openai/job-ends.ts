@@ -2,7 +2,7 @@ import type { AccountServices } from '../accounts/accounts.ts'
 import { isRetired } from '../encryption/key-ring-rows.ts'
 import { KeyRingTampered } from '../encryption/key-ring-tampered.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
-import { EngineLost } from '../engines/failures.ts'
+import { BaseUnavailable, EngineLost } from '../engines/failures.ts'
 import { AzureError, Conflict } from '../http/errors.ts'
 import type { Stored } from '../store/records.ts'
 import { storageTrouble } from '../store/storage-errors.ts'
@@ -100,6 +100,7 @@ export class JobEnds {
     else if (error instanceof KeyRingTampered)
       await this.#jobs.move(stored, { status: 'paused' }, 'error', `Job paused: ${error.message} Then resume the job.`)
     else if (trouble !== undefined) await this.#withoutDisk(stored, trouble, error)
+    else if (error instanceof BaseUnavailable) await this.#withoutBase(stored, error)
     else if (error instanceof EngineLost) await this.#withoutEngine(stored, error)
     else await this.#failed(stored, error)
   }
@@ -123,6 +124,12 @@ export class JobEnds {
     await this.#goOn(stored, message, waitMs)
     this.#refused.set(stored.id, times)
     this.#log(`The fine-tuning job ${stored.value.jobId} was interrupted`, error)
+  }
+
+  /** The operator can put the file back, and nothing of the training is lost until then. */
+  async #withoutBase(stored: Stored<JobRecord>, error: BaseUnavailable): Promise<void> {
+    const message = `Job paused: ${error.message}. Resume the job when whoever runs this service has put it back.`
+    await this.#jobs.move(stored, { status: 'paused' }, 'error', message)
   }
 
   async #withoutEngine(stored: Stored<JobRecord>, error: EngineLost): Promise<void> {

@@ -102,6 +102,7 @@ export class JobRun {
     const spec = {
       jobId: job.jobId,
       base: job.base,
+      baseSha256: job.baseSha256,
       train,
       hyperparameters: job.hyperparameters,
       seed: job.seed,
@@ -250,6 +251,7 @@ export class JobRun {
       accountId,
       name: job.modelName,
       base: job.base,
+      ...(job.baseSha256 === undefined ? {} : { baseSha256: job.baseSha256 }),
       jobId,
       blobId: model.record.blobId,
       createdAt: finishedAt,

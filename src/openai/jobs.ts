@@ -60,7 +60,7 @@ export class Jobs {
     const base = findBase(body.model)
     if (base === undefined || !base.fineTune)
       throw badRequest(
-        `The model '${body.model}' can't be fine-tuned here. GET /openai/models lists those that can (capabilities.fine_tune).`,
+        `The model '${body.model}' can't be fine-tuned here${base?.untrainable === undefined ? '' : `: ${base.untrainable}`}. GET /openai/models lists those that can (capabilities.fine_tune).`,
         'model',
       )
     const training = await this.#inputFiles(account, body)
@@ -80,6 +80,7 @@ export class Jobs {
       status: 'pending',
       model: body.model,
       base: base.name,
+      baseSha256: base.sha256,
       trainingFile: training.fileId,
       ...(body.validationFile === undefined ? {} : { validationFile: body.validationFile }),
       ...(body.suffix === undefined ? {} : { suffix: body.suffix }),

@@ -58,13 +58,13 @@ export class Models implements ModelSource {
     const { records } = this.#options
     const model = await this.find(accountId, modelName)
     if (model !== undefined)
-      return { base: model.base, blob: await blobRecord(records, accountId, model.blobId, MODEL_KINDS) }
+      return { ...baseOf(model), blob: await blobRecord(records, accountId, model.blobId, MODEL_KINDS) }
     const checkpoint = await this.#findCheckpoint(accountId, modelName)
     if (checkpoint === undefined) return undefined
     const job = await records.get(jobs, ownedKey(accountId, checkpoint.jobId))
     return job === undefined
       ? undefined
-      : { base: job.value.base, blob: await blobRecord(records, accountId, checkpoint.blobId, CHECKPOINT_KINDS) }
+      : { ...baseOf(job.value), blob: await blobRecord(records, accountId, checkpoint.blobId, CHECKPOINT_KINDS) }
   }
 
   async find(accountId: string, name: string): Promise<ModelRecord | undefined> {
@@ -122,4 +122,9 @@ export class Models implements ModelSource {
     }
     return undefined
   }
+}
+
+/** The base of what was fine-tuned, and its digest where that is known. */
+function baseOf({ base, baseSha256 }: Pick<ModelRecord, 'base' | 'baseSha256'>): DeployableModel {
+  return { base, ...(baseSha256 === undefined ? {} : { baseSha256 }) }
 }

@@ -32,6 +32,8 @@ export interface JobRecord {
   /** As the client named it. `base` is the base model behind that name. */
   readonly model: string
   readonly base: string
+  /** Of the base's file; absent in records from before it was kept. */
+  readonly baseSha256?: string | undefined
   readonly trainingFile: string
   readonly validationFile?: string
   readonly suffix?: string
@@ -83,6 +85,8 @@ export interface ModelRecord {
   readonly accountId: string
   readonly name: string
   readonly base: string
+  /** Of the base's file; absent in records from before it was kept. */
+  readonly baseSha256?: string | undefined
   readonly jobId: string
   readonly blobId: string
   readonly createdAt: number

@@ -8,7 +8,7 @@ import { EMBEDDED_BASE } from '../../src/engines/catalogue.ts'
 import { encodeGguf } from '../../src/engines/gguf.ts'
 import { startCloudProcess } from '../../src/harness/cloud-process.ts'
 import { ownkey } from '../audit/ownkey.fixture.ts'
-import { Azure } from '../support/azure.ts'
+import { Azure, refusal } from '../support/azure.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'ownkey-models-'))
 after(() => rm(folder, { recursive: true, force: true }))
@@ -104,6 +104,44 @@ test('a start refuses a base whose file was changed or is gone, and names it wit
   await writeFile(mine, bytes)
   await utimes(mine, mtime, mtime)
   assert.equal((await models(['list'])).code, 0)
+})
+
+test('what was fine-tuned on a base that is taken out waits for it, and is served by no other file of that name', async t => {
+  const other = join(folder, 'other.gguf')
+  const weights = await readFile(mine)
+  weights[weights.length - 1] = (weights.at(-1) ?? 0) ^ 1
+  await writeFile(other, weights)
+  const startNow = async () => {
+    const cloud = await startCloudProcess(dataDir, ['--key-lease-seconds', '1'])
+    t.after(() => cloud.stop())
+    const account = await (await Azure.in(cloud.endpoints)).account('basic')
+    account.openai.maxRetries = 0
+    return { cloud, account }
+  }
+  const paths = { before: await readFile(join(dataDir, 'models.yaml'), 'utf8') }
+  const first = await startNow()
+  const file = await first.account.upload('long on my base')
+  const job = await first.account.train(file, { model: 'mine', hyperparameters: { n_epochs: 60, batch_size: 2 } })
+  await first.account.jobIs(job, ['running'])
+  await first.cloud.stop()
+  assert.equal((await models(['remove', 'mine'])).code, 0)
+  const without = await startNow()
+  const missing = await refusal(() => without.account.chat('tuned'))
+  assert.equal(missing?.status, 503)
+  assert.match(missing?.message ?? '', /base model mine is not in this cloud any more/)
+  await without.account.jobIs(job, ['paused'])
+  await without.cloud.stop()
+  assert.equal((await add(other, '--name', 'mine', '--licence', 'MIT')).code, 0)
+  const replaced = await startNow()
+  assert.match((await refusal(() => replaced.account.chat('tuned')))?.message ?? '', /is another file than/)
+  await replaced.cloud.stop()
+  await writeFile(join(dataDir, 'models.yaml'), paths.before)
+  const again = await startNow()
+  assert.notEqual(await again.account.chat('tuned'), '')
+  await again.account.openai.fineTuning.jobs.resume(job)
+  await again.account.jobIs(job, ['running'])
+  await again.account.openai.fineTuning.jobs.cancel(job)
+  await again.cloud.stop()
 })
 
 test('a models.yaml that a hand has broken is refused with its name and the field', async () => {
