@@ -40,7 +40,7 @@ export async function figures(): Promise<Figure[]> {
       'bare HTTPS': { load: bare.load, pid: bare.child.pid ?? 0 },
     }
     const key = await generateRsa(2048)
-    // Warm-up, since in a service that runs for weeks the hot code is compiled.
+    // In a service that runs for weeks the hot code is compiled, so this warms up.
     for (const { load } of Object.values(loads)) await client({ ...load, connections: 32, requests: WARM_UP })
     const rows: Figure[] = []
     for (const width of [1, 32] as const) rows.push(...(await figuresOf(width, loads, key)))

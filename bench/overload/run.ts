@@ -58,7 +58,7 @@ try {
   const writers = () => slowWriters(endpoints, other, given.slow / 2)
   await phase('slow readers and writers', readers(), writers())
   await phase('chats', chats(endpoints, other, given.chats))
-  // Slow clients first, since under many new connections an unauthenticated one may lose its place.
+  // Under many new connections an unauthenticated one may lose its place, so slow clients go first.
   const all = [readers(), writers()]
   await pause()
   all.push(chats(endpoints, other, given.chats))

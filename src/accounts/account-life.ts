@@ -103,9 +103,9 @@ export class AccountLife {
     if (!stored.value.purging) await this.#beginPurge(stored, fence)
     await this.stop(accountId)
     await this.#destroyKeys(accountId, fence)
-    const blobs = await this.#removeBlobs(accountId)
+    const blobs = await this.#removeBlobs(accountId, fence)
     for (const collection of [deployments, ...this.#options.dependents.collections])
-      await this.#removeAll(collection, accountId)
+      await this.#removeAll(collection, accountId, fence)
     await this.#endPurge(accountId, fence, blobs)
   }
 
@@ -165,7 +165,7 @@ export class AccountLife {
     tasks.end()
   }
 
-  async #removeBlobs(accountId: string): Promise<number> {
+  async #removeBlobs(accountId: string, fence: readonly Change[]): Promise<number> {
     const { records } = this.#options
     for (let count = 0; ;) {
       const page = await records.list(blobRecords, { prefix: `${accountId}/`, limit: PAGE })
@@ -173,20 +173,17 @@ export class AccountLife {
       const removals = page.map(stored => this.#options.blobs.removeStored(accountId, stored))
       // The files first: while their records are there, a purge that was broken off finds them again.
       for (const { unlink } of removals) await unlink()
-      await records.commit(
-        removals.flatMap(({ changes }): Change[] => changes),
-        { shred: true },
-      )
+      await records.commit([...fence, ...removals.flatMap(({ changes }) => changes)], { shred: true })
       count += page.length
     }
   }
 
-  async #removeAll(collection: Collection<unknown>, accountId: string): Promise<void> {
+  async #removeAll(collection: Collection<unknown>, accountId: string, fence: readonly Change[]): Promise<void> {
     const { records } = this.#options
     for (;;) {
       const page = await records.list(collection, { prefix: `${accountId}/`, limit: PAGE })
       if (page.length === 0) return
-      await records.commit(page.map(({ id }) => remove(collection, id)))
+      await records.commit([...fence, ...page.map(({ id }) => remove(collection, id))])
     }
   }
 }

@@ -1,10 +1,8 @@
 import type { Env } from '../base/env.ts'
+import { allRecords } from '../store/every-record.ts'
 import { leaveOut, put, remove, type Change, type RecordStore } from '../store/records.ts'
 import { administratorRoles, tenantOwner } from './first-subscription.ts'
 import { assignmentPrefix, roleAssignments } from './records.ts'
-
-/** Such an old folder does not have more. */
-const MOST = 100_000
 
 /**
  * The changes that move the roles of an older folder to their current ids. Earlier their ids were their bare names. Before that there
@@ -17,7 +15,7 @@ export async function olderRoles(
 ): Promise<Change[]> {
   const { tenantId, administrators } = given
   if ((await records.count(roleAssignments)) === 0) return administratorRoles(env, given, administrators)
-  const found = await records.list(roleAssignments, { limit: MOST, onTampered: leaveOut })
+  const found = await allRecords(records, roleAssignments, { onTampered: leaveOut })
   const bare = found.filter(({ id }) => !id.includes('/'))
   if (bare.length === 0) return []
   return [

@@ -20,7 +20,7 @@ export interface FolderInventory {
  * @throws Error that names what is missing and says what to do
  */
 export async function takeInventory(dataDir: string, hasRootKey: boolean): Promise<FolderInventory> {
-  // First, since a file in a folder's place hides what would be in it.
+  // A file in a folder's place hides what would be in it, so this is looked at first.
   await foldersIn(join(dataDir, 'ca'))
   const [records, log, rootKey, head, caKey, begun] = await Promise.all(
     ['records.db', 'records.db-wal', 'root.key', 'records.head', 'ca/ca-key.pem', FIRST_START].map(name =>

@@ -51,7 +51,7 @@ function workingFips(): FipsEnvironment {
     throw new Error(
       `--fips needs an OpenSSL FIPS provider, and there is none: ${BUILD}; one elsewhere is named by OWNKEY_FIPS_DIR, a folder with fips.so and openssl.cnf.`,
     )
-  // Tried in another process, since a module that fails would end ours without a message.
+  // A module that fails would end this process without a message, so it is tried in another one.
   const script = `import { fipsStatus } from ${JSON.stringify(FIPS_TEST)}; process.stdout.write(fipsStatus())`
   const { stdout, stderr } = spawnSync(process.execPath, ['--enable-fips', '--input-type=module', '--eval', script], {
     env: { ...process.env, NODE_OPTIONS: '', ...found },

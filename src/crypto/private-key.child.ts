@@ -9,7 +9,7 @@ parentPort?.on('message', ({ id, operation, key, padding, input }: PrivateKeyJob
     parentPort?.postMessage({ id, output }, [])
     output.fill(0)
   } catch {
-    // OpenSSL's reason stays here, since the check that failed would help an attacker to decrypt (Bleichenbacher 1998, Manger 2001).
+    // Knowing the check that failed helps an attacker to decrypt (Bleichenbacher 1998, Manger 2001), so OpenSSL's reason stays here.
     parentPort?.postMessage({ id }, [])
   }
 })

@@ -71,7 +71,7 @@ export function seal(
 }
 
 async function* sealChunks(key: KeyObject, source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, number> {
-  // A chunk is sealed when a byte after it is seen, since only then it is known not to be the last.
+  // Only a byte after it shows that a chunk is not the last, so a chunk is sealed when that is seen.
   const pending = Buffer.allocUnsafeSlow(CHUNK_BYTES)
   let filled = 0
   let index = 0

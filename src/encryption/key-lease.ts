@@ -125,7 +125,7 @@ export class KeyLeases {
   }
 
   async #ask(accountId: string, isCurrent: () => boolean): Promise<DataKeys> {
-    // The lease counts from before the question, since we only know what the vault allowed then.
+    // Access may be revoked while the vault answers, so the lease counts from before the question.
     const asked = this.#clock.now()
     try {
       const fresh = await this.#renew(accountId)

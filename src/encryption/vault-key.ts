@@ -33,7 +33,7 @@ export function openVaultKey(key: KeyIdentifier, credential: VaultCredential, co
     algorithm: 'RSA-OAEP-256',
     read: () => ask((clients, options) => readKey(clients, key, options)),
     wrap: plaintext =>
-      // RSA-OAEP-256 only, since the SDK would do RSA-OAEP and RSA1_5 locally, without permission check or audit record.
+      // The SDK would do RSA-OAEP and RSA1_5 locally, without permission check or audit record, so this is RSA-OAEP-256 only.
       ask(async ({ cryptography }, options) =>
         bytesOf((await sending(plaintext, stand => cryptography().wrapKey('RSA-OAEP-256', stand, options))).result),
       ),

@@ -98,7 +98,7 @@ export async function openModels(dataDir: string): Promise<CatalogueOptions> {
 }
 
 /** @throws EngineFailure as `openModels` */
-export async function baseOf(dataDir: string, one: ModelEntry): Promise<BaseModel> {
+async function baseOf(dataDir: string, one: ModelEntry): Promise<BaseModel> {
   const path = resolve(dataDir, one.file)
   const advice = `Put the file back, or take it out: ./ownkey models remove ${one.name}`
   const found = await stat(path).catch((error: unknown) => {

@@ -66,7 +66,7 @@ export async function fetchPublicJson(address: string, isNamed: (host: string) =
   const isTrusted = isNamed(url.host)
   const literal = url.hostname.replace(/^\[|\]$/g, '')
   if (!isTrusted && isIP(literal) !== 0 && !isPublicAddress(literal)) throw new Error(`${literal} is not public`)
-  // A new connection, since a kept one may have been checked under other rules.
+  // A kept connection may have been checked under other rules, so this makes a new one.
   const agent = new Agent({ keepAlive: false })
   const signal = AbortSignal.timeout(TIMEOUT_MS)
   try {

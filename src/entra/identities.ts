@@ -47,7 +47,7 @@ export function openIdentities(options: {
 }): Identities {
   const { records, env, sealingKey, tokens, domain } = options
   const issued = new Map<string, IssuedToken>()
-  // Hexadecimal, since it may be part of a URL, which some clients write in lower case.
+  // It may be part of a URL, which some clients write in lower case, so it is hexadecimal.
   const secretOf = (principalId: string): string =>
     `${principalId}.${mac(sealingKey, 'entra identity header', principalId).toString('hex')}`
   const living = async (principalId: string): Promise<Principal | undefined> => {

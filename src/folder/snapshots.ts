@@ -116,7 +116,7 @@ export class Snapshots {
   }
 
   async #remove(current: Current): Promise<void> {
-    // The records first, since nobody else must find them.
+    // Nobody else must find the records, so they go first.
     try {
       await dropSnapshot(this.#options.dataDir)
     } finally {

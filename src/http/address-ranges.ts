@@ -22,7 +22,7 @@ export function isListedAddress(rules: readonly { readonly value: string }[], pe
   const list = new BlockList()
   for (const { value } of rules) {
     const range = parseRange(value)
-    // Only rules of its own family, since BlockList counts IPv4 as part of `::/64` (RFC 4291, 2.5.5.2).
+    // BlockList counts IPv4 as part of `::/64` (RFC 4291, 2.5.5.2), so only rules of its own family are asked.
     if (range?.family === family) list.addSubnet(range.address, range.prefix, family)
   }
   return list.check(address, family)

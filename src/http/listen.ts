@@ -47,7 +47,7 @@ const graceMs = 5_000
 /** Limits of every connection; the body's own limits are in request-body.ts. */
 const serverLimits = {
   headersTimeout: 10_000,
-  // RequestBody bounds a slow body by its rate, since a fixed time would cut off large uploads.
+  // A fixed time would cut off large uploads, so RequestBody bounds a slow body by its rate.
   requestTimeout: 0,
   keepAliveTimeout: 65_000,
   maxHeaderSize: 32 * 1024,

@@ -94,7 +94,7 @@ async function writeBody(
   try {
     while (chunk !== undefined) {
       sent += chunk.length
-      // The chunk that completes an announced length waits for the body's own end, since an error may still follow it.
+      // An error may still follow the chunk that completes an announced length, so it waits for the body's own end.
       if (announced !== null && sent >= Number(announced)) {
         const more = (await reader?.read())?.value
         if (more !== undefined || sent > Number(announced)) throw new Error('The response is longer than announced.')

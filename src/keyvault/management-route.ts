@@ -64,7 +64,7 @@ async function handle<T>(services: KeyVaultServices, call: Call, operation: Mana
         given = { apiVersion: version, subscriptionId, body }
       },
       run: async () => {
-        // Checked again, since the body may have taken long.
+        // The body may have taken long, so it is checked again.
         if (operation.body !== undefined) await services.resourceManager.authorize(call.caller, scope, operation.action)
         const { body, ...rest } = given
         return operation.run({ services, call, ...rest, now: services.env.now() }, body)

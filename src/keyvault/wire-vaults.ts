@@ -20,7 +20,7 @@ export function vaultBody(vault: Vault, vaultUri: string): object {
     properties: {
       ...properties,
       ...(networkAcls === undefined ? {} : { networkAcls }),
-      // Only when on, since az sends back the whole body that it got, and false is refused.
+      // az sends back the whole body that it got, and false is refused, so it is there only when on.
       ...(enablePurgeProtection ? { enablePurgeProtection } : {}),
       vaultUri,
       provisioningState: 'Succeeded',

@@ -99,7 +99,7 @@ function fieldProblem(
   if (info.valueTruncated || info.nameTruncated)
     return badBody(`The form field '${shown}' is longer than ${MAX_FIELD_BYTES} bytes.`)
   if (known.has(name)) return badBody(`The form field '${shown}' comes twice.`, shown)
-  // It is not dropped silently, since the client would believe that it works.
+  // The client would believe that it works, so it is not dropped silently.
   if (name.startsWith('expires_after'))
     return badBody('Files do not expire here: leave expires_after out, and delete the file in time.', shown)
   return undefined

@@ -57,7 +57,7 @@ describe('a PKCS #11 token', { skip: softHsmMissing }, () => {
     assert.ok(verify('sha384', Buffer.from('text'), options, signature))
   })
 
-  it('has no key any more once it was destroyed; destroying it again is not an error', async () => {
+  it('has no key any more once it was destroyed, also twice', async () => {
     const gone = await token.generateRsa(2048, 65_537)
     await token.sign(gone.id, { type: 'pss', hash: 'sha256' }, Buffer.alloc(32))
     await token.destroy(gone.id)
@@ -68,7 +68,7 @@ describe('a PKCS #11 token', { skip: softHsmMissing }, () => {
     )
   })
 
-  it('is chosen by its label; where the label fits no token, or is missing, the refusal names the tokens', async () => {
+  it('is chosen by its label, and a label that is missing or fits no token is refused with the names of the tokens', async () => {
     await assert.rejects(openSoftToken('third'), /has not the token 'third'.*('first', 'second'|'second', 'first')/u)
     await assert.rejects(openSoftToken(), /several tokens.*--pkcs11-token LABEL/u)
   })

@@ -24,7 +24,7 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
   try {
     // With the journal in memory nothing is ever written beside the lock file.
     lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
-    // Never open and close this file directly, since that would drop the lock (POSIX locks belong to the process).
+    // POSIX locks belong to the process: never open and close this file directly, which would drop the lock.
     await chmod(path, 0o600)
     // It only tells people, so a full disk must not prevent reading the folder or making room.
     await writeFileAtomically(holder, `${process.pid}\n`).catch((error: unknown) => {

@@ -26,7 +26,7 @@ export function openLogSync(path: string): LogSync {
   let closed = false
   let failure: CommitUnknown | undefined
 
-  // Also for another file, since then the whole process takes no more writes.
+  // After a failed sync the whole process takes no more writes, also to another file.
   const forget = onFailedSync(cause => (failure ??= new CommitUnknown(cause)))
   const fail = (cause: unknown): CommitUnknown => {
     const error = failure ?? new CommitUnknown(failedSync('the record database', cause))

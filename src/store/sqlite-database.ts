@@ -42,7 +42,7 @@ export function openingFailure(path: string, error: unknown): Error {
 async function createEmpty(path: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   try {
-    // Only a new file is opened and closed here, since with another one that could drop the locks that SQLite holds for this process.
+    // Closing a file drops the locks that SQLite holds on it for this process, so only a new file is opened and closed here.
     const file = await open(path, 'ax', 0o600)
     await file.close()
     await syncFolder(dirname(path))
@@ -53,7 +53,7 @@ async function createEmpty(path: string): Promise<void> {
 }
 
 function prepareDatabase(database: DatabaseSync): void {
-  // Exclusive, since the scrubber writes to the file directly. It also saves the shared-memory file. It works only before the first access.
+  // The scrubber writes to the file directly, so the lock is exclusive. That also saves the shared-memory file. It works only before the first access.
   database.exec('PRAGMA locking_mode = EXCLUSIVE')
   checkOwner(database)
   database.exec('PRAGMA journal_mode = WAL')
@@ -65,7 +65,7 @@ function prepareDatabase(database: DatabaseSync): void {
   database.exec('PRAGMA temp_store = MEMORY')
   database.exec('PRAGMA mmap_size = 0')
   database.exec(`PRAGMA max_page_count = ${maximumPages}`)
-  // We make the checkpoints ourselves, since each has pages to scrub.
+  // Each checkpoint has pages to scrub, so we make them ourselves.
   database.exec('PRAGMA wal_autocheckpoint = 0')
 }
 

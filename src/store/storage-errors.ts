@@ -59,7 +59,7 @@ export function refusalOf(error: unknown): unknown {
 export function storageTrouble(error: unknown): StorageTrouble | undefined {
   if (!(error instanceof Error)) return undefined
   const trouble = troubleOf(error) ?? storageTrouble(error.cause)
-  // Refused before anything was tried, since the remaining room is kept for other commits.
+  // Refused before anything was tried: the remaining space is kept for other commits.
   if (trouble !== undefined || !(error instanceof StorageRefused)) return trouble
   return error.reason === 'full' ? 'full' : 'failing'
 }

@@ -130,7 +130,7 @@ for (const list of LISTS) {
   })
 }
 
-test('a page of files begins after a file; an unknown one is refused', async () => {
+test('a list of files that is to begin after something that is not a file is refused', async () => {
   const { body } = await azure.arm('POST', `${azure.accountPath('pages-0')}/listKeys`)
   const headers = { 'api-key': body.key1 as string }
   for (const after of ['file-none', '..', '\0']) {

@@ -20,9 +20,12 @@ test('into a pipe, the demo fits 80 columns, has no colours and shows no progres
   assert.match(out, /What was proven\n[\s\S]* {3}All of it holds, in \d+ s\.\n$/)
 })
 
-test('a demo without a folder for temporary files names TMPDIR; one whose cloud does not start says why', async () => {
+test('a demo without a folder for temporary files names TMPDIR', async () => {
   const nowhere = await say(['demo'], { env: { ...process.env, TMPDIR: '/nowhere' } })
   assertRefused(nowhere, { code: 1, says: /There is no \/nowhere\. TMPDIR names another folder/ })
+})
+
+test('a demo whose cloud does not start says why', async () => {
   const env = { ...process.env, OWNKEY_ROOT_KEY: 'not a key' }
   const { code, err } = await say(['demo'], { env })
   assert.equal(code, 1)

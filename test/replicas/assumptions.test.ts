@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { Azure, BASE_MODEL, pause, refusal, untilAllowed, untilRefused } from '../support/azure.ts'
 import { keyedAccount } from '../support/causes.ts'
@@ -15,6 +17,8 @@ const azure = await Azure.in(two.endpoints)
 const keyed = await keyedAccount(azure, 'shared')
 const { account } = keyed
 const file = await account.upload('of both')
+const names = ['first', 'second']
+for (const name of names) await keyed.keys.createRsaKey(name, { keySize: 2048 })
 const reEncryption = `${azure.accountPath('shared')}/reEncryption`
 
 async function atBoth<T>(run: (which: 0 | 1) => Promise<T>): Promise<T[]> {
@@ -42,8 +46,6 @@ test('the state of a key that one service learns is shown by the other too', asy
 })
 
 test('K2: of two changes of key at the same time, one at each service, one succeeds', async () => {
-  const names = ['first', 'second']
-  for (const name of names) await keyed.keys.createRsaKey(name, { keySize: 2048 })
   for (let round = 0; round < 4; round += 1) {
     // Two requests at once, one to each service.
     const changes = await Promise.all(
@@ -64,7 +66,7 @@ test('K2: a change of key at one service goes on while the other starts, which d
   const start = { isOver: false }
   const started = two.restartOne(1).finally(() => (start.isOver = true))
   for (let turn = 0; !start.isOver || turn < 2; turn += 1) {
-    const name = ['first', 'second'][turn % 2] ?? ''
+    const name = names[turn % 2] ?? ''
     const { status, body } = await two.at(0, () => account.encrypt({ uri: keyed.uri, name }))
     assert.equal(status, 200, JSON.stringify(body))
   }
@@ -117,6 +119,13 @@ test('an upload at one service goes on while the other one starts', async () => 
   const kept = (await answer.json()) as { id: string }
   assert.ok(answer.ok, JSON.stringify(kept))
   for (const text of await atBoth(() => account.download(kept.id))) assert.match(text.toString(), /slow 12/)
+})
+
+test('a list has what both services made in the order in which it was made', async () => {
+  const made: string[] = []
+  for (let n = 0; n < 8; n += 1) made.push(await two.at(n % 2 === 0 ? 0 : 1, () => account.upload(`in turn ${n}`)))
+  for (const page of await atBoth(() => account.openai.files.list({ order: 'desc', limit: 8 })))
+    assert.deepEqual(page.data.map(({ id }) => id).toReversed(), made)
 })
 
 test('a job that one service runs can be paused, resumed and cancelled at the other', async () => {
@@ -194,6 +203,42 @@ test('a token that one service signs with a new key is accepted by the other', a
     return answer.status
   })
   assert.deepEqual(statuses, [200, 200])
+})
+
+/** How often each key of a vault was exported as made, by its name. */
+async function exportedKeys(): Promise<Map<string, number>> {
+  const entries = await readdir(join(two.dataDir, 'diagnostics'), { recursive: true, withFileTypes: true })
+  const files = entries.filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name))
+  const lines = (await Promise.all(files.map(file => readFile(file, 'utf8')))).join('').split('\n').filter(Boolean)
+  const found = new Map<string, number>()
+  for (const { operationName, properties } of lines.map(line => JSON.parse(line))) {
+    const name = /\/keys\/([\w-]+)/.exec(String(properties?.id))?.[1] ?? ''
+    if (operationName === 'KeyCreate') found.set(name, (found.get(name) ?? 0) + 1)
+  }
+  return found
+}
+
+test('R05: an audit record of a vault is exported once, whichever service does it', async () => {
+  const setting = `${azure.vaultPath(keyed.vault)}/providers/microsoft.insights/diagnosticSettings/all`
+  const storageAccountId = `/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/logs`
+  const logs = [{ category: 'AuditEvent', enabled: true }]
+  const made = await azure.arm('PUT', setting, { properties: { storageAccountId, logs } }, '2021-05-01-preview')
+  assert.ok(made.status < 300, JSON.stringify(made.body))
+  const names = ['one', 'two', 'three'].map(name => `exported-${name}`)
+  for (const [n, name] of names.entries()) {
+    await keyed.keys.createEcKey(name)
+    // The first two go while they export, so the other takes over.
+    if (n < 2) await two.restartOne(n === 0 ? 0 : 1)
+  }
+  for (let looks = 0; !(await exportedKeys().catch(() => new Map())).has('exported-three'); looks += 1) {
+    assert.ok(looks < 100, 'the last key was never exported')
+    await pause(100)
+  }
+  const exported = await exportedKeys()
+  assert.deepEqual(
+    names.map(name => exported.get(name)),
+    [1, 1, 1],
+  )
 })
 
 test('R05: the audit records of both services are one chain', async () => {

@@ -49,9 +49,12 @@ test('R13: an account without an identity has no principal; turned on, the direc
   assert.match(principal.alternativeNames.join(' '), /accounts\/personal$/)
 })
 
-test('R13: turned on again it stays the same principal; only a system-assigned one is accepted', async () => {
+test('R13: turned on once more it stays the same principal', async () => {
   const [principal] = await inDirectory('personal')
   assert.equal((await identity('systemassigned')).principalId, principal?.id)
+})
+
+test('R13: only a system-assigned identity is accepted', async () => {
   for (const type of ['UserAssigned', 'SystemAssigned, UserAssigned', 'Everyone']) {
     const refused = await refusal(() => account.patch({ identity: { type } }))
     assert.deepEqual([refused?.status, refused?.code], [400, 'InvalidIdentityType'], type)

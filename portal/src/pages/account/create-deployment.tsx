@@ -15,7 +15,7 @@ export function DeploymentForm(props: {
 }) {
   const { account, present, onDone, onClose } = props
   const models = useQuery({
-    // Fetched anew each time, since a list from before a training lacks the new model.
+    // A list from before a training lacks the new model, so it is fetched anew each time.
     queryKey: ['deployable models', account.id],
     gcTime: 0,
     queryFn: () => openaiList<{ id: string; created_at: number }>(account, '/models'),

@@ -25,7 +25,7 @@ export function PolicyForm(props: {
   const [application, setApplication] = useState({ id: policy?.applicationId ?? '', name: '' })
   const refresh = useRefresh()
   const keys = [...KEY_PERMISSIONS, 'all'].filter(name => chosen.has(name.toLowerCase()))
-  // The principal of a policy can't be changed, since that would be another policy.
+  // With another principal it would be another policy, so this can't be changed.
   const steps = isNew ? [0, 1, 2, REVIEW] : [0, REVIEW]
   const at = steps.indexOf(step)
   const next = async (): Promise<boolean> => {
