@@ -6,8 +6,8 @@ import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Parameter } from '../src/engines/adamw.ts'
 import { ADAM, adamStep, parameter } from '../src/engines/adamw.ts'
-import type { ChatTokens, Tokenizer } from '../src/engines/chatml.ts'
-import { CHAT_END, CHAT_START, CHAT_TEMPLATE, chatTokens } from '../src/engines/chatml.ts'
+import { chatTokens, type ChatLayout, type ChatTokens } from '../src/engines/chat-layout.ts'
+import { CHAT_END, CHAT_START, CHAT_TEMPLATE } from '../src/engines/chatml.ts'
 import type { Ggml } from '../src/engines/ggml.ts'
 import { loadGgml } from '../src/engines/ggml.ts'
 import type { GgufEntry } from '../src/engines/gguf.ts'
@@ -117,10 +117,10 @@ function stepKind(step: number): { length: number; math: number } {
 class Packer {
   readonly #random: Random
   readonly #math: readonly string[]
-  readonly #tokenizer: Tokenizer
+  readonly #layout: ChatLayout
 
-  constructor(tokenizer: Tokenizer, math: readonly string[], random: Random) {
-    this.#tokenizer = tokenizer
+  constructor(layout: ChatLayout, math: readonly string[], random: Random) {
+    this.#layout = layout
     this.#math = math
     this.#random = random
   }
@@ -132,7 +132,7 @@ class Packer {
       const messages = problem
         ? mathConversation(pick(this.#random, this.#math), this.#random)
         : conversation(this.#random)
-      const { ids, learn } = chatTokens(this.#tokenizer, messages, false)
+      const { ids, learn } = chatTokens(this.#layout, messages, false)
       if (row.ids.length + ids.length <= length) {
         row.ids.push(...ids)
         row.learn.push(...learn)
@@ -202,9 +202,9 @@ const entries = [...header(), ...vocabulary(math)]
 const partial = `${TARGET}.partial`
 const save = (): void => writeFileSync(partial, encodeGguf(entries, parameters))
 save()
-const { tokenizer, dispose } = await loadVocabulary(partial)
+const { layout, dispose } = await loadVocabulary(partial)
 process.stdout.write(`${parameters.reduce((sum, { data }) => sum + data.length, 0)} parameters\n`)
-await pretrain(loadGgml(2), parameters, new Packer(tokenizer, math, seededRandom(SEED + 2)))
+await pretrain(loadGgml(2), parameters, new Packer(layout, math, seededRandom(SEED + 2)))
 save()
 renameSync(partial, TARGET)
 await dispose()

@@ -39,6 +39,16 @@ export class ContextTooLong extends RangeError {
   }
 }
 
+/** The model's chat template does not take these messages. */
+export class ConversationRefused extends RangeError {
+  override readonly name = 'ConversationRefused'
+
+  /** @param reason the template's own words, which quote no message */
+  static by(reason: string): ConversationRefused {
+    return new ConversationRefused(`The chat template of this model does not take these messages: ${reason}`)
+  }
+}
+
 /** Too many requests wait for one model. */
 export class EngineBusy extends Error {
   override readonly name = 'EngineBusy'

@@ -1,13 +1,12 @@
 /** Serves one model: frames of `InferenceCommand` come in on stdin, `InferenceReply` go out on fd 3. */
 import { createWriteStream } from 'node:fs'
 import type { LlamaContextSequence, LlamaModel, Token } from 'node-llama-cpp'
-import type { Tokenizer } from './chatml.ts'
-import { chatTokens } from './chatml.ts'
+import { answerEnds, chatTokens, type ChatLayout } from './chat-layout.ts'
 import type { ChatRequest } from './engine.ts'
-import { ContextTooLong } from './failures.ts'
+import { ContextTooLong, ConversationRefused } from './failures.ts'
 import { readFrames, writeFrame } from './frames.ts'
 import type { InferenceCommand, InferenceReply } from './inference.ts'
-import { chatTokenizer, openLlama } from './llama-vocabulary.ts'
+import { chatLayout, openLlama } from './llama-vocabulary.ts'
 import { memoryFile } from './memory-file.ts'
 import { beginLife } from './sign-of-life.ts'
 import { StopFilter } from './stop-filter.ts'
@@ -17,7 +16,9 @@ beginLife()
 interface Loaded {
   readonly model: LlamaModel
   readonly sequence: LlamaContextSequence
-  readonly tokenizer: Tokenizer
+  readonly layout: ChatLayout
+  /** Tokens that end an answer, besides those that the file names. */
+  readonly ends: ReadonlySet<number>
   readonly contextLength: number
 }
 
@@ -35,14 +36,15 @@ async function load(command: Extract<InferenceCommand, { type: 'load' }>, adapte
     sequences: 1,
     ...(file && { lora: { adapters: [{ filePath: file.path }] } }),
   })
-  const loaded = { model, sequence: context.getSequence(), tokenizer: chatTokenizer(model) }
+  const layout = chatLayout(model, command.path)
+  const sequence = context.getSequence()
   file?.close()
-  return { ...loaded, contextLength: command.contextLength }
+  return { model, sequence, layout, ends: new Set(answerEnds(layout)), contextLength: command.contextLength }
 }
 
 async function chat(loaded: Loaded, request: ChatRequest, signal: AbortSignal): Promise<void> {
-  const { model, sequence, tokenizer, contextLength } = loaded
-  const prompt = chatTokens(tokenizer, request.messages, true).ids as Token[]
+  const { model, sequence, layout, ends, contextLength } = loaded
+  const prompt = chatTokens(layout, request.messages, true).ids as Token[]
   if (prompt.length >= contextLength) throw new ContextTooLong(prompt.length, contextLength)
   // Data of one request must not reach another, so earlier prompts are not cached.
   await sequence.clearHistory()
@@ -55,7 +57,7 @@ async function chat(loaded: Loaded, request: ChatRequest, signal: AbortSignal): 
   let pending: Token[] = []
   for await (const token of sequence.evaluate(prompt, { ...sampling, yieldEogToken: true })) {
     if (signal.aborted) break
-    if (token === tokenizer.end || model.isEogToken(token)) {
+    if (ends.has(token) || model.isEogToken(token)) {
       finishReason = 'stop'
       break
     }
@@ -111,6 +113,8 @@ async function serve(): Promise<void> {
 async function fail(error: unknown): Promise<void> {
   if (error instanceof ContextTooLong) {
     await reply({ type: 'too-long', promptTokens: error.promptTokens, contextLength: error.contextLength })
+  } else if (error instanceof ConversationRefused) {
+    await reply({ type: 'refused', message: error.message })
   } else {
     await reply({ type: 'failed', message: error instanceof Error ? error.message.slice(0, 300) : 'unknown' })
   }

@@ -4,7 +4,7 @@ import { threadsFor } from './catalogue.ts'
 import type { ChatDelta, ChatRequest, InferenceRuntime, LoadedModel } from './engine.ts'
 import type { EngineProcess } from './engine-process.ts'
 import { startEngineProcess } from './engine-process.ts'
-import { ContextTooLong, EngineBusy, EngineFailure } from './failures.ts'
+import { ContextTooLong, ConversationRefused, EngineBusy, EngineFailure } from './failures.ts'
 import { PATIENCE, type Patience } from './life-watch.ts'
 
 export type InferenceCommand =
@@ -16,6 +16,7 @@ export type InferenceReply =
   | { readonly type: 'ready' }
   | ChatDelta
   | { readonly type: 'too-long'; readonly promptTokens: number; readonly contextLength: number }
+  | { readonly type: 'refused'; readonly message: string }
   | { readonly type: 'failed'; readonly message: string }
 
 export interface InferenceOptions {
@@ -125,6 +126,7 @@ async function* answer(child: EngineProcess, request: ChatRequest, signal: Abort
       open = reply.type === 'text'
       signal.throwIfAborted()
       if (reply.type === 'too-long') throw new ContextTooLong(reply.promptTokens, reply.contextLength)
+      if (reply.type === 'refused') throw new ConversationRefused(reply.message)
       if (reply.type === 'failed' || reply.type === 'ready') {
         throw new EngineFailure(`the model could not answer: ${describe(reply)}`)
       }

@@ -1,6 +1,6 @@
 /** Trains one adapter: frames of `TrainingCommand` come in on stdin, `TrainingReply` go out on fd 3. */
 import { createWriteStream } from 'node:fs'
-import type { Tokenizer } from './chatml.ts'
+import type { ChatLayout } from './chat-layout.ts'
 import type { TrainingMetrics } from './engine.ts'
 import { EngineFailure } from './failures.ts'
 import { readFrames, writeFrame } from './frames.ts'
@@ -42,14 +42,14 @@ async function* incoming(): AsyncGenerator<Buffer> {
   }
 }
 
-async function examples(tokenizer: Tokenizer, context: number, name: string): Promise<EncodedExample[]> {
+async function examples(layout: ChatLayout, context: number, name: string): Promise<EncodedExample[]> {
   const encoded: EncodedExample[] = []
   for await (const item of readTrainingFile(incoming())) {
     getsOn()
     // A validation file may be short. The number of training examples was checked before.
     if ('finding' in item && item.finding.code === 'invalid_n_examples') continue
     if ('finding' in item) throw new EngineFailure(`the ${name} data is not valid: ${item.finding.message}`)
-    const example = encodeExample(tokenizer, item.example.messages, context)
+    const example = encodeExample(layout, item.example.messages, context)
     if (example !== undefined) encoded.push(example)
   }
   return encoded
@@ -60,10 +60,10 @@ async function prepare(job: Job, ggml: Ggml): Promise<RunOptions & { position: T
   const shape = llamaShape(file)
   const base = llamaTensors(file)
   file.close()
-  const { tokenizer, dispose } = await loadVocabulary(job.path)
+  const { layout, dispose } = await loadVocabulary(job.path)
   const context = Math.min(shape.context, job.maxContext)
-  const train = await examples(tokenizer, context, 'training')
-  const valid = (await examples(tokenizer, context, 'validation')).slice(0, job.maxValidation)
+  const train = await examples(layout, context, 'training')
+  const valid = (await examples(layout, context, 'validation')).slice(0, job.maxValidation)
   const state = Buffer.concat(await Array.fromAsync(incoming()))
   await dispose()
   if (train.length === 0) throw new EngineFailure('no example has an assistant message within the context of the base')

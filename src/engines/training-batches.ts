@@ -1,5 +1,4 @@
-import type { Tokenizer } from './chatml.ts'
-import { chatTokens } from './chatml.ts'
+import { chatTokens, type ChatLayout } from './chat-layout.ts'
 import type { ChatMessage, Hyperparameters, ResolvedHyperparameters } from './engine.ts'
 import type { Batch } from './llama-graph.ts'
 
@@ -12,11 +11,11 @@ export interface EncodedExample {
 
 /** Cuts an example at `context` tokens, as the public service does; undefined when nothing to learn is left. */
 export function encodeExample(
-  tokenizer: Tokenizer,
+  layout: ChatLayout,
   messages: readonly ChatMessage[],
   context: number,
 ): EncodedExample | undefined {
-  const { ids, learn } = chatTokens(tokenizer, messages, false)
+  const { ids, learn } = chatTokens(layout, messages, false)
   const kept = ids.slice(0, context)
   const rows = kept.flatMap((_, index) => (index > 0 && learn[index] === true ? [index - 1] : []))
   return rows.length === 0 ? undefined : { ids: kept, rows }

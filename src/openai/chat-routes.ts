@@ -5,7 +5,7 @@ import type { Deployment } from '../accounts/deployment.ts'
 import type { Deployments } from '../accounts/deployments.ts'
 import type { ServingModel } from '../accounts/running-models.ts'
 import type { ChatDelta } from '../engines/engine.ts'
-import { ContextTooLong, EngineBusy } from '../engines/failures.ts'
+import { ContextTooLong, ConversationRefused, EngineBusy } from '../engines/failures.ts'
 import type { Env } from '../base/env.ts'
 import type { ErrorCode } from '../http/error-codes.ts'
 import { AzureError, NotFound } from '../http/errors.ts'
@@ -100,6 +100,7 @@ async function next(deltas: AsyncIterator<ChatDelta>): Promise<ChatDelta> {
     if (done !== true) return value
   } catch (error) {
     if (error instanceof ContextTooLong) throw badRequest(error.message, 'messages', 'context_length_exceeded')
+    if (error instanceof ConversationRefused) throw badRequest(error.message, 'messages')
     if (error instanceof EngineBusy)
       throw new AzureError('429', 429, error.message, { headers: { 'retry-after': '1' } })
     throw error
