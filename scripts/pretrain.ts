@@ -29,6 +29,8 @@ const PEAK_RATE = 3e-3
 const SPECIALS = ['<|endoftext|>', CHAT_START, CHAT_END]
 
 const SHAPE: LlamaShape = {
+  architecture: 'llama',
+  headSize: 32,
   layers: 4,
   width: 160,
   heads: 5,
@@ -38,6 +40,8 @@ const SHAPE: LlamaShape = {
   context: 1024,
   epsilon: 1e-5,
   ropeBase: 10_000,
+  ropeMode: 0,
+  ropeScale: 1,
 }
 
 function vocabulary(math: readonly string[]): GgufEntry[] {

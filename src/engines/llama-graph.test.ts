@@ -8,6 +8,7 @@ import { placeWeights, upload } from './placed-weights.ts'
 import { uniform } from './training-batches.ts'
 
 const SHAPE = {
+  architecture: 'llama',
   layers: 2,
   width: 32,
   heads: 4,
@@ -16,7 +17,10 @@ const SHAPE = {
   vocabulary: 40,
   context: 64,
   epsilon: 1e-5,
+  headSize: 8,
   ropeBase: 10_000,
+  ropeMode: 0,
+  ropeScale: 1,
 }
 
 function tensors(adapter: boolean): GgufTensor[] {

@@ -6,6 +6,8 @@ import { Tape } from './tape.ts'
 
 /** The dimensions of a Llama-type model, as its GGUF names them. */
 export interface LlamaShape {
+  /** `general.architecture` of its adapters too. */
+  readonly architecture: string
   readonly layers: number
   readonly width: number
   readonly heads: number
@@ -14,7 +16,11 @@ export interface LlamaShape {
   readonly vocabulary: number
   readonly context: number
   readonly epsilon: number
+  /** Values of a head; heads together may be wider than the model. */
+  readonly headSize: number
   readonly ropeBase: number
+  readonly ropeMode: number
+  readonly ropeScale: number
 }
 
 /** Tensors in memory by GGUF name; `turned` are transposed copies of frozen matrices. */
@@ -72,9 +78,11 @@ function weight(weights: Weights, name: string): Var {
   return found
 }
 
-/** W x, and scale * B (A x) where the adapter has a pair for W. */
+/** W x, plus a bias where the base has one, and scale * B (A x) where the adapter has a pair for W. */
 function linear(tape: Tape, weights: Weights, name: string, x: Var): Var {
-  const straight = tape.product(weight(weights, `${name}.weight`), x, weights.turned.get(`${name}.weight`))
+  const product = tape.product(weight(weights, `${name}.weight`), x, weights.turned.get(`${name}.weight`))
+  const bias = weights.tensors.get(`${name}.bias`)
+  const straight = bias === undefined ? product : tape.add(product, bias)
   const a = weights.tensors.get(`${name}.weight.lora_a`)
   const b = weights.tensors.get(`${name}.weight.lora_b`)
   if (a === undefined || b === undefined) return straight
@@ -82,11 +90,15 @@ function linear(tape: Tape, weights: Weights, name: string, x: Var): Var {
 }
 
 function attention(tape: Tape, shape: LlamaShape, weights: Weights, inputs: Inputs, layer: string, x: Var): Var {
-  const head = shape.width / shape.heads
+  const head = shape.headSize
   const [length, batch] = [inputs.mask.shape[0], inputs.ids.shape[0] / inputs.mask.shape[0]]
-  const rope = { dims: head, base: shape.ropeBase, scale: 1 }
+  const factors = weights.tensors.get('rope_freqs.weight')
+  const rope = { dims: head, base: shape.ropeBase, scale: shape.ropeScale, mode: shape.ropeMode, factors }
   const turned = (name: string, heads: number): Var => {
-    const flat = tape.reshape(linear(tape, weights, `${layer}.${name}`, x), [head, heads, length * batch, 1])
+    const wide = tape.reshape(linear(tape, weights, `${layer}.${name}`, x), [head, heads, length * batch, 1])
+    // Qwen 3 norms each head.
+    const norm = weights.tensors.get(`${layer}.${name}_norm.weight`)
+    const flat = norm === undefined ? wide : tape.norm(wide, norm, shape.epsilon)
     const placed = tape.reshape(tape.rope(flat, inputs.positions, rope), [head, heads, length, batch])
     return tape.permute(placed, [0, 2, 1, 3])
   }
@@ -97,7 +109,7 @@ function attention(tape: Tape, shape: LlamaShape, weights: Weights, inputs: Inpu
   const v = tape.repeatHeads(tape.permute(flat, [1, 2, 0, 3]), groups)
   const scores = tape.softmax(tape.product(k, q), inputs.mask, 1 / Math.sqrt(head))
   const mixed = tape.permute(tape.product(v, scores), [0, 2, 1, 3])
-  return linear(tape, weights, `${layer}.attn_output`, tape.reshape(mixed, [shape.width, length * batch, 1, 1]))
+  return linear(tape, weights, `${layer}.attn_output`, tape.reshape(mixed, [head * shape.heads, length * batch, 1, 1]))
 }
 
 function logits(tape: Tape, shape: LlamaShape, weights: Weights, inputs: Inputs): Var {

@@ -25,10 +25,10 @@ export function freshAdapter(base: readonly GgufTensor[], seed: number): Paramet
 }
 
 /** The adapter as llama.cpp reads it (llama-adapter.cpp). */
-export function encodeAdapter(parameters: readonly Parameter[]): Buffer {
+export function encodeAdapter(parameters: readonly Parameter[], architecture = 'llama'): Buffer {
   return encodeGguf(
     [
-      { key: 'general.architecture', type: 'string', value: 'llama' },
+      { key: 'general.architecture', type: 'string', value: architecture },
       { key: 'general.type', type: 'string', value: 'adapter' },
       { key: 'adapter.type', type: 'string', value: 'lora' },
       { key: 'adapter.lora.alpha', type: 'f32', value: LORA.alpha },

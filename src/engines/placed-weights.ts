@@ -1,45 +1,65 @@
 import { EngineFailure } from './failures.ts'
 import type { Ggml } from './ggml.ts'
 import { F32 } from './ggml.ts'
-import type { GgufFile, GgufTensor } from './gguf.ts'
+import type { GgufFile, GgufTensor, GgufValue } from './gguf.ts'
 import type { LlamaShape, Weights } from './llama-graph.ts'
 import { getsOn } from './sign-of-life.ts'
 import type { Var } from './tape.ts'
 
-/** Reads the dimensions of a Llama-type model. @throws EngineFailure for another architecture */
+/** How the architectures that this trainer takes rotate positions: ggml's mode, as llama.cpp has it for each. */
+const ROPE_MODES: Readonly<Record<string, number>> = { llama: 0, qwen2: 2, qwen3: 2 }
+
+/** Reads the dimensions of a Llama-type model. @throws EngineFailure for what this trainer does not take */
 export function llamaShape(file: GgufFile): LlamaShape {
   const { metadata } = file
-  const architecture = metadata.get('general.architecture')
-  if (architecture !== 'llama') {
-    throw new EngineFailure(`this trainer takes Llama-type models; the architecture here is ${String(architecture)}`)
-  }
+  const architecture = String(metadata.get('general.architecture'))
+  const ropeMode = Object.hasOwn(ROPE_MODES, architecture) ? ROPE_MODES[architecture] : undefined
+  if (ropeMode === undefined)
+    throw new EngineFailure(
+      `this trainer takes the architectures ${Object.keys(ROPE_MODES).join(', ')}; this one is ${architecture}`,
+    )
   const number = (key: string, absent?: number): number => {
-    const value = metadata.get(`llama.${key}`) ?? absent
-    if (typeof value !== 'number') throw new EngineFailure(`the model file lacks llama.${key}`)
+    const value = metadata.get(`${architecture}.${key}`) ?? absent
+    if (typeof value !== 'number') throw new EngineFailure(`the model file lacks ${architecture}.${key}`)
     return value
   }
-  if (metadata.has('llama.rope.scaling.type') && metadata.get('llama.rope.scaling.type') !== 'none') {
-    throw new EngineFailure('this trainer does not take models with scaled rotary positions')
-  }
+  const [width, heads] = [number('embedding_length'), number('attention.head_count')]
+  const headSize = number('attention.key_length', width / heads)
+  if (number('attention.value_length', headSize) !== headSize || number('rope.dimension_count', headSize) !== headSize)
+    throw new EngineFailure(
+      'this trainer takes only models whose keys, values and rotated positions have the same size',
+    )
   const vocabulary = metadata.get('tokenizer.ggml.tokens')
-  const heads = number('attention.head_count')
   return {
+    architecture,
     layers: number('block_count'),
-    width: number('embedding_length'),
+    width,
     heads,
     keyHeads: number('attention.head_count_kv', heads),
+    headSize,
     hidden: number('feed_forward_length'),
     vocabulary: Array.isArray(vocabulary) ? vocabulary.length : number('vocab_size'),
     context: number('context_length'),
     epsilon: number('attention.layer_norm_rms_epsilon'),
     ropeBase: number('rope.freq_base', 10_000),
+    ropeMode,
+    ropeScale: ropeScale(metadata.get(`${architecture}.rope.scaling.type`), number('rope.scaling.factor', 1)),
   }
 }
 
+/** Scaled rotary positions. Those of Llama 3.1 are factors in a tensor, `rope_freqs.weight`, and not named here. */
+function ropeScale(type: GgufValue | undefined, factor: number): number {
+  if (type === undefined || type === 'none') return 1
+  if (type === 'linear') return 1 / factor
+  throw new EngineFailure(`this trainer does not take rotary positions that are scaled by ${String(type)}`)
+}
+
+const KNOWN =
+  /^(rope_freqs|token_embd|output|output_norm|blk\.\d+\.(attn_(norm|q|k|v|output|q_norm|k_norm)|ffn_(norm|gate|up|down)))\.weight$|^blk\.\d+\.attn_[qkv]\.bias$/
+
 /** Names of the base's tensors. @throws EngineFailure for one that this trainer does not know */
 export function llamaTensorNames(file: GgufFile): readonly string[] {
-  const known = /^(token_embd|output|output_norm|blk\.\d+\.(attn_(norm|q|k|v|output)|ffn_(norm|gate|up|down)))\.weight$/
-  const unknown = file.names.find(name => !known.test(name))
+  const unknown = file.names.find(name => !KNOWN.test(name))
   if (unknown !== undefined) throw new EngineFailure(`this trainer does not know the base model's tensor ${unknown}`)
   return file.names
 }

@@ -14,6 +14,10 @@ export interface Rope {
   readonly dims: number
   readonly base: number
   readonly scale: number
+  /** ggml's: 0 rotates neighbours (llama), 2 halves (NeoX). */
+  readonly mode: number
+  /** A divisor for each frequency [dims / 2], which Llama 3.1 has for long contexts. */
+  readonly factors?: Var | undefined
 }
 
 /**
@@ -127,7 +131,8 @@ export class Tape {
   }
 
   rope(x: Var, positions: Var, rope: Rope): Var {
-    const rest = [positions.tensor, null, rope.dims, 0, 0, rope.base, rope.scale, 0, 1, 32, 1]
+    const { factors, dims, mode, base, scale } = rope
+    const rest = [positions.tensor, factors?.tensor ?? null, dims, mode, 0, base, scale, 0, 1, 32, 1]
     return this.#record(this.#op('ggml_rope_ext', x.tensor, ...rest), x.shape, [x], dy =>
       this.#flow(x, () => this.#op('ggml_rope_ext_back', dy, ...rest)),
     )

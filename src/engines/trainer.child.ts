@@ -132,6 +132,7 @@ class Training {
   readonly #job: Job
   readonly #position: TrainingPosition
   readonly #adapter: RunOptions['adapter']
+  readonly #architecture: string
   readonly #run: TrainingRun
   readonly #examples: number
   readonly #hasValidation: boolean
@@ -148,6 +149,7 @@ class Training {
     this.#job = job
     this.#position = position
     this.#adapter = options.adapter
+    this.#architecture = options.shape.architecture
     this.#run = new TrainingRun(ggml, options)
     this.#examples = options.train.length
     this.#hasValidation = options.valid.length > 0
@@ -161,7 +163,7 @@ class Training {
     await this.#commands.answerTo({ type: 'started', plan })
     for (let step = this.#position.step + 1; step <= totalSteps; step += 1) await this.#step(step)
     const result = { type: 'result', trainedTokens: this.#trainedTokens, steps: totalSteps } as const
-    await this.#commands.answerTo(result, encodeAdapter(this.#adapter))
+    await this.#commands.answerTo(result, encodeAdapter(this.#adapter, this.#architecture))
   }
 
   async #step(step: number): Promise<void> {
@@ -196,7 +198,7 @@ class Training {
     const metrics = this.#last
     if (metrics === undefined) return undefined
     const { totalSteps } = this.#run
-    const encoded = encodeAdapter(this.#adapter)
+    const encoded = encodeAdapter(this.#adapter, this.#architecture)
     const position = { ...this.#position, step: metrics.step, totalSteps, trainedTokens: this.#trainedTokens }
     const body = Buffer.concat([encoded, encodeState(position, this.#adapter)])
     return { message: { type: 'checkpoint', metrics, interim, adapterBytes: encoded.length }, body }
