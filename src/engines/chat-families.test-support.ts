@@ -82,7 +82,7 @@ export function templateOf({ template, controls }: Family): ChatTemplate {
 export function characterTokenizer(
   { controls }: Family,
   finds = false,
-): Tokenizer & { show(ids: readonly number[]): string } {
+): Tokenizer & { readonly show: (ids: readonly number[]) => string } {
   const pattern = new RegExp(`(${controls.map(text => RegExp.escape(text)).join('|')})`)
   const idOf = (text: string): number => controls.indexOf(text) + 1
   const letters = (text: string): number[] => Array.from(text, letter => 1000 + (letter.codePointAt(0) as number))

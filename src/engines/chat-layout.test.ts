@@ -22,7 +22,7 @@ function layoutOf(family: Family, finds = false) {
     template,
     tokenizer: {
       ...guarded(tokenizer, template, [family.controls[0], family.controls.at(-1) ?? '']),
-      show: tokenizer.show,
+      show: (ids: readonly number[]) => tokenizer.show(ids),
     },
   }
 }
