@@ -40,6 +40,8 @@ describe('the portal', { skip: noBrowser }, async () => {
     page.getByRole('navigation', { name: 'Resource menu' }).getByRole('link', { name, exact: true })
   const openResource = async (name: string, entry: string): Promise<void> => {
     await page.getByRole('link', { name: 'OwnKey' }).click()
+    // The page of a resource has a link of its name too, until Home has come.
+    await page.getByRole('heading', { name: 'Needs attention' }).waitFor()
     await page.getByRole('link', { name, exact: true }).click()
     await menu(entry).click()
   }
