@@ -92,12 +92,33 @@ export interface TrainingCheckpoint {
   readonly metrics: TrainingMetrics
 }
 
+/** Lines of a file, 1-based. */
+export interface Lines {
+  readonly count: number
+  /** The first of them. */
+  readonly first: readonly number[]
+}
+
+/** What a trainer makes of a file. */
+export interface FileReport {
+  readonly file: 'training' | 'validation'
+  /** Examples that are used, and their tokens. */
+  readonly examples: number
+  readonly tokens: number
+  /** Of examples with more than `context` tokens. */
+  readonly cut: Lines
+  /** Of examples with nothing left to learn within it. */
+  readonly leftOut: Lines
+  readonly context: number
+}
+
 /** Each method is awaited before training goes on. An error from a method stops the training. */
 export interface TrainingSink {
   started(plan: {
     readonly hyperparameters: ResolvedHyperparameters
     readonly totalSteps: number
     readonly examples: number
+    readonly files: readonly FileReport[]
   }): Promise<void>
   metrics(metrics: TrainingMetrics): Promise<void>
   checkpoint(checkpoint: TrainingCheckpoint): Promise<void>

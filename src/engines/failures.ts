@@ -8,6 +8,11 @@ export class BaseUnavailable extends EngineFailure {
   override readonly name = 'BaseUnavailable'
 }
 
+/** Too little of the training data can be learned by this base. The message is for users, and quotes none of it. */
+export class TrainingDataUnfit extends EngineFailure {
+  override readonly name = 'TrainingDataUnfit'
+}
+
 /** Why an engine's process is gone: memory ran out, somebody killed it, it hung and we ended it, or it crashed. */
 export type LossReason = 'memory' | 'killed' | 'hung' | 'crashed'
 

@@ -1,19 +1,17 @@
 /** Trains one adapter: frames of `TrainingCommand` come in on stdin, `TrainingReply` go out on fd 3. */
 import { createWriteStream } from 'node:fs'
-import type { ChatLayout } from './chat-layout.ts'
-import type { TrainingMetrics } from './engine.ts'
-import { EngineFailure } from './failures.ts'
+import { encodeFile } from './encode-file.ts'
+import type { FileReport, TrainingMetrics } from './engine.ts'
+import { EngineFailure, TrainingDataUnfit } from './failures.ts'
 import { readFrames, writeFrame } from './frames.ts'
 import { loadGgml, type Ggml } from './ggml.ts'
 import { openGguf } from './gguf.ts'
 import { loadVocabulary } from './llama-vocabulary.ts'
 import { encodeAdapter, freshAdapter } from './lora.ts'
 import { llamaShape, llamaTensors } from './placed-weights.ts'
-import { beginLife, getsOn } from './sign-of-life.ts'
+import { beginLife } from './sign-of-life.ts'
 import type { TrainingCommand, TrainingReply } from './trainer.ts'
-import type { EncodedExample } from './training-batches.ts'
-import { encodeExample, resolveHyperparameters } from './training-batches.ts'
-import { readTrainingFile } from './training-file.ts'
+import { resolveHyperparameters } from './training-batches.ts'
 import type { RunOptions } from './training-run.ts'
 import { TrainingRun } from './training-run.ts'
 import type { TrainingPosition } from './training-state.ts'
@@ -42,31 +40,31 @@ async function* incoming(): AsyncGenerator<Buffer> {
   }
 }
 
-async function examples(layout: ChatLayout, context: number, name: string): Promise<EncodedExample[]> {
-  const encoded: EncodedExample[] = []
-  for await (const item of readTrainingFile(incoming())) {
-    getsOn()
-    // A validation file may be short. The number of training examples was checked before.
-    if ('finding' in item && item.finding.code === 'invalid_n_examples') continue
-    if ('finding' in item) throw new EngineFailure(`the ${name} data is not valid: ${item.finding.message}`)
-    const example = encodeExample(layout, item.example.messages, context)
-    if (example !== undefined) encoded.push(example)
-  }
-  return encoded
+interface Prepared extends RunOptions {
+  readonly position: TrainingPosition
+  readonly files: readonly FileReport[]
 }
 
-async function prepare(job: Job, ggml: Ggml): Promise<RunOptions & { position: TrainingPosition }> {
+function tooFew({ examples, leftOut, context }: FileReport, least: number): TrainingDataUnfit {
+  const which = `${leftOut.first.join(', ')}${leftOut.count > leftOut.first.length ? ' and others' : ''}`
+  return new TrainingDataUnfit(
+    `Training file has ${examples} example(s) with something to learn within the ${context.toLocaleString('en')} tokens that this base reads, ` +
+      `but must have at least ${least}. Shorten those of lines ${which}.`,
+  )
+}
+
+async function prepare(job: Job, ggml: Ggml): Promise<Prepared> {
   const file = openGguf(job.path, ggml.dequantize)
   const shape = llamaShape(file)
   const base = llamaTensors(file)
   file.close()
   const { layout, dispose } = await loadVocabulary(job.path)
   const context = Math.min(shape.context, job.maxContext)
-  const train = await examples(layout, context, 'training')
-  const valid = (await examples(layout, context, 'validation')).slice(0, job.maxValidation)
+  const { encoded: train, report } = await encodeFile(incoming(), layout, { file: 'training', context })
+  const { encoded: valid, report: ofValid } = await encodeFile(incoming(), layout, { file: 'validation', context })
   const state = Buffer.concat(await Array.fromAsync(incoming()))
   await dispose()
-  if (train.length === 0) throw new EngineFailure('no example has an assistant message within the context of the base')
+  if (train.length < job.minExamples) throw tooFew(report, job.minExamples)
   const adapter = freshAdapter(base, job.seed)
   const fresh: TrainingPosition = {
     step: 0,
@@ -78,6 +76,7 @@ async function prepare(job: Job, ggml: Ggml): Promise<RunOptions & { position: T
     hyperparameters: resolveHyperparameters(job.hyperparameters, {
       examples: train.length,
       tokens: train.reduce((sum, { ids }) => sum + ids.length, 0),
+      parameters: base.reduce((sum, { data }) => sum + data.length, 0),
     }),
   }
   const position = state.length === 0 ? fresh : decodeState(state, adapter)
@@ -85,7 +84,8 @@ async function prepare(job: Job, ggml: Ggml): Promise<RunOptions & { position: T
     throw new EngineFailure('the training checkpoint belongs to other data, another seed or another base model')
   }
   const { hyperparameters, seed } = position
-  return { shape, base, adapter, train, valid, hyperparameters, seed, position }
+  const files = [report, ...(ofValid.examples + ofValid.leftOut.count === 0 ? [] : [ofValid])]
+  return { shape, base, adapter, train, valid, hyperparameters, seed, position, files }
 }
 
 /** At most about ten epochs of a run keep a checkpoint, and the last three always. */
@@ -135,6 +135,7 @@ class Training {
   readonly #architecture: string
   readonly #run: TrainingRun
   readonly #examples: number
+  readonly #files: readonly FileReport[]
   readonly #hasValidation: boolean
   readonly #commands = new Commands(() => void this.#keepNow())
   #trainedTokens: number
@@ -145,13 +146,14 @@ class Training {
   #keptAt = performance.now()
   #isOver = false
 
-  constructor(job: Job, ggml: Ggml, { position, ...options }: RunOptions & { position: TrainingPosition }) {
+  constructor(job: Job, ggml: Ggml, { position, files, ...options }: Prepared) {
     this.#job = job
     this.#position = position
     this.#adapter = options.adapter
     this.#architecture = options.shape.architecture
     this.#run = new TrainingRun(ggml, options)
     this.#examples = options.train.length
+    this.#files = files
     this.#hasValidation = options.valid.length > 0
     this.#trainedTokens = position.trainedTokens
   }
@@ -159,7 +161,7 @@ class Training {
   async train(): Promise<void> {
     const { hyperparameters } = this.#position
     const { totalSteps } = this.#run
-    const plan = { hyperparameters, totalSteps, examples: this.#examples }
+    const plan = { hyperparameters, totalSteps, examples: this.#examples, files: this.#files }
     await this.#commands.answerTo({ type: 'started', plan })
     for (let step = this.#position.step + 1; step <= totalSteps; step += 1) await this.#step(step)
     const result = { type: 'result', trainedTokens: this.#trainedTokens, steps: totalSteps } as const
@@ -217,6 +219,7 @@ try {
     process.stderr.write(`${message}\n`, () => process.exit(1))
     await new Promise(() => undefined)
   }
-  await reply({ type: 'failed', message }).catch(() => undefined)
+  const unfit = error instanceof TrainingDataUnfit ? ({ unfit: true } as const) : {}
+  await reply({ type: 'failed', message, ...unfit }).catch(() => undefined)
 }
 output.end(() => process.exit(0))

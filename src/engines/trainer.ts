@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import type { Catalogue } from './catalogue.ts'
 import { threadsFor } from './catalogue.ts'
 import type {
+  FileReport,
   Hyperparameters,
   ResolvedHyperparameters,
   Trainer,
@@ -12,9 +13,10 @@ import type {
 } from './engine.ts'
 import type { EngineProcess } from './engine-process.ts'
 import { startEngineProcess } from './engine-process.ts'
-import { EngineFailure } from './failures.ts'
+import { EngineFailure, TrainingDataUnfit } from './failures.ts'
 import type { Frame } from './frames.ts'
 import { PATIENCE, type Patience } from './life-watch.ts'
+import { TRAINING_LIMITS } from './training-file.ts'
 
 export type TrainingCommand =
   | {
@@ -25,7 +27,7 @@ export type TrainingCommand =
       readonly seed: number
       readonly threads: number
       readonly maxContext: number
-      readonly maxValidation: number
+      readonly minExamples: number
       readonly checkpointSeconds: number
     }
   | { readonly type: 'bytes' }
@@ -38,6 +40,7 @@ interface Plan {
   readonly hyperparameters: ResolvedHyperparameters
   readonly totalSteps: number
   readonly examples: number
+  readonly files: readonly FileReport[]
 }
 
 export type TrainingReply =
@@ -52,14 +55,15 @@ export type TrainingReply =
   /** The reply to `keep` before a step was done. */
   | { readonly type: 'nothing' }
   | { readonly type: 'result'; readonly trainedTokens: number; readonly steps: number }
-  | { readonly type: 'failed'; readonly message: string }
+  /** `unfit`: the data is the cause. */
+  | { readonly type: 'failed'; readonly message: string; readonly unfit?: true }
 
 export interface TrainerOptions {
   readonly threads: number
   /** Tokens. Longer examples are cut here, or earlier at the base's own context. */
   readonly maxContext: number
-  /** Validation examples that are used after each epoch. */
-  readonly maxValidation: number
+  /** Training examples with something to learn, below which a job fails. */
+  readonly minExamples: number
   /** A checkpoint is kept at least this often, also within an epoch, so that no more work is lost when the process ends. */
   readonly checkpointSeconds: number
   readonly patience: Patience
@@ -68,7 +72,7 @@ export interface TrainerOptions {
 const DEFAULTS: TrainerOptions = {
   threads: 2,
   maxContext: 2048,
-  maxValidation: 256,
+  minExamples: TRAINING_LIMITS.minExamples,
   checkpointSeconds: 30,
   patience: PATIENCE,
 }
@@ -165,7 +169,7 @@ async function hand(reply: TrainingReply, body: Buffer, sink: TrainingSink): Pro
         metrics: reply.metrics,
       })
     case 'failed':
-      throw new EngineFailure(`training failed: ${reply.message}`)
+      throw reply.unfit ? new TrainingDataUnfit(reply.message) : new EngineFailure(`training failed: ${reply.message}`)
     case 'nothing':
     case 'result':
   }

@@ -5,8 +5,8 @@ import { epochOrder, microBatches, resolveHyperparameters } from './training-bat
 
 const AUTO = { nEpochs: 'auto', batchSize: 'auto', learningRateMultiplier: 'auto' } as const
 
-const resolved = (examples: number, tokens: number, wanted: Hyperparameters = AUTO) =>
-  resolveHyperparameters(wanted, { examples, tokens })
+const resolved = (examples: number, tokens: number, wanted: Hyperparameters = AUTO, parameters = 1_600_000) =>
+  resolveHyperparameters(wanted, { examples, tokens, parameters })
 
 test('auto repeats a small file until it is learned, and trains a large one for a bounded number of tokens', () => {
   assert.deepEqual(resolved(12, 700), { nEpochs: 30, batchSize: 3, learningRateMultiplier: 2 })
@@ -17,6 +17,14 @@ test('auto repeats a small file until it is learned, and trains a large one for 
     const { nEpochs } = resolved(examples, examples * 70)
     assert.ok(nEpochs === 1 || nEpochs * examples * 70 <= 150_000)
   }
+})
+
+test('auto trains a model that knows much already for few epochs', () => {
+  const large = (examples: number, tokens: number) => resolved(examples, tokens, AUTO, 135_000_000)
+  assert.deepEqual(large(12, 700), { nEpochs: 6, batchSize: 3, learningRateMultiplier: 1 })
+  assert.equal(large(20, 1200).nEpochs, 4)
+  assert.equal(large(200, 15_000).nEpochs, 3)
+  assert.equal(large(2000, 500_000).nEpochs, 1)
 })
 
 test('given numbers are kept, except a batch larger than the file', () => {

@@ -7,6 +7,8 @@ export interface EncodedExample {
   readonly ids: readonly number[]
   /** Positions whose next token is learned. */
   readonly rows: readonly number[]
+  /** It had more tokens than the context. */
+  readonly isCut?: boolean
 }
 
 /** Cuts an example at `context` tokens, as the public service does; undefined when nothing to learn is left. */
@@ -18,7 +20,7 @@ export function encodeExample(
   const { ids, learn } = chatTokens(layout, messages, false)
   const kept = ids.slice(0, context)
   const rows = kept.flatMap((_, index) => (index > 0 && learn[index] === true ? [index - 1] : []))
-  return rows.length === 0 ? undefined : { ids: kept, rows }
+  return rows.length === 0 ? undefined : { ids: kept, rows, isCut: kept.length < ids.length }
 }
 
 /**
@@ -28,25 +30,36 @@ export function encodeExample(
  */
 const SMALL = { epochs: 30, rate: 2 } as const
 
+/**
+ * A model that knows much already takes on a style from few epochs, and forgets with more. With these SmolLM2 learned a dozen examples' style
+ * and kept what it knew; 30 epochs made it recite them (docs/models.md).
+ */
+const LARGE = { parameters: 20_000_000, examples: 72, least: 3, most: 6 } as const
+
 /** The most tokens that `auto` trains on, except that it does at least one epoch: about a minute of the embedded model on one core. */
 const AUTO_TOKENS = 150_000
 
 /**
  * The value of `auto` for a number of examples.
- * @param tokens of one epoch
+ * @param given `tokens` of one epoch, `parameters` of the base
  */
 export function resolveHyperparameters(
   wanted: Hyperparameters,
-  { examples, tokens }: { readonly examples: number; readonly tokens: number },
+  given: { readonly examples: number; readonly tokens: number; readonly parameters: number },
 ): ResolvedHyperparameters {
+  const { examples, tokens, parameters } = given
   const batchSize = Math.min(
     examples,
     wanted.batchSize === 'auto' ? Math.min(8, Math.max(1, Math.ceil(examples / 4))) : wanted.batchSize,
   )
   const affordable = Math.max(1, Math.floor(AUTO_TOKENS / Math.max(1, tokens)))
-  const nEpochs = wanted.nEpochs === 'auto' ? Math.min(SMALL.epochs, affordable) : wanted.nEpochs
+  const isLarge = parameters >= LARGE.parameters
+  const enough = isLarge
+    ? Math.min(LARGE.most, Math.max(LARGE.least, Math.ceil(LARGE.examples / examples)))
+    : SMALL.epochs
+  const nEpochs = wanted.nEpochs === 'auto' ? Math.min(enough, affordable) : wanted.nEpochs
   // That rate belongs to these epochs. With other epochs, by the file's size or the user's choice, it is 1.
-  const autoRate = wanted.nEpochs === 'auto' && nEpochs === SMALL.epochs ? SMALL.rate : 1
+  const autoRate = !isLarge && wanted.nEpochs === 'auto' && nEpochs === SMALL.epochs ? SMALL.rate : 1
   const learningRateMultiplier = wanted.learningRateMultiplier === 'auto' ? autoRate : wanted.learningRateMultiplier
   return { nEpochs, batchSize, learningRateMultiplier }
 }

@@ -2,7 +2,7 @@ import type { AccountServices } from '../accounts/accounts.ts'
 import { isRetired } from '../encryption/key-ring-rows.ts'
 import { KeyRingTampered } from '../encryption/key-ring-tampered.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
-import { BaseUnavailable, EngineLost } from '../engines/failures.ts'
+import { BaseUnavailable, EngineLost, TrainingDataUnfit } from '../engines/failures.ts'
 import { AzureError, Conflict } from '../http/errors.ts'
 import type { Stored } from '../store/records.ts'
 import { storageTrouble } from '../store/storage-errors.ts'
@@ -151,7 +151,8 @@ export class JobEnds {
   async #failed(stored: Stored<JobRecord>, error: unknown): Promise<void> {
     this.#log(`The fine-tuning job ${stored.value.jobId} failed`, error)
     const message = error instanceof Error ? error.message : 'The training engine failed.'
-    const code = error instanceof AzureError ? error.code : 'internalFailure'
+    const ofUser = error instanceof TrainingDataUnfit ? 'invalid_n_examples' : 'internalFailure'
+    const code = error instanceof AzureError ? error.code : ofUser
     const finished = finishedNow(stored.value, this.#options.env)
     const change = { status: 'failed', ...finished, error: { code, message } } as const
     await this.#jobs.move(stored, change, 'error', `Job failed: ${message}`)

@@ -160,7 +160,9 @@ test('what a run writes after its end is still under its own lease', async () =>
   const never = new AbortController().signal
   await assert.rejects(run.run(never, never), /ended/)
   own.delete(jobId)
-  const started = { hyperparameters: {}, totalSteps: 1, examples: 1 } as Parameters<TrainingSink['started']>[0]
+  const started = { hyperparameters: {}, totalSteps: 1, examples: 1, files: [] } as unknown as Parameters<
+    TrainingSink['started']
+  >[0]
   await assert.rejects(async () => late?.started(started), isFenced)
   assert.deepEqual((await records.get(jobs, id))?.value, value)
 })

@@ -9,6 +9,7 @@ import { heldRecord, openRecord, sealRecord } from '../encryption/sealed-records
 import type { Trainer, TrainingCheckpoint, TrainingMetrics, TrainingSink } from '../engines/engine.ts'
 import { everyRecord } from '../store/every-record.ts'
 import { put, remove, storedAs, VersionConflict, type Change, type RecordStore, type Stored } from '../store/records.ts'
+import { warningsOf } from './file-report.ts'
 import type { Files } from './files.ts'
 import { newId } from './ids.ts'
 import type { JobEvents } from './job-events.ts'
@@ -111,19 +112,22 @@ export class JobRun {
       ...(resumeFrom === undefined ? {} : { resumeFrom }),
     }
     signal.throwIfAborted()
-    const training = this.#options.trainer.train(spec, this.#sink(), signal)
+    const training = this.#options.trainer.train(spec, this.#sink(last !== undefined), signal)
     this.#training = training
     const result = await training
     signal.throwIfAborted()
     await this.#finish(result.adapter, result.trainedTokens, result.steps)
   }
 
-  #sink(): TrainingSink {
+  #sink(resumes: boolean): TrainingSink {
     const { events } = this.#options
     return {
-      started: async ({ hyperparameters, totalSteps, examples }) => {
-        const text = `Training on ${examples} examples, ${totalSteps} steps.`
-        await this.#move({ hyperparameters, totalSteps }, text)
+      started: async ({ hyperparameters, totalSteps, examples, files }) => {
+        const tokens = files.find(({ file }) => file === 'training')?.tokens ?? 0
+        const text = `Training on ${examples} examples with ${tokens.toLocaleString('en')} tokens, ${totalSteps} steps.`
+        // They are the same for a job that goes on.
+        const warnings = resumes ? [] : files.flatMap(warningsOf)
+        await this.#move({ hyperparameters, totalSteps }, text, warnings)
       },
       metrics: async metrics => {
         this.#metrics.push(metrics)
@@ -315,10 +319,11 @@ export class JobRun {
     return this.#reading(await blobs.open(record))
   }
 
-  async #move(change: Partial<JobRecord>, message: string): Promise<void> {
-    await this.#put({ ...this.#stored.value, ...change }, [
-      await this.#options.events.message(this.#stored.value, 'info', message),
-    ])
+  async #move(change: Partial<JobRecord>, message: string, warnings: readonly string[] = []): Promise<void> {
+    const { events } = this.#options
+    const changes = [await events.message(this.#stored.value, 'info', message)]
+    for (const warning of warnings) changes.push(await events.message(this.#stored.value, 'warning', warning))
+    await this.#put({ ...this.#stored.value, ...change }, changes)
   }
 
   async #put(job: JobRecord, changes: readonly Change[]): Promise<void> {
