@@ -31,8 +31,8 @@ export function encodeExample(
 const SMALL = { epochs: 30, rate: 2 } as const
 
 /**
- * A model that knows much already takes on a style from few epochs, and forgets with more. With these SmolLM2 learned a dozen examples' style
- * and kept what it knew; 30 epochs made it recite them (docs/models.md).
+ * A model that knows much already takes on a style from few epochs. With these SmolLM2 took on that of a dozen examples and kept what it
+ * knew; with 3 it hardly did, and with 10 it recited them and forgot (docs/models.md).
  */
 const LARGE = { parameters: 20_000_000, examples: 72, least: 3, most: 6 } as const
 
