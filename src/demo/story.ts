@@ -8,7 +8,7 @@ import { blobDigests, changed, searchFolder, wrappedKeys } from '../harness/sear
 import { heading, ProgressBar, quote, say } from './terminal.ts'
 
 const DATA = new URL('../../examples/data/', import.meta.url)
-const BASE_MODEL = 'gpt-4o-mini-2024-07-18'
+export const BASE_MODEL = 'gpt-4o-mini-2024-07-18'
 const QUESTIONS = [
   "What's the capital of France?",
   'How far is the Moon from Earth?',

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { Catalogue, EMBEDDED_BASE } from './catalogue.ts'
+import { Catalogue, EMBEDDED_BASE, threadsFor } from './catalogue.ts'
 import { openGguf } from './gguf.ts'
 import { llamaShape, llamaTensors } from './placed-weights.ts'
 
@@ -14,6 +14,17 @@ test('unmodified clients reach the embedded base by the names they ask for', () 
   }
   assert.equal(catalogue.get('gpt-5'), undefined)
   assert.throws(() => catalogue.find('gpt-5'), /the base model gpt-5 is not in this cloud any more/)
+})
+
+test('a large model gets the threads that are free when its process starts, and at least one', () => {
+  const large = { parameters: 135_000_000 }
+  const threads = (load: number, cores = 4): number => threadsFor(large, 4, { cores, load })
+  assert.deepEqual(
+    [0, 0.4, 1, 2.2, 3.9, 20].map(load => threads(load)),
+    [4, 4, 3, 2, 1, 1],
+  )
+  assert.equal(threads(0, 16), 4)
+  assert.equal(threadsFor({ parameters: 1_600_000 }, 4, { cores: 16, load: 0 }), 1)
 })
 
 test('an operator adds models and points aliases at them', () => {

@@ -7,10 +7,13 @@ export const demo = command({
   name: 'demo',
   summary: 'play the story: seal, train, rotate, revoke, delete',
   notes: ['Exit code 1: something did not hold.'],
-  examples: ['demo'],
-  options: { keep: flag('keep the folder of its cloud') },
-  async run({ keep }) {
-    return (await import('../../demo/run-demo.ts')).runDemo({ keep })
+  examples: ['demo', 'demo --base smollm2'],
+  options: {
+    keep: flag('keep the folder of its cloud'),
+    base: text('SOURCE', 'with a real model, as `models add` takes it', { completes: 'file' }),
+  },
+  async run({ keep, base }) {
+    return (await import('../../demo/run-demo.ts')).runDemo({ keep, base })
   },
 })
 
