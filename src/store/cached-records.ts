@@ -28,24 +28,29 @@ export class CachedRecords extends ForwardedRecords {
     return stored !== undefined && isOfNow ? this.#cache.set(from.name, stored) : stored
   }
 
-  override async commit(changes: readonly Change[], options?: CommitOptions): Promise<readonly Written[]> {
+  override commit(changes: readonly Change[], options?: CommitOptions): Promise<readonly Written[]> {
     this.#begun += 1
     const keys: string[] = []
-    for (const { collection, id, mustExist } of changes) {
-      if (mustExist !== undefined) continue
+    for (const { collection, id, mustExist, ifVersion } of changes) {
+      // Nothing is cached of a record that is not there yet, so audit entries cost nothing here.
+      if (mustExist !== undefined || ifVersion === 0) continue
       const key = keyOf(collection, id)
       keys.push(key)
       this.#cache.drop(key)
       this.#writing.set(key, (this.#writing.get(key) ?? 0) + 1)
     }
-    try {
-      return await this.inner.commit(changes, options)
-    } finally {
-      for (const key of keys) {
-        const left = (this.#writing.get(key) ?? 1) - 1
-        if (left === 0) this.#writing.delete(key)
-        else this.#writing.set(key, left)
-      }
+    const written = this.inner.commit(changes, options)
+    const end = (): void => this.#ended(keys)
+    // Before whoever waits for the commit goes on.
+    if (keys.length > 0) written.then(end, end)
+    return written
+  }
+
+  #ended(keys: readonly string[]): void {
+    for (const key of keys) {
+      const left = (this.#writing.get(key) ?? 1) - 1
+      if (left === 0) this.#writing.delete(key)
+      else this.#writing.set(key, left)
     }
   }
 
