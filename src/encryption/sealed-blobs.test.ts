@@ -50,6 +50,18 @@ async function openRing(leaseMs = 0) {
   }
 }
 
+/** A blob under the account's first data key, beside which there is a second one. */
+async function storedBlob() {
+  const opened = await openRing()
+  const { ring, records, blobs } = opened
+  const { record, changes } = await blobs.create({ accountId: account, kind: 'training-data', source: source() })
+  await records.commit(changes)
+  await addGeneration(ring, account, (_, added) => records.commit(added))
+  const stored = await records.get(blobRecords, blobKeyOf(account, record.blobId))
+  assert.ok(stored)
+  return { ...opened, record, stored }
+}
+
 test('R28: an account that is purged while its new data key is made gets none', async () => {
   const { ring, records } = await openRing()
   const made = addGeneration(ring, account, async (_, added) => {
@@ -111,12 +123,7 @@ test('R21: a key that is lost after the last byte of a rewrite leaves no file be
 })
 
 test('of two processes that seal a blob anew, the one that comes too late takes nothing from the other', async () => {
-  const { ring, records, files, blobs } = await openRing()
-  const { record, changes } = await blobs.create({ accountId: account, kind: 'training-data', source: source() })
-  await records.commit(changes)
-  await addGeneration(ring, account, (_, added) => records.commit(added))
-  const stored = await records.get(blobRecords, blobKeyOf(account, record.blobId))
-  assert.ok(stored)
+  const { records, files, blobs, record, stored } = await storedBlob()
   // It stands still before its commit, for so long that its lease runs out.
   const paused = await blobs.rewrite(stored, bytes => bytes)
   const rewritten = await blobs.rewrite(stored, bytes => bytes)
@@ -129,12 +136,7 @@ test('of two processes that seal a blob anew, the one that comes too late takes 
 })
 
 test('R28: a blob that is sealed anew between the look at its record and its removal leaves no file', async () => {
-  const { ring, records, files, blobs } = await openRing()
-  const { record, changes } = await blobs.create({ accountId: account, kind: 'training-data', source: source() })
-  await records.commit(changes)
-  await addGeneration(ring, account, (_, added) => records.commit(added))
-  const stored = await records.get(blobRecords, blobKeyOf(account, record.blobId))
-  assert.ok(stored)
+  const { records, files, blobs, record, stored } = await storedBlob()
   const removal = await blobs.remove(account, record.blobId)
   const rewritten = await blobs.rewrite(stored, bytes => bytes)
   await records.commit(rewritten.changes)

@@ -1,7 +1,7 @@
 import type { Env } from '../base/env.ts'
 import { unlessConflict } from '../store/conflicts.ts'
 import { put, VersionConflict, type RecordStore } from '../store/records.ts'
-import { makesSpace, sweepOf } from './expired-records.ts'
+import { makesSpace } from './expired-records.ts'
 import { authorizationCodes, type Grant } from './records.ts'
 import { digest } from './sessions.ts'
 
@@ -13,19 +13,16 @@ const MOST = 10_000
 export class Codes {
   readonly #env: Env
   readonly #records: RecordStore
-  readonly #sweep: () => Promise<void>
   readonly #makeSpace: () => Promise<boolean>
 
   constructor(given: { readonly env: Env; readonly records: RecordStore }) {
     this.#env = given.env
     this.#records = given.records
-    this.#sweep = sweepOf(given, authorizationCodes)
     this.#makeSpace = makesSpace(given, authorizationCodes, { most: MOST })
   }
 
   /** A code that grants this for five minutes. */
   async issue(grant: Grant): Promise<string> {
-    await this.#sweep()
     await this.#makeSpace()
     const code = this.#env.randomBytes(32).toString('base64url')
     const value = { grant, expiresAt: this.#env.now() + LIFE_MS }

@@ -2,7 +2,7 @@ import type { Env } from '../base/env.ts'
 import { unlessConflict } from '../store/conflicts.ts'
 import { put, remove, VersionConflict, type Change, type RecordStore, type Stored } from '../store/records.ts'
 import { loginError } from './aadsts.ts'
-import { makesSpace, sweepOf } from './expired-records.ts'
+import { makesSpace } from './expired-records.ts'
 import { deviceCodes, deviceUserCodes, type Approval, type Device, type WaitingDevice } from './records.ts'
 import { digest } from './sessions.ts'
 
@@ -18,13 +18,11 @@ const LETTERS_IN_CODE = 9
 export class DeviceCodes {
   readonly #env: Env
   readonly #records: RecordStore
-  readonly #sweep: () => Promise<void>
   readonly #makeSpace: () => Promise<boolean>
 
   constructor(given: { readonly env: Env; readonly records: RecordStore }) {
     this.#env = given.env
     this.#records = given.records
-    this.#sweep = sweepOf(given, deviceCodes, removalOf)
     // Anybody may begin a sign-in, so a full list must shut nobody out (ADR 0022): a device that nobody has answered goes.
     const isLeast = ({ answer }: WaitingDevice): boolean => answer === undefined
     this.#makeSpace = makesSpace(given, deviceCodes, { most: MOST, isLeast, removal: removalOf })
@@ -32,7 +30,6 @@ export class DeviceCodes {
 
   /** Without the reserve of a full disk, since the caller has proved nothing yet. @throws 429 while too many devices wait that were approved already */
   async begin(device: Device): Promise<{ deviceCode: string; userCode: string; expiresIn: number; interval: number }> {
-    await this.#sweep()
     if (!(await this.#makeSpace())) {
       const message = 'Too many devices wait for a sign-in: try again later.'
       throw loginError('temporarily_unavailable', 50_196, message, { status: 429, retryAfter: 30 })

@@ -31,15 +31,17 @@ export function sweepOf<T extends Expiring>(
 }
 
 /**
- * Keeps a collection below `most` records: where it is full, expired ones go, else the oldest of those that may. False: none may.
- * Several go at a time, since looking for them reads them all.
+ * To be called before each new record: sweeps the collection, and keeps it below `most` records. Where it is full, expired ones go, else the
+ * oldest of those that may; false: none may. Several go at a time, since looking for them reads them all.
  */
 export function makesSpace<T extends Expiring>(
   { records, env }: { readonly records: RecordStore; readonly env: Env },
   from: Collection<T>,
   { most, isLeast = () => true, removal = removesAlone(from) }: Bound<T>,
 ): () => Promise<boolean> {
+  const sweep = sweepOf({ records, env }, from, removal)
   return async () => {
+    await sweep()
     if ((await records.count(from)) < most) return true
     const all = (await allRecords(records, from)).toSorted((a, b) => a.value.expiresAt - b.value.expiresAt)
     const expired = all.filter(({ value }) => value.expiresAt <= env.now())

@@ -5,6 +5,7 @@ import { after, test } from 'node:test'
 import { Azure, BASE_MODEL, pause, refusal, untilAllowed, untilRefused } from '../support/azure.ts'
 import { keyedAccount } from '../support/causes.ts'
 import { LEASE_SECONDS } from '../support/cloud.ts'
+import { jobsAgainstDeletions } from '../support/job-steps.ts'
 import { TwoServices } from '../support/two-services.ts'
 
 /*
@@ -145,19 +146,9 @@ test('a job that one service runs can be paused, resumed and cancelled at the ot
   assert.equal((await two.at(1, () => jobs.cancel(another))).status, 'cancelled')
 })
 
-test('of a job that one service creates and the deletion of its file at the other one is refused', async () => {
-  for (let round = 0; round < 8; round += 1) {
-    const own = await account.upload(`round ${round}`)
-    // One request to each service.
-    const [created, deleted] = await Promise.allSettled([account.train(own), account.openai.files.delete(own)])
-    const there = (await refusal(() => account.openai.files.retrieve(own))) === undefined
-    if (created.status === 'fulfilled') {
-      assert.ok(there, 'a job without its file')
-      await account.openai.fineTuning.jobs.cancel(created.value)
-    }
-    assert.equal(there, deleted.status === 'rejected')
-  }
-})
+// Of two requests at a time each service gets one.
+test('of a job that one service creates and the deletion of its file at the other one is refused', () =>
+  jobsAgainstDeletions(account))
 
 test('R28: a deployment that one service replaces or deletes is not served by the other as it was', async () => {
   assert.equal((await two.at(0, () => account.deploy('moving', BASE_MODEL))).status, 201)

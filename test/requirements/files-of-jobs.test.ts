@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { Azure, refusal } from '../support/azure.ts'
 import { cloudFor } from '../support/cloud.ts'
-import { postJob, untilStep } from '../support/job-steps.ts'
+import { jobsAgainstDeletions, postJob, untilStep } from '../support/job-steps.ts'
 
 const cloud = await cloudFor({ after })
 const azure = await Azure.in(cloud.endpoints)
@@ -28,15 +28,4 @@ test('L1: a file that a job reads, or will go on to read, is not deleted: 409 na
   for (const file of [train, valid]) assert.equal((await account.openai.files.delete(file)).deleted, true)
 })
 
-test('of a job and the deletion of its file at the same moment one is refused', async () => {
-  for (let round = 0; round < 8; round += 1) {
-    const file = await account.upload(`round ${round}`)
-    const [created, deleted] = await Promise.allSettled([account.train(file), account.openai.files.delete(file)])
-    const there = (await refusal(() => account.openai.files.retrieve(file))) === undefined
-    if (created.status === 'fulfilled') {
-      assert.ok(there, 'a job without its file')
-      await account.openai.fineTuning.jobs.cancel(created.value)
-    }
-    assert.equal(there, deleted.status === 'rejected')
-  }
-})
+test('of a job and the deletion of its file at the same moment one is refused', () => jobsAgainstDeletions(account))

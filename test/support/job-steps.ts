@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { pause, type TestAccount } from './azure.ts'
+import { pause, refusal, type TestAccount } from './azure.ts'
 
 /** The steps that a job reported, newest first. A step that was done twice is there twice. */
 export async function stepsOf({ openai }: TestAccount, jobId: string): Promise<number[]> {
@@ -42,4 +42,18 @@ export async function postJob(account: TestAccount, jobId: string, what: 'pause'
   const url = `https://${account.name}${openAiSuffix}/openai/v1/fine_tuning/jobs/${jobId}/${what}`
   const response = await fetch(url, { method: 'POST', headers: { 'api-key': String(account.openai.apiKey) } })
   assert.equal(response.status, 200, await response.text())
+}
+
+/** Creates a job and deletes its file at the same moment, again and again: one of the two requests is refused. */
+export async function jobsAgainstDeletions(account: TestAccount): Promise<void> {
+  for (let round = 0; round < 8; round += 1) {
+    const file = await account.upload(`round ${round}`)
+    const [created, deleted] = await Promise.allSettled([account.train(file), account.openai.files.delete(file)])
+    const there = (await refusal(() => account.openai.files.retrieve(file))) === undefined
+    if (created.status === 'fulfilled') {
+      assert.ok(there, 'a job without its file')
+      await account.openai.fineTuning.jobs.cancel(created.value)
+    }
+    assert.equal(there, deleted.status === 'rejected')
+  }
 }
