@@ -28,7 +28,7 @@ export class CachedRecords extends ForwardedRecords {
     return stored !== undefined && isOfNow ? this.#cache.set(from.name, stored) : stored
   }
 
-  override commit(changes: readonly Change[], options?: CommitOptions): Promise<readonly Written[]> {
+  override async commit(changes: readonly Change[], options?: CommitOptions): Promise<readonly Written[]> {
     this.#begun += 1
     const keys: string[] = []
     for (const { collection, id, mustExist, ifVersion } of changes) {
@@ -39,18 +39,14 @@ export class CachedRecords extends ForwardedRecords {
       this.#cache.drop(key)
       this.#writing.set(key, (this.#writing.get(key) ?? 0) + 1)
     }
-    const written = this.inner.commit(changes, options)
-    const end = (): void => this.#ended(keys)
-    // Before whoever waits for the commit goes on.
-    if (keys.length > 0) written.then(end, end)
-    return written
-  }
-
-  #ended(keys: readonly string[]): void {
-    for (const key of keys) {
-      const left = (this.#writing.get(key) ?? 1) - 1
-      if (left === 0) this.#writing.delete(key)
-      else this.#writing.set(key, left)
+    try {
+      return await this.inner.commit(changes, options)
+    } finally {
+      for (const key of keys) {
+        const left = (this.#writing.get(key) ?? 1) - 1
+        if (left === 0) this.#writing.delete(key)
+        else this.#writing.set(key, left)
+      }
     }
   }
 
