@@ -16,6 +16,7 @@ import type { LlamaShape, StepGraph } from '../src/engines/llama-graph.ts'
 import { buildStep } from '../src/engines/llama-graph.ts'
 import { loadVocabulary } from '../src/engines/llama-vocabulary.ts'
 import { placeWeights, upload } from '../src/engines/placed-weights.ts'
+import { StepMemory } from '../src/engines/step-memory.ts'
 import type { Random } from './pretrain-data.ts'
 import { conversation, mathConversation, pick, seededRandom } from './pretrain-data.ts'
 import { byteAlphabet, learnMerges } from './pretrain-tokenizer.ts'
@@ -175,10 +176,12 @@ async function trainStep(
 }
 
 async function pretrain(ggml: Ggml, parameters: readonly Parameter[], packer: Packer): Promise<void> {
-  const weights = placeWeights(ggml, [], parameters, 0)
+  const weights = placeWeights(ggml, [], parameters, { loraScale: 0, turned: false })
   const build = (length: number): StepGraph => {
     const sequences = TOKENS_PER_STEP / length
-    return buildStep(ggml, SHAPE, weights, { length, sequences, rows: TOKENS_PER_STEP }, true)
+    const graph = buildStep(ggml, SHAPE, weights, { length, sequences, rows: TOKENS_PER_STEP }, true)
+    graph.allot(new StepMemory(ggml))
+    return graph
   }
   const graphs = new Map([128, 256, 1024].map(length => [length, build(length)]))
   const smooth = new Map<number, number>()

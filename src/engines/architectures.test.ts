@@ -6,11 +6,13 @@ import { after, test } from 'node:test'
 import type { Token } from 'node-llama-cpp'
 import { EMBEDDED_BASE } from './catalogue.ts'
 import { loadGgml } from './ggml.ts'
-import { encodeGguf, openGguf, type GgufEntry, type GgufTensor } from './gguf.ts'
+import { encodeGguf, openGguf, type GgufEntry, type GgufTensor, type StoredTensor } from './gguf.ts'
 import { buildStep, type Batch, type LlamaShape } from './llama-graph.ts'
 import { openLlama } from './llama-vocabulary.ts'
 import { encodeAdapter, freshAdapter } from './lora.ts'
-import { llamaShape, llamaTensors, placeWeights, upload } from './placed-weights.ts'
+import { llamaShape, llamaTensors } from './model-shape.ts'
+import { placeWeights, upload } from './placed-weights.ts'
+import { StepMemory } from './step-memory.ts'
 import { uniform } from './training-batches.ts'
 
 /*
@@ -155,14 +157,11 @@ async function byLlama(path: string, adapter?: string): Promise<number[]> {
 function graphOf(path: string, adapter: readonly GgufTensor[]) {
   const file = openGguf(path, ggml.dequantize)
   const [shape, base] = [llamaShape(file), llamaTensors(file)]
+  const weights = placeWeights(ggml, base, adapter, { loraScale: 2, turned: true })
   file.close()
-  const weights = placeWeights(ggml, base, adapter, 2)
-  return {
-    shape,
-    base,
-    weights,
-    graph: buildStep(ggml, shape, weights, { length: 32, sequences: 1, rows: 64 }, adapter.length > 0),
-  }
+  const graph = buildStep(ggml, shape, weights, { length: 32, sequences: 1, rows: 64 }, adapter.length > 0)
+  graph.allot(new StepMemory(ggml))
+  return { shape, base, weights, graph }
 }
 
 function agree(ours: Iterable<number>, theirs: readonly number[]): void {
@@ -172,7 +171,7 @@ function agree(ours: Iterable<number>, theirs: readonly number[]): void {
   }
 }
 
-function trainedAdapter(base: readonly GgufTensor[]): ReturnType<typeof freshAdapter> {
+function trainedAdapter(base: readonly StoredTensor[]): ReturnType<typeof freshAdapter> {
   const adapter = freshAdapter(base, 4)
   for (const { name, data } of adapter)
     if (name.endsWith('lora_b')) for (const at of data.keys()) data[at] = random() - 0.5

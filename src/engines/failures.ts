@@ -8,9 +8,18 @@ export class BaseUnavailable extends EngineFailure {
   override readonly name = 'BaseUnavailable'
 }
 
-/** Too little of the training data can be learned by this base. The message is for users, and quotes none of it. */
+/** Why a training can't be done with its data: too little can be learned by this base, or it takes more memory than there is. */
+export type UnfitReason = 'invalid_n_examples' | 'outOfMemory'
+
+/** The training can't be done with its data on this base and machine. The message is for users, and quotes none of the data. */
 export class TrainingDataUnfit extends EngineFailure {
   override readonly name = 'TrainingDataUnfit'
+  readonly reason: UnfitReason
+
+  constructor(reason: UnfitReason, message: string) {
+    super(message)
+    this.reason = reason
+  }
 }
 
 /** Why an engine's process is gone: memory ran out, somebody killed it, it hung and we ended it, or it crashed. */

@@ -6,6 +6,9 @@ import koffi from 'koffi'
 import { EngineFailure } from './failures.ts'
 import type { Dequantize } from './gguf.ts'
 
+/** Ends the search where a list of features had no end. */
+const MOST_FEATURES = 256
+
 /** A pointer from koffi, opaque to us. */
 export type Pointer = unknown
 type Native = (...args: unknown[]) => unknown
@@ -13,6 +16,7 @@ type Native = (...args: unknown[]) => unknown
 /** ggml's type numbers (ggml.h, `enum ggml_type`). */
 export const F32 = 0
 export const I32 = 26
+export const BF16 = 30
 
 const PROTOTYPES = {
   ggml_log_set: 'void ggml_log_set(OwnKeyGgmlLog *callback, void *data)',
@@ -20,6 +24,8 @@ const PROTOTYPES = {
   ggml_free: 'void ggml_free(void *ctx)',
   ggml_tensor_overhead: 'size_t ggml_tensor_overhead(void)',
   ggml_graph_overhead_custom: 'size_t ggml_graph_overhead_custom(size_t size, bool grads)',
+  ggml_quantize_chunk:
+    'size_t ggml_quantize_chunk(int type, const void *src, void *dst, int64_t start, int64_t rows, int64_t perRow, const void *importance)',
   ggml_nbytes: 'size_t ggml_nbytes(void *tensor)',
   ggml_new_tensor_4d: 'void *ggml_new_tensor_4d(void *ctx, int type, int64_t a, int64_t b, int64_t c, int64_t d)',
   ggml_set_param: 'void ggml_set_param(void *tensor)',
@@ -38,6 +44,8 @@ const PROTOTYPES = {
   ggml_transpose: 'void *ggml_transpose(void *ctx, void *a)',
   ggml_permute: 'void *ggml_permute(void *ctx, void *a, int a0, int a1, int a2, int a3)',
   ggml_cont: 'void *ggml_cont(void *ctx, void *a)',
+  ggml_cast: 'void *ggml_cast(void *ctx, void *a, int type)',
+  ggml_out_prod: 'void *ggml_out_prod(void *ctx, void *a, void *b)',
   ggml_cpy: 'void *ggml_cpy(void *ctx, void *a, void *b)',
   ggml_reshape_4d: 'void *ggml_reshape_4d(void *ctx, void *a, int64_t n0, int64_t n1, int64_t n2, int64_t n3)',
   ggml_repeat: 'void *ggml_repeat(void *ctx, void *a, void *like)',
@@ -58,6 +66,9 @@ const PROTOTYPES = {
   ggml_build_forward_expand: 'void ggml_build_forward_expand(void *graph, void *tensor)',
   ggml_gallocr_new: 'void *ggml_gallocr_new(void *bufferType)',
   ggml_gallocr_free: 'void ggml_gallocr_free(void *gallocr)',
+  ggml_gallocr_reserve_n_size:
+    'void ggml_gallocr_reserve_n_size(void *gallocr, void *graph, void *nodeBuffers, void *leafBuffers, void *sizes)',
+  ggml_gallocr_get_buffer_size: 'size_t ggml_gallocr_get_buffer_size(void *gallocr, int buffer)',
   ggml_gallocr_alloc_graph: 'bool ggml_gallocr_alloc_graph(void *gallocr, void *graph)',
   ggml_backend_get_default_buffer_type: 'void *ggml_backend_get_default_buffer_type(void *backend)',
   ggml_backend_alloc_ctx_tensors: 'void *ggml_backend_alloc_ctx_tensors(void *ctx, void *backend)',
@@ -81,6 +92,8 @@ export interface Ggml {
   readonly backend: Pointer
   compute(graph: Pointer): Promise<void>
   readonly dequantize: Dequantize
+  /** Whether products with BF16 are at least as fast as those with F32. */
+  readonly multipliesBf16: boolean
   /** A context for tensor records (no data): `tensors` of them and a graph of `nodes`. */
   context(tensors: number, nodes?: number): Pointer
 }
@@ -141,12 +154,37 @@ export function loadGgml(threads: number): Ggml {
   const dequantize: Dequantize = (name, blocks, into) => {
     base.func(`void ${name}(const void *x, void *y, int64_t k)`)(blocks, into, into.length)
   }
-  return { call, backend, compute, dequantize, context }
+  const multipliesBf16 = featuresOf(call, backend).has('AVX2')
+  return { call, backend, compute, dequantize, multipliesBf16, context }
 }
 
-function setThreads(call: Record<keyof typeof PROTOTYPES, Native>, backend: Pointer, threads: number): void {
+type Calls = Record<keyof typeof PROTOTYPES, Native>
+
+function procedure(call: Calls, backend: Pointer, name: string): Pointer {
   const registry = call.ggml_backend_dev_backend_reg(call.ggml_backend_get_device(backend))
-  const address = call.ggml_backend_reg_get_proc_address(registry, 'ggml_backend_set_n_threads')
+  return call.ggml_backend_reg_get_proc_address(registry, name)
+}
+
+/** What of the processor's extensions the backend uses (ggml-backend.h, ggml_backend_get_features). */
+function featuresOf(call: Calls, backend: Pointer): Set<string> {
+  const registry = call.ggml_backend_dev_backend_reg(call.ggml_backend_get_device(backend))
+  const getter = koffi.proto('void *OwnKeyGgmlFeatures(void *registry)')
+  const feature = koffi.struct('OwnKeyGgmlFeature', { name: 'const char *', value: 'const char *' })
+  const list = (koffi.decode(procedure(call, backend, 'ggml_backend_get_features'), getter) as Native)(registry)
+  const found = new Set<string>()
+  for (let at = 0; at < MOST_FEATURES; at += 1) {
+    const { name, value } = koffi.decode(list, at * koffi.sizeof(feature), feature) as {
+      name: string | null
+      value: string
+    }
+    if (name === null) break
+    if (value !== '0') found.add(name)
+  }
+  return found
+}
+
+function setThreads(call: Calls, backend: Pointer, threads: number): void {
+  const address = procedure(call, backend, 'ggml_backend_set_n_threads')
   const setter = koffi.proto('void OwnKeyGgmlThreads(void *backend, int threads)')
   ;(koffi.decode(address, setter) as Native)(backend, threads)
 }

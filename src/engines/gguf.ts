@@ -12,6 +12,18 @@ export interface GgufTensor {
   readonly data: Float32Array
 }
 
+/** A tensor that is read from its file when it is asked for. */
+export interface StoredTensor {
+  readonly name: string
+  readonly shape: readonly [number, number]
+  /** ggml's type number. */
+  readonly type: number
+  /** As the file has it. @throws EngineFailure for one that is cut off or of a type that can't be read as F32 */
+  readonly bytes: () => Buffer
+  /** As F32. @throws EngineFailure as `bytes` */
+  readonly values: () => Float32Array
+}
+
 /** A value with its GGUF type, where a plain number would not say which. */
 export type GgufEntry =
   | { readonly key: string; readonly type: 'u32' | 'i32s'; readonly value: number | readonly number[] }
@@ -22,6 +34,8 @@ export type GgufEntry =
 
 const ALIGNMENT = 32
 const MAX_HEADER = 256 * 1024 * 1024
+/** Linux reads at most 2 GiB at once. */
+const READ_AT_ONCE = 1024 * 1024 * 1024
 const TYPE = { u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9 } as const
 
 /** A GGUF of F32 tensors. The same entries and tensors always give the same bytes. */
@@ -100,6 +114,8 @@ export interface GgufFile {
   readonly types: readonly number[]
   /** @throws EngineFailure for a tensor that is missing, cut off or of a type that can't be read as F32 */
   tensor(name: string): GgufTensor
+  /** @throws EngineFailure for a tensor that is missing or has more than two dimensions */
+  stored(name: string): StoredTensor
   /** Whether the file reaches to the end of its last tensor. */
   readonly isWhole: boolean
   close(): void
@@ -124,13 +140,19 @@ export function openGguf(path: string, dequantize?: Dequantize): GgufFile {
     const { metadata, places } = parseHeader(cursor)
     const alignment = Number(metadata.get('general.alignment') ?? ALIGNMENT)
     const start = Math.ceil(cursor.at / alignment) * alignment
-    const tensor = (name: string): GgufTensor => {
+    const stored = (name: string): StoredTensor => {
       const place = places.get(name)
       if (place === undefined) throw new EngineFailure(`the model has no tensor ${name}`)
       if (place.dims.length > 2)
         throw new EngineFailure(`tensor ${name} has ${place.dims.length} dimensions; training reads at most 2`)
       const shape = [place.dims[0] ?? 1, place.dims[1] ?? 1] as const
-      return { name, shape, data: readTensor(file, name, { place, start, dequantize }) }
+      const bytes = (): Buffer => readTensor(file, name, place, start)
+      const values = (): Float32Array => decoded(name, place, bytes(), dequantize)
+      return { name, shape, type: place.type, bytes, values }
+    }
+    const tensor = (name: string): GgufTensor => {
+      const { shape, values } = stored(name)
+      return { name, shape, data: values() }
     }
     const all = [...places.values()]
     const isWhole = all.every(place => start + place.offset + leastBytes(place) <= size)
@@ -140,6 +162,7 @@ export function openGguf(path: string, dequantize?: Dequantize): GgufFile {
       parameters: all.reduce((sum, place) => sum + valuesOf(place), 0),
       types: [...new Set(all.map(({ type }) => type))],
       tensor,
+      stored,
       isWhole,
       close: () => closeSync(file),
     }
@@ -249,20 +272,25 @@ function decodeBf16(bytes: Buffer, into: Float32Array): void {
   for (let index = 0; index < into.length; index += 1) bits[index] = (bytes.readUInt16LE(index * 2) << 16) >>> 0
 }
 
-function readTensor(
-  file: number,
-  name: string,
-  how: { readonly place: TensorPlace; readonly start: number; readonly dequantize: Dequantize | undefined },
-): Float32Array {
-  const { place, start, dequantize } = how
+function readTensor(file: number, name: string, place: TensorPlace, start: number): Buffer {
+  const type = GGML_TYPES[place.type]
+  if (type === undefined)
+    throw new EngineFailure(`tensor ${name} has ggml type ${place.type}, which training can't read`)
+  const bytes = Buffer.from(new ArrayBuffer((valuesOf(place) / type.blockValues) * type.blockBytes))
+  for (let at = 0; at < bytes.length;) {
+    const read = readSync(file, bytes, at, Math.min(bytes.length - at, READ_AT_ONCE), start + place.offset + at)
+    if (read === 0) throw new EngineFailure(`tensor ${name} is cut off`)
+    at += read
+  }
+  return bytes
+}
+
+function decoded(name: string, place: TensorPlace, bytes: Buffer, dequantize: Dequantize | undefined): Float32Array {
   const type = GGML_TYPES[place.type]
   const decode = DECODERS[place.type] ?? quantised(type, dequantize)
-  if (type === undefined || decode === undefined)
+  if (decode === undefined)
     throw new EngineFailure(`tensor ${name} has ${type?.name ?? `ggml type ${place.type}`}, which training can't read`)
   const into = new Float32Array(valuesOf(place))
-  const bytes = Buffer.from(new ArrayBuffer((into.length / type.blockValues) * type.blockBytes))
-  if (readSync(file, bytes, 0, bytes.length, start + place.offset) !== bytes.length)
-    throw new EngineFailure(`tensor ${name} is cut off`)
   decode(bytes, into)
   return into
 }

@@ -8,7 +8,7 @@ import { ContextTooLong, EngineBusy, EngineFailure } from './failures.ts'
 import { openGguf } from './gguf.ts'
 import { llamaRuntime } from './inference.ts'
 import { encodeAdapter, freshAdapter } from './lora.ts'
-import { llamaTensors } from './placed-weights.ts'
+import { llamaTensors } from './model-shape.ts'
 
 const runtime = llamaRuntime(new Catalogue(), { maxQueue: 3 })
 const never = new AbortController().signal

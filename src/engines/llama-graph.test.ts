@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { loadGgml } from './ggml.ts'
-import type { GgufTensor } from './gguf.ts'
+import type { GgufTensor, StoredTensor } from './gguf.ts'
 import type { Batch } from './llama-graph.ts'
 import { buildStep } from './llama-graph.ts'
-import { placeWeights, upload } from './placed-weights.ts'
+import { inMemory, placeWeights, upload } from './placed-weights.ts'
+import { StepMemory } from './step-memory.ts'
 import { uniform } from './training-batches.ts'
 
 const SHAPE = {
@@ -13,7 +14,7 @@ const SHAPE = {
   width: 32,
   heads: 4,
   keyHeads: 2,
-  hidden: 48,
+  hidden: 64,
   vocabulary: 40,
   context: 64,
   epsilon: 1e-5,
@@ -68,8 +69,12 @@ const ggml = loadGgml(1)
 for (const adapter of [false, true]) {
   test(`gradients of ${adapter ? 'an adapter' : 'all weights'} agree with finite differences`, async () => {
     const trained = adapter ? tensors(true) : tensors(false)
-    const weights = placeWeights(ggml, adapter ? tensors(false) : [], trained, 2)
+    const weights = placeWeights(ggml, adapter ? tensors(false).map(inMemory) : [], trained, {
+      loraScale: 2,
+      turned: true,
+    })
     const graph = buildStep(ggml, SHAPE, weights, { length: 8, sequences: 2, rows: 12 }, true)
+    graph.allot(new StepMemory(ggml))
     const loss = async (): Promise<number> => {
       const { probabilities } = await graph.run(BATCH)
       return probabilities.reduce((sum, p, row) => sum - Math.log(p) * (BATCH.weights[row] as number), 0)
@@ -96,5 +101,63 @@ for (const adapter of [false, true]) {
       assert.ok(Math.abs(slope - measured) / scale < 0.02, `${tensor.name}: ${slope} against ${measured}`)
     }
     graph.free()
+  })
+}
+
+const TYPES = [
+  { type: 30, name: 'BF16', bytes: 2, decode: 'ggml_bf16_to_fp32_row' },
+  { type: 2, name: 'Q4_0', bytes: 18 / 32, decode: 'dequantize_row_q4_0' },
+] as const
+
+/** Probabilities and an adapter's gradients on a base in a type, or on the same values as F32. */
+async function stepOn({ type, bytes, decode }: (typeof TYPES)[number], asF32: boolean, turned: boolean) {
+  const base = tensors(false).map((tensor): StoredTensor => {
+    const { data, shape } = tensor
+    if (shape[1] === 1) return inMemory(tensor)
+    const packed = Buffer.alloc(data.length * bytes)
+    ggml.call.ggml_quantize_chunk(type, data, packed, 0, shape[1], shape[0], null)
+    const values = new Float32Array(data.length)
+    ggml.dequantize(decode, packed, values)
+    const f32 = inMemory({ ...tensor, data: values })
+    return asF32 ? f32 : { ...f32, type, bytes: () => packed }
+  })
+  const trained = tensors(true)
+  const graph = buildStep(
+    ggml,
+    SHAPE,
+    placeWeights(ggml, base, trained, { loraScale: 2, turned }),
+    { length: 8, sequences: 2, rows: 12 },
+    true,
+  )
+  graph.allot(new StepMemory(ggml))
+  const { probabilities } = await graph.run(BATCH)
+  const gradients = trained.flatMap(({ name, data }) => {
+    const gradient = new Float32Array(data.length)
+    graph.gradient(name, gradient)
+    return [...gradient]
+  })
+  graph.free()
+  return { probabilities, gradients }
+}
+
+const dot = (a: readonly number[], b: readonly number[]): number =>
+  a.reduce((sum, value, at) => sum + value * (b[at] as number), 0)
+
+for (const kind of TYPES) {
+  test(`a base in ${kind.name} gives the probabilities of its values in F32, and gradients in their direction`, async () => {
+    const exact = await stepOn(kind, true, true)
+    for (const turned of [true, false]) {
+      const { probabilities, gradients } = await stepOn(kind, false, turned)
+      assert.deepEqual(probabilities, exact.probabilities)
+      const [across, own, theirs] = [
+        dot(gradients, exact.gradients),
+        dot(gradients, gradients),
+        dot(exact.gradients, exact.gradients),
+      ]
+      const cosine = across / Math.sqrt(own * theirs)
+      assert.ok(cosine > 0.9999 && cosine < 1.000001, String(cosine))
+      assert.ok(Math.abs(own / theirs - 1) < 0.01, String(own / theirs))
+    }
+    assert.deepEqual((await stepOn(kind, false, true)).gradients, (await stepOn(kind, false, false)).gradients)
   })
 }

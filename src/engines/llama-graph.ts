@@ -1,6 +1,7 @@
 import { EngineFailure } from './failures.ts'
 import type { Ggml, Pointer } from './ggml.ts'
 import { F32, I32 } from './ggml.ts'
+import { bytesFor, type StepMemory } from './step-memory.ts'
 import type { Var } from './tape.ts'
 import { Tape } from './tape.ts'
 
@@ -23,9 +24,10 @@ export interface LlamaShape {
   readonly ropeScale: number
 }
 
-/** Tensors in memory by GGUF name; `turned` are transposed copies of frozen matrices. */
+/** Tensors in memory by GGUF name, in the type that their file has. */
 export interface Weights {
   readonly tensors: ReadonlyMap<string, Var>
+  /** Transposed copies of frozen matrices, where memory allows them. */
   readonly turned: ReadonlyMap<string, Var>
   /** LoRA: scale of B A x. */
   readonly loraScale: number
@@ -49,11 +51,19 @@ export interface StepResult {
   readonly best: Int32Array
 }
 
-/** Forward and backward pass for one shape of batch. */
-export interface StepGraph {
+/** Sequences of `length` tokens, with at most `rows` predictions. */
+export interface StepSize {
   readonly length: number
   readonly sequences: number
   readonly rows: number
+}
+
+/** Forward and backward pass for one shape of batch. */
+export interface StepGraph extends StepSize {
+  /** Bytes of memory that it computes in. */
+  bytes(): number
+  /** To be called once, before the first run. @throws EngineFailure when memory does not suffice */
+  allot(memory: StepMemory): void
   /** Runs it. Rows that the batch lacks get weight 0. */
   run(batch: Batch): Promise<StepResult>
   /** Copies the gradient of a trained tensor after `run`. */
@@ -80,13 +90,17 @@ function weight(weights: Weights, name: string): Var {
 
 /** W x, plus a bias where the base has one, and scale * B (A x) where the adapter has a pair for W. */
 function linear(tape: Tape, weights: Weights, name: string, x: Var): Var {
-  const product = tape.product(weight(weights, `${name}.weight`), x, weights.turned.get(`${name}.weight`))
+  const product = times(tape, weights, `${name}.weight`, x)
   const bias = weights.tensors.get(`${name}.bias`)
   const straight = bias === undefined ? product : tape.add(product, bias)
   const a = weights.tensors.get(`${name}.weight.lora_a`)
   const b = weights.tensors.get(`${name}.weight.lora_b`)
   if (a === undefined || b === undefined) return straight
-  return tape.add(straight, tape.scale(tape.product(b, tape.product(a, x)), weights.loraScale))
+  return tape.add(straight, tape.linear(b, tape.scale(tape.linear(a, x), weights.loraScale)))
+}
+
+function times(tape: Tape, weights: Weights, name: string, x: Var): Var {
+  return tape.linear(weight(weights, name), x, weights.turned.get(name))
 }
 
 function attention(tape: Tape, shape: LlamaShape, weights: Weights, inputs: Inputs, layer: string, x: Var): Var {
@@ -102,11 +116,10 @@ function attention(tape: Tape, shape: LlamaShape, weights: Weights, inputs: Inpu
     const placed = tape.reshape(tape.rope(flat, inputs.positions, rope), [head, heads, length, batch])
     return tape.permute(placed, [0, 2, 1, 3])
   }
-  const groups = shape.heads / shape.keyHeads
   const q = turned('attn_q', shape.heads)
-  const k = tape.repeatHeads(turned('attn_k', shape.keyHeads), groups)
+  const k = turned('attn_k', shape.keyHeads)
   const flat = tape.reshape(linear(tape, weights, `${layer}.attn_v`, x), [head, shape.keyHeads, length, batch])
-  const v = tape.repeatHeads(tape.permute(flat, [1, 2, 0, 3]), groups)
+  const v = tape.permute(flat, [1, 2, 0, 3])
   const scores = tape.softmax(tape.product(k, q), inputs.mask, 1 / Math.sqrt(head))
   const mixed = tape.permute(tape.product(v, scores), [0, 2, 1, 3])
   return linear(tape, weights, `${layer}.attn_output`, tape.reshape(mixed, [head * shape.heads, length * batch, 1, 1]))
@@ -125,7 +138,7 @@ function logits(tape: Tape, shape: LlamaShape, weights: Weights, inputs: Inputs)
   }
   const last = tape.norm(tape.rows(x, inputs.rows), weight(weights, 'output_norm.weight'), shape.epsilon)
   const head = weights.tensors.has('output.weight') ? 'output.weight' : 'token_embd.weight'
-  return tape.product(weight(weights, head), last, weights.turned.get(head))
+  return times(tape, weights, head, last)
 }
 
 function stepInputs(tape: Tape, length: number, tokens: number, rows: number): Inputs {
@@ -144,11 +157,10 @@ export function buildStep(
   ggml: Ggml,
   shape: LlamaShape,
   weights: Weights,
-  size: { length: number; sequences: number; rows: number },
+  { length, sequences, rows }: StepSize,
   training: boolean,
 ): StepGraph {
   const { call } = ggml
-  const { length, sequences, rows } = size
   const ctx = ggml.context(NODES, NODES)
   const tape = new Tape(ggml, ctx)
   const inputs: Inputs = stepInputs(tape, length, length * sequences, rows)
@@ -166,10 +178,6 @@ export function buildStep(
     tape.backward(output, loss.derivative)
     for (const [name, tensor] of weights.tensors) if (tensor.trains) gradients.set(name, tape.gradient(tensor))
     gradients.forEach(keep)
-  }
-  const allocator = call.ggml_gallocr_new(call.ggml_backend_get_default_buffer_type(ggml.backend))
-  if (call.ggml_gallocr_alloc_graph(allocator, graph) !== true) {
-    throw new EngineFailure('not enough memory for a training step; use a smaller batch size or shorter examples')
   }
   const positions = Int32Array.from({ length: length * sequences }, (_, index) => index % length)
   const mask = causalMask(length)
@@ -193,11 +201,9 @@ export function buildStep(
   const gradient = (name: string, into: Float32Array): void => {
     call.ggml_backend_tensor_get(gradients.get(name), into, 0, into.byteLength)
   }
-  const free = (): void => {
-    call.ggml_gallocr_free(allocator)
-    call.ggml_free(ctx)
-  }
-  return { length, sequences, rows, run, gradient, free }
+  const free = (): void => void call.ggml_free(ctx)
+  const allot = (memory: StepMemory): void => memory.allot(graph)
+  return { length, sequences, rows, bytes: () => bytesFor(ggml, graph), allot, run, gradient, free }
 }
 
 /** The position of each row's target in the flattened [vocabulary, rows]. Missing rows point at token 0. */

@@ -1,7 +1,6 @@
 import type { Parameter } from './adamw.ts'
 import { parameter } from './adamw.ts'
 import { encodeGguf } from './gguf.ts'
-import type { GgufTensor } from './gguf.ts'
 import { uniform } from './training-batches.ts'
 
 /** Rank and alpha of our adapters: W x + (alpha / rank) B A x (Hu et al., arXiv 2106.09685). */
@@ -10,7 +9,10 @@ export const LORA = { rank: 8, alpha: 16 } as const
 const ADAPTED = /^blk\.\d+\.(attn_(q|k|v|output)|ffn_(gate|up|down))\.weight$/
 
 /** New adapters for every linear layer of the base. A is random and B zero, so training starts at the base. */
-export function freshAdapter(base: readonly GgufTensor[], seed: number): Parameter[] {
+export function freshAdapter(
+  base: readonly { readonly name: string; readonly shape: readonly [number, number] }[],
+  seed: number,
+): Parameter[] {
   const random = uniform(seed)
   return base
     .filter(tensor => ADAPTED.test(tensor.name))

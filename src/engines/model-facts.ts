@@ -1,7 +1,7 @@
 import { EngineFailure } from './failures.ts'
 import { GGML_TYPES } from './ggml-types.ts'
 import type { GgufFile } from './gguf.ts'
-import { llamaShape, llamaTensorNames } from './placed-weights.ts'
+import { llamaShape, llamaTensorNames } from './model-shape.ts'
 
 /** What a GGUF says about itself. */
 export interface ModelFacts {

@@ -1,115 +1,82 @@
 import { EngineFailure } from './failures.ts'
 import type { Ggml } from './ggml.ts'
-import { F32 } from './ggml.ts'
-import type { GgufFile, GgufTensor, GgufValue } from './gguf.ts'
-import type { LlamaShape, Weights } from './llama-graph.ts'
+import { BF16, F32 } from './ggml.ts'
+import type { GgufTensor, StoredTensor } from './gguf.ts'
+import type { Weights } from './llama-graph.ts'
 import { getsOn } from './sign-of-life.ts'
-import type { Var } from './tape.ts'
+import { turnedType, type Var } from './tape.ts'
 
-/** How the architectures that this trainer takes rotate positions: ggml's mode, as llama.cpp has it for each. */
-const ROPE_MODES: Readonly<Record<string, number>> = { llama: 0, qwen2: 2, qwen3: 2 }
-
-/** Reads the dimensions of a Llama-type model. @throws EngineFailure for what this trainer does not take */
-export function llamaShape(file: GgufFile): LlamaShape {
-  const { metadata } = file
-  const architecture = String(metadata.get('general.architecture'))
-  const ropeMode = Object.hasOwn(ROPE_MODES, architecture) ? ROPE_MODES[architecture] : undefined
-  if (ropeMode === undefined)
-    throw new EngineFailure(
-      `this trainer takes the architectures ${Object.keys(ROPE_MODES).join(', ')}; this one is ${architecture}`,
-    )
-  const number = (key: string, absent?: number): number => {
-    const value = metadata.get(`${architecture}.${key}`) ?? absent
-    if (typeof value !== 'number') throw new EngineFailure(`the model file lacks ${architecture}.${key}`)
-    return value
-  }
-  const [width, heads] = [number('embedding_length'), number('attention.head_count')]
-  const headSize = number('attention.key_length', width / heads)
-  if (number('attention.value_length', headSize) !== headSize || number('rope.dimension_count', headSize) !== headSize)
-    throw new EngineFailure(
-      'this trainer takes only models whose keys, values and rotated positions have the same size',
-    )
-  const vocabulary = metadata.get('tokenizer.ggml.tokens')
-  return {
-    architecture,
-    layers: number('block_count'),
-    width,
-    heads,
-    keyHeads: number('attention.head_count_kv', heads),
-    headSize,
-    hidden: number('feed_forward_length'),
-    vocabulary: Array.isArray(vocabulary) ? vocabulary.length : number('vocab_size'),
-    context: number('context_length'),
-    epsilon: number('attention.layer_norm_rms_epsilon'),
-    ropeBase: number('rope.freq_base', 10_000),
-    ropeMode,
-    ropeScale: ropeScale(metadata.get(`${architecture}.rope.scaling.type`), number('rope.scaling.factor', 1)),
-  }
+export interface Placing {
+  /** LoRA: scale of B A x. */
+  readonly loraScale: number
+  /** Whether frozen matrices get a transposed copy, at 2 or 4 bytes a value, so that no step has to transpose them. */
+  readonly turned: boolean
 }
 
-/** Scaled rotary positions. Those of Llama 3.1 are factors in a tensor, `rope_freqs.weight`, and not named here. */
-function ropeScale(type: GgufValue | undefined, factor: number): number {
-  if (type === undefined || type === 'none') return 1
-  if (type === 'linear') return 1 / factor
-  throw new EngineFailure(`this trainer does not take rotary positions that are scaled by ${String(type)}`)
+/** Weights whose places are reserved. The memory is taken when they are filled. */
+export interface ReservedWeights {
+  readonly weights: Weights
+  /** Of all tensors. */
+  readonly bytes: number
+  readonly fill: () => void
 }
 
-const KNOWN =
-  /^(rope_freqs|token_embd|output|output_norm|blk\.\d+\.(attn_(norm|q|k|v|output|q_norm|k_norm)|ffn_(norm|gate|up|down)))\.weight$|^blk\.\d+\.attn_[qkv]\.bias$/
-
-/** Names of the base's tensors. @throws EngineFailure for one that this trainer does not know */
-export function llamaTensorNames(file: GgufFile): readonly string[] {
-  const unknown = file.names.find(name => !KNOWN.test(name))
-  if (unknown !== undefined) throw new EngineFailure(`this trainer does not know the base model's tensor ${unknown}`)
-  return file.names
-}
-
-/** All tensors of the base, frozen or trained. @throws EngineFailure for one that this trainer does not know */
-export function llamaTensors(file: GgufFile): GgufTensor[] {
-  return llamaTensorNames(file).map(name => {
-    getsOn()
-    return file.tensor(name)
-  })
-}
-
-/** Puts tensors where ggml computes. Frozen matrices get a transposed copy too, so that no step has to transpose them. */
-export function placeWeights(
+/** Reserves places for tensors where ggml computes. Frozen matrices keep their file's type. @throws EngineFailure when memory does not suffice */
+export function reserveWeights(
   ggml: Ggml,
-  frozen: readonly GgufTensor[],
+  frozen: readonly StoredTensor[],
   trained: readonly GgufTensor[],
-  loraScale: number,
-): Weights {
+  { loraScale, turned: wantsTurned }: Placing,
+): ReservedWeights {
   const { call } = ggml
   const ctx = ggml.context(2 * (frozen.length + trained.length) + 8)
-  const create = (shape: readonly [number, number], trains: boolean): Var => ({
-    tensor: call.ggml_new_tensor_4d(ctx, F32, shape[0], shape[1], 1, 1),
+  const create = (shape: readonly [number, number], trains: boolean, type = F32): Var => ({
+    tensor: call.ggml_new_tensor_4d(ctx, type, shape[0], shape[1], 1, 1),
     shape: [shape[0], shape[1], 1, 1],
     trains,
+    ...(type === F32 ? {} : { type }),
   })
   const tensors = new Map<string, Var>()
   const turned = new Map<string, Var>()
   for (const { name, shape } of trained) tensors.set(name, create(shape, true))
   const tied = !frozen.some(tensor => tensor.name === 'output.weight')
-  for (const { name, shape } of frozen) {
-    tensors.set(name, create(shape, false))
-    const multiplied = shape[1] > 1 && (name !== 'token_embd.weight' || tied)
-    if (multiplied) turned.set(name, create([shape[1], shape[0]], false))
+  for (const { name, shape, type } of frozen) {
+    const isMatrix = shape[1] > 1
+    tensors.set(name, create(shape, false, isMatrix ? type : F32))
+    const isMultiplied = isMatrix && (name !== 'token_embd.weight' || tied)
+    if (isMultiplied && wantsTurned) turned.set(name, create([shape[1], shape[0]], false, turnedType(ggml, type)))
   }
   if (call.ggml_backend_alloc_ctx_tensors(ctx, ggml.backend) === null) {
     throw new EngineFailure('not enough memory for the base model')
   }
   const weights = { tensors, turned, loraScale }
-  for (const tensor of frozen) {
-    getsOn()
-    upload(ggml, weights, tensor)
-    const copy = turned.get(tensor.name)
-    if (copy !== undefined) {
-      const data = transposed(tensor)
-      call.ggml_backend_tensor_set(copy.tensor, data, 0, data.byteLength)
-    }
+  const all = [...tensors.values(), ...turned.values()]
+  const bytes = all.reduce((sum, { tensor }) => sum + Number(call.ggml_nbytes(tensor)), 0)
+  const fill = (): void => {
+    for (const tensor of frozen) fillFrozen(ggml, weights, tensor)
+    for (const tensor of trained) upload(ggml, weights, tensor)
   }
-  for (const tensor of trained) upload(ggml, weights, tensor)
+  return { weights, bytes, fill }
+}
+
+/** Puts tensors where ggml computes. @throws EngineFailure when memory does not suffice */
+export function placeWeights(...given: Parameters<typeof reserveWeights>): Weights {
+  const { weights, fill } = reserveWeights(...given)
+  fill()
   return weights
+}
+
+function fillFrozen(ggml: Ggml, { tensors, turned }: Weights, tensor: StoredTensor): void {
+  getsOn()
+  const { call } = ggml
+  const [columns, rows] = tensor.shape
+  const data = rows > 1 ? tensor.bytes() : tensor.values()
+  call.ggml_backend_tensor_set(tensors.get(tensor.name)?.tensor, data, 0, data.byteLength)
+  const copy = turned.get(tensor.name)
+  if (copy === undefined) return
+  const values = transposed(tensor.values(), tensor.shape)
+  const other = copy.type === BF16 ? asBf16(ggml, values, columns) : values
+  call.ggml_backend_tensor_set(copy.tensor, other, 0, other.byteLength)
 }
 
 /** Copies new values of a tensor to where ggml computes. */
@@ -117,7 +84,22 @@ export function upload(ggml: Ggml, weights: Weights, tensor: GgufTensor): void {
   ggml.call.ggml_backend_tensor_set(weights.tensors.get(tensor.name)?.tensor, tensor.data, 0, tensor.data.byteLength)
 }
 
-function transposed({ data, shape }: GgufTensor): Float32Array {
+/** A tensor that is in memory already. */
+export const inMemory = ({ name, shape, data }: GgufTensor): StoredTensor => ({
+  name,
+  shape,
+  type: F32,
+  bytes: () => Buffer.from(data.buffer, data.byteOffset, data.byteLength),
+  values: () => data,
+})
+
+function asBf16(ggml: Ggml, data: Float32Array, rows: number): Buffer {
+  const into = Buffer.alloc(data.length * 2)
+  ggml.call.ggml_quantize_chunk(BF16, data, into, 0, rows, data.length / rows, null)
+  return into
+}
+
+function transposed(data: Float32Array, shape: readonly [number, number]): Float32Array {
   const [columns, rows] = shape
   const result = new Float32Array(data.length)
   for (let row = 0; row < rows; row += 1) {

@@ -1,5 +1,5 @@
 import type { Ggml, Pointer } from './ggml.ts'
-import { F32 } from './ggml.ts'
+import { BF16, F32 } from './ggml.ts'
 
 export type Shape = readonly [number, number, number, number]
 
@@ -8,6 +8,8 @@ export interface Var {
   readonly tensor: Pointer
   readonly shape: Shape
   readonly trains: boolean
+  /** ggml's type of a weight, when it is another than F32. */
+  readonly type?: number
 }
 
 export interface Rope {
@@ -19,6 +21,14 @@ export interface Rope {
   /** A divisor for each frequency [dims / 2], which Llama 3.1 has for long contexts. */
   readonly factors?: Var | undefined
 }
+
+/** Gradients go through weights of F32 in F32. Others have lost more than BF16 rounds off. */
+export function turnedType(ggml: Ggml, type: number): number {
+  return type === F32 || !ggml.multipliesBf16 ? F32 : BF16
+}
+
+/** Up to this many rows or columns, such as an adapter's, ggml_out_prod is faster than two transposed copies and a product. */
+const SLIM = 64
 
 /**
  * Reverse-mode differentiation over ggml operations: each method adds the operation and remembers its gradient rule.
@@ -118,16 +128,56 @@ export class Tape {
     })
   }
 
+  /** A weight as F32, made anew for each use, so that its F32 form is in memory for that moment alone. */
+  #f32({ tensor, type }: Var): Pointer {
+    return type === undefined ? tensor : this.#op('ggml_cast', tensor, F32)
+  }
+
   /**
-   * ggml's product: a [k, m], b [k, n] give [m, n] = transposed(a) b, for each of the outer two dimensions.
-   * @param turned a frozen `a`, transposed beforehand, so that no step has to do it
+   * ggml's product: a [k, m], b [k, n] give [m, n] = transposed(a) b, for each of the outer two dimensions. Where b has more of the third,
+   * each of a's is used for several in a row (grouped-query attention).
    */
-  product(a: Var, b: Var, turned?: Var): Var {
+  product(a: Var, b: Var): Var {
     const shape: Shape = [a.shape[1], b.shape[1], b.shape[2], b.shape[3]]
-    return this.#record(this.#op('ggml_mul_mat', a.tensor, b.tensor), shape, [a, b], dy => {
-      this.#flow(b, () => this.#op('ggml_mul_mat', turned?.tensor ?? this.#turned(a.tensor), dy))
-      this.#flow(a, () => this.#op('ggml_mul_mat', this.#turned(b.tensor), this.#turned(dy)))
+    return this.#record(this.#op('ggml_mul_mat', this.#f32(a), b.tensor), shape, [a, b], dy => {
+      this.#flow(b, () => this.#op('ggml_mul_mat', this.#turned(this.#f32(a)), dy))
+      this.#flow(a, () => this.#summed(this.#op('ggml_mul_mat', this.#turned(b.tensor), this.#turned(dy)), a, b))
     })
+  }
+
+  /** Adds up what the uses of each matrix of `a` brought. */
+  #summed(all: Pointer, a: Var, b: Var): Pointer {
+    const [k, m, some, outer] = a.shape
+    if (b.shape[2] === some) return all
+    const groups = this.#op('ggml_reshape_4d', all, k * m, b.shape[2] / some, some, outer)
+    const one = this.#op('ggml_new_tensor_4d', F32, k * m, 1, some, outer)
+    return this.#op('ggml_reshape_4d', this.#op('ggml_repeat_back', groups, one), ...a.shape)
+  }
+
+  /**
+   * A weight times the columns of b, in both directions with what is fastest for its kind.
+   * @param turned a frozen `w`, transposed beforehand, so that no step has to do it
+   */
+  linear(w: Var, b: Var, turned?: Var): Var {
+    const [k, m] = w.shape
+    const shape: Shape = [m, b.shape[1], 1, 1]
+    return this.#record(this.#op('ggml_mul_mat', this.#f32(w), b.tensor), shape, [w, b], dy => {
+      this.#flow(b, () => this.#op('ggml_mul_mat', turned?.tensor ?? this.#turnedWeight(w), dy))
+      this.#flow(w, () => this.#outer(b.tensor, dy, k, m))
+    })
+  }
+
+  /** The sum of x [k, n] times y [m, n] over n: [k, m]. */
+  #outer(x: Pointer, y: Pointer, k: number, m: number): Pointer {
+    if (Math.min(k, m) > SLIM) return this.#op('ggml_mul_mat', this.#turned(x), this.#turned(y))
+    // It adds up whole rows, so the longer side has to be in the rows.
+    return k >= m ? this.#op('ggml_out_prod', x, y) : this.#turned(this.#op('ggml_out_prod', y, x))
+  }
+
+  #turnedWeight(w: Var): Pointer {
+    const type = turnedType(this.#ggml, w.type ?? F32)
+    if (type === F32) return this.#turned(this.#f32(w))
+    return this.#op('ggml_cast', this.#op('ggml_transpose', this.#f32(w)), type)
   }
 
   rope(x: Var, positions: Var, rope: Rope): Var {
@@ -162,18 +212,6 @@ export class Tape {
     }
     const move = (tensor: Pointer, order: Shape) => this.#op('ggml_cont', this.#op('ggml_permute', tensor, ...order))
     return this.#record(move(x.tensor, axes), shape, [x], dy => this.#flow(x, () => move(dy, inverse)))
-  }
-
-  /** Repeats each head of x [n, t, heads, b] `times` times in a row (grouped-query attention). */
-  repeatHeads(x: Var, times: number): Var {
-    if (times === 1) return x
-    const [n, t, heads, b] = x.shape
-    const flat = this.reshape(x, [n * t, 1, heads, b])
-    const like = this.#op('ggml_new_tensor_4d', F32, n * t, times, heads, b)
-    const wide = this.#record(this.#op('ggml_repeat', flat.tensor, like), [n * t, times, heads, b], [flat], dy =>
-      this.#flow(flat, () => this.#op('ggml_repeat_back', dy, flat.tensor)),
-    )
-    return this.reshape(wide, [n, t, heads * times, b])
   }
 
   /**

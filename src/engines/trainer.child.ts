@@ -8,7 +8,7 @@ import { loadGgml, type Ggml } from './ggml.ts'
 import { openGguf } from './gguf.ts'
 import { loadVocabulary } from './llama-vocabulary.ts'
 import { encodeAdapter, freshAdapter } from './lora.ts'
-import { llamaShape, llamaTensors } from './placed-weights.ts'
+import { llamaShape, llamaTensors } from './model-shape.ts'
 import { beginLife } from './sign-of-life.ts'
 import type { TrainingCommand, TrainingReply } from './trainer.ts'
 import { resolveHyperparameters } from './training-batches.ts'
@@ -43,11 +43,14 @@ async function* incoming(): AsyncGenerator<Buffer> {
 interface Prepared extends RunOptions {
   readonly position: TrainingPosition
   readonly files: readonly FileReport[]
+  /** Closes the base's file, which is read until its weights are placed. */
+  readonly close: () => void
 }
 
 function tooFew({ examples, leftOut, context }: FileReport, least: number): TrainingDataUnfit {
   const which = `${leftOut.first.join(', ')}${leftOut.count > leftOut.first.length ? ' and others' : ''}`
   return new TrainingDataUnfit(
+    'invalid_n_examples',
     `Training file has ${examples} example(s) with something to learn within the ${context.toLocaleString('en')} tokens that this base reads, ` +
       `but must have at least ${least}. Shorten those of lines ${which}.`,
   )
@@ -57,7 +60,6 @@ async function prepare(job: Job, ggml: Ggml): Promise<Prepared> {
   const file = openGguf(job.path, ggml.dequantize)
   const shape = llamaShape(file)
   const base = llamaTensors(file)
-  file.close()
   const { layout, dispose } = await loadVocabulary(job.path)
   const context = Math.min(shape.context, job.maxContext)
   const { encoded: train, report } = await encodeFile(incoming(), layout, { file: 'training', context })
@@ -76,7 +78,7 @@ async function prepare(job: Job, ggml: Ggml): Promise<Prepared> {
     hyperparameters: resolveHyperparameters(job.hyperparameters, {
       examples: train.length,
       tokens: train.reduce((sum, { ids }) => sum + ids.length, 0),
-      parameters: base.reduce((sum, { data }) => sum + data.length, 0),
+      parameters: file.parameters,
     }),
   }
   const position = state.length === 0 ? fresh : decodeState(state, adapter)
@@ -85,7 +87,9 @@ async function prepare(job: Job, ggml: Ggml): Promise<Prepared> {
   }
   const { hyperparameters, seed } = position
   const files = [report, ...(ofValid.examples + ofValid.leftOut.count === 0 ? [] : [ofValid])]
-  return { shape, base, adapter, train, valid, hyperparameters, seed, position, files }
+  const close = (): void => file.close()
+  const run = { shape, base, adapter, train, valid, hyperparameters, seed, memory: job.memory }
+  return { ...run, position, files, close }
 }
 
 /** At most about ten epochs of a run keep a checkpoint, and the last three always. */
@@ -146,12 +150,13 @@ class Training {
   #keptAt = performance.now()
   #isOver = false
 
-  constructor(job: Job, ggml: Ggml, { position, files, ...options }: Prepared) {
+  constructor(job: Job, ggml: Ggml, { position, files, close, ...options }: Prepared) {
     this.#job = job
     this.#position = position
     this.#adapter = options.adapter
     this.#architecture = options.shape.architecture
     this.#run = new TrainingRun(ggml, options)
+    close()
     this.#examples = options.train.length
     this.#files = files
     this.#hasValidation = options.valid.length > 0
@@ -219,7 +224,7 @@ try {
     process.stderr.write(`${message}\n`, () => process.exit(1))
     await new Promise(() => undefined)
   }
-  const unfit = error instanceof TrainingDataUnfit ? ({ unfit: true } as const) : {}
+  const unfit = error instanceof TrainingDataUnfit ? { unfit: error.reason } : {}
   await reply({ type: 'failed', message, ...unfit }).catch(() => undefined)
 }
 output.end(() => process.exit(0))

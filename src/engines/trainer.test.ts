@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { Catalogue } from './catalogue.ts'
 import type { TrainingMetrics, TrainingSink, TrainingSpec } from './engine.ts'
-import { EngineFailure } from './failures.ts'
+import { EngineFailure, TrainingDataUnfit } from './failures.ts'
 import { ggmlTrainer } from './trainer.ts'
 
 const trainer = ggmlTrainer(new Catalogue(), { threads: 1 })
@@ -140,4 +140,27 @@ test('data that is not valid and a checkpoint of something else are refused', as
   })
   const wrong = spec({ resumeFrom: Readable.from([Buffer.alloc(100)]) })
   await assert.rejects(trainer.train(wrong, recording(), never), /checkpoint is not one of this trainer/)
+})
+
+test('a training that needs more memory than there is is refused before its first step, with what to do', async () => {
+  const small = ggmlTrainer(new Catalogue(), { threads: 1, memory: 200 * 1024 ** 2 })
+  const long = Array.from({ length: 10 }, (_, n) => ({
+    messages: [
+      { role: 'user', content: `Count to ${n}. ${'one two three '.repeat(100)}` },
+      { role: 'assistant', content: 'one two three four five six '.repeat(60) },
+    ],
+  }))
+  const train = Readable.from([Buffer.from(long.map(line => JSON.stringify(line)).join('\n'))])
+  const seen = recording()
+  await assert.rejects(small.train(spec({ train }), seen, never), (error: unknown) => {
+    assert.ok(error instanceof TrainingDataUnfit)
+    assert.equal(error.reason, 'outOfMemory')
+    assert.match(
+      error.message,
+      /needs 0\.\d GB of memory, and there is 0\.2 GB.*up to [\d,]+ tokens: shorten the longest/,
+    )
+    return true
+  })
+  assert.deepEqual(seen.seen, [])
+  await small.train(spec(), seen, never)
 })

@@ -13,10 +13,11 @@ import type {
 } from './engine.ts'
 import type { EngineProcess } from './engine-process.ts'
 import { startEngineProcess } from './engine-process.ts'
-import { EngineFailure, TrainingDataUnfit } from './failures.ts'
+import { EngineFailure, TrainingDataUnfit, type UnfitReason } from './failures.ts'
 import type { Frame } from './frames.ts'
 import { PATIENCE, type Patience } from './life-watch.ts'
 import { TRAINING_LIMITS } from './training-file.ts'
+import { memoryLimit } from './training-memory.ts'
 
 export type TrainingCommand =
   | {
@@ -29,6 +30,7 @@ export type TrainingCommand =
       readonly maxContext: number
       readonly minExamples: number
       readonly checkpointSeconds: number
+      readonly memory: number
     }
   | { readonly type: 'bytes' }
   | { readonly type: 'end' }
@@ -56,7 +58,7 @@ export type TrainingReply =
   | { readonly type: 'nothing' }
   | { readonly type: 'result'; readonly trainedTokens: number; readonly steps: number }
   /** `unfit`: the data is the cause. */
-  | { readonly type: 'failed'; readonly message: string; readonly unfit?: true }
+  | { readonly type: 'failed'; readonly message: string; readonly unfit?: UnfitReason }
 
 export interface TrainerOptions {
   readonly threads: number
@@ -66,6 +68,8 @@ export interface TrainerOptions {
   readonly minExamples: number
   /** A checkpoint is kept at least this often, also within an epoch, so that no more work is lost when the process ends. */
   readonly checkpointSeconds: number
+  /** Bytes. A training that needs more is refused before its first step. */
+  readonly memory: number
   readonly patience: Patience
 }
 
@@ -74,6 +78,7 @@ const DEFAULTS: TrainerOptions = {
   maxContext: 2048,
   minExamples: TRAINING_LIMITS.minExamples,
   checkpointSeconds: 30,
+  memory: memoryLimit(),
   patience: PATIENCE,
 }
 
@@ -169,7 +174,9 @@ async function hand(reply: TrainingReply, body: Buffer, sink: TrainingSink): Pro
         metrics: reply.metrics,
       })
     case 'failed':
-      throw reply.unfit ? new TrainingDataUnfit(reply.message) : new EngineFailure(`training failed: ${reply.message}`)
+      throw reply.unfit
+        ? new TrainingDataUnfit(reply.unfit, reply.message)
+        : new EngineFailure(`training failed: ${reply.message}`)
     case 'nothing':
     case 'result':
   }

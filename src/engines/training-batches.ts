@@ -1,6 +1,6 @@
 import { chatTokens, type ChatLayout } from './chat-layout.ts'
 import type { ChatMessage, Hyperparameters, ResolvedHyperparameters } from './engine.ts'
-import type { Batch } from './llama-graph.ts'
+import type { Batch, StepSize } from './llama-graph.ts'
 
 /** One example as the model reads it. */
 export interface EncodedExample {
@@ -87,12 +87,12 @@ export function uniform(seed: number): () => number {
 }
 
 export interface MicroBatch {
-  readonly size: { readonly length: number; readonly sequences: number; readonly rows: number }
+  readonly size: StepSize
   readonly batch: Batch
 }
 
-/** Tokens that one pass computes at once, which bounds memory for every batch size. */
-const TOKENS_PER_PASS = 2048
+/** Tokens that one pass computes at once, if an example does not have more. It bounds memory for every batch size; more are hardly faster. */
+const TOKENS_PER_PASS = 512
 
 const roundUp = (value: number, unit: number): number => Math.ceil(value / unit) * unit
 /** Rounds to few different sizes, so that graphs can be reused. */
@@ -113,6 +113,16 @@ export function microBatches(examples: readonly EncodedExample[]): MicroBatch[] 
     at += sequences
   }
   return batches
+}
+
+/** The size of the largest pass that batches of these examples can need. */
+export function largestPass(examples: readonly EncodedExample[], batchSize: number): StepSize {
+  const length = bucket(examples.reduce((most, { ids }) => Math.max(most, ids.length), 1))
+  const sequences = Math.max(1, Math.min(batchSize, examples.length, Math.floor(TOKENS_PER_PASS / length)))
+  const most = examples.map(({ rows }) => rows.length).toSorted((a, b) => b - a)
+  const rows = most.slice(0, Math.max(sequences, Math.min(batchSize, TOKENS_PER_PASS / 32)))
+  const learned = rows.reduce((sum, count) => sum + count, 0)
+  return { length, sequences, rows: roundUp(Math.min(learned, Math.max(TOKENS_PER_PASS, length)), 64) }
 }
 
 function microBatch(examples: readonly EncodedExample[], length: number, weight: number): MicroBatch {

@@ -2,23 +2,26 @@ import type { Parameter } from './adamw.ts'
 import { ADAM, adamStep } from './adamw.ts'
 import type { ResolvedHyperparameters, TrainingMetrics } from './engine.ts'
 import type { Ggml } from './ggml.ts'
-import type { GgufTensor } from './gguf.ts'
+import type { StoredTensor } from './gguf.ts'
 import type { LlamaShape, StepGraph, Weights } from './llama-graph.ts'
-import { buildStep } from './llama-graph.ts'
 import { LORA } from './lora.ts'
-import { placeWeights, upload } from './placed-weights.ts'
+import { reserveWeights, upload } from './placed-weights.ts'
 import { getsOn } from './sign-of-life.ts'
+import { StepGraphs } from './step-graphs.ts'
 import type { EncodedExample } from './training-batches.ts'
 import { epochOrder, microBatches } from './training-batches.ts'
+import { checkMemory, turnedFits } from './training-memory.ts'
 
 export interface RunOptions {
   readonly shape: LlamaShape
-  readonly base: readonly GgufTensor[]
+  readonly base: readonly StoredTensor[]
   readonly adapter: readonly Parameter[]
   readonly train: readonly EncodedExample[]
   readonly valid: readonly EncodedExample[]
   readonly hyperparameters: ResolvedHyperparameters
   readonly seed: number
+  /** Bytes that the training may take. */
+  readonly memory: number
 }
 
 interface Score {
@@ -26,24 +29,36 @@ interface Score {
   readonly accuracy: number
 }
 
-const MAX_GRAPHS = 6
-
 /** The learning rate at multiplier 1 for a model of width 160; wider models take smaller steps. */
 const rateFor = (width: number): number => 2e-3 * Math.sqrt(160 / width)
+
+/** An adapter with its gradients and moments. */
+const bytesOf = (adapter: readonly Parameter[]): number =>
+  adapter.reduce((sum, { data }) => sum + 4 * data.byteLength, 0)
 
 /** One LoRA training run. `step` is its position, and everything random follows from the seed. */
 export class TrainingRun {
   readonly #ggml: Ggml
   readonly #options: RunOptions
   readonly #weights: Weights
-  readonly #graphs = new Map<string, StepGraph>()
+  readonly #graphs: StepGraphs
   readonly stepsPerEpoch: number
   readonly totalSteps: number
 
+  /** @throws TrainingDataUnfit when it does not fit into the memory */
   constructor(ggml: Ggml, options: RunOptions) {
     this.#ggml = ggml
     this.#options = options
-    this.#weights = placeWeights(ggml, options.base, options.adapter, LORA.alpha / LORA.rank)
+    const placing = { loraScale: LORA.alpha / LORA.rank, turned: turnedFits(options.base) }
+    const reserved = reserveWeights(ggml, options.base, options.adapter, placing)
+    this.#weights = reserved.weights
+    this.#graphs = new StepGraphs(ggml, options.shape, this.#weights)
+    checkMemory(options.train, options.hyperparameters.batchSize, {
+      weights: reserved.bytes + bytesOf(options.adapter),
+      step: size => this.#graphs.bytesFor(size),
+      limit: options.memory,
+    })
+    reserved.fill()
     this.stepsPerEpoch = Math.ceil(options.train.length / options.hyperparameters.batchSize)
     this.totalSteps = this.stepsPerEpoch * options.hyperparameters.nEpochs
   }
@@ -82,7 +97,7 @@ export class TrainingRun {
   async #pass(examples: readonly EncodedExample[], training: boolean): Promise<Score> {
     let [loss, right, count] = [0, 0, 0]
     for (const { size, batch } of microBatches(examples)) {
-      const graph = this.#graph(size, training)
+      const graph = this.#graphs.of(size, training)
       const { probabilities, best } = await graph.run(batch)
       getsOn()
       for (const [index, probability] of probabilities.entries()) {
@@ -101,19 +116,5 @@ export class TrainingRun {
       graph.gradient(name, part)
       for (const [index, value] of part.entries()) gradient[index] = (gradient[index] as number) + value
     }
-  }
-
-  /** Graphs are kept by size; the least recently used is dropped first. */
-  #graph(size: { length: number; sequences: number; rows: number }, training: boolean): StepGraph {
-    const key = JSON.stringify([size, training])
-    const graph = this.#graphs.get(key) ?? buildStep(this.#ggml, this.#options.shape, this.#weights, size, training)
-    this.#graphs.delete(key)
-    this.#graphs.set(key, graph)
-    const [oldest] = this.#graphs.keys()
-    if (this.#graphs.size > MAX_GRAPHS && oldest !== undefined) {
-      this.#graphs.get(oldest)?.free()
-      this.#graphs.delete(oldest)
-    }
-    return graph
   }
 }

@@ -151,7 +151,7 @@ export class JobEnds {
   async #failed(stored: Stored<JobRecord>, error: unknown): Promise<void> {
     this.#log(`The fine-tuning job ${stored.value.jobId} failed`, error)
     const message = error instanceof Error ? error.message : 'The training engine failed.'
-    const ofUser = error instanceof TrainingDataUnfit ? 'invalid_n_examples' : 'internalFailure'
+    const ofUser = error instanceof TrainingDataUnfit ? error.reason : 'internalFailure'
     const code = error instanceof AzureError ? error.code : ofUser
     const finished = finishedNow(stored.value, this.#options.env)
     const change = { status: 'failed', ...finished, error: { code, message } } as const
