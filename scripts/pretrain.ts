@@ -12,7 +12,8 @@ import type { Ggml } from '../src/engines/ggml.ts'
 import { loadGgml } from '../src/engines/ggml.ts'
 import type { GgufEntry } from '../src/engines/gguf.ts'
 import { encodeGguf } from '../src/engines/gguf.ts'
-import type { LlamaShape, StepGraph } from '../src/engines/llama-graph.ts'
+import type { StepGraph } from '../src/engines/llama-graph.ts'
+import type { LlamaShape } from '../src/engines/llama-model.ts'
 import { buildStep } from '../src/engines/llama-graph.ts'
 import { loadVocabulary } from '../src/engines/llama-vocabulary.ts'
 import { placeWeights, upload } from '../src/engines/placed-weights.ts'
@@ -43,6 +44,10 @@ const SHAPE: LlamaShape = {
   ropeBase: 10_000,
   ropeMode: 0,
   ropeScale: 1,
+  rotated: 32,
+  embeddingScale: 1,
+  activation: 'silu',
+  attentionScale: 1 / Math.sqrt(32),
 }
 
 function vocabulary(math: readonly string[]): GgufEntry[] {

@@ -4,11 +4,12 @@ import { loadGgml } from './ggml.ts'
 import type { GgufTensor, StoredTensor } from './gguf.ts'
 import type { Batch } from './llama-graph.ts'
 import { buildStep } from './llama-graph.ts'
+import type { LlamaShape } from './llama-model.ts'
 import { inMemory, placeWeights, upload } from './placed-weights.ts'
 import { StepMemory } from './step-memory.ts'
 import { uniform } from './training-batches.ts'
 
-const SHAPE = {
+const SHAPE: LlamaShape = {
   architecture: 'llama',
   layers: 2,
   width: 32,
@@ -22,6 +23,10 @@ const SHAPE = {
   ropeBase: 10_000,
   ropeMode: 0,
   ropeScale: 1,
+  rotated: 8,
+  embeddingScale: 1,
+  activation: 'silu',
+  attentionScale: 1 / Math.sqrt(8),
 }
 
 function tensors(adapter: boolean): GgufTensor[] {

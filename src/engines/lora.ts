@@ -6,7 +6,7 @@ import { uniform } from './training-batches.ts'
 /** Rank and alpha of our adapters: W x + (alpha / rank) B A x (Hu et al., arXiv 2106.09685). */
 export const LORA = { rank: 8, alpha: 16 } as const
 
-const ADAPTED = /^blk\.\d+\.(attn_(q|k|v|output)|ffn_(gate|up|down))\.weight$/
+const ADAPTED = /^blk\.\d+\.(attn_(q|k|v|qkv|output)|ffn_(gate|up|down))\.weight$/
 
 /** New adapters for every linear layer of the base. A is random and B zero, so training starts at the base. */
 export function freshAdapter(

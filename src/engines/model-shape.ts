@@ -1,18 +1,36 @@
 import { EngineFailure } from './failures.ts'
 import type { GgufFile, GgufValue, StoredTensor } from './gguf.ts'
-import type { LlamaShape } from './llama-graph.ts'
+import type { LlamaShape, SlidingWindow } from './llama-model.ts'
 
-/** How the architectures that this trainer takes rotate positions: ggml's mode, as llama.cpp has it for each. */
-const ROPE_MODES: Readonly<Record<string, number>> = { llama: 0, qwen2: 2, qwen3: 2 }
+/** What an architecture has of its own, as llama.cpp has it (src/models there). */
+interface Architecture {
+  /** How positions are rotated: ggml's mode. */
+  readonly ropeMode: number
+  readonly isGemma?: true
+  /** Layers with a sliding window: all but the last of so many. */
+  readonly every?: number
+  /** Layers of its largest size, which scales products of queries and keys in a way of its own. */
+  readonly largest?: number
+}
+
+const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
+  llama: { ropeMode: 0 },
+  qwen2: { ropeMode: 2 },
+  qwen3: { ropeMode: 2 },
+  gemma: { ropeMode: 2, isGemma: true },
+  gemma2: { ropeMode: 2, isGemma: true, every: 2, largest: 46 },
+  gemma3: { ropeMode: 2, isGemma: true, every: 6, largest: 62 },
+  phi3: { ropeMode: 2 },
+}
 
 /** Reads the dimensions of a Llama-type model. @throws EngineFailure for what this trainer does not take */
 export function llamaShape(file: GgufFile): LlamaShape {
   const { metadata } = file
   const architecture = String(metadata.get('general.architecture'))
-  const ropeMode = Object.hasOwn(ROPE_MODES, architecture) ? ROPE_MODES[architecture] : undefined
-  if (ropeMode === undefined)
+  const kind = Object.hasOwn(ARCHITECTURES, architecture) ? ARCHITECTURES[architecture] : undefined
+  if (kind === undefined)
     throw new EngineFailure(
-      `this trainer takes the architectures ${Object.keys(ROPE_MODES).join(', ')}; this one is ${architecture}`,
+      `this trainer takes the architectures ${Object.keys(ARCHITECTURES).join(', ')}; this one is ${architecture}`,
     )
   const number = (key: string, absent?: number): number => {
     const value = metadata.get(`${architecture}.${key}`) ?? absent
@@ -21,14 +39,13 @@ export function llamaShape(file: GgufFile): LlamaShape {
   }
   const [width, heads] = [number('embedding_length'), number('attention.head_count')]
   const headSize = number('attention.key_length', width / heads)
-  if (number('attention.value_length', headSize) !== headSize || number('rope.dimension_count', headSize) !== headSize)
-    throw new EngineFailure(
-      'this trainer takes only models whose keys, values and rotated positions have the same size',
-    )
+  if (number('attention.value_length', headSize) !== headSize)
+    throw new EngineFailure('this trainer takes only models whose keys and values have the same size')
+  const layers = number('block_count')
   const vocabulary = metadata.get('tokenizer.ggml.tokens')
   return {
     architecture,
-    layers: number('block_count'),
+    layers,
     width,
     heads,
     keyHeads: number('attention.head_count_kv', heads),
@@ -37,10 +54,32 @@ export function llamaShape(file: GgufFile): LlamaShape {
     vocabulary: Array.isArray(vocabulary) ? vocabulary.length : number('vocab_size'),
     context: number('context_length'),
     epsilon: number('attention.layer_norm_rms_epsilon'),
+    rotated: number('rope.dimension_count', headSize),
     ropeBase: number('rope.freq_base', 10_000),
-    ropeMode,
+    ropeMode: kind.ropeMode,
     ropeScale: ropeScale(metadata.get(`${architecture}.rope.scaling.type`), number('rope.scaling.factor', 1)),
+    embeddingScale: kind.isGemma ? Math.sqrt(width) : 1,
+    activation: kind.isGemma ? 'gelu' : 'silu',
+    attentionScale: 1 / Math.sqrt(layers === kind.largest ? width / heads : headSize),
+    ...capsOf(architecture, number),
+    ...windowOf(kind, number),
   }
+}
+
+type ReadNumber = (key: string, absent?: number) => number
+
+function capsOf(architecture: string, number: ReadNumber): Pick<LlamaShape, 'attentionCap' | 'outputCap'> {
+  const caps = { attentionCap: number('attn_logit_softcapping', 0), outputCap: number('final_logit_softcapping', 0) }
+  // llama.cpp has these for Gemma 2 where the file has not.
+  if (architecture === 'gemma2') return { attentionCap: caps.attentionCap || 50, outputCap: caps.outputCap || 30 }
+  return architecture === 'gemma3' && caps.outputCap > 0 ? { outputCap: caps.outputCap } : {}
+}
+
+function windowOf({ every, largest }: Architecture, number: ReadNumber): { window?: SlidingWindow } {
+  const tokens = number('attention.sliding_window', largest === 46 ? 4096 : 0)
+  if (every === undefined || tokens === 0) return {}
+  const ropeBase = number('rope.freq_base_swa', every === 6 ? 10_000 : number('rope.freq_base', 10_000))
+  return { window: { tokens, every: number('attention.sliding_window_pattern', every), ropeBase } }
 }
 
 /** Scaled rotary positions. Those of Llama 3.1 are factors in a tensor, `rope_freqs.weight`, and not named here. */
@@ -51,7 +90,7 @@ function ropeScale(type: GgufValue | undefined, factor: number): number {
 }
 
 const KNOWN =
-  /^(rope_freqs|token_embd|output|output_norm|blk\.\d+\.(attn_(norm|q|k|v|output|q_norm|k_norm)|ffn_(norm|gate|up|down)))\.weight$|^blk\.\d+\.attn_[qkv]\.bias$/
+  /^(rope_freqs|token_embd|output|output_norm|blk\.\d+\.(attn_(norm|q|k|v|qkv|output|q_norm|k_norm)|post_(attention|ffw)_norm|ffn_(norm|gate|up|down)))\.weight$|^blk\.\d+\.attn_[qkv]\.bias$/
 
 /** Names of the base's tensors. @throws EngineFailure for one that this trainer does not know */
 export function llamaTensorNames(file: GgufFile): readonly string[] {

@@ -2,7 +2,7 @@ import { EngineFailure } from './failures.ts'
 import type { Ggml } from './ggml.ts'
 import { BF16, F32 } from './ggml.ts'
 import type { GgufTensor, StoredTensor } from './gguf.ts'
-import type { Weights } from './llama-graph.ts'
+import type { Weights } from './llama-model.ts'
 import { getsOn } from './sign-of-life.ts'
 import { turnedType, type Var } from './tape.ts'
 

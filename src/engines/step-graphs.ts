@@ -1,5 +1,6 @@
 import type { Ggml } from './ggml.ts'
-import { buildStep, type LlamaShape, type StepGraph, type StepSize, type Weights } from './llama-graph.ts'
+import { buildStep, type StepGraph, type StepSize } from './llama-graph.ts'
+import type { LlamaShape, Weights } from './llama-model.ts'
 import { StepMemory } from './step-memory.ts'
 
 const MAX_GRAPHS = 6

@@ -133,6 +133,53 @@ export class Tape {
     return type === undefined ? tensor : this.#op('ggml_cast', tensor, F32)
   }
 
+  /** gelu(gate) * up, with gelu(x) = x (1 + tanh(c x + c a x^3)) / 2 (Hendrycks and Gimpel, arXiv 1606.08415). */
+  geglu(gate: Var, up: Var): Var {
+    const g = gate.tensor
+    const [c, a] = [Math.sqrt(2 / Math.PI), 0.044715]
+    const square = this.#op('ggml_mul', g, g)
+    const t = this.#op('ggml_tanh', this.#op('ggml_mul', g, this.#op('ggml_scale_bias', square, c * a, c)))
+    const half = this.#op('ggml_scale_bias', t, 0.5, 0.5)
+    const active = this.#op('ggml_mul', g, half)
+    const slope = (): Pointer => {
+      const bend = this.#op('ggml_scale_bias', this.#op('ggml_mul', t, t), -0.5, 0.5)
+      const inner = this.#op('ggml_scale_bias', square, 3 * c * a, c)
+      return this.#op('ggml_add', half, this.#op('ggml_mul', this.#op('ggml_mul', g, bend), inner))
+    }
+    return this.#record(this.#op('ggml_mul', active, up.tensor), gate.shape, [gate, up], dy => {
+      this.#flow(gate, () => this.#op('ggml_mul', this.#op('ggml_mul', dy, up.tensor), slope()))
+      this.#flow(up, () => this.#op('ggml_mul', dy, active))
+    })
+  }
+
+  /** limit * tanh(x / limit). */
+  cap(x: Var, limit: number): Var {
+    const t = this.#op('ggml_tanh', this.#op('ggml_scale', x.tensor, 1 / limit))
+    return this.#record(this.#op('ggml_scale', t, limit), x.shape, [x], dy =>
+      this.#flow(x, () => this.#op('ggml_sub', dy, this.#op('ggml_mul', this.#op('ggml_mul', dy, t), t))),
+    )
+  }
+
+  /** Cuts the rows of x [n, t] into parts of these lengths, which together are n. */
+  split(x: Var, lengths: readonly number[]): Var[] {
+    const [n, t] = x.shape
+    const parts: Var[] = []
+    // Recorded before its parts are used, so in reverse all of their gradients are there.
+    if (x.trains) {
+      this.#rules.push(() => {
+        const gradients = parts.map(part => this.#gradients.get(part))
+        this.#flow(x, () => gradients.reduce((all, next) => this.#op('ggml_concat', all, next, 0)))
+      })
+    }
+    let from = 0
+    for (const length of lengths) {
+      const view = this.#op('ggml_view_2d', x.tensor, length, t, n * 4, from * 4)
+      parts.push({ tensor: this.#op('ggml_cont', view), shape: [length, t, 1, 1], trains: x.trains })
+      from += length
+    }
+    return parts
+  }
+
   /**
    * ggml's product: a [k, m], b [k, n] give [m, n] = transposed(a) b, for each of the outer two dimensions. Where b has more of the third,
    * each of a's is used for several in a row (grouped-query attention).
