@@ -177,7 +177,7 @@ export class AccountLife {
       if (page.length === 0) return count
       const removals = page.map(stored => this.#options.blobs.removeStored(accountId, stored))
       // The files first: while their records are there, a purge that was broken off finds them again.
-      for (const { unlink } of removals) await unlink()
+      for (const { unlinkFirst } of removals) await unlinkFirst()
       await records.commit([...fence, ...removals.flatMap(({ changes }) => changes)], { shred: true })
       count += page.length
     }

@@ -7,7 +7,7 @@ import type { Call, Route } from '../http/route.ts'
 import { unlessConflict } from '../store/conflicts.ts'
 import { allRecords, everyRecord } from '../store/every-record.ts'
 import { isFenced, underLease, type Leases, type Lease } from '../store/leases.ts'
-import { collection, leaveOut, put, remove, VersionConflict } from '../store/records.ts'
+import { collection, leaveOut, put, remove, ShredIncomplete, VersionConflict } from '../store/records.ts'
 import type { Change, RecordStore, Stored } from '../store/records.ts'
 import { StorageRefused, storageTrouble } from '../store/storage-errors.ts'
 import { apiVersion } from './api-version.ts'
@@ -287,7 +287,8 @@ function showOperation(operation: Operation): object {
 }
 
 function errorOf(error: unknown): NonNullable<Operation['error']> {
-  if (error instanceof AzureError && (error.status < 500 || error instanceof StorageRefused)) {
+  const isOfDisk = error instanceof StorageRefused || error instanceof ShredIncomplete
+  if (error instanceof AzureError && (error.status < 500 || isOfDisk)) {
     const { code, status, message, options } = error
     return { code, status, message, ...(options.details === undefined ? {} : { details: options.details }) }
   }
