@@ -107,8 +107,8 @@ export const DISK: readonly Mutation[] = [
   {
     without: 'the reserve of the disk that is kept for deletions',
     file: 'src/store/disk-reserve.ts',
-    text: '(last ? 0 : RESERVE_BYTES / 2)',
-    replacement: '(last ? 0 : 0)',
+    text: '(last ? FOR_STARTS : RESERVE_BYTES / 2)',
+    replacement: 'FOR_STARTS',
     test: 'src/store/disk-reserve.test.ts',
   },
   {

@@ -61,8 +61,8 @@ export const SEALED_BLOBS: readonly Mutation[] = [
   {
     without: 'the owner of a blob that is removed with its account (K5)',
     file: 'src/encryption/sealed-blobs.ts',
-    text: 'unlink: async () => (isOwn ? this.#unlink(stored.value) : undefined)',
-    replacement: 'unlink: async () => this.#unlink(stored.value)',
+    text: '(isOwn ? this.#unlink(stored.value) : undefined)',
+    replacement: 'this.#unlink(stored.value)',
     test: 'test/security/removing-writer.test.ts',
   },
 ]

@@ -34,6 +34,8 @@ export interface AccountLifeOptions extends Pick<
 /** As Azure: a deleted account can be restored for 48 hours. */
 const RETENTION_MS = 48 * 3_600_000
 const PAGE = 500
+/** Also where no request asks for it: a purge that is due, or what goes on after a stop of the service. */
+const MAKING_ROOM = { reserve: 'last' } as const
 /** Milliseconds without a sign of life after which another process goes on with a purge. */
 const LEASE_MS = 30_000
 
@@ -54,7 +56,7 @@ export class AccountLife {
     const disabled = identity === undefined ? [] : await identities.enable(identity.principalId, false)
     const entry = accountAudit(value, 'Microsoft.CognitiveServices/accounts/delete', 'Soft-deleted')
     await audit
-      .append(entry, [...fence, put(accounts, accountId, value, stored.version), ...disabled])
+      .append(entry, [...fence, put(accounts, accountId, value, stored.version), ...disabled], MAKING_ROOM)
       .catch(changedMeanwhile('The account'))
     await this.stop(accountId)
     keyRing.forget(accountId)
@@ -62,10 +64,13 @@ export class AccountLife {
 
   /** Ends jobs and deployments. Stopping them twice does no harm. */
   async stop(accountId: string): Promise<void> {
-    await this.#options.dependents.stop(accountId)
-    const { records } = this.#options
+    const { records, dependents, running } = this.#options
+    const tasks = eachForItself()
+    // R28: models end, whatever becomes of the jobs.
+    await tasks.attempt(() => dependents.stop(accountId))
     const own = await allRecords(records, deployments, { prefix: `${accountId}/` })
-    await Promise.all(own.map(({ value }) => this.#options.running.stop(value)))
+    await Promise.all(own.map(({ value }) => tasks.attempt(() => running.stop(value))))
+    tasks.end()
   }
 
   /** Restores the account with its keys, data, deployments and identity. */
@@ -123,7 +128,7 @@ export class AccountLife {
       throw new Conflict('AnotherOperationInProgress', `The account '${value.name}' was restored in the meantime.`)
     const marked = put(accounts, id, { ...value, purging: true as const }, version)
     const entry = accountAudit(value, `${DELETED}/delete`, 'Purge begun')
-    await this.#options.audit.append(entry, [...fence, marked]).catch(changedMeanwhile('The account'))
+    await this.#options.audit.append(entry, [...fence, marked], MAKING_ROOM).catch(changedMeanwhile('The account'))
   }
 
   /** The account with its names, which from then on another account can have: they are removed only together with it. */
@@ -143,7 +148,7 @@ export class AccountLife {
       ...(await assignmentsWithin(records, id)),
       ...status,
     ]
-    await audit.append(entry, changes).catch(changedMeanwhile('The account'))
+    await audit.append(entry, changes, MAKING_ROOM).catch(changedMeanwhile('The account'))
     settled()
   }
 
@@ -172,7 +177,7 @@ export class AccountLife {
       if (page.length === 0) return count
       const removals = page.map(stored => this.#options.blobs.removeStored(accountId, stored))
       // The files first: while their records are there, a purge that was broken off finds them again.
-      for (const { unlink } of removals) await unlink()
+      for (const { unlinkFirst } of removals) await unlinkFirst()
       await records.commit([...fence, ...removals.flatMap(({ changes }) => changes)], { shred: true })
       count += page.length
     }

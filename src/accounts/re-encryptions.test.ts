@@ -100,3 +100,32 @@ test('a re-encryption that begins while the one before gives its lease back is r
   assert.equal(isRun, true)
   await service.close()
 })
+
+test('a re-encryption that fails again and again for the same reason says so once', async () => {
+  const records = openMemoryRecords()
+  await records.commit([put(reEncryptions, accountId, begun)])
+  const logged: string[] = []
+  let attempts = 0
+  const again = Promise.withResolvers<void>()
+  const service = new ReEncryptions({
+    records,
+    env: systemEnv,
+    leases: openLeases(records, Date.now),
+    audit: {} as AuditSink,
+    keyRing: {} as KeyRing,
+    keyLeaseMs: 0,
+    blobs: {} as SealedBlobs,
+    resealRecords: async () => {
+      if ((attempts += 1) === 2) again.resolve()
+      throw new Error('The disk is full.')
+    },
+    log: (_, error) => logged.push(String(error)),
+  })
+  await service.resume()
+  await again.promise
+  // Its failure is told after it.
+  await new Promise(resolve => setTimeout(resolve, 50))
+  await service.close()
+  assert.equal(attempts, 2)
+  assert.deepEqual(logged, ['Error: The disk is full.'])
+})

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { seldom } from '../base/seldom.ts'
 import { blobRecords, blobsOfAccount, type BlobRecord } from '../encryption/blob-records.ts'
 import { addGeneration, closeGenerations, retireGenerations } from '../encryption/data-key-generations.ts'
 import { KeyUnavailable } from '../encryption/key-unavailable.ts'
@@ -48,6 +49,7 @@ export class ReEncryptions {
   readonly #running = new Map<string, Promise<void>>()
   /** Runs that were asked for while one was under way. */
   readonly #again = new Set<string>()
+  readonly #isNews = seldom()
   readonly #closing = new AbortController()
 
   constructor(options: ReEncryptionsOptions) {
@@ -180,8 +182,10 @@ export class ReEncryptions {
     // Somebody changed it meanwhile, or its key is being changed, so it is looked at again.
     const passes = error instanceof VersionConflict || (error instanceof AzureError && error.status < 500)
     const isRefused = error instanceof KeyUnavailable
-    const tell = (fault: unknown): void =>
-      this.#options.log(`The data of the account ${accountId} can't be re-encrypted`, fault)
+    const message = `The data of the account ${accountId} can't be re-encrypted`
+    const tell = (fault: unknown): void => {
+      if (this.#isNews(`${message} ${String(fault)}`)) this.#options.log(message, fault)
+    }
     if (!passes && !isRefused) tell(error)
     if (passes && !isRefused) return
     await this.#wait(accountId, isRefused ? error.message : STORAGE_FAILED).catch((fault: unknown) => {

@@ -7,9 +7,9 @@ import type { Call, Route } from '../http/route.ts'
 import { unlessConflict } from '../store/conflicts.ts'
 import { allRecords, everyRecord } from '../store/every-record.ts'
 import { isFenced, underLease, type Leases, type Lease } from '../store/leases.ts'
-import { collection, leaveOut, put, remove, VersionConflict } from '../store/records.ts'
+import { collection, leaveOut, put, remove, ShredIncomplete, VersionConflict } from '../store/records.ts'
 import type { Change, RecordStore, Stored } from '../store/records.ts'
-import { storageTrouble } from '../store/storage-errors.ts'
+import { StorageRefused, storageTrouble } from '../store/storage-errors.ts'
 import { apiVersion } from './api-version.ts'
 import type { ResourceManager } from './resource-manager.ts'
 
@@ -82,7 +82,9 @@ export class Operations {
     forms: readonly ('location' | 'async')[] = ['location'],
   ): Promise<Response> {
     const { records, env } = this.#options
-    const { commit = (changes: readonly Change[]) => records.commit(changes), ...rest } = what
+    // On a full disk what deletes goes on.
+    const options = call.method === 'DELETE' ? ({ reserve: 'last' } as const) : {}
+    const { commit = (changes: readonly Change[]) => records.commit(changes, options), ...rest } = what
     const operation: Operation = {
       ...rest,
       operationId: what.operationId ?? env.uuid(),
@@ -285,7 +287,8 @@ function showOperation(operation: Operation): object {
 }
 
 function errorOf(error: unknown): NonNullable<Operation['error']> {
-  if (error instanceof AzureError && error.status < 500) {
+  const isOfDisk = error instanceof StorageRefused || error instanceof ShredIncomplete
+  if (error instanceof AzureError && (error.status < 500 || isOfDisk)) {
     const { code, status, message, options } = error
     return { code, status, message, ...(options.details === undefined ? {} : { details: options.details }) }
   }

@@ -38,6 +38,7 @@ const SIGNATURES: Readonly<Record<number, string>> = {
   429: 'TooManyRequests',
   499: 'ClientClosedRequest',
   503: 'ServiceUnavailable',
+  507: 'InsufficientStorage',
 }
 
 /** A record of the category AuditEvent, with Azure's fields (Key Vault logging). R05: who, what, when, from where, duration and result. */

@@ -57,7 +57,7 @@ export function openRequestAudit(log: AuditSink, env: Env, refusals = new Refusa
 
 /** Whether the operation may use the disk's reserve: a deletion, or one that takes somebody's access away. */
 function reserveOf(context: RequestContext | undefined): CommitOptions {
-  if (context?.call.method === 'DELETE') return { reserve: 'last' }
+  if (context?.call.method === 'DELETE' || context?.deletes) return { reserve: 'last' }
   return context?.endsAccess ? { reserve: 'small' } : {}
 }
 
@@ -78,12 +78,13 @@ async function orHeld(
 
 async function handle(append: AuditLog['append'], env: Env, route: Route, call: Call): Promise<Response> {
   const context: RequestContext = { call, started: performance.now() }
-  context.commit = async (changes, { status = 200, operation }) => {
+  context.commit = async (changes, { status = 200, operation, reserve }) => {
     const isOwn = operation !== undefined && operation.operationName !== context.operationName
     const { recorded } = context
     const written = await append(
       eventOf(isOwn ? { ...context, ...operation } : context, env, { route, status }),
       changes,
+      reserve === undefined ? {} : { reserve },
     )
     // A change beside the operation has its own record; the operation's record is still to be made.
     if (!isOwn) context.recorded = 'Success'

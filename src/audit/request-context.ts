@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Call } from '../http/route.ts'
-import type { Change, RecordStore, Written } from '../store/records.ts'
+import type { Change, CommitOptions, RecordStore, Written } from '../store/records.ts'
 
 /** What is known about the operation of a request, while it runs. */
 export interface RequestContext {
@@ -14,6 +14,8 @@ export interface RequestContext {
   unrecorded?: true
   /** It may take access away, which must work on a full disk: see CommitOptions.reserve. */
   endsAccess?: true
+  /** It deletes something, though its method is not DELETE: see CommitOptions.reserve. */
+  deletes?: true
   /** The result of the last record that the operation wrote itself. */
   recorded?: 'Success' | 'Failed'
   /** Writes changes and the record of the request in one commit. Set by the code that makes the record. */
@@ -31,6 +33,8 @@ export interface Recorded {
   readonly status?: number
   /** Given: the change is an operation of its own, beside what the request asked for (a key that was due, a password at a sign-in). */
   readonly operation?: { readonly operationName: string; readonly resourceId?: string }
+  /** Default: what the request may use. */
+  readonly reserve?: CommitOptions['reserve']
 }
 
 /** Commits changes, in a request together with its record: neither exists without the other. @throws VersionConflict */
@@ -53,12 +57,14 @@ export function committerOfRequest(
 
 function committerOf(context: RequestContext | undefined, records: Pick<RecordStore, 'commit'>) {
   return (changes: readonly Change[], recorded: Recorded): Promise<readonly Written[]> =>
-    context?.commit === undefined || context.closed ? records.commit(changes) : context.commit(changes, recorded)
+    context?.commit === undefined || context.closed
+      ? records.commit(changes, recorded.reserve === undefined ? {} : { reserve: recorded.reserve })
+      : context.commit(changes, recorded)
 }
 
 /** Says what the current request is about, in Azure's words. The first call wins. Outside of a request it does nothing. */
 export function noteOperation(
-  note: Pick<RequestContext, 'operationName' | 'resourceId' | 'properties' | 'unrecorded' | 'endsAccess'>,
+  note: Pick<RequestContext, 'operationName' | 'resourceId' | 'properties' | 'unrecorded' | 'endsAccess' | 'deletes'>,
 ): void {
   const context = requestContext.getStore()
   if (context === undefined) return
@@ -67,4 +73,5 @@ export function noteOperation(
   if (note.properties !== undefined) context.properties = { ...context.properties, ...note.properties }
   if (note.unrecorded) context.unrecorded = true
   if (note.endsAccess) context.endsAccess = true
+  if (note.deletes) context.deletes = true
 }

@@ -1,10 +1,9 @@
 import { lookAtFile } from '../folder/sealed-file.ts'
+import { QUARANTINE_DAYS } from './orphan-collector.ts'
 import type { AuditLog } from '../store/audit-log.ts'
 import type { BlobStore } from '../store/blobs.ts'
 import type { Quarantine } from '../store/quarantine.ts'
 
-/** Days for which a blob without a record is kept. */
-const QUARANTINE_DAYS = 7
 const DAY_MS = 86_400_000
 /** A crash leaves as many blobs without a record as there were uploads at that moment, which are fewer than this. */
 const FEW = 100

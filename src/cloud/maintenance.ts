@@ -1,6 +1,7 @@
 import { accounts } from '../accounts/account.ts'
 import { eachForItself } from '../base/each-for-itself.ts'
 import { repeatedly, type Repeating } from '../base/repeatedly.ts'
+import { seldom } from '../base/seldom.ts'
 import { DiagnosticExport } from '../keyvault/diagnostic-export.ts'
 import type { KeyVault } from '../keyvault/open-keyvault.ts'
 import { leading, type LeaderTask } from '../store/leading.ts'
@@ -50,7 +51,10 @@ export function openMaintenance(given: MaintenanceOptions): Maintenance {
   const repeating: Repeating[] = []
   const recording: Repeating[] = []
   const following: { close(): unknown }[] = []
-  const told = (message: string) => (error: unknown) => options.log({ level: 'error', message, error: String(error) })
+  const isNews = seldom()
+  const told = (message: string) => (error: unknown) => {
+    if (isNews(`${message} ${String(error)}`)) options.log({ level: 'error', message, error: String(error) })
+  }
   return {
     start: async () => {
       following.push(...followOthers(service, told), given.keyVault.followOthers())

@@ -25,7 +25,7 @@ import { openAuditLog, type AuditLog } from '../store/audit-log.ts'
 import { openDirectoryBlobs } from '../store/directory-blobs.ts'
 import { holdable, type HeldBlobs } from '../store/held-blobs.ts'
 import { openQuarantine } from '../store/quarantine.ts'
-import type { FileRecords, RecordStore } from '../store/records.ts'
+import type { FileRecords, RecordStore, ShredIncomplete } from '../store/records.ts'
 import { openTamperingReport, type TamperingReport } from './tampering-report.ts'
 
 export interface Settings extends CloudOptions {
@@ -166,8 +166,8 @@ async function openRecords(settings: Settings, rootKeys: RootKeys, tampering: Ta
   const onHeadFailure = (error: Error): void =>
     log({ level: 'error', message: 'records.head could not be written', error: plainError(error) })
   const records = await openFolderRecords(dataDir, rootKeys, { ...tampering, changed, onHeadFailure })
-  const owed = (error: Error): void =>
-    log({ level: 'error', message: 'What was destroyed is still to be erased', error: error.message })
+  const owed = ({ reason }: ShredIncomplete): void =>
+    log({ level: 'error', message: 'What was destroyed is still to be erased', error: reason })
   return Object.assign(shredding(records, owed), { copyTo: (path: string) => records.copyTo(path) })
 }
 

@@ -10,17 +10,37 @@ import { OrphanCollector } from './orphan-collector.ts'
 const HOUR_MS = 3_600_000
 
 /** Blobs of an account with data keys, under a collector. */
-async function collected() {
+async function collected(refuse: (id: string) => boolean = () => false) {
   const records = openMemoryRecords()
   const blobs = openMemoryBlobs()
   await records.commit([put(keyRows, 'a/active/1', { accountId: 'a' } as KeyRow)])
   const [taken, told]: [string[], number[]] = [[], []]
-  const clock = { ms: 0 }
+  const clock = { ms: 0, full: false }
+  const aside = new Map<string, string[]>()
   const collector = new OrphanCollector({
     records,
     blobs,
-    quarantine: { take: async id => void taken.push(id) },
-    audit: { append: async entry => [void told.push((entry.properties as { count: number }).count)].slice(1) as [] },
+    quarantine: {
+      take: async (id, day) => {
+        if (refuse(id)) throw new Error(`EIO: ${id}`)
+        await blobs.remove(id)
+        aside.set(day, [...(aside.get(day) ?? []), id])
+        taken.push(id)
+      },
+      list: async () => aside,
+      delete: async (day, ids) =>
+        void aside.set(
+          day,
+          (aside.get(day) ?? []).filter(id => !ids.includes(id)),
+        ),
+    },
+    audit: {
+      append: async entry => {
+        if (clock.full) throw new Error('the disk is full')
+        told.push((entry.properties as { count: number }).count)
+        return []
+      },
+    },
     log: () => {},
     monotonic: () => clock.ms,
     now: () => 0,
@@ -39,7 +59,7 @@ async function collected() {
     clock.ms += hours * HOUR_MS
     await collector.run()
   }
-  return { taken, told, store, name, after, blobs }
+  return { taken, told, store, name, after, blobs, clock, aside }
 }
 
 test('a blob that no record names for a day is set aside', async () => {
@@ -75,4 +95,28 @@ test('a blob that is removed and comes back under its name counts as new', async
   assert.deepEqual(taken, [])
   await after(1)
   assert.deepEqual(taken, ['again'])
+})
+
+test('what was set aside is deleted a week later, by the time that the process has seen it there', async () => {
+  const { told, store, after, aside } = await collected()
+  await store('orphan')
+  for (const hours of [0, 24, 1]) await after(hours)
+  assert.deepEqual([...aside.values()], [['orphan']])
+  await after(7 * 24 - 1)
+  assert.deepEqual([...aside.values()], [['orphan']])
+  await after(1)
+  assert.deepEqual([...aside.values()], [[]])
+  assert.deepEqual(told, [1, 1])
+})
+
+test('a file that the disk keeps holds up no other, and what could not be recorded is recorded later', async () => {
+  const { taken, told, store, after, clock } = await collected(id => id === 'stuck')
+  for (const id of ['stuck', 'free']) await store(id)
+  await after(0)
+  clock.full = true
+  await assert.rejects(after(24), /2 tasks failed, the first: Error: EIO: stuck/)
+  assert.deepEqual([taken, told], [['free'], []])
+  clock.full = false
+  await assert.rejects(after(1), /EIO: stuck/)
+  assert.deepEqual(told, [1])
 })

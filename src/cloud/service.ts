@@ -77,13 +77,7 @@ export function openService(
     locations: given.locations,
     endpoint: subdomain => `https://${subdomain}.openai.${domain}:${port}/`,
   }
-  const blobs = new SealedBlobs({
-    ring: keyRing,
-    blobs: options.blobs,
-    env,
-    deploymentRoot: rootKeys.deployment,
-    onChange: accountId => earlierBlobs.changed(accountId),
-  })
+  const blobs = sealedBlobs(options, { keyRing, earlierBlobs, logError })
   const references = (accountId: string) => blobReferences(records, accountId)
   return {
     ...services,
@@ -93,6 +87,23 @@ export function openService(
     ...openData(services, { ...options, blobs, log: logError }),
     connect: vaults.connect,
   }
+}
+
+function sealedBlobs(
+  { blobs, env, rootKeys }: Pick<ModulesOptions, 'blobs' | 'env' | 'rootKeys'>,
+  given: { keyRing: KeyRing; earlierBlobs: EarlierBlobs; logError: (message: string, error?: unknown) => void },
+): SealedBlobs {
+  const { keyRing: ring, earlierBlobs, logError } = given
+  const kept = (blobId: string): string =>
+    `The file of the deleted blob ${blobId} can't be removed; its key is destroyed, and it is set aside later`
+  return new SealedBlobs({
+    ring,
+    blobs,
+    env,
+    deploymentRoot: rootKeys.deployment,
+    onChange: accountId => earlierBlobs.changed(accountId),
+    onKept: (blobId, error) => logError(kept(blobId), error),
+  })
 }
 
 interface DataOptions extends Pick<ModulesOptions, 'bases' | 'jobsAtOnce' | 'engineTimeoutSeconds'> {

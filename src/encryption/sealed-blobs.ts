@@ -7,6 +7,7 @@ import type { Env } from '../base/env.ts'
 import { AzureError } from '../http/errors.ts'
 import type { BlobStore } from '../store/blobs.ts'
 import { put, remove, type Change, type Stored } from '../store/records.ts'
+import { CommitUnknown } from '../store/storage-errors.ts'
 import {
   blobGone,
   blobKeyOf,
@@ -49,6 +50,7 @@ type BlobName = Pick<BlobRecord, 'accountId' | 'blobId' | 'storedAs'>
 /** The removal of a blob: `changes` for the caller's commit, `unlink` for afterwards. */
 export interface Removal {
   readonly changes: Change[]
+  /** The blob's key is gone by then. So a file that the disk keeps is no failure of the removal: it is told, and set aside later. */
   readonly unlink: () => Promise<void>
 }
 
@@ -60,6 +62,8 @@ export interface SealedBlobsOptions {
   readonly deploymentRoot: KeyObject
   /** Called with the account when a blob was removed or sealed anew, after the commit. */
   readonly onChange?: (accountId: string) => void
+  /** Called with a removed blob whose file the disk keeps. */
+  readonly onKept?: (blobId: string, error: unknown) => void
 }
 
 /** R01: the only way to store customer data. Bytes go in as a stream and reach the blob store sealed. */
@@ -69,14 +73,17 @@ export class SealedBlobs {
   readonly #env: Env
   readonly #deploymentRoot: KeyObject
   readonly #onChange: (accountId: string) => void
+  readonly #onKept: (blobId: string, error: unknown) => void
   readonly #writing = new Set<Pick<BlobRecord, 'accountId' | 'generation'>>()
 
-  constructor({ ring, blobs, env, deploymentRoot, onChange = () => {} }: SealedBlobsOptions) {
+  constructor(options: SealedBlobsOptions) {
+    const { ring, blobs, env, deploymentRoot, onChange = () => {}, onKept = () => {} } = options
     this.#ring = ring
     this.#blobs = blobs
     this.#env = env
     this.#deploymentRoot = deploymentRoot
     this.#onChange = onChange
+    this.#onKept = onKept
   }
 
   /**
@@ -213,13 +220,19 @@ export class SealedBlobs {
     return stored === undefined ? { changes: [], unlink: async () => undefined } : this.removeStored(accountId, stored)
   }
 
-  /** The same for one of the account's own records. A record that names another account is removed without its file. */
-  removeStored(accountId: string, stored: Stored<BlobRecord>): Removal {
+  /**
+   * The same for one of the account's own records. A record that names another account is removed without its file.
+   * `unlinkFirst` is for before the commit, which keeps the record where the file can't be removed. @throws from `unlinkFirst`
+   */
+  removeStored(accountId: string, stored: Stored<BlobRecord>): Removal & { readonly unlinkFirst: () => Promise<void> } {
     const isOwn = isOwnBlob(stored, accountId)
-    return {
-      changes: [remove(blobRecords, stored.id)],
-      unlink: async () => (isOwn ? this.#unlink(stored.value) : undefined),
-    }
+    const unlinkFirst = async (): Promise<void> => (isOwn ? this.#unlink(stored.value) : undefined)
+    const unlink = (): Promise<void> =>
+      unlinkFirst().catch((error: unknown) => {
+        if (error instanceof CommitUnknown) throw error
+        this.#onKept(stored.value.blobId, error)
+      })
+    return { changes: [remove(blobRecords, stored.id)], unlink, unlinkFirst }
   }
 
   /**

@@ -5,6 +5,7 @@
 
 /** Of the listener and the disk: every host may return these for any request. */
 export const EVERY_HOST = {
+  ErasureIncomplete: 'it was done, but the disk did not let the service erase the old bytes of its keys yet',
   InsufficientStorage: 'the disk is full: nothing was stored or changed',
   InternalServerError: 'a fault of the service; its log has the request id that the message names',
   InvalidRequestContent: 'a field of the request body does not fit (Resource Manager and the own routes)',

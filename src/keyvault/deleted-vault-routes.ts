@@ -1,4 +1,5 @@
 import { providerOperationsRoute } from '../arm/provider-operations.ts'
+import { noteOperation } from '../audit/request-context.ts'
 import { AzureError } from '../http/errors.ts'
 import type { Route } from '../http/route.ts'
 import { put } from '../store/records.ts'
@@ -90,6 +91,7 @@ export function deletedVaultRoutes(services: KeyVaultServices): Route[] {
 
 async function purge(context: ManagementContext): Promise<Outcome> {
   const { services } = context
+  noteOperation({ deletes: true })
   const { id, version, value } = await findDeletedVault(context)
   // R08: nobody purges a protected vault before its retention period is over.
   if (value.properties.enablePurgeProtection) {

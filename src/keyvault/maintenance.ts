@@ -13,6 +13,8 @@ import { allVaults, vaultResourceId, vaults, type Vault } from './vault-record.t
 
 /** The most rotations that one run makes up for one key, after a jump of the clock. */
 const MAX_CATCH_UP = 100
+/** No request asks for what is due. */
+const MAKING_ROOM = { reserve: 'last' } as const
 
 /**
  * Does what is due by the clock: purges at the end of retention periods, rotations and notices by policy. A failure at one key or vault
@@ -29,9 +31,11 @@ export async function maintain(services: KeyVaultServices): Promise<void> {
   tasks.end()
 }
 
+/** One whose purge was begun, by a request or here, has its record already. */
 async function purgeDueVault(services: KeyVaultServices, vault: Vault): Promise<void> {
   const found = await services.records.get(vaults, vault.name.toLowerCase())
   if (found?.value.id !== vault.id || found.value.deleted === undefined) return
+  if (found.value.purging) return purgeVault(services, vault)
   const resourceId = vaultResourceId(vault)
   const entry = systemEvent(services.env.now(), services.env.uuid(), {
     operationName: 'VaultPurge',
@@ -39,7 +43,7 @@ async function purgeDueVault(services: KeyVaultServices, vault: Vault): Promise<
     id: resourceId,
   })
   const marked = put(vaults, found.id, { ...found.value, purging: true }, found.version)
-  const purging = services.audit.append(entry, [marked]).then(() => purgeVault(services, vault))
+  const purging = services.audit.append(entry, [marked], MAKING_ROOM).then(() => purgeVault(services, vault))
   await purging.catch(unlessConflict)
 }
 
@@ -79,7 +83,8 @@ function rotationDue({ rotationPolicy }: Key, current: KeyVersion): number {
 async function purgeDueKey(services: KeyVaultServices, vault: Vault, key: Stored<Key>): Promise<void> {
   const destruction = await destructionOf(services, vault, key.value)
   const changes = [remove(keys, key.id, key.version), ...destruction.changes]
-  await services.audit.append(keyEvent(services, vault, 'KeyPurge', key.value.name), changes, { shred: true })
+  const entry = keyEvent(services, vault, 'KeyPurge', key.value.name)
+  await services.audit.append(entry, changes, { shred: true, ...MAKING_ROOM })
   await destroyMaterial(services, destruction)
 }
 

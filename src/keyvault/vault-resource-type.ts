@@ -26,10 +26,9 @@ export function vaultResourceType(services: KeyVaultServices): ResourceType {
         if (found === undefined) return
         const { changes, afterwards } = vaultDeletion(services, found, services.env.now())
         const subject = { operationName: 'VaultDelete', resourceId: resource.id, id: resource.id }
-        await services.audit.append(systemEvent(services.env.now(), services.env.uuid(), subject), [
-          ...fence,
-          ...changes,
-        ])
+        const entry = systemEvent(services.env.now(), services.env.uuid(), subject)
+        // The deletion of its group may go on after a stop, without a request.
+        await services.audit.append(entry, [...fence, ...changes], { reserve: 'last' })
         await afterwards()
       }),
     async move(resource, to) {

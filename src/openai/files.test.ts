@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Account } from '../accounts/account.ts'
+import type { Accounts } from '../accounts/accounts.ts'
 import type { AuditSink } from '../audit/audit-event.ts'
 import { systemEnv } from '../base/env.ts'
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
@@ -32,7 +33,7 @@ async function filesOver(after: readonly Change[]) {
   const blobs = {
     remove: async (_: string, blobId: string) => ({ changes: [], unlink: async () => void unlinked.push(blobId) }),
   } as unknown as SealedBlobs
-  const service = new Files({ records: onStore, env: systemEnv, audit, blobs })
+  const service = new Files({ accounts: {} as Accounts, records: onStore, env: systemEnv, audit, blobs })
   return { records, service, unlinked, stored: await service.get(accountId, fileId) }
 }
 

@@ -46,7 +46,7 @@ export interface PendingFile {
 /** The least examples of a training file, checked when a job is created. A validation file may be shorter. */
 const TOO_FEW = 'invalid_n_examples'
 
-export interface FilesOptions extends Pick<AccountServices, 'records' | 'env' | 'audit'> {
+export interface FilesOptions extends Pick<AccountServices, 'accounts' | 'records' | 'env' | 'audit'> {
   readonly blobs: SealedBlobs
 }
 
@@ -98,7 +98,7 @@ export class Files {
     }
   }
 
-  /** @throws 400 jsonlValidationFailed with one detail for each line; then nothing is kept */
+  /** @throws 400 jsonlValidationFailed with one detail for each line, 404 where the account was deleted meanwhile; then nothing is kept */
   async keep(account: Account, pending: PendingFile): Promise<FileRecord> {
     const refused = refusalOf(pending.record.examples ?? 0, pending.findings)
     if (refused !== undefined) {
@@ -112,7 +112,7 @@ export class Files {
     })
     const kept = [...changes, put(files, ownedKey(account.accountId, record.fileId), record, 0)]
     try {
-      await this.#options.audit.append(entry, kept)
+      await this.#options.accounts.commitUnder(account, entry, kept)
     } catch (error) {
       // ADR 0023: it is not known whether the file was kept, so it stays.
       if (leftNothing(error)) await this.discard(pending)

@@ -45,6 +45,8 @@ export class JobEnds {
   readonly #jobs: Jobs
   readonly #log: JobEndsOptions['log']
   readonly #waiting = new Set<() => void>()
+  /** Ends the wait of a write that the disk refused, by record id. */
+  readonly #writing = new Map<string, () => void>()
   /** How often in a row the disk was the reason, by record id. */
   readonly #refused = new Map<string, number>()
   #isClosed = false
@@ -61,6 +63,11 @@ export class JobEnds {
     for (const go of this.#waiting) go()
   }
 
+  /** Tries at once to write the end of the job's run that the disk has refused, since the reason is another one now. */
+  hurry(recordId: string): void {
+    this.#writing.get(recordId)?.()
+  }
+
   /**
    * Resolves once it is written, however long the disk refuses writes, so that a job is never `running` without a process.
    * @param reason called each time, since a job may be cancelled meanwhile
@@ -74,7 +81,7 @@ export class JobEnds {
         if (failure instanceof Conflict && (conflicts += 1) < ATTEMPTS) continue
         if (storageTrouble(failure) === undefined || this.#isClosed) throw failure
         if (refusals === 0) this.#log(`The end of a run of the job ${before.value.jobId} can't be written yet`, failure)
-        await this.#wait(waitAfter((refusals += 1)))
+        await this.#wait(waitAfter((refusals += 1)), before.id)
       }
     }
   }
@@ -175,15 +182,18 @@ export class JobEnds {
     void this.#wait(waitMs).then(() => this.#options.queue.add(stored.id))
   }
 
-  #wait(ms: number): Promise<void> {
+  /** @param writing the record of the job whose end is to be written */
+  #wait(ms: number, writing?: string): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
     const go = (): void => {
       clearTimeout(timer)
       this.#waiting.delete(go)
+      if (writing !== undefined) this.#writing.delete(writing)
       resolve()
     }
     const timer = setTimeout(go, this.#isClosed ? 0 : ms).unref()
     this.#waiting.add(go)
+    if (writing !== undefined) this.#writing.set(writing, go)
     return promise
   }
 }

@@ -144,6 +144,7 @@ export class JobRunner {
       const reason = new Stopped(to)
       if (to === 'cancelled') abort.abort(reason)
       else pause.abort(reason)
+      this.#ends.hurry(stored.id)
       setTimeout(() => abort.abort(reason), LAST_CHECKPOINT_MS).unref()
     }
     running.add(jobId, { stop, fence: lease.fence })

@@ -9,6 +9,7 @@ import { conflictOf } from '../store/conflicts.ts'
 import { everyRecord } from '../store/every-record.ts'
 import { isFenced } from '../store/leases.ts'
 import { mustExist, put, storedAs, type Change, type Stored, type Written } from '../store/records.ts'
+import { StorageRefused } from '../store/storage-errors.ts'
 import type { Files } from './files.ts'
 import { badRequest, checkId, lastIdOf, newId, notFound } from './ids.ts'
 import type { JobBody } from './job-body.ts'
@@ -42,13 +43,18 @@ interface MoveOptions {
 /** For a job that an account's deletion stops; it has a record beside that of the deletion. */
 const PAUSING: Recorded = {
   operation: { operationName: 'Microsoft.CognitiveServices/accounts/OpenAI/fine-tunes/write' },
+  reserve: 'last',
 }
+/** What stops a job also works on a full disk. */
+const STOPPING: Recorded = { reserve: 'small' }
 
 /** Fine-tuning jobs as records; the runner (job-runner.ts) makes them run. */
 export class Jobs {
   readonly #options: JobsOptions
   /** How a request that stops a running job commits, by record id. */
   readonly #committers = new Map<string, ReturnType<typeof committerOfRequest>>()
+  /** Why the disk did not take the last change of a job, by record id. */
+  readonly #refused = new Map<string, unknown>()
 
   constructor(options: JobsOptions) {
     this.#options = options
@@ -140,29 +146,34 @@ export class Jobs {
     if (FINISHED.has(stored.value.status)) throw wrongState(stored.value, 'cancelled')
     // Its run may not have written its beginning yet.
     const isOver = ({ status }: JobRecord): boolean => status !== 'running' && status !== 'pending'
-    if (await this.#stop(stored, 'cancelled')) return this.#waitFor(accountId, jobId, isOver)
-    const finished = finishedNow(stored.value, this.#options.env)
-    return (await this.move(stored, { status: 'cancelled', ...finished }, 'info', 'Job cancelled.')).value
+    if (await this.#stop(stored, 'cancelled', STOPPING)) return this.#waitFor(accountId, jobId, isOver)
+    const change = { status: 'cancelled', ...finishedNow(stored.value, this.#options.env) } as const
+    return (await this.move(stored, change, 'info', 'Job cancelled.', { recorded: STOPPING })).value
   }
 
   async pause(accountId: string, jobId: string): Promise<JobRecord> {
     const stored = await this.get(accountId, jobId)
-    if (stored.value.status !== 'running' || !(await this.#stop(stored, 'paused')))
+    if (stored.value.status !== 'running' || !(await this.#stop(stored, 'paused', STOPPING)))
       throw wrongState(stored.value, 'paused')
     return this.#waitFor(accountId, jobId, job => job.status !== 'running')
   }
 
   /** Pauses waiting and running jobs, because the account is deleted. After a restore they can be resumed. */
   async stopAll(accountId: string): Promise<void> {
-    for await (const stored of this.every(accountId)) {
-      const { jobId, status } = stored.value
-      if (status === 'running' && (await this.#stop(stored, 'paused', PAUSING)))
-        await this.#waitFor(accountId, jobId, job => job.status !== 'running')
-      else if (status === 'pending')
-        await this.move(stored, { status: 'paused' }, 'warning', 'Job paused: the resource was deleted.', {
-          recorded: PAUSING,
-        })
-    }
+    for await (const stored of this.every(accountId))
+      await this.#pauseDeleted(stored).catch((error: unknown) => {
+        // Its process has ended, and its state is written when the disk takes it: by its run, or when its turn comes.
+        if (!(error instanceof StorageRefused)) throw error
+      })
+  }
+
+  async #pauseDeleted(stored: Stored<JobRecord>): Promise<void> {
+    const { accountId, jobId, status } = stored.value
+    const message = 'Job paused: the resource was deleted.'
+    if (status === 'running' && (await this.#stop(stored, 'paused', PAUSING)))
+      await this.#waitFor(accountId, jobId, job => job.status !== 'running')
+    else if (status === 'pending')
+      await this.move(stored, { status: 'paused' }, 'warning', message, { recorded: PAUSING })
   }
 
   /** Goes on from the last checkpoint. */
@@ -205,10 +216,11 @@ export class Jobs {
    * The run writes the new state of a running job, and the record of the request goes into the same commit. A job that another process
    * runs learns the wanted state from its record.
    */
-  async #stop(stored: Stored<JobRecord>, to: 'cancelled' | 'paused', recorded: Recorded = {}): Promise<boolean> {
+  async #stop(stored: Stored<JobRecord>, to: 'cancelled' | 'paused', recorded: Recorded): Promise<boolean> {
     const { running, records, leases } = this.#options
     const { id, value: job, version } = stored
     this.#committers.set(id, committerOfRequest(records, recorded))
+    this.#refused.delete(id)
     if (running.stop(job.jobId, to)) return true
     this.#committers.delete(id)
     if (job.status !== 'running') return false
@@ -223,8 +235,17 @@ export class Jobs {
 
   async #commit(recordId: string, changes: readonly Change[], recorded: Recorded): Promise<readonly Written[]> {
     const asked = this.#committers.get(recordId)
-    this.#committers.delete(recordId)
-    return (asked ?? committerOfRequest(this.#options.records, recorded))(changes)
+    const commit = asked ?? committerOfRequest(this.#options.records, recorded)
+    try {
+      const written = await commit(changes)
+      // Until then the next attempt has the record of the request in it too.
+      if (this.#committers.get(recordId) === asked) this.#committers.delete(recordId)
+      this.#refused.delete(recordId)
+      return written
+    } catch (error) {
+      if (error instanceof StorageRefused) this.#refused.set(recordId, error)
+      throw error
+    }
   }
 
   /** The training file. @throws 400 where it or the validation file is not there or does not do */
@@ -257,10 +278,12 @@ export class Jobs {
     )
   }
 
+  /** @throws 507, 503 where the disk does not take the job's end, which is written as soon as it does */
   async #waitFor(accountId: string, jobId: string, done: (job: JobRecord) => boolean): Promise<JobRecord> {
     for (let attempt = 0; attempt < 200; attempt += 1) {
-      const { value } = await this.get(accountId, jobId)
+      const { id, value } = await this.get(accountId, jobId)
       if (done(value)) return value
+      if (this.#refused.has(id)) throw this.#refused.get(id)
       await new Promise(resolve => setTimeout(resolve, 50))
     }
     return (await this.get(accountId, jobId)).value

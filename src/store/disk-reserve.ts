@@ -6,7 +6,7 @@ import { dirname } from 'node:path'
 export interface DiskReserve {
   /** False after a part was released, until it is filled again. */
   readonly isWhole: boolean
-  /** Releases a part to the file system; false when nothing is left. `last`: also the part for deletions alone. */
+  /** Releases a part to the file system; false when nothing is left for this. `last`: also the part for deletions alone. */
   release(last: boolean): boolean
   close(): void
 }
@@ -14,6 +14,8 @@ export interface DiskReserve {
 const RESERVE_BYTES = 8 * 1024 * 1024
 /** Bytes of one release. Others on the same disk may use them, so never all are released at once. */
 const PART = 512 * 1024
+/** Bytes that only a start gives out, since on a full disk there is no other way to serve again what is there. */
+const FOR_STARTS = PART
 /** Bytes that must be free beside the reserve before it is filled, since otherwise the next commit would need it again. */
 const MARGIN = 2 * 1024 * 1024
 const REFILL_MS = 1000
@@ -79,7 +81,7 @@ export function openDiskReserve(path: string, folder: string): DiskReserve {
     },
     release(last) {
       watch()
-      if (size <= (last ? 0 : RESERVE_BYTES / 2)) return false
+      if (size <= (last ? FOR_STARTS : RESERVE_BYTES / 2)) return false
       try {
         ftruncateSync(file, Math.max(0, size - PART))
         size = Math.max(0, size - PART)
@@ -93,6 +95,11 @@ export function openDiskReserve(path: string, folder: string): DiskReserve {
       closeSync(file)
     },
   }
+}
+
+/** Whether a file of SQLite or of a start no longer fits beside the database. */
+export function isFull(database: string): boolean {
+  return freeBytes(dirname(database)) < FOR_STARTS
 }
 
 /** Free bytes that this user may use. */

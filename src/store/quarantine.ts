@@ -22,6 +22,8 @@ export interface Quarantine {
   list(): Promise<ReadonlyMap<string, readonly string[]>>
   /** Deletes blobs from before that day. Resolves to their number. */
   deleteBefore(day: string): Promise<number>
+  /** Deletes these blobs of a day of `list`. */
+  delete(day: string, ids: readonly string[]): Promise<void>
 }
 
 /** The quarantine of a folder of blobs; see openDirectoryBlobs. */
@@ -45,8 +47,8 @@ export function openQuarantine(blobs: string): Quarantine {
 
   /** Makes the folder's name durable, since the blobs in it depend on it. */
   async function make(path: string): Promise<void> {
-    if (durable.has(path)) return
-    await mkdir(path, { recursive: true, mode: 0o700 })
+    const made = await mkdir(path, { recursive: true, mode: 0o700 })
+    if (made === undefined && durable.has(path)) return
     for (let above = dirname(path); above.startsWith(blobs); above = dirname(above)) await syncFolder(above)
     durable.add(path)
   }
@@ -73,15 +75,23 @@ export function openQuarantine(blobs: string): Quarantine {
       let deleted = 0
       for (const [came, ids] of await list()) {
         if (came.slice(0, day.length) >= day) continue
-        for (const id of ids) await rm(join(folder, came, id), { force: true })
+        await removeFrom(join(folder, came), ids)
         deleted += ids.length
-        // Files that are not blobs stay, with their folder.
-        await rmdir(join(folder, came)).catch(() => undefined)
       }
       if (deleted > 0) await syncFolder(folder)
       return deleted
     },
+    async delete(day, ids) {
+      await removeFrom(join(folder, day), ids)
+      await syncFolder(folder)
+    },
   }
+}
+
+async function removeFrom(folder: string, ids: readonly string[]): Promise<void> {
+  for (const id of ids) await rm(join(folder, id), { force: true })
+  // Files that are not blobs stay, with their folder.
+  await rmdir(folder).catch(() => undefined)
 }
 
 async function move(from: string, to: string): Promise<void> {

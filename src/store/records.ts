@@ -112,14 +112,20 @@ export class VersionConflict extends Error {
   }
 }
 
-/** Thrown by a commit with `shred`: its changes are durable, but old bytes may still lie in the store's files. */
-export class ShredIncomplete extends Error {
+/** Thrown by a commit with `shred`: its changes are durable, but old bytes may still lie in the store's files. The next commit erases them. */
+export class ShredIncomplete extends AzureError {
   readonly reason: string
   /** What the commit wrote, since it succeeded. */
   readonly written: readonly Written[]
 
   constructor(reason: string, written: readonly Written[]) {
-    super(`The records were changed, but their old bytes could not be erased yet: ${reason}`)
+    super(
+      'ErasureIncomplete',
+      500,
+      'What was asked for is done, but the disk of this service did not let it erase the old bytes yet. It does that with its next change, or when it starts again. Its operator finds the reason in its log.',
+      // It would find nothing left to do.
+      { headers: { 'x-should-retry': 'false' } },
+    )
     this.name = 'ShredIncomplete'
     this.reason = reason
     this.written = written

@@ -4,6 +4,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { plainError } from '../base/plain-error.ts'
 import { hasCode, syncFolder } from './atomic-file.ts'
 import type { RecordAuthenticator } from './record-mac.ts'
+import { isFull } from './disk-reserve.ts'
 import { migrate } from './migrations.ts'
 import { checkTables, createTables, schemaVersion } from './sqlite-schema.ts'
 import { maximumPages } from './sqlite-scrub.ts'
@@ -35,7 +36,7 @@ export async function openDatabase(path: string, authenticator?: RecordAuthentic
 export function openingFailure(path: string, error: unknown): Error {
   // For a file beside it the error already names the file.
   if (error instanceof Error && 'syscall' in error) return new Error(plainError(error), { cause: error })
-  return new Error(`The record database ${path} can't be opened: ${reasonOf(error)}`, { cause: error })
+  return new Error(`The record database ${path} can't be opened: ${reasonOf(error, path)}`, { cause: error })
 }
 
 /** SQLite gives its log the mode of the database file, so that mode must be right before SQLite opens it. */
@@ -97,15 +98,16 @@ export function pragma(database: DatabaseSync, name: string): number {
   return Number(Object.values(database.prepare(`PRAGMA ${name}`).get() ?? {})[0])
 }
 
-function reasonOf(error: unknown): string {
+function reasonOf(error: unknown, path: string): string {
   if (!(error instanceof Error)) return String(error)
   // https://www.sqlite.org/rescode.html
   const code = 'errcode' in error ? Number(error.errcode) & 0xff : 0
   if (code === 5) return 'another process is using it. Stop that process first.'
   if (code === 14 || code === 8 || code === 3)
     return 'this user may not open or write it or its log beside it (-wal). Check their owners and modes (ls -l).'
+  // The index of the log is mapped into memory, and where it does not fit SQLite speaks of an I/O error.
+  if (code === 13 || (code === 10 && isFull(path))) return 'the disk is full. Make room on it first.'
   if (code === 10) return `the disk does not work as it should (${error.message}). Look after it, then start again.`
-  if (code === 13) return 'the disk is full. Make room on it first.'
   if (code === 26 || code === 11) return `${error.message}. Restore it from a backup.`
   return error.message
 }
