@@ -1,9 +1,9 @@
 import type { ChatLayout } from './chat-layout.ts'
 import type { FileReport, Lines } from './engine.ts'
-import { EngineFailure } from './failures.ts'
+import { ConversationRefused, EngineFailure, TrainingDataUnfit } from './failures.ts'
 import { getsOn } from './sign-of-life.ts'
 import { encodeExample, type EncodedExample } from './training-batches.ts'
-import { readTrainingFile } from './training-file.ts'
+import { readTrainingFile, type TrainingExample } from './training-file.ts'
 
 /** Lines of a report that are named; the others are counted. */
 const MOST_NAMED = 20
@@ -24,8 +24,8 @@ export async function encodeFile(
     // A validation file may be short. The number of training examples was checked before.
     if ('finding' in item && item.finding.code === 'invalid_n_examples') continue
     if ('finding' in item) throw new EngineFailure(`the ${file} data is not valid: ${item.finding.message}`)
-    const { line, messages } = item.example
-    const example = encodeExample(layout, messages, context)
+    const { line } = item.example
+    const example = encodedAt(item.example, layout, how)
     if (example === undefined) leftOut.push(line)
     else {
       encoded.push(example)
@@ -35,6 +35,21 @@ export async function encodeFile(
   const tokens = encoded.reduce((sum, { ids }) => sum + ids.length, 0)
   const report = { file, examples: encoded.length, tokens, cut: named(cut), leftOut: named(leftOut), context }
   return { encoded, report }
+}
+
+/** A template refuses some conversations, such as two calls at once, in words that quote none of it. */
+function encodedAt(
+  example: TrainingExample,
+  layout: ChatLayout,
+  { file, context }: { readonly file: FileReport['file']; readonly context: number },
+): EncodedExample | undefined {
+  try {
+    return encodeExample(layout, example, context)
+  } catch (error) {
+    if (!(error instanceof ConversationRefused)) throw error
+    const message = `Line ${example.line} of the ${file} file can't be used with this base. ${error.message}.`
+    throw new TrainingDataUnfit('jsonlValidationFailed', message)
+  }
 }
 
 function named(lines: readonly number[]): Lines {

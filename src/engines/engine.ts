@@ -1,10 +1,38 @@
 import type { Readable } from 'node:stream'
+import type { Json } from './json-text.ts'
+
+/** A function that the assistant may call. */
+export interface ChatTool {
+  readonly name: string
+  readonly description?: string
+  /** A JSON schema. */
+  readonly parameters?: { readonly [key: string]: Json }
+}
+
+export interface ToolCall {
+  readonly id: string
+  readonly name: string
+  /** A JSON object as text. */
+  readonly arguments: string
+}
 
 export interface ChatMessage {
-  readonly role: 'system' | 'user' | 'assistant'
+  /** `developer` is `system` for a model whose template knows only that. */
+  readonly role: 'system' | 'developer' | 'user' | 'assistant' | 'tool'
   readonly content: string
   /** 0 keeps an assistant message out of the loss (training only). */
   readonly weight?: 0 | 1
+  /** At least one; of assistant messages only. */
+  readonly toolCalls?: readonly ToolCall[]
+  /** The call of an earlier message whose result a `tool` message is. */
+  readonly toolCallId?: string
+}
+
+export interface Conversation {
+  readonly messages: readonly ChatMessage[]
+  readonly tools?: readonly ChatTool[]
+  /** Whether the assistant may call several tools at once. */
+  readonly parallelToolCalls?: boolean
 }
 
 export interface Hyperparameters {
@@ -21,16 +49,23 @@ export interface ResolvedHyperparameters {
 
 /** Codes of problems of a training file. */
 export type FindingCode =
+  | 'duplicate_tool'
+  | 'duplicate_tool_call_id'
   | 'file_too_large'
+  | 'invalid_arguments'
   | 'invalid_content'
   | 'invalid_json'
   | 'invalid_message'
   | 'invalid_n_examples'
+  | 'invalid_parallel_tool_calls'
+  | 'invalid_tool_call'
+  | 'invalid_tools'
   | 'invalid_utf8'
   | 'invalid_weight'
   | 'line_too_long'
   | 'missing_messages'
   | 'missing_role'
+  | 'missing_tool_result'
   | 'more_findings'
   | 'no_assistant_message'
   | 'no_weighted_message'
@@ -39,7 +74,11 @@ export type FindingCode =
   | 'not_utf8'
   | 'too_deeply_nested'
   | 'too_many_values'
+  | 'unknown_field'
   | 'unknown_role'
+  | 'unknown_tool'
+  | 'unknown_tool_call_id'
+  | 'unsupported_content'
   | 'unsupported_tools'
 
 /** A problem of a training file, for people: it has the line's number, never its content. */
@@ -140,8 +179,7 @@ export interface Trainer {
   train(spec: TrainingSpec, sink: TrainingSink, signal: AbortSignal): Promise<TrainingResult>
 }
 
-export interface ChatRequest {
-  readonly messages: readonly ChatMessage[]
+export interface ChatRequest extends Conversation {
   /** Tokens; the engine's own limit when absent. */
   readonly maxTokens?: number
   readonly temperature?: number

@@ -1,5 +1,5 @@
 import { chatTokens, type ChatLayout } from './chat-layout.ts'
-import type { ChatMessage, Hyperparameters, ResolvedHyperparameters } from './engine.ts'
+import type { Conversation, Hyperparameters, ResolvedHyperparameters } from './engine.ts'
 import type { Batch, StepSize } from './llama-graph.ts'
 
 /** One example as the model reads it. */
@@ -14,10 +14,10 @@ export interface EncodedExample {
 /** Cuts an example at `context` tokens, as the public service does; undefined when nothing to learn is left. */
 export function encodeExample(
   layout: ChatLayout,
-  messages: readonly ChatMessage[],
+  conversation: Conversation,
   context: number,
 ): EncodedExample | undefined {
-  const { ids, learn } = chatTokens(layout, messages, false)
+  const { ids, learn } = chatTokens(layout, conversation, false)
   const kept = ids.slice(0, context)
   const rows = kept.flatMap((_, index) => (index > 0 && learn[index] === true ? [index - 1] : []))
   return rows.length === 0 ? undefined : { ids: kept, rows, isCut: kept.length < ids.length }

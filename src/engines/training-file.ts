@@ -1,5 +1,6 @@
-import type { ChatMessage, Finding, FindingCode } from './engine.ts'
+import type { Conversation, Finding, FindingCode } from './engine.ts'
 import { nextTurn, turnIsOver } from '../base/turns.ts'
+import { shapeOf } from './json-text.ts'
 import { checkExample } from './training-example.ts'
 import { TrainingLines, type TrainingLine } from './training-lines.ts'
 
@@ -7,8 +8,8 @@ import { TrainingLines, type TrainingLine } from './training-lines.ts'
 export const TRAINING_LIMITS = {
   file: 512 * 1024 * 1024,
   line: 1024 * 1024,
-  /** Levels of nested JSON containers; a valid example has 3. */
-  depth: 16,
+  /** Levels of nested JSON containers. Plain messages have 3, and a tool has 5 above its schema's first property. */
+  depth: 64,
   /** Commas and colons outside of strings in one line. Reading more would hold up others for too long. */
   values: 20_000,
   minExamples: 10,
@@ -16,10 +17,9 @@ export const TRAINING_LIMITS = {
   findings: 50,
 } as const
 
-export interface TrainingExample {
+export interface TrainingExample extends Conversation {
   /** 1-based. */
   readonly line: number
-  readonly messages: readonly ChatMessage[]
 }
 
 type Item = { readonly example: TrainingExample } | { readonly finding: Finding }
@@ -100,7 +100,7 @@ function readLine(bytes: Buffer, line: number): Item | undefined {
   }
   if (line === 1 && text.startsWith('\uFEFF')) text = text.slice(1)
   if (text.trim() === '') return undefined
-  const shape = isLarge(bytes) ? shapeOf(text) : undefined
+  const shape = isLarge(bytes) ? shapeOf(text, TRAINING_LIMITS.depth) : undefined
   if (shape !== undefined && shape.depth > TRAINING_LIMITS.depth) {
     return error('too_deeply_nested', `nests JSON deeper than ${TRAINING_LIMITS.depth} levels`, line)
   }
@@ -118,7 +118,7 @@ function readLine(bytes: Buffer, line: number): Item | undefined {
   }
   const checked = checkExample(value)
   if (typeof checked === 'string') return error(...(checked.split('|') as [FindingCode, string]), line)
-  return { example: { line, messages: checked } }
+  return { example: { line, ...checked } }
 }
 
 /** Most lines have fewer brackets than the limit has levels, and few commas; counting those is much faster than parsing every character. */
@@ -136,22 +136,4 @@ function hasMoreThan(bytes: Buffer, wanted: readonly number[], most: number): bo
     }
   }
   return false
-}
-
-/** Deepest nesting of brackets and braces, and how many commas and colons, outside of strings; found without recursion. */
-function shapeOf(text: string): { depth: number; values: number } {
-  let [depth, deepest, values, quoted] = [0, 0, 0, false]
-  for (let index = 0; index < text.length && deepest <= TRAINING_LIMITS.depth; index += 1) {
-    const code = text.charCodeAt(index)
-    if (quoted) {
-      if (code === 92) index += 1
-      else if (code === 34) quoted = false
-    } else if (code === 34) quoted = true
-    else if (code === 91 || code === 123) {
-      depth += 1
-      deepest = Math.max(deepest, depth)
-    } else if (code === 93 || code === 125) depth -= 1
-    else if (code === 44 || code === 58) values += 1
-  }
-  return { depth: deepest, values }
 }
