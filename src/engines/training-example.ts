@@ -1,7 +1,7 @@
 import type { Conversation } from './engine.ts'
-import { pairCalls } from './training-calls.ts'
 import { isAbsent, isObject, unknownField, type Problem } from './training-fields.ts'
 import { checkMessage, type GivenMessage } from './training-message.ts'
+import { pairCalls } from './training-pairs.ts'
 import { checkTools } from './training-tools.ts'
 
 /** The fields of an example. The deprecated form has `functions` instead of `tools`. */
