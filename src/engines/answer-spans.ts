@@ -10,35 +10,43 @@ export interface LaidOut {
   readonly answer?: ChatMessage | undefined
 }
 
-/** What a template writes around the calls of an assistant message. Empty: not known. */
+/** What a template writes around the calls of an assistant message. */
 export interface CallBorders {
-  /** Ends what is open for the assistant to go on. */
-  readonly prompt: string
-  /** All that stands between that and the first text of a call. */
+  /** One of these stands before a call. The longest, which comes first, is all that is open for the assistant to go on. */
+  readonly prompts: readonly string[]
+  /** All that stands between what is open and the first text of a call. */
   readonly head: string
-  /** Stands behind the last call. */
+  /** Stands behind the last call; empty: not known. */
   readonly closing: string
+  /** Where nothing closes calls, begins what follows them. */
+  readonly next: string
 }
 
-/** @param rendered of a question; of the same left open; with an answer; with calls; all with stand-ins */
+/** @param rendered of a question; of the same left open; with an answer, calls, or calls and a result behind it; with stand-ins */
 export function callBorders(rendered: {
   readonly question: string
   readonly open: string
   readonly answer: string
   readonly calls: string
+  readonly result: string
 }): CallBorders {
-  const { question, open, answer, calls } = rendered
+  const { question, open, answer, calls, result } = rendered
   const prompt = open.startsWith(question) ? open.slice(question.length) : ''
   const called = calls.startsWith(open) ? calls.slice(open.length) : ''
-  const head = called.slice(0, Math.max(0, called.indexOf('\uE000')))
-  const tail = (text: string): string => text.slice(text.lastIndexOf('\uE001') + 1).replace('\u2002', '')
-  return { prompt, head, closing: commonEnd(tail(answer), tail(calls)) }
+  const closing = answer.slice(answer.lastIndexOf('\uE001') + 1).replace('\u2002', '')
+  const behind = result.startsWith(calls) ? result.slice(calls.length) : ''
+  return {
+    prompts: beginningsOf(prompt).filter(beginning => !question.includes(beginning)),
+    head: called.slice(0, Math.max(0, called.indexOf('\uE000'))),
+    closing: calls.endsWith(closing) ? closing : '',
+    next: behind.slice(0, Math.max(0, behind.search(/[\u2002\uE000]/))),
+  }
 }
 
-function commonEnd(a: string, b: string): string {
-  let length = 0
-  while (length < Math.min(a.length, b.length) && a.at(-1 - length) === b.at(-1 - length)) length += 1
-  return length === 0 ? '' : a.slice(-length)
+/** Beginnings that end where a line or a mark does, the longest first: a model that thinks may have a mark for it in its prompt alone. */
+function beginningsOf(prompt: string): string[] {
+  const ends = Array.from(prompt, (letter, at) => ('\n>]'.includes(letter) ? at + 1 : 0)).filter(end => end > 0)
+  return [...new Set([prompt, ...ends.toReversed().map(end => prompt.slice(0, end))])].filter(text => text !== '')
 }
 
 /** Marks what is an assistant message's own, which for calls is more than the texts of the conversation. */
@@ -68,13 +76,17 @@ export function markAnswers(
 }
 
 /** Where calls end in the template's text behind the last of them. */
-function endOfCalls(text: string, { closing }: CallBorders): number {
-  return closing === '' ? 0 : Math.max(0, text.indexOf(closing))
+function endOfCalls(text: string, { closing, next }: CallBorders): number {
+  if (closing !== '') return Math.max(0, text.indexOf(closing))
+  const at = next === '' ? 0 : text.indexOf(next)
+  return at < 0 ? text.length : at
 }
 
 /** Where calls begin in the template's text before the first of them. */
-function beginOfCalls(text: string, { prompt, head }: CallBorders): number {
-  const at = prompt === '' ? -1 : text.lastIndexOf(prompt)
-  if (at >= 0) return at + prompt.length
+function beginOfCalls(text: string, { prompts, head }: CallBorders): number {
+  for (const prompt of prompts) {
+    const at = text.lastIndexOf(prompt)
+    if (at >= 0) return at + prompt.length
+  }
   return text.endsWith(head) ? text.length - head.length : text.length
 }

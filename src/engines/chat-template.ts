@@ -29,6 +29,8 @@ export const TOOL_PROBE: Conversation = {
  * conversation is laid out. Where it knows no tools, they are written as text (tool-text.ts).
  */
 export class ChatTemplate {
+  /** As its makers wrote it. */
+  readonly source: string
   readonly #template: Template
   readonly #tokens: { readonly bos_token: string; readonly eos_token: string }
   readonly #form: TemplateForm
@@ -39,6 +41,7 @@ export class ChatTemplate {
   /** @throws EngineFailure for a template that can't be read, or that leaves contents out or changes them */
   constructor(source: string, { bos, eos }: { readonly bos: string; readonly eos: string }) {
     if (source.length > MAX_SOURCE) throw new EngineFailure('the chat template of the model is too long')
+    this.source = source
     this.#tokens = { bos_token: bos, eos_token: eos }
     const plain = { knowsDeveloper: false }
     try {
@@ -139,9 +142,10 @@ export class ChatTemplate {
         open: of([QUESTION], true),
         answer: of([QUESTION, ANSWER]),
         calls: this.knowsTools ? of([QUESTION, CALLS]) : '',
+        result: this.knowsTools ? of([QUESTION, CALLS, RESULT]) : '',
       })
     } catch {
-      return { prompt: '', head: '', closing: '' }
+      return { prompts: [], head: '', closing: '', next: '' }
     }
   }
 

@@ -76,15 +76,15 @@ function tokenizerOf(model: LlamaModel, whole: ReadonlyMap<string, number>): Tok
  */
 export function guarded(
   tokenizer: Tokenizer,
-  template: Pick<ChatTemplate, 'layOut'>,
+  template: Pick<ChatTemplate, 'layOut' | 'source'>,
   others: readonly string[],
 ): Tokenizer {
-  const own = [
-    ...template.layOut(PROBE, true),
-    ...toolsLaidOut(template),
-    ...others.map(text => ({ text, isGiven: false })),
-  ].filter(({ isGiven }) => !isGiven)
-  const controls = own.flatMap(({ text }) => tokenizer.split(text)).filter(({ id }) => id !== undefined)
+  const laidOut = [...template.layOut(PROBE, true), ...toolsLaidOut(template)].filter(({ isGiven }) => !isGiven)
+  const own = [...laidOut.map(({ text }) => text), ...others, template.source]
+  // White space forges no role, and would be split in every text.
+  const controls = own
+    .flatMap(text => tokenizer.split(text))
+    .filter(({ id, text }) => id !== undefined && text.trim() !== '')
   const ids = new Set(controls.map(({ id }) => id))
   const forms = [...new Set(controls.map(({ text }) => text))]
   return {

@@ -107,6 +107,14 @@ export const TOOL_FAMILIES: readonly ToolFamily[] = [
     call: CODER_CALL,
   },
   {
+    // Its prompt begins a thought, which earlier answers do not show.
+    name: 'Qwen that thinks',
+    template: qwen(QWEN_CALLS).replace(/assistant\n' }}(?={% endif %}$)/, "assistant\n<think>\n' }}"),
+    controls: ['<|endoftext|>', '<think>', ...QWEN_CONTROLS.slice(1)],
+    laidOut: `${qwenLaidOut(QWEN_CALL)}<think>\n`,
+    call: QWEN_CALL,
+  },
+  {
     name: 'Hermes',
     template: HERMES,
     controls: ['<s>', '<|im_start|>', '<tool_call>', '</tool_call>', '<|im_end|>'],

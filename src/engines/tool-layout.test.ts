@@ -131,6 +131,28 @@ test('several calls, an answer before them and results that follow are learned a
   )
 })
 
+test('where no token ends calls, they end where the next message begins', () => {
+  const glm: Family = {
+    name: 'GLM',
+    template:
+      "{% if tools %}{{ '<|system|>\\n' + tools | tojson }}{% endif %}{% for m in messages %}{% if m.role == 'tool' %}{{ '<|observation|>\\n' + m.content }}" +
+      "{% else %}{{ '<|' + m.role + '|>\\n' + m.content }}{% for call in m.tool_calls or [] %}{{ '\\n<tool_call>' + call.function.name }}{% for key, value in call.function.arguments | items %}" +
+      "{{ '\\n<arg_key>' + key + '</arg_key>\\n<arg_value>' }}{{ value }}{{ '</arg_value>' }}{% endfor %}{{ '\\n</tool_call>' }}{% endfor %}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>\\n' }}{% endif %}",
+    controls: ['<sop>', '<|system|>', '<|assistant|>', '<|observation|>', '<tool_call>', '</tool_call>', '<|user|>'],
+    laidOut: '',
+  }
+  const call =
+    '\n<tool_call>f\n<arg_key>exact</arg_key>\n<arg_value>1.0</arg_value>\n<arg_key>days</arg_key>\n<arg_value>2</arg_value>\n</tool_call>'
+  const asked: Conversation['messages'] = [
+    { role: 'user', content: 'U' },
+    { role: 'assistant', content: '', toolCalls: [{ id: 'call_x', name: 'f', arguments: '{"exact":1.0,"days":2}' }] },
+  ]
+  const messages = [...asked, ...conversation.messages.slice(3)]
+  assert.equal(templateOf(glm).knowsTools, true)
+  assert.equal(learned(glm, { tools, messages: asked }), call)
+  assert.equal(learned(glm, { tools, messages }), `${call}<|observation|>A<|user|>`)
+})
+
 test('what a template refuses or leaves out of calls is refused in words that quote none of it', () => {
   const llama = TOOL_FAMILIES.find(({ name }) => name === 'Llama 3.1') as Family
   const refused = (message: object): void =>
