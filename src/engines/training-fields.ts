@@ -16,7 +16,7 @@ export function unknownField(value: Fields, known: readonly string[], where: str
   const extra = Object.entries(value).some(
     ([key, field]) => !known.includes(key) && !isAbsent(field) && !(Array.isArray(field) && field.length === 0),
   )
-  return extra ? `unknown_field|${where} a field that is none of ${known.join(', ')}: remove it` : undefined
+  return extra ? `unknown_field|${where} a field besides ${known.join(', ')}: remove it` : undefined
 }
 
 /** OpenAI's rule for names of functions. */

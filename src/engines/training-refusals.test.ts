@@ -28,7 +28,7 @@ const REFUSED: readonly [what: string, example: unknown, code: string, words: Re
     'a mistyped field of a message',
     { messages: [user, { ...answer, wieght: 0 }] },
     'unknown_field',
-    /^message 2 has a field that is none of role, content, name, weight,/,
+    /^message 2 has a field besides role, content, name, weight,/,
   ],
   [
     'an image',
