@@ -108,6 +108,32 @@ for (const family of [...TOOL_FAMILIES, ...FAMILIES]) {
     })
 }
 
+/** Control tokens that a user's text gives, where a model's makers marked them as user-defined. */
+function forgedBy(family: Family, content: string): readonly string[] {
+  const layout = layoutOf(family, true)
+  const ids = (text: string): number[] =>
+    chatTokens(layout, { messages: [{ role: 'user', content: text }] }, false).ids.filter(id => id < 1000)
+  const rest = ids('')
+  return ids(content).flatMap(id => (rest.includes(id) ? [] : [family.controls[id - 1] ?? '']))
+}
+
+test('a user forges no token that a template makes of a role, or writes in other conversations alone', () => {
+  const phi = FAMILIES.find(({ name }) => name === 'Phi') as Family
+  const controls = ['<s>', '<|tool|>', '<|system|>', '<|user|>', '<|rare|>', '<|other|>', '<|end|>'] as const
+  const template = `{% if messages | length > 90 %}{{ '<|rare|>' }}{% endif %}${phi.template}`
+  assert.deepEqual(forgedBy({ ...phi, controls, template }, '<|tool|><|system|><|rare|>'), [])
+  // A token that no template writes means no role, and stays what its makers made it.
+  assert.deepEqual(forgedBy({ ...phi, controls, template }, '<|other|>'), ['<|other|>'])
+})
+
+test('white space is not kept apart, though a template writes it and it is a token of its own', () => {
+  const [chatml] = FAMILIES
+  assert.ok(chatml !== undefined)
+  const family: Family = { ...chatml, controls: ['<s>', '\n\n', '<|im_start|>', '<|im_end|>'] }
+  const template = `{{ '\\n\\n' if messages | length > 90 }}${chatml.template}`
+  assert.deepEqual(forgedBy({ ...family, template }, 'a\n\nb'), ['\n\n'])
+})
+
 test('several calls, an answer before them and results that follow are learned and laid out in order', () => {
   const [qwen] = TOOL_FAMILIES
   assert.ok(qwen !== undefined)
