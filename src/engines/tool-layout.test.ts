@@ -130,8 +130,10 @@ test('white space is not kept apart, though a template writes it and it is a tok
   const [chatml] = FAMILIES
   assert.ok(chatml !== undefined)
   const family: Family = { ...chatml, controls: ['<s>', '\n\n', '<|im_start|>', '<|im_end|>'] }
-  const template = `{{ '\\n\\n' if messages | length > 90 }}${chatml.template}`
-  assert.deepEqual(forgedBy({ ...family, template }, 'a\n\nb'), ['\n\n'])
+  const layout = layoutOf({ ...family, template: `{{ '\\n\\n' }}${chatml.template}` }, true)
+  const { ids } = chatTokens(layout, { messages: [{ role: 'user', content: 'a\n\nb' }] }, false)
+  // The template's own, and that of the text.
+  assert.equal(ids.filter(id => id === 2).length, 2)
 })
 
 test('several calls, an answer before them and results that follow are learned and laid out in order', () => {
