@@ -307,8 +307,11 @@ export const TRAINING_FILE = {
   invalid_utf8: 'a line is not valid UTF-8',
   invalid_weight: 'a message has a weight other than 0 and 1, or may not have one',
   line_too_long: 'a line has too many bytes',
+  missing_input: 'a preference has no input with messages',
   missing_messages: 'an example has no messages',
+  missing_output: 'a preference lacks one of its two outputs',
   missing_role: 'a message has no role',
+  mixed_formats: 'the file has both conversations and preferences',
   more_findings: 'there are more findings than are listed: the rest of the file was not read',
   no_assistant_message: 'an example has no message of the assistant',
   no_weighted_message: 'every message of the assistant has weight 0',
@@ -317,7 +320,7 @@ export const TRAINING_FILE = {
   not_utf8: 'the file is not text in UTF-8',
   too_deeply_nested: 'a line nests JSON too deeply',
   too_many_values: 'a line has too many JSON values',
-  unknown_role: 'a message has another role than system, user and assistant',
+  unknown_role: 'a message has a role that it may not have there',
   unsupported_tools: 'an example has tools, which this engine does not train on',
 } as const
 
