@@ -173,7 +173,7 @@ function agree(ours: Iterable<number>, theirs: readonly number[]): void {
 
 function trainedAdapter(base: readonly StoredTensor[]): ReturnType<typeof freshAdapter> {
   const adapter = freshAdapter(base, 4)
-  for (const { name, data } of adapter)
+  for (const { name, data } of adapter.parameters)
     if (name.endsWith('lora_b')) for (const at of data.keys()) data[at] = random() - 0.5
   return adapter
 }
@@ -184,7 +184,7 @@ for (const kind of KINDS) {
     const bare = graphOf(path, [])
     agree((await bare.graph.run(BATCH)).probabilities, await byLlama(path))
     const adapter = trainedAdapter(bare.base)
-    const own = graphOf(path, adapter)
+    const own = graphOf(path, adapter.parameters)
     const file = join(folder, `${kind.name}.adapter.gguf`)
     await writeFile(file, encodeAdapter(adapter, own.shape.architecture))
     const { probabilities } = await own.graph.run(BATCH)
@@ -204,12 +204,12 @@ async function gradientsAgree(
     return probabilities.reduce((sum, p, row) => sum - Math.log(p) * (BATCH.weights[row] as number), 0)
   }
   await loss()
-  const gradients = adapter.map(({ name, data }) => {
+  const gradients = adapter.parameters.map(({ name, data }) => {
     const gradient = new Float32Array(data.length)
     graph.gradient(name, gradient)
     return gradient
   })
-  for (const [index, one] of adapter.entries()) {
+  for (const [index, one] of adapter.parameters.entries()) {
     const direction = one.data.map(() => random() - 0.5)
     const size = 0.01 / Math.sqrt(direction.reduce((sum, value) => sum + value * value, 0))
     const slope = direction.reduce((sum, value, at) => sum + value * (gradients[index]?.[at] ?? 0), 0)

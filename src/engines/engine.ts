@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { Json } from './json-text.ts'
+import type { LoraSettings } from './lora-settings.ts'
 
 /** A function that the assistant may call. */
 export interface ChatTool {
@@ -35,16 +36,25 @@ export interface Conversation {
   readonly parallelToolCalls?: boolean
 }
 
+/** How a job learns: from the answers, or from which of two answers is preferred (DPO). */
+export type TrainingMethod = 'supervised' | 'dpo'
+
 export interface Hyperparameters {
   readonly nEpochs: number | 'auto'
   readonly batchSize: number | 'auto'
   readonly learningRateMultiplier: number | 'auto'
+  /** DPO alone: how strongly the model is held to its reference. */
+  readonly beta?: number | 'auto'
+  /** DPO alone: the weight decay of AdamW. */
+  readonly l2Multiplier?: number | 'auto'
 }
 
 export interface ResolvedHyperparameters {
   readonly nEpochs: number
   readonly batchSize: number
   readonly learningRateMultiplier: number
+  readonly beta?: number
+  readonly l2Multiplier?: number
 }
 
 /** Codes of problems of a training file. */
@@ -63,9 +73,12 @@ export type FindingCode =
   | 'invalid_utf8'
   | 'invalid_weight'
   | 'line_too_long'
+  | 'missing_input'
   | 'missing_messages'
+  | 'missing_output'
   | 'missing_role'
   | 'missing_tool_result'
+  | 'mixed_formats'
   | 'more_findings'
   | 'no_assistant_message'
   | 'no_weighted_message'
@@ -98,15 +111,27 @@ export interface TrainingSpec {
   readonly base: BaseModelName
   /** Of the base's file when the job was created. */
   readonly baseSha256?: string | undefined
-  /** Training data: chat-format JSONL, already validated, in plaintext and in memory only. */
+  /** Absent: supervised. */
+  readonly method?: TrainingMethod | undefined
+  /** Training data: JSONL of conversations, or of preferences for DPO, already validated, in plaintext and in memory only. */
   readonly train: Readable
   readonly valid?: Readable
   readonly hyperparameters: Hyperparameters
   readonly seed: number
+  /** The adapter of a fine-tuned model on the same base, to start from; absent: a fresh one. Not read with `resumeFrom`, which has its own. */
+  readonly startFrom?: Readable
   /** A checkpoint that this trainer wrote before (weights, moments and position), to resume from. */
   readonly resumeFrom?: Readable
   /** When aborted, the training keeps a checkpoint after its current step, then ends with the signal's reason. */
   readonly pause?: AbortSignal
+}
+
+/** DPO's implicit rewards: beta times how much likelier the model finds an output than the reference does, as means over pairs. */
+export interface Rewards {
+  readonly preferred: number
+  readonly nonPreferred: number
+  /** The share of pairs whose preferred output has the greater reward. */
+  readonly accuracy: number
 }
 
 export interface TrainingMetrics {
@@ -117,6 +142,9 @@ export interface TrainingMetrics {
   readonly trainMeanTokenAccuracy: number
   readonly validLoss?: number
   readonly validMeanTokenAccuracy?: number
+  /** DPO alone; the token accuracies are then those of preferred outputs. */
+  readonly trainRewards?: Rewards
+  readonly validRewards?: Rewards
 }
 
 export interface TrainingCheckpoint {
@@ -233,6 +261,8 @@ export interface BaseModel {
   /** Of its file, in hexadecimal. */
   readonly sha256: string
   readonly fineTune: boolean
+  /** The shape of new adapters, where the operator chose one. */
+  readonly lora?: LoraSettings
   /** Why it can't be fine-tuned. */
   readonly untrainable?: string
 }

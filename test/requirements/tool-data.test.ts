@@ -88,7 +88,7 @@ for (const [mistake, code, words] of MISTAKES)
     const refused = await upload([...twelve.slice(0, 2), mistake, ...twelve]).catch((error: unknown) => error)
     assert.ok(refused instanceof BadRequestError)
     assert.equal(refused.code, 'jsonlValidationFailed')
-    assert.match(refused.message, /^400 The file is not chat-format JSONL for fine-tuning\. Line 3: /)
+    assert.match(refused.message, /^400 The file is not .*JSONL for fine-tuning\. Line 3: /)
     assert.match(refused.message, words)
     const { details } = refused.error as { details: { code: string; target: string }[] }
     assert.deepEqual(
