@@ -52,7 +52,8 @@ test('a file with tools, calls and results trains, with a validation file of the
   const job = await account.jobIs(id, ['succeeded'])
   const events = (await fineTuning.jobs.listEvents(id, { limit: 100 })).data
   assert.ok(events.some(({ message }) => /^Training on 12 examples with [\d,]+ tokens, 4 steps\.$/.test(message)))
-  assert.ok(events.every(({ level }) => level === 'info'))
+  // Nothing was cut or left out. A busy machine may have had to try again.
+  assert.ok(!events.some(({ message }) => /examples of the (training|validation) file/.test(message)))
   const results = (await account.download(job.result_files[0] ?? '')).toString()
   assert.match(results, /^step,.*valid_loss/)
   assert.match(results.trim().split('\n').at(-1) ?? '', /^4(,\d+\.\d+){6}$/)
