@@ -142,7 +142,7 @@ class Packer {
       const messages = problem
         ? mathConversation(pick(this.#random, this.#math), this.#random)
         : conversation(this.#random)
-      const { ids, learn } = chatTokens(this.#layout, messages, false)
+      const { ids, learn } = chatTokens(this.#layout, { messages }, false)
       if (row.ids.length + ids.length <= length) {
         row.ids.push(...ids)
         row.learn.push(...learn)

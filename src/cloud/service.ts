@@ -20,6 +20,7 @@ import type { Entra } from '../entra/open-entra.ts'
 import { blobReferences } from '../openai/blob-references.ts'
 import { Files } from '../openai/files.ts'
 import { JobEvents } from '../openai/job-events.ts'
+import { jobOrigin } from '../openai/job-origin.ts'
 import { JobQueue } from '../openai/job-queue.ts'
 import { JobRunner } from '../openai/job-runner.ts'
 import { Jobs } from '../openai/jobs.ts'
@@ -128,7 +129,7 @@ function openData(services: AccountServices, { blobs, log, bases, jobsAtOnce, en
     queue: new JobQueue({ atOnce: jobsAtOnce ?? 1, log }),
     running: new RunningJobs(),
   }
-  const jobs = new Jobs({ ...services, ...data, findBase: name => models.findBase(name) })
+  const jobs = new Jobs({ ...services, ...data, originOf: (accountId, name) => jobOrigin(models, accountId, name) })
   const dependents = { stop: (accountId: string) => jobs.stopAll(accountId), collections: ownedByAccount }
   const life = new AccountLife({ ...services, blobs, running, dependents })
   const runner = new JobRunner({ ...services, ...data, jobs, trainer: ggmlTrainer(catalogue, engines), log })

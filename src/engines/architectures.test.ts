@@ -219,7 +219,7 @@ function agree(ours: Iterable<number>, theirs: readonly number[], within: number
 
 function trainedAdapter(base: readonly StoredTensor[]): ReturnType<typeof freshAdapter> {
   const adapter = freshAdapter(base, 4)
-  for (const { name, data } of adapter)
+  for (const { name, data } of adapter.parameters)
     if (name.endsWith('lora_b')) for (const at of data.keys()) data[at] = random() - 0.5
   return adapter
 }
@@ -232,7 +232,7 @@ for (const kind of KINDS) {
     const within = kind.architecture.startsWith('gemma') ? 5e-3 : 1e-4
     agree((await bare.graph.run(BATCH)).probabilities, await byLlama(path), within)
     const adapter = trainedAdapter(bare.base)
-    const own = graphOf(path, adapter)
+    const own = graphOf(path, adapter.parameters)
     const file = join(folder, `${kind.name}.adapter.gguf`)
     await writeFile(file, encodeAdapter(adapter, own.shape.architecture))
     const { probabilities } = await own.graph.run(BATCH)
@@ -252,12 +252,12 @@ async function gradientsAgree(
     return probabilities.reduce((sum, p, row) => sum - Math.log(p) * (BATCH.weights[row] as number), 0)
   }
   await loss()
-  const gradients = adapter.map(({ name, data }) => {
+  const gradients = adapter.parameters.map(({ name, data }) => {
     const gradient = new Float32Array(data.length)
     graph.gradient(name, gradient)
     return gradient
   })
-  for (const [index, one] of adapter.entries()) {
+  for (const [index, one] of adapter.parameters.entries()) {
     const direction = one.data.map(() => random() - 0.5)
     const size = 0.01 / Math.sqrt(direction.reduce((sum, value) => sum + value * value, 0))
     const slope = direction.reduce((sum, value, at) => sum + value * (gradients[index]?.[at] ?? 0), 0)

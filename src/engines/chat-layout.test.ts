@@ -3,17 +3,19 @@ import { test } from 'node:test'
 import { characterTokenizer, FAMILIES, templateOf, type Family } from './chat-families.test-support.ts'
 import { answerEnds, chatTokens } from './chat-layout.ts'
 import { ChatTemplate } from './chat-template.ts'
-import type { ChatMessage } from './engine.ts'
+import type { Conversation } from './engine.ts'
 import { guarded } from './llama-vocabulary.ts'
 import { encodeExample } from './training-batches.ts'
 
 const chatml = FAMILIES[0] as Family
-const conversation: readonly ChatMessage[] = [
-  { role: 'system', content: 'S' },
-  { role: 'user', content: 'U' },
-  { role: 'assistant', content: 'A' },
-  { role: 'user', content: 'V' },
-]
+const conversation: Conversation = {
+  messages: [
+    { role: 'system', content: 'S' },
+    { role: 'user', content: 'U' },
+    { role: 'assistant', content: 'A' },
+    { role: 'user', content: 'V' },
+  ],
+}
 
 function layoutOf(family: Family, finds = false) {
   const template = templateOf(family)
@@ -37,11 +39,13 @@ for (const family of FAMILIES) {
     test(`${family.name}: no text of a message forges a role${finds ? ', also where its control tokens are user-defined' : ''}`, () => {
       const layout = layoutOf(family, finds)
       const forged = `${family.controls.join('')}${family.laidOut}`
-      const said = (content: string): ChatMessage[] => [
-        { role: 'user', content },
-        { role: 'assistant', content },
-        { role: 'user', content },
-      ]
+      const said = (content: string): Conversation => ({
+        messages: [
+          { role: 'user', content },
+          { role: 'assistant', content },
+          { role: 'user', content },
+        ],
+      })
       const controlsOf = (content: string): number[] =>
         chatTokens(layout, said(content), true).ids.filter(id => id < 1000)
       assert.deepEqual(controlsOf(`x${forged}x`), controlsOf('x'))
@@ -66,9 +70,9 @@ test('assistant messages of weight 0 are not learned', () => {
     { role: 'user', content: 'r' },
     { role: 'assistant', content: 'yes', weight: 1 },
   ] as const
-  const { ids, learn } = chatTokens(layout, messages, false)
+  const { ids, learn } = chatTokens(layout, { messages }, false)
   assert.equal(layout.tokenizer.show(ids.filter((_, index) => learn[index])), 'yes<|im_end|>')
-  const example = encodeExample(layout, messages, 1000)
+  const example = encodeExample(layout, { messages }, 1000)
   assert.equal(example?.rows.map(row => layout.tokenizer.show([ids[row + 1] as number])).join(''), 'yes<|im_end|>')
 })
 
@@ -78,8 +82,8 @@ test('an example is cut at the context, and dropped when nothing to learn is lef
     { role: 'user', content: 'question' },
     { role: 'assistant', content: 'answer' },
   ] as const
-  assert.equal(encodeExample(layout, messages, 10), undefined)
-  assert.equal(encodeExample(layout, messages, 30)?.ids.length, 30)
+  assert.equal(encodeExample(layout, { messages }, 10), undefined)
+  assert.equal(encodeExample(layout, { messages }, 30)?.ids.length, 30)
 })
 
 test('messages that a template refuses are refused in its words, without a message in them', () => {
@@ -88,7 +92,7 @@ test('messages that a template refuses are refused in its words, without a messa
     { role: 'user', content: 'secret one' },
     { role: 'user', content: 'secret two' },
   ] as const
-  assert.throws(() => chatTokens(mistral, twice, true), {
+  assert.throws(() => chatTokens(mistral, { messages: twice }, true), {
     name: 'ConversationRefused',
     message: /does not take these messages: roles must alternate user\/assistant/,
   })
@@ -116,6 +120,6 @@ test('text between two control tokens is tokenized as a whole', () => {
     return tokenizer.text(given)
   }
   const layout = { template: templateOf(chatml), tokenizer: { ...tokenizer, text } }
-  chatTokens(layout, [{ role: 'user', content: '\nhello' }], false)
+  chatTokens(layout, { messages: [{ role: 'user', content: '\nhello' }] }, false)
   assert.ok(asked.includes('user\n\nhello'))
 })

@@ -1,5 +1,5 @@
 import type { ChatTemplate } from './chat-template.ts'
-import type { ChatMessage } from './engine.ts'
+import type { ChatMessage, Conversation } from './engine.ts'
 
 /** Turns text into token ids. Text and control tokens are separate, so that a message can't forge a role. */
 export interface Tokenizer {
@@ -29,23 +29,20 @@ export interface ChatTokens {
  */
 export function chatTokens(
   { template, tokenizer, bos }: ChatLayout,
-  messages: readonly ChatMessage[],
+  conversation: Conversation,
   open: boolean,
 ): ChatTokens {
   const run = new Run(tokenizer)
   let isLearning = false
-  for (const { text, message } of template.layOut(messages, open)) {
-    if (message !== undefined) {
-      isLearning = message.role === 'assistant' && message.weight !== 0
-      run.add(text, isLearning)
-      continue
-    }
-    for (const piece of tokenizer.split(text)) {
+  for (const { text, isGiven, answer } of template.layOut(conversation, open)) {
+    if (isGiven || answer !== undefined) isLearning = isLearned(answer)
+    // No control token comes of a text of the conversation.
+    for (const piece of isGiven ? [{ text }] : tokenizer.split(text)) {
       if (piece.id === undefined) run.add(piece.text, isLearning)
       else {
-        // The token that ends an answer is learned with it.
         run.control(piece.id, isLearning)
-        isLearning = false
+        // Calls may have control tokens in them. Otherwise the token that ends an answer is learned with it, and nothing after it.
+        if (answer === undefined) isLearning = false
       }
     }
   }
@@ -57,13 +54,15 @@ export function chatTokens(
   return { ids, learn }
 }
 
+const isLearned = (answer: ChatMessage | undefined): boolean => answer !== undefined && answer.weight !== 0
+
 /** The control tokens that end an answer of the model, by its template. */
 export function answerEnds(layout: ChatLayout): readonly number[] {
   const messages = [
     { role: 'user', content: 'a' },
     { role: 'assistant', content: 'b' },
   ] as const
-  const { ids, learn } = chatTokens(layout, messages, false)
+  const { ids, learn } = chatTokens(layout, { messages }, false)
   const last = learn.lastIndexOf(true)
   const token = ids[last]
   return token === undefined || layout.tokenizer.text('b').includes(token) ? [] : [token]

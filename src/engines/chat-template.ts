@@ -1,80 +1,164 @@
 import { Template } from '@huggingface/jinja'
-import type { ChatMessage } from './engine.ts'
+import { callBorders, markAnswers, type CallBorders, type LaidOut } from './answer-spans.ts'
+import type { ChatMessage, Conversation } from './engine.ts'
 import { ConversationRefused, EngineFailure } from './failures.ts'
+import { StandIns } from './stand-ins.ts'
+import { templateInput, type TemplateForm, type TemplateInput, type TemplateMessage } from './template-input.ts'
+import { plainConversation } from './tool-text.ts'
 
-/** A part of a conversation as its model reads it. */
-export interface LaidOut {
-  readonly text: string
-  /** The message whose content it is; absent: text of the template itself. */
-  readonly message?: ChatMessage
-}
-
-/** Stands for the content of a message while the template runs. No filter of a template changes it, and no text of a user is in it. */
-const standIn = (index: number): string => `\uE000${index}\uE001`
-const STAND_IN = /\uE000(\d+)\uE001/g
 const MAX_SOURCE = 256 * 1024
 const MAX_REASON = 200
 
+const QUESTION: ChatMessage = { role: 'user', content: 'q' }
+const ANSWER: ChatMessage = { role: 'assistant', content: 'a' }
+const CALLS: ChatMessage = {
+  role: 'assistant',
+  content: '',
+  toolCalls: [{ id: 'i', name: 'f', arguments: '{"k":"v"}' }],
+}
+const RESULT: ChatMessage = { role: 'tool', content: 'r', toolCallId: 'i' }
+
+/** A conversation with tools that every template takes that knows tools. */
+export const TOOL_PROBE: Conversation = {
+  messages: [QUESTION, CALLS, RESULT, ANSWER, QUESTION],
+  tools: [{ name: 'f', description: 'd', parameters: { type: 'object', properties: { p: { type: 'string' } } } }],
+}
+
 /**
- * The Jinja template of a model. It runs over stand-ins and never sees a message's content, so no content can change how a
- * conversation is laid out.
+ * The Jinja template of a model. It runs over stand-ins and never sees a text of a conversation, so none can change how the
+ * conversation is laid out. Where it knows no tools, they are written as text (tool-text.ts).
  */
 export class ChatTemplate {
+  /** As its makers wrote it. */
+  readonly source: string
   readonly #template: Template
   readonly #tokens: { readonly bos_token: string; readonly eos_token: string }
-  /** Whether it trims contents, as many templates do. */
-  readonly #trims: boolean
+  readonly #form: TemplateForm
+  /** The role of a tool's result where tools are written as text. */
+  readonly #results: 'tool' | 'user'
+  readonly #borders: CallBorders
 
   /** @throws EngineFailure for a template that can't be read, or that leaves contents out or changes them */
   constructor(source: string, { bos, eos }: { readonly bos: string; readonly eos: string }) {
     if (source.length > MAX_SOURCE) throw new EngineFailure('the chat template of the model is too long')
+    this.source = source
     this.#tokens = { bos_token: bos, eos_token: eos }
+    const plain = { knowsDeveloper: false }
     try {
       this.#template = new Template(source)
-      const probe = [
-        { role: 'user', content: ` ${standIn(0)} ` },
-        { role: 'assistant', content: ` ${standIn(1)} ` },
-      ]
-      const shown = this.#render(probe, false)
-      if (!probe.every((_, index) => shown.includes(standIn(index)))) throw new Error('it leaves out a message')
-      this.#trims = !shown.includes(` ${standIn(0)} `)
+      if (!this.#showsAll({ messages: [QUESTION, ANSWER] }, plain)) throw new Error('it leaves out a message')
     } catch (error) {
       throw new EngineFailure(`the chat template of the model can't be used: ${reasonOf(error)}`, { cause: error })
     }
+    const developer: Conversation = { messages: [{ role: 'developer', content: 'd' }, QUESTION] }
+    const written = (['object', 'text'] as const).find(how =>
+      orFalse(() => this.#showsAll(TOOL_PROBE, { ...plain, arguments: how })),
+    )
+    this.#form = {
+      arguments: written,
+      knowsDeveloper:
+        source.includes('developer') && orFalse(() => this.#showsAll(developer, { knowsDeveloper: true })),
+    }
+    this.#results = written === undefined && orFalse(() => this.#writesTool()) ? 'tool' : 'user'
+    this.#borders = this.#callBorders()
+  }
+
+  /** Whether the template itself writes tools, calls and results. */
+  get knowsTools(): boolean {
+    return this.#form.arguments !== undefined
   }
 
   /** @param open ends with the opening of an assistant message, for the model to go on. @throws ConversationRefused */
-  layOut(messages: readonly ChatMessage[], open: boolean): LaidOut[] {
-    const named = messages.map(({ role, content }, index) => ({ role, content: content === '' ? '' : standIn(index) }))
-    const text = this.#rendered(named, open)
-    const parts = text.split(STAND_IN)
-    // `split` puts each captured index between the texts around it.
-    return parts.flatMap((part, at): LaidOut[] => {
-      if (at % 2 === 0) return part === '' ? [] : [{ text: part }]
-      const message = messages[Number(part)]
-      if (message === undefined) return []
-      return [{ text: this.#trims ? message.content.trim() : message.content, message }]
-    })
+  layOut(conversation: Conversation, open: boolean): LaidOut[] {
+    const laid = this.knowsTools ? conversation : { messages: plainConversation(conversation, this.#results) }
+    const standIns = new StandIns()
+    const pieces = standIns.split(this.#rendered(templateInput(laid, this.#form, standIns), open))
+    for (const index of standIns.hidden) {
+      const { role, toolCalls } = laid.messages[index ?? -1] ?? {}
+      const where = `message ${(index ?? 0) + 1}`
+      if (role === 'tool') throw ConversationRefused.by(`it leaves out the result in ${where}`)
+      if (toolCalls !== undefined) throw ConversationRefused.by(`it takes either content or tool calls in ${where}`)
+    }
+    return markAnswers(pieces, laid.messages, this.#borders)
   }
 
   /** Templates without a system role get its text at the head of the first message, as their makers advise. */
-  #rendered(named: readonly { role: string; content: string }[], open: boolean): string {
+  #rendered(input: TemplateInput, open: boolean): string {
+    const { messages } = input
+    const end = messages.findIndex(({ role }) => role !== 'system')
+    const [head, first] = [messages.slice(0, Math.max(0, end)), messages[end]]
     try {
-      return this.#render(named, open)
+      return this.#render(input, open)
     } catch (error) {
-      const [first, second, ...rest] = named
-      if (first?.role !== 'system' || second?.role !== 'user') throw ConversationRefused.by(reasonOf(error))
-      const merged = { role: 'user', content: `${first.content}\n\n${second.content}` }
-      try {
-        return this.#render([merged, ...rest], open)
-      } catch (again) {
-        throw ConversationRefused.by(reasonOf(again))
+      if (head.length === 0 || first === undefined) throw ConversationRefused.by(reasonOf(error))
+      const system = { role: 'system', content: head.map(({ content }) => content).join('\n\n') }
+      const rest = messages.slice(end)
+      const others = head.length > 1 ? [[system, ...rest]] : []
+      if (first.role === 'user') {
+        others.push([{ role: 'user', content: `${system.content}\n\n${first.content}` }, ...rest.slice(1)])
       }
+      return this.#renderedFirst(
+        others.map(given => ({ ...input, messages: given })),
+        open,
+        error,
+      )
     }
   }
 
-  #render(messages: readonly object[], open: boolean): string {
-    return this.#template.render({ messages, add_generation_prompt: open, ...this.#tokens })
+  /** The first of the inputs that the template takes. */
+  #renderedFirst(inputs: readonly TemplateInput[], open: boolean, error: unknown): string {
+    let failure = error
+    for (const input of inputs) {
+      try {
+        return this.#render(input, open)
+      } catch (again) {
+        failure = again
+      }
+    }
+    throw ConversationRefused.by(reasonOf(failure))
+  }
+
+  #showsAll(conversation: Conversation, form: TemplateForm): boolean {
+    const standIns = new StandIns()
+    standIns.split(this.#render(templateInput(conversation, form, standIns), false))
+    return standIns.hidden.size === 0
+  }
+
+  /** Whether a message's role `tool` is in what the template writes. */
+  #writesTool(): boolean {
+    const probe = { messages: [QUESTION, ANSWER, { role: 'tool', content: 'r' } as const, ANSWER] }
+    const standIns = new StandIns()
+    const pieces = standIns.split(this.#render(templateInput(probe, this.#form, standIns), false))
+    const result = pieces.findIndex(({ message }) => message === 2)
+    return pieces[result - 1]?.text.includes('tool') === true
+  }
+
+  #callBorders(): CallBorders {
+    const of = (messages: readonly ChatMessage[], open = false): string =>
+      this.#render(templateInput({ messages }, this.#form, new StandIns()), open)
+    try {
+      return callBorders({
+        question: of([QUESTION]),
+        open: of([QUESTION], true),
+        answer: of([QUESTION, ANSWER]),
+        calls: this.knowsTools ? of([QUESTION, CALLS]) : '',
+        result: this.knowsTools ? of([QUESTION, CALLS, RESULT]) : '',
+      })
+    } catch {
+      return { prompts: [], head: '', closing: '', next: '' }
+    }
+  }
+
+  #render(input: TemplateInput & { readonly messages: readonly TemplateMessage[] }, open: boolean): string {
+    return this.#template.render({ ...input, add_generation_prompt: open, ...this.#tokens })
+  }
+}
+
+function orFalse(check: () => boolean): boolean {
+  try {
+    return check()
+  } catch {
+    return false
   }
 }
 

@@ -1,36 +1,84 @@
 import type { Readable } from 'node:stream'
+import type { Json } from './json-text.ts'
+import type { LoraSettings } from './lora-settings.ts'
+
+/** A function that the assistant may call. */
+export interface ChatTool {
+  readonly name: string
+  readonly description?: string
+  /** A JSON schema. */
+  readonly parameters?: { readonly [key: string]: Json }
+}
+
+export interface ToolCall {
+  readonly id: string
+  readonly name: string
+  /** A JSON object as text. */
+  readonly arguments: string
+}
 
 export interface ChatMessage {
-  readonly role: 'system' | 'user' | 'assistant'
+  /** `developer` is `system` for a model whose template knows only that. */
+  readonly role: 'system' | 'developer' | 'user' | 'assistant' | 'tool'
   readonly content: string
   /** 0 keeps an assistant message out of the loss (training only). */
   readonly weight?: 0 | 1
+  /** At least one; of assistant messages only. */
+  readonly toolCalls?: readonly ToolCall[]
+  /** The call of an earlier message whose result a `tool` message is. */
+  readonly toolCallId?: string
 }
+
+export interface Conversation {
+  readonly messages: readonly ChatMessage[]
+  readonly tools?: readonly ChatTool[]
+  /** Whether the assistant may call several tools at once. */
+  readonly parallelToolCalls?: boolean
+}
+
+/** How a job learns: from the answers, or from which of two answers is preferred (DPO). */
+export type TrainingMethod = 'supervised' | 'dpo'
 
 export interface Hyperparameters {
   readonly nEpochs: number | 'auto'
   readonly batchSize: number | 'auto'
   readonly learningRateMultiplier: number | 'auto'
+  /** DPO alone: how strongly the model is held to its reference. */
+  readonly beta?: number | 'auto'
+  /** DPO alone: the weight decay of AdamW. */
+  readonly l2Multiplier?: number | 'auto'
 }
 
 export interface ResolvedHyperparameters {
   readonly nEpochs: number
   readonly batchSize: number
   readonly learningRateMultiplier: number
+  readonly beta?: number
+  readonly l2Multiplier?: number
 }
 
 /** Codes of problems of a training file. */
 export type FindingCode =
+  | 'duplicate_tool'
+  | 'duplicate_tool_call_id'
   | 'file_too_large'
+  | 'invalid_arguments'
   | 'invalid_content'
   | 'invalid_json'
   | 'invalid_message'
   | 'invalid_n_examples'
+  | 'invalid_parallel_tool_calls'
+  | 'invalid_tool_call'
+  | 'invalid_tools'
   | 'invalid_utf8'
   | 'invalid_weight'
   | 'line_too_long'
+  | 'missing_input'
   | 'missing_messages'
+  | 'missing_output'
   | 'missing_role'
+  | 'missing_tool_result'
+  | 'mixed_formats'
   | 'more_findings'
   | 'no_assistant_message'
   | 'no_weighted_message'
@@ -39,7 +87,11 @@ export type FindingCode =
   | 'not_utf8'
   | 'too_deeply_nested'
   | 'too_many_values'
+  | 'unknown_field'
   | 'unknown_role'
+  | 'unknown_tool'
+  | 'unknown_tool_call_id'
+  | 'unsupported_content'
   | 'unsupported_tools'
 
 /** A problem of a training file, for people: it has the line's number, never its content. */
@@ -59,15 +111,27 @@ export interface TrainingSpec {
   readonly base: BaseModelName
   /** Of the base's file when the job was created. */
   readonly baseSha256?: string | undefined
-  /** Training data: chat-format JSONL, already validated, in plaintext and in memory only. */
+  /** Absent: supervised. */
+  readonly method?: TrainingMethod | undefined
+  /** Training data: JSONL of conversations, or of preferences for DPO, already validated, in plaintext and in memory only. */
   readonly train: Readable
   readonly valid?: Readable
   readonly hyperparameters: Hyperparameters
   readonly seed: number
+  /** The adapter of a fine-tuned model on the same base, to start from; absent: a fresh one. Not read with `resumeFrom`, which has its own. */
+  readonly startFrom?: Readable
   /** A checkpoint that this trainer wrote before (weights, moments and position), to resume from. */
   readonly resumeFrom?: Readable
   /** When aborted, the training keeps a checkpoint after its current step, then ends with the signal's reason. */
   readonly pause?: AbortSignal
+}
+
+/** DPO's implicit rewards: beta times how much likelier the model finds an output than the reference does, as means over pairs. */
+export interface Rewards {
+  readonly preferred: number
+  readonly nonPreferred: number
+  /** The share of pairs whose preferred output has the greater reward. */
+  readonly accuracy: number
 }
 
 export interface TrainingMetrics {
@@ -78,6 +142,9 @@ export interface TrainingMetrics {
   readonly trainMeanTokenAccuracy: number
   readonly validLoss?: number
   readonly validMeanTokenAccuracy?: number
+  /** DPO alone; the token accuracies are then those of preferred outputs. */
+  readonly trainRewards?: Rewards
+  readonly validRewards?: Rewards
 }
 
 export interface TrainingCheckpoint {
@@ -140,8 +207,7 @@ export interface Trainer {
   train(spec: TrainingSpec, sink: TrainingSink, signal: AbortSignal): Promise<TrainingResult>
 }
 
-export interface ChatRequest {
-  readonly messages: readonly ChatMessage[]
+export interface ChatRequest extends Conversation {
   /** Tokens; the engine's own limit when absent. */
   readonly maxTokens?: number
   readonly temperature?: number
@@ -195,6 +261,8 @@ export interface BaseModel {
   /** Of its file, in hexadecimal. */
   readonly sha256: string
   readonly fineTune: boolean
+  /** The shape of new adapters, where the operator chose one. */
+  readonly lora?: LoraSettings
   /** Why it can't be fine-tuned. */
   readonly untrainable?: string
 }

@@ -8,8 +8,11 @@ export class BaseUnavailable extends EngineFailure {
   override readonly name = 'BaseUnavailable'
 }
 
-/** Why a training can't be done with its data: too little can be learned by this base, or it takes more memory than there is. */
-export type UnfitReason = 'invalid_n_examples' | 'outOfMemory'
+/**
+ * Why a training can't be done with its data: too little can be learned by this base, its template does not take a conversation, or it takes
+ * more memory than there is.
+ */
+export type UnfitReason = 'invalid_n_examples' | 'jsonlValidationFailed' | 'outOfMemory'
 
 /** The training can't be done with its data on this base and machine. The message is for users, and quotes none of the data. */
 export class TrainingDataUnfit extends EngineFailure {

@@ -44,7 +44,7 @@ async function load(command: Extract<InferenceCommand, { type: 'load' }>, adapte
 
 async function chat(loaded: Loaded, request: ChatRequest, signal: AbortSignal): Promise<void> {
   const { model, sequence, layout, ends, contextLength } = loaded
-  const prompt = chatTokens(layout, request.messages, true).ids as Token[]
+  const prompt = chatTokens(layout, request, true).ids as Token[]
   if (prompt.length >= contextLength) throw new ContextTooLong(prompt.length, contextLength)
   // Data of one request must not reach another, so earlier prompts are not cached.
   await sequence.clearHistory()

@@ -1,8 +1,10 @@
 import type { LlamaModel, Token } from 'node-llama-cpp'
 import { getLlama, LlamaLogLevel } from 'node-llama-cpp'
+import type { LaidOut } from './answer-spans.ts'
 import type { ChatLayout, Tokenizer } from './chat-layout.ts'
-import { ChatTemplate } from './chat-template.ts'
-import { EngineFailure } from './failures.ts'
+import { ChatTemplate, TOOL_PROBE } from './chat-template.ts'
+import type { Conversation } from './engine.ts'
+import { ConversationRefused, EngineFailure } from './failures.ts'
 import { openGguf, type GgufValue } from './gguf.ts'
 
 /** The prebuilt llama.cpp of node-llama-cpp's package: not compiled here, not on a GPU, without logs. */
@@ -74,13 +76,15 @@ function tokenizerOf(model: LlamaModel, whole: ReadonlyMap<string, number>): Tok
  */
 export function guarded(
   tokenizer: Tokenizer,
-  template: Pick<ChatTemplate, 'layOut'>,
+  template: Pick<ChatTemplate, 'layOut' | 'source'>,
   others: readonly string[],
 ): Tokenizer {
-  const own = [...template.layOut(PROBE, true), ...others.map(text => ({ text, message: undefined }))].filter(
-    ({ message }) => message === undefined,
-  )
-  const controls = own.flatMap(({ text }) => tokenizer.split(text)).filter(({ id }) => id !== undefined)
+  const laidOut = [...template.layOut(PROBE, true), ...toolsLaidOut(template)].filter(({ isGiven }) => !isGiven)
+  const own = [...laidOut.map(({ text }) => text), ...others, template.source]
+  // White space forges no role, and would be split in every text.
+  const controls = own
+    .flatMap(text => tokenizer.split(text))
+    .filter(({ id, text }) => id !== undefined && text.trim() !== '')
   const ids = new Set(controls.map(({ id }) => id))
   const forms = [...new Set(controls.map(({ text }) => text))]
   return {
@@ -94,12 +98,24 @@ export function guarded(
   }
 }
 
-const PROBE = [
-  { role: 'system', content: 's' },
-  { role: 'user', content: 'a' },
-  { role: 'assistant', content: 'b' },
-  { role: 'user', content: 'c' },
-] as const
+/** A template that takes no tool's result is not made of control tokens for them either. */
+function toolsLaidOut(template: Pick<ChatTemplate, 'layOut'>): readonly LaidOut[] {
+  try {
+    return template.layOut(TOOL_PROBE, true)
+  } catch (error) {
+    if (error instanceof ConversationRefused) return []
+    throw error
+  }
+}
+
+const PROBE: Conversation = {
+  messages: [
+    { role: 'system', content: 's' },
+    { role: 'user', content: 'a' },
+    { role: 'assistant', content: 'b' },
+    { role: 'user', content: 'c' },
+  ],
+}
 
 /** Cuts a text behind the first character of each place that has the form. */
 function halved(text: string, form: string): string[] {

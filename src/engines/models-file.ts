@@ -9,6 +9,7 @@ import type { CatalogueOptions } from './catalogue.ts'
 import type { BaseModel } from './engine.ts'
 import { EngineFailure } from './failures.ts'
 import { openGguf } from './gguf.ts'
+import { loraOf, loraSettings } from './lora-settings.ts'
 import { factsOf, type ModelFacts } from './model-facts.ts'
 
 /** The operator's base models, in the data folder. `ownkey models` writes it, and a start reads it. */
@@ -32,6 +33,8 @@ const entry = z.strictObject({
   /** Tokens, where it is not the context that the model was trained with. */
   context: z.int().min(64).max(10_000_000).optional(),
   aliases: z.array(name).max(100).default([]),
+  /** How new adapters on it are shaped. */
+  training: loraSettings.optional(),
 })
 const modelsFile = z.strictObject({ models: z.array(entry).max(100).default([]) })
 
@@ -120,6 +123,7 @@ async function baseOf(dataDir: string, one: ModelEntry): Promise<BaseModel> {
     contextLength: one.context ?? facts.contextLength,
     description: `${facts.title ?? one.name}: ${facts.architecture}, ${facts.types.join(' and ')}`,
     licence: one.licence,
+    ...(one.training === undefined ? {} : { lora: loraOf(one.training) }),
     fineTune: facts.untrainable === undefined,
     ...(facts.untrainable === undefined ? {} : { untrainable: facts.untrainable }),
   }

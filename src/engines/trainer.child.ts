@@ -1,21 +1,24 @@
 /** Trains one adapter: frames of `TrainingCommand` come in on stdin, `TrainingReply` go out on fd 3. */
 import { createWriteStream } from 'node:fs'
+import type { ChatLayout } from './chat-layout.ts'
 import { encodeFile } from './encode-file.ts'
 import type { FileReport, TrainingMetrics } from './engine.ts'
 import { EngineFailure, TrainingDataUnfit } from './failures.ts'
 import { readFrames, writeFrame } from './frames.ts'
 import { loadGgml, type Ggml } from './ggml.ts'
-import { openGguf } from './gguf.ts'
+import { openGguf, type StoredTensor } from './gguf.ts'
 import { loadVocabulary } from './llama-vocabulary.ts'
-import { encodeAdapter, freshAdapter } from './lora.ts'
+import { decodeAdapter, encodeAdapter, freshAdapter, type Adapter } from './lora.ts'
+import { ModelPasses } from './model-passes.ts'
+import { Likelihood } from './objective.ts'
 import { llamaShape, llamaTensors } from './model-shape.ts'
+import { DPO, encodePair, PreferenceObjective, resolvePreference, sequencesOf } from './preference.ts'
 import { beginLife } from './sign-of-life.ts'
 import type { TrainingCommand, TrainingReply } from './trainer.ts'
-import { resolveHyperparameters } from './training-batches.ts'
-import type { RunOptions } from './training-run.ts'
+import { encodeConversation, resolveHyperparameters } from './training-batches.ts'
+import type { TrainingExample } from './training-file.ts'
 import { TrainingRun } from './training-run.ts'
-import type { TrainingPosition } from './training-state.ts'
-import { decodeState, encodeState } from './training-state.ts'
+import { decodeState, encodeState, type TrainingPosition, type TrainingState } from './training-state.ts'
 
 beginLife()
 
@@ -40,11 +43,12 @@ async function* incoming(): AsyncGenerator<Buffer> {
   }
 }
 
-interface Prepared extends RunOptions {
+interface Prepared {
+  readonly run: TrainingRun
+  readonly adapter: Adapter
+  readonly architecture: string
   readonly position: TrainingPosition
   readonly files: readonly FileReport[]
-  /** Closes the base's file, which is read until its weights are placed. */
-  readonly close: () => void
 }
 
 function tooFew({ examples, leftOut, context }: FileReport, least: number): TrainingDataUnfit {
@@ -56,40 +60,81 @@ function tooFew({ examples, leftOut, context }: FileReport, least: number): Trai
   )
 }
 
+/** What the files hold for the job's method, as the model reads it. */
+async function readData(job: Job, layout: ChatLayout, context: number) {
+  const read = async <T extends { readonly tokens: number }>(
+    encode: (layout: ChatLayout, example: TrainingExample, context: number) => T | undefined,
+  ) => {
+    const one = (file: FileReport['file']) =>
+      encodeFile(incoming(), example => encode(layout, example, context), { file, context })
+    const [train, valid] = [await one('training'), await one('validation')]
+    const { examples, leftOut } = valid.report
+    return {
+      train: train.encoded,
+      valid: valid.encoded,
+      files: [train.report, ...(examples + leftOut.count === 0 ? [] : [valid.report])],
+    }
+  }
+  return job.method === 'dpo'
+    ? ({ method: 'dpo', ...(await read(encodePair)) } as const)
+    : ({ method: 'supervised', ...(await read(encodeConversation)) } as const)
+}
+
 async function prepare(job: Job, ggml: Ggml): Promise<Prepared> {
   const file = openGguf(job.path, ggml.dequantize)
   const shape = llamaShape(file)
   const base = llamaTensors(file)
   const { layout, dispose } = await loadVocabulary(job.path)
-  const context = Math.min(shape.context, job.maxContext)
-  const { encoded: train, report } = await encodeFile(incoming(), layout, { file: 'training', context })
-  const { encoded: valid, report: ofValid } = await encodeFile(incoming(), layout, { file: 'validation', context })
+  const data = await readData(job, layout, Math.min(shape.context, job.maxContext))
+  const source = Buffer.concat(await Array.fromAsync(incoming()))
   const state = Buffer.concat(await Array.fromAsync(incoming()))
   await dispose()
-  if (train.length < job.minExamples) throw tooFew(report, job.minExamples)
-  const adapter = freshAdapter(base, job.seed)
-  const fresh: TrainingPosition = {
-    step: 0,
-    totalSteps: 0,
-    trainedTokens: 0,
-    seed: job.seed,
-    examples: train.length,
-    base: job.base,
-    hyperparameters: resolveHyperparameters(job.hyperparameters, {
-      examples: train.length,
-      tokens: train.reduce((sum, { ids }) => sum + ids.length, 0),
-      parameters: file.parameters,
-    }),
-  }
-  const position = state.length === 0 ? fresh : decodeState(state, adapter)
-  if (position.examples !== train.length || position.base !== job.base || position.seed !== job.seed) {
+  const [report] = data.files
+  if (report !== undefined && report.examples < job.minExamples) throw tooFew(report, job.minExamples)
+  const { position, adapter, reference } =
+    state.length > 0 ? decodeState(state, base) : fresh(job, { base, parameters: file.parameters, source, data })
+  if (position.examples !== data.train.length || position.base !== job.base || position.seed !== job.seed) {
     throw new EngineFailure('the training checkpoint belongs to other data, another seed or another base model')
   }
   const { hyperparameters, seed } = position
-  const files = [report, ...(ofValid.examples + ofValid.leftOut.count === 0 ? [] : [ofValid])]
-  const close = (): void => file.close()
-  const run = { shape, base, adapter, train, valid, hyperparameters, seed, memory: job.memory }
-  return { ...run, position, files, close }
+  const { batchSize, beta = DPO.beta } = hyperparameters
+  const most =
+    data.method === 'dpo'
+      ? { examples: sequencesOf(data.train), batchSize: 2 * batchSize }
+      : { examples: data.train, batchSize }
+  const passes = new ModelPasses(ggml, { shape, base, adapter, memory: job.memory, most })
+  file.close()
+  const objective =
+    data.method === 'dpo'
+      ? new PreferenceObjective(passes, data, { beta, reference })
+      : new Likelihood(passes, data.train, data.valid)
+  const run = new TrainingRun(passes, objective, { shape, hyperparameters, seed })
+  return { run, adapter, architecture: shape.architecture, position, files: data.files }
+}
+
+/** The state before the first step. */
+function fresh(
+  job: Job,
+  given: {
+    readonly base: readonly StoredTensor[]
+    readonly parameters: number
+    readonly source: Buffer
+    readonly data: { readonly train: readonly { readonly tokens: number }[] }
+  },
+): TrainingState {
+  const { base, parameters, source, data } = given
+  const examples = data.train.length
+  const resolve = job.method === 'dpo' ? resolvePreference : resolveHyperparameters
+  const hyperparameters = resolve(job.hyperparameters, {
+    examples,
+    tokens: data.train.reduce((sum, { tokens }) => sum + tokens, 0),
+    parameters,
+  })
+  return {
+    position: { step: 0, totalSteps: 0, trainedTokens: 0, seed: job.seed, examples, base: job.base, hyperparameters },
+    adapter: source.length > 0 ? decodeAdapter(source, base) : freshAdapter(base, job.seed, job.lora),
+    reference: new Float64Array(0),
+  }
 }
 
 /** At most about ten epochs of a run keep a checkpoint, and the last three always. */
@@ -135,12 +180,10 @@ interface Kept {
 class Training {
   readonly #job: Job
   readonly #position: TrainingPosition
-  readonly #adapter: RunOptions['adapter']
+  readonly #adapter: Adapter
   readonly #architecture: string
   readonly #run: TrainingRun
-  readonly #examples: number
   readonly #files: readonly FileReport[]
-  readonly #hasValidation: boolean
   readonly #commands = new Commands(() => void this.#keepNow())
   #trainedTokens: number
   /** The message of the last complete step; absent: no step was done here. */
@@ -150,38 +193,36 @@ class Training {
   #keptAt = performance.now()
   #isOver = false
 
-  constructor(job: Job, ggml: Ggml, { position, files, close, ...options }: Prepared) {
+  constructor(job: Job, { position, files, adapter, architecture, run }: Prepared) {
     this.#job = job
     this.#position = position
-    this.#adapter = options.adapter
-    this.#architecture = options.shape.architecture
-    this.#run = new TrainingRun(ggml, options)
-    close()
-    this.#examples = options.train.length
+    this.#adapter = adapter
+    this.#architecture = architecture
+    this.#run = run
     this.#files = files
-    this.#hasValidation = options.valid.length > 0
     this.#trainedTokens = position.trainedTokens
   }
 
   async train(): Promise<void> {
     const { hyperparameters } = this.#position
-    const { totalSteps } = this.#run
-    const plan = { hyperparameters, totalSteps, examples: this.#examples, files: this.#files }
+    const { totalSteps, objective } = this.#run
+    const plan = { hyperparameters, totalSteps, examples: objective.examples, files: this.#files }
     await this.#commands.answerTo({ type: 'started', plan })
+    await objective.begin()
     for (let step = this.#position.step + 1; step <= totalSteps; step += 1) await this.#step(step)
     const result = { type: 'result', trainedTokens: this.#trainedTokens, steps: totalSteps } as const
     await this.#commands.answerTo(result, encodeAdapter(this.#adapter, this.#architecture))
   }
 
   async #step(step: number): Promise<void> {
-    const { stepsPerEpoch } = this.#run
+    const { stepsPerEpoch, objective } = this.#run
     const epochEnds = step % stepsPerEpoch === 0
-    if (epochEnds && this.#hasValidation) this.#before = this.#kept(true)
+    if (epochEnds && objective.hasValidation) this.#before = this.#kept(true)
     let metrics: TrainingMetrics = await this.#run.step(step)
     if (epochEnds) metrics = { ...metrics, ...(await this.#run.validate()) }
     // A checkpoint was kept meanwhile, so the training is over and the server ends this process.
     if (this.#isOver) return new Promise(() => undefined)
-    if (epochEnds) this.#trainedTokens += this.#run.epochTokens
+    if (epochEnds) this.#trainedTokens += objective.tokens
     this.#last = metrics
     this.#before = undefined
     const { type } = await this.#commands.answerTo({ type: 'metrics', metrics })
@@ -204,10 +245,11 @@ class Training {
   #kept(interim: boolean): Kept | undefined {
     const metrics = this.#last
     if (metrics === undefined) return undefined
-    const { totalSteps } = this.#run
+    const { totalSteps, objective } = this.#run
     const encoded = encodeAdapter(this.#adapter, this.#architecture)
     const position = { ...this.#position, step: metrics.step, totalSteps, trainedTokens: this.#trainedTokens }
-    const body = Buffer.concat([encoded, encodeState(position, this.#adapter)])
+    const state = encodeState({ position, adapter: this.#adapter, reference: objective.reference })
+    const body = Buffer.concat([encoded, state])
     return { message: { type: 'checkpoint', metrics, interim, adapterBytes: encoded.length }, body }
   }
 }
@@ -216,7 +258,7 @@ try {
   const { command } = await nextCommand()
   if (command.type !== 'job') throw new EngineFailure('the first frame must be a job')
   const ggml = loadGgml(command.threads)
-  await new Training(command, ggml, await prepare(command, ggml)).train()
+  await new Training(command, await prepare(command, ggml)).train()
 } catch (error) {
   const message = error instanceof Error ? error.message.slice(0, 500) : 'unknown'
   // V8 ran out of memory, so the process ends as if the kernel had ended it for that.

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
-import { Catalogue } from './catalogue.ts'
+import { Catalogue, EMBEDDED_BASE } from './catalogue.ts'
 import type { TrainingMetrics, TrainingSink, TrainingSpec } from './engine.ts'
 import { EngineFailure, TrainingDataUnfit } from './failures.ts'
+import { encodeGguf, openGguf } from './gguf.ts'
+import { encodeAdapter, freshAdapter } from './lora.ts'
+import type { LoraSettings } from './lora-settings.ts'
+import { memoryFile } from './memory-file.ts'
 import { ggmlTrainer } from './trainer.ts'
 
 const trainer = ggmlTrainer(new Catalogue(), { threads: 1 })
@@ -74,6 +78,100 @@ test('training from the same seed gives the same bytes, also when resumed', asyn
 
   const other = await trainer.train(spec({ seed: 4 }), recording(), never)
   assert.notDeepEqual(Buffer.concat(await Array.fromAsync(other.adapter)), adapter)
+})
+
+test('training that starts from an adapter goes on where it ended, and resumes without it byte for byte', async () => {
+  const bytes = async (adapter: Readable): Promise<Buffer> => Buffer.concat(await Array.fromAsync(adapter))
+  const first = recording()
+  const adapter = await bytes((await trainer.train(spec({ valid: jsonl(3, 50) }), first, never)).adapter)
+  const valid = (): Readable => jsonl(3, 50)
+  const whole = recording()
+  const from = { startFrom: Readable.from([adapter]), valid: valid(), seed: 9 }
+  const ended = await bytes((await trainer.train(spec(from), whole, never)).adapter)
+  // Each epoch has another order, so what must agree is the loss of one batch with everything in it.
+  const one = { nEpochs: 1, batchSize: 10, learningRateMultiplier: 1e-9 }
+  const looking = recording()
+  const look = { startFrom: Readable.from([adapter]), valid: valid(), hyperparameters: one }
+  await trainer.train(spec(look), looking, never)
+  const [seen, last] = [looking.seen[0]?.validLoss ?? 0, first.seen.at(-1)?.validLoss ?? 1]
+  assert.ok(Math.abs(seen - last) < 1e-6, `${seen} against ${last}`)
+  const resumeFrom = Readable.from([whole.states.get(4) as Buffer])
+  const rest = await trainer.train(spec({ resumeFrom, valid: valid(), seed: 9 }), recording(), never)
+  assert.deepEqual(await bytes(rest.adapter), ended)
+})
+
+test('dpo from the same seed gives the same bytes, also when resumed, and from the adapter that it started from', async () => {
+  const pairs = (count: number, from: number): Readable => {
+    const line = (n: number): string =>
+      JSON.stringify({
+        input: { messages: [{ role: 'user', content: `Say ${n}` }] },
+        preferred_output: [{ role: 'assistant', content: `${n}, of course.` }],
+        non_preferred_output: [{ role: 'assistant', content: `Number ${n}, if you must.` }],
+      })
+    return Readable.from([Buffer.from(Array.from({ length: count }, (_, at) => line(from + at)).join('\n'))])
+  }
+  const bytes = async (adapter: Readable): Promise<Buffer> => Buffer.concat(await Array.fromAsync(adapter))
+  const started = await bytes((await trainer.train(spec(), recording(), never)).adapter)
+  const dpo = (more: Partial<TrainingSpec>) =>
+    spec({ method: 'dpo', train: pairs(10, 0), valid: pairs(3, 50), ...more, hyperparameters: ofDpo })
+  const ofDpo = { nEpochs: 4, batchSize: 5, learningRateMultiplier: 0.5, beta: 0.2, l2Multiplier: 0 }
+  const whole = recording()
+  const ended = await bytes((await trainer.train(dpo({ startFrom: Readable.from([started]) }), whole, never)).adapter)
+  const [first, last] = [whole.seen[0], whole.seen.at(-1)]
+  assert.ok(Math.abs((first?.trainLoss ?? 0) - Math.log(2)) < 1e-5, 'the reference is the adapter that it starts from')
+  assert.ok((last?.validLoss ?? 1) < Math.log(2))
+  assert.ok((last?.validRewards?.preferred ?? 0) > (last?.validRewards?.nonPreferred ?? 0))
+  // The checkpoint has the reference, so the adapter is not needed again.
+  const resumed = recording()
+  const resumeFrom = Readable.from([whole.states.get(4) as Buffer])
+  assert.deepEqual(await bytes((await trainer.train(dpo({ resumeFrom }), resumed, never)).adapter), ended)
+  assert.deepEqual(resumed.seen, whole.seen.slice(4))
+  await assert.rejects(trainer.train(dpo({ train: jsonl(10) }), recording(), never), /data has conversations, and dpo/)
+  await assert.rejects(trainer.train(spec({ train: pairs(10, 0) }), recording(), never), /preferences, which only dpo/)
+})
+
+test('new adapters have the shape that the operator chose, and one that is gone on with keeps its own', async () => {
+  const shaped = ggmlTrainer(shapedCatalogue({ rank: 4, alpha: 12, targets: ['attn_q', 'ffn_down'] }), { threads: 1 })
+  const bytes = async (adapter: Readable): Promise<Buffer> => Buffer.concat(await Array.fromAsync(adapter))
+  const on = { base: 'shaped' }
+  const whole = recording()
+  const made = await bytes((await shaped.train(spec(on), whole, never)).adapter)
+  assert.deepEqual(shapeOf(made), { alpha: 12, rank: 4, matrices: ['attn_q', 'ffn_down'] })
+  const other = ggmlTrainer(shapedCatalogue({ rank: 2, alpha: 2, targets: ['attn_v'] }), { threads: 1 })
+  const resumeFrom = Readable.from([whole.states.get(4) as Buffer])
+  assert.deepEqual(await bytes((await other.train(spec({ ...on, resumeFrom }), recording(), never)).adapter), made)
+  const startFrom = Readable.from([made])
+  const further = await other.train(spec({ ...on, startFrom }), recording(), never)
+  assert.deepEqual(shapeOf(await bytes(further.adapter)), shapeOf(made))
+  const anew = await other.train(spec(on), recording(), never)
+  assert.deepEqual(shapeOf(await bytes(anew.adapter)), { alpha: 2, rank: 2, matrices: ['attn_v'] })
+})
+
+function shapedCatalogue(lora: LoraSettings): Catalogue {
+  return new Catalogue({ models: [{ ...EMBEDDED_BASE, name: 'shaped', lora }] })
+}
+
+function shapeOf(adapter: Buffer) {
+  const held = memoryFile(adapter)
+  const file = openGguf(held.path)
+  const matrices = [...new Set(file.names.map(name => name.split('.')[2]))]
+  const [rank] = file.tensor(`blk.0.${matrices[0]}.weight.lora_b`).shape
+  const shape = { alpha: file.metadata.get('adapter.lora.alpha'), rank, matrices }
+  file.close()
+  held.close()
+  return shape
+}
+
+test('an adapter of another base, and what is not an adapter, are refused with why', async () => {
+  const alien = encodeAdapter(freshAdapter([{ name: 'blk.0.attn_q.weight', shape: [64, 64] }], 1))
+  const start = (bytes: Buffer): Promise<unknown> =>
+    trainer.train(spec({ startFrom: Readable.from([bytes]) }), recording(), never)
+  await assert.rejects(
+    start(alien),
+    /model to start from does not fit the base model at blk\.0\.attn_q\.weight\.lora_a/,
+  )
+  await assert.rejects(start(encodeGguf([], [])), /is not a LoRA adapter/)
+  await assert.rejects(start(Buffer.from('nonsense')), /not a GGUF/)
 })
 
 test('a sink that throws stops the training with its error', async () => {

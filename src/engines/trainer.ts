@@ -6,6 +6,7 @@ import type {
   Hyperparameters,
   ResolvedHyperparameters,
   Trainer,
+  TrainingMethod,
   TrainingMetrics,
   TrainingResult,
   TrainingSink,
@@ -16,6 +17,7 @@ import { startEngineProcess } from './engine-process.ts'
 import { EngineFailure, TrainingDataUnfit, type UnfitReason } from './failures.ts'
 import type { Frame } from './frames.ts'
 import { PATIENCE, type Patience } from './life-watch.ts'
+import { LORA, type LoraSettings } from './lora-settings.ts'
 import { TRAINING_LIMITS } from './training-file.ts'
 import { memoryLimit } from './training-memory.ts'
 
@@ -24,6 +26,9 @@ export type TrainingCommand =
       readonly type: 'job'
       readonly base: string
       readonly path: string
+      readonly method: TrainingMethod
+      /** Of a new adapter. One that is gone on with keeps its own. */
+      readonly lora: LoraSettings
       readonly hyperparameters: Hyperparameters
       readonly seed: number
       readonly threads: number
@@ -106,9 +111,19 @@ export function ggmlTrainer(catalogue: Catalogue, options: Partial<TrainerOption
       }
       signal.addEventListener('abort', abort, { once: true })
       try {
-        const { hyperparameters, seed } = spec
+        const { hyperparameters, seed, method = 'supervised' } = spec
         const threads = threadsFor(model, settings.threads)
-        const job = { type: 'job', base: model.name, path: model.path, hyperparameters, seed, ...settings, threads }
+        const job = {
+          type: 'job',
+          base: model.name,
+          path: model.path,
+          method,
+          lora: model.lora ?? LORA,
+          hyperparameters,
+          seed,
+          ...settings,
+          threads,
+        }
         // A job that fails early says so while we still send, so both directions run at once.
         const sending = sendJob(child, job, spec)
         sending.catch(() => undefined)
@@ -128,7 +143,7 @@ export function ggmlTrainer(catalogue: Catalogue, options: Partial<TrainerOption
 
 async function sendJob(child: EngineProcess, job: object, spec: TrainingSpec): Promise<void> {
   await child.send(job)
-  for (const stream of [spec.train, spec.valid, spec.resumeFrom]) {
+  for (const stream of [spec.train, spec.valid, spec.startFrom, spec.resumeFrom]) {
     for await (const chunk of stream ?? []) await child.send({ type: 'bytes' }, chunk as Buffer)
     await child.send({ type: 'end' })
   }

@@ -51,9 +51,13 @@ test('seed and epoch decide the order of examples in each epoch', () => {
 test('a step is split so that memory is bounded and every learned token weighs the same', () => {
   const examples = [300, 20, 700, 30, 1000].map(length => ({
     ids: Array.from({ length }, (_, index) => index),
+    tokens: length,
     rows: [length - 4, length - 3, length - 2],
   }))
-  const batches = microBatches(examples)
+  const batches = microBatches(
+    examples,
+    examples.map(() => 1 / 15),
+  )
   const weights = batches.flatMap(({ batch }) => [...batch.weights])
   assert.equal(weights.length, 15)
   assert.ok(weights.every(weight => Math.abs(weight - 1 / 15) < 1e-7))

@@ -1,12 +1,15 @@
 import { chatTokens, type ChatLayout } from './chat-layout.ts'
-import type { ChatMessage, Hyperparameters, ResolvedHyperparameters } from './engine.ts'
+import type { Conversation, Hyperparameters, ResolvedHyperparameters } from './engine.ts'
+import { EngineFailure } from './failures.ts'
 import type { Batch, StepSize } from './llama-graph.ts'
+import type { TrainingExample } from './training-file.ts'
 
 /** One example as the model reads it. */
 export interface EncodedExample {
   readonly ids: readonly number[]
   /** Positions whose next token is learned. */
   readonly rows: readonly number[]
+  readonly tokens: number
   /** It had more tokens than the context. */
   readonly isCut?: boolean
 }
@@ -14,13 +17,23 @@ export interface EncodedExample {
 /** Cuts an example at `context` tokens, as the public service does; undefined when nothing to learn is left. */
 export function encodeExample(
   layout: ChatLayout,
-  messages: readonly ChatMessage[],
+  conversation: Conversation,
   context: number,
 ): EncodedExample | undefined {
-  const { ids, learn } = chatTokens(layout, messages, false)
+  const { ids, learn } = chatTokens(layout, conversation, false)
   const kept = ids.slice(0, context)
   const rows = kept.flatMap((_, index) => (index > 0 && learn[index] === true ? [index - 1] : []))
-  return rows.length === 0 ? undefined : { ids: kept, rows, isCut: kept.length < ids.length }
+  return rows.length === 0 ? undefined : { ids: kept, rows, tokens: kept.length, isCut: kept.length < ids.length }
+}
+
+/** As `encodeExample`, of a line of a file for supervised training. */
+export function encodeConversation(
+  layout: ChatLayout,
+  { nonPreferred, ...conversation }: TrainingExample,
+  context: number,
+): EncodedExample | undefined {
+  if (nonPreferred !== undefined) throw new EngineFailure('the data has preferences, which only dpo takes')
+  return encodeExample(layout, conversation, context)
 }
 
 /**
@@ -39,6 +52,16 @@ const LARGE = { parameters: 20_000_000, examples: 72, least: 3, most: 6 } as con
 /** The most tokens that `auto` trains on, except that it does at least one epoch: about a minute of the embedded model on one core. */
 const AUTO_TOKENS = 150_000
 
+/** The most epochs that `auto` does. @param tokens of one */
+export function affordableEpochs(tokens: number): number {
+  return Math.max(1, Math.floor(AUTO_TOKENS / Math.max(1, tokens)))
+}
+
+/** Whether a base needs few epochs and small steps, by its parameters. */
+export function knowsMuch(parameters: number): boolean {
+  return parameters >= LARGE.parameters
+}
+
 /**
  * The value of `auto` for a number of examples.
  * @param given `tokens` of one epoch, `parameters` of the base
@@ -52,12 +75,11 @@ export function resolveHyperparameters(
     examples,
     wanted.batchSize === 'auto' ? Math.min(8, Math.max(1, Math.ceil(examples / 4))) : wanted.batchSize,
   )
-  const affordable = Math.max(1, Math.floor(AUTO_TOKENS / Math.max(1, tokens)))
-  const isLarge = parameters >= LARGE.parameters
+  const isLarge = knowsMuch(parameters)
   const enough = isLarge
     ? Math.min(LARGE.most, Math.max(LARGE.least, Math.ceil(LARGE.examples / examples)))
     : SMALL.epochs
-  const nEpochs = wanted.nEpochs === 'auto' ? Math.min(enough, affordable) : wanted.nEpochs
+  const nEpochs = wanted.nEpochs === 'auto' ? Math.min(enough, affordableEpochs(tokens)) : wanted.nEpochs
   // That rate belongs to these epochs. With other epochs, by the file's size or the user's choice, it is 1.
   const autoRate = !isLarge && wanted.nEpochs === 'auto' && nEpochs === SMALL.epochs ? SMALL.rate : 1
   const learningRateMultiplier = wanted.learningRateMultiplier === 'auto' ? autoRate : wanted.learningRateMultiplier
@@ -89,6 +111,8 @@ export function uniform(seed: number): () => number {
 export interface MicroBatch {
   readonly size: StepSize
   readonly batch: Batch
+  /** Which examples it has, in the order of its rows: each has as many as it learns. */
+  readonly members: readonly number[]
 }
 
 /** Tokens that one pass computes at once, if an example does not have more. It bounds memory for every batch size; more are hardly faster. */
@@ -100,16 +124,16 @@ const bucket = (length: number): number => roundUp(length, length <= 256 ? 32 : 
 
 /**
  * Splits one step's examples into passes of similar lengths.
- * Each learned token weighs the same within the step: 1 / (learned tokens of the step).
+ * @param weights of each example's rows in the loss: minus the log-probability of their targets; they may be negative
  */
-export function microBatches(examples: readonly EncodedExample[]): MicroBatch[] {
-  const total = examples.reduce((sum, example) => sum + example.rows.length, 0)
-  const sorted = examples.toSorted((a, b) => b.ids.length - a.ids.length)
+export function microBatches(examples: readonly EncodedExample[], weights: readonly number[]): MicroBatch[] {
+  const lengthOf = (index: number | undefined): number => (index === undefined ? 1 : (examples[index]?.ids.length ?? 1))
+  const sorted = [...examples.keys()].toSorted((a, b) => lengthOf(b) - lengthOf(a))
   const batches: MicroBatch[] = []
   for (let at = 0; at < sorted.length;) {
-    const length = bucket(sorted[at]?.ids.length ?? 1)
+    const length = bucket(lengthOf(sorted[at]))
     const sequences = Math.max(1, Math.min(sorted.length - at, Math.floor(TOKENS_PER_PASS / length)))
-    batches.push(microBatch(sorted.slice(at, at + sequences), length, 1 / total))
+    batches.push(microBatch(examples, weights, sorted.slice(at, at + sequences), length))
     at += sequences
   }
   return batches
@@ -125,19 +149,31 @@ export function largestPass(examples: readonly EncodedExample[], batchSize: numb
   return { length, sequences, rows: roundUp(Math.min(learned, Math.max(TOKENS_PER_PASS, length)), 64) }
 }
 
-function microBatch(examples: readonly EncodedExample[], length: number, weight: number): MicroBatch {
-  const ids = new Int32Array(examples.length * length)
-  const [rows, targets]: [number[], number[]] = [[], []]
-  for (const [sequence, example] of examples.entries()) {
+function microBatch(
+  examples: readonly EncodedExample[],
+  weightOf: readonly number[],
+  members: readonly number[],
+  length: number,
+): MicroBatch {
+  const ids = new Int32Array(members.length * length)
+  const [rows, targets, weights]: [number[], number[], number[]] = [[], [], []]
+  for (const [sequence, member] of members.entries()) {
+    const example = examples[member] as EncodedExample
     ids.set(example.ids, sequence * length)
     for (const row of example.rows) {
       rows.push(sequence * length + row)
       targets.push(example.ids[row + 1] as number)
+      weights.push(weightOf[member] ?? 0)
     }
   }
-  const weights = new Float32Array(rows.length).fill(weight)
   return {
-    size: { length, sequences: examples.length, rows: roundUp(rows.length, 64) },
-    batch: { ids, rows: Int32Array.from(rows), targets: Int32Array.from(targets), weights },
+    size: { length, sequences: members.length, rows: roundUp(rows.length, 64) },
+    batch: {
+      ids,
+      rows: Int32Array.from(rows),
+      targets: Int32Array.from(targets),
+      weights: Float32Array.from(weights),
+    },
+    members,
   }
 }

@@ -16,6 +16,13 @@ const check = (text: string | Buffer) => checkTrainingFile(Readable.from([Buffer
 const tenOf = (line: string): string => [line, ...Array.from({ length: 9 }, () => GOOD)].join('\n')
 const codes = async (text: string | Buffer): Promise<string[]> => (await check(text)).findings.map(item => item.code)
 
+/** Lines with calls of these arguments. */
+function argumentsOf(text: string, calls = 1): Buffer {
+  const call = { function: { name: 'f', arguments: text } }
+  const messages = [{ role: 'assistant', tool_calls: Array.from({ length: calls }, () => call) }]
+  return Buffer.from(`${JSON.stringify({ messages })}\n`.repeat(16))
+}
+
 function* pieces(bytes: Buffer): Generator<Buffer> {
   for (let at = 0; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536)
 }
@@ -54,6 +61,13 @@ describe('a training file', () => {
     assert.equal((await codes('['.repeat(200_000)))[0], 'too_deeply_nested')
   })
 
+  test('a schema of ten levels with alternatives in each is not too deep', async () => {
+    const schemaOf = (levels: number): object =>
+      levels === 0 ? {} : { type: 'object', properties: { a: { anyOf: [schemaOf(levels - 1)] } } }
+    const tools = [{ type: 'function', function: { name: 'f', parameters: schemaOf(10) } }]
+    assert.deepEqual(await codes(tenOf(JSON.stringify({ ...JSON.parse(GOOD), tools }))), [])
+  })
+
   test('a line over the limit is refused, and is not kept in memory', async () => {
     const chunk = Buffer.alloc(TRAINING_LIMITS.line / 4, 'a')
     const { findings } = await checkTrainingFile(Readable.from(Array.from({ length: 64 }, () => chunk)))
@@ -86,15 +100,6 @@ describe('a training file', () => {
     const bytes = Buffer.from(tenOf(GOOD.replace('hello', 'grüße 🙂')))
     const chunks = Array.from({ length: Math.ceil(bytes.length / 7) }, (_, at) => bytes.subarray(at * 7, at * 7 + 7))
     assert.deepEqual(await checkTrainingFile(Readable.from(chunks)), { examples: 10, findings: [] })
-  })
-
-  test('tool calls, tool definitions and tool results are refused as unsupported', async () => {
-    const call = { messages: [{ role: 'assistant', tool_calls: [{ id: 'a' }] }] }
-    const result = { messages: [{ role: 'tool', content: 'x' }] }
-    const tools = { messages: [], tools: [] }
-    for (const example of [call, result, tools]) {
-      assert.equal((await codes(tenOf(JSON.stringify(example))))[0], 'unsupported_tools')
-    }
   })
 
   test('weight is 0 or 1, on assistant messages, and not 0 on all of them', async () => {
@@ -144,6 +149,9 @@ describe('a training file', () => {
     ['examples of few letters', Buffer.from(`${GOOD}\n`.repeat(100_000))],
     ['brackets in long lines', Buffer.from(`${'['.repeat(1_000_000)}\n`.repeat(16))],
     ['texts of many escapes', Buffer.from(`{"a":"${'\\u0041'.repeat(170_000)}"}\n`.repeat(16))],
+    ['arguments of many values', argumentsOf(`{"a":[${'1,'.repeat(500_000)}1]}`)],
+    ['arguments of many brackets', argumentsOf('['.repeat(1_000_000))],
+    ['calls of many values', argumentsOf(`{"a":[${'1,'.repeat(4000)}1]}`, 100)],
     ['many keys', Buffer.from(`{${Array.from({ length: 9_999 }, (_, n) => `"key-${n}":1`).join()}}\n`.repeat(40))],
   ]
   for (const [what, bytes] of HOSTILE)

@@ -1,5 +1,7 @@
-import type { ChatMessage, Finding, FindingCode } from './engine.ts'
+import type { ChatMessage, Conversation, Finding, FindingCode } from './engine.ts'
 import { nextTurn, turnIsOver } from '../base/turns.ts'
+import { shapeOf } from './json-text.ts'
+import { checkPreference, meansPreference } from './preference-example.ts'
 import { checkExample } from './training-example.ts'
 import { TrainingLines, type TrainingLine } from './training-lines.ts'
 
@@ -7,8 +9,8 @@ import { TrainingLines, type TrainingLine } from './training-lines.ts'
 export const TRAINING_LIMITS = {
   file: 512 * 1024 * 1024,
   line: 1024 * 1024,
-  /** Levels of nested JSON containers; a valid example has 3. */
-  depth: 16,
+  /** Levels of nested JSON containers. Plain messages have 3, and a tool has 5 above its schema's first property. */
+  depth: 64,
   /** Commas and colons outside of strings in one line. Reading more would hold up others for too long. */
   values: 20_000,
   minExamples: 10,
@@ -16,11 +18,15 @@ export const TRAINING_LIMITS = {
   findings: 50,
 } as const
 
-export interface TrainingExample {
+export interface TrainingExample extends Conversation {
   /** 1-based. */
   readonly line: number
-  readonly messages: readonly ChatMessage[]
+  /** Of a preference: the messages with the output that is not preferred; `messages` has the preferred one, and both have the same tools. */
+  readonly nonPreferred?: readonly ChatMessage[]
 }
+
+/** What the lines of a training file are. A file has one of them. */
+export type TrainingFormat = 'chat' | 'preference'
 
 type Item = { readonly example: TrainingExample } | { readonly finding: Finding }
 
@@ -40,10 +46,11 @@ const error = (code: FindingCode, message: string, line?: number): { finding: Fi
 export async function* readTrainingFile(source: AsyncIterable<Uint8Array>): AsyncGenerator<Item> {
   let examples = 0
   const lines = new TrainingLines(TRAINING_LIMITS)
+  const ofOneFormat = formatGuard()
   for await (const chunk of source) {
     lines.take(chunk)
     for (let line = lines.next(); line !== undefined; line = lines.next()) {
-      const item = itemOf(line)
+      const item = ofOneFormat(itemOf(line))
       if (item !== undefined && 'example' in item) examples += 1
       if (item !== undefined) yield item
       if (item !== undefined && 'finding' in item && FATAL.has(item.finding.code)) return
@@ -51,7 +58,7 @@ export async function* readTrainingFile(source: AsyncIterable<Uint8Array>): Asyn
     }
   }
   const last = lines.last()
-  const item = last && itemOf(last)
+  const item = ofOneFormat(last && itemOf(last))
   if (item !== undefined && 'example' in item) examples += 1
   if (item !== undefined) yield item
   if (examples < TRAINING_LIMITS.minExamples) {
@@ -63,18 +70,38 @@ export async function* readTrainingFile(source: AsyncIterable<Uint8Array>): Asyn
 /** Counts examples and lists problems. It stops reading when a finding makes the rest meaningless, or the list is full. */
 export async function checkTrainingFile(
   source: AsyncIterable<Uint8Array>,
-): Promise<{ examples: number; findings: Finding[] }> {
+): Promise<{ examples: number; format?: 'preference'; findings: Finding[] }> {
   let examples = 0
+  let isPreference = false
   const findings: Finding[] = []
   for await (const item of readTrainingFile(source)) {
-    if ('example' in item) examples += 1
-    else findings.push(item.finding)
+    if ('example' in item) {
+      examples += 1
+      isPreference = formatOf(item.example) === 'preference'
+    } else findings.push(item.finding)
     if (findings.length < TRAINING_LIMITS.findings) continue
     const message = `the file was read up to line ${findings.at(-1)?.line ?? 1}: what follows was not looked at`
     findings.push(error('more_findings', message).finding)
     break
   }
-  return { examples, findings }
+  return { examples, findings, ...(isPreference ? { format: 'preference' } : {}) }
+}
+
+export function formatOf({ nonPreferred }: TrainingExample): TrainingFormat {
+  return nonPreferred === undefined ? 'chat' : 'preference'
+}
+
+/** Refuses lines of the other format than the first example has. */
+function formatGuard(): (item: Item | undefined) => Item | undefined {
+  let first: TrainingFormat | undefined
+  return item => {
+    if (item === undefined || 'finding' in item) return item
+    const format = formatOf(item.example)
+    first ??= format
+    if (format === first) return item
+    const [here, before] = [format, first].map(one => (one === 'chat' ? '"messages"' : '"input" and two outputs'))
+    return error('mixed_formats', `has ${here}, and the lines before have ${before}`, item.example.line)
+  }
 }
 
 /** Findings after which the rest of the file is not read. */
@@ -100,7 +127,7 @@ function readLine(bytes: Buffer, line: number): Item | undefined {
   }
   if (line === 1 && text.startsWith('\uFEFF')) text = text.slice(1)
   if (text.trim() === '') return undefined
-  const shape = isLarge(bytes) ? shapeOf(text) : undefined
+  const shape = isLarge(bytes) ? shapeOf(text, TRAINING_LIMITS.depth) : undefined
   if (shape !== undefined && shape.depth > TRAINING_LIMITS.depth) {
     return error('too_deeply_nested', `nests JSON deeper than ${TRAINING_LIMITS.depth} levels`, line)
   }
@@ -116,9 +143,9 @@ function readLine(bytes: Buffer, line: number): Item | undefined {
   if (Array.isArray(value)) {
     return error('not_jsonl', 'is a JSON array; write one JSON object on each line, without brackets and commas', line)
   }
-  const checked = checkExample(value)
+  const checked = meansPreference(value) ? checkPreference(value) : checkExample(value)
   if (typeof checked === 'string') return error(...(checked.split('|') as [FindingCode, string]), line)
-  return { example: { line, messages: checked } }
+  return { example: { line, ...checked } }
 }
 
 /** Most lines have fewer brackets than the limit has levels, and few commas; counting those is much faster than parsing every character. */
@@ -136,22 +163,4 @@ function hasMoreThan(bytes: Buffer, wanted: readonly number[], most: number): bo
     }
   }
   return false
-}
-
-/** Deepest nesting of brackets and braces, and how many commas and colons, outside of strings; found without recursion. */
-function shapeOf(text: string): { depth: number; values: number } {
-  let [depth, deepest, values, quoted] = [0, 0, 0, false]
-  for (let index = 0; index < text.length && deepest <= TRAINING_LIMITS.depth; index += 1) {
-    const code = text.charCodeAt(index)
-    if (quoted) {
-      if (code === 92) index += 1
-      else if (code === 34) quoted = false
-    } else if (code === 34) quoted = true
-    else if (code === 91 || code === 123) {
-      depth += 1
-      deepest = Math.max(deepest, depth)
-    } else if (code === 93 || code === 125) depth -= 1
-    else if (code === 44 || code === 58) values += 1
-  }
-  return { depth: deepest, values }
 }

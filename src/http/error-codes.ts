@@ -300,26 +300,42 @@ export const REQUIREMENT = {
 
 /** Details of `jsonlValidationFailed`: what is wrong with a training file. */
 export const TRAINING_FILE = {
+  duplicate_tool: 'two tools of an example have the same name',
+  duplicate_tool_call_id: 'two calls of a message have the same id',
   file_too_large: 'the file has too many bytes',
-  invalid_content: 'the content of a message is not a text, or is empty',
+  invalid_arguments: 'the arguments of a call are not a JSON object written as a string',
+  invalid_content: 'a message has no content, an empty one, or one that is neither a text nor a list of text parts',
   invalid_json: 'a line is not valid JSON',
-  invalid_message: 'a message is not a JSON object',
+  invalid_message: 'a message is not a JSON object, or has a name that is not a text',
   invalid_n_examples: 'there are too few examples',
+  invalid_parallel_tool_calls:
+    '"parallel_tool_calls" is neither true nor false, or is false while a message has several calls',
+  invalid_tool_call: 'a call has no function or name, or is not in a message of the assistant',
+  invalid_tools: 'the definition of a tool does not fit',
   invalid_utf8: 'a line is not valid UTF-8',
   invalid_weight: 'a message has a weight other than 0 and 1, or may not have one',
   line_too_long: 'a line has too many bytes',
+  missing_input: 'a preference has no input with messages',
   missing_messages: 'an example has no messages',
+  missing_output: 'a preference lacks one of its two outputs',
   missing_role: 'a message has no role',
+  missing_tool_result: 'a conversation goes on before each call has its result',
+  mixed_formats: 'the file has both conversations and preferences',
   more_findings: 'there are more findings than are listed: the rest of the file was not read',
   no_assistant_message: 'an example has no message of the assistant',
   no_weighted_message: 'every message of the assistant has weight 0',
   not_an_object: 'a line is not a JSON object',
   not_jsonl: 'the file is one JSON array',
   not_utf8: 'the file is not text in UTF-8',
-  too_deeply_nested: 'a line nests JSON too deeply',
-  too_many_values: 'a line has too many JSON values',
-  unknown_role: 'a message has another role than system, user and assistant',
-  unsupported_tools: 'an example has tools, which this engine does not train on',
+  too_deeply_nested: 'a line, or the arguments of a call, nest JSON too deeply',
+  too_many_values: 'a line, or the arguments of a call, have too many JSON values',
+  unknown_field: 'an example, a message, a tool or a call has a field that the format does not have',
+  unknown_role:
+    'a message has another role than system, developer, user, assistant, tool and function, or one that it may not have there',
+  unknown_tool: 'a call is of a function that the example does not define, while it defines others',
+  unknown_tool_call_id: "a tool's result answers no call of the message of the assistant before it",
+  unsupported_content: 'a message has something other than text, such as an image',
+  unsupported_tools: 'a tool or a call is of another type than function',
 } as const
 
 export type SignInCode = keyof typeof SIGN_IN

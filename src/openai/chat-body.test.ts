@@ -186,8 +186,8 @@ test('neutral values of unsupported fields are accepted, so that clients that al
   )
 })
 
-test('parts of text become one text, and developer is the system', async () => {
+test('parts of text become one text, and a developer stays one for the layout', async () => {
   const content = ['one, ', 'two'].map(text => ({ type: 'text', text }))
   const { request } = await read({ messages: [{ role: 'developer', content }], stop: 'x' })
-  assert.deepEqual(request, { messages: [{ role: 'system', content: 'one, two' }], stop: ['x'] })
+  assert.deepEqual(request, { messages: [{ role: 'developer', content: 'one, two' }], stop: ['x'] })
 })

@@ -107,7 +107,7 @@ const wire = z
     params: { code: 'invalid_value', param: 'stream_options' } satisfies RefinementParams,
   })
 
-/** The request of a chat completion. Newer models call the system's role `developer`. */
+/** The request of a chat completion. */
 export const chatBody = wire.transform(body => {
   const maxTokens = body.max_completion_tokens ?? body.max_tokens
   return {
@@ -116,7 +116,7 @@ export const chatBody = wire.transform(body => {
     includeUsage: body.stream_options?.include_usage ?? false,
     request: {
       messages: body.messages.map(({ role, content }): ChatMessage => ({
-        role: role === 'developer' ? 'system' : role,
+        role,
         content: typeof content === 'string' ? content : content.map(part => part.text).join(''),
       })),
       ...(maxTokens == null ? {} : { maxTokens }),

@@ -89,9 +89,13 @@ export class Files {
       await this.#blobs.discard(record)
       throw checked.reason
     }
-    const { examples, findings } = checked.value
+    const { examples, format, findings } = checked.value
     return {
-      record: { ...(await this.#fileOf(accountId, record.blobId, record.size, 'fine-tune')), examples },
+      record: {
+        ...(await this.#fileOf(accountId, record.blobId, record.size, 'fine-tune')),
+        examples,
+        ...(format === undefined ? {} : { format }),
+      },
       changes,
       filename,
       findings,
@@ -263,6 +267,6 @@ function notTrainingData(errors: readonly Finding[]): AzureError {
     .slice(0, 20)
     .map(({ code, message, line }) => ({ code, message, ...(line === undefined ? {} : { target: `line ${line}` }) }))
   const rest = details.length > 1 ? ` There are ${details.length - 1} more findings in details.` : ''
-  const message = `The file is not chat-format JSONL for fine-tuning. ${errors[0]?.message ?? ''}.${rest} Fix the file and upload it again.`
+  const message = `The file is not JSONL for fine-tuning. ${errors[0]?.message ?? ''}.${rest} Fix the file and upload it again.`
   return new AzureError('jsonlValidationFailed', 400, message, { target: 'file', details })
 }

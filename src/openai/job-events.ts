@@ -2,7 +2,7 @@ import type { Env } from '../base/env.ts'
 import type { KeyRing } from '../encryption/key-ring.ts'
 import { heldRecord, openRecord, sealRecord, type SealedRecord } from '../encryption/sealed-records.ts'
 import { untilRefused } from '../encryption/until-refused.ts'
-import type { TrainingMetrics } from '../engines/engine.ts'
+import type { Rewards, TrainingMetrics } from '../engines/engine.ts'
 import { put, type Change, type RecordStore } from '../store/records.ts'
 import { lastIdOf, newId } from './ids.ts'
 import { jobEvents, ownedKey, type JobEvent, type JobRecord } from './records.ts'
@@ -90,6 +90,7 @@ export function wireMetrics(metrics: TrainingMetrics): object {
     total_steps: metrics.totalSteps,
     train_loss: metrics.trainLoss,
     train_mean_token_accuracy: metrics.trainMeanTokenAccuracy,
+    ...wireRewards('train', metrics.trainRewards),
     // Validation always runs over the whole file, so both pairs agree.
     ...(metrics.validLoss === undefined ? {} : { valid_loss: metrics.validLoss, full_valid_loss: metrics.validLoss }),
     ...(metrics.validMeanTokenAccuracy === undefined
@@ -98,6 +99,19 @@ export function wireMetrics(metrics: TrainingMetrics): object {
           valid_mean_token_accuracy: metrics.validMeanTokenAccuracy,
           full_valid_mean_token_accuracy: metrics.validMeanTokenAccuracy,
         }),
+    ...wireRewards('valid', metrics.validRewards),
+  }
+}
+
+/** DPO's rewards have no names in OpenAI's and Azure's APIs: these follow trl's `rewards/chosen`, `rewards/accuracies` and so on. */
+export function wireRewards(of: 'train' | 'valid', rewards: Rewards | undefined): Readonly<Record<string, number>> {
+  if (rewards === undefined) return {}
+  const { preferred, nonPreferred, accuracy } = rewards
+  return {
+    [`${of}_reward_preferred`]: preferred,
+    [`${of}_reward_non_preferred`]: nonPreferred,
+    [`${of}_reward_margin`]: preferred - nonPreferred,
+    [`${of}_reward_accuracy`]: accuracy,
   }
 }
 

@@ -11,8 +11,8 @@ import type { DataRoute } from './data-plane.ts'
 import { pageSize, readQuery } from './file-routes.ts'
 import { checkId, notFound } from './ids.ts'
 import { jobBody } from './job-body.ts'
+import { checkpointName } from './job-checkpoints.ts'
 import { wireMetrics, type JobEvents } from './job-events.ts'
-import { checkpointName } from './job-run.ts'
 import type { Jobs } from './jobs.ts'
 import { checkpoints, isOwnCheckpoint, ownedKey, type CheckpointRecord, type JobRecord } from './records.ts'
 import { allRecords } from '../store/every-record.ts'
@@ -154,8 +154,9 @@ function showCheckpoint(job: JobRecord, checkpoint: CheckpointRecord): { id: str
 }
 
 function showJob(job: JobRecord): object {
-  const { nEpochs, batchSize, learningRateMultiplier } = job.hyperparameters
-  const hyperparameters = { n_epochs: nEpochs, batch_size: batchSize, learning_rate_multiplier: learningRateMultiplier }
+  const { nEpochs, batchSize, learningRateMultiplier, beta, l2Multiplier } = job.hyperparameters
+  const common = { n_epochs: nEpochs, batch_size: batchSize, learning_rate_multiplier: learningRateMultiplier }
+  const ofDpo = { dpo: { hyperparameters: { ...common, beta, l2_multiplier: l2Multiplier } } }
   return {
     id: job.jobId,
     object: 'fine_tuning.job',
@@ -169,8 +170,12 @@ function showJob(job: JobRecord): object {
     training_file: job.trainingFile,
     validation_file: job.validationFile ?? null,
     result_files: job.resultFile === undefined ? [] : [job.resultFile],
-    hyperparameters,
-    method: { type: 'supervised', supervised: { hyperparameters } },
+    // OpenAI returns them beside the method for supervised jobs alone.
+    hyperparameters: job.method === undefined ? common : null,
+    method: {
+      type: job.method ?? 'supervised',
+      ...(job.method === undefined ? { supervised: { hyperparameters: common } } : ofDpo),
+    },
     seed: job.seed,
     suffix: job.suffix ?? null,
     trained_tokens: job.trainedTokens ?? null,

@@ -7,18 +7,18 @@ import type { KeyRing } from '../encryption/key-ring.ts'
 import type { OpenBlob, Removal, SealedBlobs } from '../encryption/sealed-blobs.ts'
 import { heldRecord, openRecord, sealRecord } from '../encryption/sealed-records.ts'
 import type { Trainer, TrainingCheckpoint, TrainingMetrics, TrainingSink } from '../engines/engine.ts'
-import { everyRecord } from '../store/every-record.ts'
-import { put, remove, storedAs, VersionConflict, type Change, type RecordStore, type Stored } from '../store/records.ts'
+import { put, remove, storedAs, VersionConflict, type Change, type Stored } from '../store/records.ts'
 import { warningsOf } from './file-report.ts'
 import type { Files } from './files.ts'
 import { newId } from './ids.ts'
+import { checkpointName, checkpointsOf, withoutState } from './job-checkpoints.ts'
 import type { JobEvents } from './job-events.ts'
+import { sourceBlob } from './job-source.ts'
 import { finishedNow } from './jobs.ts'
 import {
   CHECKPOINT_KINDS,
   checkpointKey,
   checkpoints,
-  isOwnCheckpoint,
   jobs,
   models,
   ownedKey,
@@ -100,15 +100,19 @@ export class JobRun {
     const train = await this.#open(job.trainingFile)
     const valid = job.validationFile === undefined ? undefined : await this.#open(job.validationFile)
     const resumeFrom = last?.stateBlobId === undefined ? undefined : await this.#openBlob(last.stateBlobId)
+    // A checkpoint has all of it already.
+    const startFrom = resumeFrom === undefined ? await this.#openSource() : undefined
     const spec = {
       jobId: job.jobId,
       base: job.base,
       baseSha256: job.baseSha256,
       train,
+      method: job.method,
       hyperparameters: job.hyperparameters,
       seed: job.seed,
       pause,
       ...(valid === undefined ? {} : { valid }),
+      ...(startFrom === undefined ? {} : { startFrom }),
       ...(resumeFrom === undefined ? {} : { resumeFrom }),
     }
     signal.throwIfAborted()
@@ -240,7 +244,7 @@ export class JobRun {
     const { env, audit, blobs, files, events } = this.#options
     const { accountId, jobId } = job
     const model = await create({ accountId, kind: 'fine-tuned-model', source: adapter })
-    const result = await files.createResult(accountId, 'results.csv', resultsCsv(this.#metrics), create)
+    const result = await files.createResult(accountId, 'results.csv', resultsCsv(this.#metrics, job.method), create)
     const { finishedAt } = finishedNow(job, env)
     const { wanted: _, ...rest } = job
     const done: JobRecord = {
@@ -257,6 +261,7 @@ export class JobRun {
       base: job.base,
       ...(job.baseSha256 === undefined ? {} : { baseSha256: job.baseSha256 }),
       jobId,
+      ...(job.source === undefined ? {} : { trainedFrom: job.model }),
       blobId: model.record.blobId,
       createdAt: finishedAt,
     }
@@ -271,6 +276,7 @@ export class JobRun {
       await audit.append(
         accountAudit(this.#account, 'Microsoft.CognitiveServices/accounts/OpenAI/fine-tunes/succeeded', jobId, {
           fineTunedModel: job.modelName,
+          ...(job.source === undefined ? {} : { trainedFrom: job.model }),
           resultFile: result.record.fileId,
         }),
         [
@@ -319,6 +325,12 @@ export class JobRun {
     return this.#reading(await blobs.open(record))
   }
 
+  async #openSource(): Promise<Readable | undefined> {
+    const { records, blobs } = this.#options
+    const blob = await sourceBlob(records, this.#stored.value)
+    return blob === undefined ? undefined : this.#reading(await blobs.open(blob))
+  }
+
   async #move(change: Partial<JobRecord>, message: string, warnings: readonly string[] = []): Promise<void> {
     const { events } = this.#options
     const changes = [await events.message(this.#stored.value, 'info', message)]
@@ -351,28 +363,4 @@ export class JobRun {
     this.#stored = { id, version: now.version, value: { ...value, wanted: now.value.wanted } }
     running.stop(value.jobId, now.value.wanted)
   }
-}
-
-/** All checkpoints of a job, oldest first. */
-async function checkpointsOf(
-  records: RecordStore,
-  { accountId, jobId }: Pick<JobRecord, 'accountId' | 'jobId'>,
-): Promise<Stored<CheckpointRecord>[]> {
-  const prefix = `${ownedKey(accountId, jobId)}/`
-  const found = await Array.fromAsync(everyRecord(records, checkpoints, { prefix }))
-  return found.filter(stored => isOwnCheckpoint(stored, accountId))
-}
-
-/** Whether a job has a checkpoint to go on from. */
-export async function hasCheckpoint(records: RecordStore, job: JobRecord): Promise<boolean> {
-  return (await checkpointsOf(records, job)).some(({ value }) => value.stateBlobId !== undefined)
-}
-
-export function checkpointName(checkpoint: { jobId: string; step: number }): string {
-  return `checkpoint ${checkpoint.jobId}/${checkpoint.step}`
-}
-
-function withoutState(checkpoint: CheckpointRecord): CheckpointRecord {
-  const { stateBlobId: _, ...rest } = checkpoint
-  return rest
 }

@@ -2,7 +2,6 @@ import type { Account } from '../accounts/account.ts'
 import { accountAudit, CREATED, type AccountServices } from '../accounts/accounts.ts'
 import { committerOfRequest, type Recorded } from '../audit/request-context.ts'
 import { recordTampered } from '../encryption/record-tampered.ts'
-import type { BaseModel } from '../engines/engine.ts'
 import { AzureError, Conflict, NotFound } from '../http/errors.ts'
 import type { Env } from '../base/env.ts'
 import { conflictOf } from '../store/conflicts.ts'
@@ -15,6 +14,8 @@ import { badRequest, checkId, lastIdOf, newId, notFound } from './ids.ts'
 import type { JobBody } from './job-body.ts'
 import type { JobEvents } from './job-events.ts'
 import type { JobQueue } from './job-queue.ts'
+import type { JobOrigin } from './job-origin.ts'
+import { sourceUse } from './job-source.ts'
 import { checkMove, FINISHED } from './job-states.ts'
 import { files, fileUses, isOwnJob, jobs, ownedKey, type FileRecord, type JobRecord } from './records.ts'
 import type { RunningJobs } from './running-jobs.ts'
@@ -22,14 +23,16 @@ import type { RunningJobs } from './running-jobs.ts'
 /** Azure and OpenAI require at least this many. */
 const MIN_EXAMPLES = 10
 const MAX_WAITING = 100
+const CONVERSATIONS = 'conversations ("messages")'
+const PREFERENCES = 'preferences ("input", "preferred_output", "non_preferred_output")'
 
 export interface JobsOptions extends Pick<AccountServices, 'accounts' | 'records' | 'env' | 'leases'> {
   readonly files: Files
   readonly events: JobEvents
   readonly queue: JobQueue
   readonly running: RunningJobs
-  /** The base behind a model name or alias. */
-  readonly findBase: (name: string) => BaseModel | undefined
+  /** What a job's `model` names. @throws 400, 409 (job-origin.ts) */
+  readonly originOf: (accountId: string, name: string) => Promise<JobOrigin>
 }
 
 /** Milliseconds without a sign of life of its process after which another process takes a job up. */
@@ -62,13 +65,8 @@ export class Jobs {
 
   /** R23: opens the training file once, so that with a revoked key the job is refused now and not later. @throws KeyUnavailable */
   async create(account: Account, body: JobBody): Promise<JobRecord> {
-    const { accounts, records, env, events, findBase, queue } = this.#options
-    const base = findBase(body.model)
-    if (base === undefined || !base.fineTune)
-      throw badRequest(
-        `The model '${body.model}' can't be fine-tuned here${base?.untrainable === undefined ? '' : `: ${base.untrainable}`}. GET /openai/models lists those that can (capabilities.fine_tune).`,
-        'model',
-      )
+    const { accounts, records, env, events, originOf, queue } = this.#options
+    const { base, root, source } = await originOf(account.accountId, body.model)
     const training = await this.#inputFiles(account, body)
     let waiting = 0
     for await (const { value } of this.every(account.accountId)) if (value.status === 'pending') waiting += 1
@@ -87,12 +85,14 @@ export class Jobs {
       model: body.model,
       base: base.name,
       baseSha256: base.sha256,
+      ...(source === undefined ? {} : { source }),
       trainingFile: training.fileId,
       ...(body.validationFile === undefined ? {} : { validationFile: body.validationFile }),
       ...(body.suffix === undefined ? {} : { suffix: body.suffix }),
       seed: body.seed ?? env.randomBytes(4).readUInt32BE() >>> 1,
+      ...(body.method === 'supervised' ? {} : { method: body.method }),
       hyperparameters: body.hyperparameters,
-      modelName: `${body.model}.ft-${env.randomBytes(16).toString('hex')}${body.suffix === undefined ? '' : `-${body.suffix}`}`,
+      modelName: `${root}.ft-${env.randomBytes(16).toString('hex')}${body.suffix === undefined ? '' : `-${body.suffix}`}`,
       createdAt: Math.floor(env.now() / 1000),
     }
     const action = 'Microsoft.CognitiveServices/accounts/OpenAI/fine-tunes/write'
@@ -101,11 +101,13 @@ export class Jobs {
       put(jobs, ownedKey(job.accountId, job.jobId), job, 0),
       await events.message(job, 'info', 'Job enqueued. Waiting for jobs ahead to complete.'),
       ...usesOf(job),
+      ...sourceUse(job),
     ]
     await accounts.commitUnder(account, entry, changes).catch(async (error: unknown) => {
-      // A file was deleted since: this says which.
+      // A file or the model was deleted since: this says which.
       await this.#inputFiles(account, body)
-      throw conflictOf(error, 'A file of the job', 'conflict')
+      await originOf(account.accountId, body.model)
+      throw conflictOf(error, 'A file or the model of the job', 'conflict')
     })
     queue.add(ownedKey(job.accountId, job.jobId))
     return job
@@ -250,7 +252,7 @@ export class Jobs {
 
   /** The training file. @throws 400 where it or the validation file is not there or does not do */
   async #inputFiles(account: Account, body: JobBody): Promise<FileRecord> {
-    const { value: training } = await this.#inputFile(account, body.trainingFile, 'training_file')
+    const training = await this.#inputFile(account, body, 'training_file')
     const { examples = 0 } = training
     if (examples < MIN_EXAMPLES) {
       throw badRequest(
@@ -259,23 +261,31 @@ export class Jobs {
         'invalid_n_examples',
       )
     }
-    if (body.validationFile !== undefined) await this.#inputFile(account, body.validationFile, 'validation_file')
+    if (body.validationFile !== undefined) await this.#inputFile(account, body, 'validation_file')
     return training
   }
 
-  async #inputFile(account: Account, fileId: string, target: string): Promise<Stored<FileRecord>> {
-    const found = await this.#options.files.get(account.accountId, fileId).catch((error: unknown) => {
+  async #inputFile(
+    account: Account,
+    { method, ...body }: JobBody,
+    target: 'training_file' | 'validation_file',
+  ): Promise<FileRecord> {
+    const fileId = (target === 'training_file' ? body.trainingFile : body.validationFile) ?? ''
+    const { value: found } = await this.#options.files.get(account.accountId, fileId).catch((error: unknown) => {
       if (!(error instanceof NotFound)) throw error
       throw badRequest(
         `The ${target} '${fileId.slice(0, 64)}' was not found in this resource. Upload it first.`,
         target,
       )
     })
-    if (found.value.purpose === 'fine-tune') return found
-    throw badRequest(
-      `The ${target} '${fileId}' is a result file. Use a file that was uploaded with the purpose fine-tune.`,
-      target,
-    )
+    if (found.purpose !== 'fine-tune')
+      throw badRequest(
+        `The ${target} '${fileId}' is a result file. Use a file that was uploaded with the purpose fine-tune.`,
+        target,
+      )
+    if ((found.format === 'preference') === (method === 'dpo')) return found
+    const [has, takes] = method === 'dpo' ? [CONVERSATIONS, PREFERENCES] : [PREFERENCES, CONVERSATIONS]
+    throw badRequest(`The ${target} '${fileId}' has ${has}, and the method ${method} takes ${takes}.`, target)
   }
 
   /** @throws 507, 503 where the disk does not take the job's end, which is written as soon as it does */

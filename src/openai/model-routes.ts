@@ -14,7 +14,10 @@ export function modelRoutes(service: Models, deployments: Deployments): DataRout
       method: 'GET',
       handler: async (_, account) => {
         const own = await service.list(account.accountId)
-        return json({ object: 'list', data: [...service.bases.map(showBase), ...own.map(showModel)] })
+        return json({
+          object: 'list',
+          data: [...service.bases.map(showBase), ...own.map(model => showModel(service, model))],
+        })
       },
     },
     {
@@ -26,7 +29,7 @@ export function modelRoutes(service: Models, deployments: Deployments): DataRout
         if (base !== undefined) return json(showBase(base))
         const model = await service.find(account.accountId, name)
         if (model === undefined) throw notFound('model', name)
-        return json(showModel(model))
+        return json(showModel(service, model))
       },
     },
     {
@@ -70,7 +73,10 @@ function showBase({ name, base }: NamedBase): object {
   }
 }
 
-function showModel(model: ModelRecord): object {
+/** `trained_from` is not in Azure's API. */
+function showModel(service: Models, model: ModelRecord): object {
+  const base = service.findBase(model.base)
+  const isSame = base !== undefined && (model.baseSha256 === undefined || base.sha256 === model.baseSha256)
   return {
     id: model.name,
     object: 'model',
@@ -78,10 +84,17 @@ function showModel(model: ModelRecord): object {
     created_at: model.createdAt,
     owned_by: 'organization',
     status: 'succeeded',
-    capabilities: { fine_tune: false, inference: true, completion: false, chat_completion: true, embeddings: false },
+    capabilities: {
+      fine_tune: isSame && base.fineTune,
+      inference: true,
+      completion: false,
+      chat_completion: true,
+      embeddings: false,
+    },
     lifecycle_status: 'generally-available',
     deprecation: { inference: NEVER },
     model: model.base,
     fine_tune: model.jobId,
+    trained_from: model.trainedFrom ?? null,
   }
 }

@@ -8,18 +8,23 @@ import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import type { BaseModel } from '../engines/engine.ts'
 import { Conflict } from '../http/errors.ts'
 import { allRecords, everyRecord } from '../store/every-record.ts'
-import { remove } from '../store/records.ts'
+import { mustNotExist, remove, VersionConflict } from '../store/records.ts'
 import { badRequest, notFound } from './ids.ts'
+import { starterFrom } from './job-source.ts'
 import {
   CHECKPOINT_KINDS,
   checkpoints,
   isOwnCheckpoint,
+  isOwnJob,
   isOwnModel,
   jobs,
   MODEL_KINDS,
   models,
+  modelUses,
   ownedKey,
   type CheckpointRecord,
+  type JobRecord,
+  type JobSource,
   type ModelRecord,
 } from './records.ts'
 
@@ -59,12 +64,35 @@ export class Models implements ModelSource {
     const model = await this.find(accountId, modelName)
     if (model !== undefined)
       return { ...baseOf(model), blob: await blobRecord(records, accountId, model.blobId, MODEL_KINDS) }
-    const checkpoint = await this.#findCheckpoint(accountId, modelName)
-    if (checkpoint === undefined) return undefined
-    const job = await records.get(jobs, ownedKey(accountId, checkpoint.jobId))
-    return job === undefined
+    const found = await this.#findCheckpoint(accountId, modelName)
+    return found === undefined
       ? undefined
-      : { ...baseOf(job.value), blob: await blobRecord(records, accountId, checkpoint.blobId, CHECKPOINT_KINDS) }
+      : {
+          ...baseOf(found.job),
+          blob: await blobRecord(records, accountId, found.checkpoint.blobId, CHECKPOINT_KINDS),
+        }
+  }
+
+  /** A fine-tuned model or a checkpoint of this account, with the job that made it (R27). */
+  async findTuned(
+    accountId: string,
+    name: string,
+  ): Promise<{ readonly job: JobRecord; readonly source: JobSource } | undefined> {
+    const model = await this.find(accountId, name)
+    if (model !== undefined) {
+      const job = await this.#jobOf(accountId, model.jobId)
+      return job === undefined ? undefined : { job, source: { jobId: job.jobId, model: name } }
+    }
+    const found = await this.#findCheckpoint(accountId, name)
+    if (found === undefined) return undefined
+    const { job, checkpoint } = found
+    return { job, source: { jobId: job.jobId, model: job.modelName, step: checkpoint.step } }
+  }
+
+  async #jobOf(accountId: string, jobId: string): Promise<JobRecord | undefined> {
+    const found = await this.#options.records.get(jobs, ownedKey(accountId, jobId))
+    if (found !== undefined && !isOwnJob(found, accountId)) throw recordTampered(`the fine-tuning job ${jobId}`)
+    return found?.value
   }
 
   async find(accountId: string, name: string): Promise<ModelRecord | undefined> {
@@ -79,8 +107,22 @@ export class Models implements ModelSource {
     return found.filter(stored => isOwnModel(stored, accountId)).map(({ value }) => value)
   }
 
-  /** R28: destroys the key of the weights, and of the checkpoints of its job. @throws 409 while a deployment uses it */
+  /**
+   * R28: destroys the key of the weights, and of the checkpoints of its job.
+   * @throws 409 while a deployment uses it, or an unfinished job starts from it
+   */
   async delete(account: Account, name: string, deployed: readonly Deployment[]): Promise<void> {
+    for (;;) {
+      try {
+        return await this.#delete(account, name, deployed)
+      } catch (error) {
+        // A job that starts from it was created meanwhile, or another request deleted it.
+        if (!(error instanceof VersionConflict && error.collection === modelUses.name)) throw error
+      }
+    }
+  }
+
+  async #delete(account: Account, name: string, deployed: readonly Deployment[]): Promise<void> {
     if (this.findBase(name) !== undefined)
       throw badRequest(`'${name}' is a base model: only fine-tuned models can be deleted.`, 'model')
     const model = await this.find(account.accountId, name)
@@ -89,6 +131,14 @@ export class Models implements ModelSource {
     if (user !== undefined)
       throw new Conflict('conflict', `The model '${name}' is deployed as '${user.name}'. Delete the deployment first.`)
     const { accountId } = account
+    const useKey = ownedKey(accountId, model.jobId)
+    const use = await this.#options.records.get(modelUses, useKey)
+    const starter = await starterFrom(this.#options.records, accountId, model.jobId)
+    if (starter !== undefined)
+      throw new Conflict(
+        'conflict',
+        `The fine-tuning job '${starter.jobId}', which is ${starter.status}, starts from the model '${name}' or a checkpoint of it. Wait for its end, or cancel the job first.`,
+      )
     const own = await allRecords(this.#options.records, checkpoints, {
       prefix: `${ownedKey(accountId, model.jobId)}/`,
     })
@@ -102,22 +152,27 @@ export class Models implements ModelSource {
     )
     const changes = [
       remove(models, ownedKey(accountId, name)),
+      // No job has begun to use it since the look at all jobs.
+      use === undefined ? mustNotExist(modelUses, useKey) : remove(modelUses, useKey, use.version),
       ...own.map(({ id }) => remove(checkpoints, id)),
       ...removals.flatMap(removal => removal.changes),
     ]
     await unlinkAfter(this.#options.audit.append(entry, changes, { shred: true }), removals)
   }
 
-  async #findCheckpoint(accountId: string, name: string): Promise<CheckpointRecord | undefined> {
+  async #findCheckpoint(
+    accountId: string,
+    name: string,
+  ): Promise<{ readonly checkpoint: CheckpointRecord; readonly job: JobRecord } | undefined> {
     if (name.startsWith('ftckpt-') || name.includes(':ckpt-step-')) {
       const [modelName = '', step = ''] = name.split(':ckpt-step-')
       for await (const stored of everyRecord(this.#options.records, checkpoints, { prefix: `${accountId}/` })) {
         const { value } = stored
         if (value.interim === true || !isOwnCheckpoint(stored, accountId)) continue
-        if (value.checkpointId === name) return value
-        if (String(value.step) !== step) continue
-        const job = await this.#options.records.get(jobs, ownedKey(accountId, value.jobId))
-        if (job?.value.modelName === modelName) return value
+        if (value.checkpointId !== name && String(value.step) !== step) continue
+        const job = await this.#jobOf(accountId, value.jobId)
+        if (job !== undefined && (value.checkpointId === name || job.modelName === modelName))
+          return { checkpoint: value, job }
       }
     }
     return undefined

@@ -13,6 +13,8 @@ export interface FileRecord {
   readonly bytes: number
   /** Training examples in it; absent for result files. */
   readonly examples?: number
+  /** Absent: conversations, or not a training file. */
+  readonly format?: 'preference'
   /** Seconds since 1970. */
   readonly createdAt: number
 }
@@ -23,6 +25,19 @@ export interface JobHyperparameters {
   readonly nEpochs: number | 'auto'
   readonly batchSize: number | 'auto'
   readonly learningRateMultiplier: number | 'auto'
+  /** Of `dpo` alone, as the next one. */
+  readonly beta?: number | 'auto'
+  readonly l2Multiplier?: number | 'auto'
+}
+
+/** What a job starts from: a fine-tuned model of the account, or a checkpoint of the job that made one. */
+export interface JobSource {
+  /** The job that made it. */
+  readonly jobId: string
+  /** Its model. */
+  readonly model: string
+  /** Of the checkpoint; absent: the model itself. */
+  readonly step?: number
 }
 
 export interface JobRecord {
@@ -34,10 +49,14 @@ export interface JobRecord {
   readonly base: string
   /** Of the base's file; absent in records from before it was kept. */
   readonly baseSha256?: string | undefined
+  /** Absent: it starts from the base. */
+  readonly source?: JobSource
   readonly trainingFile: string
   readonly validationFile?: string
   readonly suffix?: string
   readonly seed: number
+  /** Absent: supervised. */
+  readonly method?: 'dpo'
   readonly hyperparameters: JobHyperparameters
   /** The model's name when the job succeeds. */
   readonly modelName: string
@@ -87,6 +106,8 @@ export interface ModelRecord {
   readonly base: string
   /** Of the base's file; absent in records from before it was kept. */
   readonly baseSha256?: string | undefined
+  /** The model or checkpoint that its training started from; absent: the base. */
+  readonly trainedFrom?: string
   readonly jobId: string
   readonly blobId: string
   readonly createdAt: number
@@ -98,13 +119,15 @@ export const jobs = collection<JobRecord>('openai.jobs')
 export const models = collection<ModelRecord>('openai.models')
 /** The job that a file was last given to, by the file's key: written with the job, so a deletion sees that one was created meanwhile. */
 export const fileUses = collection<{ readonly jobId: string }>('openai.file-uses')
+/** The job that last started from a model or a checkpoint, by `<account id>/<id of the job that made it>`, for the same reason. */
+export const modelUses = collection<{ readonly jobId: string }>('openai.model-uses')
 /** By `<account id>/<job id>/<event id>`. */
 export const jobEvents = collection<JobEvent>('openai.job-events')
 /** By `<account id>/<job id>/<step, 8 digits>`. */
 export const checkpoints = collection<CheckpointRecord>('openai.checkpoints')
 
 /** The collections with everything of an account, by ids that begin with the account's. A purge removes it. */
-export const ownedByAccount = [files, fileUses, jobs, models, jobEvents, checkpoints] as const
+export const ownedByAccount = [files, fileUses, jobs, models, modelUses, jobEvents, checkpoints] as const
 
 export function ownedKey(accountId: string, ...rest: string[]): string {
   return [accountId, ...rest].join('/')

@@ -3,8 +3,8 @@ import { heldRecord, openRecord, sealRecord, type SealedRecord } from '../encryp
 import { unlessConflict } from '../store/conflicts.ts'
 import { everyRecord } from '../store/every-record.ts'
 import { put, type Change, type Collection, type RecordStore, type Stored } from '../store/records.ts'
+import { checkpointName } from './job-checkpoints.ts'
 import { eventName } from './job-events.ts'
-import { checkpointName } from './job-run.ts'
 import { checkpoints, jobEvents, type CheckpointRecord, type JobEvent } from './records.ts'
 
 /** Seals the losses of an account's jobs anew under its current data key. Resolves to their number. @throws KeyUnavailable */

@@ -55,7 +55,6 @@ function processOn(records: Handle, clock: { ms: number; isDeleted?: boolean }) 
     running: new RunningJobs(),
     trainer,
     log,
-    findBase: () => undefined,
   }
   const service = new Jobs(base as unknown as ConstructorParameters<typeof Jobs>[0])
   const runner = new JobRunner({ ...base, jobs: service } as unknown as JobRunnerOptions)

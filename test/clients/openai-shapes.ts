@@ -131,6 +131,7 @@ export const fineTunedModel = z.strictObject({
   deprecation: z.strictObject({ inference: seconds }),
   model: z.string(),
   fine_tune: jobId,
+  trained_from: z.string().nullable(),
 }) satisfies z.ZodType<OpenAI.Model>
 
 const usage = z

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, suite, test } from 'node:test'
+import { toFile } from 'openai'
 import { startCloudProcess } from '../../src/harness/cloud-process.ts'
 import { ownkey } from '../audit/ownkey.fixture.ts'
 import { Azure } from '../support/azure.ts'
@@ -50,5 +51,38 @@ suite('a real model', { skip }, async () => {
     const { fine_tuned_model: tuned } = await account.jobIs(await account.train(file, more), ['succeeded'], 600)
     assert.equal((await account.deploy('tuned', tuned ?? '')).status, 201)
     assert.notEqual(await account.chat('tuned'), '')
+  })
+
+  test('on preferences it gives preferred answers that it has not seen more probability, beside the others', async () => {
+    const capitals =
+      'France Paris,Germany Berlin,Italy Rome,Spain Madrid,Japan Tokyo,China Beijing,Russia Moscow,Greece Athens,Portugal Lisbon,Austria Vienna,Poland Warsaw,Peru Lima'
+    const lines = capitals.split(',').map(pair => {
+      const [country = '', capital = ''] = pair.split(' ')
+      return JSON.stringify({
+        input: { messages: [{ role: 'user', content: `What is the capital of ${country}?` }] },
+        preferred_output: [{ role: 'assistant', content: `${capital}, of course.` }],
+        non_preferred_output: [{ role: 'assistant', content: `The capital of ${country} is ${capital}.` }],
+      })
+    })
+    const upload = async (some: readonly string[]): Promise<string> =>
+      (
+        await account.openai.files.create({
+          file: await toFile(Buffer.from(some.join('\n')), 'pairs.jsonl'),
+          purpose: 'fine-tune',
+        })
+      ).id
+    const hyperparameters = { n_epochs: 2, batch_size: 5, learning_rate_multiplier: 0.2 }
+    const jobId = await account.train(await upload(lines.slice(0, 10)), {
+      model: 'gpt-4o',
+      validation_file: await upload(lines.slice(10)),
+      hyperparameters: null,
+      method: { type: 'dpo', dpo: { hyperparameters } },
+    })
+    await account.jobIs(jobId, ['succeeded'], 900)
+    const { data } = await account.openai.fineTuning.jobs.checkpoints.list(jobId)
+    const metrics = data[0]?.metrics as Record<string, number>
+    assert.ok((metrics['valid_reward_preferred'] ?? 0) > 0.1, JSON.stringify(metrics))
+    assert.equal(metrics['valid_reward_accuracy'], 1)
+    assert.ok((metrics['full_valid_loss'] ?? 1) < 0.65)
   })
 })

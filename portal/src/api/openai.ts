@@ -12,6 +12,10 @@ export interface OpenAiFile {
   readonly status?: string
 }
 
+interface JobSettings {
+  readonly hyperparameters?: Readonly<Record<string, number | string>>
+}
+
 export interface FineTuningJob {
   readonly id: string
   readonly model: string
@@ -23,7 +27,11 @@ export interface FineTuningJob {
   readonly validation_file?: string | null
   readonly result_files: readonly string[]
   readonly trained_tokens?: number | null
-  readonly hyperparameters?: Readonly<Record<string, unknown>>
+  readonly method?: {
+    readonly type: string
+    readonly supervised?: JobSettings
+    readonly dpo?: JobSettings
+  }
   readonly error?: { readonly code?: string; readonly message?: string } | null
 }
 

@@ -101,7 +101,14 @@ function CreateJob({
   })
   const data = (files.data ?? []).filter(({ purpose }) => purpose === 'fine-tune')
   const bases = (models.data ?? []).filter(({ capabilities }) => capabilities?.fine_tune === true)
-  const [form, setForm] = useState({ model: '', training: '', validation: '', suffix: '', epochs: '' })
+  const [form, setForm] = useState({
+    model: '',
+    method: 'supervised',
+    training: '',
+    validation: '',
+    suffix: '',
+    epochs: '',
+  })
   const set =
     (name: keyof typeof form) =>
     (_: unknown, { value }: { value: string }) =>
@@ -114,7 +121,10 @@ function CreateJob({
       training_file: training,
       ...(form.validation === '' ? {} : { validation_file: form.validation }),
       ...(form.suffix === '' ? {} : { suffix: form.suffix }),
-      ...(form.epochs === '' ? {} : { hyperparameters: { n_epochs: Number(form.epochs) } }),
+      method: {
+        type: form.method,
+        [form.method]: form.epochs === '' ? {} : { hyperparameters: { n_epochs: Number(form.epochs) } },
+      },
     }
     await openai(account, '/fine_tuning/jobs', { method: 'POST', body })
     await onDone()
@@ -132,13 +142,19 @@ function CreateJob({
       onConfirm={create}
       onClose={onClose}
     >
-      <Field label="Base model" required>
+      <Field label="Model" required hint="A base model, or a fine-tuned one to train further.">
         <Select value={model} onChange={set('model')}>
           {bases.map(({ id }) => (
             <option key={id} value={id}>
               {id}
             </option>
           ))}
+        </Select>
+      </Field>
+      <Field label="Method" required>
+        <Select value={form.method} onChange={set('method')}>
+          <option value="supervised">Supervised: conversations</option>
+          <option value="dpo">DPO: pairs of a preferred and another output</option>
         </Select>
       </Field>
       <Field label="Training file" required hint={data.length === 0 ? 'Upload one under Files first.' : undefined}>

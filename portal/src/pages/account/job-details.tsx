@@ -19,6 +19,16 @@ import { JobStatus } from './job-status.tsx'
 /** The newest events, which are fetched each second while the job runs. */
 const MAX_EVENTS = 2000
 
+const METHODS: Readonly<Record<string, string>> = { supervised: 'Supervised', dpo: 'Preferences (DPO)' }
+
+/** For example `n_epochs 3, batch_size 4`. */
+function settingsOf({ method }: FineTuningJob): string {
+  const { hyperparameters = {} } = method?.dpo ?? method?.supervised ?? {}
+  return Object.entries(hyperparameters)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(', ')
+}
+
 const isOver = (status: string): boolean => ['succeeded', 'failed', 'cancelled'].includes(status)
 
 /** One job: its status, its loss while it runs, its events and checkpoints. */
@@ -86,6 +96,9 @@ export function JobDetails({
       <Facts
         facts={{
           Status: <JobStatus status={job.status} />,
+          'Trained from': <span className="mono wrap">{job.model}</span>,
+          Method: METHODS[job.method?.type ?? ''] ?? job.method?.type,
+          Hyperparameters: settingsOf(job),
           'Training file': <span className="mono">{job.training_file}</span>,
           'Validation file': job.validation_file ? <span className="mono">{job.validation_file}</span> : undefined,
           'Trained tokens': job.trained_tokens?.toLocaleString(),
