@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { availableParallelism, loadavg } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import type { BaseModel, BaseModelName } from './engine.ts'
@@ -94,7 +95,7 @@ export class Catalogue {
 
   /**
    * As `get`. @param sha256 of the file on which an adapter was trained; absent for those from before it was kept
-   * @throws BaseUnavailable when there is none, or its file is another one
+   * @throws BaseUnavailable when there is none, or its file is another one than was fine-tuned, or than at the start
    */
   find(name: string, sha256?: string): BaseModel {
     const model = this.get(name)
@@ -102,8 +103,19 @@ export class Catalogue {
       throw new BaseUnavailable(`the base model ${name.slice(0, 100)} is not in this cloud any more`)
     if (sha256 !== undefined && model.sha256 !== sha256)
       throw new BaseUnavailable(`the base model ${model.name} is another file than the one that was fine-tuned`)
+    if (isOther(model))
+      throw new BaseUnavailable(
+        `the file of the base model ${model.name} was changed or taken away while the service ran`,
+      )
     return model
   }
+}
+
+/** A start has compared the file with its SHA-256. While size and time of change are the same, it still is that file. */
+function isOther({ path, stamp }: BaseModel): boolean {
+  if (stamp === undefined) return false
+  const found = statSync(path, { throwIfNoEntry: false })
+  return found?.size !== stamp.bytes || found.mtimeMs !== stamp.modified
 }
 
 function faultOf(path: string): string | undefined {

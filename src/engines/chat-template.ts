@@ -1,6 +1,7 @@
 import { Template } from '@huggingface/jinja'
 import type { ChatMessage } from './engine.ts'
 import { ConversationRefused, EngineFailure } from './failures.ts'
+import { withinTime } from './time-limit.ts'
 
 /** A part of a conversation as its model reads it. */
 export interface LaidOut {
@@ -14,6 +15,12 @@ const standIn = (index: number): string => `\uE000${index}\uE001`
 const STAND_IN = /\uE000(\d+)\uE001/g
 const MAX_SOURCE = 256 * 1024
 const MAX_REASON = 200
+/** A template is a program of its maker. Those of published models take milliseconds. */
+const LIMIT_MS = 5000
+/** Characters that it lays out. Contents are not among them. */
+const MAX_LAID_OUT = 4 * 1024 * 1024
+/** How long a layout is used again for messages of the same roles, as most examples of a file have. A template may tell the time. */
+const REUSE_MS = 1000
 
 /**
  * The Jinja template of a model. It runs over stand-ins and never sees a message's content, so no content can change how a
@@ -22,6 +29,7 @@ const MAX_REASON = 200
 export class ChatTemplate {
   readonly #template: Template
   readonly #tokens: { readonly bos_token: string; readonly eos_token: string }
+  #last = { key: '', text: '', until: -Infinity }
   /** Whether it trims contents, as many templates do. */
   readonly #trims: boolean
 
@@ -30,7 +38,7 @@ export class ChatTemplate {
     if (source.length > MAX_SOURCE) throw new EngineFailure('the chat template of the model is too long')
     this.#tokens = { bos_token: bos, eos_token: eos }
     try {
-      this.#template = new Template(source)
+      this.#template = withinTime(LIMIT_MS, () => new Template(source))
       const probe = [
         { role: 'user', content: ` ${standIn(0)} ` },
         { role: 'assistant', content: ` ${standIn(1)} ` },
@@ -74,7 +82,14 @@ export class ChatTemplate {
   }
 
   #render(messages: readonly object[], open: boolean): string {
-    return this.#template.render({ messages, add_generation_prompt: open, ...this.#tokens })
+    const key = JSON.stringify([open, messages])
+    const { key: before, text: same, until } = this.#last
+    if (key === before && performance.now() < until) return same
+    const given = { messages, add_generation_prompt: open, ...this.#tokens }
+    const text = withinTime(LIMIT_MS, () => this.#template.render(given))
+    if (text.length > MAX_LAID_OUT) throw new Error(`it lays out more than ${MAX_LAID_OUT} characters`)
+    this.#last = { key, text, until: performance.now() + REUSE_MS }
+    return text
   }
 }
 

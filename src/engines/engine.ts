@@ -194,6 +194,8 @@ export interface BaseModel {
   readonly licence: string
   /** Of its file, in hexadecimal. */
   readonly sha256: string
+  /** Of its file when it was compared with that; absent for the embedded one. */
+  readonly stamp?: { readonly bytes: number; readonly modified: number }
   readonly fineTune: boolean
   /** Why it can't be fine-tuned. */
   readonly untrainable?: string

@@ -3,7 +3,8 @@ import { getLlama, LlamaLogLevel } from 'node-llama-cpp'
 import type { ChatLayout, Tokenizer } from './chat-layout.ts'
 import { ChatTemplate } from './chat-template.ts'
 import { EngineFailure } from './failures.ts'
-import { openGguf, type GgufValue } from './gguf.ts'
+import type { GgufValue } from './gguf-header.ts'
+import { openGguf } from './gguf.ts'
 
 /** The prebuilt llama.cpp of node-llama-cpp's package: not compiled here, not on a GPU, without logs. */
 export const openLlama = (threads: number) =>
