@@ -85,7 +85,7 @@ function yamlOf(text: string, fail: (message: string) => never): unknown {
   } catch (error) {
     if (error instanceof EngineFailure) throw error
     // Nested deeper than the stack, or with anchors.
-    return fail('it is not the YAML of a list of models.')
+    return fail('it is nested too deep or has anchors.')
   }
 }
 
@@ -121,7 +121,7 @@ export function checkNames(names: readonly string[], before: readonly ModelEntry
 
 /** The text of the file. */
 export function modelsFileText(models: readonly ModelEntry[]): string {
-  return HEADING + stringify({ models })
+  return HEADING + stringify({ models }, { aliasDuplicateObjects: false })
 }
 
 /** What a GGUF says about itself. @throws EngineFailure that names the file, where it is missing, cut off or not a language model */

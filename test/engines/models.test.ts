@@ -31,7 +31,8 @@ test('a GGUF file becomes a base: listed with what it is, loaded, and asked', as
   const { code, output, errors } = await add(mine, '--name', 'mine', '--alias', 'gpt-4o,gpt-4.1', '--licence', 'MIT')
   assert.equal(code, 0, errors)
   assert.match(output, /^Added mine\.\n {2}parameters {3}1,598,880, llama, F32\n/)
-  for (const line of output.split('\n')) assert.ok(line.length <= 80 || !line.includes(' '.repeat(3)) || line.includes(mine), line)
+  for (const line of output.split('\n'))
+    assert.ok(line.length <= 80 || !line.includes(' '.repeat(3)) || line.includes(mine), line)
   assert.match(output, /fine-tuning {2}yes/)
   assert.equal((await stat(join(dataDir, 'models.yaml'))).mode & 0o777, 0o600)
   const [listed] = JSON.parse((await models(['list', '--format', 'json'])).output) as { [key: string]: unknown }[]
@@ -60,7 +61,10 @@ test('what is not a model, or has a name that is taken, is refused, and nothing 
   await refused(['add', join(folder, 'gone.gguf')], /There is no .*gone\.gguf\. Give a GGUF file, hf:/)
   await refused(['add', 'http://example.com/a.gguf'], /fetched over https/)
   await refused(['add', mine, '--name', 'mine', '--licence', 'MIT'], /There is a base model mine already/)
-  await refused(['add', mine, '--name', 'other', '--alias', 'gpt-4o', '--licence', 'MIT'], /gpt-4o is a name of the base model mine already/)
+  await refused(
+    ['add', mine, '--name', 'other', '--alias', 'gpt-4o', '--licence', 'MIT'],
+    /gpt-4o is a name of the base model mine already/,
+  )
   await refused(['add', mine, '--name', 'a/b', '--licence', 'MIT'], /can't be a model's name/)
   await refused(['remove', 'nobody'], /There is no base model nobody/)
 })
