@@ -1,4 +1,4 @@
-import { readdir, rm } from 'node:fs/promises'
+import { readdir, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { makeFolder } from '../base/make-folder.ts'
@@ -14,6 +14,8 @@ const INCOMING = '.incoming'
 const PART = '.part'
 const WAIT_MS = 10_000
 const ASK_MS = 200
+/** How long a download that was begun is kept. */
+const KEPT_MS = 7 * 86_400_000
 
 export const modelsFolder = (dataDir: string): string => join(resolve(dataDir), FOLDER)
 
@@ -64,10 +66,13 @@ async function lockWithin(folder: string, waitMs: number): ReturnType<typeof loc
   }
 }
 
-/** What a killed process left, except for downloads, which go on. */
+/** What a killed process left, except for downloads of the last days, which go on. */
 async function sweep(folder: string): Promise<void> {
   const names = await readdir(folder).catch(() => [])
-  for (const name of names)
-    if (!name.endsWith(PART) && !name.endsWith(`${PART}.json`))
-      await rm(join(folder, name), { recursive: true, force: true })
+  for (const name of names) {
+    const path = join(folder, name)
+    const isPart = name.endsWith(PART) || name.endsWith(`${PART}.json`)
+    const changed = isPart ? ((await stat(path).catch(() => undefined))?.mtimeMs ?? 0) : 0
+    if (Date.now() - changed > KEPT_MS) await rm(path, { recursive: true, force: true })
+  }
 }
