@@ -52,7 +52,7 @@ export async function addBase(wanted: NewModel, signal: AbortSignal): Promise<Ad
       if (licence === undefined)
         throw new Unlicensed(`${fetched.path} does not say its licence: give it with --licence, as an SPDX id.`)
       const file = await placed(fetched, name, wanted, signal)
-      const context = wanted.context === undefined ? undefined : Math.min(wanted.context, facts.contextLength)
+      const { context } = wanted
       const entry = checkEntry({
         name,
         ...file,

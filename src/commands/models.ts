@@ -5,7 +5,7 @@ import { fitted, shellWord } from '../base/terminal.ts'
 import { UsageError } from '../base/usage-error.ts'
 import { EMBEDDED_BASE } from '../engines/catalogue.ts'
 import { typesInWords } from '../engines/model-facts.ts'
-import { MODELS_FILE, readModelsFile, stateOfEntry, type ModelEntry } from '../engines/models-file.ts'
+import { contextOf, MODELS_FILE, readModelsFile, stateOfEntry, type ModelEntry } from '../engines/models-file.ts'
 import { addBase, type NewModel } from './add-model.ts'
 import { interruptible } from './interruptible.ts'
 import { changeModels, isOwnFile } from './models-folder.ts'
@@ -22,7 +22,7 @@ export async function addModel(options: NewModel): Promise<number> {
     `  file         ${path}`,
     `  SHA-256      ${entry.sha256}`,
     `  licence      ${entry.licence}`,
-    `  context      ${(entry.context ?? facts.contextLength).toLocaleString('en')} tokens`,
+    `  context      ${contextOf(entry, facts).toLocaleString('en')} tokens`,
     `  fine-tuning  ${tuned}`,
     ...(entry.aliases.length === 0 ? [] : [`  also as      ${entry.aliases.join(', ')}`]),
     "Its weights are yours and not a customer's, so they are not sealed. A cloud that runs has it after its next start. Try it:",
@@ -40,9 +40,9 @@ export async function listModels({ dataDir, format }: { dataDir: string; format:
   )
   if (format === 'json') process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`)
   else {
-    const own = `${EMBEDDED_BASE.name}  ${EMBEDDED_BASE.parameters.toLocaleString('en')} parameters, ${EMBEDDED_BASE.licence}, comes with OwnKey`
+    const own = `${EMBEDDED_BASE.name}\n  ${EMBEDDED_BASE.parameters.toLocaleString('en')} parameters, ${EMBEDDED_BASE.licence}, comes with OwnKey`
     const lines = rows.flatMap(row => [
-      `${row.name}  ${row.says}, ${row.licence}`,
+      `${row.name}\n  ${row.says}`,
       ...(row.aliases.length === 0 ? [] : [`  also as ${row.aliases.join(', ')}`]),
       `  ${row.path}`,
     ])
@@ -55,8 +55,9 @@ async function stateOf(dataDir: string, entry: ModelEntry): Promise<{ usable: bo
   const found = await stateOfEntry(dataDir, entry)
   if (found.state !== 'in order') return { usable: false, says: `${found.state}: ${found.why}` }
   const { parameters, types, untrainable } = found.facts
-  const tuned = untrainable === undefined ? 'can be fine-tuned' : "can't be fine-tuned"
-  return { usable: true, says: `${parameters.toLocaleString('en')} parameters, ${typesInWords(types)}, ${tuned}` }
+  const tuned = untrainable === undefined ? 'can be fine-tuned' : `can't be fine-tuned: ${untrainable}`
+  const says = `${parameters.toLocaleString('en')} parameters, ${typesInWords(types)}, ${entry.licence}, ${tuned}`
+  return { usable: true, says }
 }
 
 /** Takes a base model out of `models.yaml`, with its file where that was fetched or copied. Resolves to the exit code. */

@@ -183,6 +183,11 @@ export async function stateOfEntry(dataDir: string, one: ModelEntry): Promise<En
   }
 }
 
+/** Tokens. A longer context than the model was trained with is of no use. */
+export function contextOf({ context }: ModelEntry, { contextLength }: ModelFacts): number {
+  return Math.min(context ?? contextLength, contextLength)
+}
+
 /** @throws EngineFailure as `openModels` */
 async function baseOf(dataDir: string, one: ModelEntry): Promise<BaseModel> {
   const found = await stateOfEntry(dataDir, one)
@@ -199,7 +204,7 @@ async function baseOf(dataDir: string, one: ModelEntry): Promise<BaseModel> {
     sha256: one.sha256,
     stamp: { bytes: size, modified: mtimeMs },
     parameters: facts.parameters,
-    contextLength: one.context ?? facts.contextLength,
+    contextLength: contextOf(one, facts),
     description: `${facts.architecture}, ${typesInWords(facts.types)}`,
     licence: one.licence,
     fineTune: facts.untrainable === undefined,

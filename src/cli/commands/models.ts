@@ -33,7 +33,7 @@ export const modelsAdd = command({
     'data-dir': dataDir,
     name: text('NAME', "its name; without: the file's"),
     alias: listOfNames,
-    context: wholeNumber('TOKENS', 'the longest context', { least: 64, most: 999_999_999 }),
+    context: wholeNumber('TOKENS', 'the longest context', { least: 64, most: 10_000_000 }),
     licence: text('SPDX', 'its licence; without: what the file says'),
     sha256: digest,
     copy: flag('copy the file into the folder of the cloud'),
