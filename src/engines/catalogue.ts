@@ -103,7 +103,7 @@ export class Catalogue {
       throw new BaseUnavailable(`the base model ${name.slice(0, 100)} is not in this cloud any more`)
     if (sha256 !== undefined && model.sha256 !== sha256)
       throw new BaseUnavailable(`the base model ${model.name} is another file than the one that was fine-tuned`)
-    if (isOther(model))
+    if (stateOf(model) !== 'in order')
       throw new BaseUnavailable(
         `the file of the base model ${model.name} was changed or taken away while the service ran`,
       )
@@ -111,11 +111,13 @@ export class Catalogue {
   }
 }
 
-/** A start has compared the file with its SHA-256. While size and time of change are the same, it still is that file. */
-function isOther({ path, stamp }: BaseModel): boolean {
-  if (stamp === undefined) return false
+/** What became of a base's file since the start, which compared it with its SHA-256. While size and time of change are the same, it still is that file. */
+export function stateOf({ path, stamp }: BaseModel): 'in order' | 'changed' | 'missing' {
   const found = statSync(path, { throwIfNoEntry: false })
-  return found?.size !== stamp.bytes || found.mtimeMs !== stamp.modified
+  if (found === undefined) return 'missing'
+  return stamp === undefined || (found.size === stamp.bytes && found.mtimeMs === stamp.modified)
+    ? 'in order'
+    : 'changed'
 }
 
 function faultOf(path: string): string | undefined {
