@@ -5,6 +5,7 @@ import { startCommand } from '../base/data-folder.ts'
 import { progressBar } from '../base/progress.ts'
 import { fitted, shellWord } from '../base/terminal.ts'
 import { readModelsFile, stateOfEntry } from '../engines/models-file.ts'
+import { weightsOf } from './models-folder.ts'
 import { version } from '../base/version.ts'
 
 interface Format {
@@ -63,7 +64,7 @@ export async function restore(
 /** Base models of a restored folder whose weights are not where they were. */
 async function basesWithoutFiles(dataDir: string): Promise<{ name: string; file: string; sha256: string }[]> {
   const entries = await readModelsFile(dataDir).catch(() => [])
-  const states = await Promise.all(entries.map(one => stateOfEntry(dataDir, one)))
+  const states = await Promise.all(entries.map(one => stateOfEntry(dataDir, one, weightsOf(dataDir))))
   return entries
     .filter((_, index) => states[index]?.state !== 'in order')
     .map(({ name, file, sha256 }) => ({ name, file: resolve(dataDir, file), sha256 }))

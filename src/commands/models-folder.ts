@@ -3,6 +3,9 @@ import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { makeFolder } from '../base/make-folder.ts'
 import { MODELS_FILE, modelsFileText, readModelsFile, type ModelEntry } from '../engines/models-file.ts'
+import type { OpenWeights } from '../engines/sealed-weights.ts'
+import { openBase } from '../encryption/sealed-base.ts'
+import { rootKeysOf } from '../folder/stopped-folder.ts'
 import { writeFileAtomically } from '../store/atomic-file.ts'
 import { FolderInUse, lockFolder } from '../store/folder-lock.ts'
 
@@ -27,6 +30,11 @@ export function isOwnFile(dataDir: string, file: string): boolean {
   return (
     dirname(resolve(dataDir, file)) === modelsFolder(dataDir) && file === `${FOLDER}/${file.split('/').at(-1) ?? ''}`
   )
+}
+
+/** Opens sealed bases with the root key of the folder, which is read only where there is one. */
+export function weightsOf(dataDir: string): OpenWeights {
+  return async (path, sealed) => openBase(path, sealed, await rootKeysOf(dataDir))
 }
 
 /** The base models of a data folder while nobody else changes them. */

@@ -8,7 +8,7 @@ import { typesInWords } from '../engines/model-facts.ts'
 import { contextOf, MODELS_FILE, readModelsFile, stateOfEntry, type ModelEntry } from '../engines/models-file.ts'
 import { addBase, type NewModel } from './add-model.ts'
 import { interruptible } from './interruptible.ts'
-import { changeModels, isOwnFile } from './models-folder.ts'
+import { changeModels, isOwnFile, weightsOf } from './models-folder.ts'
 
 /** Adds a base model to `models.yaml`. Resolves to the exit code. @throws EngineFailure, UsageError, Error; then nothing is changed */
 export async function addModel(options: NewModel): Promise<number> {
@@ -25,7 +25,9 @@ export async function addModel(options: NewModel): Promise<number> {
     `  context      ${contextOf(entry, facts).toLocaleString('en')} tokens`,
     `  fine-tuning  ${tuned}`,
     ...(entry.aliases.length === 0 ? [] : [`  also as      ${entry.aliases.join(', ')}`]),
-    "Its weights are yours and not a customer's, so they are not sealed. A cloud that runs has it after its next start. Try it:",
+    entry.sealed === undefined
+      ? "Its weights are yours and not a customer's, so they are not sealed. A cloud that runs has it after its next start. Try it:"
+      : `Its weights are sealed under the root key; ${options.source} is still there in the clear. Each engine that uses them holds a copy in memory. A cloud that runs has it after its next start. Try it:`,
     `./ownkey models check ${shellWord(entry.name)} --data-dir ${shellWord(dataDir)}`,
   ]
   process.stdout.write(`${fitted(lines.join('\n'), '    ')}\n`)
@@ -52,11 +54,12 @@ export async function listModels({ dataDir, format }: { dataDir: string; format:
 }
 
 async function stateOf(dataDir: string, entry: ModelEntry): Promise<{ usable: boolean; says: string }> {
-  const found = await stateOfEntry(dataDir, entry)
+  const found = await stateOfEntry(dataDir, entry, weightsOf(dataDir))
   if (found.state !== 'in order') return { usable: false, says: `${found.state}: ${found.why}` }
   const { parameters, types, untrainable } = found.facts
   const tuned = untrainable === undefined ? 'can be fine-tuned' : `can't be fine-tuned: ${untrainable}`
-  const says = `${parameters.toLocaleString('en')} parameters, ${typesInWords(types)}, ${entry.licence}, ${tuned}`
+  const sealed = entry.sealed === undefined ? '' : 'sealed, '
+  const says = `${parameters.toLocaleString('en')} parameters, ${typesInWords(types)}, ${entry.licence}, ${sealed}${tuned}`
   return { usable: true, says }
 }
 

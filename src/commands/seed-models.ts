@@ -48,7 +48,7 @@ async function seedOne(
     return changeOne(wanted, dataDir)
   }
   const { licence, sha256, context, aliases, copy } = wanted
-  const model = { dataDir, source: path ?? source ?? '', name, aliases, context, licence, sha256, copy }
+  const model = { dataDir, source: path ?? source ?? '', name, aliases, context, licence, sha256, copy, seal: false }
   await interruptible(signal => addBase(model, signal))
   return { effect: 'made', line: `made    base model ${name}${source === undefined ? '' : ` (fetched: ${source})`}` }
 }

@@ -72,8 +72,9 @@ export class Catalogue {
 
   /** Opens the file of each model. @throws EngineFailure that names one that is missing, cut off or not a model, and says what to do */
   check(): void {
-    for (const { name, path } of this.#models.values()) {
-      const fault = faultOf(path)
+    for (const { name, path, openWeights } of this.#models.values()) {
+      // Whoever made a sealed one has opened it.
+      const fault = openWeights === undefined ? faultOf(path) : undefined
       if (fault !== undefined)
         throw new EngineFailure(`The base model ${name} can't be used: ${fault} Put ${path} back as it was installed.`)
     }

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import type { SealedWeights } from './sealed-weights.ts'
 
 export interface ChatMessage {
   readonly role: 'system' | 'user' | 'assistant'
@@ -195,6 +196,8 @@ export interface BaseModel {
   /** Of its file, in hexadecimal. */
   readonly sha256: string
   /** Of its file when it was compared with that; absent for the embedded one. */
+  /** Opens its weights, where the file is sealed. */
+  readonly openWeights?: () => Promise<SealedWeights>
   readonly stamp?: { readonly bytes: number; readonly modified: number }
   readonly fineTune: boolean
   /** Why it can't be fine-tuned. */

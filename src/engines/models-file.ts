@@ -11,6 +11,7 @@ import type { BaseModel } from './engine.ts'
 import { EngineFailure } from './failures.ts'
 import { printable } from './gguf-header.ts'
 import { openGguf } from './gguf.ts'
+import { withHeader, type OpenWeights } from './sealed-weights.ts'
 import { factsOf, typesInWords, type ModelFacts } from './model-facts.ts'
 
 /** The operator's base models, in the data folder. `ownkey models` writes it, and a start reads it. */
@@ -34,6 +35,8 @@ const entry = z.strictObject({
   /** Tokens, where it is not the context that the model was trained with. */
   context: z.int().min(64).max(10_000_000).optional(),
   aliases: z.array(name).max(100).default([]),
+  /** What opens a file that is sealed, with the root key. `sha256` is that of the plaintext. */
+  sealed: z.strictObject({ id: z.uuid(), key: z.base64().length(84) }).optional(),
 })
 const modelsFile = z.strictObject({ models: z.array(entry).max(100).default([]) })
 
@@ -149,10 +152,10 @@ export async function digestOfFile(path: string, signal?: AbortSignal): Promise<
 }
 
 /** The catalogue of a data folder. @throws EngineFailure where a file is missing, or is not the one that was added */
-export async function openModels(dataDir: string): Promise<CatalogueOptions> {
+export async function openModels(dataDir: string, open: OpenWeights): Promise<CatalogueOptions> {
   const entries = await readModelsFile(dataDir)
   const models: BaseModel[] = []
-  for (const one of entries) models.push(await baseOf(dataDir, one))
+  for (const one of entries) models.push(await baseOf(dataDir, one, open))
   const aliases = entries.flatMap(one => one.aliases.map(alias => [alias, one.name] as const))
   return { models, aliases: Object.fromEntries(aliases) }
 }
@@ -163,23 +166,42 @@ export type EntryState =
   | { readonly state: 'missing' | 'changed'; readonly why: string }
 
 /** Looks at the file of an entry; reads all of it only where its time of change is another one. */
-export async function stateOfEntry(dataDir: string, one: ModelEntry): Promise<EntryState> {
+export async function stateOfEntry(dataDir: string, one: ModelEntry, open: OpenWeights): Promise<EntryState> {
   const path = resolve(dataDir, one.file)
+  const found = await stat(path).catch(plainError)
+  if (typeof found === 'string') return { state: 'missing', why: found }
   try {
-    const found = await stat(path)
     const isSame = found.isFile() && found.size === one.bytes
-    if (!isSame || (found.mtimeMs !== one.modified && (await digestOfFile(path)) !== one.sha256))
+    if (!isSame || (found.mtimeMs !== one.modified && (await digestOf(path, one, open)) !== one.sha256))
       return {
         state: 'changed',
         why: `${path} is not the file that was added, and what was fine-tuned on it would answer otherwise.`,
       }
-  } catch (error) {
-    return { state: 'missing', why: plainError(error) }
-  }
-  try {
-    return { state: 'in order', facts: readFacts(path) }
+    return { state: 'in order', facts: await factsOfEntry(path, one, open) }
   } catch (error) {
     return { state: 'changed', why: plainError(error) }
+  }
+}
+
+async function factsOfEntry(path: string, { sealed }: ModelEntry, open: OpenWeights): Promise<ModelFacts> {
+  if (sealed === undefined) return readFacts(path)
+  const weights = await open(path, sealed)
+  try {
+    return await withHeader(weights, readFacts)
+  } finally {
+    await weights.close()
+  }
+}
+
+async function digestOf(path: string, { sealed }: ModelEntry, open: OpenWeights): Promise<string> {
+  if (sealed === undefined) return digestOfFile(path)
+  const weights = await open(path, sealed)
+  const digest = createHash('sha256')
+  try {
+    for await (const part of weights.read()) digest.update(part)
+    return digest.digest('hex')
+  } finally {
+    await weights.close()
   }
 }
 
@@ -189,13 +211,14 @@ export function contextOf({ context }: ModelEntry, { contextLength }: ModelFacts
 }
 
 /** @throws EngineFailure as `openModels` */
-async function baseOf(dataDir: string, one: ModelEntry): Promise<BaseModel> {
-  const found = await stateOfEntry(dataDir, one)
+async function baseOf(dataDir: string, one: ModelEntry, open: OpenWeights): Promise<BaseModel> {
+  const found = await stateOfEntry(dataDir, one, open)
   if (found.state !== 'in order') {
     const advice = `Put the file back, or take it out: ./ownkey models remove ${one.name}`
     throw new EngineFailure(`The base model ${one.name} can't be used: ${found.why}\n${advice}`)
   }
   const { facts } = found
+  const { sealed } = one
   const path = resolve(dataDir, one.file)
   const { size, mtimeMs } = await stat(path)
   return {
@@ -207,6 +230,7 @@ async function baseOf(dataDir: string, one: ModelEntry): Promise<BaseModel> {
     contextLength: contextOf(one, facts),
     description: `${facts.architecture}, ${typesInWords(facts.types)}`,
     licence: one.licence,
+    ...(sealed === undefined ? {} : { openWeights: () => open(path, sealed) }),
     fineTune: facts.untrainable === undefined,
     ...(facts.untrainable === undefined ? {} : { untrainable: facts.untrainable }),
   }

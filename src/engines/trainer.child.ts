@@ -9,6 +9,7 @@ import { openGguf } from './gguf.ts'
 import { loadVocabulary } from './llama-vocabulary.ts'
 import { encodeAdapter, freshAdapter } from './lora.ts'
 import { llamaShape, llamaTensors } from './model-shape.ts'
+import { ReceivedWeights } from './sealed-weights.ts'
 import { beginLife } from './sign-of-life.ts'
 import type { TrainingCommand, TrainingReply } from './trainer.ts'
 import { resolveHyperparameters } from './training-batches.ts'
@@ -213,10 +214,13 @@ class Training {
 }
 
 try {
-  const { command } = await nextCommand()
+  const weights = new ReceivedWeights()
+  let { command, body } = await nextCommand()
+  for (; command.type === 'weights'; { command, body } = await nextCommand()) weights.add(body)
   if (command.type !== 'job') throw new EngineFailure('the first frame must be a job')
-  const ggml = loadGgml(command.threads)
-  await new Training(command, ggml, await prepare(command, ggml)).train()
+  const job = { ...command, path: weights.pathOr(command.path) }
+  const ggml = loadGgml(job.threads)
+  await new Training(job, ggml, await prepare(job, ggml)).train()
 } catch (error) {
   const message = error instanceof Error ? error.message.slice(0, 500) : 'unknown'
   // V8 ran out of memory, so the process ends as if the kernel had ended it for that.

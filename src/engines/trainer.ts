@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import type { Catalogue } from './catalogue.ts'
 import { threadsFor } from './catalogue.ts'
 import type {
+  BaseModel,
   FileReport,
   Hyperparameters,
   ResolvedHyperparameters,
@@ -15,6 +16,7 @@ import type { EngineProcess } from './engine-process.ts'
 import { startEngineProcess } from './engine-process.ts'
 import { EngineFailure, TrainingDataUnfit, type UnfitReason } from './failures.ts'
 import type { Frame } from './frames.ts'
+import { sendWeights, type WeightsFrame } from './sealed-weights.ts'
 import { PATIENCE, type Patience } from './life-watch.ts'
 import { TRAINING_LIMITS } from './training-file.ts'
 import { memoryLimit } from './training-memory.ts'
@@ -32,6 +34,7 @@ export type TrainingCommand =
       readonly checkpointSeconds: number
       readonly memory: number
     }
+  | WeightsFrame
   | { readonly type: 'bytes' }
   | { readonly type: 'end' }
   | { readonly type: 'next' }
@@ -110,7 +113,7 @@ export function ggmlTrainer(catalogue: Catalogue, options: Partial<TrainerOption
         const threads = threadsFor(model, settings.threads)
         const job = { type: 'job', base: model.name, path: model.path, hyperparameters, seed, ...settings, threads }
         // A job that fails early says so while we still send, so both directions run at once.
-        const sending = sendJob(child, job, spec)
+        const sending = sendJob(child, job, spec, model.openWeights)
         sending.catch(() => undefined)
         // The sink may wait for a vault that does not answer, but an abort does not wait.
         return await Promise.race([follow(child, sink, sending, spec.pause), aborted.promise])
@@ -126,7 +129,13 @@ export function ggmlTrainer(catalogue: Catalogue, options: Partial<TrainerOption
   }
 }
 
-async function sendJob(child: EngineProcess, job: object, spec: TrainingSpec): Promise<void> {
+async function sendJob(
+  child: EngineProcess,
+  job: object,
+  spec: TrainingSpec,
+  openWeights: BaseModel['openWeights'],
+): Promise<void> {
+  if (openWeights !== undefined) await sendWeights(child, openWeights)
   await child.send(job)
   for (const stream of [spec.train, spec.valid, spec.resumeFrom]) {
     for await (const chunk of stream ?? []) await child.send({ type: 'bytes' }, chunk as Buffer)

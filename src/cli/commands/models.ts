@@ -37,11 +37,12 @@ export const modelsAdd = command({
     licence: text('SPDX', 'its licence; without: what the file says'),
     sha256: digest,
     copy: flag('copy the file into the folder of the cloud'),
+    'seal-base': flag('seal that copy under the root key'),
   },
-  async run({ 'data-dir': folder, name, alias, context, licence, sha256, copy }, words) {
+  async run({ 'data-dir': folder, name, alias, context, licence, sha256, copy, 'seal-base': seal }, words) {
     const source = one(words, 'SOURCE, a GGUF file')
     const { addModel } = await import('../../commands/models.ts')
-    return addModel({ dataDir: folder, source, name, aliases: alias, context, licence, sha256, copy })
+    return addModel({ dataDir: folder, source, name, aliases: alias, context, licence, sha256, copy, seal })
   },
 })
 
