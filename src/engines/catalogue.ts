@@ -104,7 +104,7 @@ export class Catalogue {
       throw new BaseUnavailable(`the base model ${name.slice(0, 100)} is not in this cloud any more`)
     if (sha256 !== undefined && model.sha256 !== sha256)
       throw new BaseUnavailable(`the base model ${model.name} is another file than the one that was fine-tuned`)
-    if (stateOf(model) !== 'in order')
+    if (model.stamp !== undefined && stateOf(model) !== 'in order')
       throw new BaseUnavailable(
         `the file of the base model ${model.name} was changed or taken away while the service ran`,
       )
