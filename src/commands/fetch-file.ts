@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { open, readFile, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { makeFolder } from '../base/make-folder.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Progress } from '../base/progress.ts'
 
 /** A file on a server. */
@@ -25,6 +26,7 @@ const REDIRECTS = 10
 /** A server that is silent for so long is asked again. */
 const SILENT_MS = 30_000
 const TRIES = 5
+const PAUSE_MS = 1000
 /** Kept free for the records of a cloud. */
 const SPARE = 64 * 1024 * 1024
 
@@ -52,6 +54,7 @@ export async function fetchFile(
       // A server that gives a little each time is asked on.
       if (gotOn) tries = 0
       if (error instanceof Refused || tries >= TRIES || isFull(error)) throw error
+      if (!gotOn) await sleep(tries * PAUSE_MS, undefined, { signal: how.signal })
     }
   }
 }
@@ -120,6 +123,13 @@ async function fetchFrom(file: RemoteFile, { path, mark, begun, from, silence, p
   return sha256
 }
 
+/** Asks for something small, such as what a hub says of a file. Every redirect must be https. @throws Error; the caller reads the body at once */
+export async function ask(file: RemoteFile, signal: AbortSignal): Promise<Response> {
+  const silence = new Silence(signal)
+  const { response } = await follow(file, {}, silence).finally(() => silence.end())
+  return response
+}
+
 /** Follows redirects itself, since `fetch` would follow one to plain http. */
 async function follow(file: RemoteFile, range: Readonly<Record<string, string>>, silence: Silence) {
   let { url } = file
@@ -130,7 +140,7 @@ async function follow(file: RemoteFile, range: Readonly<Record<string, string>>,
         `It leads to ${shown(url)}: a model is fetched over https, so that nobody changes it on the way.`,
       )
     const own = url.origin === file.url.origin ? file.headers : {}
-    const headers = { 'user-agent': 'ownkey', 'accept-encoding': 'identity', ...own, ...range }
+    const headers = { 'accept-encoding': 'identity', 'user-agent': 'ownkey', ...own, ...range }
     const response = await fetch(url, { headers, redirect: 'manual', signal: silence.signal })
     silence.broken()
     // https://huggingface.co/docs/hub: the digest of a file that is kept elsewhere.

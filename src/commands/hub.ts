@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { UsageError } from '../base/usage-error.ts'
-import { said, type RemoteFile } from './fetch-file.ts'
+import { ask, said, type RemoteFile } from './fetch-file.ts'
 
 /** A file of a hub, with what the hub says of it. */
 export interface HubFile extends RemoteFile {
@@ -31,21 +31,20 @@ export async function findAtHub(source: string, env: NodeJS.ProcessEnv, signal: 
     throw new UsageError(`${source}: it must be hf:OWNER/REPO:QUANT or hf:OWNER/REPO/FILE.gguf.`)
   const hub = hubOf(env)
   const token = env['HF_TOKEN'] ?? ''
+  // An error about a header would quote it.
+  if (!/^[!-~]*$/.test(token)) throw new UsageError('HF_TOKEN holds something else than a token.')
   const headers: Record<string, string> = token === '' ? {} : { authorization: `Bearer ${token}` }
   const at = (file: string): URL =>
     new URL(`${owner}/${repo}/resolve/main/${file.split('/').map(encodeURIComponent).join('/')}`, hub)
   if (path !== undefined) return { url: at(path), headers }
   const address = new URL(`v2/${owner}/${repo}/manifests/${quant ?? 'latest'}`, hub)
   // The hub names the file only to those that call themselves so.
-  const response = await fetch(address, {
-    headers: { ...headers, 'user-agent': 'llama-cpp' },
-    redirect: 'error',
-    signal: AbortSignal.any([signal, AbortSignal.timeout(WAIT_MS)]),
-  })
-  const isNone = response.status === 400 || response.status === 404
-  if (isNone) throw new Error(`The hub has no ${source}.`)
+  const asked = { url: address, headers: { ...headers, 'user-agent': 'llama-cpp' } }
+  const patience = AbortSignal.any([signal, AbortSignal.timeout(WAIT_MS)])
+  const response = await ask(asked, patience)
+  if (response.status === 400 || response.status === 404) throw new Error(`The hub has no ${source}.`)
   if (!response.ok) throw new Error(said(response.status))
-  const { ggufFile } = manifest.parse(JSON.parse(await textOf(response)))
+  const ggufFile = fileIn(await textOf(response))
   return { url: at(ggufFile.rfilename), headers, bytes: ggufFile.size, sha256: ggufFile.lfs?.sha256 }
 }
 
@@ -56,6 +55,15 @@ function hubOf(env: NodeJS.ProcessEnv): URL {
   if (!URL.canParse(hub) || new URL(hub).protocol !== 'https:')
     throw new UsageError('HF_ENDPOINT must be an https address.')
   return new URL(hub)
+}
+
+/** @throws Error */
+function fileIn(text: string): z.infer<typeof manifest>['ggufFile'] {
+  try {
+    return manifest.parse(JSON.parse(text)).ggufFile
+  } catch (error) {
+    throw new Error('The hub did not say which file it is: name one, hf:OWNER/REPO/FILE.gguf.', { cause: error })
+  }
 }
 
 async function textOf(response: Response): Promise<string> {

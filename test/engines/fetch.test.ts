@@ -133,6 +133,27 @@ test('a token of HF_TOKEN goes to the hub alone, and is neither printed nor kept
   )
 })
 
+test('a token that is none is not quoted, and a hub that answers with something else is named', async t => {
+  t.after(() => delete process.env['HF_TOKEN'])
+  process.env['HF_TOKEN'] = 'hf_very_secret\nx: y'
+  const said = await refused(['hf:some/repo:Q8_0'], /HF_TOKEN holds something else than a token/)
+  assert.doesNotMatch(said, /very_secret/)
+  delete process.env['HF_TOKEN']
+  for (const body of ['<html>', '{}', '{"ggufFile":{"rfilename":7}}']) {
+    hub.answers.set('/v2/some/odd/manifests/latest', (_, response) => response.end(body))
+    await refused(['hf:some/odd'], /The hub did not say which file it is/)
+  }
+  repository(bytes)
+  hub.answers.set('/v2/renamed/repo/manifests/Q8_0', redirect('/v2/some/repo/manifests/Q8_0'))
+  hub.answers.set(
+    '/renamed/repo/resolve/main/My%20Model-Q8_0.gguf',
+    redirect('/some/repo/resolve/main/My%20Model-Q8_0.gguf'),
+  )
+  const { code, errors } = await add('hf:renamed/repo:Q8_0')
+  assert.equal(code, 0, errors)
+  await isThere('my-model-q8_0')
+})
+
 test('what is not what was said is refused, and nothing of it stays', async () => {
   repository(bytes, { sha256: 'a'.repeat(64) })
   await refused(['hf:some/repo:Q8_0'], /its SHA-256 is 0ac76933.* and its source says a{64}/)
