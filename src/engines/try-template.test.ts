@@ -12,7 +12,7 @@ const endless = `{% macro m(n) %}{% for i in range(10000) %}{% if n > 0 %}{{ m(n
 
 test(
   'a template that does not end is refused after 5 s, by a cloud and by the one who adds it',
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async () => {
     const message = /chat template of the model can't be used: it takes longer than 5 s/
     assert.throws(() => new ChatTemplate(endless + CHAT_TEMPLATE, ends), message)
@@ -28,7 +28,7 @@ test('a template that lays out a book is refused', async () => {
 
 test(
   'a template that wants all memory ends its own process, and is refused with why',
-  { timeout: 120_000 },
+  { timeout: 180_000 },
   async () => {
     const greedy =
       '{% set ns = namespace(l=[1,2,3,4,5,6,7,8]) %}{% for i in range(40) %}{% set ns.l = ns.l + ns.l %}{% endfor %}'

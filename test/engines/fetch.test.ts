@@ -217,7 +217,7 @@ test('a redirect to plain http is refused, and so is one that never ends', async
 
 test(
   'a body without an end, of more bytes than it says, or larger than the disk, is refused',
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async () => {
     const endless = (length: number | undefined) => (_: unknown, response: import('node:http').ServerResponse) => {
       response.writeHead(200, length === undefined ? {} : { 'content-length': length })

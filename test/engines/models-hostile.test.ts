@@ -68,7 +68,7 @@ test('without --name a base is named after its file, and says no more than 80 co
 
 test(
   'what is not a file is refused at once: a folder, a FIFO, a device, a link to itself',
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async () => {
     const dataDir = await cloudFolder()
     const fifo = join(folder, 'fifo.gguf')
@@ -89,7 +89,7 @@ test(
   },
 )
 
-test('a template that never ends is refused when its base is added, with why', { timeout: 60_000 }, async () => {
+test('a template that never ends is refused when its base is added, with why', { timeout: 180_000 }, async () => {
   const dataDir = await cloudFolder()
   const bytes = await readFile(model)
   const at = bytes.indexOf('{% for message in messages %}')
@@ -176,7 +176,7 @@ test('remove deletes no file but one of the cloud`s own, whatever models.yaml sa
 
 test(
   'a models.yaml that can`t be is refused with what is wrong, by every command, and never waited for',
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async () => {
     const dataDir = await cloudFolder()
     const path = join(dataDir, 'models.yaml')
@@ -184,7 +184,7 @@ test(
     const [entry] = await entriesOf(dataDir)
     const broken = async (text: string, message: RegExp): Promise<void> => {
       await writeFile(path, text)
-      for (const words of [['list'], ['remove', 'mine'], ['add', model, '--name', 'x']] as const) {
+      for (const words of asked) {
         const { code, errors } = await models(dataDir, ...words)
         assert.equal(code, 1)
         assert.match(inOneLine(errors), message)
