@@ -52,8 +52,7 @@ export async function readModelsFile(dataDir: string): Promise<readonly ModelEnt
   const text = await textOf(path).catch((error: unknown) => fail(plainError(error)))
   const read = modelsFile.safeParse(yamlOf(text, fail) ?? {})
   if (!read.success) {
-    const [issue] = read.error.issues
-    return fail(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'it does not fit'}.`)
+    return fail(flawOf(read.error))
   }
   const names = read.data.models.flatMap(one => [one.name, ...one.aliases])
   const twice = names.find((one, index) => names.indexOf(one) < index || one === EMBEDDED_BASE.name)
@@ -96,8 +95,13 @@ function yamlOf(text: string, fail: (message: string) => never): unknown {
 export function checkEntry(given: ModelEntry): ModelEntry {
   const read = entry.safeParse(given)
   if (read.success) return read.data
-  const [issue] = read.error.issues
-  throw new UsageError(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'it does not fit'}.`)
+  throw new UsageError(flawOf(read.error))
+}
+
+/** The first thing that is wrong, with its field. */
+function flawOf({ issues: [issue] }: z.ZodError): string {
+  const field = issue === undefined || issue.path.length === 0 ? '' : `${issue.path.join('.')}: `
+  return `${field}${issue?.message ?? 'it does not fit'}.`
 }
 
 /** @throws UsageError for names that are no names of models, taken, or given twice; upper and lower case make no difference */

@@ -182,6 +182,7 @@ test(
     const path = join(dataDir, 'models.yaml')
     assert.equal((await models(dataDir, 'add', model, '--name', 'mine', '--alias', 'also')).code, 0)
     const [entry] = await entriesOf(dataDir)
+    let asked: readonly (readonly string[])[] = [['list'], ['remove', 'mine'], ['add', model, '--name', 'x']]
     const broken = async (text: string, message: RegExp): Promise<void> => {
       await writeFile(path, text)
       for (const words of asked) {
@@ -190,6 +191,7 @@ test(
         assert.match(inOneLine(errors), message)
       }
       assert.equal(await readFile(path, 'utf8'), text)
+      asked = [['list']]
     }
     await broken(stringify({ models: [entry, structuredClone(entry)] }), /two base models have the name or alias mine/)
     await broken(
@@ -197,7 +199,7 @@ test(
       /two base models have the name or alias also/,
     )
     await broken(stringify({ models: [{ ...entry, name: EMBEDDED_BASE.name }] }), /name or alias ownkey-tiny-chat/)
-    await broken(stringify({ models: [], colour: 'red' }), /models\.yaml: : .*colour/)
+    await broken(stringify({ models: [], colour: 'red' }), /models\.yaml: Unrecognized key: "colour"/)
     await broken('a: &a [1,1]\nmodels: [*a,*a]\n', /it is nested too deep or has anchors/)
     await broken('['.repeat(50_000), /models\.yaml: it is not/)
     await broken('#'.repeat(1_100_000), /more than 1048576 bytes/)
