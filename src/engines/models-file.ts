@@ -20,7 +20,7 @@ export const MODELS_FILE = 'models.yaml'
 const HEADING = '# Base models of this cloud: see `./ownkey models`. A start reads it.\n'
 const MAX_BYTES = 1024 * 1024
 /** A colon and a slash have meanings in names of fine-tuned models and in paths. */
-export const MODEL_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
+const MODEL_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 
 const name = z.string().regex(MODEL_NAME, 'a name has 1 to 64 letters, digits, dots, hyphens and underscores')
 const entry = z.strictObject({
