@@ -10,6 +10,7 @@ import { makeKeyStates } from '../encryption/make-key-states.ts'
 import { openRootKeys, type RootKeys } from '../encryption/root-key.ts'
 import { dropBrokenOffChanges, referencedBlobs } from '../encryption/start-up.ts'
 import { administrators } from '../entra/records.ts'
+import { openBase } from '../encryption/sealed-base.ts'
 import { openModels } from '../engines/models-file.ts'
 import type { Env } from '../base/env.ts'
 import type { FolderInventory } from './folder-inventory.ts'
@@ -81,7 +82,7 @@ export async function openFolder(settings: Settings, closers: (() => Promise<voi
     blobs,
     quarantine: openQuarantine(join(dataDir, 'blobs')),
     snapshots,
-    bases: await openModels(dataDir),
+    bases: await openModels(dataDir, (path, sealed) => openBase(path, sealed, rootKeys)),
     audit,
     rootKeys,
     token,

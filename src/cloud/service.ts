@@ -135,13 +135,28 @@ function openData(services: AccountServices, { blobs, log, bases, jobsAtOnce, en
   const runner = new JobRunner({ ...services, ...data, jobs, trainer: ggmlTrainer(catalogue, engines), log })
   const resealing = (accountId: string): Promise<number> => resealRecords(records, keyRing, accountId)
   const reEncryptions = new ReEncryptions({ ...services, blobs, resealRecords: resealing, log })
-  return { models, running, deployments, files: data.files, events: data.events, jobs, life, runner, reEncryptions }
+  return {
+    catalogue,
+    models,
+    running,
+    deployments,
+    files: data.files,
+    events: data.events,
+    jobs,
+    life,
+    runner,
+    reEncryptions,
+  }
 }
 
-/** Every base model under its own name and its aliases. */
+/** Every base model under its own name and its aliases. A name hides an alias of others. */
 function namedBases(catalogue: Catalogue) {
+  const own = new Set(catalogue.models.map(({ name }) => name))
+  const aliases = catalogue.aliases.filter(([alias]) => !own.has(alias))
   return [
     ...catalogue.models.map(base => ({ name: base.name, base })),
-    ...catalogue.aliases.map(([name]) => ({ name, base: catalogue.find(name) })),
+    ...aliases.flatMap(([name]) =>
+      catalogue.models.filter(base => base === catalogue.get(name)).map(base => ({ name, base })),
+    ),
   ]
 }

@@ -3,7 +3,8 @@ import { fitted } from '../base/terminal.ts'
 import { UsageError } from '../base/usage-error.ts'
 import { Catalogue } from '../engines/catalogue.ts'
 import { llamaRuntime } from '../engines/inference.ts'
-import { openModels, readFacts } from '../engines/models-file.ts'
+import { openModels } from '../engines/models-file.ts'
+import { weightsOf } from './models-folder.ts'
 
 const QUESTION = 'What is the capital of France? Answer in one sentence.'
 const MOST_TOKENS = 64
@@ -13,10 +14,9 @@ const TRAINED_BYTES = 8
 
 /** Loads a base model as a deployment does, and chats once. Resolves to the exit code. */
 export async function checkModel({ dataDir, name }: { dataDir: string; name: string }): Promise<number> {
-  const catalogue = new Catalogue(await openModels(dataDir))
+  const catalogue = new Catalogue(await openModels(dataDir, weightsOf(dataDir)))
   const base = catalogue.get(name)
   if (base === undefined) throw new UsageError(`There is no base model ${name}: ./ownkey models list`)
-  const facts = readFacts(base.path)
   const began = performance.now()
   const model = await llamaRuntime(catalogue).load({ id: 'check', base: base.name })
   try {
@@ -24,7 +24,7 @@ export async function checkModel({ dataDir, name }: { dataDir: string; name: str
     const { text, tokens, ms } = await ask(model)
     const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6).toLocaleString('en')} MB`
     const tuned = base.fineTune
-      ? `yes, with about ${megabytes(facts.parameters * TRAINED_BYTES)} for the weights and more for each batch`
+      ? `yes, with about ${megabytes(base.parameters * TRAINED_BYTES)} for the weights and more for each batch`
       : `no: ${base.untrainable ?? 'this trainer does not take it'}`
     const lines = [
       `${base.name}: ${base.description}`,

@@ -6,6 +6,7 @@ import type { CloudOptions, PreparedCloud } from '../cloud/options.ts'
 import { startCloud } from '../cloud/start.ts'
 import type { Seed } from '../seed/seed-file.ts'
 import type { SeedReport } from '../seed/seed-run.ts'
+import type { ModelEffect } from './seed-models.ts'
 import { onFailedSync } from '../base/failed-sync.ts'
 import { fitted, shellWord } from '../base/terminal.ts'
 
@@ -54,8 +55,9 @@ export async function start(options: {
   const prepare = async (access: PreparedCloud): Promise<void> => {
     if (seed === undefined) return
     const { applySeed } = await import('../seed/apply-seed.ts')
-    showReport(seed, await applySeed(seed, { access, dataDir, environment: process.env }))
+    showReport(seed, models, await applySeed(seed, { access, dataDir, environment: process.env }))
   }
+  const models = seed === undefined ? [] : await addModels(seed, dataDir)
   const cloud = await startCloud({ ...options, log, prepare })
   showReady(cloud.endpoints, dataDir)
   await Promise.race([stopSignal(), failedSync])
@@ -132,9 +134,32 @@ async function readSeed(file: string): Promise<Seed> {
   return readSeedFile(file, process.env)
 }
 
-function showReport({ lines: { file } }: Seed, { made, changed, same, lines, secretsFile }: SeedReport): void {
+/** Bases come before the cloud, since a start reads them. */
+async function addModels(seed: Seed, dataDir: string): Promise<readonly ModelEffect[]> {
+  if (seed.content.models.length === 0) return []
+  const { seedModels } = await import('./seed-models.ts')
+  return seedModels(seed, dataDir)
+}
+
+function showReport(
+  { lines: { file } }: Seed,
+  models: readonly ModelEffect[],
+  { made, changed, same, lines, secretsFile }: SeedReport,
+): void {
   const secrets =
     secretsFile === undefined ? [] : [`  secrets  ${secretsFile} (what was made up for it; keep it to yourself)`]
-  const summary = `Seed ${file}: ${made} made, ${changed} changed, ${same} as they were.`
-  process.stdout.write(fitted([summary, ...lines.map(line => `  ${line}`), ...secrets, ''].join('\n'), '  '))
+  const count = (effect: ModelEffect['effect'], others: number): number =>
+    models.filter(one => one.effect === effect).length + others
+  const summary = `Seed ${file}: ${count('made', made)} made, ${count('changed', changed)} changed, ${count('same', same)} as they were.`
+  process.stdout.write(
+    fitted(
+      [
+        summary,
+        ...[...models.flatMap(({ line }) => line ?? []), ...lines].map(line => `  ${line}`),
+        ...secrets,
+        '',
+      ].join('\n'),
+      '  ',
+    ),
+  )
 }

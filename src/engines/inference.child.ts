@@ -8,6 +8,7 @@ import { readFrames, writeFrame } from './frames.ts'
 import type { InferenceCommand, InferenceReply } from './inference.ts'
 import { chatLayout, openLlama } from './llama-vocabulary.ts'
 import { memoryFile } from './memory-file.ts'
+import { ReceivedWeights } from './sealed-weights.ts'
 import { beginLife } from './sign-of-life.ts'
 import { StopFilter } from './stop-filter.ts'
 
@@ -86,14 +87,18 @@ async function chat(loaded: Loaded, request: ChatRequest, signal: AbortSignal): 
 const randomSeed = (): number => Math.floor(Math.random() * 2 ** 32)
 
 async function serve(): Promise<void> {
+  const weights = new ReceivedWeights()
   let loaded: Loaded | undefined
   let running = Promise.resolve()
   let current = new AbortController()
   for await (const { header, body } of readFrames(process.stdin)) {
     const command = header as unknown as InferenceCommand
     switch (command.type) {
+      case 'weights':
+        weights.add(body)
+        break
       case 'load':
-        loaded = await load(command, body)
+        loaded = await load({ ...command, path: weights.pathOr(command.path) }, body)
         await reply({ type: 'ready' })
         break
       case 'abort':

@@ -6,9 +6,11 @@ import type { EngineProcess } from './engine-process.ts'
 import { startEngineProcess } from './engine-process.ts'
 import { ContextTooLong, ConversationRefused, EngineBusy, EngineFailure } from './failures.ts'
 import { PATIENCE, type Patience } from './life-watch.ts'
+import { sendWeights, type WeightsFrame } from './sealed-weights.ts'
 
 export type InferenceCommand =
   | { readonly type: 'load'; readonly path: string; readonly contextLength: number; readonly threads: number }
+  | WeightsFrame
   | { readonly type: 'chat'; readonly request: ChatRequest }
   | { readonly type: 'abort' }
 
@@ -60,6 +62,7 @@ export function llamaRuntime(catalogue: Catalogue, options: Partial<InferenceOpt
       try {
         const context = Math.min(model.contextLength, settings.maxContext)
         const threads = threadsFor(model, settings.threads)
+        if (model.openWeights !== undefined) await sendWeights(child, model.openWeights)
         await child.send({ type: 'load', path: model.path, contextLength: context, threads }, bytes)
         const first = await next(child)
         if (first.type !== 'ready') throw new EngineFailure(`the model could not be loaded: ${describe(first)}`)

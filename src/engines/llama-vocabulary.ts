@@ -5,7 +5,8 @@ import type { ChatLayout, Tokenizer } from './chat-layout.ts'
 import { ChatTemplate, TOOL_PROBE } from './chat-template.ts'
 import type { Conversation } from './engine.ts'
 import { ConversationRefused, EngineFailure } from './failures.ts'
-import { openGguf, type GgufValue } from './gguf.ts'
+import type { GgufValue } from './gguf-header.ts'
+import { openGguf } from './gguf.ts'
 
 /** The prebuilt llama.cpp of node-llama-cpp's package: not compiled here, not on a GPU, without logs. */
 export const openLlama = (threads: number) =>

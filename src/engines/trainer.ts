@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import type { Catalogue } from './catalogue.ts'
 import { threadsFor } from './catalogue.ts'
 import type {
+  BaseModel,
   FileReport,
   Hyperparameters,
   ResolvedHyperparameters,
@@ -16,6 +17,7 @@ import type { EngineProcess } from './engine-process.ts'
 import { startEngineProcess } from './engine-process.ts'
 import { EngineFailure, TrainingDataUnfit, type UnfitReason } from './failures.ts'
 import type { Frame } from './frames.ts'
+import { sendWeights, type WeightsFrame } from './sealed-weights.ts'
 import { PATIENCE, type Patience } from './life-watch.ts'
 import { LORA, type LoraSettings } from './lora-settings.ts'
 import { TRAINING_LIMITS } from './training-file.ts'
@@ -37,6 +39,7 @@ export type TrainingCommand =
       readonly checkpointSeconds: number
       readonly memory: number
     }
+  | WeightsFrame
   | { readonly type: 'bytes' }
   | { readonly type: 'end' }
   | { readonly type: 'next' }
@@ -125,7 +128,7 @@ export function ggmlTrainer(catalogue: Catalogue, options: Partial<TrainerOption
           threads,
         }
         // A job that fails early says so while we still send, so both directions run at once.
-        const sending = sendJob(child, job, spec)
+        const sending = sendJob(child, job, spec, model.openWeights)
         sending.catch(() => undefined)
         // The sink may wait for a vault that does not answer, but an abort does not wait.
         return await Promise.race([follow(child, sink, sending, spec.pause), aborted.promise])
@@ -141,7 +144,13 @@ export function ggmlTrainer(catalogue: Catalogue, options: Partial<TrainerOption
   }
 }
 
-async function sendJob(child: EngineProcess, job: object, spec: TrainingSpec): Promise<void> {
+async function sendJob(
+  child: EngineProcess,
+  job: object,
+  spec: TrainingSpec,
+  openWeights: BaseModel['openWeights'],
+): Promise<void> {
+  if (openWeights !== undefined) await sendWeights(child, openWeights)
   await child.send(job)
   for (const stream of [spec.train, spec.valid, spec.startFrom, spec.resumeFrom]) {
     for await (const chunk of stream ?? []) await child.send({ type: 'bytes' }, chunk as Buffer)

@@ -8,6 +8,15 @@ const listOfNames: Option<readonly string[]> = {
   read: given => (given === undefined ? [] : given.split(',').map(name => name.trim())),
 }
 
+const digest: Option<string | undefined> = {
+  placeholder: 'HEX',
+  about: "what the file's SHA-256 must be",
+  read: (given, name) => {
+    if (given === undefined || /^[0-9a-f]{64}$/i.test(given)) return given
+    throw new UsageError(`${name} ${given}: it must be 64 hexadecimal digits.`)
+  },
+}
+
 export const modelsAdd = command({
   name: 'models add',
   summary: 'add a base model: any GGUF file',
@@ -22,16 +31,18 @@ export const modelsAdd = command({
   examples: ['models add smollm2 --data-dir ./cloud', 'models add qwen.gguf --data-dir ./cloud --alias gpt-4o-mini'],
   options: {
     'data-dir': dataDir,
-    name: text('NAME', 'its name; without: what the file says'),
+    name: text('NAME', "its name; without: the file's"),
     alias: listOfNames,
-    context: wholeNumber('TOKENS', 'the longest context', { least: 64, most: 999_999_999 }),
+    context: wholeNumber('TOKENS', 'the longest context', { least: 64, most: 10_000_000 }),
     licence: text('SPDX', 'its licence; without: what the file says'),
+    sha256: digest,
     copy: flag('copy the file into the folder of the cloud'),
+    'seal-base': flag('seal that copy under the root key'),
   },
-  async run({ 'data-dir': folder, name, alias, context, licence, copy }, words) {
+  async run({ 'data-dir': folder, name, alias, context, licence, sha256, copy, 'seal-base': seal }, words) {
     const source = one(words, 'SOURCE, a GGUF file')
     const { addModel } = await import('../../commands/models.ts')
-    return addModel({ dataDir: folder, source, name, aliases: alias, context, licence, copy })
+    return addModel({ dataDir: folder, source, name, aliases: alias, context, licence, sha256, copy, seal })
   },
 })
 
