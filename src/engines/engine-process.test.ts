@@ -11,7 +11,7 @@ const file = new URL('./idle.child.ts', import.meta.url)
 
 /** @param stuckSeconds how long it may work without progress */
 async function outcome(type: string, stuckSeconds: number): Promise<unknown> {
-  const engine = startEngineProcess(file, 'engine', { silentSeconds: 5, stuckSeconds })
+  const engine = startEngineProcess(file, 'engine', { patience: { silentSeconds: 5, stuckSeconds } })
   try {
     await engine.send({ type })
     return (await engine.next()).header

@@ -8,6 +8,7 @@ import type { Frame } from './frames.ts'
 import { readFrames, writeFrame } from './frames.ts'
 import { PATIENCE, watchLife, type LifeWatch, type Patience } from './life-watch.ts'
 import { oomBetween, readOomKills } from './oom-kills.ts'
+import { launchWords, type EngineEnvironment } from './sandbox/launch.ts'
 import { LIFE_FD } from './sign-of-life.ts'
 
 /** How a process ended. `how` continues "the process ...". */
@@ -45,26 +46,38 @@ const PREPARE = [
 const GRACE_MS = 1000
 const OUT_OF_MEMORY = /heap out of memory|bad_alloc|cannot allocate memory|allocation failed|failed to allocate/i
 
-/** The parent's FIPS provider, if it runs on one. */
-function fipsEnvironment(): NodeJS.ProcessEnv {
-  const { OPENSSL_CONF, OPENSSL_MODULES } = process.env
-  return isFips ? { OPENSSL_CONF, OPENSSL_MODULES } : {}
+/**
+ * Nothing of the service's own environment but its FIPS provider, if it runs on one, and its cache of what Node.js has compiled, which
+ * halves the time of a start. Without a home nobody's files are looked for, and without a configuration OpenSSL reads none.
+ */
+function engineEnvironment(): EngineEnvironment {
+  const { OPENSSL_CONF, OPENSSL_MODULES, NODE_COMPILE_CACHE } = process.env
+  return {
+    PATH: '/usr/bin:/bin',
+    LANG: 'C.UTF-8',
+    HOME: '/nonexistent',
+    ...(NODE_COMPILE_CACHE ? { NODE_COMPILE_CACHE } : {}),
+    ...(isFips ? { OPENSSL_CONF, OPENSSL_MODULES } : { OPENSSL_CONF: '/dev/null' }),
+  }
 }
 
-/** The launcher's cache of what Node.js has compiled, which halves the time of a child's start. */
-function compileCache(): NodeJS.ProcessEnv {
-  const { NODE_COMPILE_CACHE } = process.env
-  return NODE_COMPILE_CACHE ? { NODE_COMPILE_CACHE } : {}
+export interface EngineProcessOptions {
+  readonly patience?: Patience
+  /** Files that it may read, besides the program's own. */
+  readonly reads?: readonly string[]
 }
 
 /**
- * Starts `file` (a `*.child.ts`) with an empty environment and without core dumps. It has a process group of its own, so a signal from
- * the terminal to the service's group does not end it before its work is kept. Data goes in through stdin and comes back through fd 3,
- * never through arguments, environment or files. fd 4 carries its signs of life.
+ * Starts `file` (a `*.child.ts`) with an empty environment, without core dumps, and with its rights taken away (sandbox/launch.child.ts).
+ * It has a process group of its own, so a signal from the terminal to the service's group does not end it before its work is kept. Data
+ * goes in through stdin and comes back through fd 3, never through arguments, environment or files. fd 4 carries its signs of life.
  */
-export function startEngineProcess(file: URL, what: string, patience: Patience = PATIENCE): EngineProcess {
-  const child: ChildProcess = spawn('/bin/sh', ['-c', PREPARE, process.execPath, ...NODE_FLAGS, fileURLToPath(file)], {
-    env: { PATH: '/usr/bin:/bin', LANG: 'C.UTF-8', ...compileCache(), ...fipsEnvironment() },
+export function startEngineProcess(file: URL, what: string, options: EngineProcessOptions = {}): EngineProcess {
+  const { patience = PATIENCE, reads = [] } = options
+  const environment = engineEnvironment()
+  const words = launchWords(fileURLToPath(file), { flags: NODE_FLAGS, reads, descriptors: [3, LIFE_FD], environment })
+  const child: ChildProcess = spawn('/bin/sh', ['-c', PREPARE, process.execPath, ...words], {
+    env: environment,
     stdio: ['pipe', 'ignore', 'pipe', 'pipe', 'pipe'],
     detached: true,
   })

@@ -50,11 +50,10 @@ export function llamaRuntime(catalogue: Catalogue, options: Partial<InferenceOpt
       const model = catalogue.find(base, baseSha256)
       const bytes = adapter === undefined ? undefined : await collect(adapter, settings.maxAdapter)
       signal?.throwIfAborted()
-      const child = startEngineProcess(
-        new URL('./inference.child.ts', import.meta.url),
-        "model's process",
-        settings.patience,
-      )
+      const child = startEngineProcess(new URL('./inference.child.ts', import.meta.url), "model's process", {
+        patience: settings.patience,
+        reads: [model.path],
+      })
       const abort = (): void => child.kill()
       signal?.addEventListener('abort', abort, { once: true })
       try {

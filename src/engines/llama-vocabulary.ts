@@ -1,19 +1,9 @@
 import type { LlamaModel, Token } from 'node-llama-cpp'
-import { getLlama, LlamaLogLevel } from 'node-llama-cpp'
 import type { ChatLayout, Tokenizer } from './chat-layout.ts'
 import { ChatTemplate } from './chat-template.ts'
 import { EngineFailure } from './failures.ts'
 import { openGguf, type GgufValue } from './gguf.ts'
-
-/** The prebuilt llama.cpp of node-llama-cpp's package: not compiled here, not on a GPU, without logs. */
-export const openLlama = (threads: number) =>
-  getLlama({
-    gpu: false,
-    build: 'never',
-    maxThreads: threads,
-    logLevel: LlamaLogLevel.disabled,
-    usePrebuiltBinaries: true,
-  })
+import { openLlama } from './open-llama.ts'
 
 /** `tokenizer.ggml.token_type` of tokens that are matched as a whole (llama.h, `enum llama_token_type`). */
 const [CONTROL, USER_DEFINED] = [3, 4]

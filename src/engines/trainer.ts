@@ -93,11 +93,10 @@ export function ggmlTrainer(catalogue: Catalogue, options: Partial<TrainerOption
       signal.throwIfAborted()
       const model = catalogue.find(spec.base, spec.baseSha256)
       if (!model.fineTune) throw new EngineFailure(`${model.name} cannot be fine-tuned by this trainer`)
-      const child = startEngineProcess(
-        new URL('./trainer.child.ts', import.meta.url),
-        'training process',
-        settings.patience,
-      )
+      const child = startEngineProcess(new URL('./trainer.child.ts', import.meta.url), 'training process', {
+        patience: settings.patience,
+        reads: [model.path],
+      })
       const aborted = Promise.withResolvers<never>()
       aborted.promise.catch(() => undefined)
       const abort = (): void => {
