@@ -4,7 +4,7 @@ import { createWriteStream, openSync, readdirSync, readFileSync, readSync, unlin
 import { connect } from 'node:net'
 import { promisify } from 'node:util'
 import { Worker } from 'node:worker_threads'
-import koffi from 'koffi'
+import koffi, { type KoffiFunc } from 'koffi'
 import { readFrames, writeFrame } from '../../src/engines/frames.ts'
 import { beginLife } from '../../src/engines/sign-of-life.ts'
 
@@ -15,9 +15,19 @@ export interface Attempt {
   readonly what?: string | number
 }
 
-const call = koffi.load(null).func('long syscall(long number, ...)')
+const call = koffi
+  .load(null)
+  .func('long syscall(long number, long a, long b, long c, long d, long e, long f)') as KoffiFunc<
+  (...words: number[]) => number
+>
 const threaded = promisify(call.async as (...words: unknown[]) => void) as (...words: unknown[]) => Promise<number>
-const [AF_INET, SOCK_STREAM] = [2, 1]
+/** AF_INET and SOCK_STREAM for the calls that take them. */
+const WORDS = [2, 1, 0, 0, 0, 0]
+const ERRORS = new Map([
+  [1, 'EPERM'],
+  [13, 'EACCES'],
+  [38, 'ENOSYS'],
+])
 
 /** Each resolves when it succeeded. */
 const WAYS = {
@@ -32,10 +42,16 @@ const WAYS = {
     new Promise((resolve, reject) => connect(port, '127.0.0.1', () => resolve(undefined)).once('error', reject)),
   unix: (path: string) =>
     new Promise((resolve, reject) => connect(path, () => resolve(undefined)).once('error', reject)),
-  /** A system call by its number, from a thread of libuv's pool. */
-  call: async (number: number) => {
-    const words = ['int', AF_INET, 'int', SOCK_STREAM, 'int', 0, 'int', 0, 'int', 0, 'int', 0]
-    if ((await threaded(number, ...words)) < 0) throw Object.assign(new Error('refused'), { code: 'refused' })
+  /** A system call by its number. */
+  call: (number: number) => {
+    if (call(number, ...WORDS) >= 0) return
+    const errno = koffi.errno()
+    const code = ERRORS.get(errno) ?? `errno ${errno}`
+    throw Object.assign(new Error(code), { code })
+  },
+  /** The same from a thread of libuv's pool, which has its own errno. */
+  threadsCall: async (number: number) => {
+    if ((await threaded(number, ...WORDS)) < 0) throw Object.assign(new Error('refused'), { code: 'refused' })
   },
   /** From another thread of Node.js. */
   worker: (path: string) =>
