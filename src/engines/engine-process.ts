@@ -1,15 +1,15 @@
 import type { ChildProcess } from 'node:child_process'
-import { spawn } from 'node:child_process'
-import { getFips } from 'node:crypto'
 import { PassThrough, type Readable, type Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
+import { fillCompileCache } from './compile-cache.ts'
 import { EngineLost, type LossReason } from './failures.ts'
 import type { Frame } from './frames.ts'
 import { readFrames, writeFrame } from './frames.ts'
-import { PATIENCE, watchLife, type LifeWatch, type Patience } from './life-watch.ts'
+import { PATIENCE, watchLife, type Patience } from './life-watch.ts'
+import { defaultMemoryLimit, watchMemory } from './memory-limit.ts'
 import { oomBetween, readOomKills } from './oom-kills.ts'
-import { launchWords, type EngineEnvironment } from './sandbox/launch.ts'
 import { LIFE_FD } from './sign-of-life.ts'
+import { spawnEngine } from './spawn-engine.ts'
 
 /** How a process ended. `how` continues "the process ...". */
 export interface EngineEnd {
@@ -30,41 +30,16 @@ export interface EngineProcess {
 }
 
 const STDERR_TAIL = 2000
-const isFips = getFips() === 1
-const NODE_FLAGS = ['--no-warnings', '--disable-sigusr1', ...(isFips ? ['--enable-fips'] : [])]
-/**
- * No core dump, since customers' data is in its memory. When memory runs out, the kernel ends an engine before the service:
- * https://man7.org/linux/man-pages/man5/proc_pid_oom_score_adj.5.html. Where setpriv is installed, it ends with its parent from the very
- * beginning, also while it is stopped (sign-of-life.ts does that later): https://man7.org/linux/man-pages/man1/setpriv.1.html
- */
-const PREPARE = [
-  'ulimit -c 0; { echo 500 >/proc/self/oom_score_adj; } 2>/dev/null',
-  'if setpriv --pdeathsig KILL true 2>/dev/null; then exec setpriv --pdeathsig KILL "$0" "$@"; fi',
-  'exec "$0" "$@"',
-].join('\n')
 /** How long a process may live after its pipe was closed, and its output is read after its end. */
 const GRACE_MS = 1000
 const OUT_OF_MEMORY = /heap out of memory|bad_alloc|cannot allocate memory|allocation failed|failed to allocate/i
-
-/**
- * Nothing of the service's own environment but its FIPS provider, if it runs on one, and its cache of what Node.js has compiled, which
- * halves the time of a start. Without a home nobody's files are looked for, and without a configuration OpenSSL reads none.
- */
-function engineEnvironment(): EngineEnvironment {
-  const { OPENSSL_CONF, OPENSSL_MODULES, NODE_COMPILE_CACHE } = process.env
-  return {
-    PATH: '/usr/bin:/bin',
-    LANG: 'C.UTF-8',
-    HOME: '/nonexistent',
-    ...(NODE_COMPILE_CACHE ? { NODE_COMPILE_CACHE } : {}),
-    ...(isFips ? { OPENSSL_CONF, OPENSSL_MODULES } : { OPENSSL_CONF: '/dev/null' }),
-  }
-}
 
 export interface EngineProcessOptions {
   readonly patience?: Patience
   /** Files that it may read, besides the program's own. */
   readonly reads?: readonly string[]
+  /** Bytes of its own that it may use; see memory-limit.ts for the default. */
+  readonly memory?: number | undefined
 }
 
 /**
@@ -73,14 +48,9 @@ export interface EngineProcessOptions {
  * goes in through stdin and comes back through fd 3, never through arguments, environment or files. fd 4 carries its signs of life.
  */
 export function startEngineProcess(file: URL, what: string, options: EngineProcessOptions = {}): EngineProcess {
-  const { patience = PATIENCE, reads = [] } = options
-  const environment = engineEnvironment()
-  const words = launchWords(fileURLToPath(file), { flags: NODE_FLAGS, reads, descriptors: [3, LIFE_FD], environment })
-  const child: ChildProcess = spawn('/bin/sh', ['-c', PREPARE, process.execPath, ...words], {
-    env: environment,
-    stdio: ['pipe', 'ignore', 'pipe', 'pipe', 'pipe'],
-    detached: true,
-  })
+  const { patience = PATIENCE, reads = [], memory = defaultMemoryLimit() } = options
+  const child = spawnEngine(fileURLToPath(file), { reads, memory })
+  fillCompileCache()
   const [stdin, output, life] = pipesOf(child)
   let ours: EngineEnd | undefined
   const kill = (end: EngineEnd): void => {
@@ -88,8 +58,13 @@ export function startEngineProcess(file: URL, what: string, options: EngineProce
     killGroup(child)
   }
   const watch = watchLife(patience, how => kill({ reason: 'hung', how }))
+  const size = watchMemory(child.pid, memory, how => kill({ reason: 'memory', how }))
   life.on('data', (bytes: Buffer) => watch.sign(bytes.includes('p')))
-  const ended = endOf(child, () => ours, watch)
+  const ended = endOf(
+    child,
+    () => ours,
+    () => [watch, size].forEach(one => one.stop()),
+  )
   const frames = readFrames(output)
   const lost = async (): Promise<EngineLost> => {
     const timer = setTimeout(kill, GRACE_MS, { reason: 'crashed', how: 'closed its pipe and was ended' })
@@ -141,7 +116,7 @@ function killGroup(child: ChildProcess): void {
   }
 }
 
-function endOf(child: ChildProcess, ours: () => EngineEnd | undefined, watch: LifeWatch): Promise<EngineEnd> {
+function endOf(child: ChildProcess, ours: () => EngineEnd | undefined, stopWatching: () => void): Promise<EngineEnd> {
   const kills = readOomKills()
   let tail = ''
   child.stderr?.on('data', chunk => {
@@ -149,12 +124,12 @@ function endOf(child: ChildProcess, ours: () => EngineEnd | undefined, watch: Li
   })
   return new Promise(resolve => {
     const end = (code: number | null, signal: string | null): void => {
-      watch.stop()
+      stopWatching()
       const oom = signal === 'SIGKILL' ? oomBetween(kills, readOomKills()) : false
       resolve(ours() ?? theirEnd(code, signal, tail, oom))
     }
     child.on('error', error => {
-      watch.stop()
+      stopWatching()
       resolve({ reason: 'crashed', how: `could not start: ${error.message}` })
     })
     child.on('close', end)
