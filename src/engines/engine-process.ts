@@ -2,6 +2,7 @@ import type { ChildProcess } from 'node:child_process'
 import { PassThrough, type Readable, type Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { fillCompileCache } from './compile-cache.ts'
+import type { GpuVariant } from './engine-settings.ts'
 import { EngineLost, type LossReason } from './failures.ts'
 import type { Frame } from './frames.ts'
 import { readFrames, writeFrame } from './frames.ts'
@@ -40,6 +41,8 @@ export interface EngineProcessOptions {
   readonly reads?: readonly string[]
   /** Bytes of its own that it may use; see memory-limit.ts for the default. */
   readonly memory?: number | undefined
+  /** Whose devices it may use. */
+  readonly gpu?: GpuVariant
 }
 
 /**
@@ -48,8 +51,8 @@ export interface EngineProcessOptions {
  * goes in through stdin and comes back through fd 3, never through arguments, environment or files. fd 4 carries its signs of life.
  */
 export function startEngineProcess(file: URL, what: string, options: EngineProcessOptions = {}): EngineProcess {
-  const { patience = PATIENCE, reads = [], memory = defaultMemoryLimit() } = options
-  const child = spawnEngine(fileURLToPath(file), { reads, memory })
+  const { patience = PATIENCE, reads = [], memory = defaultMemoryLimit(), gpu = 'cpu' } = options
+  const child = spawnEngine(fileURLToPath(file), { reads, memory, gpu })
   fillCompileCache()
   const [stdin, output, life] = pipesOf(child)
   let ours: EngineEnd | undefined

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import type { BaseSettings } from './engine-settings.ts'
 
 export interface ChatMessage {
   readonly role: 'system' | 'user' | 'assistant'
@@ -197,4 +198,5 @@ export interface BaseModel {
   readonly fineTune: boolean
   /** Why it can't be fine-tuned. */
   readonly untrainable?: string
+  readonly engine?: BaseSettings
 }

@@ -1,6 +1,7 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { getFips } from 'node:crypto'
 import { promisify } from 'node:util'
+import type { GpuVariant } from './engine-settings.ts'
 import { dataLimitKiB } from './memory-limit.ts'
 import type { Confinement } from './sandbox/launch.child.ts'
 import { launchWords, tellingWords, type EngineEnvironment } from './sandbox/launch.ts'
@@ -13,10 +14,11 @@ const NODE_FLAGS = ['--no-warnings', '--disable-sigusr1', ...(isFips ? ['--enabl
  * https://man7.org/linux/man-pages/man5/proc_pid_oom_score_adj.5.html. Where setpriv is installed, it ends with its parent from the very
  * beginning, also while it is stopped (sign-of-life.ts does that later): https://man7.org/linux/man-pages/man1/setpriv.1.html
  */
-const prepare = (memory: number): string =>
+const prepare = (memory: number, gpu: GpuVariant): string =>
   [
     'ulimit -c 0; { echo 500 >/proc/self/oom_score_adj; } 2>/dev/null',
-    `ulimit -d ${dataLimitKiB(memory)} 2>/dev/null`,
+    // Drivers of GPUs reserve memory without using it.
+    ...(gpu === 'cpu' ? [`ulimit -d ${dataLimitKiB(memory)} 2>/dev/null`] : []),
     'if setpriv --pdeathsig KILL true 2>/dev/null; then exec setpriv --pdeathsig KILL "$0" "$@"; fi',
     'exec "$0" "$@"',
   ].join('\n')
@@ -35,14 +37,22 @@ function engineEnvironment(): EngineEnvironment {
   }
 }
 
+/** Drivers keep what they compile, but an engine may not write. */
+const NO_CACHES: Readonly<Record<GpuVariant, EngineEnvironment>> = {
+  cpu: {},
+  cuda: { CUDA_CACHE_DISABLE: '1' },
+  vulkan: { MESA_SHADER_CACHE_DISABLE: 'true', __GL_SHADER_DISK_CACHE: '0' },
+  metal: {},
+}
+
 /** Starts a file with stdin, stderr, fd 3 and the fd of its signs of life as pipes. @param how what it may read, and bytes of memory */
 export function spawnEngine(
   file: string,
-  { reads, memory }: { readonly reads: readonly string[]; readonly memory: number },
+  { reads, memory, gpu }: { readonly reads: readonly string[]; readonly memory: number; readonly gpu: GpuVariant },
 ): ChildProcess {
-  const environment = engineEnvironment()
-  const words = launchWords(file, { flags: NODE_FLAGS, reads, descriptors: [3, LIFE_FD], environment })
-  return spawn('/bin/sh', ['-c', prepare(memory), process.execPath, ...words], {
+  const environment = { ...engineEnvironment(), ...NO_CACHES[gpu] }
+  const words = launchWords(file, { flags: NODE_FLAGS, reads, descriptors: [3, LIFE_FD], environment, gpu })
+  return spawn('/bin/sh', ['-c', prepare(memory, gpu), process.execPath, ...words], {
     env: environment,
     stdio: ['pipe', 'ignore', 'pipe', 'pipe', 'pipe'],
     detached: true,

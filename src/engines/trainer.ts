@@ -17,7 +17,7 @@ import { EngineFailure, TrainingDataUnfit, type UnfitReason } from './failures.t
 import type { Frame } from './frames.ts'
 import { PATIENCE, type Patience } from './life-watch.ts'
 import { TRAINING_LIMITS } from './training-file.ts'
-import { memoryLimit } from './training-memory.ts'
+import { defaultMemoryLimit } from './memory-limit.ts'
 
 export type TrainingCommand =
   | {
@@ -68,7 +68,7 @@ export interface TrainerOptions {
   readonly minExamples: number
   /** A checkpoint is kept at least this often, also within an epoch, so that no more work is lost when the process ends. */
   readonly checkpointSeconds: number
-  /** Bytes. A training that needs more is refused before its first step. */
+  /** Bytes that one process may use. A training that needs more is refused before its first step. */
   readonly memory: number
   readonly patience: Patience
 }
@@ -78,7 +78,7 @@ const DEFAULTS: TrainerOptions = {
   maxContext: 2048,
   minExamples: TRAINING_LIMITS.minExamples,
   checkpointSeconds: 30,
-  memory: memoryLimit(),
+  memory: defaultMemoryLimit(),
   patience: PATIENCE,
 }
 
@@ -96,6 +96,7 @@ export function ggmlTrainer(catalogue: Catalogue, options: Partial<TrainerOption
       const child = startEngineProcess(new URL('./trainer.child.ts', import.meta.url), 'training process', {
         patience: settings.patience,
         reads: [model.path],
+        memory: settings.memory,
       })
       const aborted = Promise.withResolvers<never>()
       aborted.promise.catch(() => undefined)

@@ -1,5 +1,7 @@
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { GpuVariant } from '../engine-settings.ts'
+import { gpuDevices, gpuReads } from './gpu-devices.ts'
 import type { Launch } from './launch.child.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..', '..')
@@ -25,32 +27,40 @@ interface LaunchOptions {
   /** Descriptors that it gets, besides stdin, stdout and stderr. */
   readonly descriptors: readonly number[]
   readonly environment: EngineEnvironment
+  readonly gpu: GpuVariant
 }
 
 /** The words after `node` that start an engine's file with its rights taken away. Linux alone can do that; elsewhere it starts as it is. */
-export function launchWords(file: string, { flags, reads, descriptors, environment }: LaunchOptions): string[] {
+export function launchWords(file: string, { flags, reads, descriptors, environment, gpu }: LaunchOptions): string[] {
   const run = [...flags, file]
   if (process.platform !== 'linux') return run
   return [
     ...flags,
     LAUNCHER,
-    JSON.stringify({ run, descriptors, ...filesOf([file, ...reads], environment) } satisfies Launch),
+    JSON.stringify({ run, descriptors, ...filesOf([file, ...reads], environment, gpu) } satisfies Launch),
   ]
 }
 
 /** Words after `node` that print what this machine takes away from an engine (`Confinement`), from a program started like one. */
 export function tellingWords(environment: EngineEnvironment): string[] {
   const run = ['-e', 'process.stdout.write(process.argv[1])']
-  const launch: Launch = { run, tells: true, descriptors: [], ...filesOf([], environment) }
+  const launch: Launch = { run, tells: true, descriptors: [], ...filesOf([], environment, 'cpu') }
   return ['--no-warnings', LAUNCHER, JSON.stringify(launch)]
 }
 
-function filesOf(reads: readonly string[], environment: EngineEnvironment): Pick<Launch, 'read' | 'devices'> {
+function filesOf(
+  reads: readonly string[],
+  environment: EngineEnvironment,
+  gpu: GpuVariant,
+): Pick<Launch, 'read' | 'devices'> {
   const { NODE_COMPILE_CACHE, OPENSSL_CONF, OPENSSL_MODULES } = environment
   const fips =
     OPENSSL_MODULES === undefined || OPENSSL_CONF === undefined ? [] : fipsFiles(OPENSSL_CONF, OPENSSL_MODULES)
   const cache = NODE_COMPILE_CACHE === undefined ? [] : [NODE_COMPILE_CACHE]
-  return { read: [...OWN, ...SYSTEM, ...cache, ...fips, ...reads], devices: ['/dev/null'] }
+  return {
+    read: [...OWN, ...SYSTEM, ...cache, ...fips, ...gpuReads(gpu), ...reads],
+    devices: ['/dev/null', ...gpuDevices(gpu)],
+  }
 }
 
 /** The provider, and its configuration with the file that `openssl fipsinstall` writes beside it. */

@@ -1,0 +1,32 @@
+import type { Patience } from './life-watch.ts'
+
+/** Where models are computed. `auto`: on the best that there is. */
+export const GPU_CHOICES = ['cpu', 'auto', 'cuda', 'vulkan', 'metal'] as const
+export type GpuChoice = (typeof GPU_CHOICES)[number]
+/** A variant of llama.cpp. */
+export type GpuVariant = Exclude<GpuChoice, 'auto'>
+
+/** How many of a model's layers the GPU computes: a number, all, or as many as fit. */
+export type GpuLayers = number | 'max' | 'auto'
+
+/** How an operator lets engines run. What is absent has its default. */
+export interface EngineSettings {
+  /** At most so many threads for each engine. */
+  readonly threads?: number | undefined
+  /** Tokens; a model with a longer context is served with this one. */
+  readonly context?: number | undefined
+  /** Bytes of its own that one engine may use. */
+  readonly memory?: number | undefined
+  readonly gpu?: GpuChoice | undefined
+  readonly gpuLayers?: GpuLayers | undefined
+  readonly patience?: Patience | undefined
+}
+
+/** What a base model asks for itself. It wins over the settings. */
+export interface BaseSettings {
+  /** Exactly so many threads, also on busy cores. */
+  readonly threads?: number | undefined
+  /** Tokens with which it is served. */
+  readonly context?: number | undefined
+  readonly gpuLayers?: GpuLayers | undefined
+}
