@@ -106,20 +106,24 @@ function sealedBlobs(
   })
 }
 
-interface DataOptions extends Pick<ModulesOptions, 'bases' | 'jobsAtOnce' | 'engineTimeoutSeconds'> {
+interface DataOptions extends Pick<
+  ModulesOptions,
+  'bases' | 'jobsAtOnce' | 'engineTimeoutSeconds' | 'engines' | 'gpu'
+> {
   readonly blobs: SealedBlobs
   readonly log: (message: string, error?: unknown) => void
 }
 
 /** The parts that work on accounts' data with the engines. */
-function openData(services: AccountServices, { blobs, log, bases, jobsAtOnce, engineTimeoutSeconds }: DataOptions) {
+function openData(services: AccountServices, options: DataOptions) {
+  const { blobs, log, bases, jobsAtOnce } = options
   const { records, env, keyRing } = services
   const catalogue = new Catalogue(bases)
   catalogue.check()
-  const engines = engineTimeoutSeconds === undefined ? {} : { patience: patienceOf(engineTimeoutSeconds) }
+  const engines = engineOptionsOf(options)
   const models = new Models({ ...services, blobs, bases: namedBases(catalogue) })
   const { leases } = keyRing
-  const running = new RunningModels({ records, blobs, runtime: llamaRuntime(catalogue, engines), leases })
+  const running = new RunningModels({ records, blobs, runtime: llamaRuntime(catalogue, engines.serving), leases })
   const deployments = new Deployments({ ...services, blobs, models, running })
   const data = {
     blobs,
@@ -131,10 +135,27 @@ function openData(services: AccountServices, { blobs, log, bases, jobsAtOnce, en
   const jobs = new Jobs({ ...services, ...data, findBase: name => models.findBase(name) })
   const dependents = { stop: (accountId: string) => jobs.stopAll(accountId), collections: ownedByAccount }
   const life = new AccountLife({ ...services, blobs, running, dependents })
-  const runner = new JobRunner({ ...services, ...data, jobs, trainer: ggmlTrainer(catalogue, engines), log })
+  const runner = new JobRunner({ ...services, ...data, jobs, trainer: ggmlTrainer(catalogue, engines.training), log })
   const resealing = (accountId: string): Promise<number> => resealRecords(records, keyRing, accountId)
   const reEncryptions = new ReEncryptions({ ...services, blobs, resealRecords: resealing, log })
   return { models, running, deployments, files: data.files, events: data.events, jobs, life, runner, reEncryptions }
+}
+
+/** What the operator says of engines; they have a default for the rest. */
+function engineOptionsOf({ engineTimeoutSeconds, engines = {}, gpu }: DataOptions) {
+  const { threads, memory, context, gpuLayers } = engines
+  const both = {
+    ...(engineTimeoutSeconds === undefined ? {} : { patience: patienceOf(engineTimeoutSeconds) }),
+    ...(threads === undefined ? {} : { threads }),
+    memory,
+  }
+  const serving = {
+    ...both,
+    ...(context === undefined ? {} : { maxContext: context }),
+    ...(gpuLayers === undefined ? {} : { gpuLayers }),
+    ...(gpu === undefined ? {} : { gpu: gpu.variant }),
+  }
+  return { training: both, serving }
 }
 
 /** Every base model under its own name and its aliases. */

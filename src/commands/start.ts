@@ -6,6 +6,7 @@ import type { CloudOptions, PreparedCloud } from '../cloud/options.ts'
 import { startCloud } from '../cloud/start.ts'
 import type { Seed } from '../seed/seed-file.ts'
 import type { SeedReport } from '../seed/seed-run.ts'
+import type { EngineSettings } from '../engines/engine-settings.ts'
 import { onFailedSync } from '../base/failed-sync.ts'
 import { fitted, shellWord } from '../base/terminal.ts'
 
@@ -22,6 +23,7 @@ export async function start(options: {
   jobsAtOnce: number
   /** An engine's process without a sign of life for this long is ended. */
   engineTimeoutSeconds: number
+  engines: EngineSettings
   location: string
   /** A seed file. */
   seed: string | undefined

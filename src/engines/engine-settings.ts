@@ -1,8 +1,5 @@
-import type { Patience } from './life-watch.ts'
-
 /** Where models are computed. `auto`: on the best that there is. */
-export const GPU_CHOICES = ['cpu', 'auto', 'cuda', 'vulkan', 'metal'] as const
-export type GpuChoice = (typeof GPU_CHOICES)[number]
+export type GpuChoice = 'cpu' | 'auto' | 'cuda' | 'vulkan' | 'metal'
 /** A variant of llama.cpp. */
 export type GpuVariant = Exclude<GpuChoice, 'auto'>
 
@@ -19,7 +16,6 @@ export interface EngineSettings {
   readonly memory?: number | undefined
   readonly gpu?: GpuChoice | undefined
   readonly gpuLayers?: GpuLayers | undefined
-  readonly patience?: Patience | undefined
 }
 
 /** What a base model asks for itself. It wins over the settings. */

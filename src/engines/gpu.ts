@@ -64,7 +64,7 @@ async function tried(variant: GpuVariant, known: readonly GpuVariant[]): Promise
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     throw new EngineFailure(
-      `--gpu ${variant}: ${packageOf(variant)} is installed, but finds no GPU that it can use (${why}). ${NEEDS[variant]} Or start with --gpu cpu.`,
+      `--gpu ${variant}: ${OWNER}/${folderOf(variant)} is installed, but finds no GPU that it can use (${why}). ${NEEDS[variant]} Or start with --gpu cpu.`,
       { cause: error },
     )
   } finally {
@@ -73,14 +73,15 @@ async function tried(variant: GpuVariant, known: readonly GpuVariant[]): Promise
   }
 }
 
-const packageOf = (variant: GpuVariant): string => `@node-llama-cpp/${PLATFORM.replace('darwin', 'mac')}-${variant}`
+const OWNER = '@node-llama-cpp'
+const folderOf = (variant: GpuVariant): string => `${PLATFORM.replace('darwin', 'mac')}-${variant}`
 
 /** node_modules, with node-llama-cpp in it. */
 const packages = (): string => join(dirname(fileURLToPath(import.meta.resolve('node-llama-cpp'))), '..', '..')
 
 /** A package that is left out is there all the same, as a link to an empty one. */
 function isInstalled(variant: GpuVariant): boolean {
-  return existsSync(join(packages(), packageOf(variant), 'bins'))
+  return existsSync(join(packages(), OWNER, folderOf(variant), 'bins'))
 }
 
 interface Version {
@@ -88,15 +89,18 @@ interface Version {
 }
 
 function installAdvice(variant: GpuVariant): string {
-  const wanted = [packageOf(variant), ...(variant === 'cuda' ? [`${packageOf(variant)}-ext`] : [])]
   const { version } = JSON.parse(readFileSync(join(packages(), 'node-llama-cpp', 'package.json'), 'utf8')) as Version
+  const name = `${OWNER}/${folderOf(variant)}`
+  const parts = ['', ...(variant === 'cuda' ? ['-ext'] : [])]
+  const commands = parts.flatMap(part => [
+    `  npm pack ${name}${part}@${version}`,
+    `  rm ${folderOf(variant)}${part}; mkdir ${folderOf(variant)}${part}`,
+    `  tar xzf *-${variant}${part}-${version}.tgz --strip 1 -C ${folderOf(variant)}${part}`,
+  ])
   return [
-    `--gpu ${variant} needs ${wanted.join(' and ')}, which OwnKey does not install. In its folder:`,
-    ...wanted.flatMap(name => [
-      `  npm pack ${name}@${version}`,
-      `  rm -r node_modules/${name}; mkdir node_modules/${name}`,
-      `  tar -xzf ${name.slice(1).replace('/', '-')}-${version}.tgz -C node_modules/${name} --strip-components 1`,
-    ]),
-    `${NEEDS[variant]} docs/engines.md says more.`,
+    `--gpu ${variant} needs the package ${name}, which OwnKey does not install. In its folder:`,
+    `  cd node_modules/${OWNER}`,
+    ...commands,
+    `${NEEDS[variant]} See docs/engines.md.`,
   ].join('\n')
 }

@@ -1,6 +1,7 @@
 import { UsageError } from '../../base/usage-error.ts'
 import { command, dataDir } from '../command.ts'
 import { flag, rarely, text, wholeNumberOr, withDefault } from '../option.ts'
+import { engineOptions, engineSettings } from './engine-options.ts'
 import { freshnessStore } from './folder.ts'
 import { knownHead } from './known-head.ts'
 
@@ -19,6 +20,7 @@ export const start = command({
     'engine-timeout-seconds': rarely(
       wholeNumberOr(30, 'N', 'end a trainer or model silent for so long', { least: 3, most: 3600 }),
     ),
+    ...engineOptions,
     'outside-vaults': rarely(text('HOSTS', "vaults elsewhere, e.g. '*.vault.azure.net'")),
     'federated-issuers': rarely(text('HOSTS', 'issuers in your own network')),
     'pkcs11-module': rarely(text('PATH', 'keep RSA-HSM keys in this PKCS #11 token', { completes: 'file' })),
@@ -46,6 +48,7 @@ export const start = command({
       keyWatchSeconds: values['key-watch-seconds'],
       jobsAtOnce: values['jobs-at-once'],
       engineTimeoutSeconds: values['engine-timeout-seconds'],
+      engines: engineSettings(values),
       location: regionOf(values.location),
       seed: values.seed,
       outsideVaults: hosts(values['outside-vaults']),
