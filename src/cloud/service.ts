@@ -13,6 +13,7 @@ import { FolderCheck } from '../folder/folder-check.ts'
 import { KeyRing } from '../encryption/key-ring.ts'
 import { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import { Catalogue } from '../engines/catalogue.ts'
+import { engineOptions } from '../engines/engine-settings.ts'
 import { llamaRuntime } from '../engines/inference.ts'
 import { patienceOf } from '../engines/life-watch.ts'
 import { ggmlTrainer } from '../engines/trainer.ts'
@@ -120,10 +121,17 @@ function openData(services: AccountServices, options: DataOptions) {
   const { records, env, keyRing } = services
   const catalogue = new Catalogue(bases)
   catalogue.check()
-  const engines = engineOptionsOf(options)
+  const engines = engineOptions(options.engines, options.gpu)
+  const patience =
+    options.engineTimeoutSeconds === undefined ? {} : { patience: patienceOf(options.engineTimeoutSeconds) }
   const models = new Models({ ...services, blobs, bases: namedBases(catalogue) })
   const { leases } = keyRing
-  const running = new RunningModels({ records, blobs, runtime: llamaRuntime(catalogue, engines.serving), leases })
+  const running = new RunningModels({
+    records,
+    blobs,
+    runtime: llamaRuntime(catalogue, { ...engines.serving, ...patience }),
+    leases,
+  })
   const deployments = new Deployments({ ...services, blobs, models, running })
   const data = {
     blobs,
@@ -135,27 +143,16 @@ function openData(services: AccountServices, options: DataOptions) {
   const jobs = new Jobs({ ...services, ...data, findBase: name => models.findBase(name) })
   const dependents = { stop: (accountId: string) => jobs.stopAll(accountId), collections: ownedByAccount }
   const life = new AccountLife({ ...services, blobs, running, dependents })
-  const runner = new JobRunner({ ...services, ...data, jobs, trainer: ggmlTrainer(catalogue, engines.training), log })
+  const runner = new JobRunner({
+    ...services,
+    ...data,
+    jobs,
+    trainer: ggmlTrainer(catalogue, { ...engines.training, ...patience }),
+    log,
+  })
   const resealing = (accountId: string): Promise<number> => resealRecords(records, keyRing, accountId)
   const reEncryptions = new ReEncryptions({ ...services, blobs, resealRecords: resealing, log })
   return { models, running, deployments, files: data.files, events: data.events, jobs, life, runner, reEncryptions }
-}
-
-/** What the operator says of engines; they have a default for the rest. */
-function engineOptionsOf({ engineTimeoutSeconds, engines = {}, gpu }: DataOptions) {
-  const { threads, memory, context, gpuLayers } = engines
-  const both = {
-    ...(engineTimeoutSeconds === undefined ? {} : { patience: patienceOf(engineTimeoutSeconds) }),
-    ...(threads === undefined ? {} : { threads }),
-    memory,
-  }
-  const serving = {
-    ...both,
-    ...(context === undefined ? {} : { maxContext: context }),
-    ...(gpuLayers === undefined ? {} : { gpuLayers }),
-    ...(gpu === undefined ? {} : { gpu: gpu.variant }),
-  }
-  return { training: both, serving }
 }
 
 /** Every base model under its own name and its aliases. */

@@ -2,6 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { fitted } from '../base/terminal.ts'
 import { UsageError } from '../base/usage-error.ts'
 import { Catalogue } from '../engines/catalogue.ts'
+import { engineOptions, type EngineSettings } from '../engines/engine-settings.ts'
+import { findGpu } from '../engines/gpu.ts'
 import { llamaRuntime } from '../engines/inference.ts'
 import { openModels, readFacts } from '../engines/models-file.ts'
 
@@ -12,13 +14,18 @@ const WAIT_MS = 300_000
 const TRAINED_BYTES = 8
 
 /** Loads a base model as a deployment does, and chats once. Resolves to the exit code. */
-export async function checkModel({ dataDir, name }: { dataDir: string; name: string }): Promise<number> {
+export async function checkModel(options: { dataDir: string; name: string; engines: EngineSettings }): Promise<number> {
+  const { dataDir, name, engines } = options
   const catalogue = new Catalogue(await openModels(dataDir))
   const base = catalogue.get(name)
   if (base === undefined) throw new UsageError(`There is no base model ${name}: ./ownkey models list`)
   const facts = readFacts(base.path)
+  const gpu = await findGpu(engines.gpu ?? 'cpu')
   const began = performance.now()
-  const model = await llamaRuntime(catalogue).load({ id: 'check', base: base.name })
+  const model = await llamaRuntime(catalogue, engineOptions(engines, gpu).serving).load({
+    id: 'check',
+    base: base.name,
+  })
   try {
     const loadedMs = performance.now() - began
     const { text, tokens, ms } = await ask(model)
@@ -30,6 +37,7 @@ export async function checkModel({ dataDir, name }: { dataDir: string; name: str
       `${base.name}: ${base.description}`,
       `  loaded       in ${(loadedMs / 1000).toFixed(1)} s, ${megabytes(await residentBytes(model.pid))} of memory`,
       `  speed        ${(tokens / (ms / 1000)).toFixed(1)} tokens a second on this machine now`,
+      `  computed on  ${gpu.devices.length === 0 ? 'the CPU' : `${gpu.devices.join(', ')} (${gpu.variant})`}`,
       `  context      ${base.contextLength.toLocaleString('en')} tokens`,
       `  fine-tuning  ${tuned}`,
       `  asked        ${QUESTION}`,

@@ -27,6 +27,8 @@ export interface AddOptions {
   readonly name: string | undefined
   readonly aliases: readonly string[]
   readonly context: number | undefined
+  readonly threads: number | undefined
+  readonly gpuLayers: ModelEntry['gpuLayers']
   readonly licence: string | undefined
   /** Whether to copy a file into the data folder. */
   readonly copy: boolean
@@ -57,6 +59,8 @@ export async function addModel(options: AddOptions): Promise<number> {
     modified: mtimeMs,
     licence,
     ...(options.context === undefined ? {} : { context: Math.min(options.context, facts.contextLength) }),
+    ...(options.threads === undefined ? {} : { threads: options.threads }),
+    ...(options.gpuLayers === undefined ? {} : { gpuLayers: options.gpuLayers }),
     aliases: [...aliases],
   }
   await write(dataDir, [...before, entry])

@@ -26,3 +26,16 @@ export interface BaseSettings {
   readonly context?: number | undefined
   readonly gpuLayers?: GpuLayers | undefined
 }
+
+/** Settings as options of the trainer and of the runtime, which have a default for the rest. @param gpu what was found of `settings.gpu` */
+export function engineOptions(settings: EngineSettings = {}, gpu?: { readonly variant: GpuVariant }) {
+  const { threads, memory, context, gpuLayers } = settings
+  const training = { memory, ...(threads === undefined ? {} : { threads }) }
+  const serving = {
+    ...training,
+    ...(context === undefined ? {} : { maxContext: context }),
+    ...(gpuLayers === undefined ? {} : { gpuLayers }),
+    ...(gpu === undefined ? {} : { gpu: gpu.variant }),
+  }
+  return { training, serving }
+}

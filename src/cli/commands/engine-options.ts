@@ -1,7 +1,8 @@
 import { UsageError } from '../../base/usage-error.ts'
 import { oneOf, rarely, wholeNumber, type Option, type Values } from '../option.ts'
 
-const gpuLayers: Option<number | 'max' | 'auto' | undefined> = {
+/** Of a model, or of all that say nothing themselves. */
+export const gpuLayers: Option<number | 'max' | 'auto' | undefined> = {
   placeholder: 'N',
   about: 'layers it computes: a number, max or auto [auto]',
   read(given) {
