@@ -4,7 +4,7 @@ import { oneOf, rarely, wholeNumber, type Option, type Values } from '../option.
 /** Of a model, or of all that say nothing themselves. */
 export const gpuLayers: Option<number | 'max' | 'auto' | undefined> = {
   placeholder: 'N',
-  about: 'layers it computes: a number, max or auto [auto]',
+  about: 'layers on it: N, max or auto [auto]',
   read(given) {
     if (given === undefined || given === 'max' || given === 'auto') return given
     if (/^\d{1,5}$/.test(given)) return Number(given)
