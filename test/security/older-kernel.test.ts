@@ -29,16 +29,16 @@ async function saidAtStart(lacks: string): Promise<string> {
   const child = spawn(process.execPath, on(lacks, 'start', '--data-dir', dataDir, '--port', '0'), {
     stdio: ['ignore', 'ignore', 'pipe'],
   })
-  let said = ''
-  child.stderr.on('data', (text: Buffer) => (said += text.toString()))
+  const said: string[] = []
+  child.stderr.on('data', (text: Buffer) => said.push(text.toString()))
   const ended = once(child, 'exit')
   while ((await readEndpoints(dataDir).catch(() => undefined)) === undefined && child.exitCode === null)
     await new Promise(resolve => setTimeout(resolve, 50))
-  for (let looks = 0; looks < 100 && said === ''; looks++) await new Promise(resolve => setTimeout(resolve, 100))
+  for (let looks = 0; looks < 100 && said.length === 0; looks++) await new Promise(resolve => setTimeout(resolve, 100))
   child.kill('SIGTERM')
   await ended
   await rm(dataDir, { recursive: true, force: true })
-  return said
+  return said.join('')
 }
 
 /** Exit code and words of a command. */

@@ -1,5 +1,7 @@
 import { UsageError } from '../../base/usage-error.ts'
-import { oneOf, rarely, wholeNumber, type Option, type Values } from '../option.ts'
+import { inWords, oneOf, rarely, wholeNumber, type Option, type Values } from '../option.ts'
+
+const GPUS = ['cpu', 'auto', 'cuda', 'vulkan', 'metal'] as const
 
 /** Of a model, or of all that say nothing themselves. */
 export const gpuLayers: Option<number | 'max' | 'auto' | undefined> = {
@@ -14,10 +16,12 @@ export const gpuLayers: Option<number | 'max' | 'auto' | undefined> = {
 
 /** How engines run, for commands that start some. */
 export const engineOptions = {
-  gpu: rarely(oneOf(['cpu', 'auto', 'cuda', 'vulkan', 'metal'], 'serve models on it')),
+  gpu: rarely({ ...oneOf(GPUS, `serve on ${inWords(GPUS)}`), placeholder: 'NAME' }),
   'gpu-layers': rarely(gpuLayers),
   'engine-threads': rarely(wholeNumber('N', 'threads of one engine, at most [2]', { least: 1, most: 1024 })),
-  'engine-context': rarely(wholeNumber('TOKENS', 'serve with at most so many [4096]', { least: 64, most: 10_000_000 })),
+  'engine-context': rarely(
+    wholeNumber('N', 'tokens: serve with at most so many [4096]', { least: 64, most: 10_000_000 }),
+  ),
   'engine-memory-mib': rarely(wholeNumber('N', 'end an engine that uses more', { least: 256, most: 99_999_999 })),
 }
 

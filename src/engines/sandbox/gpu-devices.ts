@@ -15,7 +15,21 @@ export function gpuReads(variant: GpuVariant): readonly string[] {
 }
 
 const READS = [
-  ...['/proc/driver/nvidia', '/proc/devices', '/proc/modules', '/sys/bus/pci', '/sys/class/drm', '/sys/dev/char'],
-  ...['/sys/devices', '/sys/module', '/etc/vulkan', '/usr/share/vulkan', '/usr/share/nvidia', '/usr/share/drirc.d'],
-  ...['/usr/local/cuda', '/etc/OpenCL', '/usr/share/glvnd', '/etc/glvnd', '/etc/alternatives'],
+  '/proc/driver/nvidia',
+  '/proc/devices',
+  '/proc/modules',
+  '/sys/bus/pci',
+  '/sys/class/drm',
+  '/sys/dev/char',
+  '/sys/devices',
+  '/sys/module',
+  '/etc/vulkan',
+  '/usr/share/vulkan',
+  '/usr/share/nvidia',
+  '/usr/share/drirc.d',
+  '/usr/local/cuda',
+  '/etc/OpenCL',
+  '/usr/share/glvnd',
+  '/etc/glvnd',
+  '/etc/alternatives',
 ]

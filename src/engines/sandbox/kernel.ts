@@ -33,7 +33,7 @@ export function addFilter(program: Buffer, scope: 'thread' | 'all'): boolean {
   // struct sock_fprog: u16 length, then a pointer.
   const description = Buffer.alloc(16)
   description.writeUInt16LE(program.length / 8, 0)
-  description.writeBigUInt64LE(BigInt(koffi.address(program)), 8)
+  description.writeBigUInt64LE(koffi.address(program), 8)
   const flags = scope === 'all' ? FOR_ALL_THREADS : 0
   return systemCall(numbers.seccomp, SET_MODE_FILTER, flags, description) === 0
 }

@@ -1,3 +1,4 @@
+import { readdirSync, realpathSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { GpuVariant } from '../engine-settings.ts'
@@ -8,12 +9,30 @@ const ROOT = join(import.meta.dirname, '..', '..', '..')
 const LAUNCHER = fileURLToPath(new URL('./launch.child.ts', import.meta.url))
 /** The program's own code. Not its whole folder, since a cloud's data may be below it. */
 const OWN = ['src', 'node_modules', 'package.json'].map(name => join(ROOT, name))
+/** Where packages lie that are links in node_modules, as some package managers make it. */
+let linked: readonly string[] | undefined
 /** Libraries, and what Node.js and llama.cpp ask about the machine. Nothing else of /etc, /proc and /sys. */
 const SYSTEM = [
-  ...['/lib', '/lib64', '/usr/lib', '/usr/lib64', '/etc/ld.so.cache', '/etc/ld.so.preload', '/etc/os-release'],
-  ...['/proc/cpuinfo', '/proc/meminfo', '/proc/loadavg', '/proc/stat', '/proc/vmstat', '/proc/sys/vm'],
-  ...['/sys/devices/system/cpu', '/sys/devices/system/node', '/sys/fs/cgroup', '/sys/kernel/mm/transparent_hugepage'],
-  ...['/dev/random', '/dev/urandom', '/dev/zero'],
+  '/lib',
+  '/lib64',
+  '/usr/lib',
+  '/usr/lib64',
+  '/etc/ld.so.cache',
+  '/etc/ld.so.preload',
+  '/etc/os-release',
+  '/proc/cpuinfo',
+  '/proc/meminfo',
+  '/proc/loadavg',
+  '/proc/stat',
+  '/proc/vmstat',
+  '/proc/sys/vm',
+  '/sys/devices/system/cpu',
+  '/sys/devices/system/node',
+  '/sys/fs/cgroup',
+  '/sys/kernel/mm/transparent_hugepage',
+  '/dev/random',
+  '/dev/urandom',
+  '/dev/zero',
 ]
 
 /** The engine's environment. It holds no secret, and where Node.js has what it compiled. */
@@ -53,14 +72,25 @@ function filesOf(
   environment: EngineEnvironment,
   gpu: GpuVariant,
 ): Pick<Launch, 'read' | 'devices'> {
+  linked ??= linkedPackages(join(ROOT, 'node_modules'))
   const { NODE_COMPILE_CACHE, OPENSSL_CONF, OPENSSL_MODULES } = environment
   const fips =
     OPENSSL_MODULES === undefined || OPENSSL_CONF === undefined ? [] : fipsFiles(OPENSSL_CONF, OPENSSL_MODULES)
   const cache = NODE_COMPILE_CACHE === undefined ? [] : [NODE_COMPILE_CACHE]
   return {
-    read: [...OWN, ...SYSTEM, ...cache, ...fips, ...gpuReads(gpu), ...reads],
+    read: [...OWN, ...linked, ...SYSTEM, ...cache, ...fips, ...gpuReads(gpu), ...reads],
     devices: ['/dev/null', ...gpuDevices(gpu)],
   }
+}
+
+/** Targets of links in the folder, and in those of scopes (`@owner`). */
+function linkedPackages(folder: string): string[] {
+  const entries = readdirSync(folder, { withFileTypes: true })
+  return entries.flatMap(entry => {
+    const path = join(folder, entry.name)
+    if (entry.isSymbolicLink()) return [realpathSync(path)]
+    return entry.isDirectory() && entry.name.startsWith('@') ? linkedPackages(path) : []
+  })
 }
 
 /** The provider, and its configuration with the file that `openssl fipsinstall` writes beside it. */
