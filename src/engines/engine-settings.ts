@@ -30,7 +30,10 @@ export interface BaseSettings {
 /** Settings as options of the trainer and of the runtime, which have a default for the rest. @param gpu what was found of `settings.gpu` */
 export function engineOptions(settings: EngineSettings = {}, gpu?: { readonly variant: GpuVariant }) {
   const { threads, memory, context, gpuLayers } = settings
-  const training = { memory, ...(threads === undefined ? {} : { threads }) }
+  const training = {
+    ...(memory === undefined ? {} : { memory }),
+    ...(threads === undefined ? {} : { threads }),
+  }
   const serving = {
     ...training,
     ...(context === undefined ? {} : { maxContext: context }),

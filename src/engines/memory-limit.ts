@@ -8,14 +8,15 @@ const OWN = ['RssAnon:', 'RssShmem:', 'VmSwap:']
 /** What a process has reserved in writable pages beyond those that it has touched: stacks, heaps that may grow. Measured: 640 MiB. */
 const UNTOUCHED = 2048 * MIB
 
+/** Bytes that this process may have: the machine's, or those of its control group. */
+export const memoryOfMachine = (): number => Math.min(totalmem(), process.constrainedMemory() || Infinity)
+
 /**
  * Bytes that one engine may use unless the operator says otherwise: those of this machine or control group without a tenth of them, at most
  * 1 GiB, for the service.
  */
 export function defaultMemoryLimit(): number {
-  // 0, or more than the machine has, where the control group has no limit.
-  const group = process.constrainedMemory()
-  const most = group > 0 ? Math.min(group, totalmem()) : totalmem()
+  const most = memoryOfMachine()
   return Math.floor(most - Math.min(most / 10, 1024 * MIB))
 }
 
