@@ -82,7 +82,8 @@ test('a job that needs more memory than one engine may fails as outOfMemory, and
     error?.message ?? '',
     /needs 0\.\d GB of memory, and there is 0\.3 GB|used more than the 256 MiB of memory that one engine may/,
   )
-  assert.notEqual(await account.chat('plain'), '')
+  await account.deploy('still-there', BASE_MODEL)
+  assert.notEqual(await account.chat('still-there'), '')
 })
 
 test('a GPU that can`t be used ends the start before anything is made, and says what to install', async () => {
