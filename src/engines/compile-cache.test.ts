@@ -13,7 +13,7 @@ test(
   { skip: process.platform === 'linux' ? false : 'engines on other systems keep it themselves' },
   async t => {
     const folder = await mkdtemp(join(tmpdir(), 'ownkey-compiled-'))
-    t.after(() => rm(folder, { recursive: true, force: true }))
+    t.after(() => rm(folder, { recursive: true, force: true, maxRetries: 50, retryDelay: 200 }))
     const program = `(await import('${href}')).fillCompileCache(); setTimeout(() => {}, 60_000)`
     const start = () =>
       spawn(process.execPath, ['--input-type=module', '-e', program], {
