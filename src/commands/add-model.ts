@@ -24,6 +24,9 @@ export interface NewModel {
   readonly name: string | undefined
   readonly aliases: readonly string[]
   readonly context: number | undefined
+  /** Of its engine, as in models.yaml. */
+  readonly threads?: number | undefined
+  readonly gpuLayers?: ModelEntry['gpuLayers']
   readonly licence: string | undefined
   /** What the file's SHA-256 must be, in hexadecimal. */
   readonly sha256: string | undefined
@@ -63,12 +66,14 @@ export async function addBase(wanted: NewModel, signal: AbortSignal): Promise<Ad
       if (licence === undefined)
         throw new Unlicensed(`${fetched.path} does not say its licence: give it with --licence, as an SPDX id.`)
       const file = await placed(fetched, name, { ...wanted, keys }, signal)
-      const { context } = wanted
+      const { context, threads, gpuLayers } = wanted
       const entry = checkEntry({
         name,
         ...file,
         licence,
         ...(context === undefined ? {} : { context }),
+        ...(threads === undefined ? {} : { threads }),
+        ...(gpuLayers === undefined ? {} : { gpuLayers }),
         aliases: [...aliases],
       })
       await write([...entries, entry]).catch(async (error: unknown) => {

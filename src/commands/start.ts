@@ -7,12 +7,16 @@ import { startCloud } from '../cloud/start.ts'
 import type { Seed } from '../seed/seed-file.ts'
 import type { SeedReport } from '../seed/seed-run.ts'
 import type { ModelEffect } from './seed-models.ts'
+import { reportConfinement } from '../engines/confinement.ts'
+import type { EngineSettings } from '../engines/engine-settings.ts'
 import { onFailedSync } from '../base/failed-sync.ts'
 import { fitted, shellWord } from '../base/terminal.ts'
 
 /** https://man.freebsd.org/sysexits: an error while doing I/O on some file. */
 const EX_IOERR = 74
 const LAST_ANSWERS_MS = 500
+/** When the first requests are answered. */
+const LATER_MS = 1000
 
 /** Runs the cloud until SIGTERM or SIGINT. Resolves to the exit code. */
 export async function start(options: {
@@ -23,6 +27,7 @@ export async function start(options: {
   jobsAtOnce: number
   /** An engine's process without a sign of life for this long is ended. */
   engineTimeoutSeconds: number
+  engines: EngineSettings
   location: string
   /** A seed file. */
   seed: string | undefined
@@ -60,6 +65,7 @@ export async function start(options: {
   const models = seed === undefined ? [] : await addModels(seed, dataDir)
   const cloud = await startCloud({ ...options, log, prepare })
   showReady(cloud.endpoints, dataDir)
+  setTimeout(() => void warnOfEngines(log), LATER_MS).unref()
   await Promise.race([stopSignal(), failedSync])
   try {
     if (failures.length === 0) await cloud.close()
@@ -69,6 +75,12 @@ export async function start(options: {
   // It may come also during a clean end.
   const [failure] = failures
   return failure === undefined ? 0 : endOfDisk(failure, dataDir)
+}
+
+/** Says what this machine can't keep engines from. */
+async function warnOfEngines(log: (line: object) => void): Promise<void> {
+  const { lacks, remedy } = await reportConfinement()
+  for (const message of lacks) log({ level: 'warning', message: [message, ...remedy].join(' ') })
 }
 
 function showReady(endpoints: Endpoints, dataDir: string): void {

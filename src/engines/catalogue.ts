@@ -40,14 +40,15 @@ export interface CatalogueOptions {
 const SMALL_MODEL = 50_000_000
 
 /**
- * How many threads of at most `limit` an engine process should use for a model. On cores that are busy the threads of a larger model wait for
+ * How many threads of at most `limit` an engine process should use for a model, unless the model has its own number. On cores that are busy the threads of a larger model wait for
  * each other too: 24 steps of training took 540 s with two threads and 120 s with one.
  */
 export function threadsFor(
-  { parameters }: Pick<BaseModel, 'parameters'>,
+  { parameters, engine }: Pick<BaseModel, 'parameters' | 'engine'>,
   limit: number,
   machine = { cores: availableParallelism(), load: loadavg()[0] ?? 0 },
 ): number {
+  if (engine?.threads !== undefined) return engine.threads
   const free = Math.floor(machine.cores - machine.load + 0.5)
   return parameters < SMALL_MODEL ? 1 : Math.max(1, Math.min(limit, free))
 }

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import type { BaseSettings } from './engine-settings.ts'
 import type { Json } from './json-text.ts'
 import type { LoraSettings } from './lora-settings.ts'
 import type { SealedWeights } from './sealed-weights.ts'
@@ -270,4 +271,5 @@ export interface BaseModel {
   readonly lora?: LoraSettings
   /** Why it can't be fine-tuned. */
   readonly untrainable?: string
+  readonly engine?: BaseSettings
 }

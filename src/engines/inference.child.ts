@@ -6,7 +6,8 @@ import type { ChatRequest } from './engine.ts'
 import { ContextTooLong, ConversationRefused } from './failures.ts'
 import { readFrames, writeFrame } from './frames.ts'
 import type { InferenceCommand, InferenceReply } from './inference.ts'
-import { chatLayout, openLlama } from './llama-vocabulary.ts'
+import { chatLayout } from './llama-vocabulary.ts'
+import { openLlama } from './open-llama.ts'
 import { memoryFile } from './memory-file.ts'
 import { ReceivedWeights } from './sealed-weights.ts'
 import { beginLife } from './sign-of-life.ts'
@@ -27,8 +28,9 @@ const output = createWriteStream('', { fd: 3 })
 const reply = (message: InferenceReply): Promise<void> => writeFrame(output, message)
 
 async function load(command: Extract<InferenceCommand, { type: 'load' }>, adapter: Buffer): Promise<Loaded> {
-  const llama = await openLlama(command.threads)
-  const model = await llama.loadModel({ modelPath: command.path, gpuLayers: 0 })
+  const { gpu, gpuLayers } = command
+  const llama = await openLlama(command.threads, gpu)
+  const model = await llama.loadModel({ modelPath: command.path, gpuLayers: gpu === 'cpu' ? 0 : gpuLayers })
   const file = adapter.length === 0 ? undefined : memoryFile(adapter)
   const context = await model.createContext({
     contextSize: command.contextLength,
@@ -101,6 +103,11 @@ async function serve(): Promise<void> {
         loaded = await load({ ...command, path: weights.pathOr(command.path) }, body)
         await reply({ type: 'ready' })
         break
+      case 'probe': {
+        const devices = await (await openLlama(1, command.gpu)).getGpuDeviceNames()
+        await reply(devices.length === 0 ? { type: 'failed', message: 'no device' } : { type: 'gpu', devices })
+        break
+      }
       case 'abort':
         current.abort()
         break

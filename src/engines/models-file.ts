@@ -35,6 +35,10 @@ const entry = z.strictObject({
   licence: z.string().min(1).max(200),
   /** Tokens, where it is not the context that the model was trained with. */
   context: z.int().min(64).max(10_000_000).optional(),
+  /** Of its engine, also on busy cores. */
+  threads: z.int().min(1).max(1024).optional(),
+  /** Layers that a GPU computes, where the cloud uses one. */
+  gpuLayers: z.union([z.int().min(0).max(10_000), z.enum(['max', 'auto'])]).optional(),
   aliases: z.array(name).max(100).default([]),
   /** How new adapters on it are shaped. */
   training: loraSettings.optional(),
@@ -241,5 +245,10 @@ async function baseOf(dataDir: string, one: ModelEntry, open: OpenWeights): Prom
     ...(sealed === undefined ? {} : { openWeights: () => open(path, sealed) }),
     fineTune: facts.untrainable === undefined,
     ...(facts.untrainable === undefined ? {} : { untrainable: facts.untrainable }),
+    engine: {
+      threads: one.threads,
+      context: one.context === undefined ? undefined : contextOf(one, facts),
+      gpuLayers: one.gpuLayers,
+    },
   }
 }

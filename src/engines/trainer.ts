@@ -21,7 +21,7 @@ import { sendWeights, type WeightsFrame } from './sealed-weights.ts'
 import { PATIENCE, type Patience } from './life-watch.ts'
 import { LORA, type LoraSettings } from './lora-settings.ts'
 import { TRAINING_LIMITS } from './training-file.ts'
-import { memoryLimit } from './training-memory.ts'
+import { defaultMemoryLimit } from './memory-limit.ts'
 
 export type TrainingCommand =
   | {
@@ -76,7 +76,7 @@ export interface TrainerOptions {
   readonly minExamples: number
   /** A checkpoint is kept at least this often, also within an epoch, so that no more work is lost when the process ends. */
   readonly checkpointSeconds: number
-  /** Bytes. A training that needs more is refused before its first step. */
+  /** Bytes that one process may use. A training that needs more is refused before its first step. */
   readonly memory: number
   readonly patience: Patience
 }
@@ -86,7 +86,7 @@ const DEFAULTS: TrainerOptions = {
   maxContext: 2048,
   minExamples: TRAINING_LIMITS.minExamples,
   checkpointSeconds: 30,
-  memory: memoryLimit(),
+  memory: defaultMemoryLimit(),
   patience: PATIENCE,
 }
 
@@ -101,11 +101,11 @@ export function ggmlTrainer(catalogue: Catalogue, options: Partial<TrainerOption
       signal.throwIfAborted()
       const model = catalogue.find(spec.base, spec.baseSha256)
       if (!model.fineTune) throw new EngineFailure(`${model.name} cannot be fine-tuned by this trainer`)
-      const child = startEngineProcess(
-        new URL('./trainer.child.ts', import.meta.url),
-        'training process',
-        settings.patience,
-      )
+      const child = startEngineProcess(new URL('./trainer.child.ts', import.meta.url), 'training process', {
+        patience: settings.patience,
+        reads: [model.path],
+        memory: settings.memory,
+      })
       const aborted = Promise.withResolvers<never>()
       aborted.promise.catch(() => undefined)
       const abort = (): void => {

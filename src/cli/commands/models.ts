@@ -1,6 +1,7 @@
 import { UsageError } from '../../base/usage-error.ts'
 import { command, dataDir } from '../command.ts'
-import { flag, oneOf, text, wholeNumber, type Option } from '../option.ts'
+import { flag, oneOf, rarely, text, wholeNumber, type Option } from '../option.ts'
+import { engineOptions, engineSettings, gpuLayers } from './engine-options.ts'
 
 const listOfNames: Option<readonly string[]> = {
   placeholder: 'NAME,…',
@@ -34,15 +35,17 @@ export const modelsAdd = command({
     name: text('NAME', "its name; without: the file's"),
     alias: listOfNames,
     context: wholeNumber('TOKENS', 'the longest context', { least: 64, most: 10_000_000 }),
+    threads: rarely(wholeNumber('N', 'threads of its engine, also on busy cores', { least: 1, most: 1024 })),
+    'gpu-layers': rarely(gpuLayers),
     licence: text('SPDX', 'its licence; without: what the file says'),
     sha256: digest,
     copy: flag('copy the file into the folder of the cloud'),
     'seal-base': flag('seal that copy under the root key'),
   },
-  async run({ 'data-dir': folder, name, alias, context, licence, sha256, copy, 'seal-base': seal }, words) {
+  async run({ 'data-dir': folder, alias, 'gpu-layers': gpuLayers, 'seal-base': seal, ...options }, words) {
     const source = one(words, 'SOURCE, a GGUF file')
     const { addModel } = await import('../../commands/models.ts')
-    return addModel({ dataDir: folder, source, name, aliases: alias, context, licence, sha256, copy, seal })
+    return addModel({ dataDir: folder, source, aliases: alias, gpuLayers, seal, ...options })
   },
 })
 
@@ -63,9 +66,10 @@ export const modelsCheck = command({
   synopsis: 'NAME',
   mostWords: 1,
   examples: ['models check smollm2-135m-instruct --data-dir ./cloud'],
-  options: { 'data-dir': dataDir },
-  async run({ 'data-dir': folder }, words) {
-    return (await import('../../commands/check-model.ts')).checkModel({ dataDir: folder, name: one(words, 'NAME') })
+  options: { 'data-dir': dataDir, ...engineOptions },
+  async run({ 'data-dir': folder, ...values }, words) {
+    const { checkModel } = await import('../../commands/check-model.ts')
+    return checkModel({ dataDir: folder, name: one(words, 'NAME'), engines: engineSettings(values) })
   },
 })
 
