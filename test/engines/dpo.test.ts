@@ -92,7 +92,10 @@ test('on held-out pairs preferred answers gain probability, and the deployed mod
 
 test("auto, and Azure's form with beta and l2_multiplier beside the hyperparameters", async () => {
   const azureForm = { method: { type: 'dpo', dpo: { beta: 0.2, l2_multiplier: 0 } }, hyperparameters: { n_epochs: 1 } }
-  const jobs = [await account.train(train, { hyperparameters: null, ...dpo() }), await account.train(train, azureForm)]
+  const jobs = [
+    await account.train(train, { hyperparameters: null, ...dpo({ n_epochs: 1 }) }),
+    await account.train(train, azureForm),
+  ]
   const methods = []
   for (const id of jobs) methods.push((await account.jobIs(id, ['succeeded'])).method?.dpo?.hyperparameters)
   const [ofAuto, ofAzure] = methods as Record<string, unknown>[]
@@ -104,7 +107,7 @@ test('a job that was paused, and one whose service was restarted, end as if noth
   const first = await account.jobIs(await account.train(await account.upload('before dpo')), ['succeeded'])
   const more = {
     model: first.fine_tuned_model ?? '',
-    ...dpo({ n_epochs: 12, batch_size: 1, learning_rate_multiplier: 0.1 }),
+    ...dpo({ n_epochs: 4, batch_size: 1, learning_rate_multiplier: 0.1 }),
   }
   const whole = await account.train(train, { ...more, validation_file: valid })
   await account.jobIs(whole, ['succeeded'])
@@ -120,7 +123,7 @@ test('a job that was paused, and one whose service was restarted, end as if noth
   assert.equal(job.model, more.model)
   assert.deepEqual(
     await resultSteps(account, jobId),
-    Array.from({ length: 132 }, (_, at) => at + 1),
+    Array.from({ length: 44 }, (_, at) => at + 1),
   )
   assert.deepEqual(await resultsOf(jobId), await resultsOf(whole))
 })
@@ -160,6 +163,7 @@ test('R23: a revoked key pauses training on preferences, and it goes on when acc
   await untilRefused(() => account.train(train, dpo()))
   await azure.policy(vault, 'add', account.principalId)
   await postJob(account, jobId, 'resume')
-  await account.jobIs(jobId, ['succeeded'])
-  assert.equal((await resultSteps(account, jobId)).length, 220)
+  await account.jobIs(jobId, ['running'])
+  await untilStep(account, jobId, Math.max(...(await stepsOf(account, jobId))) + 1)
+  await account.openai.fineTuning.jobs.cancel(jobId)
 })
