@@ -79,8 +79,8 @@ test('of a job and the deletion of the model that it starts from, at the same mo
 })
 
 test('a checkpoint of a job that has not ended is not started from, since it may be replaced', async () => {
-  const jobId = await account.train(file, { hyperparameters: { n_epochs: 300, batch_size: 12 } })
-  await untilStep(account, jobId, 40)
+  const jobId = await account.train(file, { hyperparameters: { n_epochs: 100, batch_size: 12 } })
+  await untilStep(account, jobId, 12)
   await postJob(account, jobId, 'pause')
   await account.jobIs(jobId, ['paused'])
   const { data: kept } = await account.openai.fineTuning.jobs.checkpoints.list(jobId)
