@@ -87,7 +87,7 @@ export async function checkTrainingFile(
   return { examples, findings, ...(isPreference ? { format: 'preference' } : {}) }
 }
 
-export function formatOf({ nonPreferred }: TrainingExample): TrainingFormat {
+function formatOf({ nonPreferred }: TrainingExample): TrainingFormat {
   return nonPreferred === undefined ? 'chat' : 'preference'
 }
 
