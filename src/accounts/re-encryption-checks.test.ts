@@ -39,15 +39,7 @@ async function setting(
     },
   })
   const accountId = randomUUID()
-  const rootKeys = {
-    service: key(),
-    mac: key(),
-    deployment: key(),
-    hsm: key(),
-    records: key(),
-    identity: key(),
-    bases: key(),
-  }
+  const rootKeys = { service: key(), mac: key(), deployment: key(), hsm: key(), records: key(), identity: key() }
   const ring = new KeyRing({
     records,
     rootKeys,

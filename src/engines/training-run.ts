@@ -1,3 +1,4 @@
+import { learningRate } from './adamw.ts'
 import type { ResolvedHyperparameters, TrainingMetrics } from './engine.ts'
 import type { LlamaShape } from './llama-model.ts'
 import type { ModelPasses } from './model-passes.ts'
@@ -9,9 +10,6 @@ export interface RunOptions {
   readonly hyperparameters: ResolvedHyperparameters
   readonly seed: number
 }
-
-/** The learning rate at multiplier 1 for a model of width 160; wider models take smaller steps. */
-const rateFor = (width: number): number => 2e-3 * Math.sqrt(160 / width)
 
 /** One LoRA training run. `step` is its position, and everything random follows from the seed. */
 export class TrainingRun {
@@ -38,9 +36,8 @@ export class TrainingRun {
     const order = epochOrder(this.objective.examples, seed, epoch).slice(from, from + batchSize)
     this.#passes.clearGradients()
     const metrics = await this.objective.learn(order)
-    const warmup = Math.max(1, Math.min(20, this.totalSteps / 20))
-    const decay = 1 - 0.9 * (step / this.totalSteps)
-    const rate = rateFor(shape.width) * learningRateMultiplier * Math.min(step / warmup, decay)
+    const { totalSteps } = this
+    const rate = learningRate({ step, totalSteps, width: shape.width, multiplier: learningRateMultiplier })
     this.#passes.update(step, rate, l2Multiplier)
     return { step, totalSteps: this.totalSteps, epoch, ...metrics }
   }

@@ -123,7 +123,6 @@ export const baseModel = z.strictObject({
   model: z.null(),
   fine_tune: z.null(),
   base_model: z.string(),
-  license: z.string(),
   description: z.string(),
 }) satisfies z.ZodType<OpenAI.Model>
 
