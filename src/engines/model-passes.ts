@@ -98,7 +98,7 @@ export class ModelPasses {
     for (const { name, gradient } of this.#adapter.parameters) {
       const part = new Float32Array(gradient.length)
       graph.gradient(name, part)
-      for (const [index, value] of part.entries()) gradient[index] = (gradient[index] as number) + value
+      for (let at = 0; at < part.length; at += 1) gradient[at] = (gradient[at] as number) + (part[at] as number)
     }
   }
 }

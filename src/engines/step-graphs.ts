@@ -3,7 +3,7 @@ import { buildStep, type StepGraph, type StepSize } from './llama-graph.ts'
 import type { LlamaShape, Weights } from './llama-model.ts'
 import { StepMemory } from './step-memory.ts'
 
-const MAX_GRAPHS = 6
+const MAX_GRAPHS = 12
 
 /** Graphs of a run by size. They share one memory, since one runs at a time. */
 export class StepGraphs {

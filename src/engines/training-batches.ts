@@ -47,7 +47,7 @@ const SMALL = { epochs: 30, rate: 2 } as const
  * A model that knows much already takes on a style from few epochs. With these SmolLM2 took on that of a dozen examples and kept what it
  * knew; with 3 it hardly did, and with 10 it recited them and forgot (docs/models.md).
  */
-const LARGE = { parameters: 20_000_000, examples: 72, least: 3, most: 6 } as const
+const LARGE = { parameters: 20_000_000, examples: 84, least: 3, most: 7 } as const
 
 /** The most tokens that `auto` trains on, except that it does at least one epoch: about a minute of the embedded model on one core. */
 const AUTO_TOKENS = 150_000
@@ -120,7 +120,7 @@ const TOKENS_PER_PASS = 512
 
 const roundUp = (value: number, unit: number): number => Math.ceil(value / unit) * unit
 /** Rounds to few different sizes, so that graphs can be reused. */
-const bucket = (length: number): number => roundUp(length, length <= 256 ? 32 : 128)
+const bucket = (length: number): number => roundUp(length, length <= 256 ? 16 : 64)
 
 /**
  * Splits one step's examples into passes of similar lengths.
