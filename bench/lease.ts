@@ -54,7 +54,15 @@ async function compare(size: number, count: number): Promise<{ held: number; rat
 
 async function reader(kind: 'training-data' | 'deployment', size: number): Promise<() => Promise<void>> {
   const key = () => createSecretKey(randomBytes(32))
-  const rootKeys = { service: key(), mac: key(), deployment: key(), hsm: key(), records: key(), identity: key() }
+  const rootKeys = {
+    service: key(),
+    mac: key(),
+    deployment: key(),
+    hsm: key(),
+    records: key(),
+    identity: key(),
+    bases: key(),
+  }
   const records = openMemoryRecords()
   const vaults = { agentFor: () => undefined, timeoutMs: 1, waits: new VaultWaits() }
   const credentialOf = () => ({ getToken: async () => null })

@@ -16,6 +16,7 @@ const SubscriptionPage = lazy(async () => ({
   default: (await import('./pages/subscription.tsx')).SubscriptionPage,
 }))
 const TruthTable = lazy(async () => ({ default: (await import('./pages/truth-table.tsx')).TruthTable }))
+const BaseModels = lazy(async () => ({ default: (await import('./pages/base-models.tsx')).BaseModels }))
 const ClockPage = lazy(async () => ({ default: (await import('./pages/clock.tsx')).ClockPage }))
 
 const isWorthRetrying = (count: number, error: Error): boolean =>
@@ -59,6 +60,7 @@ export function App() {
                 <Route path="/subscriptions/:subscription" component={SubscriptionPage} />
                 <Route path="/deleted" component={Deleted} />
                 <Route path="/truth-table" component={TruthTable} />
+                <Route path="/base-models" component={BaseModels} />
                 <Route path="/clock" component={ClockPage} />
                 <Route path={ACCOUNT} component={AccountBlade} />
                 <Route path={VAULT} component={VaultBlade} />

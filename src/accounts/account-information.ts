@@ -166,6 +166,7 @@ function showModel({ name, base }: BaseName): object {
     capabilities: {
       chatCompletion: 'true',
       fineTune: String(base.fineTune),
+      inference: 'true',
       maxContextToken: String(base.contextLength),
     },
     ...(base.fineTune ? { finetuneCapabilities: { supervised: 'true' } } : {}),

@@ -39,7 +39,15 @@ async function setting(
     },
   })
   const accountId = randomUUID()
-  const rootKeys = { service: key(), mac: key(), deployment: key(), hsm: key(), records: key(), identity: key() }
+  const rootKeys = {
+    service: key(),
+    mac: key(),
+    deployment: key(),
+    hsm: key(),
+    records: key(),
+    identity: key(),
+    bases: key(),
+  }
   const ring = new KeyRing({
     records,
     rootKeys,

@@ -1,6 +1,7 @@
 import { accountInformationRoutes } from '../accounts/account-information.ts'
 import { accountResourceType } from '../accounts/account-resource-type.ts'
 import { accountRoutes } from '../accounts/account-routes.ts'
+import { baseModelRoutes } from '../accounts/base-model-routes.ts'
 import { protectionRoutes } from '../accounts/protection-routes.ts'
 import { reEncryptionRoutes } from '../accounts/re-encryption-routes.ts'
 import { deletedAccountRoutes } from '../accounts/deleted-account-routes.ts'
@@ -40,7 +41,7 @@ export function openManagement(
   const { records, env, audit, log } = options
   const { entra, resourceManager, locations } = given
   const { service } = given
-  const { life, models, reEncryptions } = service
+  const { catalogue, life, models, reEncryptions } = service
   const operations = new Operations({ records, env, leases: service.leases, resourceManager, log })
   const services = { ...service, operations }
   const arm: ArmOptions = {
@@ -64,6 +65,7 @@ export function openManagement(
       ...reEncryptionRoutes(service, reEncryptions),
       ...deletedAccountRoutes(services),
       ...accountInformationRoutes(service, models.bases),
+      ...baseModelRoutes(catalogue),
     ],
     resume: () => resumeOperations(arm),
     forgetEnded: () => operations.forgetEnded(),

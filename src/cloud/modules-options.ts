@@ -1,6 +1,8 @@
 import type { ControlledClock } from '../clock/controlled-clock.ts'
 import type { RootKeys } from '../encryption/root-key.ts'
 import type { CatalogueOptions } from '../engines/catalogue.ts'
+import type { EngineSettings } from '../engines/engine-settings.ts'
+import type { Gpu } from '../engines/gpu.ts'
 import type { Env } from '../base/env.ts'
 import type { Snapshots } from '../folder/snapshots.ts'
 import type { Token } from '../pkcs11/token.ts'
@@ -40,6 +42,9 @@ export interface ModulesOptions {
   readonly jobsAtOnce?: number | undefined
   /** Seconds without a sign of life after which a trainer or a model is ended; default 30. */
   readonly engineTimeoutSeconds?: number | undefined
+  readonly engines?: EngineSettings | undefined
+  /** What was found of `engines.gpu`. */
+  readonly gpu?: Gpu | undefined
   /** Whether clients may send people's names and passwords. */
   readonly allowPasswordGrant?: boolean
   readonly location: string

@@ -10,6 +10,8 @@ import { makeKeyStates } from '../encryption/make-key-states.ts'
 import { openRootKeys, type RootKeys } from '../encryption/root-key.ts'
 import { dropBrokenOffChanges, referencedBlobs } from '../encryption/start-up.ts'
 import { administrators } from '../entra/records.ts'
+import { openBase } from '../encryption/sealed-base.ts'
+import type { Gpu } from '../engines/gpu.ts'
 import { openModels } from '../engines/models-file.ts'
 import type { Env } from '../base/env.ts'
 import type { FolderInventory } from './folder-inventory.ts'
@@ -35,6 +37,7 @@ export interface Settings extends CloudOptions {
   readonly port: number
   readonly domain: string
   readonly inventory: FolderInventory
+  readonly gpu: Gpu
   /** The root key from OWNKEY_ROOT_KEY. */
   readonly rootKey: string | undefined
 }
@@ -81,7 +84,7 @@ export async function openFolder(settings: Settings, closers: (() => Promise<voi
     blobs,
     quarantine: openQuarantine(join(dataDir, 'blobs')),
     snapshots,
-    bases: await openModels(dataDir),
+    bases: await openModels(dataDir, (path, sealed) => openBase(path, sealed, rootKeys)),
     audit,
     rootKeys,
     token,
@@ -89,6 +92,8 @@ export async function openFolder(settings: Settings, closers: (() => Promise<voi
     keyWatchSeconds: settings.keyWatchSeconds ?? 60,
     jobsAtOnce: settings.jobsAtOnce,
     engineTimeoutSeconds: settings.engineTimeoutSeconds,
+    engines: settings.engines,
+    gpu: settings.gpu,
     outsideVaults: settings.outsideVaults ?? [],
     federatedIssuers: settings.federatedIssuers ?? [],
     allowPasswordGrant: settings.allowPasswordGrant ?? false,

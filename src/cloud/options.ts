@@ -1,6 +1,7 @@
 import type { Administration } from './administration.ts'
 import type { Endpoints } from '../base/endpoints.ts'
 import type { Env } from '../base/env.ts'
+import type { EngineSettings } from '../engines/engine-settings.ts'
 
 export interface CloudOptions {
   readonly dataDir: string
@@ -14,6 +15,8 @@ export interface CloudOptions {
   readonly jobsAtOnce?: number
   /** Seconds without a sign of life after which a trainer or a model is ended; default 30. */
   readonly engineTimeoutSeconds?: number
+  /** How trainers and models run. */
+  readonly engines?: EngineSettings
   readonly location: string
   /** Hosts of outside vaults that may be called, for example `*.vault.azure.net`; default none. */
   readonly outsideVaults?: readonly string[]

@@ -13,6 +13,7 @@ import { FolderCheck } from '../folder/folder-check.ts'
 import { KeyRing } from '../encryption/key-ring.ts'
 import { SealedBlobs } from '../encryption/sealed-blobs.ts'
 import { Catalogue } from '../engines/catalogue.ts'
+import { engineOptions } from '../engines/engine-settings.ts'
 import { llamaRuntime } from '../engines/inference.ts'
 import { patienceOf } from '../engines/life-watch.ts'
 import { ggmlTrainer } from '../engines/trainer.ts'
@@ -107,20 +108,31 @@ function sealedBlobs(
   })
 }
 
-interface DataOptions extends Pick<ModulesOptions, 'bases' | 'jobsAtOnce' | 'engineTimeoutSeconds'> {
+interface DataOptions extends Pick<
+  ModulesOptions,
+  'bases' | 'jobsAtOnce' | 'engineTimeoutSeconds' | 'engines' | 'gpu'
+> {
   readonly blobs: SealedBlobs
   readonly log: (message: string, error?: unknown) => void
 }
 
 /** The parts that work on accounts' data with the engines. */
-function openData(services: AccountServices, { blobs, log, bases, jobsAtOnce, engineTimeoutSeconds }: DataOptions) {
+function openData(services: AccountServices, options: DataOptions) {
+  const { blobs, log, bases, jobsAtOnce } = options
   const { records, env, keyRing } = services
   const catalogue = new Catalogue(bases)
   catalogue.check()
-  const engines = engineTimeoutSeconds === undefined ? {} : { patience: patienceOf(engineTimeoutSeconds) }
+  const engines = engineOptions(options.engines, options.gpu)
+  const patience =
+    options.engineTimeoutSeconds === undefined ? {} : { patience: patienceOf(options.engineTimeoutSeconds) }
   const models = new Models({ ...services, blobs, bases: namedBases(catalogue) })
   const { leases } = keyRing
-  const running = new RunningModels({ records, blobs, runtime: llamaRuntime(catalogue, engines), leases })
+  const running = new RunningModels({
+    records,
+    blobs,
+    runtime: llamaRuntime(catalogue, { ...engines.serving, ...patience }),
+    leases,
+  })
   const deployments = new Deployments({ ...services, blobs, models, running })
   const data = {
     blobs,
@@ -132,16 +144,37 @@ function openData(services: AccountServices, { blobs, log, bases, jobsAtOnce, en
   const jobs = new Jobs({ ...services, ...data, originOf: (accountId, name) => jobOrigin(models, accountId, name) })
   const dependents = { stop: (accountId: string) => jobs.stopAll(accountId), collections: ownedByAccount }
   const life = new AccountLife({ ...services, blobs, running, dependents })
-  const runner = new JobRunner({ ...services, ...data, jobs, trainer: ggmlTrainer(catalogue, engines), log })
+  const runner = new JobRunner({
+    ...services,
+    ...data,
+    jobs,
+    trainer: ggmlTrainer(catalogue, { ...engines.training, ...patience }),
+    log,
+  })
   const resealing = (accountId: string): Promise<number> => resealRecords(records, keyRing, accountId)
   const reEncryptions = new ReEncryptions({ ...services, blobs, resealRecords: resealing, log })
-  return { models, running, deployments, files: data.files, events: data.events, jobs, life, runner, reEncryptions }
+  return {
+    catalogue,
+    models,
+    running,
+    deployments,
+    files: data.files,
+    events: data.events,
+    jobs,
+    life,
+    runner,
+    reEncryptions,
+  }
 }
 
-/** Every base model under its own name and its aliases. */
+/** Every base model under its own name and its aliases. A name hides an alias of others. */
 function namedBases(catalogue: Catalogue) {
+  const own = new Set(catalogue.models.map(({ name }) => name))
+  const aliases = catalogue.aliases.filter(([alias]) => !own.has(alias))
   return [
     ...catalogue.models.map(base => ({ name: base.name, base })),
-    ...catalogue.aliases.map(([name]) => ({ name, base: catalogue.find(name) })),
+    ...aliases.flatMap(([name]) =>
+      catalogue.models.filter(base => base === catalogue.get(name)).map(base => ({ name, base })),
+    ),
   ]
 }

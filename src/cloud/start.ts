@@ -9,6 +9,7 @@ import { openDataFolder } from '../base/data-folder.ts'
 import { endpointsFile, type Endpoints } from '../base/endpoints.ts'
 import { listenMetadata } from '../entra/metadata.ts'
 import { systemEnv } from '../base/env.ts'
+import { findGpu, type Gpu } from '../engines/gpu.ts'
 import { takeInventory } from './folder-inventory.ts'
 import { areDue, openCertificates, type ServerCertificates } from '../http/certificates.ts'
 import { listen } from '../http/listen.ts'
@@ -42,6 +43,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   const rootKey = process.env['OWNKEY_ROOT_KEY']
   // Processes that are started later do not inherit it.
   delete process.env['OWNKEY_ROOT_KEY']
+  const gpu = await openGpu(options, log)
   await openDataFolder(dataDir)
   await closeToOthers(dataDir, (path, mode) =>
     log({ level: 'warning', message: `${path} was open to other users (mode ${mode}); it is not any more.` }),
@@ -58,7 +60,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     const inventory = await takeInventory(dataDir, rootKey !== undefined)
     for (const folder of [dataDir, join(dataDir, 'ca')]) await sweepLeftovers(folder)
     const port = options.port === 0 ? await freePort() : options.port
-    const settings = { ...options, env, clock, log, port, domain: DOMAIN, inventory, rootKey }
+    const settings = { ...options, env, clock, log, port, domain: DOMAIN, inventory, gpu, rootKey }
     // Before the records, so that a CA that is not whole ends the start with nothing changed.
     const authority = inventory.isNew ? 'make' : options.newCa ? 'replace' : 'keep'
     const notice = (message: string): void => log({ level: 'warning', message })
@@ -79,6 +81,13 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       { cause: error },
     )
   }
+}
+
+/** @throws EngineFailure that says what to install, where the GPU that the operator asked for can't be used */
+async function openGpu({ engines }: CloudOptions, log: (line: object) => void): Promise<Gpu> {
+  const gpu = await findGpu(engines?.gpu ?? 'cpu', message => log({ level: 'warning', message }))
+  if (gpu.devices.length > 0) log({ message: `Models are served with ${gpu.variant} on ${gpu.devices.join(', ')}.` })
+  return gpu
 }
 
 async function listenAll(

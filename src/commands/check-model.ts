@@ -1,35 +1,43 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { fitted } from '../base/terminal.ts'
 import { UsageError } from '../base/usage-error.ts'
 import { Catalogue } from '../engines/catalogue.ts'
+import { engineOptions, type EngineSettings } from '../engines/engine-settings.ts'
+import { findGpu } from '../engines/gpu.ts'
 import { llamaRuntime } from '../engines/inference.ts'
-import { openModels, readFacts } from '../engines/models-file.ts'
+import { openModels } from '../engines/models-file.ts'
+import { weightsOf } from './models-folder.ts'
 
 const QUESTION = 'What is the capital of France? Answer in one sentence.'
 const MOST_TOKENS = 64
 const WAIT_MS = 300_000
-/** Bytes of a parameter that the trainer keeps: an F32 copy, and a transposed one for the backward pass. */
-const TRAINED_BYTES = 8
+/** Bytes of a parameter in the transposed copy that the trainer keeps beside the weights. */
+const TURNED_BYTES = 2
 
 /** Loads a base model as a deployment does, and chats once. Resolves to the exit code. */
-export async function checkModel({ dataDir, name }: { dataDir: string; name: string }): Promise<number> {
-  const catalogue = new Catalogue(await openModels(dataDir))
+export async function checkModel(options: { dataDir: string; name: string; engines: EngineSettings }): Promise<number> {
+  const { dataDir, name, engines } = options
+  const catalogue = new Catalogue(await openModels(dataDir, weightsOf(dataDir)))
   const base = catalogue.get(name)
   if (base === undefined) throw new UsageError(`There is no base model ${name}: ./ownkey models list`)
-  const facts = readFacts(base.path)
+  const gpu = await findGpu(engines.gpu ?? 'cpu')
   const began = performance.now()
-  const model = await llamaRuntime(catalogue).load({ id: 'check', base: base.name })
+  const model = await llamaRuntime(catalogue, engineOptions(engines, gpu).serving).load({
+    id: 'check',
+    base: base.name,
+  })
   try {
     const loadedMs = performance.now() - began
     const { text, tokens, ms } = await ask(model)
     const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6).toLocaleString('en')} MB`
     const tuned = base.fineTune
-      ? `yes, with about ${megabytes(facts.parameters * TRAINED_BYTES)} for the weights and more for each batch`
+      ? `yes, with about ${megabytes((await stat(base.path)).size + base.parameters * TURNED_BYTES)} for the weights and more for each batch`
       : `no: ${base.untrainable ?? 'this trainer does not take it'}`
     const lines = [
       `${base.name}: ${base.description}`,
       `  loaded       in ${(loadedMs / 1000).toFixed(1)} s, ${megabytes(await residentBytes(model.pid))} of memory`,
       `  speed        ${(tokens / (ms / 1000)).toFixed(1)} tokens a second on this machine now`,
+      `  computed on  ${gpu.devices.length === 0 ? 'the CPU' : `${gpu.devices.join(', ')} (${gpu.variant})`}`,
       `  context      ${base.contextLength.toLocaleString('en')} tokens`,
       `  fine-tuning  ${tuned}`,
       `  asked        ${QUESTION}`,

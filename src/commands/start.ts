@@ -6,12 +6,17 @@ import type { CloudOptions, PreparedCloud } from '../cloud/options.ts'
 import { startCloud } from '../cloud/start.ts'
 import type { Seed } from '../seed/seed-file.ts'
 import type { SeedReport } from '../seed/seed-run.ts'
+import type { ModelEffect } from './seed-models.ts'
+import { reportConfinement } from '../engines/confinement.ts'
+import type { EngineSettings } from '../engines/engine-settings.ts'
 import { onFailedSync } from '../base/failed-sync.ts'
 import { fitted, shellWord } from '../base/terminal.ts'
 
 /** https://man.freebsd.org/sysexits: an error while doing I/O on some file. */
 const EX_IOERR = 74
 const LAST_ANSWERS_MS = 500
+/** When the first requests are answered. */
+const LATER_MS = 1000
 
 /** Runs the cloud until SIGTERM or SIGINT. Resolves to the exit code. */
 export async function start(options: {
@@ -22,6 +27,7 @@ export async function start(options: {
   jobsAtOnce: number
   /** An engine's process without a sign of life for this long is ended. */
   engineTimeoutSeconds: number
+  engines: EngineSettings
   location: string
   /** A seed file. */
   seed: string | undefined
@@ -54,10 +60,12 @@ export async function start(options: {
   const prepare = async (access: PreparedCloud): Promise<void> => {
     if (seed === undefined) return
     const { applySeed } = await import('../seed/apply-seed.ts')
-    showReport(seed, await applySeed(seed, { access, dataDir, environment: process.env }))
+    showReport(seed, models, await applySeed(seed, { access, dataDir, environment: process.env }))
   }
+  const models = seed === undefined ? [] : await addModels(seed, dataDir)
   const cloud = await startCloud({ ...options, log, prepare })
   showReady(cloud.endpoints, dataDir)
+  setTimeout(() => void warnOfEngines(log), LATER_MS).unref()
   await Promise.race([stopSignal(), failedSync])
   try {
     if (failures.length === 0) await cloud.close()
@@ -67,6 +75,12 @@ export async function start(options: {
   // It may come also during a clean end.
   const [failure] = failures
   return failure === undefined ? 0 : endOfDisk(failure, dataDir)
+}
+
+/** Says what this machine can't keep engines from. */
+async function warnOfEngines(log: (line: object) => void): Promise<void> {
+  const { lacks, remedy } = await reportConfinement()
+  for (const message of lacks) log({ level: 'warning', message: [message, ...remedy].join(' ') })
 }
 
 function showReady(endpoints: Endpoints, dataDir: string): void {
@@ -132,9 +146,32 @@ async function readSeed(file: string): Promise<Seed> {
   return readSeedFile(file, process.env)
 }
 
-function showReport({ lines: { file } }: Seed, { made, changed, same, lines, secretsFile }: SeedReport): void {
+/** Bases come before the cloud, since a start reads them. */
+async function addModels(seed: Seed, dataDir: string): Promise<readonly ModelEffect[]> {
+  if (seed.content.models.length === 0) return []
+  const { seedModels } = await import('./seed-models.ts')
+  return seedModels(seed, dataDir)
+}
+
+function showReport(
+  { lines: { file } }: Seed,
+  models: readonly ModelEffect[],
+  { made, changed, same, lines, secretsFile }: SeedReport,
+): void {
   const secrets =
     secretsFile === undefined ? [] : [`  secrets  ${secretsFile} (what was made up for it; keep it to yourself)`]
-  const summary = `Seed ${file}: ${made} made, ${changed} changed, ${same} as they were.`
-  process.stdout.write(fitted([summary, ...lines.map(line => `  ${line}`), ...secrets, ''].join('\n'), '  '))
+  const count = (effect: ModelEffect['effect'], others: number): number =>
+    models.filter(one => one.effect === effect).length + others
+  const summary = `Seed ${file}: ${count('made', made)} made, ${count('changed', changed)} changed, ${count('same', same)} as they were.`
+  process.stdout.write(
+    fitted(
+      [
+        summary,
+        ...[...models.flatMap(({ line }) => line ?? []), ...lines].map(line => `  ${line}`),
+        ...secrets,
+        '',
+      ].join('\n'),
+      '  ',
+    ),
+  )
 }

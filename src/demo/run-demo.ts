@@ -12,7 +12,12 @@ const SMALL =
   'These are answers of 1.6 million parameters. With a real model (98 MB to fetch): ./ownkey demo --base smollm2'
 
 /** Plays the article's story against a cloud of its own. Resolves to the exit code: 0 when every claim was proven. */
-export async function runDemo(options: { keep: boolean; base: string | undefined }): Promise<number> {
+export async function runDemo(options: {
+  keep: boolean
+  base: string | undefined
+  /** For `start`. */
+  words: readonly string[]
+}): Promise<number> {
   const started = performance.now()
   const dataDir = await makeScratchFolder('ownkey-demo-')
   let cloud: CloudProcess | undefined
@@ -20,7 +25,7 @@ export async function runDemo(options: { keep: boolean; base: string | undefined
   try {
     heading(1, 'Start the cloud: Entra, Resource Manager, Key Vault, Azure OpenAI')
     if (options.base !== undefined) addBase(options.base, dataDir)
-    cloud = await startCloudProcess(dataDir, ['--key-lease-seconds', String(LEASE_SECONDS)])
+    cloud = await startCloudProcess(dataDir, ['--key-lease-seconds', String(LEASE_SECONDS), ...options.words])
     say(`one HTTPS port of loopback (${cloud.endpoints.port}), ready in ${(cloud.startMs / 1000).toFixed(1)} s`)
     say(`all that it keeps lies in ${dataDir}`)
     const scene = new DemoScene(cloud.endpoints, dataDir)

@@ -30,7 +30,15 @@ interface Opened {
 
 async function openRing(leaseMs = 0): Promise<Opened> {
   const records = openMemoryRecords()
-  const rootKeys = { service: key(), mac: key(), deployment: key(), hsm: key(), records: key(), identity: key() }
+  const rootKeys = {
+    service: key(),
+    mac: key(),
+    deployment: key(),
+    hsm: key(),
+    records: key(),
+    identity: key(),
+    bases: key(),
+  }
   const open = (): KeyRing =>
     new KeyRing({
       records,

@@ -48,7 +48,7 @@ test('K1: pending rows of a change that a crash broke off are erased at the next
   const mac = key()
   const ring = new KeyRing({
     records,
-    rootKeys: { service: key(), mac, deployment: key(), hsm: key(), records: key(), identity: key() },
+    rootKeys: { service: key(), mac, deployment: key(), hsm: key(), records: key(), identity: key(), bases: key() },
     leaseMs: 0,
     vaults: { agentFor: () => undefined, timeoutMs: 1, waits: new VaultWaits() },
     credentialOf: () => ({ getToken: async () => null }),

@@ -11,7 +11,15 @@ test('R31: after a change of identity neither the earlier lease nor the earlier 
   const records = openMemoryRecords()
   const ring = new KeyRing({
     records,
-    rootKeys: { service: key(), mac: key(), deployment: key(), hsm: key(), records: key(), identity: key() },
+    rootKeys: {
+      service: key(),
+      mac: key(),
+      deployment: key(),
+      hsm: key(),
+      records: key(),
+      identity: key(),
+      bases: key(),
+    },
     leaseMs: 60_000,
     vaults: { agentFor: () => undefined, timeoutMs: 1, waits: new VaultWaits() },
     credentialOf: () => ({ getToken: async () => null }),

@@ -28,7 +28,15 @@ interface Old {
 async function oldFolder(wrappedBy: 'service' | 'customer', settings: NamedKey): Promise<Old> {
   const records = openMemoryRecords()
   const macKey = key()
-  const rootKeys = { service: key(), mac: macKey, deployment: key(), hsm: key(), records: key(), identity: key() }
+  const rootKeys = {
+    service: key(),
+    mac: macKey,
+    deployment: key(),
+    hsm: key(),
+    records: key(),
+    identity: key(),
+    bases: key(),
+  }
   const settingsOf = async (): Promise<NamedKey> => settings
   const vaults = { agentFor: () => undefined, timeoutMs: 1, waits: new VaultWaits() }
   const credentialOf = () => ({ getToken: async () => null })

@@ -19,6 +19,8 @@ export interface RootKeys {
   readonly records: KeyObject
   /** Seals token signing keys and the administrator's secret. */
   readonly identity: KeyObject
+  /** Wraps the blob keys of sealed base models. */
+  readonly bases: KeyObject
 }
 
 const ROOT_KEY_BYTES = 32
@@ -50,6 +52,7 @@ export async function openRootKeys(options: {
     hsm: deriveKey(root, 'ownkey/v1/embedded-vault'),
     records: deriveKey(root, 'ownkey/v1/records'),
     identity: deriveKey(root, 'ownkey/v1/identity'),
+    bases: deriveKey(root, 'ownkey/v1/base-models'),
   }
 }
 

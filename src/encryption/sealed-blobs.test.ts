@@ -37,7 +37,15 @@ function ringOf(records: RecordStore, rootKeys: RootKeys, leaseMs: number): KeyR
 
 async function openRing(leaseMs = 0) {
   const records = openMemoryRecords()
-  const rootKeys = { service: key(), mac: key(), deployment: key(), hsm: key(), records: key(), identity: key() }
+  const rootKeys = {
+    service: key(),
+    mac: key(),
+    deployment: key(),
+    hsm: key(),
+    records: key(),
+    identity: key(),
+    bases: key(),
+  }
   const ring = ringOf(records, rootKeys, leaseMs)
   await records.commit(await ring.create(account))
   const files = openMemoryBlobs()
@@ -167,7 +175,15 @@ test('what is still being sealed when its data key is destroyed is refused as to
 
 test('what another process seals under a data key that it has just made is opened here, also before this one is told', async () => {
   const shared = new SharedRecords(openMemoryRecords())
-  const rootKeys = { service: key(), mac: key(), deployment: key(), hsm: key(), records: key(), identity: key() }
+  const rootKeys = {
+    service: key(),
+    mac: key(),
+    deployment: key(),
+    hsm: key(),
+    records: key(),
+    identity: key(),
+    bases: key(),
+  }
   const [one, other] = [ringOf(shared.open(), rootKeys, 60_000), ringOf(shared.open(), rootKeys, 60_000)]
   await one.records.commit(await one.create(account))
   await other.leases.keys(account)

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { availableParallelism, loadavg } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import type { BaseModel, BaseModelName } from './engine.ts'
@@ -39,14 +40,15 @@ export interface CatalogueOptions {
 const SMALL_MODEL = 50_000_000
 
 /**
- * How many threads of at most `limit` an engine process should use for a model. On cores that are busy the threads of a larger model wait for
+ * How many threads of at most `limit` an engine process should use for a model, unless the model has its own number. On cores that are busy the threads of a larger model wait for
  * each other too: 24 steps of training took 540 s with two threads and 120 s with one.
  */
 export function threadsFor(
-  { parameters }: Pick<BaseModel, 'parameters'>,
+  { parameters, engine }: Pick<BaseModel, 'parameters' | 'engine'>,
   limit: number,
   machine = { cores: availableParallelism(), load: loadavg()[0] ?? 0 },
 ): number {
+  if (engine?.threads !== undefined) return engine.threads
   const free = Math.floor(machine.cores - machine.load + 0.5)
   return parameters < SMALL_MODEL ? 1 : Math.max(1, Math.min(limit, free))
 }
@@ -71,8 +73,9 @@ export class Catalogue {
 
   /** Opens the file of each model. @throws EngineFailure that names one that is missing, cut off or not a model, and says what to do */
   check(): void {
-    for (const { name, path } of this.#models.values()) {
-      const fault = faultOf(path)
+    for (const { name, path, openWeights } of this.#models.values()) {
+      // Whoever made a sealed one has opened it.
+      const fault = openWeights === undefined ? faultOf(path) : undefined
       if (fault !== undefined)
         throw new EngineFailure(`The base model ${name} can't be used: ${fault} Put ${path} back as it was installed.`)
     }
@@ -94,7 +97,7 @@ export class Catalogue {
 
   /**
    * As `get`. @param sha256 of the file on which an adapter was trained; absent for those from before it was kept
-   * @throws BaseUnavailable when there is none, or its file is another one
+   * @throws BaseUnavailable when there is none, or its file is another one than was fine-tuned, or than at the start
    */
   find(name: string, sha256?: string): BaseModel {
     const model = this.get(name)
@@ -102,8 +105,21 @@ export class Catalogue {
       throw new BaseUnavailable(`the base model ${name.slice(0, 100)} is not in this cloud any more`)
     if (sha256 !== undefined && model.sha256 !== sha256)
       throw new BaseUnavailable(`the base model ${model.name} is another file than the one that was fine-tuned`)
+    if (model.stamp !== undefined && stateOf(model) !== 'in order')
+      throw new BaseUnavailable(
+        `the file of the base model ${model.name} was changed or taken away while the service ran`,
+      )
     return model
   }
+}
+
+/** What became of a base's file since the start, which compared it with its SHA-256. While size and time of change are the same, it still is that file. */
+export function stateOf({ path, stamp }: BaseModel): 'in order' | 'changed' | 'missing' {
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (found === undefined) return 'missing'
+  return stamp === undefined || (found.size === stamp.bytes && found.mtimeMs === stamp.modified)
+    ? 'in order'
+    : 'changed'
 }
 
 function faultOf(path: string): string | undefined {

@@ -5,9 +5,16 @@ import { ConversationRefused, EngineFailure } from './failures.ts'
 import { StandIns } from './stand-ins.ts'
 import { templateInput, type TemplateForm, type TemplateInput, type TemplateMessage } from './template-input.ts'
 import { plainConversation } from './tool-text.ts'
+import { withinTime } from './time-limit.ts'
 
 const MAX_SOURCE = 256 * 1024
 const MAX_REASON = 200
+/** A template is a program of its maker. Those of published models take milliseconds. */
+const LIMIT_MS = 5000
+/** Characters that it lays out. Contents are not among them. */
+const MAX_LAID_OUT = 4 * 1024 * 1024
+/** How long a layout is used again for messages of the same roles, as most examples of a file have. A template may tell the time. */
+const REUSE_MS = 1000
 
 const QUESTION: ChatMessage = { role: 'user', content: 'q' }
 const ANSWER: ChatMessage = { role: 'assistant', content: 'a' }
@@ -33,6 +40,7 @@ export class ChatTemplate {
   readonly source: string
   readonly #template: Template
   readonly #tokens: { readonly bos_token: string; readonly eos_token: string }
+  #last = { key: '', text: '', until: -Infinity }
   readonly #form: TemplateForm
   /** The role of a tool's result where tools are written as text. */
   readonly #results: 'tool' | 'user'
@@ -45,7 +53,7 @@ export class ChatTemplate {
     this.#tokens = { bos_token: bos, eos_token: eos }
     const plain = { knowsDeveloper: false }
     try {
-      this.#template = new Template(source)
+      this.#template = withinTime(LIMIT_MS, () => new Template(source))
       if (!this.#showsAll({ messages: [QUESTION, ANSWER] }, plain)) throw new Error('it leaves out a message')
     } catch (error) {
       throw new EngineFailure(`the chat template of the model can't be used: ${reasonOf(error)}`, { cause: error })
@@ -150,7 +158,14 @@ export class ChatTemplate {
   }
 
   #render(input: TemplateInput & { readonly messages: readonly TemplateMessage[] }, open: boolean): string {
-    return this.#template.render({ ...input, add_generation_prompt: open, ...this.#tokens })
+    const key = JSON.stringify([open, input])
+    const { key: before, text: same, until } = this.#last
+    if (key === before && performance.now() < until) return same
+    const given = { ...input, add_generation_prompt: open, ...this.#tokens }
+    const text = withinTime(LIMIT_MS, () => this.#template.render(given))
+    if (text.length > MAX_LAID_OUT) throw new Error(`it lays out more than ${MAX_LAID_OUT} characters`)
+    this.#last = { key, text, until: performance.now() + REUSE_MS }
+    return text
   }
 }
 

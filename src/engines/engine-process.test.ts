@@ -9,9 +9,9 @@ import { EngineLost, type LossReason } from './failures.ts'
 
 const file = new URL('./idle.child.ts', import.meta.url)
 
-/** @param stuckSeconds how long it may work without progress */
-async function outcome(type: string, stuckSeconds: number): Promise<unknown> {
-  const engine = startEngineProcess(file, 'engine', { silentSeconds: 5, stuckSeconds })
+/** @param stuckSeconds how long it may work without progress. @param memory bytes */
+async function outcome(type: string, stuckSeconds: number, memory?: number): Promise<unknown> {
+  const engine = startEngineProcess(file, 'engine', { patience: { silentSeconds: 5, stuckSeconds }, memory })
   try {
     await engine.send({ type })
     return (await engine.next()).header
@@ -41,6 +41,18 @@ test('an engine that crashes or closes its pipe is lost, and the error says how 
   assert.match(message, /the engine ended with code 1 \(Error: so be it\)/u)
   assert.deepEqual(lost(await outcome('closes', 60)), ['crashed', 'the engine closed its pipe and was ended'])
 })
+
+test(
+  'an engine that takes more memory than it may is ended at once, and the reason is memory',
+  { skip: process.platform === 'linux' ? false : 'Linux alone says how much a process has' },
+  async () => {
+    const memory = 256 * 1024 * 1024
+    const [grows, takes] = await Promise.all([outcome('grows', 60, memory), outcome('takes', 60, memory)])
+    const why = 'the engine used more than the 256 MiB of memory that one engine may, and was ended'
+    assert.deepEqual(lost(grows), ['memory', why])
+    assert.deepEqual(lost(takes), ['memory', 'the engine ended with code 1, because memory ran out'])
+  },
+)
 
 /** Starts an engine, stops it as soon as Node.js begins in it, and dies. Resolves to the engine's process id. */
 async function stoppedOrphan(): Promise<number> {

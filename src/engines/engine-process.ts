@@ -1,14 +1,16 @@
 import type { ChildProcess } from 'node:child_process'
-import { spawn } from 'node:child_process'
-import { getFips } from 'node:crypto'
 import { PassThrough, type Readable, type Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
+import { fillCompileCache } from './compile-cache.ts'
+import type { GpuVariant } from './engine-settings.ts'
 import { EngineLost, type LossReason } from './failures.ts'
 import type { Frame } from './frames.ts'
 import { readFrames, writeFrame } from './frames.ts'
-import { PATIENCE, watchLife, type LifeWatch, type Patience } from './life-watch.ts'
+import { PATIENCE, watchLife, type Patience } from './life-watch.ts'
+import { defaultMemoryLimit, watchMemory } from './memory-limit.ts'
 import { oomBetween, readOomKills } from './oom-kills.ts'
 import { LIFE_FD } from './sign-of-life.ts'
+import { spawnEngine } from './spawn-engine.ts'
 
 /** How a process ended. `how` continues "the process ...". */
 export interface EngineEnd {
@@ -29,45 +31,29 @@ export interface EngineProcess {
 }
 
 const STDERR_TAIL = 2000
-const isFips = getFips() === 1
-const NODE_FLAGS = ['--no-warnings', '--disable-sigusr1', ...(isFips ? ['--enable-fips'] : [])]
-/**
- * No core dump, since customers' data is in its memory. When memory runs out, the kernel ends an engine before the service:
- * https://man7.org/linux/man-pages/man5/proc_pid_oom_score_adj.5.html. Where setpriv is installed, it ends with its parent from the very
- * beginning, also while it is stopped (sign-of-life.ts does that later): https://man7.org/linux/man-pages/man1/setpriv.1.html
- */
-const PREPARE = [
-  'ulimit -c 0; { echo 500 >/proc/self/oom_score_adj; } 2>/dev/null',
-  'if setpriv --pdeathsig KILL true 2>/dev/null; then exec setpriv --pdeathsig KILL "$0" "$@"; fi',
-  'exec "$0" "$@"',
-].join('\n')
 /** How long a process may live after its pipe was closed, and its output is read after its end. */
 const GRACE_MS = 1000
 const OUT_OF_MEMORY = /heap out of memory|bad_alloc|cannot allocate memory|allocation failed|failed to allocate/i
 
-/** The parent's FIPS provider, if it runs on one. */
-function fipsEnvironment(): NodeJS.ProcessEnv {
-  const { OPENSSL_CONF, OPENSSL_MODULES } = process.env
-  return isFips ? { OPENSSL_CONF, OPENSSL_MODULES } : {}
-}
-
-/** The launcher's cache of what Node.js has compiled, which halves the time of a child's start. */
-function compileCache(): NodeJS.ProcessEnv {
-  const { NODE_COMPILE_CACHE } = process.env
-  return NODE_COMPILE_CACHE ? { NODE_COMPILE_CACHE } : {}
+export interface EngineProcessOptions {
+  readonly patience?: Patience
+  /** Files that it may read, besides the program's own. */
+  readonly reads?: readonly string[]
+  /** Bytes of its own that it may use; see memory-limit.ts for the default. */
+  readonly memory?: number | undefined
+  /** Whose devices it may use. */
+  readonly gpu?: GpuVariant
 }
 
 /**
- * Starts `file` (a `*.child.ts`) with an empty environment and without core dumps. It has a process group of its own, so a signal from
- * the terminal to the service's group does not end it before its work is kept. Data goes in through stdin and comes back through fd 3,
- * never through arguments, environment or files. fd 4 carries its signs of life.
+ * Starts `file` (a `*.child.ts`) with an empty environment, without core dumps, and with its rights taken away (sandbox/launch.child.ts).
+ * It has a process group of its own, so a signal from the terminal to the service's group does not end it before its work is kept. Data
+ * goes in through stdin and comes back through fd 3, never through arguments, environment or files. fd 4 carries its signs of life.
  */
-export function startEngineProcess(file: URL, what: string, patience: Patience = PATIENCE): EngineProcess {
-  const child: ChildProcess = spawn('/bin/sh', ['-c', PREPARE, process.execPath, ...NODE_FLAGS, fileURLToPath(file)], {
-    env: { PATH: '/usr/bin:/bin', LANG: 'C.UTF-8', ...compileCache(), ...fipsEnvironment() },
-    stdio: ['pipe', 'ignore', 'pipe', 'pipe', 'pipe'],
-    detached: true,
-  })
+export function startEngineProcess(file: URL, what: string, options: EngineProcessOptions = {}): EngineProcess {
+  const { patience = PATIENCE, reads = [], memory = defaultMemoryLimit(), gpu = 'cpu' } = options
+  const child = spawnEngine(fileURLToPath(file), { reads, memory, gpu })
+  fillCompileCache()
   const [stdin, output, life] = pipesOf(child)
   let ours: EngineEnd | undefined
   const kill = (end: EngineEnd): void => {
@@ -75,8 +61,13 @@ export function startEngineProcess(file: URL, what: string, patience: Patience =
     killGroup(child)
   }
   const watch = watchLife(patience, how => kill({ reason: 'hung', how }))
+  const size = watchMemory(child.pid, memory, how => kill({ reason: 'memory', how }))
   life.on('data', (bytes: Buffer) => watch.sign(bytes.includes('p')))
-  const ended = endOf(child, () => ours, watch)
+  const ended = endOf(
+    child,
+    () => ours,
+    () => [watch, size].forEach(one => one.stop()),
+  )
   const frames = readFrames(output)
   const lost = async (): Promise<EngineLost> => {
     const timer = setTimeout(kill, GRACE_MS, { reason: 'crashed', how: 'closed its pipe and was ended' })
@@ -128,7 +119,7 @@ function killGroup(child: ChildProcess): void {
   }
 }
 
-function endOf(child: ChildProcess, ours: () => EngineEnd | undefined, watch: LifeWatch): Promise<EngineEnd> {
+function endOf(child: ChildProcess, ours: () => EngineEnd | undefined, stopWatching: () => void): Promise<EngineEnd> {
   const kills = readOomKills()
   let tail = ''
   child.stderr?.on('data', chunk => {
@@ -136,12 +127,12 @@ function endOf(child: ChildProcess, ours: () => EngineEnd | undefined, watch: Li
   })
   return new Promise(resolve => {
     const end = (code: number | null, signal: string | null): void => {
-      watch.stop()
+      stopWatching()
       const oom = signal === 'SIGKILL' ? oomBetween(kills, readOomKills()) : false
       resolve(ours() ?? theirEnd(code, signal, tail, oom))
     }
     child.on('error', error => {
-      watch.stop()
+      stopWatching()
       resolve({ reason: 'crashed', how: `could not start: ${error.message}` })
     })
     child.on('close', end)

@@ -1,6 +1,8 @@
 import type { Readable } from 'node:stream'
+import type { BaseSettings } from './engine-settings.ts'
 import type { Json } from './json-text.ts'
 import type { LoraSettings } from './lora-settings.ts'
+import type { SealedWeights } from './sealed-weights.ts'
 
 /** A function that the assistant may call. */
 export interface ChatTool {
@@ -260,9 +262,14 @@ export interface BaseModel {
   readonly licence: string
   /** Of its file, in hexadecimal. */
   readonly sha256: string
+  /** Of its file when it was compared with that; absent for the embedded one. */
+  /** Opens its weights, where the file is sealed. */
+  readonly openWeights?: () => Promise<SealedWeights>
+  readonly stamp?: { readonly bytes: number; readonly modified: number }
   readonly fineTune: boolean
   /** The shape of new adapters, where the operator chose one. */
   readonly lora?: LoraSettings
   /** Why it can't be fine-tuned. */
   readonly untrainable?: string
+  readonly engine?: BaseSettings
 }

@@ -1,9 +1,7 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { EngineFailure } from './failures.ts'
 import { GGML_TYPES, type GgmlType } from './ggml-types.ts'
-
-/** https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, version 3, little endian. */
-export type GgufValue = number | boolean | string | readonly number[] | readonly string[]
+import { ALIGNMENT, leastBytes, readHeader, TYPE, valuesOf, type GgufValue, type TensorPlace } from './gguf-header.ts'
 
 export interface GgufTensor {
   readonly name: string
@@ -32,11 +30,8 @@ export type GgufEntry =
   | { readonly key: string; readonly type: 'string'; readonly value: string }
   | { readonly key: string; readonly type: 'strings'; readonly value: readonly string[] }
 
-const ALIGNMENT = 32
-const MAX_HEADER = 256 * 1024 * 1024
 /** Linux reads at most 2 GiB at once. */
 const READ_AT_ONCE = 1024 * 1024 * 1024
-const TYPE = { u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9 } as const
 
 /** A GGUF of F32 tensors. The same entries and tensors always give the same bytes. */
 export function encodeGguf(entries: readonly GgufEntry[], tensors: readonly GgufTensor[]): Buffer {
@@ -97,20 +92,13 @@ function text(value: string): Buffer {
   return Buffer.concat([u64(bytes.length), bytes])
 }
 
-interface TensorPlace {
-  /** ggml's order. */
-  readonly dims: readonly number[]
-  readonly type: number
-  readonly offset: number
-}
-
 /** An open GGUF file: header parsed, tensors read one by one. */
 export interface GgufFile {
   readonly metadata: ReadonlyMap<string, GgufValue>
   readonly names: readonly string[]
   /** Values of all tensors together. */
   readonly parameters: number
-  /** The ggml types of its tensors, by number. */
+  /** The ggml types of its tensors, by number; the type of most values first. */
   readonly types: readonly number[]
   /** @throws EngineFailure for a tensor that is missing, cut off or of a type that can't be read as F32 */
   tensor(name: string): GgufTensor
@@ -124,22 +112,17 @@ export interface GgufFile {
 /** Makes F32 of quantised blocks. @param name of the function in ggml */
 export type Dequantize = (name: string, blocks: Buffer, into: Float32Array) => void
 
-/** Opens a GGUF file. @param dequantize for tensors of quantised types other than Q8_0 @throws EngineFailure when it is not one */
+/**
+ * Opens a GGUF file. @param dequantize for tensors of quantised types other than Q8_0
+ * @throws EngineFailure when it is not one, or its header can't be true; a file cut off within its tensors is opened
+ */
 export function openGguf(path: string, dequantize?: Dequantize): GgufFile {
-  const file = openSync(path, 'r')
+  // Opening a FIFO would wait for its writer.
+  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
   try {
-    const { size } = fstatSync(file)
-    const header = Buffer.alloc(Math.min(size, MAX_HEADER))
-    let filled = readSync(file, header, 0, Math.min(header.length, 4 * 1024 * 1024), 0)
-    const cursor = new Cursor(header, wanted => {
-      while (filled < wanted && filled < header.length) {
-        filled += readSync(file, header, filled, Math.min(header.length - filled, 16 * 1024 * 1024), filled)
-      }
-      return filled >= wanted
-    })
-    const { metadata, places } = parseHeader(cursor)
-    const alignment = Number(metadata.get('general.alignment') ?? ALIGNMENT)
-    const start = Math.ceil(cursor.at / alignment) * alignment
+    const found = fstatSync(file)
+    if (!found.isFile()) throw new EngineFailure('it is not a file')
+    const { metadata, places, start } = readHeader(file, found.size)
     const stored = (name: string): StoredTensor => {
       const place = places.get(name)
       if (place === undefined) throw new EngineFailure(`the model has no tensor ${name}`)
@@ -155,15 +138,14 @@ export function openGguf(path: string, dequantize?: Dequantize): GgufFile {
       return { name, shape, data: values() }
     }
     const all = [...places.values()]
-    const isWhole = all.every(place => start + place.offset + leastBytes(place) <= size)
     return {
       metadata,
       names: [...places.keys()],
       parameters: all.reduce((sum, place) => sum + valuesOf(place), 0),
-      types: [...new Set(all.map(({ type }) => type))],
+      types: typesBySize(all),
       tensor,
       stored,
-      isWhole,
+      isWhole: all.every(place => start + place.offset + leastBytes(place) <= found.size),
       close: () => closeSync(file),
     }
   } catch (error) {
@@ -172,72 +154,11 @@ export function openGguf(path: string, dequantize?: Dequantize): GgufFile {
   }
 }
 
-class Cursor {
-  at = 0
-  readonly #bytes: Buffer
-  readonly #ensure: (wanted: number) => boolean
-
-  constructor(bytes: Buffer, ensure: (wanted: number) => boolean) {
-    this.#bytes = bytes
-    this.#ensure = ensure
-  }
-
-  #take(length: number): number {
-    const from = this.at
-    if (length < 0 || !this.#ensure(from + length)) throw new EngineFailure('the model file is cut off or not a GGUF')
-    this.at += length
-    return from
-  }
-
-  bytes(length: number): Buffer {
-    const from = this.#take(length)
-    return this.#bytes.subarray(from, from + length)
-  }
-  u32 = (): number => this.bytes(4).readUInt32LE()
-  u64 = (): number => Number(this.bytes(8).readBigUInt64LE())
-  text = (): string => this.bytes(this.u64()).toString('utf8')
-}
-
-function parseHeader(cursor: Cursor): { metadata: Map<string, GgufValue>; places: Map<string, TensorPlace> } {
-  if (cursor.bytes(4).toString('latin1') !== 'GGUF') throw new EngineFailure('the model file is not a GGUF')
-  const version = cursor.u32()
-  if (version !== 2 && version !== 3) throw new EngineFailure(`GGUF version ${version} is not supported`)
-  const [tensors, entries] = [cursor.u64(), cursor.u64()]
-  const metadata = new Map<string, GgufValue>()
-  for (let index = 0; index < entries; index += 1) metadata.set(cursor.text(), readValue(cursor, cursor.u32()))
-  const places = new Map<string, TensorPlace>()
-  for (let index = 0; index < tensors; index += 1) {
-    const name = cursor.text()
-    const dims = Array.from({ length: Math.min(cursor.u32(), 5) }, () => cursor.u64())
-    if (dims.length > 4) throw new EngineFailure(`tensor ${name} has more than 4 dimensions`)
-    places.set(name, { dims, type: cursor.u32(), offset: cursor.u64() })
-  }
-  return { metadata, places }
-}
-
-function readValue(cursor: Cursor, type: number): GgufValue {
-  const scalars: Readonly<Record<number, () => number | boolean | string>> = {
-    0: () => cursor.bytes(1).readUInt8(),
-    1: () => cursor.bytes(1).readInt8(),
-    2: () => cursor.bytes(2).readUInt16LE(),
-    3: () => cursor.bytes(2).readInt16LE(),
-    4: cursor.u32,
-    5: () => cursor.bytes(4).readInt32LE(),
-    6: () => cursor.bytes(4).readFloatLE(),
-    7: () => cursor.bytes(1).readUInt8() !== 0,
-    8: cursor.text,
-    10: cursor.u64,
-    11: () => Number(cursor.bytes(8).readBigInt64LE()),
-    12: () => cursor.bytes(8).readDoubleLE(),
-  }
-  const inner = type === TYPE.array ? cursor.u32() : type
-  const read = scalars[inner]
-  if (read === undefined) throw new EngineFailure(`the model file has a value of unknown type ${inner}`)
-  if (type !== TYPE.array) return read()
-  const length = cursor.u64()
-  const values: unknown[] = []
-  for (let index = 0; index < length; index += 1) values.push(read())
-  return values as readonly number[] | readonly string[]
+/** The type of most values first. */
+function typesBySize(places: readonly TensorPlace[]): number[] {
+  const values = new Map<number, number>()
+  for (const place of places) values.set(place.type, (values.get(place.type) ?? 0) + valuesOf(place))
+  return [...values].toSorted(([, a], [, b]) => b - a).map(([type]) => type)
 }
 
 /** Decoders of the types that are read here, by ggml type number. */
@@ -246,16 +167,6 @@ const DECODERS: Readonly<Record<number, (bytes: Buffer, into: Float32Array) => v
   1: (bytes, into) => into.set(new Float16Array(bytes.buffer, bytes.byteOffset, into.length)),
   8: decodeQ8,
   30: decodeBf16,
-}
-
-function valuesOf({ dims }: TensorPlace): number {
-  return dims.reduce((product, dim) => product * dim, 1)
-}
-
-/** Bytes of a tensor; 1 where its type is not known here. */
-function leastBytes(place: TensorPlace): number {
-  const { blockBytes, blockValues } = GGML_TYPES[place.type] ?? { blockBytes: 0, blockValues: 1 }
-  return Math.max(1, (valuesOf(place) * blockBytes) / blockValues)
 }
 
 function decodeQ8(bytes: Buffer, into: Float32Array): void {

@@ -6,8 +6,10 @@ import type { ChatRequest } from './engine.ts'
 import { ContextTooLong, ConversationRefused } from './failures.ts'
 import { readFrames, writeFrame } from './frames.ts'
 import type { InferenceCommand, InferenceReply } from './inference.ts'
-import { chatLayout, openLlama } from './llama-vocabulary.ts'
+import { chatLayout } from './llama-vocabulary.ts'
+import { openLlama } from './open-llama.ts'
 import { memoryFile } from './memory-file.ts'
+import { ReceivedWeights } from './sealed-weights.ts'
 import { beginLife } from './sign-of-life.ts'
 import { StopFilter } from './stop-filter.ts'
 
@@ -26,8 +28,9 @@ const output = createWriteStream('', { fd: 3 })
 const reply = (message: InferenceReply): Promise<void> => writeFrame(output, message)
 
 async function load(command: Extract<InferenceCommand, { type: 'load' }>, adapter: Buffer): Promise<Loaded> {
-  const llama = await openLlama(command.threads)
-  const model = await llama.loadModel({ modelPath: command.path, gpuLayers: 0 })
+  const { gpu, gpuLayers } = command
+  const llama = await openLlama(command.threads, gpu)
+  const model = await llama.loadModel({ modelPath: command.path, gpuLayers: gpu === 'cpu' ? 0 : gpuLayers })
   const file = adapter.length === 0 ? undefined : memoryFile(adapter)
   const context = await model.createContext({
     contextSize: command.contextLength,
@@ -86,16 +89,25 @@ async function chat(loaded: Loaded, request: ChatRequest, signal: AbortSignal): 
 const randomSeed = (): number => Math.floor(Math.random() * 2 ** 32)
 
 async function serve(): Promise<void> {
+  const weights = new ReceivedWeights()
   let loaded: Loaded | undefined
   let running = Promise.resolve()
   let current = new AbortController()
   for await (const { header, body } of readFrames(process.stdin)) {
     const command = header as unknown as InferenceCommand
     switch (command.type) {
+      case 'weights':
+        weights.add(body)
+        break
       case 'load':
-        loaded = await load(command, body)
+        loaded = await load({ ...command, path: weights.pathOr(command.path) }, body)
         await reply({ type: 'ready' })
         break
+      case 'probe': {
+        const devices = await (await openLlama(1, command.gpu)).getGpuDeviceNames()
+        await reply(devices.length === 0 ? { type: 'failed', message: 'no device' } : { type: 'gpu', devices })
+        break
+      }
       case 'abort':
         current.abort()
         break

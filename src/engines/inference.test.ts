@@ -103,7 +103,9 @@ describe('a loaded model', () => {
 
   test('its process has an empty environment and dumps no core', () => {
     process.env['OWNKEY_TEST_SECRET'] = 'secret-value'
-    assert.doesNotMatch(readFileSync(`/proc/${model.pid}/environ`, 'latin1'), /SECRET|HOME/)
+    const environment = readFileSync(`/proc/${model.pid}/environ`, 'latin1')
+    assert.doesNotMatch(environment, /SECRET/)
+    assert.match(environment, /HOME=\/nonexistent\0/)
     assert.match(readFileSync(`/proc/${model.pid}/limits`, 'latin1'), /Max core file size +0 +0/)
   })
 })

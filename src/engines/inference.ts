@@ -2,18 +2,31 @@ import type { Readable } from 'node:stream'
 import type { Catalogue } from './catalogue.ts'
 import { threadsFor } from './catalogue.ts'
 import type { ChatDelta, ChatRequest, InferenceRuntime, LoadedModel } from './engine.ts'
+import type { GpuLayers, GpuVariant } from './engine-settings.ts'
 import type { EngineProcess } from './engine-process.ts'
 import { startEngineProcess } from './engine-process.ts'
 import { ContextTooLong, ConversationRefused, EngineBusy, EngineFailure } from './failures.ts'
 import { PATIENCE, type Patience } from './life-watch.ts'
+import { sendWeights, type WeightsFrame } from './sealed-weights.ts'
 
 export type InferenceCommand =
-  | { readonly type: 'load'; readonly path: string; readonly contextLength: number; readonly threads: number }
+  | {
+      readonly type: 'load'
+      readonly path: string
+      readonly contextLength: number
+      readonly threads: number
+      readonly gpu: GpuVariant
+      readonly gpuLayers: GpuLayers
+    }
+  | WeightsFrame
+  /** Says what a variant of llama.cpp runs on. */
+  | { readonly type: 'probe'; readonly gpu: GpuVariant }
   | { readonly type: 'chat'; readonly request: ChatRequest }
   | { readonly type: 'abort' }
 
 export type InferenceReply =
   | { readonly type: 'ready' }
+  | { readonly type: 'gpu'; readonly devices: readonly string[] }
   | ChatDelta
   | { readonly type: 'too-long'; readonly promptTokens: number; readonly contextLength: number }
   | { readonly type: 'refused'; readonly message: string }
@@ -28,6 +41,10 @@ export interface InferenceOptions {
   readonly maxContext: number
   /** Bytes. */
   readonly maxAdapter: number
+  /** Bytes that one process may use; absent: see memory-limit.ts. */
+  readonly memory?: number | undefined
+  readonly gpu: GpuVariant
+  readonly gpuLayers: GpuLayers
   readonly patience: Patience
 }
 
@@ -36,6 +53,8 @@ const DEFAULTS: InferenceOptions = {
   maxQueue: 32,
   maxContext: 4096,
   maxAdapter: 512 * 1024 * 1024,
+  gpu: 'cpu',
+  gpuLayers: 'auto',
   patience: PATIENCE,
 }
 
@@ -45,22 +64,32 @@ const DEFAULTS: InferenceOptions = {
  */
 export function llamaRuntime(catalogue: Catalogue, options: Partial<InferenceOptions> = {}): InferenceRuntime {
   const settings = { ...DEFAULTS, ...options }
+  const { gpu } = settings
   return {
     async load({ base, baseSha256, adapter, signal }) {
       const model = catalogue.find(base, baseSha256)
       const bytes = adapter === undefined ? undefined : await collect(adapter, settings.maxAdapter)
       signal?.throwIfAborted()
-      const child = startEngineProcess(
-        new URL('./inference.child.ts', import.meta.url),
-        "model's process",
-        settings.patience,
-      )
+      const child = startEngineProcess(new URL('./inference.child.ts', import.meta.url), "model's process", {
+        patience: settings.patience,
+        reads: [model.path],
+        memory: settings.memory,
+        gpu,
+      })
       const abort = (): void => child.kill()
       signal?.addEventListener('abort', abort, { once: true })
       try {
-        const context = Math.min(model.contextLength, settings.maxContext)
-        const threads = threadsFor(model, settings.threads)
-        await child.send({ type: 'load', path: model.path, contextLength: context, threads }, bytes)
+        const { engine = {} } = model
+        const load: InferenceCommand = {
+          type: 'load',
+          path: model.path,
+          contextLength: engine.context ?? Math.min(model.contextLength, settings.maxContext),
+          threads: threadsFor(model, settings.threads),
+          gpu,
+          gpuLayers: engine.gpuLayers ?? settings.gpuLayers,
+        }
+        if (model.openWeights !== undefined) await sendWeights(child, model.openWeights)
+        await child.send(load, bytes)
         const first = await next(child)
         if (first.type !== 'ready') throw new EngineFailure(`the model could not be loaded: ${describe(first)}`)
         signal?.throwIfAborted()
@@ -127,7 +156,7 @@ async function* answer(child: EngineProcess, request: ChatRequest, signal: Abort
       signal.throwIfAborted()
       if (reply.type === 'too-long') throw new ContextTooLong(reply.promptTokens, reply.contextLength)
       if (reply.type === 'refused') throw new ConversationRefused(reply.message)
-      if (reply.type === 'failed' || reply.type === 'ready') {
+      if (reply.type === 'failed' || reply.type === 'ready' || reply.type === 'gpu') {
         throw new EngineFailure(`the model could not answer: ${describe(reply)}`)
       }
       yield reply

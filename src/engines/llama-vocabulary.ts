@@ -1,21 +1,12 @@
 import type { LlamaModel, Token } from 'node-llama-cpp'
-import { getLlama, LlamaLogLevel } from 'node-llama-cpp'
 import type { LaidOut } from './answer-spans.ts'
 import type { ChatLayout, Tokenizer } from './chat-layout.ts'
 import { ChatTemplate, TOOL_PROBE } from './chat-template.ts'
 import type { Conversation } from './engine.ts'
 import { ConversationRefused, EngineFailure } from './failures.ts'
-import { openGguf, type GgufValue } from './gguf.ts'
-
-/** The prebuilt llama.cpp of node-llama-cpp's package: not compiled here, not on a GPU, without logs. */
-export const openLlama = (threads: number) =>
-  getLlama({
-    gpu: false,
-    build: 'never',
-    maxThreads: threads,
-    logLevel: LlamaLogLevel.disabled,
-    usePrebuiltBinaries: true,
-  })
+import type { GgufValue } from './gguf-header.ts'
+import { openGguf } from './gguf.ts'
+import { openLlama } from './open-llama.ts'
 
 /** `tokenizer.ggml.token_type` of tokens that are matched as a whole (llama.h, `enum llama_token_type`). */
 const [CONTROL, USER_DEFINED] = [3, 4]

@@ -1,5 +1,6 @@
 import { EngineFailure } from './failures.ts'
-import type { GgufFile, GgufValue, StoredTensor } from './gguf.ts'
+import type { GgufValue } from './gguf-header.ts'
+import type { GgufFile, StoredTensor } from './gguf.ts'
 import type { LlamaShape, SlidingWindow } from './llama-model.ts'
 
 /** What an architecture has of its own, as llama.cpp has it (src/models there). */

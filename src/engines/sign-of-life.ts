@@ -1,5 +1,6 @@
 import { writeSync } from 'node:fs'
 import koffi from 'koffi'
+import { forbidPrograms } from './sandbox/forbid-programs.ts'
 
 /** The fd for an engine's signs of life: a byte each second, `p` for progress. */
 export const LIFE_FD = 4
@@ -13,13 +14,14 @@ let toldAt = -Infinity
 
 /**
  * An engine's process calls this first. From then on it gives a sign of life each second, ends when the service ends, and ignores signals
- * that a terminal or a service manager sends to the whole group (the service ends it, once its work is kept).
+ * that a terminal or a service manager sends to the whole group (the service ends it, once its work is kept). Nor does it start programs.
  */
 export function beginLife(): void {
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined)
   if (process.platform === 'linux') {
     const prctl = koffi.load(null).func('int prctl(int option, ...)')
     prctl(PR_SET_PDEATHSIG, 'ulong', SIGKILL)
+    forbidPrograms()
   }
   tell = byte => {
     try {

@@ -13,6 +13,7 @@ import { ModelPasses } from './model-passes.ts'
 import { Likelihood } from './objective.ts'
 import { llamaShape, llamaTensors } from './model-shape.ts'
 import { DPO, encodePair, PreferenceObjective, resolvePreference, sequencesOf } from './preference.ts'
+import { ReceivedWeights } from './sealed-weights.ts'
 import { beginLife } from './sign-of-life.ts'
 import type { TrainingCommand, TrainingReply } from './trainer.ts'
 import { encodeConversation, resolveHyperparameters } from './training-batches.ts'
@@ -255,10 +256,13 @@ class Training {
 }
 
 try {
-  const { command } = await nextCommand()
+  const weights = new ReceivedWeights()
+  let { command, body } = await nextCommand()
+  for (; command.type === 'weights'; { command, body } = await nextCommand()) weights.add(body)
   if (command.type !== 'job') throw new EngineFailure('the first frame must be a job')
-  const ggml = loadGgml(command.threads)
-  await new Training(command, await prepare(command, ggml)).train()
+  const job = { ...command, path: weights.pathOr(command.path) }
+  const ggml = loadGgml(job.threads)
+  await new Training(job, await prepare(job, ggml)).train()
 } catch (error) {
   const message = error instanceof Error ? error.message.slice(0, 500) : 'unknown'
   // V8 ran out of memory, so the process ends as if the kernel had ended it for that.

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import type { Catalogue } from './catalogue.ts'
 import { threadsFor } from './catalogue.ts'
 import type {
+  BaseModel,
   FileReport,
   Hyperparameters,
   ResolvedHyperparameters,
@@ -16,10 +17,11 @@ import type { EngineProcess } from './engine-process.ts'
 import { startEngineProcess } from './engine-process.ts'
 import { EngineFailure, TrainingDataUnfit, type UnfitReason } from './failures.ts'
 import type { Frame } from './frames.ts'
+import { sendWeights, type WeightsFrame } from './sealed-weights.ts'
 import { PATIENCE, type Patience } from './life-watch.ts'
 import { LORA, type LoraSettings } from './lora-settings.ts'
 import { TRAINING_LIMITS } from './training-file.ts'
-import { memoryLimit } from './training-memory.ts'
+import { defaultMemoryLimit } from './memory-limit.ts'
 
 export type TrainingCommand =
   | {
@@ -37,6 +39,7 @@ export type TrainingCommand =
       readonly checkpointSeconds: number
       readonly memory: number
     }
+  | WeightsFrame
   | { readonly type: 'bytes' }
   | { readonly type: 'end' }
   | { readonly type: 'next' }
@@ -73,7 +76,7 @@ export interface TrainerOptions {
   readonly minExamples: number
   /** A checkpoint is kept at least this often, also within an epoch, so that no more work is lost when the process ends. */
   readonly checkpointSeconds: number
-  /** Bytes. A training that needs more is refused before its first step. */
+  /** Bytes that one process may use. A training that needs more is refused before its first step. */
   readonly memory: number
   readonly patience: Patience
 }
@@ -83,7 +86,7 @@ const DEFAULTS: TrainerOptions = {
   maxContext: 2048,
   minExamples: TRAINING_LIMITS.minExamples,
   checkpointSeconds: 30,
-  memory: memoryLimit(),
+  memory: defaultMemoryLimit(),
   patience: PATIENCE,
 }
 
@@ -98,11 +101,11 @@ export function ggmlTrainer(catalogue: Catalogue, options: Partial<TrainerOption
       signal.throwIfAborted()
       const model = catalogue.find(spec.base, spec.baseSha256)
       if (!model.fineTune) throw new EngineFailure(`${model.name} cannot be fine-tuned by this trainer`)
-      const child = startEngineProcess(
-        new URL('./trainer.child.ts', import.meta.url),
-        'training process',
-        settings.patience,
-      )
+      const child = startEngineProcess(new URL('./trainer.child.ts', import.meta.url), 'training process', {
+        patience: settings.patience,
+        reads: [model.path],
+        memory: settings.memory,
+      })
       const aborted = Promise.withResolvers<never>()
       aborted.promise.catch(() => undefined)
       const abort = (): void => {
@@ -125,7 +128,7 @@ export function ggmlTrainer(catalogue: Catalogue, options: Partial<TrainerOption
           threads,
         }
         // A job that fails early says so while we still send, so both directions run at once.
-        const sending = sendJob(child, job, spec)
+        const sending = sendJob(child, job, spec, model.openWeights)
         sending.catch(() => undefined)
         // The sink may wait for a vault that does not answer, but an abort does not wait.
         return await Promise.race([follow(child, sink, sending, spec.pause), aborted.promise])
@@ -141,7 +144,13 @@ export function ggmlTrainer(catalogue: Catalogue, options: Partial<TrainerOption
   }
 }
 
-async function sendJob(child: EngineProcess, job: object, spec: TrainingSpec): Promise<void> {
+async function sendJob(
+  child: EngineProcess,
+  job: object,
+  spec: TrainingSpec,
+  openWeights: BaseModel['openWeights'],
+): Promise<void> {
+  if (openWeights !== undefined) await sendWeights(child, openWeights)
   await child.send(job)
   for (const stream of [spec.train, spec.valid, spec.startFrom, spec.resumeFrom]) {
     for await (const chunk of stream ?? []) await child.send({ type: 'bytes' }, chunk as Buffer)

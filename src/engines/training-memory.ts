@@ -1,21 +1,18 @@
-import { totalmem } from 'node:os'
 import { TrainingDataUnfit } from './failures.ts'
 import { F32 } from './ggml.ts'
 import type { StoredTensor } from './gguf.ts'
 import type { StepSize } from './llama-graph.ts'
+import { memoryOfMachine } from './memory-limit.ts'
 import type { EncodedExample } from './training-batches.ts'
 import { largestPass } from './training-batches.ts'
 
 /** Node.js with the trainer's code, and what reading and sending take: measured. */
 const PROGRAM = 160 * 1024 ** 2
 
-/** Bytes that this process may have: the machine's, or those of its control group. */
-export const memoryLimit = (): number => Math.min(totalmem(), process.constrainedMemory() || Infinity)
-
 /** Transposed copies of the weights are worth their memory while they take no more than an eighth of what there is. */
 export function turnedFits(base: readonly StoredTensor[]): boolean {
   const bytes = base.reduce((sum, { shape, type }) => sum + shape[0] * shape[1] * (type === F32 ? 4 : 2), 0)
-  return bytes <= memoryLimit() / 8
+  return bytes <= memoryOfMachine() / 8
 }
 
 /**

@@ -10,7 +10,7 @@ import { lockFolder } from '../store/folder-lock.ts'
 import { formatKnownHead, presentHead } from '../store/known-head.ts'
 import { copyBlobs, type CopiedBlobs } from './copy-blobs.ts'
 import { keyIdOf, readManifest, type Manifest } from './manifest.ts'
-import { BESIDE_RECORDS, copyPresent, RECORDS, RESTORING, SECRETS } from './state-files.ts'
+import { BESIDE_RECORDS, copyPresent, RECORDS, RESTORING, SECRETS, SETTINGS } from './state-files.ts'
 import { openState } from './state.ts'
 
 export interface RestoreOptions {
@@ -94,6 +94,7 @@ async function copyInto(options: RestoreOptions, manifest: Manifest, { keys, tex
   const [blobsFolder, staging] = [join(dataDir, 'blobs'), join(dataDir, RESTORING)]
   for (const folder of [blobsFolder, staging, join(dataDir, 'ca')]) await mkdir(folder, { mode: 0o700 })
   const secrets = await copyPresent(from, dataDir, SECRETS)
+  await copyPresent(from, dataDir, SETTINGS)
   if (text !== undefined) await writeFileAtomically(join(dataDir, 'root.key'), text)
   await copyPresent(from, staging, [...BESIDE_RECORDS, RECORDS])
   const { records, log, count } = await openState(staging, keys, knownHead)

@@ -10,6 +10,8 @@ export const RECORDS = 'records.db'
  * files say but never older.
  */
 export const BESIDE_RECORDS = ['records.head']
+/** What the operator has set in the folder: names of base models, whose weights no backup has. */
+export const SETTINGS = ['models.yaml']
 /** Secrets that open the folder. A backup has them only on request. */
 export const SECRETS = ['root.key', 'ca/ca.pem', 'ca/ca-key.pem', 'ca/server.pem', 'ca/server-key.pem']
 /** Below the data folder: records that are being restored. They are moved into place when everything else is there. */

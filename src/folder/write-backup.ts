@@ -11,7 +11,7 @@ import { openBackupSource, type BackupSource } from './backup-source.ts'
 import { copyBlobs, type CopiedBlobs } from './copy-blobs.ts'
 import { keyIdOf, readManifest, writeManifest, type Manifest } from './manifest.ts'
 import { openState, type State } from './state.ts'
-import { copyPresent, SECRETS } from './state-files.ts'
+import { copyPresent, SECRETS, SETTINGS } from './state-files.ts'
 import { openTarget, prune } from './target.ts'
 import { rootKeysOf } from './stopped-folder.ts'
 
@@ -79,6 +79,7 @@ async function copyFrom(
   await mkdir(folder, { mode: 0o700 })
   try {
     await source.fetch(folder)
+    await copyPresent(dataDir, folder, SETTINGS)
     if (withRootKey) await copySecrets(dataDir, folder)
     const { records, log, count, head } = await openState(folder, keys)
     const how = { from: source.blobs, to: join(target, 'blobs'), link: true, progress }

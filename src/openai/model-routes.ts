@@ -48,7 +48,7 @@ export function modelRoutes(service: Models, deployments: Deployments): DataRout
 /** Azure's clients expect dates, but models are not withdrawn here. 2100-01-01, seconds since 1970. */
 const NEVER = 4_102_444_800
 
-/** An alias shows its base: `base_model` and `description` are not in Azure's API. */
+/** An alias shows its base: `base_model`, `description` and `license` are not in Azure's API. */
 function showBase({ name, base }: NamedBase): object {
   return {
     id: name,
@@ -70,6 +70,7 @@ function showBase({ name, base }: NamedBase): object {
     fine_tune: null,
     base_model: base.name,
     description: base.description,
+    license: base.licence,
   }
 }
 

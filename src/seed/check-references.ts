@@ -16,6 +16,7 @@ export function checkReferences(file: Raw, environment: Readonly<Record<string, 
   const vaults = directories.flatMap(directory => resources(directory, 'vaults'))
   const accounts = directories.flatMap(directory => resources(directory, 'accounts'))
   return [
+    ...twice(rawList(file, 'models'), 'name'),
     ...twice(tenants, 'displayName'),
     ...directories.flatMap(directory => [
       ...twice(rawList(directory, 'users'), 'userPrincipalName'),

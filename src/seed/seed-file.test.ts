@@ -45,7 +45,18 @@ const TABLE: readonly [what: string, text: string, expected: readonly (string | 
   [
     'a field of no name here',
     'vaults: []',
-    ['1: vaults: there is no such field here; the fields are users, applications, subscriptions, tenants.'],
+    ['1: vaults: there is no such field here; the fields are models, users, applications, subscriptions, tenants.'],
+  ],
+  [
+    'a base model from nowhere, with a digest that is none, and one of its name',
+    'models:\n  - name: a\n    sha256: x\n  - { name: A, file: a.gguf, source: smollm2 }\n  - { name: b, source: "http://x/b.gguf" }',
+    [
+      '2: models[0]: must have a file of this machine or a source, and not both',
+      '3: models[0].sha256: must be 64 hexadecimal digits',
+      '4: models[1]: must have a file of this machine or a source, and not both',
+      "4: models[1].name: 'a' is there already, above: give another",
+      '5: models[2].source: must be smollm2, hf:OWNER/REPO:QUANT or an https address',
+    ],
   ],
   ['fields where a list is due', 'users: { name: x }', ["1: users: must be a list ('- ' lines), not fields"]],
   ['text where fields are due', 'users: [ada]', ["1: users[0]: must be fields ('name: value' lines), not 'ada'"]],

@@ -162,13 +162,37 @@ const directory = {
   subscriptions: listOf(fields({ displayName, resourceGroups: listOf(resourceGroup), roleAssignments })),
 }
 
+const modelName = text(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, "1 to 64 letters, digits, '.', '_' and '-', no sign first")
+
+/** A base model, as `./ownkey models add` takes it. Nothing is fetched unless there is a `source`. */
+const baseModel = fields({
+  name: modelName,
+  /** A GGUF file of this machine; a relative path is from the seed file's folder. */
+  file: z.string().min(1).max(4096).optional(),
+  /** `smollm2`, `hf:OWNER/REPO:QUANT` or an https address. */
+  source: text(
+    /^(smollm2|hf:.{3,700}|https:\/\/.{1,2000})$/,
+    'smollm2, hf:OWNER/REPO:QUANT or an https address',
+  ).optional(),
+  sha256: text(/^[0-9a-f]{64}$/i, '64 hexadecimal digits').optional(),
+  licence: z.string().min(1).max(200).optional(),
+  aliases: z.array(modelName).max(100).default([]),
+  context: z.int().min(64).max(10_000_000).optional(),
+  copy: z.boolean().default(false),
+}).refine(({ file, source }) => (file === undefined) !== (source === undefined), {
+  error: 'must have a file of this machine or a source, and not both',
+  ...always,
+})
+
 /** A whole seed file, with Azure's names. The top level is for the first tenant. */
 export const seedFile = fields({
+  models: listOf(baseModel),
   ...directory,
   tenants: listOf(fields({ displayName: z.string().min(1).max(256), ...directory })),
 })
 
 export type SeedFile = z.infer<typeof seedFile>
+export type SeedModel = SeedFile['models'][number]
 export type SeedDirectory = Pick<SeedFile, keyof typeof directory>
 export type SeedSubscription = SeedDirectory['subscriptions'][number]
 export type SeedGroup = SeedSubscription['resourceGroups'][number]

@@ -123,6 +123,7 @@ export const baseModel = z.strictObject({
   model: z.null(),
   fine_tune: z.null(),
   base_model: z.string(),
+  license: z.string(),
   description: z.string(),
 }) satisfies z.ZodType<OpenAI.Model>
 

@@ -30,7 +30,9 @@ async function refused(words: readonly string[], message: RegExp): Promise<void>
 test('a GGUF file becomes a base: listed with what it is, loaded, and asked', async () => {
   const { code, output, errors } = await add(mine, '--name', 'mine', '--alias', 'gpt-4o,gpt-4.1', '--licence', 'MIT')
   assert.equal(code, 0, errors)
-  assert.match(output, /Added mine: 1,598,880 parameters, llama, F32\n/)
+  assert.match(output, /^Added mine\.\n {2}parameters {3}1,598,880, llama, F32\n/)
+  for (const line of output.split('\n'))
+    assert.ok(line.length <= 80 || !line.includes(' '.repeat(3)) || line.includes(mine), line)
   assert.match(output, /fine-tuning {2}yes/)
   assert.equal((await stat(join(dataDir, 'models.yaml'))).mode & 0o777, 0o600)
   const [listed] = JSON.parse((await models(['list', '--format', 'json'])).output) as { [key: string]: unknown }[]
@@ -59,7 +61,10 @@ test('what is not a model, or has a name that is taken, is refused, and nothing 
   await refused(['add', join(folder, 'gone.gguf')], /There is no .*gone\.gguf\. Give a GGUF file, hf:/)
   await refused(['add', 'http://example.com/a.gguf'], /fetched over https/)
   await refused(['add', mine, '--name', 'mine', '--licence', 'MIT'], /There is a base model mine already/)
-  await refused(['add', mine, '--name', 'other', '--alias', 'gpt-4o', '--licence', 'MIT'], /base model gpt-4o already/)
+  await refused(
+    ['add', mine, '--name', 'other', '--alias', 'gpt-4o', '--licence', 'MIT'],
+    /gpt-4o is a name of the base model mine already/,
+  )
   await refused(['add', mine, '--name', 'a/b', '--licence', 'MIT'], /can't be a model's name/)
   await refused(['remove', 'nobody'], /There is no base model nobody/)
 })
@@ -175,7 +180,7 @@ test('a models.yaml that a hand has broken is refused with its name and the fiel
 
 test('a removed base is gone from the list, its file stays where the operator keeps it, and a copy goes', async () => {
   assert.equal((await add(mine, '--name', 'copied', '--licence', 'MIT', '--copy')).code, 0)
-  const copy = join(dataDir, 'models', 'mine.gguf')
+  const copy = join(dataDir, 'models', 'copied.gguf')
   assert.equal((await stat(copy)).mode & 0o777, 0o600)
   for (const name of ['mine', 'copied']) assert.equal((await models(['remove', name])).code, 0)
   await stat(mine)

@@ -13,4 +13,4 @@ export const ACCOUNT_PAGES = [
 export const VAULT_PAGES = ['', 'audit', 'policies', 'keys', 'keys/at-rest', 'networking', 'properties']
 
 /** The pages of no resource. */
-export const OWN_PAGES = ['/', '/deleted', '/truth-table', '/clock']
+export const OWN_PAGES = ['/', '/deleted', '/base-models', '/truth-table', '/clock']

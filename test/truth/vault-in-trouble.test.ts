@@ -50,6 +50,7 @@ const ring = new KeyRing({
     hsm: secret(),
     records: secret(),
     identity: secret(),
+    bases: secret(),
   },
   leaseMs: LEASE_MS,
   vaults: { agentFor: () => line.agent, timeoutMs: TIMEOUT_MS, waits: new VaultWaits() },

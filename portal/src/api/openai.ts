@@ -52,6 +52,15 @@ export interface Checkpoint {
   readonly metrics: Readonly<Record<string, number>>
 }
 
+/** A fine-tuned model of an account, or a base under one of its names. */
+export interface Model {
+  readonly id: string
+  readonly created_at: number
+  readonly capabilities?: { readonly fine_tune?: boolean }
+  /** The base's own name; absent for a fine-tuned model. */
+  readonly base_model?: string
+}
+
 const keys = new Map<string, Promise<string>>()
 
 /** The account's first key, fetched from Resource Manager with the user's token and kept in memory only. */

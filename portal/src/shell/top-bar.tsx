@@ -17,6 +17,7 @@ export function TopBar({ theme, onTheme }: { theme: ThemeChoice; onTheme: (next:
         OwnKey
       </Link>
       <span className="grow" />
+      <Link href="/base-models">Base models</Link>
       <Link href="/truth-table">Truth table</Link>
       {config().clockControl && <Link href="/clock">Clock</Link>}
       <Menu

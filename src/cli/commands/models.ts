@@ -1,11 +1,21 @@
 import { UsageError } from '../../base/usage-error.ts'
 import { command, dataDir } from '../command.ts'
-import { flag, oneOf, text, wholeNumber, type Option } from '../option.ts'
+import { flag, oneOf, rarely, text, wholeNumber, type Option } from '../option.ts'
+import { engineOptions, engineSettings, gpuLayers } from './engine-options.ts'
 
 const listOfNames: Option<readonly string[]> = {
   placeholder: 'NAME,…',
   about: 'more names for it, such as gpt-4o-mini',
   read: given => (given === undefined ? [] : given.split(',').map(name => name.trim())),
+}
+
+const digest: Option<string | undefined> = {
+  placeholder: 'HEX',
+  about: "what the file's SHA-256 must be",
+  read: (given, name) => {
+    if (given === undefined || /^[0-9a-f]{64}$/i.test(given)) return given
+    throw new UsageError(`${name} ${given}: it must be 64 hexadecimal digits.`)
+  },
 }
 
 export const modelsAdd = command({
@@ -22,16 +32,20 @@ export const modelsAdd = command({
   examples: ['models add smollm2 --data-dir ./cloud', 'models add qwen.gguf --data-dir ./cloud --alias gpt-4o-mini'],
   options: {
     'data-dir': dataDir,
-    name: text('NAME', 'its name; without: what the file says'),
+    name: text('NAME', "its name; without: the file's"),
     alias: listOfNames,
-    context: wholeNumber('TOKENS', 'the longest context', { least: 64, most: 999_999_999 }),
+    context: wholeNumber('TOKENS', 'the longest context', { least: 64, most: 10_000_000 }),
+    threads: rarely(wholeNumber('N', 'threads of its engine, also on busy cores', { least: 1, most: 1024 })),
+    'gpu-layers': rarely(gpuLayers),
     licence: text('SPDX', 'its licence; without: what the file says'),
+    sha256: digest,
     copy: flag('copy the file into the folder of the cloud'),
+    'seal-base': flag('seal that copy under the root key'),
   },
-  async run({ 'data-dir': folder, name, alias, context, licence, copy }, words) {
+  async run({ 'data-dir': folder, alias, 'gpu-layers': gpuLayers, 'seal-base': seal, ...options }, words) {
     const source = one(words, 'SOURCE, a GGUF file')
     const { addModel } = await import('../../commands/models.ts')
-    return addModel({ dataDir: folder, source, name, aliases: alias, context, licence, copy })
+    return addModel({ dataDir: folder, source, aliases: alias, gpuLayers, seal, ...options })
   },
 })
 
@@ -52,9 +66,10 @@ export const modelsCheck = command({
   synopsis: 'NAME',
   mostWords: 1,
   examples: ['models check smollm2-135m-instruct --data-dir ./cloud'],
-  options: { 'data-dir': dataDir },
-  async run({ 'data-dir': folder }, words) {
-    return (await import('../../commands/check-model.ts')).checkModel({ dataDir: folder, name: one(words, 'NAME') })
+  options: { 'data-dir': dataDir, ...engineOptions },
+  async run({ 'data-dir': folder, ...values }, words) {
+    const { checkModel } = await import('../../commands/check-model.ts')
+    return checkModel({ dataDir: folder, name: one(words, 'NAME'), engines: engineSettings(values) })
   },
 })
 

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { command } from '../command.ts'
+import { engineOptions, engineWords } from './engine-options.ts'
 import { flag, text } from '../option.ts'
 
 export const demo = command({
@@ -11,9 +12,10 @@ export const demo = command({
   options: {
     keep: flag('keep the folder of its cloud'),
     base: text('SOURCE', 'with a real model, as `models add` takes it', { completes: 'file' }),
+    ...engineOptions,
   },
-  async run({ keep, base }) {
-    return (await import('../../demo/run-demo.ts')).runDemo({ keep, base })
+  async run({ keep, base, ...engines }) {
+    return (await import('../../demo/run-demo.ts')).runDemo({ keep, base, words: engineWords(engines) })
   },
 })
 

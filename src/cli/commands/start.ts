@@ -1,6 +1,7 @@
 import { UsageError } from '../../base/usage-error.ts'
 import { command, dataDir } from '../command.ts'
 import { flag, rarely, text, wholeNumberOr, withDefault } from '../option.ts'
+import { engineOptions, engineSettings } from './engine-options.ts'
 import { freshnessStore } from './folder.ts'
 import { knownHead } from './known-head.ts'
 
@@ -19,16 +20,17 @@ export const start = command({
     'engine-timeout-seconds': rarely(
       wholeNumberOr(30, 'N', 'end a trainer or model silent for so long', { least: 3, most: 3600 }),
     ),
+    ...engineOptions,
     'outside-vaults': rarely(text('HOSTS', "vaults elsewhere, e.g. '*.vault.azure.net'")),
     'federated-issuers': rarely(text('HOSTS', 'issuers in your own network')),
     'pkcs11-module': rarely(text('PATH', 'keep RSA-HSM keys in this PKCS #11 token', { completes: 'file' })),
     'pkcs11-pin-file': rarely(text('FILE', 'with its PIN', { completes: 'file' })),
     'pkcs11-token': rarely(text('LABEL', 'if it has several tokens')),
     'diagnostics-dir': rarely(text('DIR', 'for diagnostic settings [DIR/diagnostics]', { completes: 'folder' })),
+    'new-ca': rarely(flag('a new CA, which clients have to trust anew')),
     'known-head': rarely(knownHead),
     freshness: rarely(freshnessStore),
     'accept-changed-records': rarely(flag('go on with records that were changed or lost')),
-    'new-ca': rarely(flag('a new CA, which clients have to trust anew')),
     fips: flag('on an OpenSSL FIPS provider, or not at all'),
     'clock-control': flag('let ./ownkey clock move its clock'),
     'allow-ropc': rarely(flag('let clients send names and passwords')),
@@ -46,6 +48,7 @@ export const start = command({
       keyWatchSeconds: values['key-watch-seconds'],
       jobsAtOnce: values['jobs-at-once'],
       engineTimeoutSeconds: values['engine-timeout-seconds'],
+      engines: engineSettings(values),
       location: regionOf(values.location),
       seed: values.seed,
       outsideVaults: hosts(values['outside-vaults']),

@@ -2,7 +2,8 @@ import { Checkbox, Field, Input, Select } from '@fluentui/react-components'
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { arm, VERSIONS, type Account, type Deployment } from '../../api/arm.ts'
-import { openaiList } from '../../api/openai.ts'
+import { openaiList, type Model } from '../../api/openai.ts'
+import { ModelOptions } from '../../parts/model-options.tsx'
 import { Confirm } from '../../parts/confirm.tsx'
 import { Failure } from '../../parts/states.tsx'
 
@@ -18,14 +19,14 @@ export function DeploymentForm(props: {
     // A list from before a training lacks the new model, so it is fetched anew each time.
     queryKey: ['deployable models', account.id],
     gcTime: 0,
-    queryFn: () => openaiList<{ id: string; created_at: number }>(account, '/models'),
+    queryFn: () => openaiList<Model>(account, '/models'),
   })
   const [name, setName] = useState(present?.name ?? '')
   const [chosen, setChosen] = useState(present?.properties.model.name ?? '')
   const [capacity, setCapacity] = useState(String(present?.sku?.capacity ?? 1))
   const [stops, setStops] = useState(present?.properties['onKeyUnavailable'] === 'stop')
   // A user who has just trained a model wants to deploy it. Base models are older than any.
-  const newest = models.data?.reduce<{ id: string; created_at: number } | undefined>(
+  const newest = models.data?.reduce<Model | undefined>(
     (found, other) => (found === undefined || other.created_at > found.created_at ? other : found),
     undefined,
   )
@@ -55,7 +56,7 @@ export function DeploymentForm(props: {
       <Field label="Model" required>
         <Select value={model} disabled={present !== undefined} onChange={(_, { value }) => setChosen(value)}>
           {present !== undefined && <option value={model}>{model}</option>}
-          {present === undefined && (models.data ?? []).map(({ id }) => <option key={id}>{id}</option>)}
+          {present === undefined && <ModelOptions models={models.data ?? []} />}
         </Select>
       </Field>
       {present === undefined && (

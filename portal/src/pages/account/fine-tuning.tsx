@@ -3,9 +3,10 @@ import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { Link } from 'wouter'
 import type { Account } from '../../api/arm.ts'
-import { openai, openaiList, type FineTuningJob } from '../../api/openai.ts'
+import { openai, openaiList, type FineTuningJob, type Model } from '../../api/openai.ts'
 import { Confirm } from '../../parts/confirm.tsx'
 import { time } from '../../parts/facts.tsx'
+import { ModelOptions } from '../../parts/model-options.tsx'
 import { Rows } from '../../parts/rows.tsx'
 import { Empty, Loaded } from '../../parts/states.tsx'
 import { useFiles } from './files.tsx'
@@ -97,7 +98,7 @@ function CreateJob({
   const files = useFiles(account)
   const models = useQuery({
     queryKey: ['models', account.id],
-    queryFn: () => openaiList<{ id: string; capabilities?: { fine_tune?: boolean } }>(account, '/models'),
+    queryFn: () => openaiList<Model>(account, '/models'),
   })
   const data = (files.data ?? []).filter(({ purpose }) => purpose === 'fine-tune')
   const bases = (models.data ?? []).filter(({ capabilities }) => capabilities?.fine_tune === true)
@@ -142,13 +143,20 @@ function CreateJob({
       onConfirm={create}
       onClose={onClose}
     >
-      <Field label="Model" required hint="A base model, or a fine-tuned one to train further.">
+      <Field
+        label="Model"
+        required
+        hint={
+          <>
+            A base model, or a fine-tuned one to train further. What can't be fine-tuned, and why not:{' '}
+            <Link className="link" href="/base-models">
+              Base models
+            </Link>
+          </>
+        }
+      >
         <Select value={model} onChange={set('model')}>
-          {bases.map(({ id }) => (
-            <option key={id} value={id}>
-              {id}
-            </option>
-          ))}
+          <ModelOptions models={bases} />
         </Select>
       </Field>
       <Field label="Method" required>

@@ -1,0 +1,1 @@
+import{Yt as e,Zt as t}from"./states-C2u6ZT-Z.js";var n=t(e(),1);function r(){let[e,t]=(0,n.useState)(!1),[r,i]=(0,n.useState)();return{busy:e,error:r,run:async e=>{t(!0),i(void 0);try{return await e(),!0}catch(e){return i(e),!1}finally{t(!1)}},forget:()=>i(void 0)}}export{r as t};

@@ -1,0 +1,11 @@
+/** Loads what engines load, without doing anything with it, so that Node.js keeps what it compiles. */
+await Promise.all([
+  import('node-llama-cpp'),
+  import('./encode-file.ts'),
+  import('./ggml.ts'),
+  import('./llama-vocabulary.ts'),
+  import('./memory-file.ts'),
+  import('./stop-filter.ts'),
+  import('./training-run.ts'),
+  import('./training-state.ts'),
+])
