@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises'
-import type { GgufEntry, GgufFile, GgufTensor, GgufValue } from '../../src/engines/gguf.ts'
+import type { GgufEntry, GgufFile, GgufTensor } from '../../src/engines/gguf.ts'
+import type { GgufValue } from '../../src/engines/gguf-header.ts'
 import { encodeGguf, openGguf } from '../../src/engines/gguf.ts'
 
 /** Where F32 tensors lie in a file: name, ggml's shape and offset in bytes. */

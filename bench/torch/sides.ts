@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { LORA } from '../../src/engines/lora-settings.ts'
 import { freshAdapter } from '../../src/engines/lora.ts'
 import { encodeState, decodeState } from '../../src/engines/training-state.ts'
-import { memoryLimit } from '../../src/engines/training-memory.ts'
+import { defaultMemoryLimit } from '../../src/engines/memory-limit.ts'
 import { uniform } from '../../src/engines/training-batches.ts'
 import { writeFlat, type SharedModel } from './f32-model.ts'
 import { OwnTrainer, type Job } from './ours.ts'
@@ -89,7 +89,7 @@ function jobOf({ model, plan, threads, quantised }: Setting): Job {
     maxContext: model.context,
     minExamples: 1,
     checkpointSeconds: 1e6,
-    memory: memoryLimit(),
+    memory: defaultMemoryLimit(),
   }
 }
 
