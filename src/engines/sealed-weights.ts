@@ -61,6 +61,12 @@ export class ReceivedWeights {
   pathOr(path: string): string {
     return this.#file?.path ?? path
   }
+
+  /** Gives their memory back, once nothing reads them any more. */
+  close(): void {
+    this.#file?.close()
+    this.#file = undefined
+  }
 }
 
 /** Runs work on a file in memory that has the header of sealed weights, and is as long as they are. What follows the header takes no memory. */
