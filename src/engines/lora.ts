@@ -19,21 +19,24 @@ export interface Adapter {
 
 type Shaped = Pick<GgufTensor, 'name' | 'shape'>
 
-/** New adapters for the chosen matrices of each layer. A is random and B zero, so training starts at the base. */
+/**
+ * New adapters for the chosen matrices of each layer. A is random and B zero, so training starts at the base.
+ * @throws EngineFailure where the base has none of them, since a training would then change nothing
+ */
 export function freshAdapter(base: readonly Shaped[], seed: number, settings: LoraSettings = LORA): Adapter {
   const { rank, alpha, targets } = settings
   const chosen = new Set<string>(targets)
   const random = uniform(seed)
-  const parameters = base
-    .filter(({ name }) => ADAPTED.test(name) && chosen.has(name.split('.')[2] ?? ''))
-    .flatMap(({ name, shape: [columns, rows] }) => {
-      const bound = Math.sqrt(3 / columns)
-      const a = new Float32Array(columns * rank).map(() => (2 * random() - 1) * bound)
-      return [
-        parameter(`${name}.lora_a`, [columns, rank], a),
-        parameter(`${name}.lora_b`, [rank, rows], new Float32Array(rank * rows)),
-      ]
-    })
+  const adapted = base.filter(({ name }) => ADAPTED.test(name) && chosen.has(name.split('.')[2] ?? ''))
+  if (adapted.length === 0) throw new EngineFailure(`the base has none of the matrices to adapt: ${targets.join(', ')}`)
+  const parameters = adapted.flatMap(({ name, shape: [columns, rows] }) => {
+    const bound = Math.sqrt(3 / columns)
+    const a = new Float32Array(columns * rank).map(() => (2 * random() - 1) * bound)
+    return [
+      parameter(`${name}.lora_a`, [columns, rank], a),
+      parameter(`${name}.lora_b`, [rank, rows], new Float32Array(rank * rows)),
+    ]
+  })
   return { parameters, rank, alpha }
 }
 
