@@ -14,3 +14,8 @@ test('an adapter is for the chosen matrices that the base has, and for none ther
     (error: unknown) => error instanceof EngineFailure && /none of the matrices to adapt: attn_qkv/.test(error.message),
   )
 })
+
+test('an adapter that could be trained and not be served is refused before the training', () => {
+  const wide = [{ name: 'blk.0.ffn_up.weight', shape: [400_000, 400_000] as const }]
+  assert.throws(() => freshAdapter(wide, 1, { ...LORA, rank: 256 }), /has 820 MB, and 500 are the most/)
+})
