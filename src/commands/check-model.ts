@@ -2,9 +2,10 @@ import { readFile, stat } from 'node:fs/promises'
 import { fitted } from '../base/terminal.ts'
 import { UsageError } from '../base/usage-error.ts'
 import { Catalogue } from '../engines/catalogue.ts'
+import type { BaseModel } from '../engines/engine.ts'
 import { engineOptions, type EngineSettings } from '../engines/engine-settings.ts'
 import { findGpu } from '../engines/gpu.ts'
-import { llamaRuntime } from '../engines/inference.ts'
+import { llamaRuntime, servedContext } from '../engines/inference.ts'
 import { openModels } from '../engines/models-file.ts'
 import { weightsOf } from './models-folder.ts'
 
@@ -38,7 +39,7 @@ export async function checkModel(options: { dataDir: string; name: string; engin
       `  loaded       in ${(loadedMs / 1000).toFixed(1)} s, ${megabytes(await residentBytes(model.pid))} of memory`,
       `  speed        ${(tokens / (ms / 1000)).toFixed(1)} tokens a second on this machine now`,
       `  computed on  ${gpu.devices.length === 0 ? 'the CPU' : `${gpu.devices.join(', ')} (${gpu.variant})`}`,
-      `  context      ${base.contextLength.toLocaleString('en')} tokens`,
+      `  context      ${contextOf(base, engines)}`,
       `  fine-tuning  ${tuned}`,
       `  asked        ${QUESTION}`,
       `  answered     ${text.trim().replaceAll(/\s+/g, ' ')}`,
@@ -48,6 +49,15 @@ export async function checkModel(options: { dataDir: string; name: string; engin
   } finally {
     await model.unload()
   }
+}
+
+function contextOf(base: BaseModel, { context }: EngineSettings): string {
+  const served = servedContext(base, context)
+  const rest =
+    served === base.contextLength
+      ? ''
+      : `, of ${base.contextLength.toLocaleString('en')} that it can have (--engine-context, or context in models.yaml)`
+  return `${served.toLocaleString('en')} tokens${rest}`
 }
 
 async function ask(model: Awaited<ReturnType<ReturnType<typeof llamaRuntime>['load']>>) {

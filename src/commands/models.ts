@@ -46,11 +46,20 @@ export async function listModels({ dataDir, format }: { dataDir: string; format:
     const lines = rows.flatMap(row => [
       `${row.name}\n  ${row.says}`,
       ...(row.aliases.length === 0 ? [] : [`  also as ${row.aliases.join(', ')}`]),
+      ...settingsOf(row),
       `  ${row.path}`,
     ])
     process.stdout.write(`${fitted([own, ...lines].join('\n'), '  ')}\n`)
   }
   return rows.some(({ usable }) => !usable) ? 1 : 0
+}
+
+/** What the operator set for it; no line where nothing is. */
+function settingsOf({ context, threads, gpuLayers, training }: ModelEntry): string[] {
+  const { rank, alpha, targets } = training ?? {}
+  const said = Object.entries({ context, threads, gpuLayers, rank, alpha, targets: targets?.join(' ') })
+  const given = said.flatMap(([name, value]) => (value === undefined ? [] : [`${name} ${value}`]))
+  return given.length === 0 ? [] : [`  set: ${given.join(', ')}`]
 }
 
 async function stateOf(dataDir: string, entry: ModelEntry): Promise<{ usable: boolean; says: string }> {

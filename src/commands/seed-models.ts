@@ -1,4 +1,5 @@
 import { dirname, resolve } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { openDataFolder } from '../base/data-folder.ts'
 import { checkEntry, checkNames, digestOfFile, readModelsFile, type ModelEntry } from '../engines/models-file.ts'
 import { problemText, type Seed } from '../seed/seed-file.ts'
@@ -47,8 +48,9 @@ async function seedOne(
     await checkSame(wanted, there, { dataDir, path })
     return changeOne(wanted, dataDir)
   }
-  const { licence, sha256, context, aliases, copy } = wanted
-  const model = { dataDir, source: path ?? source ?? '', name, aliases, context, licence, sha256, copy, seal: false }
+  const { licence, sha256, context, threads, gpuLayers, aliases, copy } = wanted
+  const settings = { licence, sha256, context, threads, gpuLayers }
+  const model = { dataDir, source: path ?? source ?? '', name, aliases, ...settings, copy, seal: false }
   await interruptible(signal => addBase(model, signal))
   return { effect: 'made', line: `made    base model ${name}${source === undefined ? '' : ` (fetched: ${source})`}` }
 }
@@ -68,7 +70,8 @@ async function checkSame(
 }
 
 /** What the seed says besides the weights. Aliases that it does not name stay. */
-async function changeOne({ name, aliases, licence, context }: SeedModel, dataDir: string): Promise<ModelEffect> {
+async function changeOne(wanted: SeedModel, dataDir: string): Promise<ModelEffect> {
+  const { name, aliases, licence, context, threads, gpuLayers } = wanted
   return changeModels(dataDir, async ({ entries, write }) => {
     const entry = entries.find(one => one.name === name)
     if (entry === undefined) throw new Error('it was taken out meanwhile')
@@ -78,10 +81,11 @@ async function changeOne({ name, aliases, licence, context }: SeedModel, dataDir
       ...entry,
       ...(licence === undefined ? {} : { licence }),
       ...(context === undefined ? {} : { context }),
+      ...(threads === undefined ? {} : { threads }),
+      ...(gpuLayers === undefined ? {} : { gpuLayers }),
       aliases: [...entry.aliases, ...added],
     })
-    const isSame = next.licence === entry.licence && next.context === entry.context && added.length === 0
-    if (isSame) return { effect: 'same' }
+    if (isDeepStrictEqual(next, entry)) return { effect: 'same' }
     await write(entries.map(one => (one === entry ? next : one)))
     return { effect: 'changed', line: `changed base model ${name}` }
   })

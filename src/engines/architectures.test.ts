@@ -11,7 +11,7 @@ import { buildStep, type Batch } from './llama-graph.ts'
 import type { LlamaShape } from './llama-model.ts'
 import { openLlama } from './open-llama.ts'
 import { encodeAdapter, freshAdapter } from './lora.ts'
-import { llamaShape, llamaTensors } from './model-shape.ts'
+import { llamaShape, llamaTensors, MOST_LAYERS } from './model-shape.ts'
 import { placeWeights, upload } from './placed-weights.ts'
 import { StepMemory } from './step-memory.ts'
 import { uniform } from './training-batches.ts'
@@ -199,10 +199,10 @@ async function byLlama(path: string, adapter?: string): Promise<number[]> {
   return probabilities
 }
 
-function graphOf(path: string, adapter: readonly GgufTensor[]) {
+function graphOf(path: string, adapter: readonly GgufTensor[], turned = true) {
   const file = openGguf(path, ggml.dequantize)
   const [shape, base] = [llamaShape(file), llamaTensors(file)]
-  const weights = placeWeights(ggml, base, adapter, { loraScale: 2, turned: true })
+  const weights = placeWeights(ggml, base, adapter, { loraScale: 2, turned })
   file.close()
   const graph = buildStep(ggml, shape, weights, { length: 32, sequences: 1, rows: 64 }, adapter.length > 0)
   graph.allot(new StepMemory(ggml))
@@ -242,6 +242,24 @@ for (const kind of KINDS) {
     own.graph.free()
   })
 }
+
+for (const name of ['qwen3', 'gemma3', 'phi3'])
+  test(`${name}: a step has room for as many layers as are taken, and a model with more is refused`, async () => {
+    const kind = KINDS.find(({ architecture }) => architecture === name) as Kind
+    const path = await modelOf({ ...kind, name: `deep ${name}`, layers: MOST_LAYERS })
+    const bare = graphOf(path, [])
+    const expected = [...(await bare.graph.run(BATCH)).probabilities]
+    for (const turned of [true, false]) {
+      const { graph } = graphOf(path, freshAdapter(bare.base, 4).parameters, turned)
+      // Adapters are fresh, so they change nothing.
+      agree((await graph.run(BATCH)).probabilities, expected, 1e-4)
+      graph.free()
+    }
+    bare.graph.free()
+    const deeper = openGguf(await modelOf({ ...kind, name: `deeper ${name}`, layers: MOST_LAYERS + 1 }))
+    assert.throws(() => llamaShape(deeper), /it has 63 layers, and this trainer takes up to 62/)
+    deeper.close()
+  })
 
 async function gradientsAgree(
   { graph, weights }: { readonly shape: LlamaShape } & Pick<ReturnType<typeof graphOf>, 'graph' | 'weights'>,

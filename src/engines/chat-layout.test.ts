@@ -5,6 +5,7 @@ import { answerEnds, chatTokens } from './chat-layout.ts'
 import { ChatTemplate } from './chat-template.ts'
 import type { Conversation } from './engine.ts'
 import { guarded } from './llama-vocabulary.ts'
+import { TOOL_FAMILIES } from './tool-families.test-support.ts'
 import { encodeExample } from './training-batches.ts'
 
 const chatml = FAMILIES[0] as Family
@@ -122,4 +123,22 @@ test('text between two control tokens is tokenized as a whole', () => {
   const layout = { template: templateOf(chatml), tokenizer: { ...tokenizer, text } }
   chatTokens(layout, { messages: [{ role: 'user', content: '\nhello' }] }, false)
   assert.ok(asked.includes('user\n\nhello'))
+})
+
+test('the tokenizer reads as much text as there is, also of a definition with thousands of names', () => {
+  const family = TOOL_FAMILIES[0] as Family
+  const { tokenizer, ...layout } = layoutOf(family)
+  let read = 0
+  const counting = {
+    ...tokenizer,
+    text: (text: string) => {
+      read += text.length
+      return tokenizer.text(text)
+    },
+  }
+  const properties = Object.fromEntries(Array.from({ length: 3000 }, (_, n) => [`name${n}`, { type: 'string' }]))
+  const tools = [{ name: 'f', parameters: { type: 'object', properties } }]
+  const { ids } = chatTokens({ ...layout, tokenizer: counting }, { ...conversation, tools }, false)
+  assert.ok(ids.length > 0)
+  assert.ok(read < 1_000_000, `${read} characters`)
 })

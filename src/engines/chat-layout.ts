@@ -73,14 +73,18 @@ class Run {
   readonly #tokenizer: Tokenizer
   readonly #ids: number[] = []
   readonly #learn: boolean[] = []
-  #parts: { readonly text: string; readonly learned: boolean }[] = []
+  /** Neighbours differ in `learned`, since each border between two costs another look at all text before it. */
+  #parts: { text: string; readonly learned: boolean }[] = []
 
   constructor(tokenizer: Tokenizer) {
     this.#tokenizer = tokenizer
   }
 
   add(text: string, learned: boolean): void {
-    if (text !== '') this.#parts.push({ text, learned })
+    if (text === '') return
+    const last = this.#parts.at(-1)
+    if (last?.learned === learned) last.text += text
+    else this.#parts.push({ text, learned })
   }
 
   control(id: number, learned: boolean): void {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -29,3 +29,23 @@ test(
     assert.equal((await readdir(folder)).filter(name => name.startsWith('engines-')).length, 1)
   },
 )
+
+/** Modules that a file loads when it runs, beside it or below, with those that they load. */
+async function loaded(file: string, all = new Set<string>()): Promise<Set<string>> {
+  if (all.has(file)) return all
+  all.add(file)
+  const text = await readFile(file, 'utf8')
+  const froms = text.matchAll(/^import (?!type )[^']*'(\.[^']+)'|\bimport\('(\.[^']+)'\)/gm)
+  for (const [, named, dynamic] of froms) await loaded(join(file, '..', named ?? dynamic ?? ''), all)
+  return all
+}
+
+test('all that engines load is among what is compiled beside them, but for their own files', async () => {
+  const at = (name: string): string => join(import.meta.dirname, name)
+  const compiled = await loaded(at('compile-cache.child.ts'))
+  for (const name of ['trainer.child.ts', 'inference.child.ts', 'template.child.ts'])
+    assert.deepEqual(
+      [...(await loaded(at(name)))].filter(file => !compiled.has(file)),
+      [at(name)],
+    )
+})

@@ -9,7 +9,7 @@ export const ALIGNMENT = 32
 export const TYPE = { u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9 } as const
 
 /** Bytes. The largest vocabularies of 2026 take 20 MB. */
-const MAX_HEADER = 256 * 1024 * 1024
+export const MAX_HEADER = 256 * 1024 * 1024
 /** Tensors, and entries. The largest models of 2026 have 3,000 and 100. */
 const MAX_COUNT = 65_536
 /** Values of all arrays together: tokens, scores, types and merges of the largest vocabularies are 1.3 million. */

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Catalogue } from './catalogue.ts'
 import { threadsFor } from './catalogue.ts'
-import type { ChatDelta, ChatRequest, InferenceRuntime, LoadedModel } from './engine.ts'
+import type { BaseModel, ChatDelta, ChatRequest, InferenceRuntime, LoadedModel } from './engine.ts'
 import type { GpuLayers, GpuVariant } from './engine-settings.ts'
 import type { EngineProcess } from './engine-process.ts'
 import { startEngineProcess } from './engine-process.ts'
@@ -58,6 +58,11 @@ const DEFAULTS: InferenceOptions = {
   patience: PATIENCE,
 }
 
+/** Tokens with which a base is served. @param most for those that have no number of their own */
+export function servedContext({ engine, contextLength }: BaseModel, most = DEFAULTS.maxContext): number {
+  return engine?.context ?? Math.min(contextLength, most)
+}
+
 /**
  * Serves GGUF models with llama.cpp, one process for each loaded model. llama.cpp caches adapters by path, so two
  * customers' adapters must never be in one process. Ending the process deletes the weights.
@@ -83,7 +88,7 @@ export function llamaRuntime(catalogue: Catalogue, options: Partial<InferenceOpt
         const load: InferenceCommand = {
           type: 'load',
           path: model.path,
-          contextLength: engine.context ?? Math.min(model.contextLength, settings.maxContext),
+          contextLength: servedContext(model, settings.maxContext),
           threads: threadsFor(model, settings.threads),
           gpu,
           gpuLayers: engine.gpuLayers ?? settings.gpuLayers,

@@ -9,6 +9,9 @@ import { uniform } from './training-batches.ts'
 
 const ADAPTED = /^blk\.\d+\.(attn_(q|k|v|qkv|output)|ffn_(gate|up|down))\.weight$/
 
+/** Bytes. With the optimizer's state it is four times as much, in one frame of at most 2 GiB (frames.ts), and 512 MiB are served. */
+const MOST_BYTES = 500_000_000
+
 /** What is trained, and how much it counts: alpha / rank. */
 export interface Adapter {
   /** A and B of each matrix, named `<matrix>.lora_a` and `<matrix>.lora_b`. */
@@ -19,21 +22,29 @@ export interface Adapter {
 
 type Shaped = Pick<GgufTensor, 'name' | 'shape'>
 
-/** New adapters for the chosen matrices of each layer. A is random and B zero, so training starts at the base. */
+/**
+ * New adapters for the chosen matrices of each layer. A is random and B zero, so training starts at the base.
+ * @throws EngineFailure where the base has none of them, since a training would then change nothing, and for one that is too large to serve
+ */
 export function freshAdapter(base: readonly Shaped[], seed: number, settings: LoraSettings = LORA): Adapter {
   const { rank, alpha, targets } = settings
   const chosen = new Set<string>(targets)
   const random = uniform(seed)
-  const parameters = base
-    .filter(({ name }) => ADAPTED.test(name) && chosen.has(name.split('.')[2] ?? ''))
-    .flatMap(({ name, shape: [columns, rows] }) => {
-      const bound = Math.sqrt(3 / columns)
-      const a = new Float32Array(columns * rank).map(() => (2 * random() - 1) * bound)
-      return [
-        parameter(`${name}.lora_a`, [columns, rank], a),
-        parameter(`${name}.lora_b`, [rank, rows], new Float32Array(rank * rows)),
-      ]
-    })
+  const adapted = base.filter(({ name }) => ADAPTED.test(name) && chosen.has(name.split('.')[2] ?? ''))
+  if (adapted.length === 0) throw new EngineFailure(`the base has none of the matrices to adapt: ${targets.join(', ')}`)
+  const bytes = adapted.reduce((sum, { shape: [columns, rows] }) => sum + 4 * rank * (columns + rows), 0)
+  if (bytes > MOST_BYTES)
+    throw new EngineFailure(
+      `an adapter of rank ${rank} on ${targets.join(', ')} has ${Math.ceil(bytes / 1e6).toLocaleString('en')} MB, and ${MOST_BYTES / 1e6} are the most: the operator can set a smaller rank or fewer targets in models.yaml`,
+    )
+  const parameters = adapted.flatMap(({ name, shape: [columns, rows] }) => {
+    const bound = Math.sqrt(3 / columns)
+    const a = new Float32Array(columns * rank).map(() => (2 * random() - 1) * bound)
+    return [
+      parameter(`${name}.lora_a`, [columns, rank], a),
+      parameter(`${name}.lora_b`, [rank, rows], new Float32Array(rank * rows)),
+    ]
+  })
   return { parameters, rank, alpha }
 }
 

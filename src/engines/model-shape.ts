@@ -24,6 +24,9 @@ const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
   phi3: { ropeMode: 2 },
 }
 
+/** ggml's allocator keeps a bounded list of free places (MAX_FREE_BLOCKS), and aborts where deeper models need more. */
+export const MOST_LAYERS = 62
+
 /** Reads the dimensions of a Llama-type model. @throws EngineFailure for what this trainer does not take */
 export function llamaShape(file: GgufFile): LlamaShape {
   const { metadata } = file
@@ -43,6 +46,8 @@ export function llamaShape(file: GgufFile): LlamaShape {
   if (number('attention.value_length', headSize) !== headSize)
     throw new EngineFailure('this trainer takes only models whose keys and values have the same size')
   const layers = number('block_count')
+  if (layers > MOST_LAYERS)
+    throw new EngineFailure(`it has ${layers} layers, and this trainer takes up to ${MOST_LAYERS}`)
   const vocabulary = metadata.get('tokenizer.ggml.tokens')
   return {
     architecture,

@@ -1,4 +1,4 @@
-import { EngineFailure } from './failures.ts'
+import { TrainingDataUnfit } from './failures.ts'
 import type { Ggml } from './ggml.ts'
 import { BF16, F32 } from './ggml.ts'
 import type { GgufTensor, StoredTensor } from './gguf.ts'
@@ -21,7 +21,7 @@ export interface ReservedWeights {
   readonly fill: () => void
 }
 
-/** Reserves places for tensors where ggml computes. Frozen matrices keep their file's type. @throws EngineFailure when memory does not suffice */
+/** Reserves places for tensors where ggml computes. Frozen matrices keep their file's type. @throws TrainingDataUnfit when memory does not suffice */
 export function reserveWeights(
   ggml: Ggml,
   frozen: readonly StoredTensor[],
@@ -46,12 +46,14 @@ export function reserveWeights(
     const isMultiplied = isMatrix && (name !== 'token_embd.weight' || tied)
     if (isMultiplied && wantsTurned) turned.set(name, create([shape[1], shape[0]], false, turnedType(ggml, type)))
   }
-  if (call.ggml_backend_alloc_ctx_tensors(ctx, ggml.backend) === null) {
-    throw new EngineFailure('not enough memory for the base model')
-  }
   const weights = { tensors, turned, loraScale }
   const all = [...tensors.values(), ...turned.values()]
   const bytes = all.reduce((sum, { tensor }) => sum + Number(call.ggml_nbytes(tensor)), 0)
+  if (call.ggml_backend_alloc_ctx_tensors(ctx, ggml.backend) === null) {
+    // Far above the bound the process's own limit refuses it, before it could be compared (memory-limit.ts).
+    const message = `This training needs ${(bytes / 1e9).toFixed(1)} GB of memory for the base alone, which this machine does not give: use a smaller base.`
+    throw new TrainingDataUnfit('outOfMemory', message)
+  }
   const fill = (): void => {
     for (const tensor of frozen) fillFrozen(ggml, weights, tensor)
     for (const tensor of trained) upload(ggml, weights, tensor)
@@ -59,7 +61,7 @@ export function reserveWeights(
   return { weights, bytes, fill }
 }
 
-/** Puts tensors where ggml computes. @throws EngineFailure when memory does not suffice */
+/** Puts tensors where ggml computes. @throws TrainingDataUnfit when memory does not suffice */
 export function placeWeights(...given: Parameters<typeof reserveWeights>): Weights {
   const { weights, fill } = reserveWeights(...given)
   fill()

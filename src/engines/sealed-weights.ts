@@ -1,4 +1,6 @@
 import type { EngineProcess } from './engine-process.ts'
+import { BaseUnavailable, EngineFailure } from './failures.ts'
+import { MAX_HEADER } from './gguf-header.ts'
 import { growingMemoryFile, type MemoryFile } from './memory-file.ts'
 
 /** Plaintext of a base whose file is sealed. It must not reach a disk. */
@@ -21,12 +23,24 @@ export interface WeightsFrame {
 }
 
 const FRAME_BYTES = 4 * 1024 * 1024
-/** Headers of GGUF files are shorter. */
-const HEADER_BYTES = 64 * 1024 * 1024
 
-/** Sends weights to an engine, which keeps them in a memory file of its own: each engine's copy takes as much memory as they have bytes. */
-export async function sendWeights(child: EngineProcess, open: () => Promise<SealedWeights>): Promise<void> {
-  const weights = await open()
+/**
+ * Sends weights to an engine, which keeps them in a memory file of its own: each engine's copy takes as much memory as they have bytes.
+ * @throws BaseUnavailable where they can't be opened or read any more, EngineLost
+ */
+export async function sendWeights(
+  child: Pick<EngineProcess, 'send'>,
+  open: () => Promise<SealedWeights>,
+): Promise<void> {
+  try {
+    await sendOpened(child, await open())
+  } catch (error) {
+    if (error instanceof EngineFailure) throw error
+    throw new BaseUnavailable('the sealed file of the base model does not open any more', { cause: error })
+  }
+}
+
+async function sendOpened(child: Pick<EngineProcess, 'send'>, weights: SealedWeights): Promise<void> {
   const frame: WeightsFrame = { type: 'weights' }
   let parts: Uint8Array[] = []
   let size = 0
@@ -61,13 +75,19 @@ export class ReceivedWeights {
   pathOr(path: string): string {
     return this.#file?.path ?? path
   }
+
+  /** Gives their memory back, once nothing reads them any more. */
+  close(): void {
+    this.#file?.close()
+    this.#file = undefined
+  }
 }
 
 /** Runs work on a file in memory that has the header of sealed weights, and is as long as they are. What follows the header takes no memory. */
 export async function withHeader<T>(weights: SealedWeights, work: (path: string) => T): Promise<T> {
   const file = growingMemoryFile('header')
   try {
-    for await (const part of weights.read(0, Math.min(weights.bytes, HEADER_BYTES))) file.write(part)
+    for await (const part of weights.read(0, Math.min(weights.bytes, MAX_HEADER))) file.write(part)
     file.grow(weights.bytes)
     return work(file.path)
   } finally {

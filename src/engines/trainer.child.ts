@@ -262,7 +262,10 @@ try {
   if (command.type !== 'job') throw new EngineFailure('the first frame must be a job')
   const job = { ...command, path: weights.pathOr(command.path) }
   const ggml = loadGgml(job.threads)
-  await new Training(job, await prepare(job, ggml)).train()
+  const prepared = await prepare(job, ggml)
+  // The weights are where ggml computes now, and would be in memory twice for the whole training.
+  weights.close()
+  await new Training(job, prepared).train()
 } catch (error) {
   const message = error instanceof Error ? error.message.slice(0, 500) : 'unknown'
   // V8 ran out of memory, so the process ends as if the kernel had ended it for that.

@@ -15,7 +15,7 @@ import type {
 } from './engine.ts'
 import type { EngineProcess } from './engine-process.ts'
 import { startEngineProcess } from './engine-process.ts'
-import { EngineFailure, TrainingDataUnfit, type UnfitReason } from './failures.ts'
+import { EngineFailure, EngineLost, TrainingDataUnfit, type UnfitReason } from './failures.ts'
 import type { Frame } from './frames.ts'
 import { sendWeights, type WeightsFrame } from './sealed-weights.ts'
 import { PATIENCE, type Patience } from './life-watch.ts'
@@ -236,10 +236,10 @@ function pauseOf(child: EngineProcess, signal: AbortSignal | undefined) {
 }
 
 async function nextFrame(child: EngineProcess, sending: Promise<void>): Promise<Frame> {
-  // Where the training stream fails while it is read (a revoked key), that is the cause, and not what the process reports.
+  // Where the training stream or a sealed base fails while it is read (a revoked key), that is the cause, and not what the process reports.
   const failed = new Promise<never>((_, reject) => {
     sending.catch((error: unknown) => {
-      if (!(error instanceof EngineFailure)) reject(error)
+      if (!(error instanceof EngineLost)) reject(error)
     })
   })
   return Promise.race([child.next(), failed])

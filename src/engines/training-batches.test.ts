@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Hyperparameters } from './engine.ts'
-import { epochOrder, microBatches, resolveHyperparameters } from './training-batches.ts'
+import { epochOrder, largestPasses, microBatches, resolveHyperparameters } from './training-batches.ts'
 
 const AUTO = { nEpochs: 'auto', batchSize: 'auto', learningRateMultiplier: 'auto' } as const
 
@@ -65,5 +65,33 @@ test('a step is split so that memory is bounded and every learned token weighs t
     assert.ok(size.length * size.sequences <= Math.max(512, size.length))
     assert.ok(batch.rows.length <= size.rows)
     for (const [index, row] of batch.rows.entries()) assert.equal(batch.targets[index], (batch.ids[row] as number) + 1)
+  }
+})
+
+test('what a training needs at most covers every pass of its batches, also of many short examples', () => {
+  const example = (length: number, learned: number) => ({
+    ids: Array.from({ length }, (_, index) => index),
+    tokens: length,
+    rows: Array.from({ length: learned }, (_, index) => index),
+  })
+  const many = (count: number, length: number, learned: number) =>
+    Array.from({ length: count }, () => example(length, learned))
+  for (const examples of [
+    [example(270, 9), ...many(39, 250, 200)],
+    [example(500, 10), ...many(39, 15, 14)],
+    many(40, 16, 15),
+    [example(1000, 999), ...many(20, 100, 30)],
+  ]) {
+    const most = largestPasses(examples, 40)
+    const passes = microBatches(
+      examples,
+      examples.map(() => 1),
+    )
+    for (const { size } of passes) {
+      const covers = most.filter(({ length, sequences }) => length * sequences >= size.length * size.sequences)
+      assert.ok(covers.length > 0, `${size.sequences} of ${size.length} tokens`)
+      assert.ok(most.some(({ rows }) => rows >= size.rows))
+      assert.ok((most[0]?.length ?? 0) >= size.length)
+    }
   }
 })

@@ -119,8 +119,10 @@ export interface MicroBatch {
 const TOKENS_PER_PASS = 512
 
 const roundUp = (value: number, unit: number): number => Math.ceil(value / unit) * unit
+/** The least size of a pass's examples, in tokens. */
+const LEAST = 16
 /** Rounds to few different sizes, so that graphs can be reused. */
-const bucket = (length: number): number => roundUp(length, length <= 256 ? 16 : 64)
+const bucket = (length: number): number => roundUp(length, length <= 256 ? LEAST : 64)
 
 /**
  * Splits one step's examples into passes of similar lengths.
@@ -139,14 +141,24 @@ export function microBatches(examples: readonly EncodedExample[], weights: reado
   return batches
 }
 
-/** The size of the largest pass that batches of these examples can need. */
-export function largestPass(examples: readonly EncodedExample[], batchSize: number): StepSize {
-  const length = bucket(examples.reduce((most, { ids }) => Math.max(most, ids.length), 1))
-  const sequences = Math.max(1, Math.min(batchSize, examples.length, Math.floor(TOKENS_PER_PASS / length)))
+/**
+ * The sizes among which is the largest that a pass of batches of these examples can have: the one with the longest example, and the one with
+ * the most tokens, which several shorter examples may have.
+ */
+export function largestPasses(examples: readonly EncodedExample[], batchSize: number): StepSize[] {
+  const lengths = examples.map(({ ids }) => bucket(ids.length)).toSorted((a, b) => b - a)
   const most = examples.map(({ rows }) => rows.length).toSorted((a, b) => b - a)
-  const rows = most.slice(0, Math.max(sequences, Math.min(batchSize, TOKENS_PER_PASS / 32)))
-  const learned = rows.reduce((sum, count) => sum + count, 0)
-  return { length, sequences, rows: roundUp(Math.min(learned, Math.max(TOKENS_PER_PASS, length)), 64) }
+  const learned = most.slice(0, Math.min(batchSize, TOKENS_PER_PASS / LEAST)).reduce((sum, count) => sum + count, 0)
+  const sizes = lengths.map((length, at): StepSize => {
+    const fits = Math.min(batchSize, lengths.length - at, Math.floor(TOKENS_PER_PASS / length))
+    const rows = roundUp(Math.min(learned, Math.max(TOKENS_PER_PASS, length)), 64)
+    return { length, sequences: Math.max(1, fits), rows }
+  })
+  const tokensOf = ({ length, sequences }: StepSize): number => length * sequences
+  const [longest, ...others] = sizes
+  if (longest === undefined) return []
+  const fullest = others.reduce((best, size) => (tokensOf(size) > tokensOf(best) ? size : best), longest)
+  return fullest === longest ? [longest] : [longest, fullest]
 }
 
 function microBatch(

@@ -4,7 +4,7 @@ import type { StoredTensor } from './gguf.ts'
 import type { StepSize } from './llama-graph.ts'
 import { memoryOfMachine } from './memory-limit.ts'
 import type { EncodedExample } from './training-batches.ts'
-import { largestPass } from './training-batches.ts'
+import { largestPasses } from './training-batches.ts'
 
 /** Node.js with the trainer's code, and what reading and sending take: measured. */
 const PROGRAM = 160 * 1024 ** 2
@@ -25,13 +25,13 @@ export function checkMemory(
   batchSize: number,
   given: { readonly weights: number; readonly step: (size: StepSize) => number; readonly limit: number },
 ): void {
-  const size = largestPass(examples, batchSize)
-  const needed = PROGRAM + given.weights + given.step(size)
+  const sizes = largestPasses(examples, batchSize)
+  const needed = PROGRAM + given.weights + Math.max(0, ...sizes.map(size => given.step(size)))
   if (needed <= given.limit) return
   const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`
   throw new TrainingDataUnfit(
     'outOfMemory',
     `This training needs ${gigabytes(needed)} of memory, and there is ${gigabytes(given.limit)}. Of that ${gigabytes(given.weights)} are for ` +
-      `the base and the optimizer; the rest is for examples of up to ${size.length.toLocaleString('en')} tokens: shorten the longest, or use a smaller base.`,
+      `the base and the optimizer; the rest is for examples of up to ${(sizes[0]?.length ?? 0).toLocaleString('en')} tokens: shorten the longest, or use a smaller base.`,
   )
 }

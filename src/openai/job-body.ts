@@ -25,7 +25,7 @@ const absent = (what: string) =>
 
 const method = z.strictObject({
   type: z.enum(['supervised', 'dpo'], 'only the methods supervised and dpo are supported'),
-  supervised: z.object({ hyperparameters: hyperparameters.nullish() }).nullish(),
+  supervised: z.strictObject({ hyperparameters: hyperparameters.nullish() }).nullish(),
   // Azure's own example has beta and l2_multiplier beside the hyperparameters.
   dpo: z.strictObject({ hyperparameters: z.strictObject({ ...common, ...ofDpo }).nullish(), ...ofDpo }).nullish(),
 })

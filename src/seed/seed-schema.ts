@@ -178,6 +178,8 @@ const baseModel = fields({
   licence: z.string().min(1).max(200).optional(),
   aliases: z.array(modelName).max(100).default([]),
   context: z.int().min(64).max(10_000_000).optional(),
+  threads: z.int().min(1).max(1024).optional(),
+  gpuLayers: z.union([z.int().min(0).max(10_000), z.enum(['max', 'auto'])], "a number, 'max' or 'auto'").optional(),
   copy: z.boolean().default(false),
 }).refine(({ file, source }) => (file === undefined) !== (source === undefined), {
   error: 'must have a file of this machine or a source, and not both',

@@ -55,6 +55,8 @@ test('models.yaml keeps what a base asks for, and a start refuses what does not 
   const { models } = parse(await readFile(path, 'utf8')) as { models: Record<string, unknown>[] }
   const own = models.find(({ name }) => name === 'own')
   assert.deepEqual([own?.['context'], own?.['threads'], own?.['gpuLayers']], [200, 2, 'max'])
+  const listed = await ownkey('models', 'list', '--data-dir', dataDir)
+  assert.match(listed.output, /set: context 200, threads 2, gpuLayers max\n/)
   const elsewhere = join(folder, 'elsewhere')
   await ownkey('models', 'add', mine, '--name', 'own', '--data-dir', elsewhere)
   await writeFile(join(elsewhere, 'models.yaml'), stringify({ models: [{ ...own, gpuLayers: 'many' }] }))
@@ -111,4 +113,7 @@ test('auto takes the CPU where there is no GPU', async () => {
   const { code, output } = await ownkey('models', 'check', 'plain', '--gpu', 'auto', '--data-dir', dataDir)
   assert.equal(code, 0)
   assert.match(output, /computed on {2}\S/)
+  assert.match(output, /context {6}1,024 tokens\n/)
+  const short = await ownkey('models', 'check', 'plain', '--engine-context', '128', '--data-dir', dataDir)
+  assert.match(short.output.replaceAll(/\s+/g, ' '), /context 128 tokens, of 1,024 that it can have/)
 })

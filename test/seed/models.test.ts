@@ -50,7 +50,14 @@ async function refused(message: RegExp): Promise<void> {
 const entries = async () =>
   (
     parse(await readFile(join(dataDir, 'models.yaml'), 'utf8')) as {
-      models: { name: string; aliases: string[]; file: string }[]
+      models: {
+        name: string
+        aliases: string[]
+        file: string
+        threads?: number
+        gpuLayers?: string
+        context?: number
+      }[]
     }
   ).models
 
@@ -75,9 +82,11 @@ test('the base models of a seed are there before its deployments, fetched only f
 })
 
 test('what a seed says besides the weights is changed, and other weights are refused with the line', async () => {
-  await seed(`  - { name: mine, file: mine.gguf, licence: Apache-2.0, aliases: [another] }`)
+  await seed(`  - { name: mine, file: mine.gguf, licence: Apache-2.0, aliases: [another], threads: 2, gpuLayers: max }`)
   assert.match(await startNow(), /changed base model mine\n/)
-  assert.deepEqual((await entries())[0]?.aliases, ['of-the-seed', 'another'])
+  const [changed] = await entries()
+  assert.deepEqual(changed?.aliases, ['of-the-seed', 'another'])
+  assert.deepEqual([changed?.threads, changed?.gpuLayers, changed?.context], [2, 'max', 512])
   await seed(`  - { name: fetched, file: mine.gguf }\n  - { name: mine, file: mine.gguf, sha256: '${'0'.repeat(64)}' }`)
   await refused(
     /seed\.yaml:3: models\[1\]: the base model mine failed: there is one already, and its file is another one/,
