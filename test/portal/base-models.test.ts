@@ -102,7 +102,7 @@ describe('base models', async () => {
       if (shots !== undefined) await page.screenshot({ path: join(shots, `base-models-${width}.png`), fullPage: true })
       await page.goto(`${cloud.endpoints.portal}${at}/fine-tuning`)
       await page.getByRole('button', { name: 'Create a job' }).first().click()
-      const choice = page.getByLabel('Base model')
+      const choice = page.getByRole('combobox', { name: 'Model' })
       await choice.locator('option', { hasText: 'gpt-4o (mine)' }).waitFor({ state: 'attached' })
       const offered = await choice.locator('option').allTextContents()
       assert.ok(!offered.includes('strange'), offered.join())
