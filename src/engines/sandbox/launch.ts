@@ -9,8 +9,8 @@ const ROOT = join(import.meta.dirname, '..', '..', '..')
 const LAUNCHER = fileURLToPath(new URL('./launch.child.ts', import.meta.url))
 /** The program's own code. Not its whole folder, since a cloud's data may be below it. */
 const OWN = ['src', 'node_modules', 'package.json'].map(name => join(ROOT, name))
-/** Where packages lie that are links in node_modules, as some package managers make it. */
-let linked: readonly string[] | undefined
+/** Where packages lie that are links in node_modules, as some package managers make it. Read now, since later no more files may be to open. */
+const LINKED: readonly string[] = linkedPackages(join(ROOT, 'node_modules'))
 /** Libraries, and what Node.js and llama.cpp ask about the machine. Nothing else of /etc, /proc and /sys. */
 const SYSTEM = [
   '/lib',
@@ -72,13 +72,12 @@ function filesOf(
   environment: EngineEnvironment,
   gpu: GpuVariant,
 ): Pick<Launch, 'read' | 'devices'> {
-  linked ??= linkedPackages(join(ROOT, 'node_modules'))
   const { NODE_COMPILE_CACHE, OPENSSL_CONF, OPENSSL_MODULES } = environment
   const fips =
     OPENSSL_MODULES === undefined || OPENSSL_CONF === undefined ? [] : fipsFiles(OPENSSL_CONF, OPENSSL_MODULES)
   const cache = NODE_COMPILE_CACHE === undefined ? [] : [NODE_COMPILE_CACHE]
   return {
-    read: [...OWN, ...linked, ...SYSTEM, ...cache, ...fips, ...gpuReads(gpu), ...reads],
+    read: [...OWN, ...LINKED, ...SYSTEM, ...cache, ...fips, ...gpuReads(gpu), ...reads],
     devices: ['/dev/null', ...gpuDevices(gpu)],
   }
 }
