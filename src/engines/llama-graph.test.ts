@@ -4,61 +4,20 @@ import { loadGgml } from './ggml.ts'
 import type { GgufTensor, StoredTensor } from './gguf.ts'
 import type { Batch } from './llama-graph.ts'
 import { buildStep } from './llama-graph.ts'
-import type { LlamaShape } from './llama-model.ts'
 import { inMemory, placeWeights, upload } from './placed-weights.ts'
 import { StepMemory } from './step-memory.ts'
+import { TINY_LLAMA, tinyLinear, tinyTensor, tinyTensors } from './tiny-llama.test-support.ts'
 import { uniform } from './training-batches.ts'
 
-const SHAPE: LlamaShape = {
-  architecture: 'llama',
-  layers: 2,
-  width: 32,
-  heads: 4,
-  keyHeads: 2,
-  hidden: 64,
-  vocabulary: 40,
-  context: 64,
-  epsilon: 1e-5,
-  headSize: 8,
-  ropeBase: 10_000,
-  ropeMode: 0,
-  ropeScale: 1,
-  rotated: 8,
-  embeddingScale: 1,
-  activation: 'silu',
-  attentionScale: 1 / Math.sqrt(8),
-}
+const SHAPE = TINY_LLAMA
 
 function tensors(adapter: boolean): GgufTensor[] {
+  if (!adapter) return tinyTensors(SHAPE)
   const random = uniform(5)
-  const tensor = (name: string, columns: number, rows: number): GgufTensor => {
-    const scale = rows === 1 ? 0.1 : 2 / Math.sqrt(columns)
-    const data = new Float32Array(columns * rows).map(() => (random() - 0.5) * scale + (rows === 1 ? 1 : 0))
-    return { name, shape: [columns, rows], data }
-  }
-  const [d, f, kv] = [SHAPE.width, SHAPE.hidden, (SHAPE.width / SHAPE.heads) * SHAPE.keyHeads]
-  const layer = (at: string): [string, number, number][] => [
-    [`${at}.attn_q`, d, d],
-    [`${at}.attn_k`, d, kv],
-    [`${at}.attn_v`, d, kv],
-    [`${at}.attn_output`, d, d],
-    [`${at}.ffn_gate`, d, f],
-    [`${at}.ffn_up`, d, f],
-    [`${at}.ffn_down`, f, d],
-  ]
-  const linear = ['blk.0', 'blk.1'].flatMap(layer)
-  if (adapter) {
-    return linear.flatMap(([name, columns, rows]) => [
-      tensor(`${name}.weight.lora_a`, columns, 4),
-      tensor(`${name}.weight.lora_b`, 4, rows),
-    ])
-  }
-  const norms = ['output_norm', 'blk.0.attn_norm', 'blk.0.ffn_norm', 'blk.1.attn_norm', 'blk.1.ffn_norm']
-  return [
-    tensor('token_embd.weight', d, SHAPE.vocabulary),
-    ...norms.map(name => tensor(`${name}.weight`, d, 1)),
-    ...linear.map(([name, columns, rows]) => tensor(`${name}.weight`, columns, rows)),
-  ]
+  return tinyLinear(SHAPE).flatMap(([name, columns, rows]) => [
+    tinyTensor(random, `${name}.lora_a`, [columns, 4]),
+    tinyTensor(random, `${name}.lora_b`, [4, rows]),
+  ])
 }
 
 // Grouped-query attention, two sequences, a row of weight 0: the gradient passes through all of these.

@@ -1,54 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { loadGgml } from './ggml.ts'
-import type { GgufTensor } from './gguf.ts'
-import type { LlamaShape } from './llama-model.ts'
 import { freshAdapter, type Adapter } from './lora.ts'
 import { ModelPasses } from './model-passes.ts'
 import { inMemory } from './placed-weights.ts'
 import { PreferenceObjective, resolvePreference, sequencesOf, type EncodedPair } from './preference.ts'
+import { TINY_LLAMA, tinyTensors } from './tiny-llama.test-support.ts'
 import { uniform, type EncodedExample } from './training-batches.ts'
 
-const SHAPE: LlamaShape = {
-  architecture: 'llama',
-  layers: 1,
-  width: 32,
-  heads: 4,
-  keyHeads: 2,
-  hidden: 48,
-  vocabulary: 40,
-  context: 64,
-  epsilon: 1e-5,
-  headSize: 8,
-  ropeBase: 10_000,
-  ropeMode: 0,
-  ropeScale: 1,
-  rotated: 8,
-  embeddingScale: 1,
-  activation: 'silu',
-  attentionScale: 1 / Math.sqrt(8),
-}
-
-function tinyBase(): GgufTensor[] {
-  const random = uniform(5)
-  const tensor = (name: string, columns: number, rows: number): GgufTensor => {
-    const scale = rows === 1 ? 0.1 : 2 / Math.sqrt(columns)
-    const data = new Float32Array(columns * rows).map(() => (random() - 0.5) * scale + (rows === 1 ? 1 : 0))
-    return { name: `${name}.weight`, shape: [columns, rows], data }
-  }
-  const [d, f, kv] = [SHAPE.width, SHAPE.hidden, SHAPE.headSize * SHAPE.keyHeads]
-  return [
-    tensor('token_embd', d, SHAPE.vocabulary),
-    ...['output_norm', 'blk.0.attn_norm', 'blk.0.ffn_norm'].map(name => tensor(name, d, 1)),
-    tensor('blk.0.attn_q', d, d),
-    tensor('blk.0.attn_k', d, kv),
-    tensor('blk.0.attn_v', d, kv),
-    tensor('blk.0.attn_output', d, d),
-    tensor('blk.0.ffn_gate', d, f),
-    tensor('blk.0.ffn_up', d, f),
-    tensor('blk.0.ffn_down', f, d),
-  ]
-}
+const SHAPE = { ...TINY_LLAMA, layers: 1, hidden: 48 }
 
 /** Of different lengths, so that a step has several passes. */
 function example(seed: number, prompt: number, answer: number): EncodedExample {
@@ -65,7 +25,7 @@ const TRAIN = [pair(1, 4, 6), pair(2, 3, 40), pair(3, 9, 2)]
 const VALID = [pair(4, 4, 4), pair(5, 2, 7)]
 
 const ggml = loadGgml(1)
-const base = tinyBase().map(inMemory)
+const base = tinyTensors(SHAPE).map(inMemory)
 const options = { shape: SHAPE, base, memory: 2 ** 40, most: { examples: sequencesOf(TRAIN), batchSize: 6 } }
 
 function opened(beta: number, reference: Float64Array = new Float64Array(0), adapter = freshAdapter(base, 3)) {

@@ -1,19 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { checkExample } from './training-example.ts'
+import { answer, call, calls, result, tool, tools, user } from './training-messages.test-support.ts'
 
 const SECRET = 'marker-7f3a'
-const user = { role: 'user', content: 'q' }
-const answer = { role: 'assistant', content: 'a' }
-const tool = (name: string, more: object = {}) => ({ type: 'function', function: { name, ...more } })
-const tools = [tool('f', { description: 'D', parameters: { type: 'object', properties: {} }, strict: true }), tool('g')]
-const call = (id: string | undefined, name = 'f', args: unknown = '{"city": "P"}') => ({
-  ...(id === undefined ? {} : { id }),
-  type: 'function',
-  function: { name, arguments: args },
-})
-const calls = (...list: unknown[]) => ({ role: 'assistant', content: null, tool_calls: list })
-const result = (id: string, content: unknown = 'r') => ({ role: 'tool', tool_call_id: id, content })
 
 /** What is wrong, the example, the finding's code, and what its words say. */
 const REFUSED: readonly [what: string, example: unknown, code: string, words: RegExp][] = [
