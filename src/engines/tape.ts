@@ -128,11 +128,6 @@ export class Tape {
     })
   }
 
-  /** A weight as F32, made anew for each use, so that its F32 form is in memory for that moment alone. */
-  #f32({ tensor, type }: Var): Pointer {
-    return type === undefined ? tensor : this.#op('ggml_cast', tensor, F32)
-  }
-
   /** gelu(gate) * up, with gelu(x) = x (1 + tanh(c x + c a x^3)) / 2 (Hendrycks and Gimpel, arXiv 1606.08415). */
   geglu(gate: Var, up: Var): Var {
     const g = gate.tensor
@@ -186,8 +181,8 @@ export class Tape {
    */
   product(a: Var, b: Var): Var {
     const shape: Shape = [a.shape[1], b.shape[1], b.shape[2], b.shape[3]]
-    return this.#record(this.#op('ggml_mul_mat', this.#f32(a), b.tensor), shape, [a, b], dy => {
-      this.#flow(b, () => this.#op('ggml_mul_mat', this.#turned(this.#f32(a)), dy))
+    return this.#record(this.#op('ggml_mul_mat', a.tensor, b.tensor), shape, [a, b], dy => {
+      this.#flow(b, () => this.#op('ggml_mul_mat', this.#turned(a.tensor), dy))
       this.#flow(a, () => this.#summed(this.#op('ggml_mul_mat', this.#turned(b.tensor), this.#turned(dy)), a, b))
     })
   }
@@ -199,6 +194,11 @@ export class Tape {
     const groups = this.#op('ggml_reshape_4d', all, k * m, b.shape[2] / some, some, outer)
     const one = this.#op('ggml_new_tensor_4d', F32, k * m, 1, some, outer)
     return this.#op('ggml_reshape_4d', this.#op('ggml_repeat_back', groups, one), ...a.shape)
+  }
+
+  /** A weight as F32, made anew for each use, so that its F32 form is in memory for that moment alone. */
+  #f32({ tensor, type }: Var): Pointer {
+    return type === undefined ? tensor : this.#op('ggml_cast', tensor, F32)
   }
 
   /**
