@@ -114,8 +114,8 @@ export const DISK: readonly Mutation[] = [
   {
     without: 'the last day of what is in quarantine',
     file: 'src/store/quarantine.ts',
-    text: 'came.slice(0, day.length) >= day) continue',
-    replacement: 'came.slice(0, day.length) > day) continue',
+    text: 'came.slice(0, day.length) < day',
+    replacement: 'came.slice(0, day.length) <= day',
     test: 'src/store/directory-blobs.test.ts',
     title: 'quarantine',
   },

@@ -1,4 +1,5 @@
 import type { SealedBlobs } from '../encryption/sealed-blobs.ts'
+import { unlinkAfter } from '../encryption/blob-commits.ts'
 import { blobRecords } from '../encryption/blob-records.ts'
 import { keyRows } from '../encryption/key-ring-rows.ts'
 import { assignmentsWithin } from '../arm/assignments-within.ts'
@@ -8,6 +9,7 @@ import { changedMeanwhile } from '../store/conflicts.ts'
 import { allRecords, everyRecord } from '../store/every-record.ts'
 import { underLease } from '../store/leases.ts'
 import { leaveOut, put, remove, type Change, type Collection, type Stored } from '../store/records.ts'
+import { unlessMade } from '../store/storage-errors.ts'
 import { accountKey, accountNames, accounts, subdomains, type Account } from './account.ts'
 import { accountAudit, type AccountServices } from './accounts.ts'
 import { deployments } from './deployment.ts'
@@ -86,7 +88,7 @@ export class AccountLife {
       .catch(changedMeanwhile('The account'))
   }
 
-  /** R26, R28: destroys the account's keys first, which makes all its data unreadable, then removes what is left of it. @throws 409 */
+  /** R26, R28: destroys the account's keys first, which makes all its data unreadable, then removes what is left of it. @throws 409; ErasureIncomplete, when it is done */
   async purge({ id, value }: Stored<Account>): Promise<void> {
     if (!(await this.#tryPurge(id)))
       throw new Conflict('AccountBeingPurged', `The account '${value.name}' is being purged already.`)
@@ -119,7 +121,8 @@ export class AccountLife {
     const { records, keyRing } = this.#options
     do {
       const destroyed = await keyRing.destroy(accountId)
-      await records.commit([...fence, ...destroyed, remove(reEncryptions, accountId)], { shred: true })
+      const changes = [...fence, ...destroyed, remove(reEncryptions, accountId)]
+      await records.commit(changes, { shred: true }).catch(unlessMade)
     } while ((await records.count(keyRows, `${accountId}/`)) > 0)
   }
 
@@ -148,8 +151,9 @@ export class AccountLife {
       ...(await assignmentsWithin(records, id)),
       ...status,
     ]
-    await audit.append(entry, changes, MAKING_ROOM).catch(changedMeanwhile('The account'))
-    settled()
+    // Shredded, so that it also erases what the disk did not let an earlier step erase, or says so.
+    const commit = audit.append(entry, changes, { shred: true, ...MAKING_ROOM }).catch(changedMeanwhile('The account'))
+    await unlinkAfter(commit, [{ unlink: async () => settled() }])
   }
 
   /** R32: no vault is asked any more with a token of the tenant that the subscription has left. */
@@ -178,7 +182,8 @@ export class AccountLife {
       const removals = page.map(stored => this.#options.blobs.removeStored(accountId, stored))
       // The files first: while their records are there, a purge that was broken off finds them again.
       for (const { unlinkFirst } of removals) await unlinkFirst()
-      await records.commit([...fence, ...removals.flatMap(({ changes }) => changes)], { shred: true })
+      const changes = [...fence, ...removals.flatMap(one => one.changes)]
+      await records.commit(changes, { shred: true }).catch(unlessMade)
       count += page.length
     }
   }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { compareBlobs } from './blob-inventory.ts'
@@ -31,7 +31,9 @@ async function opened() {
         ]),
       )
       const given = { blobs, quarantine: openQuarantine(folder), referenced, folder, audit }
-      await compareBlobs({ ...given, accept: false, log: () => {}, now, last })
+      const log: string[] = []
+      await compareBlobs({ ...given, accept: false, log: line => log.push(JSON.stringify(line)), now, last })
+      return log.join('\n')
     },
     set: () =>
       readdirSync(join(folder, 'quarantine'), { recursive: true })
@@ -73,4 +75,15 @@ test('a start that is refused has not moved any blob', async () => {
   const before = set()
   await assert.rejects(start(today, today, { found: 'found', lost: 'x', gone: 'y', away: 'z' }), /Nothing was changed/)
   assert.deepEqual(set(), before)
+})
+
+test('what the disk keeps of the quarantine neither prevents a start nor holds up the rest', async () => {
+  const { folder, start, set } = await opened()
+  const day = join(folder, 'quarantine/2026-01-01')
+  mkdirSync(join(day, 'kept'), { recursive: true })
+  for (const id of ['before', 'later']) writeFileSync(join(day, id), 'x')
+  writeFileSync(join(folder, 'quarantine/2026-01-02'), 'a file under the name of a day')
+  const log = await start(today, today)
+  assert.deepEqual(set(), ['2026-01-01/kept'])
+  assert.match(log, /quarantine that are due can't be deleted: 1\..*were deleted: 2\./su)
 })

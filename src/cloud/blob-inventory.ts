@@ -1,3 +1,4 @@
+import { plainError } from '../base/plain-error.ts'
 import { lookAtFile } from '../folder/sealed-file.ts'
 import { QUARANTINE_DAYS } from './orphan-collector.ts'
 import type { AuditLog } from '../store/audit-log.ts'
@@ -50,7 +51,14 @@ export async function compareBlobs(options: InventoryOptions): Promise<void> {
   if (!accept) refuseTooMany(options, { missing, orphans, present: present.size })
   for (const { id, path } of back) await quarantine.giveBack(id, path)
   for (const id of orphans) await quarantine.take(id, dayOf(Math.max(now, last)))
-  const deleted = await quarantine.deleteBefore(dayOf(Math.min(now, last) - QUARANTINE_DAYS * DAY_MS))
+  const { deleted, kept } = await quarantine.deleteBefore(dayOf(Math.min(now, last) - QUARANTINE_DAYS * DAY_MS))
+  // Nothing depends on these, so they must not prevent a start.
+  if (kept.length > 0)
+    options.log({
+      level: 'error',
+      message: `Blobs of the quarantine that are due can't be deleted: ${kept.length}.`,
+      error: plainError(kept[0]),
+    })
   await report(options, { missing, orphans, back: back.length, deleted })
 }
 

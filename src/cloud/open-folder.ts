@@ -12,6 +12,7 @@ import { dropBrokenOffChanges, referencedBlobs } from '../encryption/start-up.ts
 import { administrators } from '../entra/records.ts'
 import { openBase } from '../encryption/sealed-base.ts'
 import type { Gpu } from '../engines/gpu.ts'
+import { seldom } from '../base/seldom.ts'
 import { openModels } from '../engines/models-file.ts'
 import type { Env } from '../base/env.ts'
 import type { FolderInventory } from './folder-inventory.ts'
@@ -171,8 +172,11 @@ async function openRecords(settings: Settings, rootKeys: RootKeys, tampering: Ta
   const onHeadFailure = (error: Error): void =>
     log({ level: 'error', message: 'records.head could not be written', error: plainError(error) })
   const records = await openFolderRecords(dataDir, rootKeys, { ...tampering, changed, onHeadFailure })
-  const owed = ({ reason }: ShredIncomplete): void =>
-    log({ level: 'error', message: 'What was destroyed is still to be erased', error: reason })
+  // Each commit tries it.
+  const isNews = seldom()
+  const owed = ({ reason }: ShredIncomplete): void => {
+    if (isNews(reason)) log({ level: 'error', message: 'What was destroyed is still to be erased', error: reason })
+  }
   return Object.assign(shredding(records, owed), { copyTo: (path: string) => records.copyTo(path) })
 }
 

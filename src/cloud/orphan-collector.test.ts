@@ -28,11 +28,14 @@ async function collected(refuse: (id: string) => boolean = () => false) {
         taken.push(id)
       },
       list: async () => aside,
-      delete: async (day, ids) =>
-        void aside.set(
+      delete: async (day, ids) => {
+        const kept = ids.filter(refuse)
+        aside.set(
           day,
-          (aside.get(day) ?? []).filter(id => !ids.includes(id)),
-        ),
+          (aside.get(day) ?? []).filter(id => kept.includes(id) || !ids.includes(id)),
+        )
+        return { deleted: ids.length - kept.length, kept: kept.map(id => new Error(`EIO: ${id}`)) }
+      },
     },
     audit: {
       append: async entry => {
@@ -119,4 +122,14 @@ test('a file that the disk keeps holds up no other, and what could not be record
   clock.full = false
   await assert.rejects(after(1), /EIO: stuck/)
   assert.deepEqual(told, [1])
+})
+
+test('a blob of the quarantine that the disk keeps holds up no other of its day, and those are recorded', async () => {
+  const stuck = new Set<string>()
+  const { told, store, after, aside } = await collected(id => stuck.has(id))
+  for (const id of ['one', 'stuck', 'two']) await store(id)
+  for (const hours of [0, 24, 1]) await after(hours)
+  stuck.add('stuck')
+  await assert.rejects(after(7 * 24), /EIO: stuck/)
+  assert.deepEqual([[...aside.values()], told], [[['stuck']], [3, 2]])
 })

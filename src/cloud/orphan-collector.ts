@@ -81,11 +81,10 @@ export class OrphanCollector {
     const tasks = eachForItself()
     for (const [day, names] of Map.groupBy(old, name => name.slice(0, name.indexOf('/'))))
       await tasks.attempt(async () => {
-        await quarantine.delete(
-          day,
-          names.map(name => name.slice(day.length + 1)),
-        )
-        this.#untold.deleted += names.length
+        const ids = names.map(name => name.slice(day.length + 1))
+        const { deleted, kept } = await quarantine.delete(day, ids)
+        this.#untold.deleted += deleted
+        if (kept.length > 0) throw kept[0]
       })
     tasks.end()
   }

@@ -111,8 +111,8 @@ test('a blob in quarantine is not in the store, comes back on demand, and is del
   const place = await again.find('orphan-2', async () => true)
   await again.giveBack('orphan-2', place ?? '')
   assert.equal((await blobs.open('orphan-2'))?.size, 'orphan-2'.length)
-  assert.equal(await again.deleteBefore('2026-01-01'), 0)
-  assert.equal(await again.deleteBefore('2026-01-02'), 1)
+  assert.deepEqual(await again.deleteBefore('2026-01-01'), { deleted: 0, kept: [] })
+  assert.deepEqual(await again.deleteBefore('2026-01-02'), { deleted: 1, kept: [] })
   assert.deepEqual(Object.fromEntries(await again.list()), { '2026-01-02': [] })
 })
 
@@ -136,5 +136,5 @@ test('of blobs of one name that are set aside none takes the place of another, a
     return false
   })
   assert.deepEqual(seen, ['third', 'fourth', 'second', 'first'])
-  assert.equal(await quarantine.deleteBefore('2026-01-02'), 3)
+  assert.deepEqual(await quarantine.deleteBefore('2026-01-02'), { deleted: 3, kept: [] })
 })

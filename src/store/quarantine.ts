@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises'
+import { mkdir, readdir, rename, rmdir, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { exists, hasCode, syncFolder } from './atomic-file.ts'
 import { checkBlobId, isBlobId } from './blobs.ts'
@@ -20,10 +20,16 @@ export interface Quarantine {
   giveBack(id: string, path: string): Promise<void>
   /** Ids by day. */
   list(): Promise<ReadonlyMap<string, readonly string[]>>
-  /** Deletes blobs from before that day. Resolves to their number. */
-  deleteBefore(day: string): Promise<number>
-  /** Deletes these blobs of a day of `list`. */
-  delete(day: string, ids: readonly string[]): Promise<void>
+  /** Deletes blobs from before that day; what the disk keeps holds up no other. */
+  deleteBefore(day: string): Promise<Deleted>
+  /** Deletes these blobs of a day of `list`; what the disk keeps holds up no other. */
+  delete(day: string, ids: readonly string[]): Promise<Deleted>
+}
+
+/** How many blobs were deleted, and the errors for those that the disk keeps. */
+export interface Deleted {
+  readonly deleted: number
+  readonly kept: readonly unknown[]
 }
 
 /** The quarantine of a folder of blobs; see openDirectoryBlobs. */
@@ -38,7 +44,7 @@ export function openQuarantine(blobs: string): Quarantine {
     const found = new Map<string, string[]>()
     places.clear()
     for (const day of (await namesIn(folder)).filter(name => aDay.test(name)).toSorted()) {
-      const ids = (await namesIn(join(folder, day))).filter(isBlobId)
+      const ids = (await namesOf(join(folder, day))).filter(isBlobId)
       for (const id of ids) places.set(id, [...(places.get(id) ?? []), join(folder, day, id)])
       found.set(day, ids)
     }
@@ -72,32 +78,45 @@ export function openQuarantine(blobs: string): Quarantine {
       await move(path, join(fanOutOf(blobs, id), id))
     },
     async deleteBefore(day) {
-      let deleted = 0
-      for (const [came, ids] of await list()) {
-        if (came.slice(0, day.length) >= day) continue
-        await removeFrom(join(folder, came), ids)
-        deleted += ids.length
-      }
-      if (deleted > 0) await syncFolder(folder)
-      return deleted
+      return removeFrom(
+        folder,
+        [...(await list())].filter(([came]) => came.slice(0, day.length) < day),
+      )
     },
-    async delete(day, ids) {
-      await removeFrom(join(folder, day), ids)
-      await syncFolder(folder)
-    },
+    delete: (day, ids) => removeFrom(folder, [[day, ids]]),
   }
 }
 
-async function removeFrom(folder: string, ids: readonly string[]): Promise<void> {
-  for (const id of ids) await rm(join(folder, id), { force: true })
-  // Files that are not blobs stay, with their folder.
-  await rmdir(folder).catch(() => undefined)
+async function removeFrom(
+  folder: string,
+  days: readonly (readonly [day: string, ids: readonly string[]])[],
+): Promise<Deleted> {
+  const kept: unknown[] = []
+  for (const [day, ids] of days) {
+    for (const id of ids)
+      await unlink(join(folder, day, id)).catch((error: unknown) => {
+        if (!hasCode(error, 'ENOENT')) kept.push(error)
+      })
+    // Files that are not blobs stay, with their folder.
+    await rmdir(join(folder, day)).catch(() => undefined)
+  }
+  const deleted = days.reduce((sum, [, ids]) => sum + ids.length, 0) - kept.length
+  if (deleted > 0) await syncFolder(folder)
+  return { deleted, kept }
 }
 
 async function move(from: string, to: string): Promise<void> {
   await rename(from, to)
   await syncFolder(join(to, '..'))
   await syncFolder(join(from, '..'))
+}
+
+/** A file that somebody put there under the name of a day has no blobs in it. */
+async function namesOf(day: string): Promise<string[]> {
+  return namesIn(day).catch((error: unknown) => {
+    if (hasCode(error, 'ENOTDIR')) return []
+    throw error
+  })
 }
 
 async function namesIn(folder: string): Promise<string[]> {

@@ -47,6 +47,11 @@ export function leftNothing(error: unknown): boolean {
   return !(error instanceof CommitUnknown || error instanceof ShredIncomplete)
 }
 
+/** For the `catch` of a shredded commit whose old bytes a later one erases: that throws ShredIncomplete where it can't. */
+export function unlessMade(error: unknown): void {
+  if (!(error instanceof ShredIncomplete)) throw error
+}
+
 /** The error for a failed call of the file system, or of SQLite before its COMMIT; other errors stay as they are. */
 export function refusalOf(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof AzureError) return error

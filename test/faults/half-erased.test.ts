@@ -3,9 +3,11 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, suite, test } from 'node:test'
 import { auditRecords, ownkey } from '../audit/ownkey.fixture.ts'
-import { Azure, refusal } from '../support/azure.ts'
+import { Azure, pause, refusal } from '../support/azure.ts'
 import { cloudFor } from '../support/cloud.ts'
 import { failBy, failures, forgetRules, noCompiler } from './failing-disk.ts'
+
+const VAULTS = '2023-07-01'
 
 suite('a disk that keeps what is deleted', { skip: noCompiler }, async () => {
   after(forgetRules)
@@ -57,6 +59,31 @@ suite('a disk that keeps what is deleted', { skip: noCompiler }, async () => {
     await account.openai.files.list()
     const now = await wrappedKeys()
     assert.equal(before.difference(now).size, 1)
+  })
+
+  test('R26: an account and a vault are purged though the disk does not let old bytes be erased, and the log says that once', async () => {
+    await azure.vault('kv-half', { enablePurgeProtection: undefined })
+    for (const name of ['one', 'two']) await azure.keys('kv-half').createRsaKey(name)
+    await (await azure.account('half')).upload('half')
+    const gone = await azure.deleteAccount('half')
+    while ((await azure.arm('GET', gone)).status !== 200) await pause(20)
+    await azure.arm('DELETE', azure.vaultPath('kv-half'), undefined, VAULTS)
+    const purged = `/providers/Microsoft.KeyVault/locations/${cloud.endpoints.location}/deletedVaults/kv-half`
+    await failBy({ calls: 'truncate', part: 'records.db-wal', error: 'EIO' })
+    const { status, headers } = await azure.arm('DELETE', gone)
+    assert.equal(status, 202)
+    const { pathname, search } = new URL(headers.get('location') ?? '')
+    while ((await azure.armRoot('GET', `${pathname}${search}`)).status === 202) await pause(20)
+    const ended = await azure.armRoot('GET', `${pathname}${search}`)
+    const answer = await azure.arm('POST', `${purged}/purge`, undefined, VAULTS)
+    const left = [await azure.arm('GET', gone), await azure.arm('GET', purged, undefined, VAULTS)]
+    await failBy()
+    for (const { body } of [ended, answer]) assert.equal(body?.error?.code, 'ErasureIncomplete')
+    assert.deepEqual(
+      left.map(one => one.status),
+      [404, 404],
+    )
+    assert.equal(await logged('still to be erased'), 1)
   })
 
   test('the next start sets aside what the disk kept', async () => {
